@@ -1,0 +1,181 @@
+package initcall
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Event is one movement of a Clock.
+type Event struct {
+	// Boot counts the boots of the machine, from 1.
+	Boot int `json:"boot"`
+	// Level is the level reached.
+	Level Level `json:"level"`
+	// At is the time at which the source says it was reached: the kernel's
+	// own printk time for a console, the time since power-on for a
+	// timeline. Negative when the source knows none.
+	At time.Duration `json:"at_ns"`
+	// Cause says what showed it: a console line, "timeline", or the words
+	// of the caller.
+	Cause string `json:"cause"`
+}
+
+// NoTime is the At of an Event whose source knows no time.
+const NoTime time.Duration = -1
+
+// BackwardsError is what Advance answers when it is asked for a level that lies
+// before the one reached in this boot.
+type BackwardsError struct {
+	Now, Asked Level
+}
+
+func (e *BackwardsError) Error() string {
+	return fmt.Sprintf("the boot has reached %s and cannot go back to %s; a new boot starts at %s", e.Now, e.Asked, Firmware)
+}
+
+// Clock holds the level that a boot has reached. The zero value is a machine at
+// Firmware in its first boot, ready for use; several goroutines may use it.
+//
+// Within one boot a Clock only moves forward.
+type Clock struct {
+	mu      sync.Mutex
+	last    Event // Boot 0 stands for the first boot, before any event
+	waiters map[*waiter]struct{}
+	// subscribers are called in the order of their subscription, one event
+	// after the other, outside mu but under notify.
+	notify      sync.Mutex
+	subscribers []*subscriber
+}
+
+type waiter struct {
+	level   Level
+	reached chan struct{}
+}
+
+type subscriber struct {
+	f func(Event)
+}
+
+// Now gives the last event: which level has been reached, in which boot.
+func (c *Clock) Now() Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now()
+}
+
+func (c *Clock) now() Event {
+	if c.last.Boot == 0 {
+		return Event{Boot: 1, Level: Firmware, At: NoTime, Cause: "power-on"}
+	}
+	return c.last
+}
+
+// Level gives the level reached, and nothing else.
+func (c *Clock) Level() Level {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last.Level
+}
+
+// Advance moves the clock to level, because of cause, at the source's own time
+// (NoTime if it knows none). Levels in between are passed, not reported one by
+// one. To the present level Advance does nothing; to an earlier one it answers
+// a *BackwardsError and changes nothing.
+func (c *Clock) Advance(level Level, at time.Duration, cause string) error {
+	if int(level) >= levels {
+		return &UnknownLevelError{Name: level.String()}
+	}
+	c.notify.Lock()
+	defer c.notify.Unlock()
+	c.mu.Lock()
+	now := c.now()
+	if level <= now.Level {
+		c.mu.Unlock()
+		if level == now.Level {
+			return nil
+		}
+		return &BackwardsError{Now: now.Level, Asked: level}
+	}
+	c.set(Event{Boot: now.Boot, Level: level, At: at, Cause: cause})
+	return nil
+}
+
+// NewBoot puts the clock back to Firmware and counts one boot more.
+func (c *Clock) NewBoot(cause string) {
+	c.notify.Lock()
+	defer c.notify.Unlock()
+	c.mu.Lock()
+	c.set(Event{Boot: c.now().Boot + 1, Level: Firmware, At: NoTime, Cause: cause})
+}
+
+// set takes over e and tells everybody. It is called with notify and mu held
+// and gives mu back: subscribers may ask the clock what time it is.
+func (c *Clock) set(e Event) {
+	c.last = e
+	for w := range c.waiters {
+		if e.Level >= w.level {
+			close(w.reached)
+			delete(c.waiters, w)
+		}
+	}
+	subscribers := c.subscribers
+	c.mu.Unlock()
+	for _, s := range subscribers {
+		s.f(e)
+	}
+}
+
+// Wait returns nil as soon as level has been reached, at once if it has been
+// already, and ctx's error when that ends first. A boot that starts anew in
+// between does not end the wait.
+func (c *Clock) Wait(ctx context.Context, level Level) error {
+	c.mu.Lock()
+	if c.last.Level >= level {
+		c.mu.Unlock()
+		return nil
+	}
+	w := &waiter{level: level, reached: make(chan struct{})}
+	if c.waiters == nil {
+		c.waiters = make(map[*waiter]struct{})
+	}
+	c.waiters[w] = struct{}{}
+	c.mu.Unlock()
+
+	select {
+	case <-w.reached:
+		return nil
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiters, w)
+	select {
+	case <-w.reached: // reached and given up at the same time: reached wins
+		return nil
+	default:
+		return ctx.Err()
+	}
+}
+
+// Subscribe has f called with every event from now on, in order and one at a
+// time. f must not move the clock or change subscriptions; it may read it. A
+// call that is under way when stop is called may still end after it.
+func (c *Clock) Subscribe(f func(Event)) (stop func()) {
+	s := &subscriber{f: f}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subscribers = append(c.subscribers[:len(c.subscribers):len(c.subscribers)], s)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		kept := make([]*subscriber, 0, len(c.subscribers))
+		for _, other := range c.subscribers {
+			if other != s {
+				kept = append(kept, other)
+			}
+		}
+		c.subscribers = kept
+	}
+}
