@@ -167,7 +167,7 @@ func (d *device) hold(ctx context.Context, rule *Rule, decision *Decision) {
 	}()
 
 	check := func(e initcall.Event) {
-		if !rule.When.inForce(e) {
+		if !rule.When.InForce(e) {
 			h.release(release{Released, "level " + e.Level.String()})
 		}
 	}

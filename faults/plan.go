@@ -62,8 +62,8 @@ type When struct {
 	Localities []uint8
 }
 
-// inForce says whether the boot stands where the rule applies.
-func (w *When) inForce(now initcall.Event) bool {
+// InForce says whether a boot at now is where the rule applies.
+func (w *When) InForce(now initcall.Event) bool {
 	if w.Boots > 0 && now.Boot > w.Boots {
 		return false
 	}
@@ -71,7 +71,7 @@ func (w *When) inForce(now initcall.Event) bool {
 }
 
 func (w *When) fits(now initcall.Event, code uint32, coded bool, locality uint8) bool {
-	return w.inForce(now) &&
+	return w.InForce(now) &&
 		(len(w.Commands) == 0 || coded && slices.Contains(w.Commands, code)) &&
 		(len(w.Localities) == 0 || slices.Contains(w.Localities, locality))
 }

@@ -1,0 +1,213 @@
+// Package control is the window into a running TPM's faults: how far the boot
+// has come, which rules are in force, what they did, what the PCRs hold, and a
+// lever to move the boot on by hand.
+//
+// It stands beside the TPM's own protocols because QEMU keeps the swtpm control
+// channel for itself for as long as the guest lives. The protocol is HTTP with
+// JSON bodies, so that curl speaks it:
+//
+//	GET  /status   Status
+//	GET  /journal  []faults.Decision, oldest first, the last JournalLength ones
+//	GET  /pcrs     PCRs, read beneath the faults
+//	POST /level    {"level":"late_sync"}: move the boot on; answers Status
+//
+// An error is answered as {"error":"…"} with status 400 (the request is wrong),
+// 409 (the boot cannot go back) or 502 (the TPM refused).
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+// How much is kept. A guest that asks a deferred TPM over and over must not
+// make the daemon grow.
+const (
+	JournalLength = 4096 // decisions
+	LevelsLength  = 256  // movements of the clock
+)
+
+// PCRs are the values of a TPM's banks: bank name in the kernel's spelling
+// ("sha256"), PCR number, lower-case hex.
+type PCRs map[string]map[int]string
+
+// RuleStatus is one rule of the plan.
+type RuleStatus struct {
+	Name    string         `json:"name"`
+	From    initcall.Level `json:"from"`
+	Until   initcall.Level `json:"until"`
+	Boots   int            `json:"boots,omitempty"`
+	InForce bool           `json:"in_force"`
+}
+
+// Status is how things stand.
+type Status struct {
+	// Now is the last movement of the clock.
+	Now initcall.Event `json:"now"`
+	// Levels are the movements of the clock, oldest first, the last
+	// LevelsLength ones.
+	Levels []initcall.Event `json:"levels"`
+	Rules  []RuleStatus     `json:"rules"`
+	// Outcomes counts the decisions of all rules.
+	Outcomes map[faults.Outcome]uint64 `json:"outcomes"`
+	Powered  bool                      `json:"powered"`
+}
+
+// Panel keeps what the window shows. Its fields are set before use and not
+// changed afterwards.
+type Panel struct {
+	Clock *initcall.Clock
+	Rules []faults.Rule
+	// Powered says whether the TPM has power.
+	Powered func() bool
+	// PCRs reads the TPM's PCRs beneath the faults.
+	PCRs func(context.Context) (PCRs, error)
+
+	mu       sync.Mutex
+	levels   ring[initcall.Event]
+	journal  ring[faults.Decision]
+	outcomes map[faults.Outcome]uint64
+}
+
+// RecordLevel takes down a movement of the clock: a subscriber of Clock.
+func (p *Panel) RecordLevel(e initcall.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.levels.add(e, LevelsLength)
+}
+
+// RecordDecision takes down a decision: a Journal of a faults.Plan.
+func (p *Panel) RecordDecision(d faults.Decision) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.outcomes == nil {
+		p.outcomes = make(map[faults.Outcome]uint64)
+	}
+	p.outcomes[d.Outcome]++
+	p.journal.add(d, JournalLength)
+}
+
+// Status tells how things stand now.
+func (p *Panel) Status() Status {
+	now := p.Clock.Now()
+	s := Status{Now: now, Rules: []RuleStatus{}, Outcomes: map[faults.Outcome]uint64{}}
+	for i := range p.Rules {
+		when := &p.Rules[i].When
+		s.Rules = append(s.Rules, RuleStatus{
+			Name: p.Rules[i].Name, From: when.From, Until: when.Until,
+			Boots: when.Boots, InForce: when.InForce(now),
+		})
+	}
+	if p.Powered != nil {
+		s.Powered = p.Powered()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Levels = p.levels.all()
+	for outcome, n := range p.outcomes {
+		s.Outcomes[outcome] = n
+	}
+	return s
+}
+
+// Journal gives the decisions that are kept, oldest first.
+func (p *Panel) Journal() []faults.Decision {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.journal.all()
+}
+
+// Handler answers the requests of the package comment.
+func (p *Panel) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, p.Status()) })
+	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, _ *http.Request) { answer(w, p.Journal()) })
+	mux.HandleFunc("GET /pcrs", p.servePCRs)
+	mux.HandleFunc("POST /level", p.serveLevel)
+	return mux
+}
+
+func (p *Panel) servePCRs(w http.ResponseWriter, r *http.Request) {
+	if p.PCRs == nil {
+		refuse(w, http.StatusBadGateway, errors.New("this TPM's PCRs cannot be read from here"))
+		return
+	}
+	values, err := p.PCRs(r.Context())
+	if err != nil {
+		refuse(w, http.StatusBadGateway, err)
+		return
+	}
+	answer(w, values)
+}
+
+// levelRequest is the body of POST /level.
+type levelRequest struct {
+	Level initcall.Level `json:"level"`
+}
+
+// maxRequest bounds the body of a request, in bytes.
+const maxRequest = 4096
+
+func (p *Panel) serveLevel(w http.ResponseWriter, r *http.Request) {
+	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	body.DisallowUnknownFields()
+	request := levelRequest{}
+	if err := body.Decode(&request); err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	err := p.Clock.Advance(request.Level, initcall.NoTime, "by hand")
+	var backwards *initcall.BackwardsError
+	switch {
+	case errors.As(err, &backwards):
+		refuse(w, http.StatusConflict, err)
+	case err != nil:
+		refuse(w, http.StatusBadRequest, err)
+	default:
+		answer(w, p.Status())
+	}
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	// The value is one of this package's own and marshals; what can fail is
+	// the connection, and then there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+type errorBody struct {
+	Error string `json:"error"`
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(errorBody{err.Error()})
+}
+
+// ring keeps the last entries that were added.
+type ring[T any] struct {
+	entries []T
+	next    int // where the next entry goes once the ring is full
+}
+
+func (r *ring[T]) add(entry T, limit int) {
+	if len(r.entries) < limit {
+		r.entries = append(r.entries, entry)
+		return
+	}
+	r.entries[r.next] = entry
+	r.next = (r.next + 1) % limit
+}
+
+func (r *ring[T]) all() []T {
+	all := make([]T, 0, len(r.entries))
+	all = append(all, r.entries[r.next:]...)
+	return append(all, r.entries[:r.next]...)
+}

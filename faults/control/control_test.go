@@ -1,0 +1,141 @@
+package control_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+func serve(t *testing.T, panel *control.Panel) *control.Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	listener, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	server := &http.Server{Handler: panel.Handler()}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close(); <-done })
+	return control.NewClient(path)
+}
+
+func TestStatusFollowsTheClockAndTheRules(t *testing.T) {
+	clock := new(initcall.Clock)
+	panel := &control.Panel{
+		Clock:   clock,
+		Rules:   []faults.Rule{faults.Defer(initcall.LateSync, faults.Fail)},
+		Powered: func() bool { return true },
+	}
+	defer clock.Subscribe(panel.RecordLevel)()
+	client := serve(t, panel)
+
+	status, err := client.Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, initcall.Firmware, status.Now.Level)
+	assert.False(t, status.Rules[0].InForce, "firmware is not deferred")
+	assert.True(t, status.Powered)
+
+	status, err = client.Advance(t.Context(), initcall.Late)
+	require.NoError(t, err)
+	assert.Equal(t, initcall.Late, clock.Level())
+	assert.True(t, status.Rules[0].InForce)
+	assert.Equal(t, "by hand", status.Now.Cause)
+
+	_, err = client.Advance(t.Context(), initcall.Core)
+	var refused *control.RequestError
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, http.StatusConflict, refused.Status)
+	assert.Equal(t, initcall.Late, clock.Level())
+
+	status, err = client.Advance(t.Context(), initcall.LateSync)
+	require.NoError(t, err)
+	assert.False(t, status.Rules[0].InForce)
+	assert.Len(t, status.Levels, 2)
+}
+
+func TestJournalKeepsTheLastDecisions(t *testing.T) {
+	panel := &control.Panel{Clock: new(initcall.Clock)}
+	const extra = 10
+	for i := range uint32(control.JournalLength + extra) {
+		panel.RecordDecision(faults.Decision{Command: i, Outcome: faults.Answered})
+	}
+	client := serve(t, panel)
+	journal, err := client.Journal(t.Context())
+	require.NoError(t, err)
+	require.Len(t, journal, control.JournalLength)
+	for i, d := range journal {
+		require.Equal(t, uint32(i+extra), d.Command)
+	}
+	status, err := client.Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, uint64(control.JournalLength+extra), status.Outcomes[faults.Answered])
+}
+
+func TestPCRs(t *testing.T) {
+	values := control.PCRs{"sha256": {0: "00", 10: "ab"}}
+	fail := errors.New("TPM_RC_INITIALIZE")
+	var err error
+	panel := &control.Panel{Clock: new(initcall.Clock), PCRs: func(context.Context) (control.PCRs, error) { return values, err }}
+	client := serve(t, panel)
+	got, gotErr := client.PCRs(t.Context())
+	require.NoError(t, gotErr)
+	assert.Equal(t, values, got)
+
+	err = fail
+	_, gotErr = client.PCRs(t.Context())
+	var refused *control.RequestError
+	require.ErrorAs(t, gotErr, &refused)
+	assert.Equal(t, http.StatusBadGateway, refused.Status)
+	assert.Equal(t, "GET /pcrs: TPM_RC_INITIALIZE", refused.Error())
+
+	_, gotErr = serve(t, &control.Panel{Clock: new(initcall.Clock)}).PCRs(t.Context())
+	assert.ErrorAs(t, gotErr, &refused)
+}
+
+func TestBadRequestsChangeNothing(t *testing.T) {
+	clock := new(initcall.Clock)
+	panel := &control.Panel{Clock: clock}
+	for name, c := range map[string]struct {
+		method, path, body string
+		status             int
+	}{
+		"unknown level":  {"POST", "/level", `{"level":"latest"}`, http.StatusBadRequest},
+		"unknown field":  {"POST", "/level", `{"level":"late","force":true}`, http.StatusBadRequest},
+		"not JSON":       {"POST", "/level", `late`, http.StatusBadRequest},
+		"too long":       {"POST", "/level", `{"level":"` + string(bytes.Repeat([]byte("a"), 1<<16)) + `"}`, http.StatusBadRequest},
+		"wrong method":   {"GET", "/level", ``, http.StatusMethodNotAllowed},
+		"unknown path":   {"GET", "/secrets", ``, http.StatusNotFound},
+		"level a number": {"POST", "/level", `{"level":3}`, http.StatusBadRequest},
+	} {
+		w := httptest.NewRecorder()
+		panel.Handler().ServeHTTP(w, httptest.NewRequest(c.method, c.path, bytes.NewReader([]byte(c.body))))
+		assert.Equal(t, c.status, w.Code, name)
+		assert.Equal(t, initcall.Firmware, clock.Level(), name)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.sock")
+	_, err := control.NewClient(path).Status(t.Context())
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), path)
+}
+
+func TestDecisionJSONNamesLevelAndOutcome(t *testing.T) {
+	encoded, err := json.Marshal(faults.Decision{Level: initcall.LateSync, Outcome: faults.Released})
+	require.NoError(t, err)
+	assert.Contains(t, string(encoded), `"level":"late_sync"`)
+	assert.Contains(t, string(encoded), `"outcome":"released"`)
+}
