@@ -1,0 +1,119 @@
+// Command swtpmd runs a software TPM 2.0 whose availability to the guest can be
+// held back until the guest's kernel has come far enough, and steers it while
+// it runs. docs/daemon.md is its reference.
+//
+// This folder holds words, flags and wiring: what the words do lives in the
+// packages that are wired.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it ran and failed; stderr says why
+	exitUsage  = 2 // the command line is wrong; nothing was started
+)
+
+// streams are the three standard streams. stdout carries data only.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	// SIGPIPE on stdout and stderr must not end a daemon whose terminal went
+	// away: its guest is still there.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// subcommands are what may stand first on the command line. The daemon itself
+// has no word.
+var subcommands = map[string]func(context.Context, []string, streams) error{
+	"socket": runSocket,
+	"ctl":    runCtl,
+}
+
+// run is main without the process: tests call it.
+func run(ctx context.Context, args []string, s streams) int {
+	command := runDaemon
+	name := "swtpmd"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		var ok bool
+		if command, ok = subcommands[args[0]]; !ok {
+			return fail(s, name, &usageError{
+				fmt.Errorf("unknown command %q", args[0]),
+				"the commands are socket and ctl; without one the daemon runs; see swtpmd --help",
+			})
+		}
+		name += " " + args[0]
+		args = args[1:]
+	}
+	return fail(s, name, command(ctx, args, s))
+}
+
+// fail prints err, if it is one, and gives the exit code.
+func fail(s streams, name string, err error) int {
+	var usage *usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(s.err, "%s: %v\n", name, usage.err)
+		if usage.hint != "" {
+			fmt.Fprintf(s.err, "hint: %s\n", usage.hint)
+		}
+		return exitUsage
+	default:
+		fmt.Fprintf(s.err, "%s: %v\n", name, err)
+		return exitFailed
+	}
+}
+
+// usageError is a command line that is refused.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// parse reads args into f and refuses what is left over. Help goes to stdout,
+// because it was asked for.
+func parse(f *flag.FlagSet, args []string, s streams, help string) error {
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(s.out, help)
+		return err
+	}
+	if err != nil {
+		return &usageError{err, "see " + f.Name() + " --help"}
+	}
+	return nil
+}
+
+// version is the module's version as the toolchain recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
