@@ -1,0 +1,308 @@
+//go:build linux
+
+package reference
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Control channel commands of swtpm, as its manual page swtpm_ioctls(3) and
+// include/swtpm/tpm_ioctl.h number them.
+const (
+	swtpmInit        = 0x02
+	swtpmShutdown    = 0x03
+	swtpmSetLocality = 0x05
+	swtpmHashStart   = 0x06
+	swtpmHashData    = 0x07
+	swtpmHashEnd     = 0x08
+	swtpmStop        = 0x0e
+	swtpmSetDataFD   = 0x10
+)
+
+// swtpmPatience bounds every exchange with the process. The longest command of
+// libtpms, an RSA key of 3,072 bits, needs some seconds on a slow machine.
+const swtpmPatience = 60 * time.Second
+
+// swtpmState is the file in which swtpm keeps the permanent state of a TPM 2.
+const swtpmState = "tpm2-00.permall"
+
+// maxHashData is the most bytes HashData passes on in one control message.
+const maxHashData = 4096
+
+// SWTPM is a process of the swtpm program. Methods may be called from several
+// goroutines.
+type SWTPM struct {
+	mu       sync.Mutex
+	process  *exec.Cmd
+	exited   chan error
+	stderr   *bytes.Buffer
+	control  *net.UnixConn
+	data     *net.UnixConn
+	state    string
+	locality uint8
+	powered  bool
+}
+
+// StartSWTPM runs program (found through PATH, usually "swtpm") with an empty
+// state in a directory below dir, and powers the TPM on: it is as it leaves
+// the factory, before TPM2_Startup. The process is reached through inherited
+// sockets, so nothing is left behind but the state directory, which Close
+// removes.
+func StartSWTPM(program, dir string) (*SWTPM, error) {
+	state, err := os.MkdirTemp(dir, "swtpm-")
+	if err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	s := &SWTPM{state: state, stderr: &bytes.Buffer{}, exited: make(chan error, 1)}
+	if err := s.start(program); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(state))
+	}
+	if err := errors.Join(s.attach(), s.Init()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *SWTPM) start(program string) error {
+	control, childControl, err := socketPair("control")
+	if err != nil {
+		return err
+	}
+	s.control = control
+	s.process = exec.Command(program, "socket", "--tpm2", "--tpmstate", "dir="+s.state, "--ctrl", "type=unixio,clientfd=3")
+	s.process.ExtraFiles = []*os.File{childControl}
+	s.process.Stderr = s.stderr
+	err = errors.Join(s.process.Start(), childControl.Close())
+	if err != nil {
+		return errors.Join(fmt.Errorf("reference: start %s (package swtpm): %w", program, err), control.Close())
+	}
+	go func() { s.exited <- s.process.Wait() }()
+	return nil
+}
+
+// attach hands the process its end of the data channel over the control
+// channel, as QEMU does.
+func (s *SWTPM) attach() error {
+	data, childData, err := socketPair("data")
+	if err != nil {
+		return err
+	}
+	defer childData.Close()
+	s.data = data
+	message := binary.BigEndian.AppendUint32(nil, swtpmSetDataFD)
+	if _, _, err := s.control.WriteMsgUnix(message, unix.UnixRights(int(childData.Fd())), nil); err != nil {
+		return s.broken("control channel", err)
+	}
+	result, err := s.result()
+	if err == nil && result != 0 {
+		err = fmt.Errorf("reference: swtpm answered %#x to SET_DATAFD", result)
+	}
+	return err
+}
+
+// socketPair gives our end and the child's.
+func socketPair(name string) (*net.UnixConn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reference: socketpair: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "swtpm "+name), os.NewFile(uintptr(fds[1]), "swtpm child "+name)
+	defer ours.Close() // FileConn works on a duplicate
+	connection, err := net.FileConn(ours)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("reference: %w", err), theirs.Close())
+	}
+	return connection.(*net.UnixConn), theirs, nil
+}
+
+// Close ends the process and removes its state.
+func (s *SWTPM) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return nil
+	}
+	s.powered = false
+	_, _ = s.ask(swtpmShutdown, nil) // a process that died already is closed too
+	err := s.control.Close()
+	if s.data != nil {
+		err = errors.Join(err, s.data.Close())
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(swtpmPatience):
+		err = errors.Join(err, s.process.Process.Kill())
+		<-s.exited
+	}
+	s.process = nil
+	return errors.Join(err, os.RemoveAll(s.state))
+}
+
+// ask sends one control command and gives its result code.
+func (s *SWTPM) ask(code uint32, payload []byte) (uint32, error) {
+	if s.process == nil {
+		return 0, ErrClosed
+	}
+	deadline := time.Now().Add(swtpmPatience)
+	if err := s.control.SetDeadline(deadline); err != nil {
+		return 0, fmt.Errorf("reference: swtpm control channel: %w", err)
+	}
+	if _, err := s.control.Write(append(binary.BigEndian.AppendUint32(nil, code), payload...)); err != nil {
+		return 0, s.broken("control channel", err)
+	}
+	return s.result()
+}
+
+// result reads the answer to a control command: every one used here is the
+// result code alone.
+func (s *SWTPM) result() (uint32, error) {
+	var result [4]byte
+	if _, err := io.ReadFull(s.control, result[:]); err != nil {
+		return 0, s.broken("control channel", err)
+	}
+	return binary.BigEndian.Uint32(result[:]), nil
+}
+
+func (s *SWTPM) broken(where string, err error) error {
+	select {
+	case status := <-s.exited:
+		s.exited <- status
+		return fmt.Errorf("reference: swtpm %s: %w (process ended: %v; it said: %s)", where, err, status, bytes.TrimSpace(s.stderr.Bytes()))
+	default:
+		return fmt.Errorf("reference: swtpm %s: %w", where, err)
+	}
+}
+
+// must is ask for commands that have to succeed.
+func (s *SWTPM) must(name string, code uint32, payload []byte) error {
+	result, err := s.ask(code, payload)
+	if err == nil && result != 0 {
+		err = fmt.Errorf("reference: swtpm answered %#x to %s", result, name)
+	}
+	return err
+}
+
+// Manufacture forgets all state, new seeds included, and powers the TPM on.
+func (s *SWTPM) Manufacture() error {
+	if err := s.PowerOff(); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(s.state, swtpmState)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("reference: %w", err)
+	}
+	return s.Init()
+}
+
+// Init implements transport.Power.
+func (s *SWTPM) Init() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.must("INIT", swtpmInit, make([]byte, 4))
+	s.powered = err == nil
+	return err
+}
+
+// PowerOff implements transport.Power. The process stays.
+func (s *SWTPM) PowerOff() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.powered = false
+	return s.must("STOP", swtpmStop, nil)
+}
+
+// Powered implements transport.Power.
+func (s *SWTPM) Powered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.powered
+}
+
+// Send implements transport.Device for localities 0 to 4; swtpm refuses the
+// others, which gives an error.
+func (s *SWTPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.powered {
+		return nil, ErrNoPower
+	}
+	if locality != s.locality {
+		if err := s.must("SET_LOCALITY", swtpmSetLocality, []byte{locality}); err != nil {
+			return nil, err
+		}
+		s.locality = locality
+	}
+	deadline := time.Now().Add(swtpmPatience)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	return s.exchange(deadline, command)
+}
+
+// exchange writes a command and reads one response. swtpm takes whatever one
+// read gives it for one command, whatever its size field says.
+func (s *SWTPM) exchange(deadline time.Time, command []byte) ([]byte, error) {
+	if err := s.data.SetDeadline(deadline); err != nil {
+		return nil, fmt.Errorf("reference: swtpm data channel: %w", err)
+	}
+	if _, err := s.data.Write(command); err != nil {
+		return nil, s.broken("data channel", err)
+	}
+	response := make([]byte, 10, 512)
+	if _, err := io.ReadFull(s.data, response); err != nil {
+		return nil, s.broken("data channel", err)
+	}
+	size := binary.BigEndian.Uint32(response[2:])
+	if size < 10 || size > 8192 {
+		return nil, fmt.Errorf("reference: swtpm announced a response of %d bytes", size)
+	}
+	response = append(response, make([]byte, size-10)...)
+	if _, err := io.ReadFull(s.data, response[10:]); err != nil {
+		return nil, s.broken("data channel", err)
+	}
+	return response, nil
+}
+
+// HashStart implements transport.HashSequence.
+func (s *SWTPM) HashStart() error { return s.signal("HASH_START", swtpmHashStart, nil) }
+
+// HashData implements transport.HashSequence. Long data goes out in pieces,
+// which makes no difference to the measurement.
+func (s *SWTPM) HashData(data []byte) error {
+	for first := true; first || len(data) > 0; first = false {
+		n := min(len(data), maxHashData)
+		payload := append(binary.BigEndian.AppendUint32(nil, uint32(n)), data[:n]...)
+		if err := s.signal("HASH_DATA", swtpmHashData, payload); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// HashEnd implements transport.HashSequence.
+func (s *SWTPM) HashEnd() error { return s.signal("HASH_END", swtpmHashEnd, nil) }
+
+func (s *SWTPM) signal(name string, code uint32, payload []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.powered {
+		return ErrNoPower
+	}
+	return s.must(name, code, payload)
+}
