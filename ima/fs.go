@@ -1,0 +1,136 @@
+package ima
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// Format says how the kernel wrote a list. The zero value stands for the files
+// every kernel has: sha1 template digests, little-endian.
+type Format struct {
+	// Order is the byte order of the integers, in the binary list and in
+	// the template data that is hashed. The ASCII list needs it too: its
+	// template digests are those of the kernel that wrote it.
+	Order ByteOrder
+	// Digest is the hash of the template digests, sha1 if zero. A per-bank
+	// file (since 6.10) has that of its bank.
+	Digest HashAlgo
+	// LegacyHash is the hash of the ima template's d field, sha1 if zero;
+	// the other one is md5. The binary list does not say which it is.
+	LegacyHash HashAlgo
+	// MaxData bounds the template data of one record in bytes, DefaultMaxData
+	// if zero. Memory grows with what is read, not with what a length says.
+	MaxData int
+}
+
+// DefaultMaxData is the most template data that a reader takes in one record
+// unless told otherwise: 64 MiB. The kernel has no limit; buffers of some
+// megabytes (a policy, an LSM's state) occur.
+const DefaultMaxData = 64 << 20
+
+// normal fills in the defaults and refuses what cannot be read.
+func (f Format) normal() (Format, error) {
+	if f.Digest == 0 {
+		f.Digest = SHA1
+	}
+	if f.LegacyHash == 0 {
+		f.LegacyHash = SHA1
+	}
+	if f.MaxData == 0 {
+		f.MaxData = DefaultMaxData
+	}
+	switch {
+	case !f.Digest.valid():
+		return f, &UnknownHashError{Name: f.Digest.String()}
+	case f.LegacyHash != SHA1 && f.LegacyHash != MD5:
+		return f, fmt.Errorf("the ima template has digests of sha1 or md5, not of %s", f.LegacyHash)
+	case f.MaxData < 0:
+		return f, fmt.Errorf("MaxData is %d, it cannot be negative", f.MaxData)
+	}
+	return f, nil
+}
+
+// ListError says where a list is not what a kernel writes.
+type ListError struct {
+	// Record is the number of the record, from 1.
+	Record int
+	// Offset is where the offending item begins: in bytes from the start of
+	// a binary list. In an ASCII list it is where its line begins.
+	Offset int64
+	// Line is the line in an ASCII list, from 1; 0 in a binary one.
+	Line int
+	// Item is what could not be read: "PCR", "template name", …
+	Item string
+	// Err says why: io.ErrUnexpectedEOF for a list that is cut off, a
+	// FieldError, a TemplateFormatError or a text.
+	Err error
+}
+
+func (e *ListError) Error() string {
+	where := fmt.Sprintf("byte %d", e.Offset)
+	if e.Line > 0 {
+		where = fmt.Sprintf("line %d", e.Line)
+	}
+	return fmt.Sprintf("record %d, %s: %s: %v", e.Record, where, e.Item, e.Err)
+}
+
+func (e *ListError) Unwrap() error { return e.Err }
+
+// ReadAll reads a list to its end. With an error it gives the records before
+// the offending one.
+func ReadAll(list RecordReader) ([]*Record, error) {
+	var all []*Record
+	for {
+		rec := new(Record)
+		if err := list.Read(rec); err == io.EOF {
+			return all, nil
+		} else if err != nil {
+			return all, err
+		}
+		all = append(all, rec)
+	}
+}
+
+// Records gives a RecordReader of records that are in memory.
+func Records(records []*Record) RecordReader { return &recordSlice{records} }
+
+type recordSlice struct{ rest []*Record }
+
+func (s *recordSlice) Read(rec *Record) error {
+	if len(s.rest) == 0 {
+		return io.EOF
+	}
+	src := s.rest[0]
+	s.rest = s.rest[1:]
+	digest, data := rec.Digest, rec.data
+	*rec = *src
+	rec.Digest = append(digest[:0], src.Digest...)
+	rec.data = append(data[:0], src.data...)
+	return nil
+}
+
+// Open reads a list of either form: it tells an ASCII list from a binary one,
+// and the byte order of a binary one, by its first bytes. format.Order is used
+// for an ASCII list alone. An empty list is an ASCII list.
+func Open(list []byte, format Format) (RecordReader, error) {
+	if len(list) == 0 || asciiStart(list) {
+		return NewASCIIReader(bytes.NewReader(list), format)
+	}
+	if len(list) >= 4 {
+		// A PCR index is below 64, so its three high bytes are zero.
+		format.Order = LittleEndian
+		if list[0] == 0 && list[3] != 0 {
+			format.Order = BigEndian
+		}
+	}
+	return NewBinaryReader(bytes.NewReader(list), format)
+}
+
+// asciiStart knows "10 ", " 9 ": no binary list begins so, as these bytes are
+// no PCR index in either order.
+func asciiStart(list []byte) bool {
+	return len(list) >= 3 && (list[0] == ' ' || isDigit(list[0])) && isDigit(list[1]) && list[2] == ' '
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
