@@ -1,0 +1,193 @@
+// Package serve holds what every server of a TPM transport needs around its
+// connections: a bound on their number, and an end that leaves nothing behind.
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Group is a set of listeners and connections that end together.
+type Group struct {
+	slots chan struct{} // one token per connection of a listener
+	done  chan struct{}
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex
+	open   map[io.Closer]struct{}
+	closed bool
+}
+
+// NewGroup returns a group whose listeners have at most limit connections at
+// a time, all together; further clients wait in the listeners' backlogs.
+func NewGroup(limit int) *Group {
+	return &Group{
+		slots: make(chan struct{}, limit),
+		done:  make(chan struct{}),
+		open:  make(map[io.Closer]struct{}),
+	}
+}
+
+// Serve accepts connections from l until Stop and closes l then. Each
+// connection is given to open, which says what is to be closed when the group
+// stops, and how the connection is served (in a goroutine of its own); an open
+// that fails has closed the connection. The result is nil after Stop,
+// otherwise what kept l from accepting.
+func (g *Group) Serve(l net.Listener, open func(net.Conn) (io.Closer, func(), error)) error {
+	if !g.add(l) {
+		_ = l.Close()
+		return nil
+	}
+	defer g.wg.Done()
+	defer g.remove(l)
+	for {
+		select {
+		case g.slots <- struct{}{}:
+		case <-g.done:
+			return nil
+		}
+		conn, err := g.accept(l)
+		if err != nil {
+			<-g.slots
+			if g.stopped() {
+				return nil
+			}
+			return err
+		}
+		g.start(conn, open)
+	}
+}
+
+// start serves one accepted connection, which has a slot.
+func (g *Group) start(conn net.Conn, open func(net.Conn) (io.Closer, func(), error)) {
+	free := func() { <-g.slots }
+	c, serve, err := open(conn)
+	if err != nil {
+		free()
+		return
+	}
+	if !g.Go(c, func() { defer free(); serve() }) {
+		free()
+	}
+}
+
+// accept rides out shortages (descriptors, memory): they pass.
+func (g *Group) accept(l net.Listener) (net.Conn, error) {
+	const first, longest = 5 * time.Millisecond, time.Second
+	for pause := first; ; pause = min(2*pause, longest) {
+		conn, err := l.Accept()
+		if err == nil || !shortage(err) {
+			return conn, err
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-g.done:
+			t.Stop()
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+func shortage(err error) bool {
+	var temporary interface{ Temporary() bool }
+	return errors.As(err, &temporary) && temporary.Temporary() && !errors.Is(err, net.ErrClosed)
+}
+
+// Go runs serve in a goroutine and closes c afterwards, or when the group
+// stops: serve must return once c is closed. After Stop it closes c and says
+// false.
+func (g *Group) Go(c io.Closer, serve func()) bool {
+	if !g.add(c) {
+		_ = c.Close()
+		return false
+	}
+	go func() {
+		defer g.wg.Done()
+		defer g.remove(c)
+		serve()
+	}()
+	return true
+}
+
+// Run runs serve and closes c afterwards, or when the group stops. After Stop
+// it only closes c and says false.
+func (g *Group) Run(c io.Closer, serve func()) bool {
+	if !g.add(c) {
+		_ = c.Close()
+		return false
+	}
+	defer g.wg.Done()
+	defer g.remove(c)
+	serve()
+	return true
+}
+
+// Background runs f in a goroutine that Wait waits for. After Stop it says
+// false and does nothing.
+func (g *Group) Background(f func()) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.wg.Go(f)
+	}
+	return !g.closed
+}
+
+func (g *Group) add(c io.Closer) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.open[c] = struct{}{}
+	g.wg.Add(1)
+	return true
+}
+
+func (g *Group) remove(c io.Closer) {
+	g.mu.Lock()
+	delete(g.open, c)
+	g.mu.Unlock()
+	_ = c.Close()
+}
+
+func (g *Group) stopped() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
+// Stop closes everything in the group and does not wait. It may be called by
+// one of the group's own goroutines, and more than once.
+func (g *Group) Stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return
+	}
+	g.closed = true
+	close(g.done)
+	for c := range g.open {
+		_ = c.Close()
+	}
+}
+
+// Wait waits until every goroutine of a stopped group has ended.
+func (g *Group) Wait(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		g.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,215 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Adopt takes over conn: the caller uses what it returns and forgets conn. A
+// connection without a descriptor (net.Pipe) is returned as it is.
+func Adopt(conn net.Conn) (Conn, error) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return conn, nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	var dup error
+	if err := raw.Control(func(p uintptr) {
+		fd, dup = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return nil, err
+	}
+	if dup != nil {
+		return nil, os.NewSyscallError("fcntl", dup)
+	}
+	// The duplicate keeps the connection; closing the original takes it out
+	// of the poller.
+	if err := conn.Close(); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return newBlocking(fd)
+}
+
+// FromFD takes over a descriptor, which must be a stream socket. It is closed
+// on error too.
+func FromFD(fd int) (Conn, error) {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil || kind != unix.SOCK_STREAM {
+		_ = unix.Close(fd)
+		return nil, ErrNotStream
+	}
+	return newBlocking(fd)
+}
+
+func newBlocking(fd int) (Conn, error) {
+	if err := unix.SetNonblock(fd, false); err != nil {
+		_ = unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	b := &blocking{fd: fd}
+	b.users.Store(1)
+	return b, nil
+}
+
+// blocking is a socket in blocking mode.
+type blocking struct {
+	fd       int
+	deadline time.Time // of Read, by Read's goroutine
+	closed   atomic.Bool
+	// users counts the calls in progress, plus one until Close: the last one
+	// out closes the descriptor, so that its number is not reused under a
+	// call that still has it.
+	users atomic.Int32
+}
+
+func (b *blocking) enter() error {
+	for {
+		n := b.users.Load()
+		if n == 0 {
+			return net.ErrClosed
+		}
+		if b.users.CompareAndSwap(n, n+1) {
+			break
+		}
+	}
+	if b.closed.Load() {
+		b.leave()
+		return net.ErrClosed
+	}
+	return nil
+}
+
+func (b *blocking) leave() {
+	if b.users.Add(-1) == 0 {
+		_ = unix.Close(b.fd)
+	}
+}
+
+// Close ends Read and Write wherever they are.
+func (b *blocking) Close() error {
+	if b.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	// A thread asleep in read(2) wakes up from this, not from close(2). A
+	// peer that is gone already makes it fail with ENOTCONN, and has woken
+	// the reader itself.
+	_ = unix.Shutdown(b.fd, unix.SHUT_RDWR)
+	b.leave()
+	return nil
+}
+
+func (b *blocking) SetReadDeadline(t time.Time) error {
+	b.deadline = t
+	return nil
+}
+
+func (b *blocking) Read(p []byte) (int, error) {
+	if err := b.enter(); err != nil {
+		return 0, err
+	}
+	defer b.leave()
+	if !b.deadline.IsZero() {
+		if err := b.wait(unix.POLLIN, b.deadline); err != nil {
+			return 0, err
+		}
+	}
+	for {
+		n, err := unix.Read(b.fd, p)
+		switch {
+		case err == nil && n > 0 || len(p) == 0:
+			return n, nil
+		case err == nil:
+			return 0, b.ended(io.EOF)
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			// Blocking mode belongs to the open socket, not to our
+			// descriptor: whoever passed it may have switched it off.
+			if err := b.wait(unix.POLLIN, b.deadline); err != nil {
+				return 0, err
+			}
+		default:
+			return 0, b.ended(fmt.Errorf("read: %w", err))
+		}
+	}
+}
+
+func (b *blocking) Write(p []byte) (int, error) {
+	if err := b.enter(); err != nil {
+		return 0, err
+	}
+	defer b.leave()
+	done := 0
+	for {
+		n, err := unix.Write(b.fd, p[done:])
+		done += max(n, 0)
+		switch {
+		case err == nil && done == len(p):
+			return done, nil
+		case err == nil, errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			if err := b.wait(unix.POLLOUT, time.Time{}); err != nil {
+				return done, err
+			}
+		default:
+			return done, b.ended(fmt.Errorf("write: %w", err))
+		}
+	}
+}
+
+// ended prefers our own Close as the reason for an end.
+func (b *blocking) ended(err error) error {
+	if b.closed.Load() {
+		return net.ErrClosed
+	}
+	return err
+}
+
+// wait waits for an event until the deadline, for ever if it is zero.
+func (b *blocking) wait(event int16, deadline time.Time) error {
+	fds := []unix.PollFd{{Fd: int32(b.fd), Events: event}}
+	for {
+		ms := -1
+		if !deadline.IsZero() {
+			left := time.Until(deadline)
+			if left <= 0 {
+				return os.ErrDeadlineExceeded
+			}
+			ms = int((left + time.Millisecond - 1) / time.Millisecond)
+		}
+		switch n, err := unix.Poll(fds, ms); {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return fmt.Errorf("poll: %w", err)
+		case n > 0:
+			return nil
+		}
+	}
+}
+
+// PeerClosed says whether c's peer has closed, or half closed, its end.
+func PeerClosed(c Conn) bool {
+	b, ok := c.(*blocking)
+	if !ok {
+		return false
+	}
+	if b.enter() != nil {
+		return true
+	}
+	defer b.leave()
+	fds := []unix.PollFd{{Fd: int32(b.fd), Events: unix.POLLRDHUP}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0
+}

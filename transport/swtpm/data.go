@@ -1,0 +1,217 @@
+package swtpm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/internal/socket"
+)
+
+// probeTime is how long QEMU's question for a TPM may take in the device. QEMU
+// itself waits 1 s (backends/tpm/tpm_util.c: tpm_util_request).
+const probeTime = 500 * time.Millisecond
+
+// ccReadClock is TPM_CC_ReadClock.
+const ccReadClock = 0x181
+
+// data is one data connection.
+type data struct {
+	s    *Server
+	conn socket.Conn
+	in   *transport.CommandReader
+	// passed says that the descriptor came by SET_DATAFD: its client can
+	// neither dial again nor be told anything but by a response.
+	passed bool
+	first  bool   // no command has come yet
+	out    []byte // reused for responses that need framing
+}
+
+func (s *Server) newData(conn socket.Conn, passed bool) *data {
+	return &data{
+		s:      s,
+		conn:   conn,
+		in:     transport.NewCommandReader(conn, s.largestCommand(), s.opts.StallTime),
+		passed: passed,
+		first:  true,
+	}
+}
+
+// largestCommand is the largest command that any buffer size allows, in bytes.
+func (s *Server) largestCommand() uint32 {
+	if b, ok := transport.As[transport.BufferSize](s.device); ok {
+		_, _, most := b.BufferSize()
+		return most
+	}
+	return transport.DefaultMaxCommand
+}
+
+func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {
+	c, err := socket.Adopt(conn)
+	if err != nil {
+		_ = conn.Close()
+		s.log.Warn("data connection refused", "cause", err)
+		return nil, nil, err
+	}
+	return c, s.newData(c, false).serve, nil
+}
+
+// serve executes commands in order until the client or the server ends.
+func (d *data) serve() {
+	d.s.log.Debug("data connection opened", "passed", d.passed)
+	err := d.commands()
+	switch {
+	case d.s.ended():
+		return
+	case errors.Is(err, io.EOF):
+		d.s.log.Debug("data connection closed by the client", "passed", d.passed)
+	default:
+		d.s.log.Warn("data connection closed", "passed", d.passed, "cause", err)
+	}
+	if d.s.opts.TerminateWithData {
+		d.s.end(EndedByData)
+	}
+}
+
+func (d *data) commands() error {
+	for {
+		d.in.SetMax(d.s.maxCommand.Load())
+		head, prefixed, command, err := d.next()
+		if err != nil {
+			if err = d.unreadable(err, prefixed); err != nil {
+				return err
+			}
+			continue
+		}
+		response := d.respond(head, prefixed, command)
+		d.first = false
+		if err := d.answer(response, prefixed); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *data) next() (head header, prefixed bool, command []byte, err error) {
+	head, prefixed, err = d.prefix()
+	switch {
+	case err != nil:
+	case prefixed:
+		command, err = d.in.Take(head.size)
+	default:
+		command, err = d.in.Next()
+	}
+	return head, prefixed, command, err
+}
+
+func (d *data) respond(head header, prefixed bool, command []byte) []byte {
+	if prefixed {
+		if code := d.accept(head, command); code != transport.RCSuccess {
+			return transport.AppendResponse(nil, code)
+		}
+	}
+	return d.execute(command)
+}
+
+// answer writes the response with one write. A Device that answers nothing at
+// all, and calls it no error, wants its client to get nothing.
+func (d *data) answer(response []byte, prefixed bool) error {
+	if len(response) == 0 {
+		d.s.log.Warn("the TPM gave an empty answer, the client gets none")
+		return nil
+	}
+	if prefixed {
+		d.out = appendPrefixed(d.out[:0], response)
+		response = d.out
+	}
+	_, err := d.conn.Write(response)
+	return err
+}
+
+// unreadable deals with a stream that has no command where one should be. It
+// returns an error if the connection is over.
+//
+// A size field that cannot be right is answered with TPM_RC_COMMAND_SIZE, as
+// by the TPM itself, and the connection stays. A size below a header's says
+// nothing about where the next command begins: what came is dropped. Behind a
+// size that is too large the command's bytes are discarded as they come; if
+// they stop coming, the connection is closed.
+//
+// Not so a passed descriptor: it is QEMU's, which sends what it has in one
+// piece, whatever the guest wrote into the size field. Closing it would cost
+// the guest its TPM for good, waiting would hang QEMU; so what came is
+// dropped, also when a command stalls.
+func (d *data) unreadable(err error, prefixed bool) error {
+	var size *transport.SizeError
+	var stall *transport.StallError
+	switch {
+	case errors.As(err, &size), errors.As(err, &stall) && d.passed:
+	default:
+		return err
+	}
+	d.s.log.Warn("unreadable TPM command", "passed", d.passed, "cause", err)
+	if err := d.answer(transport.AppendResponse(nil, transport.RCCommandSize), prefixed); err != nil {
+		return err
+	}
+	if d.passed || size.Size < transport.HeaderSize {
+		d.in.Drop()
+		return nil
+	}
+	return d.in.Discard(int64(size.Size))
+}
+
+// execute gives a command to whom it is for. There is always a response.
+func (d *data) execute(command []byte) []byte {
+	if response, ours := d.s.vendorSetLocality(command); ours {
+		return response
+	}
+	if !d.s.powered() {
+		d.s.log.Warn("TPM command without power: no INIT has come, or the last one failed")
+		return transport.AppendResponse(nil, transport.RCFailure)
+	}
+	if d.first && d.passed && isProbe(command) {
+		return d.probe(command)
+	}
+	return d.send(d.s.ctx, command)
+}
+
+func (d *data) send(ctx context.Context, command []byte) []byte {
+	response, err := d.s.device.Send(ctx, uint8(d.s.locality.Load()), command)
+	if err != nil {
+		d.s.log.Warn("no answer from the TPM", "cause", err)
+		return transport.AppendResponse(nil, transport.RCFailure)
+	}
+	return response
+}
+
+// isProbe recognises TPM2_ReadClock without sessions, which QEMU sends first
+// to see which version of a TPM there is.
+func isProbe(command []byte) bool {
+	return len(command) == transport.HeaderSize &&
+		binary.BigEndian.Uint16(command) == transport.TagNoSessions &&
+		binary.BigEndian.Uint32(command[6:]) == ccReadClock
+}
+
+// probe answers QEMU's question in time, even if the device is busy: the tag
+// of the response is all QEMU looks at.
+func (d *data) probe(command []byte) []byte {
+	ctx, cancel := context.WithTimeout(transport.WithProbe(d.s.ctx), probeTime)
+	defer cancel()
+	command = append([]byte(nil), command...) // it may outlast this call
+	answer := make(chan []byte, 1)
+	d.s.data.Background(func() { answer <- d.send(ctx, command) })
+	select {
+	case response := <-answer:
+		if len(response) > 0 {
+			return response
+		}
+	case <-ctx.Done():
+		d.s.log.Warn("the TPM is busy, QEMU's version probe gets TPM_RC_FAILURE",
+			"cause", os.ErrDeadlineExceeded)
+	}
+	return transport.AppendResponse(nil, transport.RCFailure)
+}

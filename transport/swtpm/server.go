@@ -1,0 +1,246 @@
+package swtpm
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/internal/serve"
+)
+
+// Options say how a Server behaves. The zero value behaves like swtpm without
+// options.
+type Options struct {
+	// RejectLocality4 refuses locality 4 in SET_LOCALITY and in the vendor
+	// command (swtpm's --locality reject-locality-4).
+	RejectLocality4 bool
+	// AllowSetLocality lets data clients choose their locality by the vendor
+	// command 0x20001000 (swtpm's --locality allow-set-locality).
+	AllowSetLocality bool
+	// TerminateWithData ends the server when a data connection closes
+	// (swtpm's --terminate).
+	TerminateWithData bool
+	// TerminateWithControl ends the server when a control connection closes
+	// (swtpm's --ctrl …,terminate).
+	TerminateWithControl bool
+	// HideCapabilities are bits that GET_CAPABILITY leaves out, to look like
+	// an older swtpm; the requests work all the same.
+	HideCapabilities Capability
+	// MaxControl and MaxData bound the connections that listeners accept at
+	// a time; others wait in the backlog. 0 is 32 and 64. A data connection
+	// takes an operating system thread on Linux.
+	MaxControl, MaxData int
+	// StallTime is how long a TPM command that has begun may take to come in;
+	// 0 is 5 s.
+	StallTime time.Duration
+	// Events, if set, is told what happens to the TPM's power, before it
+	// happens and before the client is answered. Events come one at a time.
+	Events func(Event)
+	// Now tells the time of events; nil is time.Now.
+	Now func() time.Time
+	// Logger gets control requests at debug level, and at warning level what
+	// made a client get less than a TPM's answer. Nil logs nothing.
+	Logger *slog.Logger
+}
+
+// Event is a change of the TPM's power, asked for on the control channel.
+type Event struct {
+	Kind EventKind
+	Time time.Time
+	// DeleteVolatile is the flag of INIT: stored volatile state is to be
+	// deleted after it has been loaded.
+	DeleteVolatile bool
+}
+
+// EventKind says what happens to the power.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	// EventInit is INIT: power on, or a reset of a TPM that has power. The
+	// machine begins to boot.
+	EventInit EventKind = iota + 1
+	// EventStop is STOP of a TPM that has power.
+	EventStop
+	// EventShutdown is SHUTDOWN: power off, and the end of the server.
+	EventShutdown
+)
+
+// String returns swtpm's name of the request behind the event.
+func (k EventKind) String() string {
+	switch k {
+	case EventInit:
+		return "INIT"
+	case EventStop:
+		return "STOP"
+	case EventShutdown:
+		return "SHUTDOWN"
+	}
+	return "unknown event"
+}
+
+// Reason is why a Server has ended.
+type Reason string
+
+// The reasons.
+const (
+	EndedByShutdown Reason = "SHUTDOWN request"
+	EndedByData     Reason = "data connection closed"
+	EndedByControl  Reason = "control connection closed"
+	EndedByOwner    Reason = "closed"
+)
+
+const (
+	defaultMaxControl = 32
+	defaultMaxData    = 64
+	defaultStallTime  = 5 * time.Second
+
+	// stallTime is what swtpm gives a control request that has begun.
+	stallTime = 500 * time.Millisecond
+)
+
+// Server serves one TPM to any number of control and data connections.
+//
+// Locality is a property of the TPM, not of a connection, as in swtpm:
+// whichever way it is set, it holds for every command on every data
+// connection until it is set again, across INIT too.
+type Server struct {
+	device transport.Device
+	power  transport.Power // nil if the device has no switch
+	opts   Options
+	log    *slog.Logger
+	caps   Capability
+
+	ctx    context.Context // of the commands; ends with the server
+	cancel context.CancelFunc
+	ctrl   *serve.Group
+	data   *serve.Group
+
+	ending sync.Once
+	done   chan struct{}
+	reason Reason
+
+	// switching is held while the power is switched, so that a change, the
+	// check before it and its event are one.
+	switching sync.Mutex
+	locality  atomic.Uint32
+	// maxCommand is the largest command the device takes now, in bytes.
+	maxCommand atomic.Uint32
+
+	dataFD dataFD
+}
+
+// NewServer returns a server for device. It never closes the device and takes
+// its power only when a client asks for that.
+func NewServer(device transport.Device, opts Options) *Server {
+	if opts.MaxControl <= 0 {
+		opts.MaxControl = defaultMaxControl
+	}
+	if opts.MaxData <= 0 {
+		opts.MaxData = defaultMaxData
+	}
+	if opts.StallTime <= 0 {
+		opts.StallTime = defaultStallTime
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	s := &Server{
+		device: device,
+		opts:   opts,
+		log:    opts.Logger,
+		caps:   capabilities(device) &^ opts.HideCapabilities,
+		ctrl:   serve.NewGroup(opts.MaxControl),
+		data:   serve.NewGroup(opts.MaxData),
+		done:   make(chan struct{}),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.power, _ = transport.As[transport.Power](device)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.learnMaxCommand()
+	return s
+}
+
+// ServeControl accepts control connections until the server ends, and closes
+// l then. It returns nil at the end of the server.
+func (s *Server) ServeControl(l net.Listener) error {
+	return s.ctrl.Serve(l, s.openControl)
+}
+
+// ServeControlConn serves a control connection that is there already (swtpm's
+// --ctrl …,clientfd=). It returns when the connection or the server ends.
+func (s *Server) ServeControlConn(conn net.Conn) {
+	c, serve, _ := s.openControl(conn)
+	s.ctrl.Run(c, serve)
+}
+
+// ServeData accepts data connections until the server ends, and closes l
+// then. It returns nil at the end of the server.
+func (s *Server) ServeData(l net.Listener) error {
+	return s.data.Serve(l, s.openData)
+}
+
+// ServeDataConn serves a data connection that is there already (swtpm's
+// --fd). It returns when the connection or the server ends.
+func (s *Server) ServeDataConn(conn net.Conn) error {
+	c, serve, err := s.openData(conn)
+	if err != nil {
+		return err
+	}
+	s.data.Run(c, serve)
+	return nil
+}
+
+// Done is closed when the server ends; Reason says why.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Reason says why the server has ended, "" while it has not.
+func (s *Server) Reason() Reason {
+	select {
+	case <-s.done:
+		return s.reason
+	default:
+		return ""
+	}
+}
+
+// Close ends the server if it has not ended, and waits until all its
+// goroutines have. It leaves the device's power alone. The error is ctx's: a
+// Device did not give up a command.
+func (s *Server) Close(ctx context.Context) error {
+	s.end(EndedByOwner)
+	return errors.Join(s.ctrl.Wait(ctx), s.data.Wait(ctx))
+}
+
+// end closes everything and does not wait: it is called by the server's own
+// goroutines too.
+func (s *Server) end(reason Reason) {
+	s.ending.Do(func() {
+		s.reason = reason
+		close(s.done)
+		s.cancel()
+		s.ctrl.Stop()
+		s.data.Stop()
+	})
+}
+
+func (s *Server) ended() bool { return s.Reason() != "" }
+
+// powered says whether the TPM is running. Without a switch it always is.
+func (s *Server) powered() bool { return s.power == nil || s.power.Powered() }
+
+// learnMaxCommand asks the device for the size of its buffer.
+func (s *Server) learnMaxCommand() {
+	size := uint32(transport.DefaultMaxCommand)
+	if b, ok := transport.As[transport.BufferSize](s.device); ok {
+		size, _, _ = b.BufferSize()
+	}
+	s.maxCommand.Store(size)
+}
