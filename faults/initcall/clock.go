@@ -84,11 +84,21 @@ func (c *Clock) Level() Level {
 // one. To the present level Advance does nothing; to an earlier one it answers
 // a *BackwardsError and changes nothing.
 func (c *Clock) Advance(level Level, at time.Duration, cause string) error {
+	return c.advance(level, at, cause, func() bool { return true })
+}
+
+// advance is Advance for a source that may have been overtaken: still is asked
+// when no boot can start any more before the clock has moved, and if it says
+// no, nothing moves.
+func (c *Clock) advance(level Level, at time.Duration, cause string, still func() bool) error {
 	if int(level) >= levels {
 		return &UnknownLevelError{Name: level.String()}
 	}
 	c.notify.Lock()
 	defer c.notify.Unlock()
+	if !still() {
+		return nil
+	}
 	c.mu.Lock()
 	now := c.now()
 	if level <= now.Level {
@@ -108,6 +118,16 @@ func (c *Clock) NewBoot(cause string) {
 	defer c.notify.Unlock()
 	c.mu.Lock()
 	c.set(Event{Boot: c.now().Boot + 1, Level: Firmware, At: NoTime, Cause: cause})
+}
+
+// PowerOn is NewBoot for whoever sees every power-on of the machine, the first
+// one included: on a clock that nobody has moved yet it starts boot 1, and
+// counts one boot more from then on. Subscribers are told in both cases.
+func (c *Clock) PowerOn(cause string) {
+	c.notify.Lock()
+	defer c.notify.Unlock()
+	c.mu.Lock()
+	c.set(Event{Boot: c.last.Boot + 1, Level: Firmware, At: NoTime, Cause: cause})
 }
 
 // set takes over e and tells everybody. It is called with notify and mu held

@@ -1,0 +1,151 @@
+package initcall
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+)
+
+// Feed is an open Source. One goroutine uses it.
+type Feed struct {
+	source source
+}
+
+// source is what the kinds of Source have in common.
+type source interface {
+	// follow hands the bytes to out until ctx ends or there can be no more.
+	follow(ctx context.Context, out *output) error
+	// close gives back what open took, if follow was never called.
+	close() error
+}
+
+// Open makes the source ready: a socket is listened at or connected to, so that
+// QEMU can be started when Open has returned, and a file's directory is watched.
+// The error tells what stands in the way.
+func (s Source) Open() (*Feed, error) {
+	var opened source
+	var err error
+	switch s.kind {
+	case socketSource:
+		opened, err = openSocket(s.path)
+	case fileSource:
+		opened, err = openFile(s.path)
+	default:
+		r := s.reader
+		if r == nil {
+			r = strings.NewReader("")
+		}
+		opened = &readerFeed{r: r}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Feed{source: opened}, nil
+}
+
+// Follow writes what the source brings to console, and a copy to tee unless
+// that is nil. Each line moves the console's clock before tee gets it; a tee
+// that blocks holds up what comes after, and one that fails gets nothing more.
+//
+// Follow returns ctx's error when ctx ends, and nil when a reader ends; sockets
+// and files do not end. The feed is closed then. A Read that a reader does not
+// give up stays behind with a goroutine until it returns, and what it brings is
+// dropped.
+func (f *Feed) Follow(ctx context.Context, console *Console, tee io.Writer) error {
+	return f.source.follow(ctx, &output{console: console, tee: tee})
+}
+
+// Close closes a feed that is not followed.
+func (f *Feed) Close() error { return f.source.close() }
+
+// Follow opens the source and follows it without a tee.
+func Follow(ctx context.Context, source Source, console *Console) error {
+	feed, err := source.Open()
+	if err != nil {
+		return err
+	}
+	return feed.Follow(ctx, console, nil)
+}
+
+// output is where a source's bytes go.
+type output struct {
+	console *Console
+	tee     io.Writer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.console.Write(p)
+	if o.tee != nil {
+		if _, err := o.tee.Write(p); err != nil {
+			o.tee = nil
+		}
+	}
+	return len(p), nil
+}
+
+// again says that the next byte does not follow the last one.
+func (o *output) again() { o.console.Flush() }
+
+// chunk is how much is read at once, in bytes.
+const chunk = 32 << 10
+
+// readerFeed follows an io.Reader.
+type readerFeed struct {
+	r io.Reader
+}
+
+func (f *readerFeed) close() error { return nil }
+
+func (f *readerFeed) follow(ctx context.Context, out *output) error {
+	type read struct {
+		n   int
+		err error
+	}
+	var buf [chunk]byte
+	reads := make(chan read)
+	taken := make(chan struct{})
+	go func() {
+		for {
+			n, err := f.r.Read(buf[:])
+			select {
+			case reads <- read{n, err}:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case <-taken:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	// A pipe or terminal gives up its Read for a deadline.
+	if d, ok := f.r.(interface{ SetReadDeadline(time.Time) error }); ok {
+		stop := context.AfterFunc(ctx, func() { _ = d.SetReadDeadline(time.Unix(1, 0)) })
+		defer stop()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r := <-reads:
+			out.Write(buf[:r.n])
+			if r.err == io.EOF {
+				out.again()
+				return nil
+			}
+			if r.err != nil {
+				return r.err
+			}
+			select {
+			case taken <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}

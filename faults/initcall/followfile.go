@@ -1,0 +1,185 @@
+package initcall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// fileFeed follows a growing file. Its directory is watched, not the file: that
+// may not exist yet, and another one may take its place.
+type fileFeed struct {
+	path  string
+	watch *fsnotify.Watcher
+	file  *os.File // nil while there is none
+	read  int64    // how much of it has been read
+}
+
+func openFile(path string) (*fileFeed, error) {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if target, err := filepath.EvalSymlinks(full); err == nil {
+		full = target
+	}
+	watch, err := watchDirectory(full)
+	if err != nil {
+		return nil, err
+	}
+	return &fileFeed{path: full, watch: watch}, nil
+}
+
+// watchDirectory watches the directory of path.
+func watchDirectory(path string) (*fsnotify.Watcher, error) {
+	watch, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("console %s: cannot watch for changes: %w", path, err)
+	}
+	if err := watch.Add(filepath.Dir(path)); err != nil {
+		watch.Close()
+		return nil, fmt.Errorf("console %s: cannot watch its directory, which must exist: %w", path, err)
+	}
+	return watch, nil
+}
+
+func (f *fileFeed) close() error {
+	if f.file != nil {
+		f.file.Close()
+		f.file = nil
+	}
+	return f.watch.Close()
+}
+
+func (f *fileFeed) follow(ctx context.Context, out *output) error {
+	defer f.close()
+	buf := make([]byte, chunk)
+	for {
+		if err := f.catchUp(ctx, out, buf); err != nil {
+			return err
+		}
+		if err := changed(ctx, f.watch, f.path); err != nil {
+			return err
+		}
+	}
+}
+
+// changed returns when something may have happened to the file at path, with
+// ctx's error when ctx ends.
+func changed(ctx context.Context, watch *fsnotify.Watcher, path string) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e, ok := <-watch.Events:
+			if !ok {
+				return fs.ErrClosed
+			}
+			if filepath.Base(e.Name) == filepath.Base(path) {
+				return nil
+			}
+		case err, ok := <-watch.Errors:
+			if !ok {
+				return fs.ErrClosed
+			}
+			if errors.Is(err, fsnotify.ErrEventOverflow) {
+				return nil // events were lost: look
+			}
+			return fmt.Errorf("console %s: %w", path, err)
+		}
+	}
+}
+
+// catchUp reads what there is to read, of the file that was followed and then of
+// the one that has taken its place.
+func (f *fileFeed) catchUp(ctx context.Context, out *output, buf []byte) error {
+	for {
+		if err := f.readOn(ctx, out, buf); err != nil {
+			return err
+		}
+		replaced, err := f.reopen()
+		if err != nil || !replaced {
+			return err
+		}
+		out.again()
+	}
+}
+
+// readOn reads to the end of the file.
+func (f *fileFeed) readOn(ctx context.Context, out *output, buf []byte) error {
+	if f.file == nil {
+		return nil
+	}
+	info, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < f.read {
+		if _, err := f.file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		f.read = 0
+		out.again()
+	}
+	for ctx.Err() == nil {
+		n, err := f.file.Read(buf)
+		out.Write(buf[:n])
+		f.read += int64(n)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// NotRegularError is what Follow answers when what should be a growing file is
+// something else.
+type NotRegularError struct {
+	Path string
+	Mode fs.FileMode
+}
+
+func (e *NotRegularError) Error() string {
+	return fmt.Sprintf("console file %s is no regular file (%s); follow a socket with unix:%s, and a pipe through standard input", e.Path, e.Mode, e.Path)
+}
+
+// reopen opens the file at path if it is another one than that which is open.
+func (f *fileFeed) reopen() (replaced bool, err error) {
+	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // the old one may still grow, or a new one come
+	}
+	if err != nil {
+		return false, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe could block for ever
+		return false, &NotRegularError{Path: f.path, Mode: info.Mode()}
+	}
+	if f.file != nil {
+		old, err := f.file.Stat()
+		if err != nil || os.SameFile(old, info) {
+			return false, err
+		}
+	}
+	file, err := os.Open(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if f.file != nil {
+		f.file.Close()
+	}
+	f.file, f.read = file, 0
+	return true, nil
+}

@@ -1,0 +1,238 @@
+package initcall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// bindGrace is how long a socket that refuses connections may be one
+	// whose owner has called bind(2) but not yet listen(2). Nothing
+	// announces listen, so the socket is tried every bindStep until then.
+	bindGrace = 250 * time.Millisecond
+	bindStep  = 5 * time.Millisecond
+	// dialPause is the least time between two connections to a server: one
+	// that closes them at once must not keep this machine busy.
+	dialPause = 100 * time.Millisecond
+)
+
+// socketFeed follows a unix stream socket, as its client while somebody else
+// serves it, otherwise as its server. The directory is watched, because a QEMU
+// with server=on that starts later removes the socket found there and makes its
+// own.
+type socketFeed struct {
+	path     string
+	watch    *fsnotify.Watcher
+	conn     net.Conn // to somebody else's server, or nil
+	dialled  time.Time
+	listener *net.UnixListener // nil while somebody else serves
+	own      fs.FileInfo       // of the listener's socket
+}
+
+func openSocket(path string) (*socketFeed, error) {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	watch, err := watchDirectory(full)
+	if err != nil {
+		return nil, err
+	}
+	f := &socketFeed{path: full, watch: watch}
+	if err := f.ready(context.Background()); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *socketFeed) close() error {
+	f.unlisten()
+	if f.conn != nil {
+		f.conn.Close()
+		f.conn = nil
+	}
+	return f.watch.Close()
+}
+
+// ready sees to it that there is either a connection or a listener, whose
+// socket is the one at path.
+func (f *socketFeed) ready(ctx context.Context) error {
+	if f.listener != nil {
+		if info, err := os.Lstat(f.path); err == nil && os.SameFile(info, f.own) {
+			return nil
+		}
+		f.unlisten()
+	}
+	giveUp := time.Now().Add(bindGrace)
+	for {
+		conn, err := net.Dial("unix", f.path)
+		if err == nil {
+			f.conn, f.dialled = conn, time.Now()
+			return nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return f.listen()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("console unix:%s: %w", f.path, err)
+		}
+		if info, err := os.Lstat(f.path); err == nil && info.Mode().Type() != fs.ModeSocket {
+			return fmt.Errorf("console unix:%s: there is something that is no socket (%s); name another path, or file:%s to follow a file", f.path, info.Mode(), f.path)
+		}
+		if time.Now().After(giveUp) {
+			// Its owner has died.
+			if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("console unix:%s: cannot remove the socket a dead process left: %w", f.path, err)
+			}
+			return f.listen()
+		}
+		if err := pause(ctx, bindStep); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *socketFeed) listen() error {
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: f.path, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("console unix:%s: cannot listen: %w", f.path, err)
+	}
+	// The socket at path may be another's by the time of Close.
+	listener.SetUnlinkOnClose(false)
+	own, err := os.Lstat(f.path)
+	if err != nil {
+		listener.Close()
+		return fmt.Errorf("console unix:%s: %w", f.path, err)
+	}
+	f.listener, f.own = listener, own
+	return nil
+}
+
+// unlisten ends the listener, and removes its socket if that is still the one
+// at path.
+func (f *socketFeed) unlisten() {
+	if f.listener == nil {
+		return
+	}
+	if info, err := os.Lstat(f.path); err == nil && os.SameFile(info, f.own) {
+		_ = os.Remove(f.path)
+	}
+	f.listener.Close()
+	f.listener = nil
+}
+
+func (f *socketFeed) follow(ctx context.Context, out *output) error {
+	defer f.close()
+	for {
+		if f.conn == nil {
+			if err := f.accept(ctx); err != nil {
+				return err
+			}
+		}
+		if f.conn != nil {
+			copyFrom(ctx, f.conn, out)
+			f.conn = nil
+			if f.listener == nil {
+				if err := pause(ctx, time.Until(f.dialled.Add(dialPause))); err != nil {
+					return err
+				}
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f.ready(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// accept waits until somebody connects, or the socket at path is no longer the
+// listener's.
+func (f *socketFeed) accept(ctx context.Context) error {
+	type accepted struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan accepted, 1)
+	listener := f.listener
+	go func() {
+		conn, err := listener.Accept()
+		done <- accepted{conn, err}
+	}()
+	lost := make(chan error, 1)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { lost <- f.replaced(watching) }()
+
+	select {
+	case a := <-done:
+		stop()
+		<-lost // the watch has one reader at a time
+		if a.err != nil {
+			return fmt.Errorf("console unix:%s: %w", f.path, a.err)
+		}
+		f.conn = a.conn
+		return nil
+	case err := <-lost:
+		// Accept gives up; whoever got in before is served first.
+		_ = listener.SetDeadline(time.Unix(1, 0))
+		a := <-done
+		_ = listener.SetDeadline(time.Time{})
+		if a.err == nil {
+			f.conn = a.conn
+		}
+		return err
+	}
+}
+
+// replaced returns when the socket at path is not the listener's.
+func (f *socketFeed) replaced(ctx context.Context) error {
+	for {
+		info, err := os.Lstat(f.path)
+		if err != nil || !os.SameFile(info, f.own) {
+			return nil
+		}
+		if err := changed(ctx, f.watch, f.path); err != nil {
+			return err
+		}
+	}
+}
+
+// copyFrom hands on what conn brings, to its end or ctx's, and closes it.
+func copyFrom(ctx context.Context, conn net.Conn, out *output) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer conn.Close()
+	defer stop()
+	buf := make([]byte, chunk)
+	for {
+		n, err := conn.Read(buf)
+		out.Write(buf[:n])
+		if err != nil {
+			out.again()
+			return
+		}
+	}
+}
+
+// pause waits for d, or answers ctx's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

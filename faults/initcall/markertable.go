@@ -1,0 +1,154 @@
+package initcall
+
+// markers has, for every level, initcalls that are linked early in it, and for
+// the _sync levels every one that machines of today have. A function belongs
+// here if no supported kernel calls it before its level; that some kernels call
+// it later, or lack it, does no harm.
+//
+// Levels and files are those of Linux 6.1.192, all architectures; the order in
+// which kernels call them was read from boots of Debian's 6.1 for x86-64 and
+// ppc64el and of a small 6.1 for arm64. The link order is that of the top
+// Kbuild (init, arch, kernel, mm, fs, ipc, security, crypto, block, lib,
+// drivers, sound, net), so that init and arch come first in each level.
+//
+// Left out: genpd_power_off_unused, which went from late to late_sync within
+// the life of 6.1, and names that several files use at different levels, unless
+// the first of these levels stands here.
+var markers = [...]Marker{
+	{Function: "init_hw_perf_events", Level: Early},     // arch/x86/events/core.c
+	{Function: "asids_init", Level: Early},              // arch/arm64/mm/context.c
+	{Function: "vdso_getcpu_init", Level: Early},        // arch/powerpc/kernel/vdso.c
+	{Function: "do_init_real_mode", Level: Early},       // arch/x86/realmode/init.c
+	{Function: "spawn_ksoftirqd", Level: Early},         // kernel/softirq.c
+	{Function: "migration_init", Level: Early},          // kernel/sched/core.c
+	{Function: "cpu_stop_init", Level: Early},           // kernel/stop_machine.c
+	{Function: "security_initcall_early", Level: Early}, // security/lsm_init.c, since 6.19
+
+	{Function: "bpf_jit_charge_init", Level: Pure},      // kernel/bpf/core.c
+	{Function: "ipc_ns_init", Level: Pure},              // ipc/shm.c
+	{Function: "init_mmap_min_addr", Level: Pure},       // security/min_addr.c
+	{Function: "security_initcall_pure", Level: Pure},   // security/lsm_init.c, since 6.19
+	{Function: "pci_realloc_setup_params", Level: Pure}, // drivers/pci/pci.c
+	{Function: "inet_frag_wq_init", Level: Pure},        // net/ipv4/inet_fragment.c
+
+	{Function: "xen_pvh_gnttab_setup", Level: Core},       // arch/x86/xen/grant-table.c
+	{Function: "e820__register_nvs_regions", Level: Core}, // arch/x86/kernel/e820.c
+	{Function: "fpsimd_init", Level: Core},                // arch/arm64/kernel/fpsimd.c
+	{Function: "enable_mrs_emulation", Level: Core},       // arch/arm64/kernel/cpufeature.c
+	{Function: "check_kvm_guest", Level: Core},            // arch/powerpc/kernel/firmware.c
+	{Function: "proc_ppc64_create", Level: Core},          // arch/powerpc/kernel/proc_powerpc.c
+	{Function: "wq_sysfs_init", Level: Core},              // kernel/workqueue.c
+	{Function: "ksysfs_init", Level: Core},                // kernel/ksysfs.c
+	{Function: "pm_init", Level: Core},                    // kernel/power/main.c
+	{Function: "init_elf_binfmt", Level: Core},            // fs/binfmt_elf.c
+	{Function: "securityfs_init", Level: Core},            // security/inode.c
+	{Function: "security_initcall_core", Level: Core},     // security/lsm_init.c, since 6.19
+	{Function: "sock_init", Level: Core},                  // net/socket.c
+
+	{Function: "dma_debug_fs_init", Level: CoreSync}, // kernel/dma/debug.c
+	{Function: "trace_boot_init", Level: CoreSync},   // kernel/trace/trace_boot.c
+	{Function: "__gnttab_init", Level: CoreSync},     // drivers/xen/grant-table.c
+
+	{Function: "debug_monitors_init", Level: Postcore}, // arch/arm64/kernel/debug-monitors.c
+	{Function: "epapr_idle_init", Level: Postcore},     // arch/powerpc/kernel/epapr_paravirt.c
+	{Function: "irq_sysfs_init", Level: Postcore},      // kernel/irq/irqdesc.c
+	{Function: "audit_init", Level: Postcore},          // kernel/audit.c
+	{Function: "bdi_class_init", Level: Postcore},      // mm/backing-dev.c
+	{Function: "mm_sysfs_init", Level: Postcore},       // mm/mm_init.c
+
+	{Function: "moxtet_init", Level: PostcoreSync},   // drivers/bus/moxtet.c
+	{Function: "omap_l3_init", Level: PostcoreSync},  // drivers/bus/omap_l3_noc.c
+	{Function: "omap3_l3_init", Level: PostcoreSync}, // drivers/bus/omap_l3_smx.c
+
+	{Function: "bts_init", Level: Arch},                          // arch/x86/events/intel/bts.c
+	{Function: "boot_params_ksysfs_init", Level: Arch},           // arch/x86/kernel/ksysfs.c
+	{Function: "reserve_memblock_reserved_regions", Level: Arch}, // arch/arm64/kernel/setup.c
+	{Function: "vdso_init", Level: Arch},                         // arch/arm64/kernel/vdso.c, arch/powerpc/kernel/vdso.c
+	{Function: "kcmp_cookies_init", Level: Arch},                 // kernel/kcmp.c
+	{Function: "cryptomgr_init", Level: Arch},                    // crypto/algboss.c
+
+	{Function: "iproc_gpio_init", Level: ArchSync},                   // drivers/pinctrl/bcm/pinctrl-iproc-gpio.c
+	{Function: "nsp_gpio_init", Level: ArchSync},                     // drivers/pinctrl/bcm/pinctrl-nsp-gpio.c
+	{Function: "of_platform_default_populate_init", Level: ArchSync}, // drivers/of/platform.c
+
+	{Function: "init_vdso", Level: Subsys},                  // arch/x86/entry/vdso/vma.c
+	{Function: "topology_init", Level: Subsys},              // arch/*/kernel
+	{Function: "uid_cache_init", Level: Subsys},             // kernel/user.c
+	{Function: "param_sysfs_init", Level: Subsys},           // kernel/params.c
+	{Function: "user_namespace_sysctl_init", Level: Subsys}, // kernel/ucount.c
+	{Function: "security_initcall_subsys", Level: Subsys},   // security/lsm_init.c, since 6.19
+	{Function: "tpm_init", Level: Subsys},                   // drivers/char/tpm/tpm-interface.c
+
+	{Function: "init_32bit_el0_mask", Level: SubsysSync},                                        // arch/arm64/kernel/cpufeature.c
+	{Function: "__machine_initcall_powernv_pnv_tce_iommu_bus_notifier_init", Level: SubsysSync}, // arch/powerpc/platforms/powernv/pci.c
+	{Function: "__machine_initcall_pseries_tce_iommu_bus_notifier_init", Level: SubsysSync},     // arch/powerpc/platforms/pseries/iommu.c
+	{Function: "pci_base_init", Level: SubsysSync},                                              // arch/s390/pci/pci.c
+	{Function: "vga_arb_device_init", Level: SubsysSync},                                        // drivers/pci/vgaarb.c
+	{Function: "brcm_nvram_init", Level: SubsysSync},                                            // drivers/nvmem/brcm_nvram.c
+	{Function: "acpi_wmi_init", Level: SubsysSync},                                              // drivers/platform/x86/wmi.c
+	{Function: "channel_subsystem_init_sync", Level: SubsysSync},                                // drivers/s390/cio/css.c
+
+	{Function: "nmi_warning_debugfs", Level: FS},                 // arch/x86/kernel/nmi.c
+	{Function: "create_debug_debugfs_entry", Level: FS},          // arch/arm64/kernel/debug-monitors.c
+	{Function: "__machine_initcall_pseries_vio_init", Level: FS}, // arch/powerpc/platforms/pseries/vio.c
+	{Function: "iomem_init_inode", Level: FS},                    // kernel/resource.c
+	{Function: "clocksource_done_booting", Level: FS},            // kernel/time/clocksource.c
+	{Function: "init_pipe_fs", Level: FS},                        // fs/pipe.c
+	{Function: "security_initcall_fs", Level: FS},                // security/lsm_init.c, since 6.19
+
+	{Function: "pci_apply_final_quirks", Level: FSSync}, // drivers/pci/quirks.c
+	{Function: "acpi_reserve_resources", Level: FSSync}, // drivers/acpi/osl.c
+	{Function: "p2sb_fs_init", Level: FSSync},           // drivers/platform/x86/p2sb.c
+
+	{Function: "default_rootfs", Level: RootFS},    // init/noinitramfs.c
+	{Function: "populate_rootfs", Level: RootFS},   // init/initramfs.c
+	{Function: "ir_dev_scope_init", Level: RootFS}, // drivers/iommu/intel/irq_remapping.c
+
+	{Function: "ia32_binfmt_init", Level: Device},              // arch/x86/entry/vdso/vdso32-setup.c
+	{Function: "register_arm64_panic_block", Level: Device},    // arch/arm64/kernel/setup.c
+	{Function: "register_powersave_nap_sysctl", Level: Device}, // arch/powerpc/kernel/idle.c
+	{Function: "proc_execdomains_init", Level: Device},         // kernel/exec_domain.c
+	{Function: "register_warn_debugfs", Level: Device},         // kernel/panic.c
+	{Function: "ioresources_init", Level: Device},              // kernel/resource.c
+	{Function: "security_initcall_device", Level: Device},      // security/lsm_init.c, since 6.19
+
+	{Function: "mcheck_init_device", Level: DeviceSync},     // arch/x86/kernel/cpu/mce/core.c
+	{Function: "dev_mcelog_init_device", Level: DeviceSync}, // arch/x86/kernel/cpu/mce/dev-mcelog.c
+
+	{Function: "kernel_do_mounts_initrd_sysctls_init", Level: Late}, // init/do_mounts_initrd.c
+	{Function: "tboot_late_init", Level: Late},                      // arch/x86/kernel/tboot.c
+	{Function: "kernel_panic_sysctls_init", Level: Late},            // kernel/panic.c
+	{Function: "kernel_panic_sysfs_init", Level: Late},              // kernel/panic.c
+	{Function: "reboot_ksysfs_init", Level: Late},                   // kernel/reboot.c
+	{Function: "printk_late_init", Level: Late},                     // kernel/printk/printk.c
+	{Function: "init_ima", Level: Late},                             // security/integrity/ima/ima_main.c
+	{Function: "security_initcall_late", Level: Late},               // security/lsm_init.c, since 6.19
+	{Function: "crypto_algapi_init", Level: Late},                   // crypto/algapi.c
+	{Function: "deferred_probe_initcall", Level: Late},              // drivers/base/dd.c
+
+	{Function: "debug_hotplug_cpu", Level: LateSync},        // arch/x86/kernel/topology.c
+	{Function: "software_resume", Level: LateSync},          // kernel/power/hibernate.c
+	{Function: "software_resume_initcall", Level: LateSync}, // same file, newer kernels
+	{Function: "ftrace_check_sync", Level: LateSync},        // kernel/trace/ftrace.c
+	{Function: "latency_fsnotify_init", Level: LateSync},    // kernel/trace/trace.c
+	{Function: "trace_eval_sync", Level: LateSync},          // kernel/trace/trace.c
+	{Function: "late_trace_init", Level: LateSync},          // kernel/trace/trace.c
+	// A kernel whose IMA starts with late_initcall_sync (6.1 with one line
+	// changed) calls init_ima after drivers/, not before.
+	{Function: "init_ima", Level: LateSync, After: "deferred_probe_initcall"},
+	{Function: "security_initcall_late_sync", Level: LateSync},            // security/lsm_init.c, since 7.3
+	{Function: "acpi_gpio_handle_deferred_request_irqs", Level: LateSync}, // drivers/gpio/gpiolib-acpi.c
+	{Function: "fb_logo_late_init", Level: LateSync},                      // drivers/video/logo/logo.c
+	{Function: "amba_stub_drv_init", Level: LateSync},                     // drivers/amba/bus.c
+	{Function: "clk_disable_unused", Level: LateSync},                     // drivers/clk/clk.c
+	{Function: "imx_clk_disable_uart", Level: LateSync},                   // drivers/clk/imx/clk.c
+	{Function: "balloon_wait_finish", Level: LateSync},                    // drivers/xen/balloon.c
+	{Function: "regulator_init_complete", Level: LateSync},                // drivers/regulator/core.c
+	{Function: "of_platform_sync_state_init", Level: LateSync},            // drivers/of/platform.c
+	{Function: "alsa_sound_last_init", Level: LateSync},                   // sound/last.c
+}
+
+// Markers gives the built-in markers in the order of their levels.
+func Markers() []Marker {
+	return append([]Marker(nil), markers[:]...)
+}

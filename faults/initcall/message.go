@@ -1,0 +1,198 @@
+package initcall
+
+import (
+	"bytes"
+	"strings"
+)
+
+// kind says what a console message tells about the boot.
+type kind uint8
+
+const (
+	nothing         kind = iota
+	starting             // an architecture's line before the banner
+	banner               // the kernel's banner
+	atLevel              // the kernel names a level
+	inFunction           // the kernel names an initcall
+	userspaceStarts      // init is executed
+	restarting           // another kernel may follow without a power cycle
+)
+
+// message is what a piece of console text says.
+type message struct {
+	kind     kind
+	level    Level  // of atLevel
+	function []byte // of inFunction, as printed by %pS up to its "+"
+}
+
+// prefixes lists the messages by what they start with and where the kernel
+// prints them. read gets the rest of the message.
+var prefixes = [...]struct {
+	text string
+	read func(rest []byte) message
+}{
+	{"calling ", readFunction},                          // init/main.c: trace_initcall_start_cb, with initcall_debug
+	{"initcall ", readFunction},                         // init/main.c: trace_initcall_finish_cb
+	{"initcall_level: level=", readLevel},               // include/trace/events/initcall.h, with tp_printk
+	{"initcall_start: func=", readFunction},             // same
+	{"initcall_finish: func=", readFunction},            // same
+	{"entering initcall level: ", readLevel},            // init/main.c: trace_initcall_level_cb, since 2025
+	{"Linux version ", of(banner)},                      // init/version-timestamp.c: linux_banner
+	{"Booting Linux on physical CPU ", of(starting)},    // arch/arm64/kernel/setup.c, arch/arm/kernel/setup.c
+	{"Run ", readRun},                                   // init/main.c: run_init_process
+	{"kexec_core: Starting new kernel", of(restarting)}, // kernel/kexec_core.c: kernel_kexec
+	{"Starting new kernel", of(restarting)},             // same, before pr_fmt
+	{"Starting crashdump kernel...", of(restarting)},    // arch/arm64/kernel/machine_kexec.c: machine_crash_shutdown
+	{"Kernel panic - not syncing", of(restarting)},      // kernel/panic.c: the other architectures print no more
+}
+
+// readMessage says what p tells. It does not allocate.
+func readMessage(p piece) message {
+	body := p.text[p.body:]
+	if p.stamped {
+		body = skipCaller(body)
+	} else {
+		body = skipNoise(body)
+	}
+	if len(body) == 0 || !firsts[body[0]] {
+		return message{}
+	}
+	for i := range prefixes {
+		if rest, ok := cutPrefix(body, prefixes[i].text); ok {
+			return prefixes[i].read(rest)
+		}
+	}
+	return message{}
+}
+
+// firsts has the bytes with which prefixes start: most lines need no more.
+var firsts = func() (f [256]bool) {
+	for _, p := range prefixes {
+		f[p.text[0]] = true
+	}
+	return f
+}()
+
+func cutPrefix(b []byte, prefix string) (rest []byte, ok bool) {
+	if len(b) < len(prefix) || string(b[:len(prefix)]) != prefix {
+		return nil, false
+	}
+	return b[len(prefix):], true
+}
+
+func of(k kind) func([]byte) message {
+	return func([]byte) message { return message{kind: k} }
+}
+
+// readFunction reads "FN+0x0/0x1c @ 1" and the like. A name without its "+" was
+// cut and may be the beginning of another one; a name followed by "[module]" is
+// a loadable module's init function, which says nothing about the boot.
+func readFunction(rest []byte) message {
+	rest = bytes.TrimLeft(rest, " ")
+	plus := bytes.IndexByte(rest, '+')
+	if plus <= 0 || bytes.Contains(rest[plus:], []byte(" [")) {
+		return message{}
+	}
+	for _, b := range rest[:plus] {
+		if !symbolByte(b) {
+			return message{}
+		}
+	}
+	return message{kind: inFunction, function: rest[:plus]}
+}
+
+// symbolByte says whether b occurs in kernel symbols, those that compilers
+// derive ("foo.cfi_jt", "foo$abc") included.
+func symbolByte(b byte) bool {
+	return b == '_' || b == '.' || b == '$' ||
+		b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+}
+
+// readLevel reads a level's name as in init/main.c: initcall_level_names, and
+// the "console" and "early" of console_init and do_pre_smp_initcalls.
+func readLevel(rest []byte) message {
+	name := bytes.TrimRight(rest, " ")
+	if string(name) == "console" {
+		return message{kind: atLevel, level: Kernel}
+	}
+	for l := Early; l < Userspace; l++ {
+		if string(name) == names[l] {
+			return message{kind: atLevel, level: l}
+		}
+	}
+	return message{}
+}
+
+// readRun reads "/init as init process".
+func readRun(rest []byte) message {
+	if bytes.HasSuffix(bytes.TrimRight(rest, " "), []byte(" as init process")) {
+		return message{kind: userspaceStarts}
+	}
+	return message{}
+}
+
+// skipCaller cuts what stands between a time stamp and the message: a blank,
+// and with CONFIG_PRINTK_CALLER "[%6s]" of T and a thread or C and a processor
+// (kernel/printk/printk.c: print_caller), with a blank more.
+func skipCaller(b []byte) []byte {
+	if len(b) > 0 && b[0] == '[' {
+		end := bytes.IndexByte(b[:min(len(b), maxStamp)], ']')
+		id := b
+		if end > 0 {
+			id = bytes.TrimLeft(b[1:end], " ")
+		}
+		if end > 0 && len(id) > 1 && (id[0] == 'T' || id[0] == 'C') {
+			b = b[end+1:]
+		}
+	}
+	return bytes.TrimLeft(b, " ")
+}
+
+// skipNoise cuts an escape sequence (ECMA-48: CSI, or ESC with one final byte)
+// and bytes that nobody prints from the beginning of a line.
+func skipNoise(b []byte) []byte {
+	if len(b) > 1 && b[0] == 0x1b {
+		final := 1
+		if b[1] == '[' {
+			final = 2
+			for final < len(b) && (b[final] < 0x40 || b[final] > 0x7e) {
+				final++
+			}
+		} else {
+			for final < len(b) && b[final] >= 0x20 && b[final] <= 0x2f {
+				final++
+			}
+		}
+		b = b[min(final+1, len(b)):]
+	}
+	for len(b) > 0 && (b[0] <= ' ' || b[0] >= 0x7f) {
+		b = b[1:]
+	}
+	return b
+}
+
+// maxCause bounds an Event's Cause in bytes.
+const maxCause = 160
+
+// cause makes an Event's Cause of p: printable, and of bounded length.
+func cause(p piece) string {
+	text := p.text
+	if !p.stamped {
+		text = skipNoise(text)
+	}
+	text = bytes.TrimSpace(text)
+	short := len(text) > maxCause
+	if short {
+		text = text[:maxCause-3]
+	}
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(string(text), "?"))
+	if short {
+		s += "..."
+	}
+	return s
+}
