@@ -1,0 +1,312 @@
+package emulator
+
+import (
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Part 3, chapter "Capability Commands".
+
+// maxCapData is the size in bytes of the largest TPMU_CAPABILITIES without its
+// count: TPM_PT_MAX_CAP_BUFFER less capability and count.
+const (
+	maxCapBuffer = 1024
+	maxCapData   = maxCapBuffer - 4 - 4
+)
+
+// capList is a list being reported: it takes entries from the first that is
+// asked for, up to a count and to what the buffer holds.
+type capList struct {
+	c       *call
+	left    uint32 // entries that are still taken
+	countAt int
+	count   uint32
+	more    bool // there was an entry that was not taken
+}
+
+// newCapList starts a list of entries of the given size in bytes.
+func newCapList(c *call, count uint32, size int) capList {
+	l := capList{c: c, left: min(count, uint32(maxCapData/size)), countAt: c.out.Len()}
+	c.out.U32(0)
+	return l
+}
+
+// room says whether one more entry is taken, and counts it. The caller writes
+// it then, or stops.
+func (l *capList) room() bool {
+	if l.left == 0 {
+		l.more = true
+		return false
+	}
+	l.left--
+	l.count++
+	l.c.out.SetU32(l.countAt, l.count)
+	return true
+}
+
+// capability is one row of the table of capabilities: it writes the
+// TPMU_CAPABILITIES and says whether there is more.
+type capability func(t *TPM, c *call, property, count uint32) (more bool, rc wire.RC)
+
+// capabilityOf finds the row. TPM_CAP_ACT and newer ones are absent, as is
+// what they report on.
+func capabilityOf(id wire.Cap) capability {
+	switch id {
+	case wire.CapAlgs:
+		return (*TPM).capAlgs
+	case wire.CapHandles:
+		return (*TPM).capHandles
+	case wire.CapCommands:
+		return (*TPM).capCommands
+	case wire.CapPPCommands:
+		return (*TPM).capPPCommands
+	case wire.CapAuditCommands:
+		return (*TPM).capAuditCommands
+	case wire.CapPCRs:
+		return (*TPM).capPCRs
+	case wire.CapTPMProperties:
+		return (*TPM).capTPMProperties
+	case wire.CapPCRProperties:
+		return (*TPM).capPCRProperties
+	case wire.CapECCCurves:
+		return (*TPM).capECCCurves
+	case wire.CapAuthPolicies:
+		return (*TPM).capAuthPolicies
+	}
+	return nil
+}
+
+// getCapability is TPM2_GetCapability.
+func (t *TPM) getCapability(c *call) wire.RC {
+	id := wire.Cap(c.u32())
+	report := capabilityOf(id)
+	if report == nil {
+		c.in.Fail(wire.RCValue)
+	}
+	property, count := c.u32(), c.u32()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	moreAt := c.out.Len()
+	c.out.U8(0)
+	c.out.U32(uint32(id))
+	more, rc := report(t, c, property, count)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	if more {
+		c.out.SetU8(moreAt, 1)
+	}
+	return wire.RCSuccess
+}
+
+func (t *TPM) capAlgs(c *call, first, count uint32) (bool, wire.RC) {
+	l := newCapList(c, count, 6)
+	for _, a := range t.algs.Rows() {
+		if uint32(a.ID) < first {
+			continue
+		}
+		if !l.room() {
+			break
+		}
+		c.out.U16(uint16(a.ID))
+		c.out.U32(uint32(a.Attributes))
+	}
+	return l.more, wire.RCSuccess
+}
+
+// capHandles lists what can be behind the handles of one type, from property
+// on. A handle is compared without its type.
+func (t *TPM) capHandles(c *call, property, count uint32) (bool, wire.RC) {
+	first := wire.Handle(property)
+	l := newCapList(c, count, 4)
+	var list []wire.Handle
+	switch first.Type() {
+	case wire.HTPCR:
+		for pcr := range wire.Handle(wire.PCRCount) {
+			list = append(list, wire.PCRFirst+pcr)
+		}
+	case wire.HTTransient:
+		for i := range t.s.Volatile.Objects {
+			if h := wire.TransientFirst + wire.Handle(i); t.object(h) != nil {
+				list = append(list, h)
+			}
+		}
+	case wire.HTPermanent:
+		list = permanentHandles[:]
+	case wire.HTNVIndex, wire.HTPersistent, wire.HTHMACSession, wire.HTPolicySession:
+	default:
+		return false, c.badParam(2, wire.RCHandle)
+	}
+	for _, h := range list {
+		if h < first {
+			continue
+		}
+		if !l.room() {
+			break
+		}
+		c.out.U32(uint32(h))
+	}
+	return l.more, wire.RCSuccess
+}
+
+// permanentHandles are those that a command can name, in ascending order.
+var permanentHandles = [...]wire.Handle{
+	wire.RHOwner, wire.RHNull, wire.RSPW, wire.RHLockout, wire.RHEndorsement, wire.RHPlatform, wire.RHPlatformNV,
+}
+
+func (t *TPM) capCommands(c *call, first, count uint32) (bool, wire.RC) {
+	l := newCapList(c, count, 4)
+	for _, cmd := range t.commands {
+		if cmd != nil && uint32(cmd.Code) >= first {
+			if !l.room() {
+				break
+			}
+			c.out.U32(uint32(cmd.Attributes()))
+		}
+	}
+	return l.more, wire.RCSuccess
+}
+
+// capPPCommands lists the commands that need physical presence now.
+func (t *TPM) capPPCommands(c *call, first, count uint32) (bool, wire.RC) {
+	return t.listCodes(c, first, count, (*Command).presenceRequired)
+}
+
+// capAuditCommands lists the commands under audit. Audit is switched on with
+// TPM2_SetCommandCodeAuditStatus, which does not exist yet, so that none is.
+func (t *TPM) capAuditCommands(c *call, first, count uint32) (bool, wire.RC) {
+	return t.listCodes(c, first, count, func(*Command) bool { return false })
+}
+
+func (t *TPM) listCodes(c *call, first, count uint32, which func(*Command) bool) (bool, wire.RC) {
+	l := newCapList(c, count, 4)
+	for _, cmd := range t.commands {
+		if cmd != nil && uint32(cmd.Code) >= first && which(cmd) {
+			if !l.room() {
+				break
+			}
+			c.out.U32(uint32(cmd.Code))
+		}
+	}
+	return l.more, wire.RCSuccess
+}
+
+// capPCRs gives the allocation in force: all banks for any count but 0.
+func (t *TPM) capPCRs(c *call, property, count uint32) (bool, wire.RC) {
+	if property != 0 {
+		return false, c.badParam(2, wire.RCValue)
+	}
+	if count == 0 {
+		c.out.PCRSelections(nil)
+		return true, wire.RCSuccess
+	}
+	l := &c.selections
+	l.Count = t.s.Volatile.PCRs.Count
+	for i, b := range t.s.Volatile.PCRs.Slice() {
+		l.List[i] = wire.PCRSelection{Hash: b.Alg, Size: wire.PCRSelectMax, Select: b.Allocated}
+	}
+	c.out.PCRSelections(l.Slice())
+	return false, wire.RCSuccess
+}
+
+// capTPMProperties lists properties of the group that the first one is in.
+func (t *TPM) capTPMProperties(c *call, property, count uint32) (bool, wire.RC) {
+	l := newCapList(c, count, 8)
+	first := max(wire.PT(property), wire.PTFixed)
+	if first >= wire.PTVar+wire.PTGroup {
+		return false, wire.RCSuccess
+	}
+	for pt := first; pt < first/wire.PTGroup*wire.PTGroup+wire.PTGroup; pt++ {
+		value, ok := t.property(pt)
+		if !ok {
+			continue
+		}
+		if !l.room() {
+			break
+		}
+		c.out.U32(uint32(pt))
+		c.out.U32(value)
+	}
+	return l.more, wire.RCSuccess
+}
+
+func (t *TPM) capPCRProperties(c *call, first, count uint32) (bool, wire.RC) {
+	l := newCapList(c, count, 4+1+wire.PCRSelectMax)
+	for _, p := range pcrProperties {
+		if uint32(p.tag) < first {
+			continue
+		}
+		if !l.room() {
+			break
+		}
+		var sel wire.PCRSelect
+		for pcr := range pcrTable {
+			if p.has(&pcrTable[pcr]) {
+				sel.Set(pcr)
+			}
+		}
+		c.out.U32(uint32(p.tag))
+		c.out.U8(wire.PCRSelectMax)
+		c.out.Bytes(sel[:])
+	}
+	return l.more, wire.RCSuccess
+}
+
+func (t *TPM) capECCCurves(c *call, first, count uint32) (bool, wire.RC) {
+	l := newCapList(c, count, 2)
+	for _, curve := range t.algs.Curves() {
+		if uint32(curve) < first {
+			continue
+		}
+		if !l.room() {
+			break
+		}
+		c.out.U16(uint16(curve))
+	}
+	return l.more, wire.RCSuccess
+}
+
+// capAuthPolicies lists the policies of the permanent handles that have one.
+func (t *TPM) capAuthPolicies(c *call, property, count uint32) (bool, wire.RC) {
+	if wire.Handle(property).Type() != wire.HTPermanent {
+		return false, c.badParam(2, wire.RCValue)
+	}
+	l := newCapList(c, count, 4+2+wire.MaxDigest)
+	for _, h := range permanentHandles {
+		p := t.policy(h)
+		if h < wire.Handle(property) || p == nil || p.Alg == wire.AlgNull {
+			continue
+		}
+		if !l.room() {
+			break
+		}
+		c.out.U32(uint32(h))
+		c.out.HA(wire.HA{Hash: p.Alg, Digest: p.Digest.Bytes()})
+	}
+	return l.more, wire.RCSuccess
+}
+
+// policy is the place of the policy of a permanent handle, nil if it cannot
+// have one.
+func (t *TPM) policy(h wire.Handle) *state.Policy {
+	switch h {
+	case wire.RHOwner:
+		return &t.s.Persistent.OwnerPolicy
+	case wire.RHEndorsement:
+		return &t.s.Persistent.EndorsementPolicy
+	case wire.RHLockout:
+		return &t.s.Persistent.LockoutPolicy
+	case wire.RHPlatform:
+		return &t.s.Clear.PlatformPolicy
+	}
+	return nil
+}
+
+// testParms is TPM2_TestParms: what decodes is supported, except combinations
+// that no key can have.
+func (t *TPM) testParms(c *call) wire.RC {
+	var p wire.PublicParms
+	c.next().PublicParms(&p)
+	return c.done()
+}

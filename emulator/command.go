@@ -1,0 +1,180 @@
+package emulator
+
+import (
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Command is one row of the command table: everything that is known about a
+// command of Part 3 besides what its handler does.
+type Command struct {
+	Code    wire.CC
+	Name    string // without its TPM2_ prefix
+	Chapter string // of Part 3
+	Since   string // revision of the library specification that first has it
+
+	Handles        []CommandHandle // the handle area, in order
+	ResponseHandle bool            // the response has a handle
+
+	Sessions Sessions
+	Decrypt  bool // the first parameter is a TPM2B that a session may encrypt
+	Encrypt  bool // the first response parameter is one
+
+	NV        bool // TPMA_CC.nv: may write NV
+	Extensive bool // TPMA_CC.extensive: may flush many contexts
+	Flushed   bool // TPMA_CC.flushed: flushes the transient handle it is given
+
+	Presence Presence
+	ReadOnly bool // refused while the TPM is in read-only mode (rev 1.84)
+	Trial    bool // may be used on a trial policy session
+	Duration Duration
+
+	run handler
+}
+
+// handler executes a command whose header, handles and authorisations are
+// checked. It takes the parameters from the call, calls done, checks, changes
+// state, and writes the response parameters. An error it returns must have
+// changed nothing.
+type handler func(t *TPM, c *call) wire.RC
+
+// CommandHandle is one handle of a command.
+type CommandHandle struct {
+	Kind HandleKind
+	Role AuthRole
+}
+
+// AuthRole is the role a session must have to authorise a handle (Part 1,
+// section "Authorization Roles").
+type AuthRole uint8
+
+// The roles.
+const (
+	RoleNone AuthRole = iota // the handle needs no authorisation
+	RoleUser
+	RoleAdmin
+	RoleDup
+)
+
+// String is the role's name in Part 1.
+func (r AuthRole) String() string { return [...]string{"none", "USER", "ADMIN", "DUP"}[r&3] }
+
+// Sessions says whether a command takes sessions besides those that authorise.
+type Sessions uint8
+
+// The session rules.
+const (
+	SessionsAny  Sessions = iota // up to three sessions
+	SessionsNone                 // TPM_RC_AUTH_CONTEXT for any session
+)
+
+// Presence says whether physical presence can be demanded for the platform's
+// authorisation of a command (Part 1, section "Physical Presence").
+type Presence uint8
+
+// The presence rules.
+const (
+	PresenceNever Presence = iota
+	PresenceMay            // TPM2_PP_Commands may put it on the list
+	PresenceMust           // it is on the list for ever
+)
+
+// Duration is the class of time in which clients expect an answer (Linux
+// drivers/char/tpm/tpm2-cmd.c, tpm2_ordinal_duration).
+type Duration uint8
+
+// The classes with the time that Linux gives them.
+const (
+	DurationDefault  Duration = iota // 2 minutes
+	DurationShort                    // 20 ms
+	DurationMedium                   // 750 ms
+	DurationLong                     // 2 s
+	DurationLongLong                 // 5 minutes
+)
+
+// Implemented says whether the emulator executes the command. One that it does
+// not answers TPM_RC_COMMAND_CODE.
+func (c *Command) Implemented() bool { return c.run != nil }
+
+// AuthHandles is the number of handles that need authorisation. They come
+// first.
+func (c *Command) AuthHandles() int {
+	n := 0
+	for _, h := range c.Handles {
+		if h.Role != RoleNone {
+			n++
+		}
+	}
+	return n
+}
+
+// presenceRequired says whether the platform's authorisation of the command
+// needs physical presence now. The list that TPM2_PP_Commands changes has only
+// its fixed entries, because that command does not exist yet.
+func (c *Command) presenceRequired() bool { return c.Presence == PresenceMust }
+
+// Attributes is the TPMA_CC that TPM2_GetCapability reports.
+func (c *Command) Attributes() wire.CCAttributes {
+	a := wire.CCAttributes(c.Code&0xFFFF) | wire.CCAttributes(len(c.Handles))<<wire.CCAttrHandlesShift
+	if c.NV {
+		a |= wire.CCAttrNV
+	}
+	if c.Extensive {
+		a |= wire.CCAttrExtensive
+	}
+	if c.Flushed {
+		a |= wire.CCAttrFlushed
+	}
+	if c.ResponseHandle {
+		a |= wire.CCAttrRHandle
+	}
+	if c.Code&wire.CCVendor != 0 {
+		a |= wire.CCAttrVendor
+	}
+	return a
+}
+
+// Commands is the command table: all commands of Part 3 up to rev 1.84 in
+// ascending order of code, implemented or not.
+func Commands() []Command {
+	list := slices.Clone(commandTable)
+	for i := range list {
+		list[i].Handles = slices.Clone(list[i].Handles)
+	}
+	return list
+}
+
+// commandSet is the command table of one TPM, by code. A TPM has it as a field
+// because handlers read it, and the table names the handlers.
+type commandSet [wire.CCPolicyTransportSPDM - wire.CCNVUndefineSpaceSpecial + 1]*Command
+
+// newCommandSet holds the implemented commands.
+func newCommandSet() *commandSet {
+	var s commandSet
+	for i := range commandTable {
+		if c := &commandTable[i]; c.run != nil {
+			s[c.Code-wire.CCNVUndefineSpaceSpecial] = c
+		}
+	}
+	return &s
+}
+
+// lookup finds a command, nil for a code that is not implemented.
+func (s *commandSet) lookup(code wire.CC) *Command {
+	if i := code - wire.CCNVUndefineSpaceSpecial; uint64(i) < uint64(len(s)) {
+		return s[i]
+	}
+	return nil
+}
+
+// count is the number of implemented commands.
+func (s *commandSet) count() uint32 {
+	n := uint32(0)
+	for _, c := range s {
+		if c != nil {
+			n++
+		}
+	}
+	return n
+}

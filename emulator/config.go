@@ -1,0 +1,179 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Config says what kind of TPM it is. A zero field takes its default, so the
+// zero Config is a TPM like swtpm's.
+type Config struct {
+	// Identity is what TPM2_GetCapability reports; zero is DefaultIdentity.
+	Identity Identity
+	// Limits are sizes and counts; zero is DefaultLimits.
+	Limits Limits
+	// Banks are the implemented PCR banks in the order in which they are
+	// reported. None means SHA-1, SHA-256, SHA-384 and SHA-512, all allocated.
+	// The hash algorithm of a bank is switched on with it; those four always
+	// are.
+	Banks []Bank
+	// CheckErrors makes the TPM compare its state before and after every
+	// command, and panic if one that answered an error changed anything but
+	// what the specification lets it change, or if a change of persistent
+	// state was not marked for the Store. It is slow and meant for tests.
+	CheckErrors bool
+}
+
+// Bank is one implemented PCR bank.
+type Bank struct {
+	Alg wire.AlgID
+	// Unallocated leaves the bank without PCRs in a new TPM, until
+	// TPM2_PCR_Allocate gives it some.
+	Unallocated bool
+}
+
+// Identity is what the fixed properties of TPM2_GetCapability tell about the
+// maker and the specification (Part 2, section "TPM_PT (Property Tag)").
+type Identity struct {
+	Manufacturer string // at most 4 ASCII characters
+	Vendor       string // at most 16 ASCII characters, four properties
+	TPMType      uint32
+	Firmware     uint64 // both halves of the firmware version
+
+	Revision  uint32 // of the library specification, times 100
+	DayOfYear uint32
+	Year      uint32
+
+	PSLevel     uint32 // of the PC Client Platform TPM Profile
+	PSRevision  uint32
+	PSDayOfYear uint32
+	PSYear      uint32
+}
+
+// DefaultIdentity is that of a software TPM: its vendor string is the one by
+// which tools recognise swtpm.
+func DefaultIdentity() Identity {
+	return Identity{
+		Manufacturer: "SWMD",
+		Vendor:       "SW   TPM",
+		TPMType:      1,
+		Firmware:     1 << 32,
+		Revision:     164,
+		DayOfYear:    75,
+		Year:         2021,
+		PSRevision:   0xA5, // 1.05 rev 1.65 as encoded by swtpm
+		PSDayOfYear:  126,
+		PSYear:       2021,
+	}
+}
+
+// Limits are the sizes and counts of a TPM.
+type Limits struct {
+	Buffer         uint32 // bytes of the command and of the response buffer
+	InputBuffer    uint32 // bytes of a TPM2B_MAX_BUFFER
+	Transient      uint32 // slots for transient objects and sequences
+	Persistent     uint32 // persistent objects
+	LoadedSessions uint32
+	ActiveSessions uint32
+	NVIndexSize    uint32 // bytes
+	NVBuffer       uint32 // bytes of a TPM2B_MAX_NV_BUFFER
+	ObjectContext  uint32 // bytes of the largest TPMS_CONTEXT of an object
+	SessionContext uint32 // bytes of the largest TPMS_CONTEXT of a session
+}
+
+// Limits of SetBufferSize: a response must have room for the largest saved
+// context, and no transport has more.
+const (
+	minBuffer = 2808
+	maxBuffer = 4096
+)
+
+// DefaultLimits are those of swtpm 0.7.1.
+func DefaultLimits() Limits {
+	return Limits{
+		Buffer: maxBuffer, InputBuffer: 1024, Transient: 3, Persistent: 7,
+		LoadedSessions: 3, ActiveSessions: 64, NVIndexSize: 2048, NVBuffer: 1024,
+		ObjectContext: 2048, SessionContext: 404,
+	}
+}
+
+// ConfigError says which field of a Config makes no TPM.
+type ConfigError struct {
+	Field string
+	Value any
+	Hint  string // what would be right
+	Err   error  // the cause, if it is another package's
+}
+
+// Error names the field and the remedy.
+func (e *ConfigError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("emulator config: %s: %v", e.Field, e.Err)
+	}
+	return fmt.Sprintf("emulator config: %s is %v: %s", e.Field, e.Value, e.Hint)
+}
+
+// Unwrap gives the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+func defaultBanks() []Bank {
+	return []Bank{{Alg: wire.AlgSHA1}, {Alg: wire.AlgSHA256}, {Alg: wire.AlgSHA384}, {Alg: wire.AlgSHA512}}
+}
+
+// withDefaults fills in zero fields.
+func (c Config) withDefaults() Config {
+	if c.Identity == (Identity{}) {
+		c.Identity = DefaultIdentity()
+	}
+	if c.Limits == (Limits{}) {
+		c.Limits = DefaultLimits()
+	}
+	if len(c.Banks) == 0 {
+		c.Banks = defaultBanks()
+	}
+	c.Banks = slices.Clone(c.Banks)
+	return c
+}
+
+// check refuses what makes no TPM and builds the registry of algorithms.
+func (c Config) check() (*crypt.Registry, error) {
+	id, l := c.Identity, c.Limits
+	switch {
+	case len(id.Manufacturer) > 4:
+		return nil, &ConfigError{Field: "Identity.Manufacturer", Value: id.Manufacturer, Hint: "at most 4 characters"}
+	case len(id.Vendor) > 16:
+		return nil, &ConfigError{Field: "Identity.Vendor", Value: id.Vendor, Hint: "at most 16 characters"}
+	case l.Buffer < minBuffer || l.Buffer > maxBuffer:
+		return nil, &ConfigError{Field: "Limits.Buffer", Value: l.Buffer, Hint: fmt.Sprintf("%d to %d bytes", minBuffer, maxBuffer)}
+	case l.InputBuffer < wire.MaxDigest || l.InputBuffer > l.Buffer-1024:
+		return nil, &ConfigError{Field: "Limits.InputBuffer", Value: l.InputBuffer, Hint: "64 bytes up to 1024 less than Limits.Buffer"}
+	case l.Transient < 3 || l.Transient > state.MaxObjects:
+		return nil, &ConfigError{Field: "Limits.Transient", Value: l.Transient, Hint: fmt.Sprintf("3 to %d slots", state.MaxObjects)}
+	case len(c.Banks) > state.MaxBanks:
+		return nil, &ConfigError{Field: "Banks", Value: len(c.Banks), Hint: fmt.Sprintf("at most %d", state.MaxBanks)}
+	}
+	ids := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512}
+	allocated := false
+	for i, b := range c.Banks {
+		if slices.ContainsFunc(c.Banks[:i], func(o Bank) bool { return o.Alg == b.Alg }) {
+			return nil, &ConfigError{Field: "Banks", Value: b.Alg, Hint: "name each bank once"}
+		}
+		if crypt.HashSize(b.Alg) == 0 {
+			return nil, &ConfigError{Field: "Banks", Err: &crypt.UnsupportedError{Alg: b.Alg, Want: "PCR bank"}}
+		}
+		allocated = allocated || !b.Unallocated
+		ids = append(ids, b.Alg)
+	}
+	if !allocated {
+		return nil, &ConfigError{Field: "Banks", Value: "without an allocated one", Hint: "PCR 0 and PCR 17 must be in some bank"}
+	}
+	reg, err := crypt.NewRegistry(ids)
+	if err != nil {
+		return nil, &ConfigError{Field: "Banks", Err: err}
+	}
+	return reg, nil
+}

@@ -1,0 +1,99 @@
+package crypt
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/binary"
+)
+
+// Sizes in bytes of the CTR_DRBG with AES-256 (NIST SP 800-90A Rev. 1, table 3).
+const (
+	DRBGKeySize  = 32
+	DRBGSeedSize = 48 // key and one block: what Instantiate and Reseed take
+
+	drbgBlock      = aes.BlockSize
+	drbgMaxRequest = 1 << 16 // max_number_of_bits_per_request is 2^19 bits
+)
+
+// DRBGState is the working state of a CTR_DRBG. It is plain data, so that it
+// can live in the TPM's state and be saved with it.
+type DRBGState struct {
+	Key     [DRBGKeySize]byte
+	V       [drbgBlock]byte
+	Reseeds uint64 // requests since the last (re)seeding, plus 1: reseed_counter
+}
+
+// Instantiate is CTR_DRBG_Instantiate without derivation function (SP 800-90A
+// section 10.2.1.3.1): seed must have full entropy. Without personalization.
+func (s *DRBGState) Instantiate(seed *[DRBGSeedSize]byte) {
+	*s = DRBGState{Reseeds: 1}
+	s.update(seed)
+}
+
+// Reseed is CTR_DRBG_Reseed without derivation function (SP 800-90A section
+// 10.2.1.4.1). Additional input of any length is brought to the size of a seed
+// with SHA-384 first, so that no bit of a long StirRandom is lost.
+func (s *DRBGState) Reseed(seed *[DRBGSeedSize]byte, additional []byte) {
+	m := sha512.Sum384(additional)
+	subtle.XORBytes(m[:], m[:], seed[:])
+	s.update(&m)
+	s.Reseeds = 1
+}
+
+// Read fills p with random bytes: as many CTR_DRBG_Generate requests without
+// additional input (SP 800-90A section 10.2.1.5.1) as p is long. It never
+// fails; that 2^48 requests pass without a reseed cannot happen in practice.
+func (s *DRBGState) Read(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		c := min(len(p), drbgMaxRequest)
+		s.generate(p[:c])
+		p = p[c:]
+	}
+	return n, nil
+}
+
+func (s *DRBGState) generate(p []byte) {
+	block := s.cipher()
+	var out [drbgBlock]byte
+	for len(p) > 0 {
+		s.increment()
+		block.Encrypt(out[:], s.V[:])
+		p = p[copy(p, out[:]):]
+	}
+	s.updateWith(block, new([DRBGSeedSize]byte))
+	s.Reseeds++
+}
+
+// update is CTR_DRBG_Update (SP 800-90A section 10.2.1.2).
+func (s *DRBGState) update(data *[DRBGSeedSize]byte) { s.updateWith(s.cipher(), data) }
+
+func (s *DRBGState) updateWith(block cipher.Block, data *[DRBGSeedSize]byte) {
+	var temp [DRBGSeedSize]byte
+	for i := 0; i < len(temp); i += drbgBlock {
+		s.increment()
+		block.Encrypt(temp[i:], s.V[:])
+	}
+	subtle.XORBytes(temp[:], temp[:], data[:])
+	copy(s.Key[:], temp[:DRBGKeySize])
+	copy(s.V[:], temp[DRBGKeySize:])
+}
+
+func (s *DRBGState) cipher() cipher.Block {
+	b, err := aes.NewCipher(s.Key[:])
+	if err != nil {
+		panic("internal error: AES refuses a key of 32 bytes")
+	}
+	return b
+}
+
+// increment adds one to V modulo 2^128.
+func (s *DRBGState) increment() {
+	lo := binary.BigEndian.Uint64(s.V[8:]) + 1
+	binary.BigEndian.PutUint64(s.V[8:], lo)
+	if lo == 0 {
+		binary.BigEndian.PutUint64(s.V[:8], binary.BigEndian.Uint64(s.V[:8])+1)
+	}
+}

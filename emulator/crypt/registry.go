@@ -1,0 +1,144 @@
+package crypt
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Algorithm is one row of the table of algorithms.
+type Algorithm struct {
+	ID         wire.AlgID
+	Attributes wire.AlgAttributes // as TPM2_GetCapability(TPM_CAP_ALGS) reports them
+	Roles      wire.Role          // the places in which a structure may name it
+	DigestSize int                // hashes: size of the digest in bytes
+	BlockSize  int                // hashes: size of the input block in bytes
+	KeyBits    []uint16           // RSA and block ciphers: accepted key sizes
+	Supported  bool               // this package implements it and commands use it
+}
+
+const (
+	attrAsym   = wire.AlgAttrAsymmetric
+	attrSym    = wire.AlgAttrSymmetric
+	attrHash   = wire.AlgAttrHash
+	attrObj    = wire.AlgAttrObject
+	attrSig    = wire.AlgAttrSigning
+	attrEnc    = wire.AlgAttrEncrypting
+	attrMethod = wire.AlgAttrMethod
+)
+
+// algorithms is in ascending order of ID, which GetCapability relies on.
+// Attributes are those of the TCG Algorithm Registry rev 1.34, table 2.
+var algorithms = []Algorithm{
+	{ID: wire.AlgRSA, Attributes: attrAsym | attrObj, Roles: wire.RolePublic, KeyBits: []uint16{1024, 2048, 3072, 4096}},
+	{ID: wire.AlgTDES, Attributes: attrSym, Roles: wire.RoleSymmetricObject, KeyBits: []uint16{128, 192}},
+	{ID: wire.AlgSHA1, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 20, BlockSize: 64, Supported: true},
+	{ID: wire.AlgHMAC, Attributes: attrHash | attrSig, Roles: wire.RoleKeyedHashScheme},
+	{ID: wire.AlgAES, Attributes: attrSym, Roles: wire.RoleSymmetricObject, KeyBits: []uint16{128, 192, 256}},
+	{ID: wire.AlgMGF1, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
+	{ID: wire.AlgKeyedHash, Attributes: attrHash | attrObj | attrSig | attrEnc, Roles: wire.RolePublic},
+	{ID: wire.AlgXOR, Attributes: attrHash | attrSym, Roles: wire.RoleKeyedHashScheme},
+	{ID: wire.AlgSHA256, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 32, BlockSize: 64, Supported: true},
+	{ID: wire.AlgSHA384, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 48, BlockSize: 128, Supported: true},
+	{ID: wire.AlgSHA512, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 64, BlockSize: 128, Supported: true},
+	{ID: wire.AlgRSASSA, Attributes: attrAsym | attrSig, Roles: wire.RoleRSAScheme},
+	{ID: wire.AlgRSAES, Attributes: attrAsym | attrEnc, Roles: wire.RoleRSAScheme},
+	{ID: wire.AlgRSAPSS, Attributes: attrAsym | attrSig, Roles: wire.RoleRSAScheme},
+	{ID: wire.AlgOAEP, Attributes: attrAsym | attrEnc, Roles: wire.RoleRSAScheme},
+	{ID: wire.AlgECDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme},
+	{ID: wire.AlgECDH, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme},
+	{ID: wire.AlgECDAA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme},
+	{ID: wire.AlgSM2, Attributes: attrAsym | attrSig | attrMethod, Roles: wire.RoleECCScheme},
+	{ID: wire.AlgECSchnorr, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme},
+	{ID: wire.AlgECMQV, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme},
+	{ID: wire.AlgKDF1_SP800_56A, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
+	{ID: wire.AlgKDF2, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
+	{ID: wire.AlgKDF1_SP800_108, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
+	{ID: wire.AlgECC, Attributes: attrAsym | attrObj, Roles: wire.RolePublic},
+	{ID: wire.AlgSymCipher, Attributes: attrObj, Roles: wire.RolePublic},
+	{ID: wire.AlgCamellia, Attributes: attrSym, Roles: wire.RoleSymmetricObject, KeyBits: []uint16{128, 192, 256}},
+	{ID: wire.AlgSHA3_256, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 32, BlockSize: 136, Supported: true},
+	{ID: wire.AlgSHA3_384, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 48, BlockSize: 104, Supported: true},
+	{ID: wire.AlgSHA3_512, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 64, BlockSize: 72, Supported: true},
+	{ID: wire.AlgCTR, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
+	{ID: wire.AlgOFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
+	{ID: wire.AlgCBC, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
+	{ID: wire.AlgCFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
+	{ID: wire.AlgECB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
+}
+
+// Algorithms is the whole table in ascending order of ID, supported or not.
+func Algorithms() []Algorithm { return slices.Clone(algorithms) }
+
+// UnsupportedError says that an algorithm cannot be switched on.
+type UnsupportedError struct {
+	Alg  wire.AlgID
+	Want string // what it was asked for as, such as "PCR bank"
+}
+
+// Error names the algorithm and what to do about it.
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("%v is not supported as %s: choose one of the algorithms with Supported set in crypt.Algorithms", e.Alg, e.Want)
+}
+
+// Registry is the set of algorithms that one TPM has switched on. It is
+// read-only and may be shared.
+type Registry struct {
+	rows      []Algorithm // ascending
+	hashes    []wire.AlgID
+	curves    []wire.Curve
+	selectors *wire.Selectors
+}
+
+// NewRegistry switches on the given algorithms. It refuses one that is not
+// supported with an *UnsupportedError.
+func NewRegistry(ids []wire.AlgID) (*Registry, error) {
+	for _, id := range ids {
+		i := slices.IndexFunc(algorithms, func(a Algorithm) bool { return a.ID == id })
+		if i < 0 || !algorithms[i].Supported {
+			return nil, &UnsupportedError{Alg: id, Want: "algorithm"}
+		}
+	}
+	return newRegistry(func(a Algorithm) bool { return slices.Contains(ids, a.ID) }, nil), nil
+}
+
+// Complete is the registry with every algorithm of the table and the NIST
+// curves, supported or not. It decodes everything that the structures of this
+// package can name, and serves decoder tests.
+func Complete() *Registry {
+	return newRegistry(func(Algorithm) bool { return true }, []wire.Curve{
+		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521})
+}
+
+func newRegistry(on func(Algorithm) bool, curves []wire.Curve) *Registry {
+	r := &Registry{curves: curves}
+	var sel []wire.Selector
+	for _, a := range algorithms {
+		if !on(a) {
+			continue
+		}
+		r.rows = append(r.rows, a)
+		if a.Roles&wire.RoleHash != 0 {
+			r.hashes = append(r.hashes, a.ID)
+		}
+		sel = append(sel, wire.Selector{Alg: a.ID, Roles: a.Roles, DigestSize: uint8(a.DigestSize), KeyBits: a.KeyBits})
+	}
+	r.selectors = wire.NewSelectors(sel, curves)
+	return r
+}
+
+// Rows are the algorithms that are on, in ascending order of ID.
+func (r *Registry) Rows() []Algorithm { return r.rows }
+
+// Hashes are the hash algorithms that are on, in ascending order.
+func (r *Registry) Hashes() []wire.AlgID { return r.hashes }
+
+// Curves are the curves that are on, in ascending order.
+func (r *Registry) Curves() []wire.Curve { return r.curves }
+
+// Selectors is what decoders accept.
+func (r *Registry) Selectors() *wire.Selectors { return r.selectors }
+
+// DigestSize gives the size in bytes of what a hash that is on produces, else 0.
+func (r *Registry) DigestSize(alg wire.AlgID) int { return r.selectors.DigestSize(alg) }

@@ -1,0 +1,31 @@
+// Package emulator is a TPM 2.0: bytes of commands in, bytes of responses out,
+// no I/O. It follows the TPM 2.0 Library specification (Part 1 architecture,
+// Part 2 structures, Part 3 commands; rev 1.59, command codes up to 1.84) and
+// the PC Client Platform TPM Profile 1.05.
+//
+// New makes a TPM, Init gives it power, Send executes a command:
+//
+//	tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+//	err = tpm.Init()
+//	response, err := tpm.Send(ctx, 0, command)
+//
+// A command passes the pipeline in exec.go: header, handle area (handles.go),
+// authorisation area (auth.go), parameters (call.go), and its handler, which
+// lives in the file named after its chapter of Part 3. What is known about a
+// command besides its handler is one row of the table in commands.go, which
+// dispatch, decoding, authorisation and TPM2_GetCapability read, and which
+// Commands gives to others. A command without handler does not exist for a
+// client: it answers TPM_RC_COMMAND_CODE and TPM2_GetCapability is silent
+// about it.
+//
+// Time, entropy, storage and physical presence come through Platform. Time is
+// read once per command and persistent state is committed at most once, after
+// the command. A fault of the platform ends in failure mode (Part 1, section
+// "Failure Mode").
+//
+// This step of the engine has no HMAC and policy sessions, no keys and no NV
+// indices; authorisation is by password. Their tables, handle kinds and places
+// in the pipeline exist: a session handle is never loaded, an NV index never
+// defined. Saving and restoring a running TPM is not offered yet, though its
+// state is plain data with a codec (package state).
+package emulator

@@ -1,0 +1,108 @@
+package emulator
+
+import (
+	"github.com/swtpmd/swtpmd/emulator/state"
+)
+
+// Part 3, sections "_TPM_Hash_Start", "_TPM_Hash_Data" and "_TPM_Hash_End": the
+// signals of locality 4.
+
+// HashStart is _TPM_Hash_Start: it begins an H-CRTM measurement before
+// TPM2_Startup, a DRTM measurement after it. It needs an object slot and takes
+// the first one if none is free. It fails with ErrNoPower, and with a
+// *FailureError in failure mode.
+func (t *TPM) HashStart() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.signalable(); err != nil {
+		return err
+	}
+	t.abortDRTM()
+	v := &t.s.Volatile
+	_, o := t.loadObject()
+	v.DRTM = 0
+	if o == nil {
+		o = &v.Objects[0]
+	}
+	for i := range v.Objects {
+		if o == &v.Objects[i] {
+			v.DRTM = i
+		}
+	}
+	*o = state.Object{Kind: state.ObjectEventSequence}
+	t.startHashes(o, t.bankAlgs())
+	if !t.s.Persistent.Established {
+		t.s.Persistent.Established = true
+		t.dirty = true
+	}
+	return nil
+}
+
+// HashData is _TPM_Hash_Data. Without a hash sequence, because none was started
+// or a command ended it, it does nothing. It fails as HashStart does.
+func (t *TPM) HashData(data []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.signalable(); err != nil {
+		return err
+	}
+	if slot := t.s.Volatile.DRTM; slot >= 0 {
+		t.updateHashes(&t.s.Volatile.Objects[slot], data)
+	}
+	return nil
+}
+
+// HashEnd is _TPM_Hash_End: the digests go into PCR 0 before TPM2_Startup, and
+// after it into PCR 17, with the dynamic PCRs reset to zero first. Without a
+// hash sequence it does nothing. It fails as HashStart does.
+func (t *TPM) HashEnd() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.signalable(); err != nil {
+		return err
+	}
+	v := &t.s.Volatile
+	if v.DRTM < 0 {
+		return nil
+	}
+	o := &v.Objects[v.DRTM]
+	pcr := pcrHCRTM
+	if v.Started {
+		pcr = pcrDRTM
+		for i := range pcrTable {
+			if pcrTable[i].dynamic() {
+				t.setPCR(i, 0, 0)
+			}
+		}
+		t.s.Reset.RestartCount++
+	} else {
+		v.HCRTM = true
+		t.setPCR(pcrHCRTM, 0, 4)
+	}
+	for i, alg := range t.bankAlgs() {
+		t.extendPCR(pcr, alg, finishHash(&o.Hashes[i], nil))
+	}
+	t.abortDRTM()
+	if t.dirty {
+		t.commitOutsideCommand()
+	}
+	return nil
+}
+
+// signalable is the error of a platform signal that cannot be taken.
+func (t *TPM) signalable() error {
+	if !t.powered {
+		return ErrNoPower
+	}
+	return t.failure
+}
+
+// abortDRTM ends a hash sequence of locality 4 without a result, as every
+// command does.
+func (t *TPM) abortDRTM() {
+	v := &t.s.Volatile
+	if v.DRTM >= 0 {
+		v.Objects[v.DRTM] = state.Object{}
+		v.DRTM = -1
+	}
+}

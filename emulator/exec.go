@@ -1,0 +1,173 @@
+package emulator
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// responseHeader is the size in bytes of tag, responseSize and responseCode.
+const responseHeader = 10
+
+// execute runs one command. The order of its checks is the one of Part 3,
+// chapter "Command Processing". The result is valid until the next command.
+func (t *TPM) execute(locality uint8, command []byte) []byte {
+	if t.failure != nil {
+		return t.executeInFailure(command)
+	}
+	t.begin()
+	c := &t.call
+	c.start(t, locality)
+	var before []byte
+	if t.config.CheckErrors {
+		before = t.s.EncodeSnapshot(nil)
+	}
+	rc := t.run(c, command)
+	if t.config.CheckErrors {
+		t.checkState(c, rc, before)
+	}
+	t.end(c)
+	if t.failure != nil {
+		return t.errorResponse(wire.RCFailure)
+	}
+	if rc != wire.RCSuccess {
+		return t.errorResponse(rc)
+	}
+	return c.respond()
+}
+
+// begin does what every command starts with, before it is looked at: it asks
+// for NV and time once, and ends a hash sequence of locality 4.
+func (t *TPM) begin() {
+	t.nvStatus = nvStatus(t.platform.Store.Writable())
+	t.now = t.platform.Clock.Now()
+	if t.s.Volatile.Started && t.nvStatus == wire.RCSuccess {
+		t.advanceTime()
+	}
+	t.abortDRTM()
+}
+
+// nvStatus is what a command that needs NV answers.
+func nvStatus(err error) wire.RC {
+	switch {
+	case err == nil:
+		return wire.RCSuccess
+	case errors.Is(err, state.ErrRateLimited):
+		return wire.RCNVRate
+	}
+	return wire.RCNVUnavailable
+}
+
+// run takes the command through the checks and executes it.
+func (t *TPM) run(c *call, command []byte) wire.RC {
+	if rc := t.header(c, command); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.handleArea(c); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.authArea(c); rc != wire.RCSuccess {
+		return rc
+	}
+	c.reserve(t.out)
+	return c.cmd.run(t, c)
+}
+
+// header decodes the command header and looks up the command.
+func (t *TPM) header(c *call, command []byte) wire.RC {
+	c.in = wire.NewReader(command, t.algs.Selectors())
+	c.tag = wire.ST(c.in.U16())
+	if c.in.RC() == wire.RCSuccess && c.tag != wire.STSessions && c.tag != wire.STNoSessions {
+		return wire.RCBadTag
+	}
+	size := c.in.U32()
+	if c.in.RC() == wire.RCSuccess && (uint64(size) != uint64(len(command)) || size > t.size) {
+		return wire.RCCommandSize
+	}
+	code := wire.CC(c.in.U32())
+	if rc := c.in.RC(); rc != wire.RCSuccess {
+		return rc
+	}
+	c.cmd = t.commands.lookup(code)
+	if c.cmd == nil {
+		return wire.RCCommandCode
+	}
+	if t.s.Volatile.Started == (code == wire.CCStartup) {
+		return wire.RCInitialize
+	}
+	return wire.RCSuccess
+}
+
+// end is what every command ends with, also one that failed: the mark of an
+// orderly shutdown goes if the command withdrew it, and what changed is
+// committed, once.
+func (t *TPM) end(c *call) {
+	p := &t.s.Persistent
+	if c.notOrderly && p.Shutdown != state.ShutdownNone {
+		p.Shutdown = state.ShutdownNone
+		t.dirty = true
+	}
+	if t.dirty && t.nvStatus == wire.RCSuccess && t.failure == nil {
+		t.commit()
+	}
+}
+
+// commit writes the state to the Store.
+func (t *TPM) commit() {
+	t.blob = t.s.Encode(t.blob[:0])
+	t.dirty = false
+	if err := t.platform.Store.Commit(t.blob); err != nil {
+		t.fail(failStore, fmt.Errorf("commit TPM state: %w", err))
+	}
+}
+
+// commitOutsideCommand commits after a platform signal, if the Store can be
+// written; if not, the next command that can will do it.
+func (t *TPM) commitOutsideCommand() {
+	if t.failure == nil && t.platform.Store.Writable() == nil {
+		t.commit()
+	}
+}
+
+// needNV is TPM_RC_NV_UNAVAILABLE or TPM_RC_NV_RATE if the Store cannot be
+// written in this command.
+func (t *TPM) needNV() wire.RC { return t.nvStatus }
+
+// changeOrderly announces a change to state that TPM2_Shutdown has saved. If
+// there was a shutdown its mark must go, for which NV is needed. A handler
+// calls it as its last check.
+func (t *TPM) changeOrderly(c *call) wire.RC {
+	if t.s.Persistent.Shutdown != state.ShutdownNone {
+		if rc := t.needNV(); rc != wire.RCSuccess {
+			return rc
+		}
+	}
+	c.notOrderly = true
+	return wire.RCSuccess
+}
+
+// errorResponse is the ten bytes of a response without success. Its tag never
+// says that there are sessions; for a bad tag it is the one of TPM 1.2 (Part
+// 3, section "Response Codes").
+func (t *TPM) errorResponse(rc wire.RC) []byte {
+	tag := wire.STNoSessions
+	if rc == wire.RCBadTag {
+		tag = wire.STRspCommand
+	}
+	w := wire.NewWriter(t.out[:0])
+	w.U16(uint16(tag))
+	w.U32(responseHeader)
+	w.U32(uint32(rc))
+	return w.Data()
+}
+
+// finishResponse fills in the header of a successful response, for which w has
+// left room.
+func finishResponse(w *wire.Writer, tag wire.ST) []byte {
+	w.SetU16(0, uint16(tag))
+	w.SetU32(2, uint32(w.Len()))
+	w.SetU32(6, uint32(wire.RCSuccess))
+	return w.Data()
+}

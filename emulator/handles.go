@@ -1,0 +1,177 @@
+package emulator
+
+import (
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// HandleKind is one of the TPMI_DH_*, TPMI_RH_* and TPMI_SH_* types that a
+// handle of a command can have (Part 2, chapter "Interface Types").
+type HandleKind uint8
+
+// The kinds of handle. Null in a name is the "+" of Part 2: TPM_RH_NULL is
+// accepted too.
+const (
+	NoHandle HandleKind = iota
+	HandlePCR
+	HandlePCRNull
+	HandleObject
+	HandleParent
+	HandlePersistent
+	HandleEntity
+	HandleContext
+	HandleSaved
+	HandleHMACSession
+	HandlePolicySession
+	HandleAuthSessionNull
+	HandleHierarchy
+	HandleBaseHierarchy
+	HandleEnables
+	HandleHierarchyAuth
+	HandleHierarchyPolicy
+	HandlePlatform
+	HandleOwnerNull
+	HandleEndorsement
+	HandleProvision
+	HandleClear
+	HandleLockout
+	HandleNVAuth
+	HandleNVIndex
+	HandleNVDefinedIndex
+	HandleAC
+	HandleACT
+	HandleObjectNull
+	HandleEntityNull
+
+	handleKinds = int(HandleEntityNull) + 1
+)
+
+// handleKind is one row of the table of handle kinds.
+type handleKind struct {
+	name      string
+	types     []wire.HT     // handle types of which every handle is accepted
+	permanent []wire.Handle // permanent handles that are accepted
+}
+
+var kinds = [handleKinds]handleKind{
+	NoHandle:              {name: ""},
+	HandlePCR:             {name: "TPMI_DH_PCR", types: []wire.HT{wire.HTPCR}},
+	HandlePCRNull:         {name: "TPMI_DH_PCR+", types: []wire.HT{wire.HTPCR}, permanent: []wire.Handle{wire.RHNull}},
+	HandleObject:          {name: "TPMI_DH_OBJECT", types: []wire.HT{wire.HTTransient, wire.HTPersistent}},
+	HandleObjectNull:      {name: "TPMI_DH_OBJECT+", types: []wire.HT{wire.HTTransient, wire.HTPersistent}, permanent: []wire.Handle{wire.RHNull}},
+	HandleParent:          {name: "TPMI_DH_PARENT", types: []wire.HT{wire.HTTransient, wire.HTPersistent}, permanent: []wire.Handle{wire.RHOwner, wire.RHPlatform, wire.RHEndorsement, wire.RHNull}},
+	HandlePersistent:      {name: "TPMI_DH_PERSISTENT", types: []wire.HT{wire.HTPersistent}},
+	HandleEntity:          {name: "TPMI_DH_ENTITY", types: []wire.HT{wire.HTTransient, wire.HTPersistent, wire.HTNVIndex, wire.HTPCR}, permanent: []wire.Handle{wire.RHOwner, wire.RHEndorsement, wire.RHPlatform, wire.RHLockout}},
+	HandleEntityNull:      {name: "TPMI_DH_ENTITY+", types: []wire.HT{wire.HTTransient, wire.HTPersistent, wire.HTNVIndex, wire.HTPCR}, permanent: []wire.Handle{wire.RHOwner, wire.RHEndorsement, wire.RHPlatform, wire.RHLockout, wire.RHNull}},
+	HandleContext:         {name: "TPMI_DH_CONTEXT", types: []wire.HT{wire.HTHMACSession, wire.HTPolicySession, wire.HTTransient}},
+	HandleSaved:           {name: "TPMI_DH_SAVED", types: []wire.HT{wire.HTHMACSession, wire.HTPolicySession}, permanent: []wire.Handle{0x80000000, 0x80000001, 0x80000002}},
+	HandleHMACSession:     {name: "TPMI_SH_HMAC", types: []wire.HT{wire.HTHMACSession}},
+	HandlePolicySession:   {name: "TPMI_SH_POLICY", types: []wire.HT{wire.HTPolicySession}},
+	HandleAuthSessionNull: {name: "TPMI_SH_AUTH_SESSION+", types: []wire.HT{wire.HTHMACSession, wire.HTPolicySession}, permanent: []wire.Handle{wire.RSPW, wire.RHNull}},
+	HandleHierarchy:       {name: "TPMI_RH_HIERARCHY", permanent: []wire.Handle{wire.RHOwner, wire.RHPlatform, wire.RHEndorsement, wire.RHNull}},
+	HandleBaseHierarchy:   {name: "TPMI_RH_BASE_HIERARCHY", permanent: []wire.Handle{wire.RHOwner, wire.RHPlatform, wire.RHEndorsement}},
+	HandleEnables:         {name: "TPMI_RH_ENABLES", permanent: []wire.Handle{wire.RHOwner, wire.RHPlatform, wire.RHEndorsement, wire.RHPlatformNV}},
+	HandleHierarchyAuth:   {name: "TPMI_RH_HIERARCHY_AUTH", permanent: []wire.Handle{wire.RHOwner, wire.RHPlatform, wire.RHEndorsement, wire.RHLockout}},
+	HandleHierarchyPolicy: {name: "TPMI_RH_HIERARCHY_POLICY", permanent: []wire.Handle{wire.RHOwner, wire.RHPlatform, wire.RHEndorsement, wire.RHLockout}},
+	HandlePlatform:        {name: "TPMI_RH_PLATFORM", permanent: []wire.Handle{wire.RHPlatform}},
+	HandleOwnerNull:       {name: "TPMI_RH_OWNER+", permanent: []wire.Handle{wire.RHOwner, wire.RHNull}},
+	HandleEndorsement:     {name: "TPMI_RH_ENDORSEMENT", permanent: []wire.Handle{wire.RHEndorsement}},
+	HandleProvision:       {name: "TPMI_RH_PROVISION", permanent: []wire.Handle{wire.RHOwner, wire.RHPlatform}},
+	HandleClear:           {name: "TPMI_RH_CLEAR", permanent: []wire.Handle{wire.RHLockout, wire.RHPlatform}},
+	HandleLockout:         {name: "TPMI_RH_LOCKOUT", permanent: []wire.Handle{wire.RHLockout}},
+	HandleNVAuth:          {name: "TPMI_RH_NV_AUTH", types: []wire.HT{wire.HTNVIndex}, permanent: []wire.Handle{wire.RHPlatform, wire.RHOwner}},
+	HandleNVIndex:         {name: "TPMI_RH_NV_INDEX", types: []wire.HT{wire.HTNVIndex, wire.HTExternalNV, wire.HTPermanentNV}},
+	HandleNVDefinedIndex:  {name: "TPMI_RH_NV_DEFINED_INDEX", types: []wire.HT{wire.HTNVIndex, wire.HTExternalNV}},
+	HandleAC:              {name: "TPMI_RH_AC", types: []wire.HT{wire.HTAC}},
+	HandleACT:             {name: "TPMI_RH_ACT"},
+}
+
+// String is the name of the type in Part 2.
+func (k HandleKind) String() string { return kinds[k].name }
+
+// accepts says whether h is of the kind. That is a matter of its value alone,
+// not of whether anything is behind it.
+func (k HandleKind) accepts(h wire.Handle) bool {
+	row := &kinds[k]
+	ht := h.Type()
+	for _, want := range row.types {
+		if ht == want {
+			return ht != wire.HTPCR || h < wire.PCRFirst+wire.PCRCount
+		}
+	}
+	for _, want := range row.permanent {
+		if h == want {
+			return true
+		}
+	}
+	return k == HandleACT && h >= wire.RHACT0 && h <= wire.RHACTF
+}
+
+// handleArea decodes the handles of the command: first the kind of every one,
+// then whether it is there (Part 3, section "Handle Area Validation").
+func (t *TPM) handleArea(c *call) wire.RC {
+	for i := range c.cmd.Handles {
+		h := wire.Handle(c.in.U32())
+		if rc := c.in.RC(); rc != wire.RCSuccess {
+			return rc.Handle(i + 1)
+		}
+		if !c.cmd.Handles[i].Kind.accepts(h) {
+			return wire.RCValue.Handle(i + 1)
+		}
+		c.handles[i] = h
+	}
+	for i, h := range c.handles[:len(c.cmd.Handles)] {
+		if rc := t.present(h); rc == wire.RCReferenceH0 {
+			return rc + wire.RC(i)
+		} else if rc != wire.RCSuccess {
+			return rc.Handle(i + 1)
+		}
+	}
+	return wire.RCSuccess
+}
+
+// present says whether something is behind the handle: TPM_RC_REFERENCE_H0 for
+// what could be loaded, TPM_RC_HIERARCHY for a hierarchy that is switched off,
+// TPM_RC_HANDLE for what is not defined.
+func (t *TPM) present(h wire.Handle) wire.RC {
+	switch h.Type() {
+	case wire.HTPCR:
+		return wire.RCSuccess
+	case wire.HTPermanent:
+		if !t.hierarchyEnabled(h) {
+			return wire.RCHierarchy
+		}
+		return wire.RCSuccess
+	case wire.HTTransient:
+		if t.object(h) == nil {
+			return wire.RCReferenceH0
+		}
+		return wire.RCSuccess
+	case wire.HTHMACSession, wire.HTPolicySession:
+		return wire.RCReferenceH0 // no session is ever loaded
+	}
+	return wire.RCHandle // no NV index, persistent object or AC is ever defined
+}
+
+// object is what is loaded behind a transient handle, else nil.
+func (t *TPM) object(h wire.Handle) *state.Object {
+	list := t.s.Volatile.Objects
+	i := h.Index()
+	if h.Type() != wire.HTTransient || uint64(i) >= uint64(len(list)) || list[i].Kind == state.ObjectNone ||
+		int(i) == t.s.Volatile.DRTM {
+		return nil
+	}
+	return &list[i]
+}
+
+// loadObject finds a free slot: its handle and the object to fill in. Without
+// one the object is nil, and the command answers TPM_RC_OBJECT_MEMORY.
+func (t *TPM) loadObject() (wire.Handle, *state.Object) {
+	list := t.s.Volatile.Objects
+	for i := range list {
+		if list[i].Kind == state.ObjectNone {
+			return wire.TransientFirst + wire.Handle(i), &list[i]
+		}
+	}
+	return wire.RHUnassigned, nil
+}

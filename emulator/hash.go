@@ -1,0 +1,205 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Part 3, chapter "Hash/HMAC/Event Sequences", and TPM2_Hash of chapter
+// "Symmetric Primitives".
+
+// contextHash is the hash of tickets and saved contexts: TPM_PT_CONTEXT_HASH.
+const contextHash = wire.AlgSHA512
+
+// hash is TPM2_Hash.
+func (t *TPM) hash(c *call) wire.RC {
+	data := c.buffer()
+	alg := c.hashAlg(false)
+	hierarchy := c.handle(HandleHierarchy)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	var b [wire.MaxDigest]byte
+	digest := crypt.Digest(alg, b[:0], data)
+	c.out.Sized(digest)
+	t.hashCheckTicket(c, hierarchy, alg, digest, !generatedByTPM(data))
+	return wire.RCSuccess
+}
+
+// generatedSize is the size in bytes of TPM_GENERATED_VALUE.
+const generatedSize = 4
+
+// generatedByTPM says whether a message that starts with first can be mistaken
+// for a structure made by the TPM.
+func generatedByTPM(first []byte) bool {
+	var generated [generatedSize]byte
+	binary.BigEndian.PutUint32(generated[:], wire.GeneratedValue)
+	return bytes.HasPrefix(first, generated[:])
+}
+
+// hashCheckTicket appends a TPMT_TK_HASHCHECK (Part 2, section
+// "TPMT_TK_HASHCHECK"): the NULL ticket for the null hierarchy and for a
+// message that is not safe.
+func (t *TPM) hashCheckTicket(c *call, hierarchy wire.Handle, alg wire.AlgID, digest []byte, safe bool) {
+	ticket := wire.Ticket{Tag: wire.STHashCheck, Hierarchy: wire.RHNull}
+	if hierarchy != wire.RHNull && safe {
+		w := wire.NewWriter(nil)
+		w.U16(uint16(wire.STHashCheck))
+		w.U16(uint16(alg))
+		w.Bytes(digest)
+		ticket.Hierarchy = hierarchy
+		ticket.Digest = crypt.HMAC(contextHash, t.proof(hierarchy), w.Data())
+	}
+	c.out.Ticket(&ticket)
+}
+
+// hashSequenceStart is TPM2_HashSequenceStart: with TPM_ALG_NULL it starts an
+// event sequence, which hashes for all PCR banks.
+func (t *TPM) hashSequenceStart(c *call) wire.RC {
+	auth := c.auth()
+	alg := c.hashAlg(true)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	h, o := t.loadObject()
+	if o == nil {
+		return wire.RCObjectMemory
+	}
+	o.Auth.Set(auth)
+	if alg == wire.AlgNull {
+		o.Kind = state.ObjectEventSequence
+		t.startHashes(o, t.bankAlgs())
+	} else {
+		o.Kind = state.ObjectHashSequence
+		t.startHashes(o, []wire.AlgID{alg})
+	}
+	c.rhandle = h
+	return wire.RCSuccess
+}
+
+// sequenceUpdate is TPM2_SequenceUpdate.
+func (t *TPM) sequenceUpdate(c *call) wire.RC {
+	data := c.buffer()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	o := t.object(c.handles[0])
+	if o.Kind != state.ObjectHashSequence && o.Kind != state.ObjectEventSequence {
+		return c.badHandle(1, wire.RCMode)
+	}
+	t.updateHashes(o, data)
+	return wire.RCSuccess
+}
+
+// sequenceComplete is TPM2_SequenceComplete. The sequence object is gone after
+// it.
+func (t *TPM) sequenceComplete(c *call) wire.RC {
+	data := c.buffer()
+	hierarchy := c.handle(HandleHierarchy)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	o := t.object(c.handles[0])
+	if o.Kind != state.ObjectHashSequence {
+		return c.badHandle(1, wire.RCMode)
+	}
+	t.updateHashes(o, data)
+	alg := o.Hashes[0].Alg
+	digest := finishHash(&o.Hashes[0], nil)
+	c.out.Sized(digest)
+	t.hashCheckTicket(c, hierarchy, alg, digest, o.TicketSafe)
+	*o = state.Object{}
+	return wire.RCSuccess
+}
+
+// eventSequenceComplete is TPM2_EventSequenceComplete. The sequence object is
+// gone after it.
+func (t *TPM) eventSequenceComplete(c *call) wire.RC {
+	data := c.buffer()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	pcr := c.handles[0]
+	o := t.object(c.handles[1])
+	if o.Kind != state.ObjectEventSequence {
+		return c.badHandle(2, wire.RCMode)
+	}
+	if pcr != wire.RHNull {
+		if rc := t.mayExtend(c, pcr); rc != wire.RCSuccess {
+			return rc
+		}
+	}
+	t.updateHashes(o, data)
+	digests := c.digestSpace[:0]
+	c.digests.Count = 0
+	for i := range o.Hashes[:o.HashCount] {
+		at := len(digests)
+		digests = finishHash(&o.Hashes[i], digests)
+		c.addDigest(o.Hashes[i].Alg, digests[at:])
+	}
+	t.eventDigests(c, pcr)
+	*o = state.Object{}
+	return wire.RCSuccess
+}
+
+// bankAlgs are the algorithms of the implemented PCR banks, in their order.
+func (t *TPM) bankAlgs() []wire.AlgID {
+	algs := make([]wire.AlgID, len(t.config.Banks))
+	for i, b := range t.config.Banks {
+		algs[i] = b.Alg
+	}
+	return algs
+}
+
+// startHashes gives a sequence object its hashes.
+func (t *TPM) startHashes(o *state.Object, algs []wire.AlgID) {
+	o.HashCount = len(algs)
+	for i, alg := range algs {
+		o.Hashes[i].Alg = alg
+		saveHash(&o.Hashes[i], crypt.NewHash(alg))
+	}
+}
+
+// updateHashes adds data to all hashes of a sequence object. The first block
+// decides whether there can be a ticket; it must be long enough to tell (Part
+// 3, section "TPM2_SequenceUpdate").
+func (t *TPM) updateHashes(o *state.Object, data []byte) {
+	if !o.FirstBlock {
+		o.FirstBlock = true
+		o.TicketSafe = len(data) >= generatedSize && !generatedByTPM(data)
+	}
+	for i := range o.Hashes[:o.HashCount] {
+		h := restoreHash(&o.Hashes[i])
+		h.Write(data)
+		saveHash(&o.Hashes[i], h)
+	}
+}
+
+// finishHash appends the digest.
+func finishHash(s *state.HashState, dst []byte) []byte { return restoreHash(s).Sum(dst) }
+
+// saveHash puts a running hash into the state.
+func saveHash(s *state.HashState, h hash.Hash) {
+	b := crypt.MarshalHash(h)
+	if len(b) > len(s.Buf) {
+		panic(fmt.Sprintf("internal error: the state of a %v hash has %d bytes", s.Alg, len(b)))
+	}
+	s.Size = uint8(copy(s.Buf[:], b))
+	clear(s.Buf[s.Size:])
+}
+
+// restoreHash takes a running hash out of the state, where only saveHash puts
+// it.
+func restoreHash(s *state.HashState) hash.Hash {
+	h, err := crypt.UnmarshalHash(s.Alg, s.Buf[:s.Size])
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	return h
+}

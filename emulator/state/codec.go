@@ -1,0 +1,175 @@
+package state
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// The frame of the encoded form; FORMAT.md has the tables.
+const (
+	magic         = "swtpmdST"
+	formatVersion = 1
+	headerSize    = len(magic) + 2 + 2
+	sectionHeader = 2 + 2 + 4
+	maxSections   = 64
+	// MaxSize is the size in bytes of the largest encoded state that Decode
+	// takes.
+	MaxSize = 1 << 20
+)
+
+// Section tags. Numbers are never used again for something else.
+const (
+	tagPersistent = 1
+	tagOrderly    = 2
+	tagReset      = 3
+	tagClear      = 4
+	tagVolatile   = 5
+)
+
+// FormatError says why bytes are no state of a TPM. Where they came from is
+// damaged, or written by something else.
+type FormatError struct {
+	Offset int    // in bytes from the start
+	What   string // what is wrong there
+}
+
+// Error names the place.
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("TPM state, offset %d: %s: restore the state from a copy, or start with an empty store", e.Offset, e.What)
+}
+
+// Encode appends what a Store keeps: all but Volatile.
+func (s *State) Encode(dst []byte) []byte { return s.encode(dst, false) }
+
+// EncodeSnapshot appends everything, Volatile included.
+func (s *State) EncodeSnapshot(dst []byte) []byte { return s.encode(dst, true) }
+
+func (s *State) encode(dst []byte, volatile bool) []byte {
+	start := len(dst)
+	dst = append(dst, magic...)
+	dst = binary.BigEndian.AppendUint16(dst, formatVersion)
+	known := s.sections()
+	if !volatile {
+		known = known[:len(known)-1]
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(known)+len(s.Unknown)))
+	for _, sec := range known {
+		c := coder{w: wire.NewWriter(appendSection(dst, sec.tag, sec.version))}
+		body := len(c.w.Data())
+		sec.fields(&c)
+		c.w.SetU32(body-4, uint32(c.w.Len()-body))
+		dst = c.w.Data()
+	}
+	for _, sec := range s.Unknown {
+		dst = appendSection(dst, sec.Tag, sec.Version)
+		binary.BigEndian.PutUint32(dst[len(dst)-4:], uint32(len(sec.Data)))
+		dst = append(dst, sec.Data...)
+	}
+	sum := sha256.Sum256(dst[start:])
+	return append(dst, sum[:]...)
+}
+
+func appendSection(dst []byte, tag, version uint16) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, tag)
+	dst = binary.BigEndian.AppendUint16(dst, version)
+	return append(dst, 0, 0, 0, 0)
+}
+
+// section binds a tag to the struct it holds.
+type section struct {
+	tag, version uint16
+	fields       func(*coder)
+}
+
+// sections are all known sections, Volatile last.
+func (s *State) sections() []section {
+	return []section{
+		{tagPersistent, 1, s.Persistent.fields},
+		{tagOrderly, 1, s.Orderly.fields},
+		{tagReset, 1, s.Reset.fields},
+		{tagClear, 1, s.Clear.fields},
+		{tagVolatile, 1, s.Volatile.fields},
+	}
+}
+
+// Decode is the inverse of Encode and EncodeSnapshot. Sections that are not
+// there stay zero. On an error, a *FormatError, the State is nil.
+func Decode(b []byte) (*State, error) {
+	if len(b) > MaxSize {
+		return nil, &FormatError{MaxSize, "longer than a state can be"}
+	}
+	if len(b) < headerSize+sha256.Size || !bytes.HasPrefix(b, []byte(magic)) {
+		return nil, &FormatError{0, "not the start of a TPM state"}
+	}
+	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
+	if want := sha256.Sum256(body); !bytes.Equal(sum, want[:]) {
+		return nil, &FormatError{len(body), "the checksum is wrong"}
+	}
+	if v := binary.BigEndian.Uint16(b[len(magic):]); v != formatVersion {
+		return nil, &FormatError{len(magic), fmt.Sprintf("format version %d, this program knows %d", v, formatVersion)}
+	}
+	count := int(binary.BigEndian.Uint16(b[len(magic)+2:]))
+	if count > maxSections {
+		return nil, &FormatError{len(magic) + 2, "too many sections"}
+	}
+	return decodeSections(body, count)
+}
+
+func decodeSections(body []byte, count int) (*State, error) {
+	s := &State{}
+	known := s.sections()
+	seen := map[uint16]bool{}
+	at := headerSize
+	for range count {
+		if len(body)-at < sectionHeader {
+			return nil, &FormatError{at, "a section header is cut short"}
+		}
+		tag, version := binary.BigEndian.Uint16(body[at:]), binary.BigEndian.Uint16(body[at+2:])
+		n := binary.BigEndian.Uint32(body[at+4:])
+		at += sectionHeader
+		if uint64(n) > uint64(len(body)-at) {
+			return nil, &FormatError{at, "a section is cut short"}
+		}
+		if seen[tag] {
+			return nil, &FormatError{at, fmt.Sprintf("section %d is there twice", tag)}
+		}
+		seen[tag] = true
+		if err := s.decodeSection(known, tag, version, at, body[at:at+int(n)]); err != nil {
+			return nil, err
+		}
+		at += int(n)
+	}
+	if at != len(body) {
+		return nil, &FormatError{at, "there is something behind the last section"}
+	}
+	return s, nil
+}
+
+func (s *State) decodeSection(known []section, tag, version uint16, at int, data []byte) error {
+	for _, sec := range known {
+		if sec.tag != tag {
+			continue
+		}
+		if version != sec.version {
+			return &FormatError{at, fmt.Sprintf("section %d has version %d, this program knows %d", tag, version, sec.version)}
+		}
+		c := coder{decode: true, r: wire.NewReader(data, nil)}
+		sec.fields(&c)
+		if c.bad == "" && c.r.RC() != wire.RCSuccess {
+			c.bad = "a field is cut short"
+		}
+		if c.bad == "" && c.r.Len() != 0 {
+			c.bad = "there is something behind the last field"
+		}
+		if c.bad != "" {
+			return &FormatError{at + len(data) - c.r.Len(), fmt.Sprintf("section %d: %s", tag, c.bad)}
+		}
+		return nil
+	}
+	s.Unknown = append(s.Unknown, Section{tag, version, bytes.Clone(data)})
+	return nil
+}

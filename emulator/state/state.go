@@ -1,0 +1,206 @@
+package state
+
+import "github.com/swtpmd/swtpmd/emulator/wire"
+
+// Bounds of the fixed tables.
+const (
+	MaxBanks   = 8  // PCR banks: SHA-1, four of SHA-2, three of SHA-3
+	SavedPCRs  = 16 // PCR 0 to 15 are kept by TPM2_Shutdown(STATE)
+	PCRGroups  = 1  // PCR groups with an authorisation value or policy
+	MaxObjects = 16 // slots for transient objects
+)
+
+// TPM2B is a byte string of at most 64 octets: authorisation values, proofs,
+// seeds, digests. The zero value is the empty string. It compares with ==
+// because octets behind the size are zero.
+type TPM2B struct {
+	Size uint8
+	Buf  [wire.MaxDigest]byte
+}
+
+// Bytes is the string; it aliases b.
+func (b *TPM2B) Bytes() []byte { return b.Buf[:b.Size] }
+
+// Set replaces the string by at most 64 octets of p.
+func (b *TPM2B) Set(p []byte) {
+	*b = TPM2B{}
+	b.Size = uint8(copy(b.Buf[:], p))
+}
+
+// Policy is an authorisation policy; with no policy Alg is TPM_ALG_NULL.
+type Policy struct {
+	Alg    wire.AlgID
+	Digest TPM2B
+}
+
+// Shutdown is what the TPM knows about how the last power cycle ended, kept in
+// Persistent.
+type Shutdown uint8
+
+// The kinds of ending.
+const (
+	ShutdownNone  Shutdown = iota // no TPM2_Shutdown, or one that was undone
+	ShutdownClear                 // TPM2_Shutdown(CLEAR)
+	ShutdownState                 // TPM2_Shutdown(STATE)
+)
+
+// Persistent is what only commands change.
+type Persistent struct {
+	EPSeed, SPSeed, PPSeed                        TPM2B // primary seeds
+	EHProof, SHProof, PHProof                     TPM2B
+	OwnerAuth, EndorsementAuth, LockoutAuth       TPM2B
+	OwnerPolicy, EndorsementPolicy, LockoutPolicy Policy
+	PCRPolicy                                     [PCRGroups]Policy
+
+	DisableClear bool
+
+	Shutdown         Shutdown
+	ShutdownHCRTM    bool // the H-CRTM had measured in the cycle of Shutdown(STATE)
+	ShutdownLocality uint8
+
+	TotalResetCount uint64
+	ResetCount      uint32
+
+	// Allocation is the allocation of PCR banks from the next _TPM_Init on,
+	// one entry per implemented bank.
+	Allocation wire.PCRSelections
+
+	// Dictionary attack protection; times in seconds.
+	FailedTries, MaxTries         uint32
+	RecoveryTime, LockoutRecovery uint32
+	LockoutAuthEnabled            bool
+
+	AuditCounter uint64
+	Established  bool // tpmEstablished of the PC Client Platform TPM Profile
+}
+
+// Orderly is saved by TPM2_Shutdown and at every Clock update.
+type Orderly struct {
+	Clock uint64 // milliseconds
+	Safe  bool   // no lower value of Clock was reported since the last save
+	// Time is the value of Time at the last save, to which the two timers
+	// refer: the Time at which dictionary attack recovery started, in
+	// milliseconds.
+	Time                        uint64
+	SelfHealTimer, LockoutTimer int64
+}
+
+// Reset is what TPM Restart and TPM Resume keep.
+type Reset struct {
+	NullProof, NullSeed TPM2B
+	ClearCount          uint32
+	RestartCount        uint32
+	ObjectContextID     uint64
+	PCRUpdateCounter    uint32
+}
+
+// Clear is what only TPM Resume keeps.
+type Clear struct {
+	ShEnable, EhEnable, PhEnableNV bool
+	PlatformAuth                   TPM2B
+	PlatformPolicy                 Policy
+	PCRAuth                        [PCRGroups]TPM2B
+	PCRs                           PCRs // PCR 0 to 15 as TPM2_Shutdown(STATE) left them
+}
+
+// PCRs are the values of all PCR banks.
+type PCRs struct {
+	Count int
+	Banks [MaxBanks]Bank
+}
+
+// Bank is one PCR bank. A PCR that is not allocated is zero and unused.
+type Bank struct {
+	Alg       wire.AlgID
+	Size      uint8 // of a digest, in bytes
+	Allocated wire.PCRSelect
+	Values    [wire.PCRCount][wire.MaxDigest]byte
+}
+
+// Slice is the list of banks.
+func (p *PCRs) Slice() []Bank { return p.Banks[:p.Count] }
+
+// Bank is the bank of an algorithm, else nil.
+func (p *PCRs) Bank(alg wire.AlgID) *Bank {
+	for i := range p.Banks[:p.Count] {
+		if p.Banks[i].Alg == alg {
+			return &p.Banks[i]
+		}
+	}
+	return nil
+}
+
+// Value is the value of one PCR; it aliases b.
+func (b *Bank) Value(pcr int) []byte { return b.Values[pcr][:b.Size] }
+
+// DRBG is the working state of the random bit generator: crypt.DRBGState.
+type DRBG struct {
+	Key     [32]byte
+	V       [16]byte
+	Reseeds uint64
+}
+
+// HashState is a marshalled hash.
+type HashState struct {
+	Alg  wire.AlgID
+	Size uint8
+	Buf  [224]byte
+}
+
+// ObjectKind says what a transient object slot holds.
+type ObjectKind uint8
+
+// What a slot can hold.
+const (
+	ObjectNone ObjectKind = iota
+	ObjectHashSequence
+	ObjectEventSequence
+)
+
+// Object is a slot for a transient object or sequence object.
+type Object struct {
+	Kind       ObjectKind
+	Auth       TPM2B
+	FirstBlock bool // a hash sequence has received data
+	TicketSafe bool // and they do not start with TPM_GENERATED_VALUE
+	// Hashes of a sequence: one, or one per bank of an event sequence.
+	HashCount int
+	Hashes    [MaxBanks]HashState
+}
+
+// Volatile is what _TPM_Init takes away.
+type Volatile struct {
+	Started          bool
+	HCRTM            bool // _TPM_Hash_End came before TPM2_Startup
+	StartupLocality  uint8
+	PreviousShutdown Shutdown // how the cycle before this one ended
+	PhEnable         bool
+	Reconfigured     bool   // TPM2_PCR_Allocate came in this cycle
+	Time             uint64 // milliseconds since _TPM_Init
+	RateAdjust       int32  // TPM2_ClockRateAdjust, in steps of FINE
+	DRBG             DRBG
+	PCRs             PCRs
+	Objects          []Object // transient object slots, TransientFirst upwards
+	DRTM             int      // slot of the running hash sequence of locality 4, or -1
+	DAPending        bool     // a change of the lockout state waits for NV
+	SelfTested       []wire.AlgID
+	ExclusiveSession wire.Handle
+	FailureCode      uint32 // not 0 in failure mode
+}
+
+// Section is a section of the encoded form that this version does not know.
+type Section struct {
+	Tag, Version uint16
+	Data         []byte
+}
+
+// State is all of it.
+type State struct {
+	Persistent Persistent
+	Orderly    Orderly
+	Reset      Reset
+	Clear      Clear
+	Volatile   Volatile
+	// Unknown are sections of a newer version, kept for it.
+	Unknown []Section
+}

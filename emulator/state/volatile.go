@@ -1,0 +1,70 @@
+package state
+
+import "github.com/swtpmd/swtpmd/emulator/wire"
+
+func (v *Volatile) fields(c *coder) {
+	c.bool(&v.Started)
+	c.bool(&v.HCRTM)
+	c.u8(&v.StartupLocality)
+	c.shutdown(&v.PreviousShutdown)
+	c.bool(&v.PhEnable)
+	c.bool(&v.Reconfigured)
+	c.u64(&v.Time)
+	adjust := uint32(v.RateAdjust)
+	c.u32(&adjust)
+	v.RateAdjust = int32(adjust)
+	c.bytes(v.DRBG.Key[:])
+	c.bytes(v.DRBG.V[:])
+	c.u64(&v.DRBG.Reseeds)
+	v.PCRs.fields(c, wire.PCRCount)
+	v.objects(c)
+	c.bool(&v.DAPending)
+	c.algs(&v.SelfTested)
+	c.u32((*uint32)(&v.ExclusiveSession))
+	c.u32(&v.FailureCode)
+}
+
+func (v *Volatile) objects(c *coder) {
+	n := len(v.Objects)
+	c.count(&n, MaxObjects)
+	if c.decode {
+		v.Objects = make([]Object, n)
+	}
+	for i := range v.Objects {
+		v.Objects[i].fields(c)
+	}
+	slot := uint16(v.DRTM + 1)
+	c.u16(&slot)
+	if int(slot) > n {
+		c.refuse("the hash sequence is in a slot that is not there")
+		slot = 0
+	}
+	v.DRTM = int(slot) - 1
+}
+
+func (o *Object) fields(c *coder) {
+	c.u8((*uint8)(&o.Kind))
+	if o.Kind > ObjectEventSequence {
+		c.refuse("the kind of an object is not known")
+	}
+	c.tpm2b(&o.Auth)
+	c.bool(&o.FirstBlock)
+	c.bool(&o.TicketSafe)
+	c.count(&o.HashCount, MaxBanks)
+	for i := range o.Hashes[:o.HashCount] {
+		h := &o.Hashes[i]
+		c.alg(&h.Alg)
+		c.sized(&h.Size, h.Buf[:])
+	}
+}
+
+func (c *coder) algs(list *[]wire.AlgID) {
+	n := len(*list)
+	c.count(&n, 256)
+	if c.decode {
+		*list = make([]wire.AlgID, n)
+	}
+	for i := range *list {
+		c.alg(&(*list)[i])
+	}
+}

@@ -1,0 +1,247 @@
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Error is a constant error of this package.
+type Error string
+
+// Error is the text.
+func (e Error) Error() string { return string(e) }
+
+const (
+	// ErrNoPower is returned by everything that needs power.
+	ErrNoPower Error = "the TPM has no power: call Init first"
+	// ErrPowered is returned by SetBufferSize while the TPM has power.
+	ErrPowered Error = "the TPM has power: call PowerOff first"
+	// ErrLocality is returned by ResetTPMEstablished.
+	ErrLocality Error = "tpmEstablished can be reset by localities 3 and 4 only"
+)
+
+// NotStartedError is returned by Send when its context was done before the
+// command started. The TPM has not seen the command.
+type NotStartedError struct{ Err error }
+
+// Error gives the context's reason.
+func (e *NotStartedError) Error() string { return fmt.Sprintf("TPM command not started: %v", e.Err) }
+
+// Unwrap gives the context's error.
+func (e *NotStartedError) Unwrap() error { return e.Err }
+
+// TPM is a software TPM 2.0. Make it with New and give it power with Init. Its
+// methods may be called from several goroutines; commands run one after the
+// other. Any number of TPMs run in a process without knowing of each other.
+type TPM struct {
+	platform Platform
+	config   Config
+	algs     *crypt.Registry
+	commands *commandSet
+
+	mu       sync.Mutex
+	powered  bool
+	size     uint32 // bytes of the command and response buffers
+	nextSize uint32 // what SetBufferSize asked for, from the next Init on
+	s        state.State
+	failure  error // why the TPM is in failure mode; nil if it is not
+
+	at       time.Duration // Platform.Clock up to which Time has come
+	fraction time.Duration // scaled time not yet in Time, below a millisecond
+	now      time.Duration // Platform.Clock of this command
+	nvStatus wire.RC       // whether the Store can be written in this command
+	dirty    bool          // persistent state has changed and is not committed
+
+	call call   // the command in execution; here so that it is never allocated
+	out  []byte // room for the response
+	blob []byte // room for the encoded state
+
+	started   atomic.Uint64 // number of the last command started
+	running   atomic.Uint64 // number of the command in execution, else 0
+	cancelled atomic.Uint64 // number of the command to be cancelled
+}
+
+// New makes a TPM without power. It refuses a Config that makes no TPM with a
+// *ConfigError.
+func New(p Platform, c Config) (*TPM, error) {
+	c = c.withDefaults()
+	algs, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	return &TPM{
+		platform: p.withDefaults(),
+		config:   c,
+		algs:     algs,
+		commands: newCommandSet(),
+		size:     c.Limits.Buffer,
+		nextSize: c.Limits.Buffer,
+		out:      make([]byte, 0, maxBuffer),
+	}, nil
+}
+
+// Init is _TPM_Init: it applies power, or resets a TPM that has power (Part 1,
+// section "_TPM_Init"). What the Store holds is loaded, a TPM with an empty
+// Store is made anew, and everything volatile is gone. The first command must
+// then be TPM2_Startup.
+//
+// A Store that cannot be read, or holds no state of a TPM, is an error and
+// leaves the TPM without power; nothing is overwritten. Entropy that fails
+// puts the TPM in failure mode, which is no error here: see Failure.
+func (t *TPM) Init() error {
+	t.Cancel()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.powered = false
+	t.s, t.failure, t.dirty = state.State{}, nil, false
+	blob, err := t.platform.Store.Load()
+	if err != nil {
+		return fmt.Errorf("load TPM state: %w", err)
+	}
+	if len(blob) > 0 {
+		s, err := state.Decode(blob)
+		if err != nil {
+			return fmt.Errorf("load TPM state: %w", err)
+		}
+		s.Volatile = state.Volatile{}
+		t.s = *s
+	}
+	t.powered, t.size = true, t.nextSize
+	t.at, t.fraction = t.platform.Clock.Now(), 0
+	v := &t.s.Volatile
+	v.DRTM = -1
+	v.Objects = make([]state.Object, t.config.Limits.Transient)
+	v.ExclusiveSession = wire.RHUnassigned
+	if !t.seedDRBG() {
+		return nil
+	}
+	if len(blob) == 0 {
+		t.manufacture()
+	}
+	t.allocateBanks()
+	return nil
+}
+
+// PowerOff takes the power away: what is not in the Store is lost. It is
+// idempotent and does not fail.
+func (t *TPM) PowerOff() error {
+	t.Cancel()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.powered, t.failure, t.dirty = false, nil, false
+	t.s = state.State{}
+	return nil
+}
+
+// Powered says whether the TPM has power.
+func (t *TPM) Powered() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.powered
+}
+
+// Send executes one command at the given locality (0 to 4, or 32 to 255) and
+// returns the response, which belongs to the caller. It does not keep command.
+//
+// A TPM with power always answers: Send fails with ErrNoPower, or with a
+// *NotStartedError if ctx is done before the command starts, and for nothing
+// else. A command that has started is not interrupted by ctx; see Cancel.
+func (t *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, &NotStartedError{err}
+	}
+	if !t.powered {
+		return nil, ErrNoPower
+	}
+	t.running.Store(t.started.Add(1))
+	defer t.running.Store(0)
+	response := t.execute(locality, command)
+	return append(make([]byte, 0, len(response)), response...), nil
+}
+
+// Cancel asks the command in execution to give up, which it does at its next
+// convenient moment with TPM_RC_CANCELED. One that is finished first wins.
+// With no command in execution Cancel does nothing.
+func (t *TPM) Cancel() { t.cancelled.Store(t.running.Load()) }
+
+// canceled says whether the command in execution was asked to give up.
+func (t *TPM) canceled() bool { return t.cancelled.Load() == t.running.Load() }
+
+// BufferSize gives the size of the command and response buffers in force and
+// the limits of SetBufferSize, in bytes.
+func (t *TPM) BufferSize() (size, min, max uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.nextSize, minBuffer, maxBuffer
+}
+
+// SetBufferSize makes the command and response buffers smaller, as a CRB
+// interface needs it. It clamps size to the limits of BufferSize and returns
+// what is in force from the next Init on. A TPM with power refuses with
+// ErrPowered.
+func (t *TPM) SetBufferSize(size uint32) (uint32, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.powered {
+		return t.nextSize, ErrPowered
+	}
+	t.nextSize = max(minBuffer, min(size, maxBuffer))
+	return t.nextSize, nil
+}
+
+// TPMEstablished is the tpmEstablished flag of the PC Client Platform TPM
+// Profile: true from the first _TPM_Hash_Start until it is reset. It is false
+// without power.
+func (t *TPM) TPMEstablished() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.s.Persistent.Established
+}
+
+// ResetTPMEstablished clears the flag. It fails with ErrLocality for any
+// locality but 3 and 4, and with ErrNoPower.
+func (t *TPM) ResetTPMEstablished(locality uint8) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.powered:
+		return ErrNoPower
+	case locality != 3 && locality != 4:
+		return ErrLocality
+	case t.s.Persistent.Established:
+		t.s.Persistent.Established = false
+		t.dirty = true
+		t.commitOutsideCommand()
+	}
+	return nil
+}
+
+// seedDRBG instantiates the generator; false means failure mode.
+func (t *TPM) seedDRBG() bool {
+	var seed [crypt.DRBGSeedSize]byte
+	if _, err := io.ReadFull(t.platform.Entropy, seed[:]); err != nil {
+		t.fail(failEntropy, fmt.Errorf("read entropy: %w", err))
+		return false
+	}
+	t.drbg().Instantiate(&seed)
+	return true
+}
+
+// drbg is the generator on its state.
+func (t *TPM) drbg() *crypt.DRBGState { return (*crypt.DRBGState)(&t.s.Volatile.DRBG) }
+
+// random fills b, a seed or a proof, with n random bytes.
+func (t *TPM) random(b *state.TPM2B, n int) {
+	*b = state.TPM2B{Size: uint8(n)}
+	t.drbg().Read(b.Bytes())
+}

@@ -1,0 +1,101 @@
+package wire
+
+// MaxDigest is the size in bytes of the largest digest (SHA-512), which bounds
+// nonces, authorisation values and policies.
+const MaxDigest = 64
+
+// MinAuthArea is the size in bytes of the smallest authorisation area: one
+// TPMS_AUTH_COMMAND with empty nonce and hmac.
+const MinAuthArea = 9
+
+// AuthCommand is a TPMS_AUTH_COMMAND (Part 2, section "TPMS_AUTH_COMMAND").
+// Decoded byte strings alias the input.
+type AuthCommand struct {
+	Session    Handle
+	Nonce      []byte
+	Attributes SessionAttributes
+	HMAC       []byte // the password where Session is TPM_RS_PW
+}
+
+// AuthCommand takes a TPMS_AUTH_COMMAND: TPM_RC_VALUE for a handle that is
+// neither a session nor TPM_RS_PW, TPM_RC_SIZE for a nonce or hmac longer than
+// the largest digest, TPM_RC_RESERVED_BITS for attribute bits 3 and 4.
+func (r *Reader) AuthCommand(a *AuthCommand) {
+	a.Session = Handle(r.U32())
+	switch t := a.Session.Type(); {
+	case t == HTHMACSession, t == HTPolicySession, a.Session == RSPW:
+	default:
+		r.Fail(RCValue)
+	}
+	a.Nonce = r.Sized(MaxDigest)
+	a.Attributes = SessionAttributes(r.U8())
+	if a.Attributes&SessionReserved != 0 {
+		r.Fail(RCReservedBits)
+	}
+	a.HMAC = r.Sized(MaxDigest)
+}
+
+// AuthCommand appends a TPMS_AUTH_COMMAND.
+func (w *Writer) AuthCommand(a *AuthCommand) {
+	w.U32(uint32(a.Session))
+	w.Sized(a.Nonce)
+	w.U8(uint8(a.Attributes))
+	w.Sized(a.HMAC)
+}
+
+// AuthResponse is a TPMS_AUTH_RESPONSE (Part 2, section "TPMS_AUTH_RESPONSE").
+type AuthResponse struct {
+	Nonce      []byte
+	Attributes SessionAttributes
+	HMAC       []byte
+}
+
+// AuthResponse appends a TPMS_AUTH_RESPONSE.
+func (w *Writer) AuthResponse(a *AuthResponse) {
+	w.Sized(a.Nonce)
+	w.U8(uint8(a.Attributes))
+	w.Sized(a.HMAC)
+}
+
+// Ticket is one of the TPMT_TK_* structures (Part 2, section "Tickets"); Tag
+// says which.
+type Ticket struct {
+	Tag       ST
+	Hierarchy Handle
+	Digest    []byte
+}
+
+// Ticket appends a TPMT_TK_*.
+func (w *Writer) Ticket(t *Ticket) {
+	w.U16(uint16(t.Tag))
+	w.U32(uint32(t.Hierarchy))
+	w.Sized(t.Digest)
+}
+
+// ClockInfo is a TPMS_CLOCK_INFO (Part 2, section "TPMS_CLOCK_INFO").
+type ClockInfo struct {
+	Clock        uint64 // milliseconds of operation
+	ResetCount   uint32
+	RestartCount uint32
+	Safe         bool
+}
+
+// TimeInfo is a TPMS_TIME_INFO (Part 2, section "TPMS_TIME_INFO").
+type TimeInfo struct {
+	Time  uint64 // milliseconds since power-on
+	Clock ClockInfo
+}
+
+// ClockInfo appends a TPMS_CLOCK_INFO.
+func (w *Writer) ClockInfo(c *ClockInfo) {
+	w.U64(c.Clock)
+	w.U32(c.ResetCount)
+	w.U32(c.RestartCount)
+	w.YesNo(c.Safe)
+}
+
+// TimeInfo appends a TPMS_TIME_INFO.
+func (w *Writer) TimeInfo(t *TimeInfo) {
+	w.U64(t.Time)
+	w.ClockInfo(&t.Clock)
+}

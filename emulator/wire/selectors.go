@@ -1,0 +1,85 @@
+package wire
+
+import "slices"
+
+// Role is a set of places in which a structure may name an algorithm: one bit
+// per TPMI_ALG_* type of Part 2, chapter "Interface Types".
+type Role uint32
+
+// The roles an algorithm can have.
+const (
+	RoleHash            Role = 1 << iota // TPMI_ALG_HASH
+	RoleSymmetricObject                  // TPMI_ALG_SYM_OBJECT: block ciphers
+	RoleSymmetricMode                    // TPMI_ALG_SYM_MODE
+	RolePublic                           // TPMI_ALG_PUBLIC: object types
+	RoleRSAScheme                        // TPMI_ALG_RSA_SCHEME
+	RoleECCScheme                        // TPMI_ALG_ECC_SCHEME
+	RoleKeyedHashScheme                  // TPMI_ALG_KEYEDHASH_SCHEME
+	RoleKDF                              // TPMI_ALG_KDF
+)
+
+// Selector says where one algorithm may be named and in which sizes.
+type Selector struct {
+	Alg        AlgID
+	Roles      Role
+	DigestSize uint8    // in bytes, for hash algorithms
+	KeyBits    []uint16 // for RSA and block ciphers
+}
+
+// Selectors is the set of algorithms and curves that a Reader accepts. It is
+// built once and read only afterwards. The nil set accepts none.
+type Selectors struct {
+	roles   [256]Role
+	digests [256]uint8
+	keyBits map[AlgID][]uint16
+	curves  []Curve
+	hashes  int
+}
+
+// NewSelectors builds the set from one Selector per algorithm.
+func NewSelectors(algs []Selector, curves []Curve) *Selectors {
+	s := &Selectors{keyBits: make(map[AlgID][]uint16), curves: slices.Clone(curves)}
+	for _, a := range algs {
+		i := a.Alg & 0xFF
+		s.roles[i] = a.Roles
+		s.digests[i] = a.DigestSize
+		s.keyBits[a.Alg] = a.KeyBits
+		if a.Roles&RoleHash != 0 {
+			s.hashes++
+		}
+	}
+	return s
+}
+
+// Has says whether alg may be named in the given role.
+func (s *Selectors) Has(alg AlgID, role Role) bool {
+	return s != nil && alg < 256 && s.roles[alg]&role != 0
+}
+
+// DigestSize gives the size in bytes of what alg produces, 0 for an algorithm
+// that is not an accepted hash.
+func (s *Selectors) DigestSize(alg AlgID) int {
+	if s == nil || alg >= 256 {
+		return 0
+	}
+	return int(s.digests[alg])
+}
+
+// HashCount is the number of accepted hash algorithms, which bounds the lists
+// that have one entry per hash (HASH_COUNT in Part 2).
+func (s *Selectors) HashCount() int {
+	if s == nil {
+		return 0
+	}
+	return s.hashes
+}
+
+// HasKeyBits says whether alg is accepted with keys of that many bits.
+func (s *Selectors) HasKeyBits(alg AlgID, bits uint16) bool {
+	return s != nil && slices.Contains(s.keyBits[alg], bits)
+}
+
+// HasCurve says whether the curve is accepted.
+func (s *Selectors) HasCurve(c Curve) bool {
+	return s != nil && slices.Contains(s.curves, c)
+}
