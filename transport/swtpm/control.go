@@ -20,8 +20,12 @@ type control struct {
 	buf  [controlBuffer]byte
 	// start and end are where in buf the bytes are that nobody took yet.
 	start, end int
-	fds        fdQueue // received and not claimed yet
-	out        []byte  // reused for every reply
+	// pipelines is set once the client has sent a request before it had the
+	// reply to the one before: where such a client's segments end means
+	// nothing. Nor does it mean anything where the buffer ends.
+	pipelines bool
+	fds       fdQueue // received and not claimed yet
+	out       []byte  // reused for every reply
 }
 
 func (s *Server) openControl(conn net.Conn) (io.Closer, func(), error) {
@@ -73,9 +77,10 @@ func (c *control) requests() error {
 func (c *control) next() (request, error) {
 	var deadline time.Time
 	for {
-		req, used := decode(c.buf[c.start:c.end], c.end == len(c.buf))
+		req, used := decode(c.buf[c.start:c.end], c.open())
 		if used > 0 {
 			c.start += used
+			c.pipelines = c.pipelines || req.body == 0 && c.start < c.end
 			return req, nil
 		}
 		if c.end > c.start && deadline.IsZero() {
@@ -92,11 +97,13 @@ func (c *control) next() (request, error) {
 	}
 }
 
+func (c *control) open() bool { return c.pipelines || c.end == len(c.buf) }
+
 // late decides about what is there of a request when its time is over.
 func (c *control) late(timeout error) (request, error) {
 	req, used := decode(c.buf[c.start:c.end], false)
 	switch {
-	case used > 0: // the buffer's end had left open whether more belongs to it
+	case used > 0: // it was left open whether more belongs to it
 		c.start += used
 		return req, nil
 	case req.row != nil && req.row.short == answersShort:
@@ -155,7 +162,9 @@ func (c *control) execute(req *request) (Result, error) {
 	} else {
 		_ = req.data(func([]byte) error { return nil })
 	}
-	if !continues(c.buf[c.start:c.end], c.end == len(c.buf)) {
+	if continues(c.buf[c.start:c.end], c.open()) {
+		c.pipelines = c.pipelines || c.start < c.end
+	} else {
 		c.start, c.end = 0, 0
 	}
 	return result, broken

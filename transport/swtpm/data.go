@@ -93,6 +93,9 @@ func (d *data) commands() error {
 		if err := d.answer(response, prefixed); err != nil {
 			return err
 		}
+		if d.s.opts.DisconnectData && !d.passed {
+			return io.EOF
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package swtpm
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // request is one control request, cut out of what was received.
 type request struct {
@@ -22,15 +25,15 @@ type request struct {
 const codeSize = 4
 
 // decode cuts the first request out of segment, the bytes received and not
-// taken yet. full says that the receive buffer's end cut the segment, not the
-// client. It returns the request and how many bytes it took; 0 bytes mean that
+// taken yet. open says that the end of the segment need not be the end of what
+// the client sent at once. It returns the request and how many bytes it took; 0 bytes mean that
 // the request is not complete: row and payload then tell what there is of it.
 //
 // A request ends where its payload ends, and whatever follows it is the next
 // request if it begins with a code that exists. If it does not, it is excess
 // and is taken too, as are all bytes behind an unknown code, whose payload has
 // no known end.
-func decode(segment []byte, full bool) (req request, used int) {
+func decode(segment []byte, open bool) (req request, used int) {
 	if len(segment) < codeSize {
 		return request{}, 0
 	}
@@ -40,17 +43,17 @@ func decode(segment []byte, full bool) (req request, used int) {
 		return req, len(segment)
 	}
 	rest := segment[codeSize:]
-	if len(rest) < req.row.least || full && len(rest) < req.row.most {
+	if len(rest) < req.row.least || open && len(rest) < req.row.most {
 		req.payload = rest
 		return req, 0
 	}
-	size := req.row.payloadSize(rest, full)
+	size := req.row.payloadSize(rest, open)
 	req.payload = rest[:size]
 	if req.row.body > 0 {
 		req.body = binary.BigEndian.Uint32(req.payload[req.row.body-1:])
 		return req, codeSize + size
 	}
-	if !continues(rest[size:], full) {
+	if !continues(rest[size:], open) {
 		req.excess = true
 		return req, len(segment)
 	}
@@ -59,23 +62,25 @@ func decode(segment []byte, full bool) (req request, used int) {
 
 // payloadSize finds how much of rest is the payload: all the row takes, unless
 // a shorter one leaves a request behind it and the longer one does not.
-func (r *row) payloadSize(rest []byte, full bool) int {
+func (r *row) payloadSize(rest []byte, open bool) int {
 	most := min(r.most, len(rest))
 	for size := most; size > r.least; size-- {
-		if continues(rest[size:], full) {
+		if continues(rest[size:], open) {
 			return size
 		}
 	}
-	if r.least < most && !continues(rest[r.least:], full) {
+	if r.least < most && !continues(rest[r.least:], open) {
 		return most
 	}
 	return r.least
 }
 
-// continues says whether rest is what may follow a complete request.
-func continues(rest []byte, full bool) bool {
+// continues says whether rest is what may follow a complete request: nothing,
+// a code that exists, or if the segment is open the beginning of one. All
+// codes begin with three zeros.
+func continues(rest []byte, open bool) bool {
 	if len(rest) < codeSize {
-		return len(rest) == 0 || full
+		return len(rest) == 0 || open && bytes.Count(rest, []byte{0}) == len(rest)
 	}
 	return lookup(Command(binary.BigEndian.Uint32(rest))) != nil
 }

@@ -28,6 +28,9 @@ type Options struct {
 	// TerminateWithControl ends the server when a control connection closes
 	// (swtpm's --ctrl …,terminate).
 	TerminateWithControl bool
+	// DisconnectData closes a data connection that a listener accepted after
+	// one response (swtpm's --server …,disconnect).
+	DisconnectData bool
 	// HideCapabilities are bits that GET_CAPABILITY leaves out, to look like
 	// an older swtpm; the requests work all the same.
 	HideCapabilities Capability
