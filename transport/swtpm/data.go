@@ -24,7 +24,7 @@ const ccReadClock = 0x181
 type data struct {
 	s    *Server
 	conn socket.Conn
-	in   *transport.CommandReader
+	in   *transport.FrameReader
 	// passed says that the descriptor came by SET_DATAFD: its client can
 	// neither dial again nor be told anything but by a response.
 	passed bool
@@ -36,7 +36,7 @@ func (s *Server) newData(conn socket.Conn, passed bool) *data {
 	return &data{
 		s:      s,
 		conn:   conn,
-		in:     transport.NewCommandReader(conn, s.largestCommand(), s.opts.StallTime),
+		in:     transport.NewFrameReader(conn, s.largestCommand(), s.opts.StallTime),
 		passed: passed,
 		first:  true,
 	}

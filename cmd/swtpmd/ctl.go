@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+const ctlHelp = `Usage: swtpmd ctl [--admin PATH] [--json] COMMAND
+
+Asks or steers a running swtpmd through its admin socket.
+
+Commands:
+  status          how far the boot is, which rules are in force, what they did
+  level           the level that the boot has reached, alone on a line
+  advance LEVEL   tell the daemon that the boot has reached LEVEL
+  pcrs            every PCR of every bank, read beneath the faults
+  journal         the last decisions, one a line
+
+Flags:
+  --admin PATH    the daemon's admin.sock; without it $SWTPMD_ADMIN, or the only
+                  daemon that runs in a directory of its own choice
+  --json          JSON on stdout, as the admin socket answers it
+
+Examples:
+  swtpmd ctl status
+  swtpmd ctl --json pcrs | jq -r .sha256
+  swtpmd ctl --admin /run/user/1000/swtpmd-123/admin.sock advance late_sync
+  curl --unix-socket "$SWTPMD_ADMIN" http://swtpmd/status
+
+Exit codes: 0 done; 1 the daemon cannot be reached or refuses; 2 usage.
+`
+
+// ctlCommands are the words of ctl. asks is how many words follow.
+var ctlCommands = map[string]struct {
+	asks int
+	do   func(*ctl, context.Context, []string) error
+}{
+	"status":  {0, (*ctl).status},
+	"level":   {0, (*ctl).level},
+	"advance": {1, (*ctl).advance},
+	"pcrs":    {0, (*ctl).pcrs},
+	"journal": {0, (*ctl).journal},
+}
+
+type ctl struct {
+	client *control.Client
+	json   bool
+	out    io.Writer
+}
+
+func runCtl(ctx context.Context, args []string, s streams) error {
+	f := flag.NewFlagSet("swtpmd ctl", flag.ContinueOnError)
+	admin := f.String("admin", os.Getenv("SWTPMD_ADMIN"), "")
+	asJSON := f.Bool("json", false, "")
+	if err := parse(f, args, s, ctlHelp); err != nil {
+		return err
+	}
+	command, ok := ctlCommands[f.Arg(0)]
+	if !ok || f.NArg() != 1+command.asks {
+		words := slices.Sorted(maps.Keys(ctlCommands))
+		return &usageError{
+			fmt.Errorf("%q is not a command", strings.Join(f.Args(), " ")),
+			"the commands are " + strings.Join(words, ", ") + "; advance takes a level",
+		}
+	}
+	if *admin == "" {
+		found, err := findAdmin()
+		if err != nil {
+			return err
+		}
+		*admin = found
+	}
+	c := &ctl{control.NewClient(*admin), *asJSON, s.out}
+	return command.do(c, ctx, f.Args()[1:])
+}
+
+// runtimeDir is where a daemon without a directory makes its own.
+func runtimeDir() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return dir
+	}
+	return os.TempDir()
+}
+
+// dirPrefix begins the names of directories that daemons make.
+const dirPrefix = "swtpmd-"
+
+// findAdmin finds the one daemon that runs in a directory of its own choice.
+func findAdmin() (string, error) {
+	paths, err := filepath.Glob(filepath.Join(runtimeDir(), dirPrefix+"*", adminName))
+	if err != nil {
+		return "", err
+	}
+	live := slices.DeleteFunc(paths, func(path string) bool {
+		c, err := net.DialTimeout("unix", path, time.Second)
+		if err != nil {
+			return true
+		}
+		c.Close()
+		return false
+	})
+	switch len(live) {
+	case 1:
+		return live[0], nil
+	case 0:
+		return "", errors.New("no running swtpmd found in " + runtimeDir() + "; name its admin socket with --admin or $SWTPMD_ADMIN")
+	default:
+		return "", errors.New("several daemons run; choose one with --admin: " + strings.Join(live, ", "))
+	}
+}
+
+func (c *ctl) print(v any, text func(io.Writer)) error {
+	if c.json {
+		return json.NewEncoder(c.out).Encode(v)
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	text(w)
+	return w.Flush()
+}
+
+func (c *ctl) status(ctx context.Context, _ []string) error {
+	status, err := c.client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(status, func(w io.Writer) { printStatus(w, status) })
+}
+
+func (c *ctl) level(ctx context.Context, _ []string) error {
+	status, err := c.client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(status.Now, func(w io.Writer) { fmt.Fprintln(w, status.Now.Level) })
+}
+
+func (c *ctl) advance(ctx context.Context, args []string) error {
+	level, err := initcall.ParseLevel(args[0])
+	if err != nil {
+		return &usageError{err, ""}
+	}
+	status, err := c.client.Advance(ctx, level)
+	if err != nil {
+		return err
+	}
+	return c.print(status.Now, func(w io.Writer) { fmt.Fprintln(w, status.Now.Level) })
+}
+
+func (c *ctl) pcrs(ctx context.Context, _ []string) error {
+	banks, err := c.client.PCRs(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(banks, func(w io.Writer) {
+		for _, bank := range slices.Sorted(maps.Keys(banks)) {
+			for _, pcr := range slices.Sorted(maps.Keys(banks[bank])) {
+				fmt.Fprintf(w, "%s\t%d\t%s\n", bank, pcr, banks[bank][pcr])
+			}
+		}
+	})
+}
+
+func (c *ctl) journal(ctx context.Context, _ []string) error {
+	decisions, err := c.client.Journal(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(decisions, func(w io.Writer) {
+		for i := range decisions {
+			d := &decisions[i]
+			fmt.Fprintf(w, "%s\tboot %d\t%s\t%s\tlocality %d\t%s\n", d.Time.Format(time.RFC3339Nano),
+				d.Boot, d.Level, wire.CC(d.Command), d.Locality, describe(d))
+		}
+	})
+}
+
+// describe says in words what became of a command.
+func describe(d *faults.Decision) string {
+	text := string(d.Outcome)
+	if d.Code != 0 {
+		text += " " + wire.RC(d.Code).String()
+	}
+	if d.Held != 0 {
+		text += fmt.Sprintf(" after %s (%s)", d.Held.Round(time.Millisecond), d.Cause)
+	}
+	return text
+}
+
+func printStatus(w io.Writer, s control.Status) {
+	power := "off"
+	if s.Powered {
+		power = "on"
+	}
+	fmt.Fprintf(w, "boot\t%d\nlevel\t%s\ncause\t%s\npower\t%s\n", s.Now.Boot, s.Now.Level, s.Now.Cause, power)
+	for _, rule := range s.Rules {
+		state := "not in force"
+		if rule.InForce {
+			state = "in force"
+		}
+		fmt.Fprintf(w, "rule\t%s, from %s: %s\n", rule.Name, rule.From, state)
+	}
+	for _, outcome := range slices.Sorted(maps.Keys(s.Outcomes)) {
+		fmt.Fprintf(w, "%s\t%d\n", outcome, s.Outcomes[outcome])
+	}
+	for _, e := range s.Levels {
+		at := ""
+		if e.At >= 0 {
+			at = fmt.Sprintf("%.6f s", e.At.Seconds())
+		}
+		fmt.Fprintf(w, "reached\t%s\t%s\t%s\n", e.Level, at, e.Cause)
+	}
+}

@@ -1,0 +1,433 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
+)
+
+// Names in the daemon's directory. tpm2-tss finds the control channel of
+// swtpm:path=P at P.ctrl.
+const (
+	dataName    = "tpm.sock"
+	ctrlName    = dataName + ".ctrl"
+	consoleName = "console.sock"
+	adminName   = "admin.sock"
+)
+
+// runDaemon is swtpmd without a subcommand.
+func runDaemon(ctx context.Context, args []string, s streams) error {
+	f := flag.NewFlagSet("swtpmd", flag.ContinueOnError)
+	var set settings
+	set.define(f)
+	showVersion := f.Bool("version", false, "")
+	if err := parse(f, args, s, daemonHelp); err != nil {
+		return err
+	}
+	if *showVersion {
+		_, err := fmt.Fprintln(s.out, "swtpmd", version())
+		return err
+	}
+	if f.NArg() > 0 {
+		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd --help"}
+	}
+	if err := set.check(); err != nil {
+		return err
+	}
+	return start(ctx, &set, s, true)
+}
+
+// start runs a daemon of these settings until it ends, in the background if
+// that was asked for. In its own directory it opens what a user needs and tells
+// it; without one, only what the command line names.
+func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
+	if set.daemonize && !inBackground() {
+		return detach()
+	}
+	log, closeLog, err := openLog(&set.log, s.err)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	d := &daemon{set: set, log: log, in: s.in}
+	defer d.cleanUp()
+	if ownDir {
+		if err := d.makeDir(); err != nil {
+			return err
+		}
+	}
+	if err := d.build(); err != nil {
+		return err
+	}
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	if ownDir {
+		if err := d.tellReady(s.out); err != nil {
+			return err
+		}
+	}
+	if err := tellParent(); err != nil {
+		return err
+	}
+	return d.wait(ctx)
+}
+
+// daemon is a running one: settings and what was made of them.
+type daemon struct {
+	set *settings
+	log *slog.Logger
+	in  io.Reader
+
+	tpm    *emulator.TPM
+	clock  *initcall.Clock
+	panel  *control.Panel
+	server *swtpm.Server
+	source levelSource
+	on     bool // the guest has had power
+
+	// running are the goroutines that serve; failed gets the first error of
+	// one that ended by itself.
+	running sync.WaitGroup
+	failed  chan error
+	stop    context.CancelFunc
+	admin   *http.Server
+	// undo are the clean-ups, run last to first.
+	undo []func()
+}
+
+// makeDir makes the directory and puts the sockets there that no flag puts
+// elsewhere.
+func (d *daemon) makeDir() error {
+	set := d.set
+	if set.dir == "" {
+		dir, err := os.MkdirTemp(runtimeDir(), dirPrefix)
+		if err != nil {
+			return err
+		}
+		set.dir = dir
+		d.undo = append(d.undo, func() { os.Remove(dir) })
+	} else if err := os.MkdirAll(set.dir, 0o700); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(set.dir)
+	if err != nil {
+		return err
+	}
+	set.dir = dir
+	if len(set.control) == 0 && len(set.data) == 0 {
+		set.control = []*endpoint{unixEndpoint(filepath.Join(dir, ctrlName))}
+		set.data = []*endpoint{unixEndpoint(filepath.Join(dir, dataName))}
+	}
+	if set.admin == "" {
+		set.admin = filepath.Join(dir, adminName)
+	}
+	if set.console == "" && set.timeline == "" && set.deferral.until != initcall.Firmware {
+		set.console = "unix:" + filepath.Join(dir, consoleName)
+	}
+	return nil
+}
+
+func unixEndpoint(path string) *endpoint {
+	return &endpoint{network: "unix", address: path, mode: 0o600, uid: -1, gid: -1, fd: -1}
+}
+
+// build makes the chain from transport to TPM, without opening anything.
+func (d *daemon) build() error {
+	set := d.set
+	tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+	if err != nil {
+		return err
+	}
+	d.tpm = tpm
+	d.clock = new(initcall.Clock)
+	rules := set.deferral.rules()
+	d.panel = &control.Panel{
+		Clock: d.clock, Rules: rules, Powered: tpm.Powered,
+		PCRs: func(ctx context.Context) (control.PCRs, error) { return readPCRs(ctx, tpm) },
+	}
+	d.clock.Subscribe(d.reached)
+	device, err := faults.Wrap(d.tapped(tpm), faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
+	if err != nil {
+		return err
+	}
+	if d.source, err = newSource(set, d.clock, d.in); err != nil {
+		return err
+	}
+	options := swtpm.Options{
+		RejectLocality4:   set.locality.rejectFour,
+		AllowSetLocality:  set.locality.allowSet,
+		TerminateWithData: set.terminate,
+		Events:            d.power,
+		Logger:            d.log,
+	}
+	for _, e := range set.control {
+		options.TerminateWithControl = options.TerminateWithControl || e.terminate
+	}
+	for _, e := range set.data {
+		options.DisconnectData = options.DisconnectData || e.disconnect
+	}
+	d.server = swtpm.NewServer(device, options)
+	return nil
+}
+
+// power follows what the control channel does to the TPM's power: INIT is the
+// power-on of the guest, and after a boot has begun it is the next one.
+func (d *daemon) power(e swtpm.Event) {
+	d.log.Info("power", "event", e.Kind.String())
+	if e.Kind != swtpm.EventInit {
+		return
+	}
+	d.powerOn("INIT on the control channel")
+}
+
+// powerOn begins a boot. A reset while the last one is still in firmware
+// (SeaBIOS resets twice in a row) is no boot of its own.
+func (d *daemon) powerOn(cause string) {
+	if d.on && d.clock.Level() == initcall.Firmware {
+		return
+	}
+	d.on = true
+	d.source.powerOn(cause)
+}
+
+// reached records a movement of the clock.
+func (d *daemon) reached(e initcall.Event) {
+	d.panel.RecordLevel(e)
+	attributes := []any{"boot", e.Boot, "level", e.Level.String(), "cause", e.Cause}
+	if e.At >= 0 {
+		attributes = append(attributes, "at", e.At)
+	}
+	d.log.Info("level reached", attributes...)
+}
+
+// decided records what the deferral did to a command.
+func (d *daemon) decided(decision faults.Decision) {
+	d.panel.RecordDecision(decision)
+	logDecision(d.log, &decision)
+}
+
+// open makes every socket and starts what serves it.
+func (d *daemon) open(ctx context.Context) error {
+	set := d.set
+	ctx, d.stop = context.WithCancel(ctx)
+	d.failed = make(chan error, 1)
+	if set.stateDir != "" {
+		d.log.Warn("state is in memory only: nothing is read from the state directory and nothing written", "dir", set.stateDir)
+	}
+	if err := d.startTPM(ctx); err != nil {
+		return err
+	}
+	for _, e := range set.control {
+		if err := d.openControl(ctx, e); err != nil {
+			return fmt.Errorf("control channel at %s: %w", e, err)
+		}
+	}
+	for _, e := range set.data {
+		if err := d.openData(ctx, e); err != nil {
+			return fmt.Errorf("TPM commands at %s: %w", e, err)
+		}
+	}
+	if set.admin != "" {
+		if err := d.openAdmin(ctx); err != nil {
+			return fmt.Errorf("admin socket: %w", err)
+		}
+	}
+	if err := d.source.open(); err != nil {
+		return fmt.Errorf("--console: %w", err)
+	}
+	d.run(func() error { return d.source.run(ctx) })
+	return d.writePID()
+}
+
+// startTPM does what --flags asks for before the first client.
+func (d *daemon) startTPM(ctx context.Context) error {
+	if d.set.startup == startupByClient {
+		return nil
+	}
+	if err := d.tpm.Init(); err != nil {
+		return err
+	}
+	d.powerOn("--flags")
+	// TPM2_Startup: tag, size, code, TPM_SU_CLEAR or TPM_SU_STATE.
+	command := []byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}
+	switch d.set.startup {
+	case startupPower:
+		return nil
+	case startupState:
+		command[11] = 1
+	}
+	response, err := d.tpm.Send(ctx, 0, command)
+	if err != nil {
+		return err
+	}
+	if code := responseCode(response); code != 0 {
+		return fmt.Errorf("TPM2_Startup asked for by --flags: %w", code)
+	}
+	return nil
+}
+
+// run starts a goroutine that serves; its error ends the daemon.
+func (d *daemon) run(f func() error) {
+	d.running.Go(func() {
+		if err := f(); err != nil && !errors.Is(err, context.Canceled) {
+			select {
+			case d.failed <- err:
+			default:
+			}
+		}
+	})
+}
+
+func (d *daemon) openControl(ctx context.Context, e *endpoint) error {
+	if e.client {
+		conn, err := e.connection()
+		if err != nil {
+			return err
+		}
+		d.run(func() error { d.server.ServeControlConn(conn); return nil })
+		return nil
+	}
+	l, err := e.listen(ctx)
+	if err != nil {
+		return err
+	}
+	d.run(func() error { return d.server.ServeControl(l) })
+	return nil
+}
+
+func (d *daemon) openData(ctx context.Context, e *endpoint) error {
+	if e.client {
+		conn, err := e.connection()
+		if err != nil {
+			return err
+		}
+		d.run(func() error { return d.server.ServeDataConn(conn) })
+		return nil
+	}
+	l, err := e.listen(ctx)
+	if err != nil {
+		return err
+	}
+	d.run(func() error { return d.server.ServeData(l) })
+	return nil
+}
+
+func (d *daemon) openAdmin(ctx context.Context) error {
+	l, err := transport.ListenUnix(ctx, d.set.admin, 0o600)
+	if err != nil {
+		return err
+	}
+	d.admin = &http.Server{Handler: d.panel.Handler(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	d.run(func() error {
+		if err := d.admin.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+func (d *daemon) writePID() error {
+	pid := strconv.Itoa(os.Getpid()) + "\n"
+	switch set := d.set; {
+	case set.pid.file != "":
+		if err := os.WriteFile(set.pid.file, []byte(pid), 0o644); err != nil {
+			return fmt.Errorf("--pid: %w", err)
+		}
+		d.undo = append(d.undo, func() { os.Remove(set.pid.file) })
+	case set.pid.fd >= 0:
+		file := os.NewFile(uintptr(set.pid.fd), "--pid fd")
+		if _, err := file.WriteString(pid); err != nil {
+			return fmt.Errorf("--pid: %w", err)
+		}
+		return file.Close()
+	}
+	return nil
+}
+
+// wait waits for the end: a signal, the protocol's own end, or a failure.
+func (d *daemon) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		d.log.Info("ending", "cause", "signal")
+		return nil
+	case <-d.server.Done():
+		d.log.Info("ending", "cause", string(d.server.Reason()))
+		return nil
+	case err := <-d.failed:
+		return err
+	}
+}
+
+// closeTime is how long clients and commands may take to let go at the end.
+const closeTime = 5 * time.Second
+
+// cleanUp ends everything that build and open started, in any state of theirs.
+func (d *daemon) cleanUp() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	if d.stop != nil {
+		d.stop()
+	}
+	if d.admin != nil {
+		d.admin.Close()
+	}
+	if d.server != nil {
+		if err := d.server.Close(ctx); err != nil {
+			d.log.Warn("a command is still running", "cause", err)
+		}
+	}
+	d.running.Wait()
+	for i := len(d.undo) - 1; i >= 0; i-- {
+		d.undo[i]()
+	}
+}
+
+// listen makes the listener that the endpoint describes.
+func (e *endpoint) listen(ctx context.Context) (net.Listener, error) {
+	if e.fd >= 0 {
+		file := os.NewFile(uintptr(e.fd), e.String())
+		defer file.Close()
+		return net.FileListener(file)
+	}
+	if e.network != "unix" {
+		var config net.ListenConfig
+		return config.Listen(ctx, e.network, e.address)
+	}
+	l, err := transport.ListenUnix(ctx, e.address, os.FileMode(e.mode))
+	if err != nil {
+		return nil, err
+	}
+	if e.uid >= 0 || e.gid >= 0 {
+		if err := os.Chown(e.address, e.uid, e.gid); err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// connection makes a connection of an inherited descriptor.
+func (e *endpoint) connection() (net.Conn, error) {
+	file := os.NewFile(uintptr(e.fd), e.String())
+	defer file.Close()
+	return net.FileConn(file)
+}

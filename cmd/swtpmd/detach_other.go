@@ -1,0 +1,9 @@
+//go:build !unix
+
+package main
+
+import "errors"
+
+func detach() error      { return errors.New("--daemon is not offered on this system") }
+func tellParent() error  { return nil }
+func inBackground() bool { return false }

@@ -1,0 +1,106 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// readyFD is the environment variable that tells a daemon in the background on
+// which descriptor its parent waits for it to be ready.
+const readyFD = "SWTPMD_READY_FD"
+
+// detach starts this program again in a session of its own and returns when it
+// is ready, or with what it said when it failed. A process with goroutines
+// cannot fork; starting anew with the same descriptors is the same to whoever
+// passed some.
+func detach() error {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	files := inherited()
+	files[0] = null
+	files = append(files, write)
+	child, err := os.StartProcess(self, os.Args, &os.ProcAttr{
+		Files: files,
+		Env:   append(os.Environ(), readyFD+"="+strconv.Itoa(len(files)-1)),
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	write.Close()
+	if err != nil {
+		return err
+	}
+	if said, err := io.ReadAll(io.LimitReader(read, 16)); err == nil && len(said) > 0 {
+		return child.Release()
+	}
+	state, err := child.Wait()
+	if err != nil {
+		return err
+	}
+	return &detachError{state.ExitCode()}
+}
+
+// detachError is a background process that ended before it was ready. It has
+// said why on the stderr that it shares with its parent.
+type detachError struct {
+	code int
+}
+
+func (e *detachError) Error() string {
+	return fmt.Sprintf("the background process ended with exit code %d before it was ready", e.code)
+}
+
+// inherited gives this process's open descriptors in their places, so that
+// fd=N means the same in the child. Those that the runtime or this program
+// opened since are close-on-exec and stay behind.
+func inherited() []*os.File {
+	const highest = 256
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	for fd := 3; fd < highest; fd++ {
+		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+		if errno != 0 || flags&syscall.FD_CLOEXEC != 0 {
+			continue
+		}
+		for len(files) < fd {
+			files = append(files, nil)
+		}
+		files = append(files, os.NewFile(uintptr(fd), "descriptor "+strconv.Itoa(fd)))
+	}
+	return files
+}
+
+// tellParent says to a waiting parent that the daemon is ready. Without one it
+// does nothing.
+func tellParent() error {
+	text := os.Getenv(readyFD)
+	if text == "" {
+		return nil
+	}
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd < 3 {
+		return errors.New(readyFD + "=" + text + " is not a descriptor")
+	}
+	pipe := os.NewFile(uintptr(fd), "ready pipe")
+	defer pipe.Close()
+	_, err = pipe.WriteString("ready")
+	return err
+}
+
+// inBackground says whether this process is the one that detach started.
+func inBackground() bool { return os.Getenv(readyFD) != "" }

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+// settings are the command line as values.
+type settings struct {
+	// What swtpm has words for.
+	control, data []*endpoint
+	startup       startup
+	locality      localityWords
+	terminate     bool
+	daemonize     bool
+	pid           output
+	log           logWords
+	stateDir      string // asked for and not used: state is in memory
+
+	// What is swtpmd's own.
+	dir      string
+	admin    string
+	json     bool
+	deferral deferral
+	console  string
+	timeline string
+	markers  []string
+}
+
+// deferral is the TPM that comes late.
+type deferral struct {
+	until, from initcall.Level
+	while       faults.WhileDeferred
+	holdMax     time.Duration
+	boots       int
+}
+
+// rules gives the fault rules of the deferral; none if nothing is deferred.
+func (d *deferral) rules() []faults.Rule {
+	if d.until == initcall.Firmware {
+		return nil
+	}
+	rule := faults.Defer(d.until, d.while)
+	rule.When.From = d.from
+	rule.When.Boots = d.boots
+	rule.Do.HoldMax = d.holdMax
+	return []faults.Rule{rule}
+}
+
+// startup is what is done to the TPM before the first client comes.
+type startup uint8
+
+const (
+	startupByClient startup = iota // INIT comes over the control channel
+	startupPower                   // power, no TPM2_Startup
+	startupClear
+	startupState
+)
+
+type localityWords struct {
+	rejectFour, allowSet bool
+}
+
+// output is a file by name or an inherited descriptor.
+type output struct {
+	file string
+	fd   int // -1 for none
+}
+
+type logWords struct {
+	output
+	level    int // -1 where the command line says none
+	prefix   string
+	truncate bool
+}
+
+// Defaults that the help text names.
+const defaultFrom = initcall.Kernel
+
+// define binds the flags to s. What swtpm spells as one option with words in it
+// is read by a function at once, so that errors name the option.
+func (s *settings) define(f *flag.FlagSet) {
+	s.pid.fd, s.log.fd, s.log.level = -1, -1, -1
+	s.deferral.from = defaultFrom
+	s.deferral.holdMax = faults.DefaultHoldMax
+
+	f.TextVar(&s.deferral.until, "defer-until", initcall.Firmware, "")
+	f.TextVar(&s.deferral.from, "defer-from", defaultFrom, "")
+	f.TextVar(&s.deferral.while, "while-deferred", faults.Fail, "")
+	f.DurationVar(&s.deferral.holdMax, "hold-max", s.deferral.holdMax, "")
+	f.IntVar(&s.deferral.boots, "defer-boots", 0, "")
+	f.StringVar(&s.console, "console", "", "")
+	f.StringVar(&s.timeline, "timeline", "", "")
+	f.Func("marker", "", func(text string) error { s.markers = append(s.markers, text); return nil })
+	f.StringVar(&s.dir, "dir", "", "")
+	f.StringVar(&s.admin, "admin", "", "")
+	f.BoolVar(&s.json, "json", false, "")
+
+	f.Func("ctrl", "", s.setCtrl)
+	f.Func("server", "", s.setServer)
+	both(f, "port", "p", s.setPort)
+	both(f, "fd", "f", s.setFD)
+	f.Func("flags", "", s.setFlags)
+	f.Func("locality", "", s.setLocality)
+	f.Func("pid", "", s.setPID)
+	f.Func("log", "", s.setLog)
+	f.Func("tpmstate", "", s.setState)
+	for _, name := range []string{"terminate", "t"} {
+		f.BoolVar(&s.terminate, name, false, "")
+	}
+	for _, name := range []string{"daemon", "d"} {
+		f.BoolVar(&s.daemonize, name, false, "")
+	}
+	f.Func("seccomp", "", func(text string) error { _, err := parseWords("seccomp", text, "action"); return err })
+	both(f, "runas", "r", sameUser)
+	for option, reason := range unsupported {
+		f.Func(option, "", func(string) error { return errors.New("not offered: " + reason) })
+	}
+}
+
+// both defines a long and a short option for the same thing.
+func both(f *flag.FlagSet, long, short string, set func(string) error) {
+	f.Func(long, "", set)
+	f.Func(short, "", set)
+}
+
+// unsupported are options of swtpm that are refused, because to ignore them
+// would be to promise something.
+var unsupported = map[string]string{
+	"key":           "state is in memory only, there is nothing to encrypt",
+	"migration-key": "state cannot be migrated",
+	"migration":     "state cannot be migrated",
+	"profile":       "there are no profiles to choose from",
+	"pcap":          "there is no packet capture",
+	"chroot":        "run swtpmd in a namespace or container instead",
+	"R":             "run swtpmd in a namespace or container instead",
+}
+
+func (s *settings) setCtrl(text string) error {
+	e, err := parseEndpoint("ctrl", text, "", ctrlWords)
+	if err == nil {
+		s.control = append(s.control, e)
+	}
+	return err
+}
+
+func (s *settings) setServer(text string) error {
+	e, err := parseEndpoint("server", text, "tcp", serverWords)
+	if err == nil {
+		s.data = append(s.data, e)
+	}
+	return err
+}
+
+// setPort is swtpm's short form of --server type=tcp,disconnect.
+func (s *settings) setPort(text string) error {
+	return s.setServer("type=tcp,disconnect,port=" + text)
+}
+
+// setFD is a data connection that exists already; its end is the daemon's.
+func (s *settings) setFD(text string) error {
+	fd, err := words{"fd": text}.number("fd", "fd", maxDescriptor)
+	if err != nil {
+		return err
+	}
+	if fd < 3 {
+		return &wordError{"fd", text, "0 to 2 are the standard streams"}
+	}
+	s.data = append(s.data, &endpoint{fd: fd, uid: -1, gid: -1, client: true, terminate: true})
+	s.terminate = true
+	return nil
+}
+
+func (s *settings) setFlags(text string) error {
+	w, err := parseWords("flags", text, "not-need-init", "startup-clear", "startup-state", "startup-none",
+		"startup-deactivated", "disable-auto-shutdown")
+	if err != nil {
+		return err
+	}
+	// disable-auto-shutdown asks for what is always so here: nothing but a
+	// client ever sends TPM2_Shutdown.
+	chosen := 0
+	for word, value := range map[string]startup{
+		"startup-clear": startupClear, "startup-state": startupState, "startup-none": startupPower,
+	} {
+		if _, ok := w[word]; ok {
+			s.startup = value
+			chosen++
+		}
+	}
+	if _, ok := w["startup-deactivated"]; ok {
+		return &wordError{"flags", "startup-deactivated", "only a TPM 1.2 can be started so"}
+	}
+	if chosen > 1 {
+		return &wordError{"flags", text, "only one startup- word can be followed"}
+	}
+	if _, ok := w["not-need-init"]; ok && chosen == 0 {
+		s.startup = startupPower
+	}
+	return nil
+}
+
+func (s *settings) setLocality(text string) error {
+	w, err := parseWords("locality", text, "reject-locality-4", "allow-set-locality")
+	if err != nil {
+		return err
+	}
+	if s.locality.rejectFour, err = w.yes("locality", "reject-locality-4"); err != nil {
+		return err
+	}
+	s.locality.allowSet, err = w.yes("locality", "allow-set-locality")
+	return err
+}
+
+func (o *output) set(option string, w words) (err error) {
+	o.file = w["file"]
+	if o.fd, err = w.number(option, "fd", maxDescriptor); err != nil {
+		return err
+	}
+	if (o.file == "") == (o.fd < 0) {
+		return &wordError{option, "", "it needs either file= or fd="}
+	}
+	return nil
+}
+
+func (s *settings) setPID(text string) error {
+	w, err := parseWords("pid", text, "file", "fd")
+	if err != nil {
+		return err
+	}
+	return s.pid.set("pid", w)
+}
+
+func (s *settings) setLog(text string) error {
+	w, err := parseWords("log", text, "file", "fd", "level", "prefix", "truncate")
+	if err != nil {
+		return err
+	}
+	if s.log.level, err = w.number("log", "level", 100); err != nil {
+		return err
+	}
+	if s.log.truncate, err = w.yes("log", "truncate"); err != nil {
+		return err
+	}
+	s.log.prefix = w["prefix"]
+	if _, ok := w["file"]; !ok && w["fd"] == "" {
+		s.log.fd = 2
+		return nil
+	}
+	return s.log.set("log", w)
+}
+
+// setState takes swtpm's words for where state lives.
+func (s *settings) setState(text string) error {
+	w, err := parseWords("tpmstate", text, "dir", "backend-uri", "mode", "lock", "backup", "fsync")
+	if err != nil {
+		return err
+	}
+	s.stateDir = w["dir"]
+	if uri, ok := w["backend-uri"]; ok {
+		path, isDir := strings.CutPrefix(uri, "dir://")
+		if !isDir {
+			path, isDir = strings.CutPrefix(uri, "file://")
+		}
+		if !isDir {
+			return &wordError{"tpmstate", "backend-uri=" + uri, "it begins with dir:// or file://"}
+		}
+		s.stateDir = path
+	}
+	if s.stateDir == "" {
+		return &wordError{"tpmstate", text, "it needs dir= or backend-uri="}
+	}
+	_, err = w.mode("tpmstate", "mode", 0o640)
+	return err
+}
+
+// sameUser accepts --runas for the user that swtpmd runs as anyway.
+func sameUser(text string) error {
+	id, err := strconv.Atoi(text)
+	if err != nil {
+		u, lookupErr := user.Lookup(text)
+		if lookupErr != nil {
+			return lookupErr
+		}
+		if id, err = strconv.Atoi(u.Uid); err != nil {
+			return err
+		}
+	}
+	if id != os.Getuid() {
+		return fmt.Errorf("not offered: swtpmd runs as the user who starts it (%d), not as %s", os.Getuid(), text)
+	}
+	return nil
+}
+
+// check finds what no single option can see.
+func (s *settings) check() error {
+	d := &s.deferral
+	switch {
+	case d.until == initcall.Firmware && (s.console != "" || s.timeline != ""):
+		return &usageError{errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL"}
+	case s.console != "" && s.timeline != "":
+		return &usageError{errors.New("--console and --timeline exclude each other"), "one source says how far the boot has come"}
+	case d.holdMax <= 0:
+		return &usageError{fmt.Errorf("--hold-max %s is not a time to hold a command for", d.holdMax), "such as 30s"}
+	}
+	plan := faults.Plan{Clock: new(initcall.Clock), Rules: d.rules()}
+	if err := plan.Validate(); err != nil {
+		return &usageError{err, "--defer-from must come before --defer-until; the levels are in swtpmd --help"}
+	}
+	return nil
+}

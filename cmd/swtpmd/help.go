@@ -1,0 +1,101 @@
+package main
+
+const levelsHelp = `Levels, in the order in which a boot reaches them:
+  firmware kernel early pure core core_sync postcore postcore_sync arch arch_sync
+  subsys subsys_sync fs fs_sync rootfs device device_sync late late_sync userspace
+`
+
+const deferHelp = `The TPM that comes late:
+  --defer-until=LEVEL    the TPM is unavailable until the guest's kernel reaches LEVEL
+  --defer-from=LEVEL     beginning at LEVEL (default kernel: firmware still finds the
+                         TPM; firmware: it is absent from power-on)
+  --while-deferred=WAY   fail (default, TPM_RC_FAILURE), initialize, retry, testing,
+                         or hold: no answer until the TPM is there
+  --hold-max=DURATION    the longest that hold keeps a command (default 1m0s)
+  --defer-boots=N        only in the guest's first N boots (default 0: in every boot)
+  --console=SOURCE       where the guest's kernel says how far it is: unix:PATH (a QEMU
+                         serial chardev), file:PATH (a growing file), - (stdin)
+  --timeline=FILE        go by the time since power-on instead; builtin is a measured boot
+  --marker=LEVEL=FUNC    FUNC is called first at LEVEL; may be repeated
+`
+
+const daemonHelp = `Usage: swtpmd [flags]
+       swtpmd socket --tpm2 [flags]    swtpm's own command line
+       swtpmd ctl COMMAND              ask or steer a running daemon
+
+Runs a software TPM 2.0 for a QEMU guest, and for any number of other clients
+beside it, until it is interrupted. When it is ready it prints on stdout what to
+paste into QEMU's command line. All state is in memory and ends with it.
+
+` + deferHelp + `
+Sockets:
+  --dir=DIR              directory for them (default: a private one, removed at the end)
+  --ctrl=WORDS           swtpm's control channel: type=unixio,path=P[,mode=][,terminate],
+                         type=tcp,port=N[,bindaddr=], fd=N, clientfd=N; may be repeated
+  --server=WORDS         raw TPM commands, same words and disconnect; may be repeated
+  --admin=PATH           status and steering (default DIR/admin.sock)
+
+Other:
+  --json                 the ready line as JSON
+  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate]; level 0 is
+                         silent, 1 (default) says what is decided, 5 every command
+  --pid=WORDS            file=F or fd=N
+  --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none
+  --locality=WORDS       reject-locality-4, allow-set-locality
+  --terminate, -t        end when the data connection closes
+  --daemon, -d           go to the background once ready
+  --help, --version
+
+` + levelsHelp + `
+Examples:
+  # the guest's IMA finds no TPM: it looks at late, the TPM comes at late_sync
+  swtpmd --defer-until=late_sync
+  # the TPM does not answer before the deferred probes have been tried again
+  swtpmd --defer-until=userspace --while-deferred=hold --console=file:boot.log
+  # a TPM for tpm2-tools
+  swtpmd --dir=/tmp/tpm --flags=startup-clear &
+  tpm2_pcrread -T swtpm:path=/tmp/tpm/tpm.sock
+
+Exit codes: 0 ended as asked; 1 failed, stderr says why; 2 the command line is
+wrong and nothing was started.
+`
+
+const socketHelp = `Usage: swtpmd socket --tpm2 [flags]
+
+Takes swtpm's own words, so that what starts swtpm can start swtpmd. Nothing is
+printed on stdout, and no socket is opened that was not asked for.
+
+swtpm's flags:
+  --tpm2                 required: there is no TPM 1.2 here
+  --ctrl=WORDS           type=unixio,path=P[,mode=][,uid=][,gid=][,terminate],
+                         type=tcp,port=N[,bindaddr=][,ifname=], fd=N, clientfd=N
+  --server=WORDS         raw TPM commands, same words and disconnect
+  --port=N, -p           --server type=tcp,disconnect,port=N
+  --fd=N, -f             a connection that exists already; ends the daemon with it
+  --tpmstate=WORDS       dir=D or backend-uri=U [,mode=][,lock][,backup][,fsync]:
+                         accepted; state is in memory only, nothing is read or written
+  --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none,
+                         disable-auto-shutdown
+  --locality=WORDS       reject-locality-4, allow-set-locality
+  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate]
+  --pid=WORDS            file=F or fd=N
+  --terminate, -t        end when the data connection closes
+  --daemon, -d           go to the background once ready
+  --seccomp, --runas     accepted: no seccomp filter is set, the user must be one's own
+  --print-capabilities   what libvirt asks for, as JSON on stdout
+Not offered, and refused: --key, --migration-key, --migration, --profile, --pcap,
+--chroot.
+
+` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
+
+` + levelsHelp + `
+Examples:
+  swtpmd socket --tpm2 --tpmstate dir=/tmp/t --ctrl type=unixio,path=/tmp/t/ctrl --terminate
+  swtpmd socket --tpm2 --server type=tcp,port=2321 --ctrl type=tcp,port=2322 \
+      --flags startup-clear
+  swtpmd socket --tpm2 --ctrl type=unixio,path=/tmp/ctrl --defer-until=late_sync \
+      --console=unix:/tmp/console
+
+Exit codes: 0 ended as asked; 1 failed, stderr says why; 2 the command line is
+wrong and nothing was started.
+`

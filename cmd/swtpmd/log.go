@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/transport"
+)
+
+// swtpm's log levels that matter here: 0 is silence, from 5 on it shows what
+// the TPM does.
+const (
+	logSilent = 0
+	logTrace  = 5
+)
+
+// openLog makes the log that --log describes, on stderr if it says nothing.
+func openLog(w *logWords, stderr io.Writer) (*slog.Logger, func(), error) {
+	out, done := stderr, func() {}
+	switch {
+	case w.file == "-", w.level == logSilent:
+		out = io.Discard
+	case w.file != "":
+		mode := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+		if w.truncate {
+			mode |= os.O_TRUNC
+		}
+		file, err := os.OpenFile(w.file, mode, 0o600)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--log: %w", err)
+		}
+		out, done = file, func() { file.Close() }
+	case w.fd >= 0 && w.fd != 2:
+		file := os.NewFile(uintptr(w.fd), "--log fd")
+		out, done = file, func() { file.Close() }
+	}
+	if w.prefix != "" {
+		out = &prefixWriter{out, w.prefix}
+	}
+	level := slog.LevelInfo
+	if w.level >= logTrace {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})), done, nil
+}
+
+// prefixWriter puts a prefix before each line. A slog handler writes a line at
+// a time.
+type prefixWriter struct {
+	out    io.Writer
+	prefix string
+}
+
+func (p *prefixWriter) Write(line []byte) (int, error) {
+	if _, err := p.out.Write(append([]byte(p.prefix), line...)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
+// logDecision says what the deferral did to a command.
+func logDecision(log *slog.Logger, d *faults.Decision) {
+	attributes := []any{
+		"outcome", string(d.Outcome), "command", wire.CC(d.Command).String(),
+		"boot", d.Boot, "level", d.Level.String(), "locality", d.Locality, "rule", d.Rule,
+	}
+	if d.Code != 0 {
+		attributes = append(attributes, "code", wire.RC(d.Code).String())
+	}
+	if d.Held != 0 {
+		attributes = append(attributes, "held", d.Held.Round(time.Microsecond), "cause", d.Cause)
+	}
+	log.Info("command deferred", attributes...)
+}
+
+// tapped shows every command that reaches the TPM in the log, if the log is to
+// show that.
+func (d *daemon) tapped(device transport.Device) transport.Device {
+	if d.set.log.level < logTrace {
+		return device
+	}
+	return transport.NewTap(device, nil, func(e transport.Exchange) {
+		d.log.Debug("command", "name", commandName(e.Command), "locality", e.Locality,
+			"code", responseCode(e.Response).String(), "took", e.Duration,
+			"bytes", hex.EncodeToString(e.Command), "response", hex.EncodeToString(e.Response))
+	})
+}
+
+func commandName(command []byte) string {
+	if len(command) < 10 {
+		return "no command"
+	}
+	return wire.CC(binary.BigEndian.Uint32(command[6:])).String()
+}
+
+// responseCode reads the TPM_RC of a response; one too short to have one counts
+// as TPM_RC_FAILURE.
+func responseCode(response []byte) wire.RC {
+	if len(response) < 10 {
+		return wire.RCFailure
+	}
+	return wire.RC(binary.BigEndian.Uint32(response[6:]))
+}

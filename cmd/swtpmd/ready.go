@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+// ready is what the daemon tells when every socket accepts.
+type ready struct {
+	Ready   bool   `json:"ready"`
+	PID     int    `json:"pid"`
+	Dir     string `json:"dir"`
+	Control string `json:"ctrl,omitempty"`
+	Data    string `json:"data,omitempty"`
+	Console string `json:"console,omitempty"`
+	Admin   string `json:"admin"`
+	// QEMU are the options to paste, Append the words for the guest's
+	// kernel command line.
+	QEMU   []string `json:"qemu,omitempty"`
+	Append string   `json:"append,omitempty"`
+}
+
+// kernelWords make a kernel say how far it is.
+const kernelWords = "initcall_debug ignore_loglevel"
+
+func (d *daemon) ready() ready {
+	set := d.set
+	r := ready{Ready: true, PID: os.Getpid(), Dir: set.dir, Admin: set.admin}
+	for _, e := range set.control {
+		if r.Control == "" && e.network == "unix" {
+			r.Control = e.address
+		}
+	}
+	for _, e := range set.data {
+		if r.Data == "" && e.network != "" {
+			r.Data = e.address
+		}
+	}
+	if r.Control != "" {
+		r.QEMU = []string{
+			"-chardev", "socket,id=swtpmd,path=" + comma(r.Control),
+			"-tpmdev", "emulator,id=tpm0,chardev=swtpmd",
+			"-device", "tpm-tis,tpmdev=tpm0",
+		}
+	}
+	if path, ok := strings.CutPrefix(set.console, "unix:"); ok {
+		r.Console = path
+		r.QEMU = append(r.QEMU,
+			"-chardev", "socket,id=console,path="+comma(path),
+			"-serial", "chardev:console")
+	}
+	if path, ok := strings.CutPrefix(set.console, "file:"); ok {
+		r.QEMU = append(r.QEMU,
+			"-chardev", "stdio,id=console,mux=on,signal=off,logfile="+comma(path),
+			"-serial", "chardev:console")
+	}
+	if set.console != "" {
+		r.Append = "console=ttyS0 " + kernelWords
+	}
+	return r
+}
+
+// comma doubles commas, as QEMU wants them in option values.
+func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
+
+// tellReady prints what to paste into QEMU's command line.
+func (d *daemon) tellReady(out io.Writer) error {
+	r := d.ready()
+	if d.set.json {
+		return json.NewEncoder(out).Encode(r)
+	}
+	var text strings.Builder
+	if len(r.QEMU) > 0 {
+		text.WriteString("# give these to qemu-system-x86_64\n")
+		for i := 0; i < len(r.QEMU); i += 2 {
+			fmt.Fprintf(&text, "%s %s \\\n", r.QEMU[i], shellQuote(r.QEMU[i+1]))
+		}
+	}
+	if r.Append != "" {
+		fmt.Fprintf(&text, "# and its kernel these words\n-append '%s'\n", r.Append)
+	}
+	if d.set.deferral.until != initcall.Firmware {
+		fmt.Fprintf(&text, "# watch the TPM come at %s\n", d.set.deferral.until)
+	}
+	fmt.Fprintf(&text, "# swtpmd ctl --admin %s status\n", shellQuote(r.Admin))
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+// shellQuote makes text one word for a shell.
+func shellQuote(text string) string {
+	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

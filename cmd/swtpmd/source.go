@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+// levelSource moves the clock.
+type levelSource interface {
+	// powerOn tells that the machine gets power or is reset, before the
+	// guest runs.
+	powerOn(cause string)
+	// open makes what the source needs, so that a guest can be started.
+	open() error
+	// run follows the source until ctx ends or there is no more to follow.
+	run(ctx context.Context) error
+}
+
+// newSource makes the source that the settings ask for. in is what --console=-
+// reads.
+func newSource(set *settings, clock *initcall.Clock, in io.Reader) (levelSource, error) {
+	switch {
+	case set.console != "":
+		return newConsoleSource(set, clock, in)
+	case set.timeline != "":
+		return newTimelineSource(set.timeline, clock)
+	case len(set.markers) > 0:
+		return nil, &usageError{errors.New("--marker without a console to find it on"), "add --defer-until and --console"}
+	default:
+		return handSource{clock}, nil
+	}
+}
+
+// handSource is no source: swtpmd ctl advance moves the clock.
+type handSource struct{ clock *initcall.Clock }
+
+func (s handSource) powerOn(cause string)      { s.clock.PowerOn(cause) }
+func (s handSource) open() error               { return nil }
+func (s handSource) run(context.Context) error { return nil }
+
+// timelineSource is a boot known beforehand.
+type timelineSource struct {
+	clock    *initcall.Clock
+	timeline initcall.Timeline
+	on       chan struct{} // closed at the first power-on
+	wasOn    bool
+}
+
+// builtinTimeline is the word for the timeline that this program brings along.
+const builtinTimeline = "builtin"
+
+// maxTimeline bounds a timeline's file, in bytes.
+const maxTimeline = 1 << 20
+
+func newTimelineSource(name string, clock *initcall.Clock) (levelSource, error) {
+	s := &timelineSource{clock: clock, timeline: initcall.DefaultTimeline(), on: make(chan struct{})}
+	if name == builtinTimeline {
+		return s, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("--timeline: %w", err), "a file, or " + builtinTimeline}
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxTimeline+1))
+	if err != nil {
+		return nil, fmt.Errorf("--timeline: %w", err)
+	}
+	if len(text) > maxTimeline {
+		return nil, &usageError{fmt.Errorf("--timeline: %s is longer than %d bytes", name, maxTimeline), ""}
+	}
+	if s.timeline, err = initcall.ParseTimeline(string(text)); err != nil {
+		return nil, &usageError{fmt.Errorf("--timeline %s: %w", name, err), ""}
+	}
+	return s, nil
+}
+
+// powerOn starts the timeline: the run subscribes to the clock, so a power-on
+// after the first needs no more than the clock's event.
+func (s *timelineSource) powerOn(cause string) {
+	s.clock.PowerOn(cause)
+	if !s.wasOn {
+		s.wasOn = true
+		close(s.on)
+	}
+}
+
+func (s *timelineSource) open() error { return nil }
+
+func (s *timelineSource) run(ctx context.Context) error {
+	select {
+	case <-s.on:
+		return s.timeline.Run(ctx, s.clock)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// consoleSource is what a guest prints.
+type consoleSource struct {
+	source  initcall.Source
+	console *initcall.Console
+	feed    *initcall.Feed
+}
+
+func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader) (levelSource, error) {
+	source, err := initcall.ParseSource(set.console)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("--console: %w", err), ""}
+	}
+	if set.console == "-" {
+		source = initcall.ReaderSource(in)
+	}
+	var markers []initcall.Marker
+	for _, text := range set.markers {
+		marker, err := initcall.ParseMarker(text)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("--marker: %w", err), ""}
+		}
+		markers = append(markers, marker)
+	}
+	console, err := initcall.NewConsole(clock, markers...)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("--marker: %w", err), ""}
+	}
+	return &consoleSource{source: source, console: console}, nil
+}
+
+func (s *consoleSource) powerOn(cause string) { s.console.Reset(cause) }
+
+func (s *consoleSource) open() (err error) {
+	s.feed, err = s.source.Open()
+	return err
+}
+
+func (s *consoleSource) run(ctx context.Context) error {
+	return s.feed.Follow(ctx, s.console, nil)
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+func parsed(t *testing.T, args ...string) (*settings, error) {
+	t.Helper()
+	f := flag.NewFlagSet("test", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	var set settings
+	set.define(f)
+	return &set, f.Parse(args)
+}
+
+func TestEndpoints(t *testing.T) {
+	for text, want := range map[string]endpoint{
+		"type=unixio,path=/p":                       {network: "unix", address: "/p", mode: 0o770, fd: -1, uid: -1, gid: -1},
+		"type=unixio,path=/p,mode=0600,terminate":   {network: "unix", address: "/p", mode: 0o600, fd: -1, uid: -1, gid: -1, terminate: true},
+		"type=unixio,path=/p,uid=7,gid=8":           {network: "unix", address: "/p", mode: 0o770, fd: -1, uid: 7, gid: 8},
+		"type=unixio,clientfd=9":                    {fd: 9, client: true, mode: 0o770, uid: -1, gid: -1},
+		"type=tcp,port=2322":                        {network: "tcp", address: "127.0.0.1:2322", mode: 0o770, fd: -1, uid: -1, gid: -1},
+		"type=tcp,port=1,bindaddr=fe80::1,ifname=e": {network: "tcp", address: "[fe80::1%e]:1", mode: 0o770, fd: -1, uid: -1, gid: -1},
+		"type=tcp,fd=5":                             {fd: 5, mode: 0o770, uid: -1, gid: -1},
+	} {
+		e, err := parseEndpoint("ctrl", text, "", ctrlWords)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, *e, text)
+	}
+	e, err := parseEndpoint("server", "port=2321,disconnect", "tcp", serverWords)
+	require.NoError(t, err)
+	assert.True(t, e.disconnect)
+}
+
+func TestWrongWordsAreNamed(t *testing.T) {
+	for _, args := range [][]string{
+		{"--ctrl", ""},
+		{"--ctrl", "type=unixio"},
+		{"--ctrl", "type=vsock,path=/p"},
+		{"--ctrl", "type=unixio,path=/p,colour=red"},
+		{"--ctrl", "type=unixio,path=/p,path=/q"},
+		{"--ctrl", "type=unixio,path=/p,mode=rw"},
+		{"--ctrl", "type=unixio,path=/p,mode=07777"},
+		{"--ctrl", "type=unixio,path=/p,terminate=perhaps"},
+		{"--ctrl", "type=unixio,fd=5,clientfd=6"},
+		{"--ctrl", "type=unixio,clientfd=1"},
+		{"--ctrl", "type=tcp"},
+		{"--ctrl", "type=tcp,port=70000"},
+		{"--ctrl", "type=tcp,port=-1"},
+		{"--server", "port=x"},
+		{"--server", "port=1,terminate"},
+		{"--port", "http"},
+		{"--fd", "2"},
+		{"--flags", "startup-clear,startup-state"},
+		{"--flags", "startup-deactivated"},
+		{"--flags", "fast"},
+		{"--locality", "reject-locality-3"},
+		{"--log", "level=high"},
+		{"--log", "file=a,fd=3"},
+		{"--pid", "level=1"},
+		{"--pid", "truncate"},
+		{"--tpmstate", "mode=0600"},
+		{"--tpmstate", "backend-uri=s3://bucket"},
+		{"--seccomp", "mode=1"},
+		{"--key", "file=k"},
+		{"--migration", "incoming"},
+		{"--profile", "name=null"},
+		{"--defer-until", "latest"},
+		{"--defer-from", "Late"},
+		{"--while-deferred", "sulk"},
+		{"--hold-max", "10"},
+		{"--defer-boots", "-"},
+	} {
+		_, err := parsed(t, args...)
+		require.Error(t, err, "%v", args)
+		assert.Contains(t, err.Error(), args[0][1:], "the option is named")
+	}
+}
+
+func TestErrorsListWhatIsValid(t *testing.T) {
+	_, err := parsed(t, "--defer-until", "latest")
+	assert.ErrorContains(t, err, "late_sync, userspace")
+	_, err = parsed(t, "--while-deferred", "sulk")
+	assert.ErrorContains(t, err, "fail, initialize, retry, testing, hold")
+	_, err = parsed(t, "--locality", "reject-locality-3")
+	assert.ErrorContains(t, err, "reject-locality-4, allow-set-locality")
+}
+
+func TestDeferralRules(t *testing.T) {
+	set, err := parsed(t, "--defer-until=late_sync", "--while-deferred=hold", "--hold-max=2s", "--defer-boots=1")
+	require.NoError(t, err)
+	require.NoError(t, set.check())
+	rules := set.deferral.rules()
+	require.Len(t, rules, 1)
+	assert.Equal(t, faults.When{From: initcall.Kernel, Until: initcall.LateSync, Boots: 1}, rules[0].When)
+	assert.Equal(t, faults.Do{Hold: true, HoldMax: 2 * time.Second}, rules[0].Do)
+
+	set, err = parsed(t, "--defer-until=device", "--defer-from=firmware")
+	require.NoError(t, err)
+	assert.Equal(t, initcall.Firmware, set.deferral.rules()[0].When.From)
+
+	set, err = parsed(t)
+	require.NoError(t, err)
+	assert.Empty(t, set.deferral.rules())
+}
+
+func TestOptionsThatDoNotGoTogether(t *testing.T) {
+	for _, args := range [][]string{
+		{"--console=-"},
+		{"--timeline=builtin"},
+		{"--defer-until=late", "--console=-", "--timeline=builtin"},
+		{"--defer-until=early", "--defer-from=late"},
+		{"--defer-until=kernel"},
+		{"--defer-until=late", "--hold-max=0s"},
+		{"--defer-until=late", "--defer-boots=-1"},
+	} {
+		set, err := parsed(t, args...)
+		require.NoError(t, err, "%v", args)
+		var usage *usageError
+		assert.ErrorAs(t, set.check(), &usage, "%v", args)
+	}
+}
+
+func TestStartupWords(t *testing.T) {
+	for words, want := range map[string]startup{
+		"not-need-init":                       startupPower,
+		"startup-none":                        startupPower,
+		"not-need-init,startup-clear":         startupClear,
+		"startup-state,disable-auto-shutdown": startupState,
+		"disable-auto-shutdown":               startupByClient,
+		"startup-clear,disable-auto-shutdown": startupClear,
+	} {
+		set, err := parsed(t, "--flags", words)
+		require.NoError(t, err, words)
+		assert.Equal(t, want, set.startup, words)
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for text, want := range map[string]string{
+		"socket,id=a,path=/run/x": "socket,id=a,path=/run/x",
+		"":                        "''",
+		"/a b":                    "'/a b'",
+		"it's":                    `'it'\''s'`,
+	} {
+		assert.Equal(t, want, shellQuote(text))
+	}
+}
