@@ -152,10 +152,8 @@ func (c *Console) function(symbol []byte, p piece) {
 	rules, known := c.table.rules[string(symbol)]
 	level := Firmware
 	if !known && stray(symbol) {
-		var function string
-		function, level = linked(string(symbol))
-		rules = c.table.rules[function]
-		symbol = []byte(function)
+		symbol, level = linked(symbol)
+		rules = c.table.rules[string(symbol)]
 	}
 	if c.table.waited[string(symbol)] {
 		c.called[string(symbol)] = true

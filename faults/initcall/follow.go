@@ -2,7 +2,9 @@ package initcall
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 )
@@ -58,6 +60,31 @@ func (f *Feed) Follow(ctx context.Context, console *Console, tee io.Writer) erro
 
 // Close closes a feed that is not followed.
 func (f *Feed) Close() error { return f.source.close() }
+
+// FollowError says what a feed could not do, and why.
+type FollowError struct {
+	Path  string // of the socket or file
+	Doing string
+	Err   error
+}
+
+func (e *FollowError) Error() string {
+	return fmt.Sprintf("console at %s: cannot %s: %v", e.Path, e.Doing, e.Err)
+}
+
+func (e *FollowError) Unwrap() error { return e.Err }
+
+// KindError says that something else stands where a socket or a regular file
+// was expected. It is left alone.
+type KindError struct {
+	Path string
+	Mode fs.FileMode
+	Want string
+}
+
+func (e *KindError) Error() string {
+	return fmt.Sprintf("console at %s: there is no %s but %s; follow a socket with unix:PATH, a growing file with file:PATH, a pipe through standard input", e.Path, e.Want, e.Mode)
+}
 
 // Follow opens the source and follows it without a tee.
 func Follow(ctx context.Context, source Source, console *Console) error {
@@ -134,6 +161,9 @@ func (f *readerFeed) follow(ctx context.Context, out *output) error {
 			return ctx.Err()
 		case r := <-reads:
 			out.Write(buf[:r.n])
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if r.err == io.EOF {
 				out.again()
 				return nil

@@ -3,7 +3,6 @@ package initcall
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -24,7 +23,7 @@ type fileFeed struct {
 func openFile(path string) (*fileFeed, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return nil, &FollowError{Path: path, Doing: "find the directory", Err: err}
 	}
 	if target, err := filepath.EvalSymlinks(full); err == nil {
 		full = target
@@ -40,11 +39,11 @@ func openFile(path string) (*fileFeed, error) {
 func watchDirectory(path string) (*fsnotify.Watcher, error) {
 	watch, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("console %s: cannot watch for changes: %w", path, err)
+		return nil, &FollowError{Path: path, Doing: "watch for changes", Err: err}
 	}
 	if err := watch.Add(filepath.Dir(path)); err != nil {
 		watch.Close()
-		return nil, fmt.Errorf("console %s: cannot watch its directory, which must exist: %w", path, err)
+		return nil, &FollowError{Path: path, Doing: "watch its directory, which must exist", Err: err}
 	}
 	return watch, nil
 }
@@ -91,7 +90,7 @@ func changed(ctx context.Context, watch *fsnotify.Watcher, path string) error {
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
 				return nil // events were lost: look
 			}
-			return fmt.Errorf("console %s: %w", path, err)
+			return &FollowError{Path: path, Doing: "watch its directory", Err: err}
 		}
 	}
 }
@@ -118,11 +117,11 @@ func (f *fileFeed) readOn(ctx context.Context, out *output, buf []byte) error {
 	}
 	info, err := f.file.Stat()
 	if err != nil {
-		return err
+		return &FollowError{Path: f.path, Doing: "read", Err: err}
 	}
 	if info.Size() < f.read {
 		if _, err := f.file.Seek(0, io.SeekStart); err != nil {
-			return err
+			return &FollowError{Path: f.path, Doing: "read anew", Err: err}
 		}
 		f.read = 0
 		out.again()
@@ -135,47 +134,39 @@ func (f *fileFeed) readOn(ctx context.Context, out *output, buf []byte) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return &FollowError{Path: f.path, Doing: "read", Err: err}
 		}
 	}
 	return ctx.Err()
 }
 
-// NotRegularError is what Follow answers when what should be a growing file is
-// something else.
-type NotRegularError struct {
-	Path string
-	Mode fs.FileMode
-}
-
-func (e *NotRegularError) Error() string {
-	return fmt.Sprintf("console file %s is no regular file (%s); follow a socket with unix:%s, and a pipe through standard input", e.Path, e.Mode, e.Path)
-}
-
 // reopen opens the file at path if it is another one than that which is open.
 func (f *fileFeed) reopen() (replaced bool, err error) {
-	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // the old one may still grow, or a new one come
+	fail := func(err error) (bool, error) {
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil // the old one may still grow, or a new one come
+		}
+		return false, &FollowError{Path: f.path, Doing: "open", Err: err}
 	}
+	info, err := os.Stat(f.path)
 	if err != nil {
-		return false, err
+		return fail(err)
 	}
 	if !info.Mode().IsRegular() { // opening a pipe could block for ever
-		return false, &NotRegularError{Path: f.path, Mode: info.Mode()}
+		return false, &KindError{Path: f.path, Mode: info.Mode(), Want: "regular file"}
 	}
 	if f.file != nil {
 		old, err := f.file.Stat()
-		if err != nil || os.SameFile(old, info) {
-			return false, err
+		if err != nil {
+			return fail(err)
+		}
+		if os.SameFile(old, info) {
+			return false, nil
 		}
 	}
 	file, err := os.Open(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
 	if err != nil {
-		return false, err
+		return fail(err)
 	}
 	if f.file != nil {
 		f.file.Close()

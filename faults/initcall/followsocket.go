@@ -3,7 +3,6 @@ package initcall
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -41,7 +40,7 @@ type socketFeed struct {
 func openSocket(path string) (*socketFeed, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return nil, &FollowError{Path: path, Doing: "find the directory", Err: err}
 	}
 	watch, err := watchDirectory(full)
 	if err != nil {
@@ -73,7 +72,8 @@ func (f *socketFeed) ready(ctx context.Context) error {
 		}
 		f.unlisten()
 	}
-	giveUp := time.Now().Add(bindGrace)
+	var refused fs.FileInfo // the socket that refused
+	var since time.Time     // and since when
 	for {
 		conn, err := net.Dial("unix", f.path)
 		if err == nil {
@@ -81,20 +81,32 @@ func (f *socketFeed) ready(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return f.listen()
+			// In use: somebody was quicker, and may not listen yet.
+			if err = f.listen(); !errors.Is(err, syscall.EADDRINUSE) {
+				return err
+			}
+		} else if !errors.Is(err, syscall.ECONNREFUSED) {
+			return &FollowError{Path: f.path, Doing: "connect", Err: err}
 		}
-		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return fmt.Errorf("console unix:%s: %w", f.path, err)
+		info, err := os.Lstat(f.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has gone meanwhile
 		}
-		if info, err := os.Lstat(f.path); err == nil && info.Mode().Type() != fs.ModeSocket {
-			return fmt.Errorf("console unix:%s: there is something that is no socket (%s); name another path, or file:%s to follow a file", f.path, info.Mode(), f.path)
+		if err != nil {
+			return &FollowError{Path: f.path, Doing: "look at the socket", Err: err}
 		}
-		if time.Now().After(giveUp) {
+		if info.Mode().Type() != fs.ModeSocket {
+			return &KindError{Path: f.path, Mode: info.Mode(), Want: "socket"}
+		}
+		if refused == nil || !sameSocket(info, refused) {
+			refused, since = info, time.Now()
+		}
+		if time.Since(since) > bindGrace {
 			// Its owner has died.
 			if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("console unix:%s: cannot remove the socket a dead process left: %w", f.path, err)
+				return &FollowError{Path: f.path, Doing: "remove the socket that a dead process left", Err: err}
 			}
-			return f.listen()
+			continue
 		}
 		if err := pause(ctx, bindStep); err != nil {
 			return err
@@ -102,17 +114,23 @@ func (f *socketFeed) ready(ctx context.Context) error {
 	}
 }
 
+// sameSocket says whether a and b are one socket. A file system may give the
+// number of a removed one to the next.
+func sameSocket(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime())
+}
+
 func (f *socketFeed) listen() error {
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: f.path, Net: "unix"})
 	if err != nil {
-		return fmt.Errorf("console unix:%s: cannot listen: %w", f.path, err)
+		return &FollowError{Path: f.path, Doing: "listen (the path must be short, about 100 bytes, and its directory writable)", Err: err}
 	}
 	// The socket at path may be another's by the time of Close.
 	listener.SetUnlinkOnClose(false)
 	own, err := os.Lstat(f.path)
 	if err != nil {
 		listener.Close()
-		return fmt.Errorf("console unix:%s: %w", f.path, err)
+		return &FollowError{Path: f.path, Doing: "look at its own socket", Err: err}
 	}
 	f.listener, f.own = listener, own
 	return nil
@@ -180,7 +198,7 @@ func (f *socketFeed) accept(ctx context.Context) error {
 		stop()
 		<-lost // the watch has one reader at a time
 		if a.err != nil {
-			return fmt.Errorf("console unix:%s: %w", f.path, a.err)
+			return &FollowError{Path: f.path, Doing: "accept", Err: a.err}
 		}
 		f.conn = a.conn
 		return nil

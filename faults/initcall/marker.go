@@ -1,6 +1,7 @@
 package initcall
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -99,9 +100,8 @@ type rule struct {
 // table maps functions to what they say, and names those that others come
 // after.
 type table struct {
-	rules   map[string][]rule
-	waited  map[string]bool
-	marking []Marker
+	rules  map[string][]rule
+	waited map[string]bool
 }
 
 // newTable puts own over the built-in markers: what it says of a function
@@ -153,22 +153,23 @@ var sections = [...]struct {
 
 // linked takes apart what link-time optimisation makes of an initcall's name.
 // The level is Firmware if the name does not tell it.
-func linked(symbol string) (function string, level Level) {
+func linked(symbol []byte) (function []byte, level Level) {
 	// foo.cfi_jt, foo.llvm.123: clang's derived symbols.
-	function, _, _ = strings.Cut(symbol, ".")
-	if !strings.HasPrefix(function, stub) {
+	function, _, _ = bytes.Cut(symbol, []byte("."))
+	if _, ok := cutPrefix(function, stub); !ok {
 		return function, Firmware
 	}
 	for _, s := range sections {
-		if f, ok := strings.CutSuffix(function, s.name); ok {
-			function, level = f, s.level
+		if n := len(function) - len(s.name); string(function[n:]) == s.name {
+			function, level = function[:n], s.level
 			break
 		}
 	}
 	// What is left ends in __COUNTER_LINE_FUNCTION.
-	for i := strings.LastIndex(function, "__"); i >= 0; i = strings.LastIndex(function[:i], "__") {
-		counter, rest, _ := strings.Cut(function[i+2:], "_")
-		line, name, ok := strings.Cut(rest, "_")
+	bar := []byte("_")
+	for i := bytes.LastIndex(function, []byte("__")); i >= 0; i = bytes.LastIndex(function[:i], []byte("__")) {
+		counter, rest, _ := bytes.Cut(function[i+2:], bar)
+		line, name, ok := bytes.Cut(rest, bar)
 		if ok && number(counter) && number(line) {
 			return name, level
 		}
@@ -176,6 +177,11 @@ func linked(symbol string) (function string, level Level) {
 	return function, level
 }
 
-func number(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
+func number(b []byte) bool {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(b) > 0
 }

@@ -1,0 +1,54 @@
+package initcall
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Between bind(2) and listen(2) a socket refuses connections like a dead one. It
+// must be left alone for a while, and used when it listens.
+func TestReadyBetweenBindAndListen(t *testing.T) {
+	dir, err := os.MkdirTemp("", "console")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(fd)
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}))
+	_, err = net.Dial("unix", path)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+
+	watch, err := watchDirectory(path)
+	require.NoError(t, err)
+	f := &socketFeed{path: path, watch: watch}
+	defer f.close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, f.ready(ended), context.Canceled, "refused once, it waits")
+	assert.FileExists(t, path)
+
+	require.NoError(t, syscall.Listen(fd, 1))
+	require.NoError(t, f.ready(t.Context()))
+	assert.NotNil(t, f.conn)
+	assert.Nil(t, f.listener)
+}
+
+// A pipe is refused before it is opened, which would wait for a writer.
+func TestFollowFileIsNoPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	s, err := ParseSource("file:" + path)
+	require.NoError(t, err)
+	console, err := NewConsole(new(Clock))
+	require.NoError(t, err)
+	var kind *KindError
+	require.ErrorAs(t, Follow(t.Context(), s, console), &kind)
+}
