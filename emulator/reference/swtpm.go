@@ -14,9 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Control channel commands of swtpm, as its manual page swtpm_ioctls(3) and
@@ -103,7 +102,7 @@ func (s *SWTPM) attach() error {
 	defer childData.Close()
 	s.data = data
 	message := binary.BigEndian.AppendUint32(nil, swtpmSetDataFD)
-	if _, _, err := s.control.WriteMsgUnix(message, unix.UnixRights(int(childData.Fd())), nil); err != nil {
+	if _, _, err := s.control.WriteMsgUnix(message, syscall.UnixRights(int(childData.Fd())), nil); err != nil {
 		return s.broken("control channel", err)
 	}
 	result, err := s.result()
@@ -115,7 +114,7 @@ func (s *SWTPM) attach() error {
 
 // socketPair gives our end and the child's.
 func socketPair(name string) (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reference: socketpair: %w", err)
 	}

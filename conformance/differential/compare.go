@@ -1,0 +1,203 @@
+package differential
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
+
+// comparer compares outcomes of two devices whose identities it knows.
+type comparer struct {
+	ours, theirs *identity
+}
+
+// verdict is the result of comparing one step.
+type verdict uint8
+
+const (
+	// equal: the same bytes, or the same up to what may differ.
+	equal verdict = iota
+	// oneSided: one device does not implement the command and says so.
+	oneSided
+	// different: neither.
+	different
+)
+
+// compare compares what became of a step; detail explains a difference.
+func (c *comparer) compare(step Step, ours, theirs Outcome) (v verdict, detail string) {
+	if (ours.Err == nil) != (theirs.Err == nil) {
+		return different, "only one of them answered"
+	}
+	if step.Action != Send || ours.Err != nil {
+		return equal, ""
+	}
+	code, ok := conformance.CommandCode(step.Data)
+	if ok && c.ours.has(code) != c.theirs.has(code) {
+		return c.compareOneSided(code, ours, theirs)
+	}
+	a, errA := conformance.ParseResponse(code, ours.Response)
+	b, errB := conformance.ParseResponse(code, theirs.Response)
+	switch {
+	case errA != nil && !bytes.Equal(ours.Response, theirs.Response):
+		return different, "ours: " + errA.Error()
+	case errB != nil && !bytes.Equal(ours.Response, theirs.Response):
+		return different, "theirs: " + errB.Error()
+	case ours.same(theirs) && a.Code != 0:
+		return equal, ""
+	case a.Code != b.Code:
+		return different, fmt.Sprintf("ours %s, theirs %s", conformance.Describe(a.Code), conformance.Describe(b.Code))
+	case a.Tag != b.Tag:
+		return different, fmt.Sprintf("tag: ours %#x, theirs %#x", a.Tag, b.Tag)
+	case a.Handle != b.Handle:
+		return different, fmt.Sprintf("handle: ours %#x, theirs %#x", a.Handle, b.Handle)
+	}
+	if detail := compareSessions(step.Data, a.Sessions, b.Sessions); detail != "" {
+		return different, detail
+	}
+	if detail := c.compareParameters(code, step.Data, a.Parameters, b.Parameters); detail != "" {
+		return different, detail
+	}
+	return equal, ""
+}
+
+// compareOneSided wants TPM_RC_COMMAND_CODE from the device without the
+// command, or the same complaint from both about the frame around it.
+func (c *comparer) compareOneSided(code uint32, ours, theirs Outcome) (verdict, string) {
+	if ours.same(theirs) {
+		return equal, ""
+	}
+	without, name := ours, c.ours.name
+	if c.ours.has(code) {
+		without, name = theirs, c.theirs.name
+	}
+	if rc, ok := conformance.ResponseCode(without.Response); ok && rc == uint32(tpm2.TPMRCCommandCode) {
+		return oneSided, ""
+	}
+	return different, fmt.Sprintf("%s does not list %s and answers %s", name, conformance.CommandName(code), without)
+}
+
+// compareSessions compares authorization areas. The nonces and HMACs of
+// sessions that are no passwords are random or follow from random values, so
+// only their sizes count.
+func compareSessions(command []byte, ours, theirs []conformance.Session) string {
+	if len(ours) != len(theirs) {
+		return fmt.Sprintf("sessions: ours %d, theirs %d", len(ours), len(theirs))
+	}
+	for i := range ours {
+		a, b := ours[i], theirs[i]
+		if a.Attributes != b.Attributes || len(a.Nonce) != len(b.Nonce) || len(a.HMAC) != len(b.HMAC) {
+			return fmt.Sprintf("session %d: ours %x, theirs %x", i+1, a, b)
+		}
+	}
+	return ""
+}
+
+// exact compares parameters byte by byte.
+func exact(ours, theirs []byte) string {
+	if bytes.Equal(ours, theirs) {
+		return ""
+	}
+	at := 0
+	for at < len(ours) && at < len(theirs) && ours[at] == theirs[at] {
+		at++
+	}
+	return fmt.Sprintf("parameters: %d and %d bytes, from byte %d on ours %s, theirs %s", len(ours), len(theirs), at, excerpt(ours[at:]), excerpt(theirs[at:]))
+}
+
+// excerpt writes a few bytes.
+func excerpt(b []byte) string {
+	if len(b) > 8 {
+		return hex.EncodeToString(b[:8]) + "…"
+	}
+	return hexOrDash(b)
+}
+
+// compareParameters compares the parameters of two successes.
+func (c *comparer) compareParameters(code uint32, command, ours, theirs []byte) string {
+	switch tpm2.TPMCC(code) {
+	case tpm2.TPMCCGetCapability:
+		return c.compareCapability(afterHeader(command), ours, theirs)
+	case tpm2.TPMCCReadClock:
+		return compareClocks(ours, theirs)
+	}
+	if mask, ok := masks[tpm2.TPMCC(code)]; ok {
+		a, okA := mask(ours)
+		b, okB := mask(theirs)
+		if !okA || !okB {
+			return fmt.Sprintf("layout: ours %s, theirs %s", hex.EncodeToString(ours), hex.EncodeToString(theirs))
+		}
+		return exact(a, b)
+	}
+	return exact(ours, theirs)
+}
+
+// afterHeader gives the parameters of a command without handles; sessions are
+// skipped.
+func afterHeader(command []byte) []byte {
+	rest := command[conformance.HeaderSize:]
+	if number(command[:2]) != uint32(conformance.Sessions) || len(rest) < 4 {
+		return rest
+	}
+	size := uint64(number(rest[:4]))
+	if size > uint64(len(rest)-4) {
+		return nil
+	}
+	return rest[4+size:]
+}
+
+// masks blank what may differ in the parameters of a success, and say whether
+// the parameters were laid out as they should be.
+var masks = map[tpm2.TPMCC]func([]byte) ([]byte, bool){
+	tpm2.TPMCCGetRandom:        maskSized,
+	tpm2.TPMCCStartAuthSession: maskSized,
+	tpm2.TPMCCHash:             maskTicket,
+	tpm2.TPMCCSequenceComplete: maskTicket,
+}
+
+// maskSized keeps the size of a TPM2B and blanks its bytes.
+func maskSized(b []byte) ([]byte, bool) {
+	data, rest, ok := conformance.CutSized(b)
+	if !ok || len(rest) != 0 {
+		return nil, false
+	}
+	return conformance.AppendSized(nil, make([]byte, len(data))), true
+}
+
+// maskTicket keeps a digest, and of the TPMT_TK_HASHCHECK behind it the tag,
+// the hierarchy and the size: the rest is an HMAC with a secret of the TPM.
+func maskTicket(b []byte) ([]byte, bool) {
+	_, ticket, ok := conformance.CutSized(b)
+	if !ok || len(ticket) < 6 {
+		return nil, false
+	}
+	masked, ok := maskSized(ticket[6:])
+	return append(bytes.Clone(b[:len(b)-len(ticket)+6]), masked...), ok
+}
+
+// clockTolerance is how far apart the clocks of two devices may be, in
+// milliseconds: scripts are played one after the other, and the machine may be
+// busy.
+const clockTolerance = 60_000
+
+// compareClocks compares two TPMS_TIME_INFO: time and clock roughly, reset
+// count, restart count and safe exactly.
+func compareClocks(ours, theirs []byte) string {
+	if len(ours) != 25 || len(theirs) != 25 {
+		return fmt.Sprintf("TPMS_TIME_INFO has 25 bytes: ours %x, theirs %x", ours, theirs)
+	}
+	for _, field := range []struct {
+		name string
+		at   int
+	}{{"time", 0}, {"clock", 8}} {
+		a := uint64(number(ours[field.at:field.at+4]))<<32 | uint64(number(ours[field.at+4:field.at+8]))
+		b := uint64(number(theirs[field.at:field.at+4]))<<32 | uint64(number(theirs[field.at+4:field.at+8]))
+		if max(a, b)-min(a, b) > clockTolerance {
+			return fmt.Sprintf("%s: ours %d ms, theirs %d ms", field.name, a, b)
+		}
+	}
+	return exact(ours[16:], theirs[16:])
+}

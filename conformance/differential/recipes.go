@@ -1,0 +1,424 @@
+package differential
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
+
+// recipe tells how to make one command.
+type recipe struct {
+	// weight is how often the command is drawn, compared with the others.
+	weight int
+	// parameters draws the parameter area.
+	parameters func(*generator) []byte
+	// handles draws the handle area where the kinds alone would seldom hit.
+	handles func(*generator) []uint32
+	// effect takes a success into the model.
+	effect func(*model, conformance.Packet, conformance.Response)
+}
+
+// weight of a command without a recipe: its parameters are noise.
+func weight(code uint32) int {
+	if r, ok := recipes[tpm2.TPMCC(code)]; ok {
+		return r.weight
+	}
+	return 1
+}
+
+// recipes has the commands the generator understands.
+var recipes = map[tpm2.TPMCC]recipe{
+	tpm2.TPMCCStartup:                    {weight: 1, parameters: startupType, effect: started},
+	tpm2.TPMCCShutdown:                   {weight: 2, parameters: startupType},
+	tpm2.TPMCCSelfTest:                   {weight: 1, parameters: yesNo},
+	tpm2.TPMCCIncrementalSelfTest:        {weight: 1, parameters: algorithmList},
+	tpm2.TPMCCGetTestResult:              {weight: 1, parameters: nothing},
+	tpm2.TPMCCGetCapability:              {weight: 10, parameters: capabilityQuestion},
+	tpm2.TPMCCGetRandom:                  {weight: 3, parameters: randomSize},
+	tpm2.TPMCCStirRandom:                 {weight: 2, parameters: func(g *generator) []byte { return g.sized(128) }},
+	tpm2.TPMCCPCRRead:                    {weight: 8, parameters: selection},
+	tpm2.TPMCCPCRExtend:                  {weight: 12, parameters: digestValues},
+	tpm2.TPMCCPCREvent:                   {weight: 6, parameters: func(g *generator) []byte { return g.sized(256) }},
+	tpm2.TPMCCPCRReset:                   {weight: 5, parameters: nothing, handles: resettable},
+	tpm2.TPMCCPCRAllocate:                {weight: 1, parameters: selection, handles: platform},
+	tpm2.TPMCCPCRSetAuthPolicy:           {weight: 3, parameters: pcrPolicy, handles: platform},
+	tpm2.TPMCCPCRSetAuthValue:            {weight: 3, parameters: authValue, handles: grouped, effect: pcrAuthSet},
+	tpm2.TPMCCReadClock:                  {weight: 3, parameters: nothing},
+	tpm2.TPMCCClockSet:                   {weight: 3, parameters: newTime},
+	tpm2.TPMCCClockRateAdjust:            {weight: 2, parameters: clockRate},
+	tpm2.TPMCCHierarchyChanegAuth:        {weight: 5, parameters: authValue, effect: hierarchyAuthSet},
+	tpm2.TPMCCHierarchyControl:           {weight: 2, parameters: enable},
+	tpm2.TPMCCSetPrimaryPolicy:           {weight: 3, parameters: policy},
+	tpm2.TPMCCHash:                       {weight: 6, parameters: hashInput},
+	tpm2.TPMCCHashSequenceStart:          {weight: 8, parameters: sequenceStart, effect: sequenceStarted},
+	tpm2.TPMCCSequenceUpdate:             {weight: 8, parameters: func(g *generator) []byte { return g.sized(256) }},
+	tpm2.TPMCCSequenceComplete:           {weight: 5, parameters: sequenceComplete, effect: sequenceEnded},
+	tpm2.TPMCCEventSequenceComplete:      {weight: 5, parameters: func(g *generator) []byte { return g.sized(256) }, effect: eventSequenceEnded},
+	tpm2.TPMCCFlushContext:               {weight: 3, parameters: flushHandle, effect: flushed},
+	tpm2.TPMCCTestParms:                  {weight: 4, parameters: publicParameters},
+	tpm2.TPMCCSetCommandCodeAuditStatus:  {weight: 2, parameters: auditStatus},
+	tpm2.TPMCCDictionaryAttackLockReset:  {weight: 1, parameters: nothing, handles: lockout},
+	tpm2.TPMCCDictionaryAttackParameters: {weight: 1, parameters: attackParameters, handles: lockout},
+	tpm2.TPMCCClearControl:               {weight: 2, parameters: yesNo},
+	tpm2.TPMCCECCParameters:              {weight: 2, parameters: func(g *generator) []byte { return binary.BigEndian.AppendUint16(nil, uint16(g.rng.UintN(0x24))) }},
+	tpm2.TPMCCPPCommands:                 {weight: 1, parameters: commandLists, handles: platform},
+}
+
+func nothing(g *generator) []byte {
+	if g.odd() {
+		return g.bytes(1 + g.rng.IntN(4))
+	}
+	return nil
+}
+
+func u16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
+func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+
+func platform(*generator) []uint32 { return []uint32{uint32(tpm2.TPMRHPlatform)} }
+func lockout(*generator) []uint32  { return []uint32{uint32(tpm2.TPMRHLockout)} }
+
+// resettable prefers the PCRs that can be reset at some locality.
+func resettable(g *generator) []uint32 {
+	return []uint32{pick[uint32](g, 16, 23, 16, 23, 17, 20, 21, 0)}
+}
+
+// grouped prefers the PCRs with an authorization value.
+func grouped(g *generator) []uint32 { return []uint32{pick[uint32](g, 20, 21, 22, 20, 16)} }
+
+func startupType(g *generator) []byte {
+	if g.odd() {
+		return u16(pick[uint16](g, 2, 0x100, 0xffff))
+	}
+	return u16(pick[uint16](g, 0, 1))
+}
+
+// started forgets what TPM2_Startup(CLEAR) resets: the platform's
+// authorization value and those of the PCRs.
+func started(m *model, p conformance.Packet, _ conformance.Response) {
+	if bytes.Equal(p.Parameters, []byte{0, 0}) {
+		delete(m.auths, uint32(tpm2.TPMRHPlatform))
+		delete(m.auths, pcrAuthGroup)
+	}
+}
+
+func yesNo(g *generator) []byte {
+	if g.odd() {
+		return []byte{pick[byte](g, 2, 0x80, 0xff)}
+	}
+	return []byte{pick[byte](g, 0, 1)}
+}
+
+func algorithmList(g *generator) []byte {
+	n := g.rng.IntN(4)
+	list := u32(uint32(n))
+	if g.odd() {
+		list = u32(pick[uint32](g, 63, 64, 65, 128, 129, 0xffffffff))
+	}
+	for range n {
+		list = append(list, u16(uint16(g.algorithm()))...)
+	}
+	return list
+}
+
+// capabilityQuestion asks for something that is there, mostly.
+func capabilityQuestion(g *generator) []byte {
+	capability := uint32(g.rng.UintN(9))
+	var property uint32
+	switch tpm2.TPMCap(capability) {
+	case tpm2.TPMCapHandles:
+		property = pick[uint32](g, 0, 0x01000000, 0x02000000, 0x03000000, 0x40000000, 0x40000009, 0x80000000, 0x80000001, 0x81000000, 16)
+	case tpm2.TPMCapCommands, tpm2.TPMCapPPCommands, tpm2.TPMCapAuditCommands:
+		property = 0x11f + g.rng.Uint32N(0x90)
+	case tpm2.TPMCapTPMProperties:
+		property = pick[uint32](g, 0x100, 0x200, 0) + g.rng.Uint32N(0x30)
+	default:
+		property = g.rng.Uint32N(0x30)
+	}
+	count := pick[uint32](g, 1, 1, 2, 8, 64, 127, 256, 1000)
+	if g.odd() {
+		capability = pick[uint32](g, 9, 10, 11, 0x100, 0x101, 0xffffffff, g.rng.Uint32())
+	}
+	if g.odd() {
+		property = pick[uint32](g, 0, 0xffffffff, 0x20000000, 0x04000000, g.rng.Uint32())
+	}
+	if g.odd() {
+		count = pick[uint32](g, 0, 0xffffffff)
+	}
+	return getCapability(capability, property, count).Parameters
+}
+
+func randomSize(g *generator) []byte {
+	if g.odd() {
+		return u16(pick[uint16](g, 0, 48, 64, 65, 1024, 0xffff))
+	}
+	return u16(uint16(g.rng.UintN(65)))
+}
+
+// selection draws a TPML_PCR_SELECTION.
+func selection(g *generator) []byte {
+	n := g.rng.IntN(5)
+	list := u32(uint32(n))
+	if g.odd() {
+		list = u32(pick[uint32](g, 5, 16, 17, 0xffffffff))
+	}
+	for range n {
+		list = append(list, u16(uint16(g.hash()))...)
+		size := 3
+		if g.odd() {
+			size = g.rng.IntN(6)
+		}
+		bitmap := g.bytes(size)
+		if g.chance(0.5) { // few PCRs, so that the digests fit one answer
+			for i := range bitmap {
+				bitmap[i] = 1 << g.rng.UintN(8)
+			}
+		}
+		list = append(append(list, byte(size)), bitmap...)
+	}
+	return list
+}
+
+// digestValues draws a TPML_DIGEST_VALUES.
+func digestValues(g *generator) []byte {
+	n := g.rng.IntN(5)
+	list := u32(uint32(n))
+	if g.odd() {
+		list = u32(pick[uint32](g, 5, 16, 17, 0xffffffff))
+	}
+	for range n {
+		algorithm := g.hash()
+		list = append(list, u16(uint16(algorithm))...)
+		list = append(list, g.bytes(hashSizes[algorithm])...)
+	}
+	return list
+}
+
+// policy draws a digest and the hash algorithm that goes with it.
+func policy(g *generator) []byte {
+	algorithm := g.hash()
+	size := hashSizes[algorithm]
+	if g.chance(0.2) {
+		algorithm, size = tpm2.TPMAlgNull, 0
+	}
+	if g.odd() {
+		size = pick(g, 0, 1, size+1, 64, 65)
+	}
+	return append(conformance.AppendSized(nil, g.bytes(size)), u16(uint16(algorithm))...)
+}
+
+func pcrPolicy(g *generator) []byte {
+	return append(policy(g), u32(pick(g, 20, 21, 22, g.handle(conformance.PCR)))...)
+}
+
+// authValue draws a new authorization value; trailing zeros are dropped by
+// the TPM (TPM 2.0 Library Part 1, section "Authorization Values").
+func authValue(g *generator) []byte {
+	value := g.bytes(g.rng.IntN(33))
+	if g.chance(0.3) {
+		value = nil
+	}
+	if g.odd() {
+		value = append(g.bytes(g.rng.IntN(70)), make([]byte, g.rng.IntN(3))...)
+	}
+	return conformance.AppendSized(nil, value)
+}
+
+// stripped reads an authorization value as the TPM keeps it.
+func stripped(parameters []byte) []byte {
+	value, _, _ := conformance.CutSized(parameters)
+	return bytes.Clone(bytes.TrimRight(value, "\x00"))
+}
+
+func hierarchyAuthSet(m *model, p conformance.Packet, _ conformance.Response) {
+	m.auths[p.Handles[0]] = stripped(p.Parameters)
+}
+
+func pcrAuthSet(m *model, p conformance.Packet, _ conformance.Response) {
+	m.auths[pcrAuthGroup] = stripped(p.Parameters)
+}
+
+// newTime draws a clock value. Values near the present are left out: whether
+// they lie ahead would depend on the millisecond.
+func newTime(g *generator) []byte {
+	value := presentClock + 1<<30 + g.rng.Uint64N(1<<44)
+	if g.odd() {
+		value = pick[uint64](g, 0, 1, 1000, 0xffff000000000001, 0xffffffffffffffff, 0xfffe000000000000+g.rng.Uint64N(1<<48))
+	}
+	return binary.BigEndian.AppendUint64(nil, value)
+}
+
+func clockRate(g *generator) []byte {
+	if g.odd() {
+		return []byte{pick[byte](g, 4, 0xfc, 0x7f, 0x80)}
+	}
+	return []byte{byte(g.rng.IntN(7) - 3)}
+}
+
+// enable draws the parameters of HierarchyControl; the platform is seldom
+// turned off, because nothing but a reset turns it on again.
+func enable(g *generator) []byte {
+	which := pick(g, tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHPlatformNV)
+	if g.chance(0.05) {
+		which = tpm2.TPMRHPlatform
+	}
+	handle := uint32(which)
+	if g.odd() {
+		handle = g.strangeHandle()
+	}
+	return append(u32(handle), yesNo(g)...)
+}
+
+func hashInput(g *generator) []byte {
+	b := g.sized(300)
+	b = append(b, u16(uint16(g.hash()))...)
+	return append(b, u32(g.ticketHierarchy())...)
+}
+
+func (g *generator) ticketHierarchy() uint32 {
+	if g.odd() {
+		return g.strangeHandle()
+	}
+	return uint32(pick(g, tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHPlatform, tpm2.TPMRHNull))
+}
+
+func sequenceStart(g *generator) []byte {
+	algorithm := g.hash()
+	if g.chance(0.4) {
+		algorithm = tpm2.TPMAlgNull
+	}
+	return append(authValue(g), u16(uint16(algorithm))...)
+}
+
+func sequenceStarted(m *model, p conformance.Packet, r conformance.Response) {
+	m.objects = append(m.objects, object{handle: r.Handle, auth: stripped(p.Parameters)})
+}
+
+func sequenceComplete(g *generator) []byte {
+	return append(g.sized(256), u32(g.ticketHierarchy())...)
+}
+
+func (m *model) forget(handle uint32) {
+	m.objects = slices.DeleteFunc(m.objects, func(o object) bool { return o.handle == handle })
+}
+
+func sequenceEnded(m *model, p conformance.Packet, _ conformance.Response) { m.forget(p.Handles[0]) }
+
+func eventSequenceEnded(m *model, p conformance.Packet, _ conformance.Response) {
+	m.forget(p.Handles[1])
+}
+
+func flushHandle(g *generator) []byte { return u32(g.handle(conformance.Context)) }
+
+func flushed(m *model, p conformance.Packet, _ conformance.Response) {
+	m.forget(number(p.Parameters[:4]))
+}
+
+// publicParameters draws a TPMT_PUBLIC_PARMS.
+func publicParameters(g *generator) []byte {
+	kind := pick(g, tpm2.TPMAlgRSA, tpm2.TPMAlgECC, tpm2.TPMAlgKeyedHash, tpm2.TPMAlgSymCipher)
+	if g.odd() {
+		kind = g.algorithm()
+	}
+	b := u16(uint16(kind))
+	switch kind {
+	case tpm2.TPMAlgRSA:
+		b = append(append(b, symmetric(g, true)...), scheme(g, tpm2.TPMAlgRSASSA, tpm2.TPMAlgRSAPSS, tpm2.TPMAlgRSAES, tpm2.TPMAlgOAEP)...)
+		b = append(b, u16(pick[uint16](g, 2048, 1024, 3072, 4096, 2047, 0, 512))...)
+		return append(b, u32(pick[uint32](g, 0, 65537, 3, 4, 0xffffffff))...)
+	case tpm2.TPMAlgECC:
+		b = append(append(b, symmetric(g, true)...), scheme(g, tpm2.TPMAlgECDSA, tpm2.TPMAlgECDH, tpm2.TPMAlgECDAA, tpm2.TPMAlgECSchnorr)...)
+		b = append(b, u16(pick[uint16](g, 3, 4, 0, 0x99))...)
+		return append(b, scheme(g, tpm2.TPMAlgMGF1, tpm2.TPMAlgKDF1SP80056A, tpm2.TPMAlgKDF1SP800108)...)
+	case tpm2.TPMAlgKeyedHash:
+		return append(b, keyedHashScheme(g)...)
+	}
+	return append(b, symmetric(g, false)...)
+}
+
+// symmetric draws a TPMT_SYM_DEF_OBJECT.
+func symmetric(g *generator, nullable bool) []byte {
+	if nullable && g.chance(0.4) {
+		return u16(uint16(tpm2.TPMAlgNull))
+	}
+	algorithm := tpm2.TPMAlgAES
+	if g.odd() {
+		algorithm = g.algorithm()
+	}
+	b := append(u16(uint16(algorithm)), u16(pick[uint16](g, 128, 256, 192, 128, 256, 64))...)
+	mode := tpm2.TPMAlgCFB
+	if g.chance(0.3) {
+		mode = pick(g, tpm2.TPMAlgCTR, tpm2.TPMAlgOFB, tpm2.TPMAlgCBC, tpm2.TPMAlgECB, tpm2.TPMAlgNull, tpm2.TPMAlgCMAC)
+	}
+	return append(b, u16(uint16(mode))...)
+}
+
+// scheme draws one of the schemes, or null, with its hash; ECDAA has a count
+// behind the hash and RSAES has neither.
+func scheme(g *generator, from ...tpm2.TPMAlgID) []byte {
+	if g.chance(0.4) {
+		return u16(uint16(tpm2.TPMAlgNull))
+	}
+	algorithm := pick(g, from...)
+	if g.odd() {
+		algorithm = g.algorithm()
+	}
+	b := u16(uint16(algorithm))
+	if algorithm == tpm2.TPMAlgRSAES {
+		return b
+	}
+	b = append(b, u16(uint16(g.hash()))...)
+	if algorithm == tpm2.TPMAlgECDAA {
+		b = append(b, 0, 0)
+	}
+	return b
+}
+
+func keyedHashScheme(g *generator) []byte {
+	switch pick(g, 0, 1, 2) {
+	case 0:
+		return u16(uint16(tpm2.TPMAlgNull))
+	case 1:
+		return append(u16(uint16(tpm2.TPMAlgHMAC)), u16(uint16(g.hash()))...)
+	}
+	b := append(u16(uint16(tpm2.TPMAlgXOR)), u16(uint16(g.hash()))...)
+	return append(b, u16(uint16(pick(g, tpm2.TPMAlgKDF1SP800108, tpm2.TPMAlgMGF1, tpm2.TPMAlgNull, g.algorithm())))...)
+}
+
+// auditStatus draws the parameters of SetCommandCodeAuditStatus.
+func auditStatus(g *generator) []byte {
+	algorithm := tpm2.TPMAlgNull
+	if g.chance(0.3) {
+		algorithm = g.hash()
+	}
+	b := append(u16(uint16(algorithm)), g.commandList()...)
+	return append(b, g.commandList()...)
+}
+
+func commandLists(g *generator) []byte { return append(g.commandList(), g.commandList()...) }
+
+// commandList draws a TPML_CC, mostly of commands both devices have.
+func (g *generator) commandList() []byte {
+	n := g.rng.IntN(3)
+	list := u32(uint32(n))
+	if g.odd() {
+		list = u32(pick[uint32](g, 254, 255, 256, 257, 0xffffffff))
+	}
+	for range n {
+		code := g.rng.Uint32N(0x200)
+		if len(g.shared) > 0 && g.chance(0.9) {
+			code = pick(g, g.shared...)
+		}
+		list = append(list, u32(code)...)
+	}
+	return list
+}
+
+func attackParameters(g *generator) []byte {
+	b := u32(pick[uint32](g, 0, 1, 3, 32, 0xffffffff))
+	b = append(b, u32(pick[uint32](g, 0, 1000, 7200, 0xffffffff))...)
+	return append(b, u32(pick[uint32](g, 0, 1000, 86400, 0xffffffff))...)
+}

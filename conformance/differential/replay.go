@@ -1,0 +1,42 @@
+package differential
+
+import (
+	"context"
+	"io"
+)
+
+// Replay plays a script on fresh devices and writes every step with both
+// answers, marked "=" where they are equal, "~" where a known difference
+// explains them, and "!" where nothing does. It says whether nothing was
+// unexplained.
+func Replay(ctx context.Context, ours, theirs Target, known []Difference, script Script, w io.Writer) (bool, error) {
+	r := &run{campaign: Campaign{Ours: ours, Theirs: theirs, Known: known}, report: &Report{}}
+	if err := r.identify(ctx); err != nil {
+		return false, err
+	}
+	b, err := theirs.Play(ctx, script)
+	if err != nil {
+		return false, err
+	}
+	a, err := ours.Play(ctx, script)
+	if err != nil {
+		return false, err
+	}
+	out := &printer{w: w}
+	equal := true
+	for i, step := range script {
+		mark, why := "=", ""
+		if c := r.examine(script, i, a[i], b[i]); c != nil {
+			mark, why = "!", c.Detail
+			if d := r.known(c); d != nil {
+				mark, why = "~", d.ID
+			}
+			equal = equal && mark == "~"
+		}
+		out.printf("%s %s\n  %s: %s\n  %s: %s\n", mark, step, ours.Name, a[i], theirs.Name, b[i])
+		if why != "" {
+			out.printf("  %s\n", why)
+		}
+	}
+	return equal, out.err
+}

@@ -1,0 +1,168 @@
+package differential
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
+
+// Report is the result of a campaign. Its JSON form is stable.
+type Report struct {
+	Seed   uint64 `json:"seed"`
+	Ours   string `json:"ours"`
+	Theirs string `json:"theirs"`
+	// Layers are in the order they were played.
+	Layers []Layer `json:"layers"`
+	// Commands has what was sent, by the name of the command. Codes that name
+	// no command are together under "unknown".
+	Commands map[string]Tally `json:"commands"`
+	// Codes counts the reference's response codes.
+	Codes map[string]int `json:"codes"`
+	// Unshared are the commands only one of the two implements.
+	Unshared []string `json:"unshared"`
+	// Explained counts the differences each known entry explained.
+	Explained map[string]int `json:"explained"`
+	// Unused are the entries for this reference that explained nothing.
+	Unused []string `json:"unused"`
+	// Findings are the unexplained differences, each kind once.
+	Findings []Finding `json:"findings"`
+}
+
+// Layer counts the steps of one layer of a campaign.
+type Layer struct {
+	Name    string `json:"name"`
+	Scripts int    `json:"scripts"`
+	// Steps is the sum of the numbers below it.
+	Steps int `json:"steps"`
+	// Equal answers, of which Succeeded were successes.
+	Equal     int `json:"equal"`
+	Succeeded int `json:"succeeded"`
+	// OneSided are commands only one of the two has, refused by the other
+	// with TPM_RC_COMMAND_CODE.
+	OneSided int `json:"oneSided"`
+	// Explained by a known difference.
+	Explained int `json:"explained"`
+	// Unexplained are findings.
+	Unexplained int `json:"unexplained"`
+	// Uncompared steps came after a difference that left different states.
+	Uncompared int `json:"uncompared"`
+}
+
+// Tally counts one command.
+type Tally struct {
+	Sent      int `json:"sent"`
+	Succeeded int `json:"succeeded"`
+}
+
+// Finding is an unexplained difference.
+type Finding struct {
+	Command string `json:"command"`
+	Detail  string `json:"detail"`
+	Ours    string `json:"ours"`
+	Theirs  string `json:"theirs"`
+	// Count is how often it was seen.
+	Count int `json:"count"`
+	// Transcript is the shortest script found that shows it in its last step,
+	// in the form ReadScript takes.
+	Transcript string `json:"transcript"`
+}
+
+// Unexplained sums the unexplained differences of all layers.
+func (r *Report) Unexplained() int {
+	n := 0
+	for _, layer := range r.Layers {
+		n += layer.Unexplained
+	}
+	return n
+}
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer) error {
+	out := &printer{w: w}
+	out.printf("%s against %s, seed %d\n\n", r.Ours, r.Theirs, r.Seed)
+	out.printf("%-10s %8s %9s %9s %9s %9s %9s %11s %10s\n", "layer", "scripts", "steps", "equal", "(success)", "one-sided", "explained", "unexplained", "uncompared")
+	for _, l := range r.Layers {
+		out.printf("%-10s %8d %9d %9d %9d %9d %9d %11d %10d\n", l.Name, l.Scripts, l.Steps, l.Equal, l.Succeeded, l.OneSided, l.Explained, l.Unexplained, l.Uncompared)
+	}
+	out.printf("\n%-28s %9s %9s\n", "command", "sent", "succeeded")
+	for _, name := range slices.Sorted(maps.Keys(r.Commands)) {
+		out.printf("%-28s %9d %9d\n", name, r.Commands[name].Sent, r.Commands[name].Succeeded)
+	}
+	out.printf("\n%d different response codes of the reference; %d commands are implemented by one of the two only\n", len(r.Codes), len(r.Unshared))
+	for _, id := range slices.Sorted(maps.Keys(r.Explained)) {
+		out.printf("known difference %s: %d\n", id, r.Explained[id])
+	}
+	for _, id := range r.Unused {
+		out.printf("known difference %s: never seen; is it still needed?\n", id)
+	}
+	for i, f := range r.Findings {
+		out.printf("\nfinding %d: %s, seen %d times: %s\n  ours:   %s\n  theirs: %s\n%s", i+1, f.Command, f.Count, f.Detail, f.Ours, f.Theirs, f.Transcript)
+	}
+	return out.err
+}
+
+// printer keeps the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) printf(format string, a ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, a...)
+	}
+}
+
+// tally counts a step and the reference's answer.
+func (r *Report) tally(step Step, theirs Outcome) {
+	if step.Action != Send {
+		return
+	}
+	code, ok := conformance.CommandCode(step.Data)
+	name := "unknown"
+	if c, known := conformance.Lookup(code); ok && known {
+		name = c.Name
+	}
+	t := r.Commands[name]
+	t.Sent++
+	if rc := outcomeCode(theirs); rc == 0 {
+		t.Succeeded++
+		r.Codes["0x0"]++
+	} else {
+		r.Codes[fmt.Sprintf("%#x", rc)]++
+	}
+	r.Commands[name] = t
+}
+
+// signature tells findings apart: command and answers, not values.
+type signature struct {
+	command      string
+	ours, theirs uint32
+	kind         string
+}
+
+func (c *Case) signature() signature {
+	ours, theirs := c.Codes()
+	s := signature{command: c.Step().Action.String(), ours: ours, theirs: theirs}
+	if c.Step().Action == Send {
+		s.command = conformance.CommandName(c.Command())
+	}
+	if ours == theirs { // the values differ; which values is no matter
+		for i, r := range c.Detail {
+			if r == ':' {
+				s.kind = c.Detail[:i]
+				break
+			}
+		}
+	}
+	return s
+}
+
+// sortFindings puts the most frequent first.
+func (r *Report) sortFindings() {
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(b.Count, a.Count) })
+}

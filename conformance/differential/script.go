@@ -1,0 +1,179 @@
+package differential
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
+
+// Action is what a step does.
+type Action uint8
+
+// The actions. Their names in a transcript are the String forms.
+const (
+	// Send sends Data as a command at Locality.
+	Send Action = iota
+	// Init is _TPM_Init: power on, or off and on again.
+	Init
+	// PowerOff takes the power away.
+	PowerOff
+	// HashStart is _TPM_Hash_Start.
+	HashStart
+	// HashData is _TPM_Hash_Data with Data.
+	HashData
+	// HashEnd is _TPM_Hash_End.
+	HashEnd
+)
+
+var actionNames = [...]string{"send", "init", "power-off", "hash-start", "hash-data", "hash-end"}
+
+func (a Action) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return fmt.Sprintf("Action(%d)", uint8(a))
+}
+
+// Step is one thing done to a device.
+type Step struct {
+	Action   Action
+	Locality uint8
+	Data     []byte
+	// Note is the generator's remark on a step, one line.
+	Note string
+}
+
+// Script is a list of steps, to be played on a device fresh from the factory:
+// with power, before TPM2_Startup.
+type Script []Step
+
+// String gives the step as a line of a transcript:
+//
+//	send 0 8001… # Startup
+//	hash-data 6162
+//	init
+func (s Step) String() string {
+	var b strings.Builder
+	b.WriteString(s.Action.String())
+	switch s.Action {
+	case Send:
+		fmt.Fprintf(&b, " %d %s", s.Locality, hexOrDash(s.Data))
+	case HashData:
+		b.WriteString(" " + hexOrDash(s.Data))
+	}
+	if note := s.remark(); note != "" {
+		b.WriteString(" # " + note)
+	}
+	return b.String()
+}
+
+// remark is the note, preceded by the name of the command.
+func (s Step) remark() string {
+	name := ""
+	if code, ok := conformance.CommandCode(s.Data); s.Action == Send && ok {
+		name = conformance.CommandName(code)
+	}
+	return strings.TrimSpace(name + " " + strings.ReplaceAll(s.Note, "\n", " "))
+}
+
+// hexOrDash writes no bytes as "-", so that fields keep their places.
+func hexOrDash(b []byte) string {
+	if len(b) == 0 {
+		return "-"
+	}
+	return hex.EncodeToString(b)
+}
+
+// String gives the script as a transcript, one step a line.
+func (s Script) String() string {
+	var b strings.Builder
+	for _, step := range s {
+		b.WriteString(step.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Limits of a transcript read back.
+const (
+	maxSteps    = 1 << 16
+	maxStepLine = 1 << 20
+)
+
+// SyntaxError says which line of a transcript cannot be read.
+type SyntaxError struct {
+	// Line counts from 1.
+	Line int
+	// Problem says what was found and what would be right.
+	Problem string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("transcript line %d: %s", e.Line, e.Problem)
+}
+
+// ReadScript reads a transcript. Empty lines and lines that begin with # are
+// skipped. The error is a *SyntaxError or comes from r.
+func ReadScript(r io.Reader) (Script, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxStepLine)
+	var script Script
+	for n := 1; lines.Scan(); n++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(text)
+		if len(fields) == 0 {
+			continue
+		}
+		step, err := parseStep(fields)
+		if err != nil {
+			return nil, &SyntaxError{Line: n, Problem: err.Error()}
+		}
+		if len(script) == maxSteps {
+			return nil, &SyntaxError{Line: n, Problem: fmt.Sprintf("more than %d steps", maxSteps)}
+		}
+		script = append(script, step)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read transcript: %w", err)
+	}
+	return script, nil
+}
+
+func parseStep(fields []string) (Step, error) {
+	for action, name := range actionNames {
+		if fields[0] == name {
+			return parseArguments(Step{Action: Action(action)}, fields[1:])
+		}
+	}
+	return Step{}, fmt.Errorf("unknown step %q; want one of %s", fields[0], strings.Join(actionNames[:], ", "))
+}
+
+func parseArguments(step Step, arguments []string) (Step, error) {
+	want := map[Action]int{Send: 2, HashData: 1}[step.Action]
+	if len(arguments) != want {
+		return Step{}, fmt.Errorf("%s takes %d arguments, not %d", step.Action, want, len(arguments))
+	}
+	if want == 0 {
+		return step, nil
+	}
+	if step.Action == Send {
+		locality, err := strconv.ParseUint(arguments[0], 10, 8)
+		if err != nil {
+			return Step{}, fmt.Errorf("locality %q is not a number up to 255", arguments[0])
+		}
+		step.Locality = uint8(locality)
+	}
+	if text := arguments[want-1]; text != "-" {
+		data, err := hex.DecodeString(text)
+		if err != nil {
+			return Step{}, fmt.Errorf("%q is not hexadecimal", text)
+		}
+		step.Data = data
+	}
+	return step, nil
+}

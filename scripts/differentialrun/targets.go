@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/reference"
+	"github.com/swtpmd/swtpmd/transport"
+)
+
+// targets makes TPMs by name and closes them all.
+type targets struct {
+	check  bool
+	closes []func() error
+}
+
+// unknownTargetError says which names there are.
+type unknownTargetError struct{ name string }
+
+func (e *unknownTargetError) Error() string {
+	return fmt.Sprintf("no TPM is called %q; there are emulator, simulator and swtpm", e.name)
+}
+
+func (t *targets) named(name string) (differential.Target, error) {
+	switch name {
+	case "emulator":
+		return t.emulator(), nil
+	case "simulator":
+		simulator, err := reference.OpenSimulator()
+		if err != nil {
+			return differential.Target{}, err
+		}
+		t.closes = append(t.closes, simulator.Close)
+		return differential.Target{Name: name, Fresh: manufactured(simulator)}, nil
+	case "swtpm":
+		return t.swtpm()
+	}
+	return differential.Target{}, &unknownTargetError{name: name}
+}
+
+// close gives back everything that was started.
+func (t *targets) close() error {
+	var err error
+	for _, c := range t.closes {
+		err = errors.Join(err, c())
+	}
+	return err
+}
+
+func (t *targets) emulator() differential.Target {
+	return differential.Target{
+		Name: "emulator", Localities: []uint8{0, 1, 2, 3, 4},
+		Fresh: func(context.Context) (transport.Device, error) {
+			tpm, err := emulator.New(emulator.Platform{}, emulator.Config{CheckErrors: t.check})
+			if err != nil {
+				return nil, err
+			}
+			return tpm, tpm.Init()
+		},
+	}
+}
+
+func (t *targets) swtpm() (differential.Target, error) {
+	dir, err := os.MkdirTemp("", "differential-")
+	if err != nil {
+		return differential.Target{}, err
+	}
+	process, err := reference.StartSWTPM("swtpm", dir)
+	if err != nil {
+		return differential.Target{}, errors.Join(err, os.RemoveAll(dir))
+	}
+	t.closes = append(t.closes, process.Close, func() error { return os.RemoveAll(dir) })
+	return differential.Target{
+		Name: "swtpm", Fresh: manufactured(process),
+		Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: 10,
+	}, nil
+}
+
+// manufactured makes the one device of a reference new again and again.
+func manufactured[D interface {
+	transport.Device
+	Manufacture() error
+}](device D) func(context.Context) (transport.Device, error) {
+	return func(context.Context) (transport.Device, error) { return device, device.Manufacture() }
+}
