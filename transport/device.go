@@ -40,7 +40,8 @@ type Power interface {
 	// PowerOff takes the power away. It is idempotent. A Device without
 	// power answers no command until the next Init.
 	PowerOff() error
-	// Powered says whether the device has power.
+	// Powered says whether the device has power. It does not wait for a
+	// command in execution: a server asks before it cancels one.
 	Powered() bool
 }
 

@@ -36,19 +36,10 @@ func (s *Server) newData(conn socket.Conn, passed bool) *data {
 	return &data{
 		s:      s,
 		conn:   conn,
-		in:     transport.NewFrameReader(conn, s.largestCommand(), s.opts.StallTime),
+		in:     transport.NewFrameReader(conn, s.largestCommand, s.opts.StallTime),
 		passed: passed,
 		first:  true,
 	}
-}
-
-// largestCommand is the largest command that any buffer size allows, in bytes.
-func (s *Server) largestCommand() uint32 {
-	if b, ok := transport.As[transport.BufferSize](s.device); ok {
-		_, _, most := b.BufferSize()
-		return most
-	}
-	return transport.DefaultMaxCommand
 }
 
 func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {

@@ -132,8 +132,10 @@ type Server struct {
 	// check before it and its event are one.
 	switching sync.Mutex
 	locality  atomic.Uint32
-	// maxCommand is the largest command the device takes now, in bytes.
-	maxCommand atomic.Uint32
+	// maxCommand is the largest command the device takes now, in bytes,
+	// largestCommand what any buffer size allows.
+	maxCommand     atomic.Uint32
+	largestCommand uint32
 
 	dataFD dataFD
 }
@@ -167,6 +169,11 @@ func NewServer(device transport.Device, opts Options) *Server {
 	}
 	s.power, _ = transport.As[transport.Power](device)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.maxCommand.Store(transport.DefaultMaxCommand)
+	s.largestCommand = transport.DefaultMaxCommand
+	if b, ok := transport.As[transport.BufferSize](device); ok {
+		_, _, s.largestCommand = b.BufferSize()
+	}
 	s.learnMaxCommand()
 	return s
 }
@@ -239,11 +246,11 @@ func (s *Server) ended() bool { return s.Reason() != "" }
 // powered says whether the TPM is running. Without a switch it always is.
 func (s *Server) powered() bool { return s.power == nil || s.power.Powered() }
 
-// learnMaxCommand asks the device for the size of its buffer.
+// learnMaxCommand asks the device for the size of its buffer, which changes
+// with INIT only.
 func (s *Server) learnMaxCommand() {
-	size := uint32(transport.DefaultMaxCommand)
 	if b, ok := transport.As[transport.BufferSize](s.device); ok {
-		size, _, _ = b.BufferSize()
+		size, _, _ := b.BufferSize()
+		s.maxCommand.Store(size)
 	}
-	s.maxCommand.Store(size)
 }

@@ -9,49 +9,50 @@ import (
 	"time"
 )
 
-// MinFrameBuffer is the least size in bytes of a CommandReader's buffer beyond
-// the largest command: room for the framing that a protocol puts before one.
+// MinFrameBuffer is the least size in bytes of a FrameReader's buffer beyond
+// the largest frame: room for the framing that a protocol puts before one.
 const MinFrameBuffer = 16
 
-// Source is the byte stream a CommandReader reads. Every net.Conn is one.
+// Source is the byte stream a FrameReader reads. Every net.Conn is one.
 type Source interface {
 	io.Reader
 	SetReadDeadline(time.Time) error
 }
 
-// SizeError says that the size field of a command cannot be right. The bytes
-// of the command stay in the reader; see CommandReader.Drop and Discard.
+// SizeError says that the size field of a command or response cannot be right.
+// Its bytes stay in the reader; see FrameReader.Drop and Discard.
 type SizeError struct {
 	Size uint32 // the size field
-	Max  uint32 // the largest command that is taken, in bytes
+	Max  uint32 // the largest that is taken, in bytes
 }
 
 func (e *SizeError) Error() string {
 	if e.Size < HeaderSize {
-		return fmt.Sprintf("TPM command of %d bytes: a command header alone has %d", e.Size, HeaderSize)
+		return fmt.Sprintf("TPM frame of %d bytes: its header alone has %d", e.Size, HeaderSize)
 	}
-	return fmt.Sprintf("TPM command of %d bytes: the buffer takes %d", e.Size, e.Max)
+	return fmt.Sprintf("TPM frame of %d bytes: the buffer takes %d", e.Size, e.Max)
 }
 
-// StallError says that a command was begun and not finished in time.
+// StallError says that a command or response was begun and not finished in
+// time.
 type StallError struct {
 	Got   int           // bytes that came
 	After time.Duration // since the first of them
 }
 
 func (e *StallError) Error() string {
-	return fmt.Sprintf("TPM command broken off after %d bytes: nothing more came in %v", e.Got, e.After)
+	return fmt.Sprintf("TPM frame broken off after %d bytes: nothing more came in %v", e.Got, e.After)
 }
 
 // Unwrap gives os.ErrDeadlineExceeded.
 func (e *StallError) Unwrap() error { return os.ErrDeadlineExceeded }
 
-// CommandReader cuts a byte stream into TPM commands by their size fields,
-// however the stream was cut into segments: one command may come in many
-// reads, many commands in one. It allocates one buffer, once.
+// FrameReader cuts a byte stream into TPM commands, or responses, by their
+// size fields, however the stream was cut into segments: one may come in many
+// reads, many in one read. It allocates one buffer, once.
 //
-// A CommandReader is used by one goroutine.
-type CommandReader struct {
+// A FrameReader is used by one goroutine.
+type FrameReader struct {
 	src   Source
 	buf   []byte
 	start int // of the bytes not taken yet
@@ -64,10 +65,10 @@ type CommandReader struct {
 	armed bool // a read deadline is set on src
 }
 
-// NewCommandReader returns a reader of commands of at most max bytes. A
-// command that has begun must be complete within stall, 0 for no limit.
-func NewCommandReader(src Source, max uint32, stall time.Duration) *CommandReader {
-	return &CommandReader{
+// NewFrameReader returns a reader of frames of at most max bytes. A frame that
+// has begun must be complete within stall, 0 for no limit.
+func NewFrameReader(src Source, max uint32, stall time.Duration) *FrameReader {
+	return &FrameReader{
 		src:   src,
 		buf:   make([]byte, int(max)+MinFrameBuffer),
 		max:   max,
@@ -75,19 +76,19 @@ func NewCommandReader(src Source, max uint32, stall time.Duration) *CommandReade
 	}
 }
 
-// SetMax changes the largest command that is taken to max bytes, at most the
-// max of NewCommandReader.
-func (r *CommandReader) SetMax(max uint32) {
+// SetMax changes the largest frame that is taken to max bytes, at most the
+// max of NewFrameReader.
+func (r *FrameReader) SetMax(max uint32) {
 	r.max = min(max, uint32(len(r.buf)-MinFrameBuffer))
 }
 
-// Next returns the next command. It is valid until the next call of a method.
+// Next returns the next command or response. It is valid until the next call of a method.
 //
-// The error is io.EOF at the end of the stream between two commands,
+// The error is io.EOF at the end of the stream between two frames,
 // io.ErrUnexpectedEOF at an end inside one, a *SizeError, a *StallError, or
-// what the source said. Only after the first two errors of a TPM client's
-// making, *SizeError and *StallError, the reader can be used on.
-func (r *CommandReader) Next() ([]byte, error) {
+// what the source said. Only after a *SizeError and a *StallError the reader can
+// be used on.
+func (r *FrameReader) Next() ([]byte, error) {
 	const sizeEnd = 6 // tag and size field
 	head, err := r.Peek(sizeEnd)
 	if err != nil {
@@ -96,9 +97,9 @@ func (r *CommandReader) Next() ([]byte, error) {
 	return r.Take(binary.BigEndian.Uint32(head[2:sizeEnd]))
 }
 
-// Take is Next for a command whose size the protocol has told already. It does
+// Take is Next for a frame whose size the protocol has told already. It does
 // not look at the size field.
-func (r *CommandReader) Take(size uint32) ([]byte, error) {
+func (r *FrameReader) Take(size uint32) ([]byte, error) {
 	if size < HeaderSize || size > r.max {
 		return nil, &SizeError{Size: size, Max: r.max}
 	}
@@ -113,7 +114,7 @@ func (r *CommandReader) Take(size uint32) ([]byte, error) {
 
 // Peek returns the next n bytes and leaves them in the stream. It is valid
 // until the next call of a method. n is at most max+MinFrameBuffer.
-func (r *CommandReader) Peek(n int) ([]byte, error) {
+func (r *FrameReader) Peek(n int) ([]byte, error) {
 	for r.end-r.start < n {
 		if err := r.fill(n); err != nil {
 			return nil, err
@@ -122,15 +123,16 @@ func (r *CommandReader) Peek(n int) ([]byte, error) {
 	return r.buf[r.start : r.start+n : r.start+n], nil
 }
 
-// Skip takes n bytes that Peek has shown: framing before a command.
-func (r *CommandReader) Skip(n int) {
+// Skip takes n bytes that Peek has shown: a protocol's own framing before a
+// command.
+func (r *FrameReader) Skip(n int) {
 	r.start += n
 	r.begun = true
 }
 
 // Drop throws away what has been received and not been taken, and says how
 // many bytes that were.
-func (r *CommandReader) Drop() int {
+func (r *FrameReader) Drop() int {
 	n := r.end - r.start
 	r.start, r.end = 0, 0
 	r.finish()
@@ -140,7 +142,7 @@ func (r *CommandReader) Drop() int {
 // Discard reads n bytes and throws them away: the rest of a command that was
 // refused for its size, so that the next one is found. Its buffer does not
 // grow; each read may take the stall time.
-func (r *CommandReader) Discard(n int64) error {
+func (r *FrameReader) Discard(n int64) error {
 	for n > 0 {
 		if r.start == r.end {
 			r.begun = true
@@ -158,7 +160,7 @@ func (r *CommandReader) Discard(n int64) error {
 }
 
 // finish marks the end of a frame.
-func (r *CommandReader) finish() {
+func (r *FrameReader) finish() {
 	r.begun = false
 	if r.armed {
 		r.armed = false
@@ -168,7 +170,7 @@ func (r *CommandReader) finish() {
 }
 
 // fill reads once, with room for a frame of n bytes.
-func (r *CommandReader) fill(n int) error {
+func (r *FrameReader) fill(n int) error {
 	if n > len(r.buf) {
 		return &SizeError{Size: uint32(n), Max: r.max}
 	}
@@ -194,7 +196,7 @@ func (r *CommandReader) fill(n int) error {
 	return r.readError(err, partial)
 }
 
-func (r *CommandReader) readError(err error, partial bool) error {
+func (r *FrameReader) readError(err error, partial bool) error {
 	switch {
 	case err == nil:
 		return io.ErrNoProgress

@@ -56,8 +56,8 @@ func command(size int) []byte {
 	return b
 }
 
-// TestCommandReader cuts the same commands in many ways.
-func TestCommandReader(t *testing.T) {
+// TestFrameReader cuts the same commands in many ways.
+func TestFrameReader(t *testing.T) {
 	t.Parallel()
 	var want [][]byte
 	for _, size := range []int{10, 11, 4096, 12, 4095, 10, 10, 2000, 2000, 2000, 4096} {
@@ -73,7 +73,7 @@ func TestCommandReader(t *testing.T) {
 				src.pieces = append(src.pieces, rest[:n])
 				rest = rest[n:]
 			}
-			r := transport.NewCommandReader(src, 4096, time.Second)
+			r := transport.NewFrameReader(src, 4096, time.Second)
 			for i := range want {
 				got, err := r.Next()
 				require.NoError(t, err)
@@ -86,13 +86,13 @@ func TestCommandReader(t *testing.T) {
 	}
 }
 
-func TestCommandReaderErrors(t *testing.T) {
+func TestFrameReaderErrors(t *testing.T) {
 	t.Parallel()
 	head := func(size uint32) []byte {
 		return binary.BigEndian.AppendUint32([]byte{0x80, 0x01}, size)
 	}
 	read := func(max uint32, pieces ...[]byte) error {
-		r := transport.NewCommandReader(&segments{pieces: pieces}, 4096, time.Second)
+		r := transport.NewFrameReader(&segments{pieces: pieces}, 4096, time.Second)
 		r.SetMax(max)
 		_, err := r.Next()
 		return err
@@ -103,7 +103,7 @@ func TestCommandReaderErrors(t *testing.T) {
 	} {
 		require.ErrorAs(t, read(c.max, head(c.size)), &size)
 		assert.Equal(t, transport.SizeError{Size: c.size, Max: min(c.max, 4096)}, *size)
-		assert.Contains(t, size.Error(), fmt.Sprintf("command of %d bytes", c.size))
+		assert.Contains(t, size.Error(), fmt.Sprintf("frame of %d bytes", c.size))
 	}
 	for _, n := range []int{1, 5, 6, 9} {
 		assert.Equal(t, io.ErrUnexpectedEOF, read(4096, command(10)[:n]))
@@ -117,9 +117,9 @@ func TestCommandReaderErrors(t *testing.T) {
 	require.ErrorContains(t, read(4096, nil), "wait for ever", "silence between commands is no stall")
 }
 
-// TestCommandReaderGoesOn: after a size or stall error the reader finds the
+// TestFrameReaderGoesOn: after a size or stall error the reader finds the
 // next command, in the two ways there are.
-func TestCommandReaderGoesOn(t *testing.T) {
+func TestFrameReaderGoesOn(t *testing.T) {
 	t.Parallel()
 	large := command(9000)
 	src := &segments{pieces: [][]byte{
@@ -127,7 +127,7 @@ func TestCommandReaderGoesOn(t *testing.T) {
 		large[:100], large[100:8000], append(large[8000:], command(11)...),
 		command(12)[:4], nil,
 	}}
-	r := transport.NewCommandReader(src, 4096, time.Second)
+	r := transport.NewFrameReader(src, 4096, time.Second)
 	var size *transport.SizeError
 	_, err := r.Next()
 	require.ErrorAs(t, err, &size)
@@ -154,12 +154,12 @@ func TestCommandReaderGoesOn(t *testing.T) {
 	require.ErrorIs(t, r.Discard(1), os.ErrDeadlineExceeded, "what was announced must come")
 }
 
-// TestCommandReaderBehindFraming: a protocol's own framing before a command
+// TestFrameReaderBehindFraming: a protocol's own framing before a command
 // counts as its beginning.
-func TestCommandReaderBehindFraming(t *testing.T) {
+func TestFrameReaderBehindFraming(t *testing.T) {
 	t.Parallel()
 	src := &segments{pieces: [][]byte{{0, 0, 0, 8}, {5}, command(20), {0, 0, 0, 8, 6}, nil}}
-	r := transport.NewCommandReader(src, 4096, time.Second)
+	r := transport.NewFrameReader(src, 4096, time.Second)
 	for range 2 {
 		framing, err := r.Peek(5)
 		require.NoError(t, err)
@@ -176,9 +176,9 @@ func TestCommandReaderBehindFraming(t *testing.T) {
 	}
 }
 
-func TestCommandReaderDoesNotAllocate(t *testing.T) { // not parallel: it counts
+func TestFrameReaderDoesNotAllocate(t *testing.T) { // not parallel: it counts
 	stream := bytes.Repeat(command(100), 2000)
-	r := transport.NewCommandReader(&segments{pieces: [][]byte{stream}}, 4096, time.Second)
+	r := transport.NewFrameReader(&segments{pieces: [][]byte{stream}}, 4096, time.Second)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() {
 		if _, err := r.Next(); err != nil {
 			t.Error(err)
@@ -186,9 +186,9 @@ func TestCommandReaderDoesNotAllocate(t *testing.T) { // not parallel: it counts
 	}))
 }
 
-// FuzzCommandReader: however a stream is cut, the same commands come out, or
+// FuzzFrameReader: however a stream is cut, the same commands come out, or
 // the same error ends them.
-func FuzzCommandReader(f *testing.F) {
+func FuzzFrameReader(f *testing.F) {
 	f.Add(append(command(10), command(300)...), uint64(1))
 	f.Add([]byte{0x80, 1, 0, 0, 0, 9, 1}, uint64(2))
 	f.Add([]byte{0x80, 1, 0xFF, 0xFF, 0xFF, 0xFF}, uint64(3))
@@ -196,7 +196,7 @@ func FuzzCommandReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
 		const most = 256
 		read := func(pieces [][]byte) (got [][]byte, err error) {
-			r := transport.NewCommandReader(&segments{pieces: pieces}, most, time.Second)
+			r := transport.NewFrameReader(&segments{pieces: pieces}, most, time.Second)
 			for {
 				var c []byte
 				if c, err = r.Next(); err != nil {

@@ -1,0 +1,148 @@
+package raw
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/internal/serve"
+	"github.com/swtpmd/swtpmd/transport/internal/socket"
+)
+
+// Options say how a Server behaves.
+type Options struct {
+	// Locality is the locality of every command.
+	Locality uint8
+	// MaxConnections bounds the connections that listeners accept at a time;
+	// others wait in the backlog. 0 is 64.
+	MaxConnections int
+	// StallTime is how long a command that has begun may take to come in; 0
+	// is 5 s.
+	StallTime time.Duration
+	// Logger is told at warning level what made a client get less than a
+	// TPM's answer. Nil logs nothing.
+	Logger *slog.Logger
+}
+
+const (
+	defaultMaxConnections = 64
+	defaultStallTime      = 5 * time.Second
+)
+
+// Server serves one TPM to any number of connections.
+type Server struct {
+	device transport.Device
+	opts   Options
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelFunc
+	conns  *serve.Group
+}
+
+// NewServer returns a server for device.
+func NewServer(device transport.Device, opts Options) *Server {
+	if opts.MaxConnections <= 0 {
+		opts.MaxConnections = defaultMaxConnections
+	}
+	if opts.StallTime <= 0 {
+		opts.StallTime = defaultStallTime
+	}
+	s := &Server{device: device, opts: opts, log: opts.Logger, conns: serve.NewGroup(opts.MaxConnections)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Serve accepts connections from l until Close, and closes l then. It returns
+// nil after Close.
+func (s *Server) Serve(l net.Listener) error { return s.conns.Serve(l, s.open) }
+
+// ServeConn serves a connection that is there already. It returns when the
+// connection or the server ends.
+func (s *Server) ServeConn(conn net.Conn) error {
+	c, serve, err := s.open(conn)
+	if err != nil {
+		return err
+	}
+	s.conns.Run(c, serve)
+	return nil
+}
+
+// Close ends all connections and waits until their goroutines have ended. The
+// error is ctx's: a Device did not give up a command.
+func (s *Server) Close(ctx context.Context) error {
+	s.cancel()
+	s.conns.Stop()
+	return s.conns.Wait(ctx)
+}
+
+func (s *Server) open(conn net.Conn) (io.Closer, func(), error) {
+	c, err := socket.Adopt(conn)
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return c, func() {
+		err := s.commands(c)
+		if s.ctx.Err() == nil && !errors.Is(err, io.EOF) {
+			s.log.Warn("connection closed", "cause", err)
+		}
+	}, nil
+}
+
+func (s *Server) commands(conn socket.Conn) error {
+	in := transport.NewFrameReader(conn, s.maxCommand(), s.opts.StallTime)
+	for {
+		command, err := in.Next()
+		if err == nil {
+			err = s.execute(conn, command)
+		} else {
+			err = s.refuse(conn, in, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Server) execute(conn socket.Conn, command []byte) error {
+	response, err := s.device.Send(s.ctx, s.opts.Locality, command)
+	if err != nil {
+		s.log.Warn("no answer from the TPM", "cause", err)
+		response = transport.AppendResponse(nil, transport.RCFailure)
+	}
+	_, err = conn.Write(response)
+	return err
+}
+
+// refuse answers a command whose size field cannot be right as the TPM itself
+// would, and looks for the next one. A size below a header's says nothing
+// about where that begins: what came is dropped.
+func (s *Server) refuse(conn socket.Conn, in *transport.FrameReader, err error) error {
+	var size *transport.SizeError
+	if !errors.As(err, &size) {
+		return err
+	}
+	s.log.Warn("unreadable TPM command", "cause", size)
+	if _, err := conn.Write(transport.AppendResponse(nil, transport.RCCommandSize)); err != nil {
+		return err
+	}
+	if size.Size < transport.HeaderSize {
+		in.Drop()
+		return nil
+	}
+	return in.Discard(int64(size.Size))
+}
+
+func (s *Server) maxCommand() uint32 {
+	if b, ok := transport.As[transport.BufferSize](s.device); ok {
+		_, _, most := b.BufferSize()
+		return most
+	}
+	return transport.DefaultMaxCommand
+}
