@@ -40,9 +40,8 @@ type options struct {
 	noInstall     bool
 }
 
-// parse reads the command line and refuses what cannot be.
-func parse(args []string) (options, error) {
-	var o options
+// flags gives the flags that fill o.
+func (o *options) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("qemu-boot", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.deferUntil, "defer-until", "none", "")
@@ -69,6 +68,13 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.swtpmd, "swtpmd", "", "")
 	f.BoolVar(&o.reference, "reference", false, "")
 	f.BoolVar(&o.noInstall, "no-install", false, "")
+	return f
+}
+
+// parse reads the command line and refuses what cannot be.
+func parse(args []string) (options, error) {
+	var o options
+	f := o.flags()
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -155,6 +161,16 @@ func (o *options) daemonFlags() []string {
 // when the command line does not say.
 const awaitAsync = 30 * time.Second
 
+func (o *options) awaitTime() time.Duration {
+	switch {
+	case o.await >= 0:
+		return o.await
+	case o.asyncProbe:
+		return awaitAsync
+	}
+	return 0
+}
+
 // config gets what the boot needs; done removes what was made for it.
 func (o *options) config(ctx context.Context, progress io.Writer) (c vm.Config, done func(), err error) {
 	c = vm.Config{
@@ -162,16 +178,10 @@ func (o *options) config(ctx context.Context, progress io.Writer) (c vm.Config, 
 			Firmware: vm.Firmware(o.firmware), Device: vm.Device(o.device), Accel: vm.Accel(o.accel),
 			AsyncProbe: o.asyncProbe, Append: o.append, Kernel: o.kernel,
 		},
-		Rebind: o.rebind, Await: o.await, Timeout: o.timeout, Keep: o.keep, Progress: progress,
+		Rebind: o.rebind, Await: o.awaitTime(), Timeout: o.timeout, Keep: o.keep, Progress: progress,
 	}
 	if o.imaPolicy != "none" {
 		c.Machine.IMAPolicy = o.imaPolicy
-	}
-	if c.Await < 0 {
-		c.Await = 0
-		if o.asyncProbe {
-			c.Await = awaitAsync
-		}
 	}
 	switch {
 	case o.reboot:
@@ -195,16 +205,12 @@ func (o *options) equip(ctx context.Context, c *vm.Config, progress io.Writer) (
 		return nil, err
 	}
 	apt := &vm.Apt{Cache: cache, Progress: progress}
-	installer := apt
-	if o.noInstall {
-		installer = nil
-	}
 	m := &c.Machine
-	if m.Tools, err = vm.FindTools(ctx, installer, m.Firmware); err != nil {
+	if m.Tools, err = vm.FindTools(ctx, apt, m.Firmware, !o.noInstall); err != nil {
 		return nil, err
 	}
 	if m.Kernel == "" {
-		if m.Kernel, err = vm.DebianKernel(ctx, apt, cache); err != nil {
+		if m.Kernel, err = vm.DebianKernel(ctx, apt); err != nil {
 			return nil, err
 		}
 	}
@@ -212,8 +218,10 @@ func (o *options) equip(ctx context.Context, c *vm.Config, progress io.Writer) (
 		m.Accel = vm.FindAccel(ctx, m.Tools.QEMU, accelPatience)
 	}
 	if o.reference {
-		path, err := vm.FindSwtpm(ctx, installer)
-		c.TPM = vm.Swtpm(path)
+		path, err := vm.FindSwtpm(ctx, apt, !o.noInstall)
+		if err == nil {
+			c.TPM = vm.Swtpm(path)
+		}
 		return func() {}, err
 	}
 	path, done := o.swtpmd, func() {}

@@ -25,6 +25,9 @@ type Apt struct {
 	Cache string
 	// Progress is told what is going on, in lines.
 	Progress io.Writer
+	// Exec executes a command in dir (the present folder if that is empty)
+	// and gives its standard output; nil executes it for real.
+	Exec func(ctx context.Context, dir string, argv ...string) (string, error)
 
 	mu      sync.Mutex
 	updated bool // "apt-get update" was run by this process
@@ -50,9 +53,8 @@ func (a *Apt) Download(ctx context.Context, dir, pkg string) error {
 	}
 	defer unlock()
 	fmt.Fprintf(a.Progress, "downloading %s\n", pkg)
-	cmd := exec.CommandContext(ctx, "apt-get", "download", "-q", "-o", "APT::Sandbox::User=", pkg)
-	cmd.Dir = dir
-	return run(cmd)
+	_, err = a.exec(ctx, dir, "apt-get", "download", "-q", "-o", "APT::Sandbox::User=", pkg)
+	return err
 }
 
 // Update fetches the package lists anew, once in the life of a.
@@ -78,22 +80,16 @@ func (a *Apt) update(ctx context.Context) error {
 // Query gives what apt-cache prints, after an "apt-get update" if it knows
 // nothing of the matter.
 func (a *Apt) Query(ctx context.Context, args ...string) (string, error) {
-	var out bytes.Buffer
-	ask := func() error {
-		out.Reset()
-		cmd := exec.CommandContext(ctx, "apt-cache", args...)
-		cmd.Env = append(os.Environ(), "LC_ALL=C")
-		cmd.Stdout = &out
-		if err := run(cmd); err != nil {
-			return err
+	var answer string
+	ask := func() (err error) {
+		answer, err = a.exec(ctx, "", append([]string{"apt-cache"}, args...)...)
+		if err == nil && strings.TrimSpace(answer) == "" {
+			err = fmt.Errorf("apt-cache %s: no answer", strings.Join(args, " "))
 		}
-		if strings.TrimSpace(out.String()) == "" {
-			return fmt.Errorf("apt-cache %s: no answer", strings.Join(args, " "))
-		}
-		return nil
+		return err
 	}
 	if ask() == nil {
-		return out.String(), nil
+		return answer, nil
 	}
 	unlock, err := a.lock(ctx)
 	if err != nil {
@@ -101,7 +97,7 @@ func (a *Apt) Query(ctx context.Context, args ...string) (string, error) {
 	}
 	defer unlock()
 	err = a.updating(ctx, ask)
-	return out.String(), err
+	return answer, err
 }
 
 // updating calls f, and if that fails once more after an "apt-get update":
@@ -123,9 +119,23 @@ func (a *Apt) asRoot(ctx context.Context, args ...string) error {
 	if os.Geteuid() != 0 {
 		argv = append([]string{"sudo", "-n", "DEBIAN_FRONTEND=noninteractive"}, argv...)
 	}
+	_, err := a.exec(ctx, "", argv...)
+	return err
+}
+
+// exec executes a command with the environment that scripts give apt: plain
+// English, no questions.
+func (a *Apt) exec(ctx context.Context, dir string, argv ...string) (string, error) {
+	if a.Exec != nil {
+		return a.Exec(ctx, dir, argv...)
+	}
+	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	return run(cmd)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
+	cmd.Stdout = &out
+	err := run(cmd)
+	return out.String(), err
 }
 
 // lock takes the lock file, after everybody else in this process and outside.

@@ -2,7 +2,6 @@ package vm
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,19 +24,4 @@ func BuildSwtpmd(ctx context.Context, source string) (path string, remove func()
 		return "", nil, &SetupError{What: "swtpmd", Hint: "or name one with --swtpmd", Err: err}
 	}
 	return path, remove, nil
-}
-
-// FindSwtpm finds the distribution's swtpm and installs it if it is missing. A
-// nil apt installs nothing.
-func FindSwtpm(ctx context.Context, apt *Apt) (string, error) {
-	path := onPath("swtpm")()
-	var err error
-	if path == "" && apt != nil {
-		err = apt.Install(ctx, "swtpm")
-		path = onPath("swtpm")()
-	}
-	if path == "" {
-		return "", &SetupError{What: "swtpm", Hint: "it is in the Debian package swtpm", Err: errors.Join(err)}
-	}
-	return path, nil
 }

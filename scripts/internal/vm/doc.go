@@ -3,7 +3,7 @@
 //
 // A boot has three parts. The host part (Tools, Kernel, Initramfs) gets what a
 // fresh machine lacks. Run starts the TPM and QEMU, talks to the guest's init
-// over a second serial port, and brings home a Record: what the guest saw, what
+// over a serial port of its own, and brings home a Record: what the guest saw, what
 // the TPM saw, what the console said. Judge makes a Verdict of a Record and
 // needs nothing else, so that it can be tested without a machine.
 //

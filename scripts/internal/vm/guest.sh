@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The guest's init. It takes orders on the second serial port, one a line, and
+# The guest's init. It takes orders on the fourth serial port, one a line, and
 # answers each with a line "done ORDER STATUS":
 #
 #   collect LABEL   send a report of what this kernel knows about TPM and IMA
@@ -27,7 +27,7 @@ mount -t securityfs none /sys/kernel/security
 mount -t debugfs none /sys/kernel/debug
 mount -t tmpfs none /run
 
-port=/dev/ttyS1
+port=/dev/ttyS3
 ima=/sys/kernel/security/ima
 tpm=/sys/class/tpm/tpm0
 
@@ -54,9 +54,6 @@ bound() {
 }
 
 items() {
-	uname -r | item kernel
-	item cmdline </proc/cmdline
-	item uptime </proc/uptime
 	dmesg | grep -E 'ima: |tpm|TPM|MSFT0101|init_ima|initcall_level: |Run /init' | item dmesg
 	ls /sys/class/tpm | item tpm-class
 	ls /dev | grep tpm | item tpm-nodes

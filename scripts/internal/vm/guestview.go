@@ -18,7 +18,10 @@ import (
 const (
 	itemDmesg      = "dmesg"
 	itemTPMClass   = "tpm-class"
+	itemTPMNodes   = "tpm-nodes"
+	itemTPMVersion = "tpm-version"
 	itemTPMBound   = "tpm-bound"
+	itemDeferred   = "deferred"
 	itemPCRs       = "pcrs"
 	itemASCII      = "ima-ascii"
 	itemBinary     = "ima-binary"
@@ -30,7 +33,7 @@ const (
 func (r Report) lines(item string) []string {
 	text := strings.TrimRight(string(r.Items[item]), "\n")
 	if text == "" {
-		return nil
+		return []string{}
 	}
 	return strings.Split(text, "\n")
 }

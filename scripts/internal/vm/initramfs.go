@@ -16,8 +16,8 @@ var guestInit []byte
 
 // applets are the busybox applets that guest.sh calls by name.
 var applets = []string{
-	"sh", "base64", "cat", "cut", "dmesg", "grep", "ls", "mkdir", "mount",
-	"poweroff", "readlink", "reboot", "rm", "sha256sum", "stty", "uname", "usleep", "wc",
+	"sh", "base64", "cat", "cut", "dmesg", "grep", "ls", "mount",
+	"poweroff", "reboot", "sha256sum", "stty", "uname", "usleep", "wc",
 }
 
 // Initramfs gives a gzipped initramfs with a static busybox, guest.sh as init,

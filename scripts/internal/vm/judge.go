@@ -90,7 +90,11 @@ const probeDone = "probe of MSFT0101:00 returned 0 after"
 const fieldFailure = "TPM in field failure mode"
 
 func driverOf(boot *Boot, log []Line) DriverVerdict {
-	d := DriverVerdict{Name: boot.last().driver(), Bound: NeverBound, Lines: []string{}}
+	last := boot.last()
+	d := DriverVerdict{
+		Name: last.driver(), Bound: NeverBound, Version: strings.TrimSpace(string(last.Items[itemTPMVersion])),
+		Nodes: last.lines(itemTPMNodes), Deferred: last.lines(itemDeferred), Lines: []string{},
+	}
 	for _, report := range boot.Reports {
 		if report.registered() {
 			d.Bound = map[string]Bound{AtInit: BoundAtBoot, AfterAwait: BoundLater, AfterBind: BoundByHand}[report.Label]
@@ -185,7 +189,12 @@ func (b *BootVerdict) compare(last Report) error {
 	if err != nil {
 		return err
 	}
-	b.Violations = c.Violations
+	if b.Count, err = last.number(itemCount); err != nil {
+		return err
+	}
+	if b.Violations, err = last.number(itemViolations); err != nil {
+		return err
+	}
 	if n := len(c.BootAggregates); n > 0 {
 		a := c.BootAggregates[n-1]
 		b.Aggregate = &Aggregate{

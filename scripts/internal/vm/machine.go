@@ -9,7 +9,9 @@ import (
 // Firmware is what the machine runs before the kernel.
 type Firmware string
 
-// The firmwares; both measure into PCR 0-7 if they find a TPM.
+// The firmwares. SeaBIOS starts a TPM that it finds and measures into PCR 0-7.
+// OVMF does too if it was built for that; Debian 12's was not, and leaves it to
+// the kernel to start the TPM.
 const (
 	SeaBIOS Firmware = "seabios"
 	OVMF    Firmware = "ovmf"
@@ -90,7 +92,8 @@ type sockets struct {
 	vars       string // private copy of OVMF's variables
 }
 
-// args gives QEMU's arguments.
+// args gives QEMU's arguments. The guest reports on its fourth serial port:
+// OVMF takes the first two for terminals and writes on them.
 func (m Machine) args(at sockets) []string {
 	console := "file,id=console,path=" + escape(at.consoleLog)
 	if at.console != "" {
@@ -100,7 +103,7 @@ func (m Machine) args(at sockets) []string {
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-machine", "q35", "-accel", string(m.Accel), "-cpu", "max", "-smp", "2", "-m", "1024",
 		"-chardev", console, "-serial", "chardev:console",
-		"-chardev", "socket,id=report,path=" + escape(at.report), "-serial", "chardev:report",
+		"-chardev", "socket,id=report,path=" + escape(at.report), "-device", "isa-serial,index=3,chardev=report",
 		"-chardev", "socket,id=monitor,path=" + escape(at.monitor), "-mon", "chardev=monitor,mode=control",
 		"-chardev", "socket,id=tpm,path=" + escape(at.tpmControl),
 		"-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", string(m.Device) + ",tpmdev=tpm0",

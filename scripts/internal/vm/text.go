@@ -39,6 +39,9 @@ func (b *BootVerdict) text(t *strings.Builder) {
 		t.WriteString("\n")
 	}
 	fmt.Fprintf(t, "driver      %s\n", b.driverSentence())
+	if len(b.Driver.Deferred) > 0 {
+		section(t, "devices whose probes are deferred", b.Driver.Deferred)
+	}
 	section(t, "TPM lines", b.Driver.Lines)
 	section(t, "IMA lines", b.IMA.Lines)
 	section(t, fmt.Sprintf("list of %d, %d violations", len(b.List), b.Violations), b.List)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,84 +19,81 @@ type Tools struct {
 	OVMFCode, OVMFVars string
 }
 
-// need is one thing that a Debian package brings.
-type need struct {
-	name    string
-	pkg     string
-	found   func() string // where it is, or ""
-	setPath func(*Tools, string)
-}
-
-func needs(firmware Firmware) []need {
-	all := []need{
-		{"qemu-system-x86_64", "qemu-system-x86", onPath("qemu-system-x86_64"), func(t *Tools, p string) { t.QEMU = p }},
-		{"a static busybox", "busybox-static", staticBusybox, func(t *Tools, p string) { t.Busybox = p }},
+// FindTools finds what a boot with this firmware needs. QEMU is installed if it
+// is missing; the rest is unpacked into apt's cache, because the package
+// busybox-static would replace an installed busybox.
+//
+// With install false nothing is installed.
+func FindTools(ctx context.Context, apt *Apt, firmware Firmware, install bool) (Tools, error) {
+	qemu, err := program(ctx, apt, "qemu-system-x86_64", "qemu-system-x86", install)
+	if err != nil {
+		return Tools{}, err
+	}
+	tools := Tools{QEMU: qemu}
+	if tools.Busybox = staticBusybox(); tools.Busybox == "" {
+		dir, err := apt.Unpacked(ctx, "busybox-static", "bin", nil)
+		if err != nil {
+			return Tools{}, &SetupError{What: "a static busybox", Hint: "it is in the Debian package busybox-static", Err: err}
+		}
+		tools.Busybox = filepath.Join(dir, "busybox")
 	}
 	if firmware == OVMF {
-		all = append(all,
-			need{"OVMF's code", "ovmf", firstFile("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"), func(t *Tools, p string) { t.OVMFCode = p }},
-			need{"OVMF's variables", "ovmf", firstFile("/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd"), func(t *Tools, p string) { t.OVMFVars = p }})
+		tools.OVMFCode, tools.OVMFVars, err = findOVMF(ctx, apt)
 	}
-	return all
+	return tools, err
 }
 
-// FindTools finds what a boot with this firmware needs, and installs what is
-// missing. A nil apt installs nothing.
-func FindTools(ctx context.Context, apt *Apt, firmware Firmware) (Tools, error) {
-	missing := map[string]bool{}
-	var packages []string
-	for _, n := range needs(firmware) {
-		if n.found() == "" && !missing[n.pkg] {
-			missing[n.pkg] = true
-			packages = append(packages, n.pkg)
+// program finds a program on the PATH and installs its package if it is not
+// there.
+func program(ctx context.Context, apt *Apt, name, pkg string, install bool) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil && install {
+		if err = apt.Install(ctx, pkg); err == nil {
+			path, err = exec.LookPath(name)
 		}
 	}
-	if len(packages) > 0 && apt != nil {
-		if err := apt.Install(ctx, packages...); err != nil {
-			return Tools{}, &SetupError{What: fmt.Sprint(packages), Hint: "these Debian packages need root, or sudo without a password, to install", Err: err}
-		}
+	if err != nil {
+		return "", &SetupError{What: name, Hint: "it is in the Debian package " + pkg + ", which needs root, or sudo without a password, to install", Err: err}
 	}
-	var tools Tools
-	for _, n := range needs(firmware) {
-		path := n.found()
-		if path == "" {
-			return Tools{}, &SetupError{What: n.name, Hint: "it is in the Debian package " + n.pkg}
-		}
-		n.setPath(&tools, path)
-	}
-	return tools, nil
+	return path, nil
 }
 
-// onPath finds a program as a shell would.
-func onPath(name string) func() string {
-	return func() string {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			return ""
-		}
-		return path
-	}
+// FindSwtpm finds the distribution's swtpm and installs it if it is missing and
+// install says so.
+func FindSwtpm(ctx context.Context, apt *Apt, install bool) (string, error) {
+	return program(ctx, apt, "swtpm", "swtpm", install)
 }
 
-func firstFile(paths ...string) func() string {
-	return func() string {
-		for _, path := range paths {
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				return path
+// findOVMF finds the two halves of OVMF without secure boot, on the host or in
+// the package.
+func findOVMF(ctx context.Context, apt *Apt) (code, vars string, err error) {
+	onHost := func() (string, error) { return "/usr/share/OVMF", nil }
+	unpacked := func() (string, error) { return apt.Unpacked(ctx, "ovmf", "usr/share/OVMF", nil) }
+	for _, where := range []func() (string, error){onHost, unpacked} {
+		dir, failed := where()
+		if err = failed; err != nil {
+			continue
+		}
+		for _, size := range []string{"_4M", ""} {
+			code, vars = filepath.Join(dir, "OVMF_CODE"+size+".fd"), filepath.Join(dir, "OVMF_VARS"+size+".fd")
+			if isFile(code) && isFile(vars) {
+				return code, vars, nil
 			}
 		}
-		return ""
 	}
+	return "", "", &SetupError{What: "OVMF", Hint: "it is in the Debian package ovmf", Err: err}
 }
 
-// staticBusybox finds a busybox that runs in an initramfs without libraries.
-// Debian's busybox and busybox-static install the same path.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// staticBusybox finds an installed busybox that runs in an initramfs without
+// libraries, or "".
 func staticBusybox() string {
-	path := onPath("busybox")()
-	if path == "" {
-		path = firstFile("/bin/busybox", "/usr/bin/busybox")()
-	}
-	if path == "" || !isStatic(path) {
+	path, err := exec.LookPath("busybox")
+	if err != nil || !isStatic(path) {
 		return ""
 	}
 	return path

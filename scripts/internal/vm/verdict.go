@@ -64,9 +64,11 @@ type BootVerdict struct {
 	// Aggregate is nil for a list without a boot aggregate.
 	Aggregate *Aggregate `json:"boot_aggregate,omitempty"`
 	// List is the ASCII list, line by line.
-	List       []string `json:"list"`
-	Violations int      `json:"violations"`
-	Banks      []Bank   `json:"banks"`
+	List []string `json:"list"`
+	// Count and Violations are the kernel's counters.
+	Count      int    `json:"runtime_measurements_count"`
+	Violations int    `json:"violations"`
+	Banks      []Bank `json:"banks"`
 	// GuestPCRs and TPMPCRs are all PCRs as the guest's sysfs and the TPM
 	// itself show them; null where they could not be read.
 	GuestPCRs ima.PCRs `json:"guest_pcrs"`
@@ -104,8 +106,14 @@ type DriverVerdict struct {
 	At *Seconds `json:"guest_time_s,omitempty"`
 	// FieldFailure says that the kernel registered a TPM in field failure
 	// mode, which only field upgrade tools can talk to.
-	FieldFailure bool     `json:"field_failure_mode"`
-	Lines        []string `json:"lines"` // the kernel's, about the TPM
+	FieldFailure bool `json:"field_failure_mode"`
+	// Version is the TPM's major version as the kernel sees it, Nodes its
+	// nodes in /dev.
+	Version string   `json:"tpm_version,omitempty"`
+	Nodes   []string `json:"nodes"`
+	// Deferred are the devices whose probes the driver core has deferred.
+	Deferred []string `json:"devices_deferred"`
+	Lines    []string `json:"lines"` // the kernel's, about the TPM
 }
 
 // IMAVerdict is what IMA said.

@@ -1,0 +1,280 @@
+package vm
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// TestBoots boots Debian's kernel in QEMU against swtpmd. It is skipped where
+// QEMU or the kernel is missing, unless SWTPMD_BOOTS is "required": then what
+// is missing is fetched, and a boot that cannot be had fails.
+func TestBoots(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("no boots with -short")
+	}
+	required := os.Getenv("SWTPMD_BOOTS") == "required"
+	b, err := equip(t, required)
+	if err != nil && !required {
+		t.Skip("no boots: ", err)
+	}
+	require.NoError(t, err)
+	for _, c := range bootCases() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.check(t, b.boot(t, c))
+		})
+	}
+}
+
+// bench has what every boot needs.
+type bench struct {
+	machine Machine
+	swtpmd  string
+	turn    chan struct{}
+}
+
+// bootsAtOnce is how many guests run at a time: each has two processors, and on
+// a machine that is too busy the kernel's own timeouts fire.
+const bootsAtOnce = 2
+
+// bootTimeout bounds one boot on a busy machine.
+const bootTimeout = 4 * time.Minute
+
+// equip finds what the boots need. Without fetch it takes what is there.
+func equip(t *testing.T, fetch bool) (*bench, error) {
+	cache, err := CacheDir("")
+	if err != nil {
+		return nil, err
+	}
+	apt := &Apt{Cache: cache, Progress: t.Output()}
+	b := &bench{turn: make(chan struct{}, bootsAtOnce)}
+	m := &b.machine
+	if m.Tools, err = FindTools(t.Context(), apt, SeaBIOS, fetch); err != nil {
+		return nil, err
+	}
+	if fetch {
+		m.Kernel, err = DebianKernel(t.Context(), apt)
+	} else {
+		m.Kernel, err = imageIn(apt.cached("linux-image-"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.Accel = FindAccel(t.Context(), m.Tools.QEMU, 3*time.Second)
+	m.Firmware, m.Device = SeaBIOS, TIS
+	// A list of more than the boot aggregate is worth replaying.
+	m.IMAPolicy = "tcb|critical_data"
+	var remove func()
+	if b.swtpmd, remove, err = BuildSwtpmd(t.Context(), ""); err == nil {
+		t.Cleanup(remove)
+	}
+	return b, err
+}
+
+// bootCase is one boot and what must come of it.
+type bootCase struct {
+	name  string
+	flags []string // the daemon's
+	setup func(*Config)
+	check func(*testing.T, *Verdict)
+}
+
+// boot boots as c says, when it is its turn.
+func (b *bench) boot(t *testing.T, c bootCase) *Verdict {
+	t.Helper()
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	config := Config{
+		Machine: b.machine, TPM: Swtpmd(b.swtpmd, c.flags), Timeout: bootTimeout,
+		Policy: []byte("measure func=BPRM_CHECK\n"), Progress: t.Output(),
+	}
+	if dir := os.Getenv("SWTPMD_BOOTS_KEEP"); dir != "" {
+		config.Keep = filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
+	}
+	if c.setup != nil {
+		c.setup(&config)
+	}
+	record, err := Run(t.Context(), config)
+	require.NoError(t, err)
+	verdict, err := Judge(record)
+	require.NoError(t, err)
+	for _, boot := range verdict.Boots {
+		t.Logf("%s (%.1f s): %s", boot.Word, record.Took.Seconds(), boot.Sentence)
+	}
+	return verdict
+}
+
+func rebind(c *Config) { c.Rebind = true }
+
+func async(c *Config) {
+	c.Machine.AsyncProbe = true
+	c.Await = 30 * time.Second
+}
+
+func bootCases() []bootCase {
+	lateSync := "--defer-until=late_sync"
+	return []bootCase{
+		{name: "on time, tis", check: onTime("tpm_tis")},
+		{name: "on time, crb", setup: func(c *Config) { c.Machine.Device = CRB }, check: onTime("tpm_crb")},
+
+		{name: "fail", flags: []string{lateSync}, setup: rebind, check: bypassed(BoundByHand)},
+		{name: "fail, crb", flags: []string{lateSync}, check: bypassed(BoundByHand),
+			setup: func(c *Config) { c.Machine.Device = CRB; rebind(c) }},
+		{name: "initialize", flags: []string{lateSync, "--while-deferred=initialize"}, setup: rebind, check: bypassed(BoundByHand)},
+		{name: "retry", flags: []string{lateSync, "--while-deferred=retry"}, setup: rebind, check: gaveUpRetrying},
+		{name: "testing", flags: []string{lateSync, "--while-deferred=testing"}, setup: rebind, check: fieldFailed},
+
+		{name: "hold, async", flags: []string{lateSync, "--while-deferred=hold"}, setup: async, check: cameByItself},
+		{name: "retry, async", flags: []string{lateSync, "--while-deferred=retry"}, setup: async, check: cameByItself},
+		{name: "testing, async", flags: []string{lateSync, "--while-deferred=testing"}, setup: async, check: cameByItself},
+
+		{name: "absent from power-on", flags: []string{"--defer-from=firmware", "--defer-until=kernel"}, check: firmwareMeasuredNothing},
+		{name: "late in the first boot, reboot", flags: []string{lateSync, "--defer-boots=1"}, check: lateThenOnTime,
+			setup: func(c *Config) { c.Restart = GuestReboot }},
+		{name: "late in the first boot, reset", flags: []string{lateSync, "--defer-boots=1"}, check: lateThenOnTime,
+			setup: func(c *Config) { c.Restart = SystemReset }},
+	}
+}
+
+// onTime: IMA has measured, and what it says is what the TPM holds.
+func onTime(driver string) func(*testing.T, *Verdict) {
+	return func(t *testing.T, v *Verdict) {
+		b := v.Last()
+		assertMeasured(t, b)
+		assert.Equal(t, driver, b.Driver.Name)
+		assert.Equal(t, BoundAtBoot, b.Driver.Bound)
+		assert.Nil(t, b.Release)
+		assertFirmwareMeasured(t, b, true)
+	}
+}
+
+// assertMeasured checks a boot in which all was well. The values are compared
+// here once more, so that a verdict that says yes to everything is found out.
+func assertMeasured(t *testing.T, b *BootVerdict) {
+	t.Helper()
+	require.Equal(t, Measured, b.Word)
+	require.Contains(t, b.TPMPCRs, ima.SHA256)
+	expected, err := ima.CalcBootAggregate(ima.BankOf(ima.SHA256), b.TPMPCRs)
+	require.NoError(t, err)
+	assert.Equal(t, "sha256:"+expected.String(), b.Aggregate.Algorithm+":"+b.Aggregate.Digest.String())
+	assert.False(t, b.Aggregate.Zero)
+	require.GreaterOrEqual(t, len(b.List), 3, "boot_aggregate, kernel_version and busybox")
+	require.Len(t, b.Banks, len(b.TPMPCRs))
+	for _, bank := range b.Banks {
+		assert.Equal(t, bank.Replayed, b.TPMPCRs[bank.Bank][imaPCR], bank.Bank)
+		assert.Equal(t, bank.Replayed, b.GuestPCRs[bank.Bank][imaPCR], bank.Bank)
+	}
+	assertSamePCRs(t, b)
+}
+
+// assertSamePCRs checks that the guest reads from its TPM what the TPM says.
+func assertSamePCRs(t *testing.T, b *BootVerdict) {
+	t.Helper()
+	require.NotEmpty(t, b.TPMPCRs)
+	assert.Equal(t, b.TPMPCRs, b.GuestPCRs)
+}
+
+// assertFirmwareMeasured checks whether SeaBIOS has measured into PCR 0-7.
+func assertFirmwareMeasured(t *testing.T, b *BootVerdict, want bool) {
+	t.Helper()
+	for algo, bank := range b.TPMPCRs {
+		for pcr := range 8 {
+			require.Contains(t, bank, pcr)
+			zero := bytes.Equal(bank[pcr], make([]byte, algo.Size()))
+			assert.Equal(t, want, !zero, "PCR %d of %s is %s", pcr, algo, bank[pcr])
+		}
+	}
+}
+
+// assertBypass checks a boot in which IMA found no TPM.
+func assertBypass(t *testing.T, b *BootVerdict) {
+	t.Helper()
+	require.Equal(t, Bypass, b.Word)
+	assert.Contains(t, strings.Join(b.IMA.Lines, "\n"), "ima: No TPM chip found, activating TPM-bypass!")
+	assert.True(t, b.Aggregate.Zero)
+	assert.Equal(t, "late", b.IMA.LookedLevel)
+	require.NotNil(t, b.Release)
+	assert.Equal(t, "late_sync", b.Release.Level)
+	assert.Greater(t, b.Release.At, *b.IMA.LookedAt, "released after IMA had looked")
+	require.NotEmpty(t, b.Banks)
+	for _, bank := range b.Banks {
+		assert.True(t, bank.TPM.Zero, "PCR %d of %s", imaPCR, bank.Bank)
+		assert.False(t, bank.TPM.Match)
+	}
+	assertFirmwareMeasured(t, b, true)
+}
+
+// bypassed: IMA found no TPM, and the TPM works once its driver is bound.
+func bypassed(bound Bound) func(*testing.T, *Verdict) {
+	return func(t *testing.T, v *Verdict) {
+		b := v.Last()
+		assertBypass(t, b)
+		assert.Equal(t, bound, b.Driver.Bound)
+		assert.NotZero(t, b.Release.Decisions["answered"])
+		assertSamePCRs(t, b)
+	}
+}
+
+// gaveUpRetrying: the driver asks again 8 times and for 2.5 s a command, and
+// gives up at the third command (tpm_transmit, tpm2_probe).
+func gaveUpRetrying(t *testing.T, v *Verdict) {
+	bypassed(BoundByHand)(t, v)
+	assert.Greater(t, time.Duration(*v.Last().IMA.LookedAt), 7*time.Second)
+}
+
+// fieldFailed: a TPM whose self-test never ends is registered, but has no banks.
+func fieldFailed(t *testing.T, v *Verdict) {
+	b := v.Last()
+	assert.Equal(t, NoSuitableBank, b.Word)
+	assert.True(t, b.Driver.FieldFailure)
+	assert.Equal(t, BoundAtBoot, b.Driver.Bound)
+	assert.Contains(t, strings.Join(b.IMA.Lines, "\n"), "No suitable TPM algorithm for boot aggregate")
+	assert.False(t, b.IMA.Bypass)
+	assert.True(t, b.Aggregate.Zero)
+	assert.Empty(t, b.GuestPCRs, "the guest sees no bank")
+	for _, bank := range b.Banks {
+		assert.True(t, bank.TPM.Zero, bank.Bank)
+	}
+}
+
+// cameByItself: IMA found no TPM, and the driver registered it later without
+// help.
+func cameByItself(t *testing.T, v *Verdict) {
+	b := v.Last()
+	assertBypass(t, b)
+	assert.Contains(t, []Bound{BoundAtBoot, BoundLater}, b.Driver.Bound)
+	require.NotNil(t, b.Driver.At)
+	assert.Greater(t, *b.Driver.At, b.Release.At, "the driver waited for the release")
+	assert.False(t, b.Driver.FieldFailure)
+	assertSamePCRs(t, b)
+}
+
+// firmwareMeasuredNothing: SeaBIOS found no TPM, the kernel did and started it.
+func firmwareMeasuredNothing(t *testing.T, v *Verdict) {
+	b := v.Last()
+	assertMeasured(t, b)
+	assertFirmwareMeasured(t, b, false)
+	require.NotNil(t, b.Release)
+	assert.Equal(t, "kernel", b.Release.Level)
+	assert.NotZero(t, b.Release.Decisions["answered"], "SeaBIOS has asked")
+}
+
+// lateThenOnTime: the second boot does not remember the first.
+func lateThenOnTime(t *testing.T, v *Verdict) {
+	require.Len(t, v.Boots, 2)
+	assertBypass(t, &v.Boots[0])
+	assert.Equal(t, NeverBound, v.Boots[0].Driver.Bound)
+	assertMeasured(t, &v.Boots[1])
+	assertFirmwareMeasured(t, &v.Boots[1], true)
+	assert.Nil(t, v.Boots[1].Release)
+}
