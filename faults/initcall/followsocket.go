@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// bindGrace is how long a socket that refuses connections may be one
-	// whose owner has called bind(2) but not yet listen(2). Nothing
-	// announces listen, so the socket is tried every bindStep until then.
+	// bindGrace is how long a starting server may be between its steps: it
+	// has removed the socket it found but not called bind(2), or has called
+	// bind but not yet listen(2). Nothing announces listen, so the socket is
+	// tried every bindStep until then.
 	bindGrace = 250 * time.Millisecond
 	bindStep  = 5 * time.Millisecond
 	// dialPause is the least time between two connections to a server: one
@@ -47,7 +48,7 @@ func openSocket(path string) (*socketFeed, error) {
 		return nil, err
 	}
 	f := &socketFeed{path: full, watch: watch}
-	if err := f.ready(context.Background()); err != nil {
+	if err := f.ready(context.Background(), 0); err != nil {
 		f.close()
 		return nil, err
 	}
@@ -64,54 +65,81 @@ func (f *socketFeed) close() error {
 }
 
 // ready sees to it that there is either a connection or a listener, whose
-// socket is the one at path.
-func (f *socketFeed) ready(ctx context.Context) error {
+// socket is the one at path. Where there is no socket, others get the time grace
+// to make one.
+func (f *socketFeed) ready(ctx context.Context, grace time.Duration) error {
 	if f.listener != nil {
 		if info, err := os.Lstat(f.path); err == nil && os.SameFile(info, f.own) {
 			return nil
 		}
 		f.unlisten()
 	}
-	var refused fs.FileInfo // the socket that refused
-	var since time.Time     // and since when
+	var seen sighting
 	for {
 		conn, err := net.Dial("unix", f.path)
-		if err == nil {
+		switch {
+		case err == nil:
 			f.conn, f.dialled = conn, time.Now()
 			return nil
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			// In use: somebody was quicker, and may not listen yet.
-			if err = f.listen(); !errors.Is(err, syscall.EADDRINUSE) {
+		case errors.Is(err, fs.ErrNotExist):
+			if seen.lasts(nil) < grace {
+				break
+			}
+			if err := f.listen(); !errors.Is(err, syscall.EADDRINUSE) {
 				return err
 			}
-		} else if !errors.Is(err, syscall.ECONNREFUSED) {
-			return &FollowError{Path: f.path, Doing: "connect", Err: err}
-		}
-		info, err := os.Lstat(f.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has gone meanwhile
-		}
-		if err != nil {
-			return &FollowError{Path: f.path, Doing: "look at the socket", Err: err}
-		}
-		if info.Mode().Type() != fs.ModeSocket {
-			return &KindError{Path: f.path, Mode: info.Mode(), Want: "socket"}
-		}
-		if refused == nil || !sameSocket(info, refused) {
-			refused, since = info, time.Now()
-		}
-		if time.Since(since) > bindGrace {
-			// Its owner has died.
-			if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return &FollowError{Path: f.path, Doing: "remove the socket that a dead process left", Err: err}
+			if _, err := f.socket(); err != nil {
+				return err
 			}
-			continue
+		case errors.Is(err, syscall.ECONNREFUSED):
+			info, err := f.socket()
+			if err != nil {
+				return err
+			}
+			if info != nil && seen.lasts(info) >= bindGrace {
+				// Its owner has died.
+				if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return &FollowError{Path: f.path, Doing: "remove the socket that a dead process left", Err: err}
+				}
+			}
+		default:
+			return &FollowError{Path: f.path, Doing: "connect", Err: err}
 		}
 		if err := pause(ctx, bindStep); err != nil {
 			return err
 		}
 	}
+}
+
+// socket looks at what is at path: nil if there is nothing, a *KindError if it
+// is no socket.
+func (f *socketFeed) socket() (fs.FileInfo, error) {
+	info, err := os.Lstat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &FollowError{Path: f.path, Doing: "look at the socket", Err: err}
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return nil, &KindError{Path: f.path, Mode: info.Mode(), Want: "socket"}
+	}
+	return info, nil
+}
+
+// sighting is what was last seen at a path, and since when.
+type sighting struct {
+	info  fs.FileInfo // nil: nothing
+	since time.Time
+}
+
+// lasts says for how long info, or nothing, has been seen without a change.
+func (s *sighting) lasts(info fs.FileInfo) time.Duration {
+	same := s.info == nil && info == nil || s.info != nil && info != nil && sameSocket(s.info, info)
+	if !same || s.since.IsZero() {
+		s.info, s.since = info, time.Now()
+	}
+	return time.Since(s.since)
 }
 
 // sameSocket says whether a and b are one socket. A file system may give the
@@ -169,7 +197,7 @@ func (f *socketFeed) follow(ctx context.Context, out *output) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := f.ready(ctx); err != nil {
+		if err := f.ready(ctx, bindGrace); err != nil {
 			return err
 		}
 	}

@@ -32,11 +32,11 @@ func TestReadyBetweenBindAndListen(t *testing.T) {
 	defer f.close()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, f.ready(ended), context.Canceled, "refused once, it waits")
+	require.ErrorIs(t, f.ready(ended, 0), context.Canceled, "refused once, it waits")
 	assert.FileExists(t, path)
 
 	require.NoError(t, syscall.Listen(fd, 1))
-	require.NoError(t, f.ready(t.Context()))
+	require.NoError(t, f.ready(t.Context(), 0))
 	assert.NotNil(t, f.conn)
 	assert.Nil(t, f.listener)
 }
