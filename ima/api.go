@@ -61,11 +61,11 @@ type Xattr struct {
 // Types of the values of security.ima and security.evm (security/integrity/
 // integrity.h, enum evm_ima_xattr_type).
 const (
-	xattrDigest         = 0x01 // IMA_XATTR_DIGEST
-	xattrSignature      = 0x03 // EVM_IMA_XATTR_DIGSIG
-	xattrDigestNG       = 0x04 // IMA_XATTR_DIGEST_NG
-	xattrPortable       = 0x05 // EVM_XATTR_PORTABLE_DIGSIG
-	xattrVeritySigature = 0x06 // IMA_VERITY_DIGSIG
+	xattrDigest          = 0x01 // IMA_XATTR_DIGEST
+	xattrSignature       = 0x03 // EVM_IMA_XATTR_DIGSIG
+	xattrDigestNG        = 0x04 // IMA_XATTR_DIGEST_NG
+	xattrPortable        = 0x05 // EVM_XATTR_PORTABLE_DIGSIG
+	xattrVeritySignature = 0x06 // IMA_VERITY_DIGSIG
 )
 
 // NewTemplateEntry makes the record of an event (ima_alloc_init_template) with
@@ -177,7 +177,7 @@ func eventName(name string) ([]byte, error) {
 
 func initSig(e *EventData, t *Template) ([]byte, error) {
 	if len(e.IMAXattr) == 0 || e.Violation ||
-		e.IMAXattr[0] != xattrSignature && e.IMAXattr[0] != xattrVeritySigature {
+		e.IMAXattr[0] != xattrSignature && e.IMAXattr[0] != xattrVeritySignature {
 		return initEVMSig(e, t)
 	}
 	return e.IMAXattr, nil

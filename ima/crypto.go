@@ -84,9 +84,6 @@ var hashTable = [hashAlgos]hashInfo{
 // maxDigestSize is the size of the largest digest in hashTable.
 const maxDigestSize = 64
 
-// zeroPCR is the value of a PCR after a reset, for any bank.
-var zeroPCR [maxDigestSize]byte
-
 func (h HashAlgo) valid() bool { return h > 0 && h < hashAlgos }
 
 // String gives the kernel's name of the algorithm, as it is printed in a list.

@@ -1,0 +1,151 @@
+package ima
+
+import "sync"
+
+// bufferEvent is a buffer to be measured.
+type bufferEvent struct {
+	hook  Hook
+	inode *Inode // whose file the policy is asked about; nil for none
+	cred  *Cred
+	name  string
+	data  string // keyring or label
+	buf   []byte
+	hash  bool // record the hash of buf in its place
+}
+
+// processBuffer follows process_buffer_measurement (ima_main.c). The digest is
+// that of the record's d-ng field: H(buf) or, with hash, H(H(buf)). ENOENT says
+// that the policy does not want the buffer.
+func (m *IMA) processBuffer(b *bufferEvent) (Hex, error) {
+	policy := m.policy.load()
+	if policy == nil {
+		return nil, ENOENT
+	}
+	template, _ := LookupTemplate("ima-buf")
+	d := matchPolicy(policy.rules, policy.flag, &access{hook: b.hook, inode: b.inode, cred: b.cred, data: b.data},
+		decision{template: template})
+	if d.action&Measure == 0 {
+		return nil, ENOENT
+	}
+	if d.pcr == 0 {
+		d.pcr = m.config.MeasurePCR // pcr=0 cannot be told from no pcr= here
+	}
+	sum, err := m.hash.sum(b.buf)
+	if err != nil {
+		return nil, err
+	}
+	content := b.buf
+	if b.hash {
+		content = sum
+		if sum, err = m.hash.sum(sum); err != nil {
+			return nil, err
+		}
+	}
+	event := &EventData{
+		Filename: b.name,
+		Digest:   FileDigest{Algo: m.hash, Sum: sum},
+		HashAlgo: m.hash,
+		Buf:      content,
+		Order:    m.order,
+	}
+	err = m.storeTemplate(d.template, d.pcr, event)
+	if err != nil {
+		m.audit(b.hook.String(), "store_entry", b.name, errnoOf(err))
+	}
+	return sum, err
+}
+
+// root is who the kernel itself is.
+var root = &Cred{CapSetUID: true, CapSetGID: true}
+
+// MeasureCriticalData measures kernel data (ima_measure_critical_data) under a
+// label, which a rule's label= may name, as an event. With hash the record has
+// the hash of buf in its place. The digest is that of the record's d-ng field.
+// The error is ENOENT if the policy does not want it, EEXIST if the record is
+// there already, ENOPARAM if something is missing.
+func (m *IMA) MeasureCriticalData(label, event string, buf []byte, hash bool) (Hex, error) {
+	if label == "" || event == "" || len(buf) == 0 {
+		return nil, ENOPARAM
+	}
+	return m.processBuffer(&bufferEvent{hook: CriticalData, cred: root, name: event, data: label, buf: buf, hash: hash})
+}
+
+// KexecCmdline measures the command line that kexec loads for the kernel in f
+// (ima_kexec_cmdline).
+func (m *IMA) KexecCmdline(f *File, cred *Cred, cmdline []byte) error {
+	if len(cmdline) == 0 {
+		return nil
+	}
+	_, err := m.processBuffer(&bufferEvent{hook: KexecCmdline, inode: f.Inode, cred: cred, name: "kexec-cmdline", buf: cmdline})
+	return err
+}
+
+// PostLoadModule measures the buffer of init_module(2), in kernels that do.
+func (m *IMA) PostLoadModule(module []byte) error {
+	if !m.config.Kernel.InitModuleData {
+		return nil
+	}
+	_, err := m.MeasureCriticalData("modules", "init_module", module, true)
+	return err
+}
+
+// keyQueue holds keys until a custom policy is loaded or the time for it is over
+// (ima_queue_keys.c).
+type keyQueue struct {
+	mu      sync.Mutex
+	process bool // ima_process_keys
+	keys    []queuedKey
+}
+
+type queuedKey struct {
+	keyring string
+	payload []byte
+}
+
+// KeyQueueSeconds is how long after its start IMA waits for a custom policy
+// before it drops the queued keys. Whoever keeps the time calls KeyQueueExpired
+// then.
+const KeyQueueSeconds = 300
+
+// KeyCreateOrUpdate is the hook of an asymmetric key that has been added to a
+// keyring or changed there (ima_post_key_create_or_update): it is measured under
+// the keyring's name, at once if a custom policy has been loaded, and with the
+// policy's loading otherwise.
+func (m *IMA) KeyCreateOrUpdate(keyring string, cred *Cred, payload []byte) {
+	if !m.config.MeasureKeys || len(payload) == 0 {
+		return
+	}
+	q := &m.keys
+	q.mu.Lock()
+	if !q.process {
+		q.keys = append(q.keys, queuedKey{keyring, append([]byte(nil), payload...)})
+		q.mu.Unlock()
+		return
+	}
+	q.mu.Unlock()
+	m.measureKey(queuedKey{keyring, payload}, cred)
+}
+
+func (m *IMA) measureKey(k queuedKey, cred *Cred) {
+	// The policy may well not want it.
+	_, _ = m.processBuffer(&bufferEvent{hook: KeyCheck, cred: cred, name: k.keyring, data: k.keyring, buf: k.payload})
+}
+
+// KeyQueueExpired drops the queued keys (ima_keys_handler). From then on keys
+// are measured at once.
+func (m *IMA) KeyQueueExpired() { m.keys.flush() }
+
+// processQueuedKeys measures the queued keys once.
+func (m *IMA) processQueuedKeys() {
+	for _, k := range m.keys.flush() {
+		m.measureKey(k, root)
+	}
+}
+
+func (q *keyQueue) flush() []queuedKey {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	keys := q.keys
+	q.keys, q.process = nil, true
+	return keys
+}

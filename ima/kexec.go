@@ -1,0 +1,182 @@
+package ima
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+)
+
+// kexecHeader is the size of struct ima_kexec_hdr in bytes: version (u16), two
+// reserved fields (u16, u32), buffer_size (u64, the header included), count
+// (u64).
+const kexecHeader = 24
+
+const kexecVersion = 1
+
+// kexecState is the segment for the next kernel.
+type kexecState struct {
+	mu      sync.Mutex
+	segment int // kexec_segment_size in bytes, 0 if no kernel is loaded
+	buffer  []byte
+}
+
+// KexecLoad is kexec_file_load(2): room for the list is made in the next
+// kernel's image (ima_add_kexec_buffer). Kernels before 6.16 copy the list now,
+// and records that follow are lost to the next kernel although they are in the
+// PCR; newer ones copy it with KexecExecute.
+func (m *IMA) KexecLoad() error {
+	k := &m.kexec
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	extra := m.config.PageSize / 2
+	if m.config.KexecExtraKB > 0 {
+		extra = m.config.KexecExtraKB << 10
+	}
+	pages := (m.runtimeSize() + extra + m.config.PageSize - 1) / m.config.PageSize
+	k.segment, k.buffer = pages*m.config.PageSize, nil
+	if m.config.Kernel.KexecAtExecute {
+		m.measureKexecEvent("kexec_load", k.segment)
+		return nil
+	}
+	buffer, err := m.dumpMeasurementList(k.segment)
+	if err != nil {
+		m.logf("Not enough memory for the kexec measurement buffer.")
+		return err
+	}
+	k.buffer = buffer
+	return nil
+}
+
+// KexecExecute is the reboot into the loaded kernel. It gives the buffer that
+// the next kernel finds (its Config.KexecBuffer), nil if there is none. In
+// kernels since 6.16 measuring is suspended from here on.
+func (m *IMA) KexecExecute() []byte {
+	k := &m.kexec
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !m.config.Kernel.KexecAtExecute {
+		return k.buffer
+	}
+	if k.segment == 0 {
+		m.suspend()
+		return nil
+	}
+	m.measureKexecEvent("kexec_execute", k.segment)
+	m.suspend()
+	buffer, err := m.dumpMeasurementList(k.segment)
+	if err != nil {
+		m.logf("Dump measurements failed. Error:%d", errnoOf(err))
+		return nil
+	}
+	k.buffer = buffer
+	return buffer
+}
+
+func (m *IMA) suspend() {
+	m.queue.mu.Lock()
+	defer m.queue.mu.Unlock()
+	m.queue.suspended = true
+}
+
+// runtimeSize is ima_get_binary_runtime_size.
+func (m *IMA) runtimeSize() int {
+	m.queue.mu.RLock()
+	defer m.queue.mu.RUnlock()
+	return m.queue.runtimeSize + kexecHeader
+}
+
+// measureKexecEvent follows ima_measure_kexec_event.
+func (m *IMA) measureKexecEvent(event string, segment int) {
+	text := fmt.Sprintf("kexec_segment_size=%d;ima_binary_runtime_size=%d;ima_runtime_measurements_count=%d;",
+		segment, m.runtimeSize(), m.Count())
+	// The policy may well not want it.
+	_, _ = m.MeasureCriticalData("ima_kexec", event, []byte(text), false)
+}
+
+// dumpMeasurementList follows ima_dump_measurement_list: EINVAL if the list does
+// not fit.
+func (m *IMA) dumpMeasurementList(segment int) ([]byte, error) {
+	m.queue.mu.RLock()
+	entries := append(m.queue.staged[:len(m.queue.staged):len(m.queue.staged)], m.queue.entries...)
+	m.queue.mu.RUnlock()
+	list := make([]byte, kexecHeader, segment)
+	for _, e := range entries {
+		var err error
+		if list, err = m.shown(e, m.sha1).AppendBinary(list); err != nil {
+			return nil, err
+		}
+		if len(list) >= segment {
+			return nil, EINVAL
+		}
+	}
+	head := m.order.appendUint16(list[:0], kexecVersion)
+	head = append(head, 0, 0, 0, 0, 0, 0)
+	head = m.order.appendUint64(head, uint64(len(list)))
+	m.order.appendUint64(head, uint64(len(entries)))
+	return list, nil
+}
+
+// loadKexecBuffer follows ima_load_kexec_buffer: what cannot be restored is
+// logged, and what came before it stays.
+func (m *IMA) loadKexecBuffer() {
+	if m.config.KexecBuffer == nil {
+		return
+	}
+	if err := m.restoreMeasurementList(m.config.KexecBuffer); err != nil {
+		m.logf("Failed to restore the measurement list: %d", errnoOf(err))
+	}
+}
+
+// restoreMeasurementList follows ima_restore_measurement_list (ima_template.c).
+// The records are appended without an extend and without an entry in the hash
+// table.
+func (m *IMA) restoreMeasurementList(buffer []byte) error {
+	if len(buffer) < kexecHeader {
+		return nil
+	}
+	if version := m.order.uint16(buffer); version != kexecVersion {
+		m.logf("attempting to restore a incompatible measurement list")
+		return EINVAL
+	}
+	size, count := m.order.uint64(buffer[8:]), m.order.uint64(buffer[16:])
+	if size < kexecHeader || size > uint64(len(buffer)) {
+		return EINVAL
+	}
+	r, err := NewBinaryReader(bytes.NewReader(buffer[kexecHeader:size]), Format{Order: m.order})
+	if err != nil {
+		return err
+	}
+	for range count {
+		e := new(entry)
+		if err := r.Read(&e.Record); err != nil {
+			m.logf("%v", err)
+			return EINVAL
+		}
+		if err := m.restoreEntry(e); err != nil {
+			return err
+		}
+	}
+	if r.Offset() != int64(size-kexecHeader) {
+		return EINVAL
+	}
+	return nil
+}
+
+func (m *IMA) restoreEntry(e *entry) error {
+	if e.template.legacy {
+		m.logf("attempting to restore an unsupported template \"%s\" failed", e.template.name)
+		return EINVAL
+	}
+	// The kernel takes a built-in template for a format that equals its own.
+	if t, ok := m.lookupTemplate(e.template.Name()); ok {
+		e.template = t
+	}
+	if err := m.calcDigests(e, e.Violation()); err != nil {
+		return err
+	}
+	e.Digest = e.digests[m.sha1]
+	m.queue.mu.Lock()
+	defer m.queue.mu.Unlock()
+	m.queue.add(e)
+	return nil
+}

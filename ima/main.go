@@ -1,0 +1,420 @@
+package ima
+
+import (
+	"errors"
+	"io"
+	"path"
+	"sync"
+)
+
+// The types of inodes that matter here (include/uapi/linux/stat.h).
+const (
+	modeType    = 0o170000 // S_IFMT
+	modeRegular = 0o100000 // S_IFREG
+)
+
+// Superblock is a mounted file system.
+type Superblock struct {
+	// Magic is its number in include/uapi/linux/magic.h, what fsmagic= means.
+	Magic uint64
+	// FSName is the name of its type, such as "ext4".
+	FSName string
+	UUID   [16]byte
+	// IVersion says that the file system counts changes of a file, in
+	// Inode.Version. Without it every closed writer counts as a change.
+	IVersion bool
+	// Unverifiable says that the kernel cannot know whether a file has
+	// changed (SB_I_IMA_UNVERIFIABLE_SIGNATURE), as with FUSE; files are
+	// measured each time then, unless the mounter is UntrustedMounter.
+	Unverifiable, UntrustedMounter bool
+}
+
+// Label is an LSM's label.
+type Label struct{ User, Role, Type string }
+
+// Inode is a file. Its exported fields belong to whoever simulates the file
+// system, and must not change while a hook runs on it; the rest is IMA's
+// (struct ima_iint_cache) and the VFS's counts of readers and writers.
+type Inode struct {
+	Superblock *Superblock
+	UID, GID   uint32
+	// Mode has the type bits. Hooks pass over what is no regular file.
+	Mode  uint16
+	Label Label
+	// Version is i_version: it rises with each change of the content.
+	Version uint64
+	// Content opens the file's content.
+	Content func() (io.Reader, error)
+	// Xattrs are security.* attributes in EVM's order.
+	Xattrs []Xattr
+	// VerityDigest is the file's fs-verity digest, its algorithm included;
+	// used where a rule has digest_type=verity.
+	VerityDigest FileDigest
+
+	mu               sync.Mutex
+	readers, writers int
+	iint             *iint
+}
+
+// iint is what IMA keeps of an inode.
+type iint struct {
+	collected    bool
+	measured     bool
+	measuredPCRs uint64
+	digest       FileDigest
+	verity       bool
+	version      uint64
+	mustMeasure  bool // IMA_MUST_MEASURE, IMA_MAY_EMIT_TOMTOU
+	openWriters  bool // IMA_EMITTED_OPENWRITERS
+	changedXattr bool // IMA_CHANGE_XATTR
+}
+
+// reset forgets what was measured; the file will be hashed again.
+func (i *iint) reset() { i.collected, i.measured, i.measuredPCRs = false, false, 0 }
+
+// File is an open file.
+type File struct {
+	Inode *Inode
+	// Path is absolute. If the kernel cannot make one it is the last
+	// component alone.
+	Path string
+	// Read and Write say how the file is open.
+	Read, Write bool
+	// Direct is O_DIRECT.
+	Direct bool
+	// Modsig is the appended signature of the file, nil if it has none.
+	Modsig *Modsig
+}
+
+// Cred are the credentials of a task. The zero value is root without the two
+// capabilities.
+type Cred struct {
+	UID, EUID, SUID uint32
+	GID, EGID, SGID uint32
+	// CapSetUID and CapSetGID are capabilities, with which euid= and egid=
+	// look at all of the task's ids.
+	CapSetUID, CapSetGID bool
+	Label                Label
+}
+
+// Open is what open(2) does: the inode's count of readers or writers rises, and
+// the hook FILE_CHECK runs. mask is the access asked for: MayRead, MayWrite or
+// both, with MayAppend; MayExec alone for a file about to be executed.
+func (m *IMA) Open(f *File, cred *Cred, mask Mask) {
+	f.Inode.mu.Lock()
+	switch {
+	case f.Write:
+		f.Inode.writers++
+	case f.Read:
+		f.Inode.readers++
+	}
+	f.Inode.mu.Unlock()
+	m.processMeasurement(f, cred, nil, mask, FileCheck)
+}
+
+// Release is what the last close of an open file does: with the last writer gone
+// a file that has changed is forgotten (ima_file_free), and the counts fall.
+func (m *IMA) Release(f *File) {
+	inode := f.Inode
+	inode.mu.Lock()
+	defer inode.mu.Unlock()
+	if f.Write && inode.iint != nil && inode.writers == 1 && m.policy.load() != nil && inode.regular() {
+		inode.iint.openWriters = false
+		if !inode.Superblock.IVersion || inode.iint.version != inode.Version {
+			inode.iint.reset()
+		}
+	}
+	switch {
+	case f.Write && inode.writers > 0:
+		inode.writers--
+	case !f.Write && f.Read && inode.readers > 0:
+		inode.readers--
+	}
+}
+
+// Mmap is the hook of mmap(2). reqprotExec says that execution was asked for,
+// protExec that the mapping will be executable.
+func (m *IMA) Mmap(f *File, cred *Cred, reqprotExec, protExec bool) {
+	if reqprotExec && m.config.Kernel.MmapReqprot {
+		m.processMeasurement(f, cred, nil, MayExec, MmapCheckReqprot)
+	}
+	if protExec {
+		m.processMeasurement(f, cred, nil, MayExec, MmapCheck)
+	}
+}
+
+// BprmCheck is the hook of execve(2) for each binary and interpreter on the way.
+func (m *IMA) BprmCheck(f *File, cred *Cred) {
+	m.processMeasurement(f, cred, nil, MayExec, BprmCheck)
+}
+
+// CredsCheck is the hook of execve(2) with the credentials that the program will
+// have.
+func (m *IMA) CredsCheck(f *File, cred *Cred) {
+	m.processMeasurement(f, cred, nil, MayExec, CredsCheck)
+}
+
+// ReadID says why the kernel reads a file (enum kernel_read_file_id).
+type ReadID uint8
+
+// What the kernel reads files for.
+const (
+	ReadingUnknown ReadID = iota
+	ReadingFirmware
+	ReadingModule
+	ReadingKexecImage
+	ReadingKexecInitramfs
+	ReadingPolicy
+	ReadingX509Certificate
+)
+
+// readHooks is read_idmap; other ids are FILE_CHECK.
+var readHooks = map[ReadID]Hook{
+	ReadingFirmware:       FirmwareCheck,
+	ReadingModule:         ModuleCheck,
+	ReadingKexecImage:     KexecKernelCheck,
+	ReadingKexecInitramfs: KexecInitramfsCheck,
+	ReadingPolicy:         PolicyCheck,
+}
+
+// PostReadFile is the hook of a file that the kernel itself has read into buf,
+// a module for instance (ima_post_read_file). What is measured is buf.
+func (m *IMA) PostReadFile(f *File, cred *Cred, buf []byte, id ReadID) {
+	if f == nil || len(buf) == 0 {
+		return
+	}
+	hook, ok := readHooks[id]
+	if !ok {
+		hook = FileCheck
+	}
+	m.processMeasurement(f, cred, buf, MayRead, hook)
+}
+
+// SetXattr tells IMA that the inode's security.ima has changed. Whoever changes
+// it calls SetXattr afterwards.
+func (m *IMA) SetXattr(inode *Inode) {
+	inode.mu.Lock()
+	defer inode.mu.Unlock()
+	if inode.iint != nil {
+		inode.iint.changedXattr = true
+	}
+}
+
+func (i *Inode) regular() bool { return i.Mode&modeType == modeRegular }
+
+// processMeasurement follows process_measurement, of which it does the
+// measuring. Rules to appraise, audit or hash have a say in which rule matches,
+// and nothing else.
+func (m *IMA) processMeasurement(f *File, cred *Cred, buf []byte, mask Mask, hook Hook) {
+	policy := m.policy.load()
+	if policy == nil || !f.Inode.regular() {
+		return
+	}
+	d := matchPolicy(policy.rules, policy.flag, &access{hook: hook, mask: mask, inode: f.Inode, cred: cred},
+		decision{pcr: m.config.MeasurePCR, template: m.template})
+	check := hook == FileCheck || hook == MmapCheck || hook == MmapCheckReqprot
+	check = check && policy.flag&Measure != 0
+	if d.action == 0 && !check {
+		return
+	}
+	f.Inode.mu.Lock()
+	defer f.Inode.mu.Unlock()
+	if d.action != 0 && f.Inode.iint == nil {
+		f.Inode.iint = new(iint)
+	}
+	measure := d.action&Measure != 0
+	if check {
+		m.rdwrViolationCheck(f, measure)
+	}
+	if measure {
+		m.measureFile(f, buf, d)
+	}
+}
+
+// rdwrViolationCheck follows ima_rdwr_violation_check.
+func (m *IMA) rdwrViolationCheck(f *File, measure bool) {
+	inode, limit := f.Inode, m.config.Kernel.LimitViolations
+	if f.Write {
+		if inode.readers > 0 && inode.iint != nil && inode.iint.mustMeasure {
+			inode.iint.mustMeasure = !limit
+			m.addViolation(f, "ToMToU")
+		}
+		return
+	}
+	if !measure {
+		return
+	}
+	inode.iint.mustMeasure = true
+	if inode.writers > 0 && !(limit && inode.iint.openWriters) {
+		inode.iint.openWriters = true
+		m.addViolation(f, "open_writers")
+	}
+}
+
+// measureFile collects the hash of a file, unless it is known, and stores the
+// measurement.
+func (m *IMA) measureFile(f *File, buf []byte, d decision) {
+	i, sb := f.Inode.iint, f.Inode.Superblock
+	if i.changedXattr || sb.Unverifiable && !sb.UntrustedMounter && !m.setup.failSecurely {
+		i.changedXattr = false
+		i.reset()
+	}
+	modsig := f.Modsig
+	if d.flags&ruleModsigAllowed == 0 {
+		modsig = nil
+	}
+	// A signed file is measured again for its signature if the template has
+	// a place for it.
+	again := modsig != nil && d.template.hasModsig() && i.measured
+	if i.measuredPCRs&(1<<d.pcr) != 0 && !again {
+		return
+	}
+	if err := m.collectMeasurement(f, buf, d); err != nil && !errors.Is(err, EBADF) && !errors.Is(err, EINVAL) {
+		return
+	}
+	event := m.fileEvent(f)
+	event.Digest, event.Verity, event.Modsig = i.digest, i.verity, modsig
+	if d.template.index("d") >= 0 {
+		event.LegacyDigest = m.legacyDigest(f, buf)
+	}
+	err := m.storeTemplate(d.template, d.pcr, event)
+	if (err == nil || errors.Is(err, EEXIST)) && !f.Direct {
+		i.measured = true
+		i.measuredPCRs |= 1 << d.pcr
+	}
+}
+
+// fileEvent fills in what templates show of a file.
+func (m *IMA) fileEvent(f *File) *EventData {
+	return &EventData{
+		Filename: f.Path,
+		HashAlgo: m.hash,
+		IMAXattr: f.Inode.xattr("security.ima"),
+		EVMXattr: f.Inode.xattr("security.evm"),
+		Inode:    &InodeData{Dentry: path.Base(f.Path), UID: f.Inode.UID, GID: f.Inode.GID, Mode: f.Inode.Mode, Xattrs: f.Inode.protected()},
+		Order:    m.order,
+	}
+}
+
+func (i *Inode) xattr(name string) []byte {
+	for _, x := range i.Xattrs {
+		if x.Name == name {
+			return x.Value
+		}
+	}
+	return nil
+}
+
+// protected gives the attributes that EVM protects: all but its own.
+func (i *Inode) protected() (list []Xattr) {
+	for _, x := range i.Xattrs {
+		if x.Name != "security.evm" {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// collectMeasurement follows ima_collect_measurement. A file that is open with
+// O_DIRECT is not read and has a digest of zeros.
+func (m *IMA) collectMeasurement(f *File, buf []byte, d decision) error {
+	i := f.Inode.iint
+	if i.collected {
+		return nil
+	}
+	i.digest = FileDigest{Algo: m.xattrAlgo(f.Inode.xattr("security.ima"))}
+	i.verity = d.flags&ruleVerityRequired != 0
+	cause := "failed"
+	var err error
+	switch {
+	case i.verity:
+		if i.digest = f.Inode.VerityDigest; !i.digest.Algo.valid() {
+			cause, err = "no-verity-digest", ENODATA
+		}
+	case buf == nil && f.Direct:
+		i.digest.Algo = m.hash
+		cause, err = "failed(directio)", EINVAL
+	default:
+		i.digest.Sum, err = m.hashFile(f, buf, i.digest.Algo)
+	}
+	if err != nil {
+		i.digest.Sum = make(Hex, i.digest.Algo.Size())
+		m.audit("collect_data", cause, path.Base(f.Path), errnoOf(err))
+		return err
+	}
+	i.version = f.Inode.Version
+	i.collected = true
+	return nil
+}
+
+// hashFile hashes buf or, if it is nil, the file's content.
+func (m *IMA) hashFile(f *File, buf []byte, algo HashAlgo) (Hex, error) {
+	if err := m.allocate(algo); err != nil {
+		return nil, err
+	}
+	h, err := algo.newHash()
+	if err != nil {
+		return nil, err
+	}
+	if buf != nil {
+		h.Write(buf)
+		return h.Sum(nil), nil
+	}
+	if f.Inode.Content == nil {
+		return nil, EBADF
+	}
+	r, err := f.Inode.Content()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(h, r); err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}
+
+// legacyDigest is what a d field shows if the file's own hash does not fit.
+func (m *IMA) legacyDigest(f *File, buf []byte) Hex {
+	algo := SHA1
+	if m.hash == MD5 {
+		algo = MD5
+	}
+	sum, err := m.hashFile(f, buf, algo)
+	if err != nil {
+		return nil
+	}
+	return sum
+}
+
+// xattrAlgo follows ima_get_hash_algo: the hash that the file's own attribute
+// names, otherwise ima_hash.
+func (m *IMA) xattrAlgo(x []byte) HashAlgo {
+	const signatureHeader = 9 // struct signature_v2_hdr
+	if len(x) < 2 {
+		return m.hash
+	}
+	named, known := HashAlgo(0), false
+	switch x[0] {
+	case xattrSignature, xattrVeritySignature:
+		version := byte(2)
+		if x[0] == xattrVeritySignature {
+			version = 3
+		}
+		if x[1] == version && len(x) > signatureHeader {
+			named, known = HashAlgoByID(x[2])
+		}
+	case xattrDigestNG:
+		named, known = HashAlgoByID(x[1])
+	case xattrDigest:
+		switch {
+		case len(x) == 17, len(x) == 21 && allZero(x[17:21]):
+			return MD5
+		case len(x) == 21:
+			return SHA1
+		}
+	}
+	if !known {
+		return m.hash
+	}
+	return named
+}

@@ -1,0 +1,176 @@
+package ima
+
+import "strings"
+
+// The built-in rules of ima_policy.c, as policy text. The file systems are those
+// of include/uapi/linux/magic.h.
+const (
+	dontMeasureBeforeTmpfs = `
+dont_measure fsmagic=0x9fa0
+dont_measure fsmagic=0x62656572
+dont_measure fsmagic=0x64626720
+`
+	dontMeasureTmpfs          = "dont_measure fsmagic=0x1021994\n"
+	dontMeasureTmpfsFileCheck = "dont_measure func=FILE_CHECK fsmagic=0x1021994\n"
+	dontMeasureAfterTmpfs     = `
+dont_measure fsmagic=0x1cd1
+dont_measure fsmagic=0x42494e4d
+dont_measure fsmagic=0x73636673
+dont_measure fsmagic=0xf97cff8c
+dont_measure fsmagic=0x43415d53
+dont_measure fsmagic=0x27e0eb
+dont_measure fsmagic=0x63677270
+dont_measure fsmagic=0x6e736673
+dont_measure fsmagic=0xde5e81e4
+`
+	originalMeasurementRules = `
+measure func=MMAP_CHECK mask=MAY_EXEC
+measure func=BPRM_CHECK mask=MAY_EXEC
+measure func=FILE_CHECK mask=MAY_READ uid=0
+measure func=MODULE_CHECK
+measure func=FIRMWARE_CHECK
+`
+	defaultMeasurementRules = `
+measure func=MMAP_CHECK mask=MAY_EXEC
+measure func=BPRM_CHECK mask=MAY_EXEC
+measure func=FILE_CHECK mask=^MAY_READ euid=0
+measure func=FILE_CHECK mask=^MAY_READ uid=0
+measure func=MODULE_CHECK
+measure func=FIRMWARE_CHECK
+measure func=POLICY_CHECK
+`
+	dontAppraiseRules = `
+dont_appraise fsmagic=0x9fa0
+dont_appraise fsmagic=0x62656572
+dont_appraise fsmagic=0x64626720
+dont_appraise fsmagic=0x1021994
+dont_appraise fsmagic=0x858458f6
+dont_appraise fsmagic=0x1cd1
+dont_appraise fsmagic=0x42494e4d
+dont_appraise fsmagic=0x73636673
+dont_appraise fsmagic=0xf97cff8c
+dont_appraise fsmagic=0x43415d53
+dont_appraise fsmagic=0x6e736673
+dont_appraise fsmagic=0xde5e81e4
+dont_appraise fsmagic=0x27e0eb
+dont_appraise fsmagic=0x63677270
+`
+	appraisePolicyRule  = "appraise func=POLICY_CHECK appraise_type=imasig\n"
+	appraiseOwnerRule   = "appraise fowner=0\n"
+	appraiseOwnerSigned = "appraise fowner=0 appraise_type=imasig\n"
+	secureBootRules     = `
+appraise func=MODULE_CHECK appraise_type=imasig
+appraise func=FIRMWARE_CHECK appraise_type=imasig
+appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig
+appraise func=POLICY_CHECK appraise_type=imasig
+`
+	criticalDataRules = "measure func=CRITICAL_DATA\n"
+)
+
+// tcb is which of the two measuring policies the command line has chosen.
+type tcb uint8
+
+const (
+	noTCB tcb = iota
+	originalTCB
+	defaultTCB
+)
+
+// setupPolicy is what the command line says of the policy (policy_setup and its
+// neighbours).
+type setupPolicy struct {
+	tcb          tcb
+	appraiseTCB  bool
+	secureBoot   bool
+	criticalData bool
+	failSecurely bool
+}
+
+// setup reads the value of ima_policy=. Of tcb and ima_tcb the first one holds;
+// the word tcb after it is not known any more, as in the kernel.
+func (s *setupPolicy) setup(value string, log func(string, ...any)) {
+	value = strings.NewReplacer(" ", "|", "\n", "|").Replace(value)
+	for word := range strings.SplitSeq(value, "|") {
+		switch {
+		case word == "tcb" && s.tcb == noTCB:
+			s.tcb = defaultTCB
+		case word == "appraise_tcb":
+			s.appraiseTCB = true
+		case word == "secure_boot":
+			s.secureBoot = true
+		case word == "critical_data":
+			s.criticalData = true
+		case word == "fail_securely":
+			s.failSecurely = true
+		default:
+			log("policy \"%s\" not found", word)
+		}
+	}
+}
+
+// defaultRules gives the rules in force after ima_init_policy, and those that a
+// custom policy will have before its own.
+func (s *setupPolicy) defaultRules(c *Config, log func(string, ...any)) (initial, custom []*Rule, err error) {
+	pc := c.policyConfig()
+	pc.MeasureKeys, pc.Modsig = true, true
+	add := func(to *[]*Rule, text string) {
+		rules, perr := ParsePolicy(text, pc)
+		if perr != nil && err == nil {
+			err = perr
+		}
+		*to = append(*to, rules...)
+	}
+	if s.tcb != noTCB {
+		tmpfs := dontMeasureTmpfs
+		if c.Kernel.TmpfsFileCheckOnly {
+			tmpfs = dontMeasureTmpfsFileCheck
+		}
+		add(&initial, dontMeasureBeforeTmpfs+tmpfs+dontMeasureAfterTmpfs)
+	}
+	switch s.tcb {
+	case originalTCB:
+		add(&initial, originalMeasurementRules)
+	case defaultTCB:
+		add(&initial, defaultMeasurementRules)
+	}
+	arch := s.archRules(c, log)
+	initial, custom = append(initial, arch...), append(custom, arch...)
+	if s.secureBoot {
+		add(&initial, secureBootRules)
+	} else {
+		add(&initial, c.BuildAppraiseRules)
+	}
+	add(&custom, c.BuildAppraiseRules)
+	if s.appraiseTCB {
+		add(&initial, dontAppraiseRules)
+		if c.WritePolicy {
+			add(&initial, appraisePolicyRule)
+		}
+		if c.AppraiseSignedInit {
+			add(&initial, appraiseOwnerSigned)
+		} else {
+			add(&initial, appraiseOwnerRule)
+		}
+	}
+	if s.criticalData {
+		add(&initial, criticalDataRules)
+	}
+	return initial, custom, err
+}
+
+// archRules follows ima_init_arch_policy: a rule that is not understood is
+// skipped.
+func (s *setupPolicy) archRules(c *Config, log func(string, ...any)) (rules []*Rule) {
+	for _, text := range c.ArchPolicy {
+		parsed, err := ParsePolicy(text, c.policyConfig())
+		if err != nil || len(parsed) != 1 {
+			log("Skipping unknown architecture policy rule: %s", text)
+			continue
+		}
+		rules = append(rules, parsed...)
+	}
+	if len(rules) == 0 {
+		log("No architecture policies found")
+	}
+	return rules
+}

@@ -1,0 +1,346 @@
+package ima_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+func policyConfig(t testing.TB) ima.PolicyConfig {
+	return ima.PolicyConfig{Kernel: kernel(t, "7.3"), MeasureKeys: true, Modsig: true, LSM: true}
+}
+
+// What the kernel takes, and how it shows it. A blank follows each word.
+func TestParsePolicy(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]string{
+		"measure":                                                   "measure ",
+		"  measure\tfunc=FILE_CHECK ":                               "measure func=FILE_CHECK ",
+		"func=FILE_CHECK measure":                                   "measure func=FILE_CHECK ",
+		"measure func=PATH_CHECK":                                   "measure func=FILE_CHECK ",
+		"measure func=FILE_MMAP":                                    "measure func=MMAP_CHECK ",
+		"measure func=MMAP_CHECK_REQPROT":                           "measure func=MMAP_CHECK_REQPROT ",
+		"measure mask=MAY_READ uid=0":                               "measure mask=MAY_READ uid=0 ",
+		"measure mask=^MAY_APPEND euid>1000":                        "measure mask=^MAY_APPEND euid>1000 ",
+		"audit gid<5 fowner=1 fgroup>2":                             "audit gid<5 fowner=1 fgroup>2 ",
+		"hash egid=4294967294":                                      "hash egid=-2 ",
+		"dont_hash fsname=ext4":                                     "dont_hash fsname=ext4 ",
+		"dont_measure fsmagic=9FA0":                                 "dont_measure fsmagic=0x9fa0 ",
+		"dont_measure fsmagic=0x9fa0":                               "dont_measure fsmagic=0x9fa0 ",
+		"measure fsuuid=6ba7b810-9dad-11d1-80b4-00c04fd430c8":       "measure fsuuid=6ba7b810-9dad-11d1-80b4-00c04fd430c8 ",
+		"measure pcr=11 template=ima-ng":                            "measure pcr=11 template=ima-ng ",
+		"measure template=d-ng|n-ng":                                "measure template=ima-ng ",
+		"measure func=KEY_CHECK keyrings=.ima|.evm":                 "measure func=KEY_CHECK keyrings=.ima|.evm ",
+		"measure func=CRITICAL_DATA label=selinux":                  "measure func=CRITICAL_DATA label=selinux ",
+		"measure obj_type=etc_t subj_user=root":                     "measure obj_type=etc_t subj_user=root ",
+		"dont_appraise fsmagic=0x1":                                 "dont_appraise fsmagic=0x1 ",
+		"appraise func=MODULE_CHECK appraise_type=imasig|modsig":    "appraise func=MODULE_CHECK appraise_type=imasig|modsig ",
+		"appraise digest_type=verity appraise_type=sigv3":           "appraise appraise_type=sigv3 digest_type=verity ",
+		"appraise permit_directio appraise_type=imasig":             "appraise appraise_type=imasig permit_directio ",
+		"appraise func=SETXATTR_CHECK appraise_algos=sha512,sha256": "appraise func=SETXATTR_CHECK appraise_algos=sha256,sha512 ",
+		"measure digest_type=verity":                                "measure digest_type=verity ",
+		"appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig|modsig appraise_flag=check_blacklist": "appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig|modsig appraise_flag=check_blacklist ",
+	} {
+		rules, err := ima.ParsePolicy("# a comment\n\n"+rule+"\n", policyConfig(t))
+		require.NoError(t, err, rule)
+		require.Len(t, rules, 1)
+		assert.Equal(t, want, rules[0].String(), rule)
+		again, err := ima.ParsePolicy(rules[0].String(), policyConfig(t))
+		// These the kernel shows in a form that it does not take.
+		if !strings.Contains(want, "sigv3") && !strings.Contains(want, "-2") {
+			require.NoError(t, err, "%q is not taken again", want)
+			assert.Equal(t, want, again[0].String())
+		}
+	}
+}
+
+// What the kernel refuses: with the line and the token, or no token for what is
+// wrong with the rule as a whole.
+func TestParsePolicyRefuses(t *testing.T) {
+	t.Parallel()
+	for rule, token := range map[string]string{
+		"func=FILE_CHECK":                                          "",
+		"measure measure":                                          "measure",
+		"measure dont_measure":                                     "dont_measure",
+		"measure foo":                                              "foo",
+		"measure foo=bar":                                          "foo=bar",
+		"measure func=":                                            "func=",
+		"measure func=NONE":                                        "func=NONE",
+		"measure func=POST_SETATTR":                                "func=POST_SETATTR",
+		"measure func=file_check":                                  "func=file_check",
+		"measure func=FILE_CHECK func=FILE_CHECK":                  "func=FILE_CHECK",
+		"measure func>FILE_CHECK":                                  "func>FILE_CHECK",
+		"measure mask=MAY_FOO":                                     "mask=MAY_FOO",
+		"measure mask=MAY_READ mask=MAY_EXEC":                      "mask=MAY_EXEC",
+		"measure fsmagic=xyz":                                      "fsmagic=xyz",
+		"measure fsmagic=1 fsmagic=2":                              "fsmagic=2",
+		"measure fsmagic=10000000000000000":                        "fsmagic=10000000000000000",
+		"measure uid=-1":                                           "uid=-1",
+		"measure uid=4294967295":                                   "uid=4294967295",
+		"measure uid=4294967296":                                   "uid=4294967296",
+		"measure uid=0 euid=0":                                     "euid=0",
+		"measure gid=0 gid>1":                                      "gid>1",
+		"measure uid=0x0":                                          "uid=0x0",
+		"measure fsuuid=6ba7b810":                                  "fsuuid=6ba7b810",
+		"measure fsuuid=6ba7b8109dad-11d1-80b4-00c04fd430c8-":      "fsuuid=6ba7b8109dad-11d1-80b4-00c04fd430c8-",
+		"measure fsuuid=zba7b810-9dad-11d1-80b4-00c04fd430c8":      "fsuuid=zba7b810-9dad-11d1-80b4-00c04fd430c8",
+		"measure pcr=64":                                           "pcr=64",
+		"measure pcr=-1":                                           "pcr=-1",
+		"dont_measure pcr=10":                                      "",
+		"template=ima measure":                                     "template=ima",
+		"measure template=ima-foo":                                 "template=ima-foo",
+		"measure template=ima template=ima-ng":                     "template=ima-ng",
+		"measure func=KEY_CHECK keyrings=a||b":                     "keyrings=a||b",
+		"measure func=KEY_CHECK keyrings=a keyrings=b":             "keyrings=b",
+		"measure keyrings=.ima":                                    "",
+		"measure func=FILE_CHECK label=x":                          "",
+		"measure func=CRITICAL_DATA mask=MAY_READ":                 "",
+		"measure func=CRITICAL_DATA obj_user=x":                    "",
+		"audit func=CRITICAL_DATA":                                 "",
+		"measure func=KEXEC_CMDLINE mask=MAY_READ":                 "",
+		"measure appraise_type=imasig":                             "",
+		"appraise appraise_type=foo":                               "appraise_type=foo",
+		"appraise appraise_type=sigv3":                             "appraise_type=sigv3",
+		"appraise digest_type=verity":                              "",
+		"appraise digest_type=sha1":                                "digest_type=sha1",
+		"appraise appraise_type=imasig digest_type=verity":         "digest_type=verity",
+		"appraise appraise_type=imasig|modsig":                     "",
+		"appraise func=MODULE_CHECK appraise_flag=check_blacklist": "",
+		"appraise appraise_flag=foo":                               "appraise_flag=foo",
+		"appraise appraise_algos=sha257":                           "appraise_algos=sha257",
+		"appraise func=SETXATTR_CHECK":                             "",
+		"measure func=SETXATTR_CHECK":                              "",
+		"measure obj_user=a obj_user=b":                            "obj_user=b",
+	} {
+		_, err := ima.ParsePolicy("measure\n#\n"+rule+"\nmeasure\n", policyConfig(t))
+		var refused *ima.RuleError
+		require.ErrorAs(t, err, &refused, rule)
+		assert.Equal(t, 3, refused.Line, rule)
+		assert.Equal(t, token, refused.Token, rule)
+		assert.NotEmpty(t, refused.Reason)
+		assert.ErrorIs(t, err, ima.EINVAL)
+	}
+}
+
+// What depends on how the kernel was built.
+func TestPolicyConfig(t *testing.T) {
+	t.Parallel()
+	plain := ima.PolicyConfig{Kernel: kernel(t, "6.1"), Unavailable: []ima.HashAlgo{ima.SHA512}}
+	for _, rule := range []string{
+		"measure func=KEY_CHECK", "measure func=KEY_CHECK keyrings=a", "measure func=MMAP_CHECK_REQPROT",
+		"appraise func=MODULE_CHECK appraise_type=imasig|modsig", "appraise appraise_algos=sha512",
+		"measure template=n-ng|d-ng",
+	} {
+		_, err := ima.ParsePolicy(rule, plain)
+		assert.Error(t, err, rule)
+	}
+	custom, err := ima.ParseTemplateFormat("n-ng|d-ng")
+	require.NoError(t, err)
+	plain.Custom = custom
+	_, err = ima.ParsePolicy("measure template=n-ng|d-ng", plain)
+	require.NoError(t, err)
+
+	// A label that no LSM knows: the rule is not shown and never matches.
+	rules, err := ima.ParsePolicy("measure obj_type=etc_t", plain)
+	require.NoError(t, err)
+	assert.Empty(t, rules[0].String())
+}
+
+// policyShown is what a kernel with IMA_READ_POLICY shows.
+func policyShown(t *testing.T, edit func(*ima.Config)) string {
+	t.Helper()
+	config := debian(t, "")
+	config.ReadPolicy = true
+	edit(&config)
+	text, err := start(t, config, nil).ReadSecurityFile("policy")
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestBuiltinPolicies(t *testing.T) {
+	t.Parallel()
+	tcb := policyShown(t, func(c *ima.Config) { c.CommandLine = "ima_policy=tcb" })
+	lines := strings.Split(strings.TrimSuffix(tcb, "\n"), "\n")
+	require.Len(t, lines, 20)
+	assert.Equal(t, "dont_measure fsmagic=0x9fa0 ", lines[0])
+	assert.Equal(t, "dont_measure fsmagic=0x1021994 ", lines[3])
+	assert.Equal(t, []string{
+		"measure func=MMAP_CHECK mask=MAY_EXEC ",
+		"measure func=BPRM_CHECK mask=MAY_EXEC ",
+		"measure func=FILE_CHECK mask=^MAY_READ euid=0 ",
+		"measure func=FILE_CHECK mask=^MAY_READ uid=0 ",
+		"measure func=MODULE_CHECK ",
+		"measure func=FIRMWARE_CHECK ",
+		"measure func=POLICY_CHECK ",
+	}, lines[13:])
+
+	newer := policyShown(t, func(c *ima.Config) { c.CommandLine, c.Kernel = "ima_policy=tcb", kernel(t, "7.3") })
+	assert.Equal(t, strings.Replace(tcb, "dont_measure fsmagic=0x1021994", "dont_measure func=FILE_CHECK fsmagic=0x1021994", 1), newer)
+
+	old := policyShown(t, func(c *ima.Config) { c.CommandLine = "ima_tcb ima_policy=tcb" })
+	assert.Contains(t, old, "measure func=FILE_CHECK mask=MAY_READ uid=0 \n")
+	assert.NotContains(t, old, "POLICY_CHECK")
+
+	assert.Equal(t, "measure func=CRITICAL_DATA \n", policyShown(t, func(c *ima.Config) { c.CommandLine = "ima_policy=critical_data" }))
+	assert.Empty(t, policyShown(t, func(*ima.Config) {}))
+	assert.Len(t, strings.Split(policyShown(t, func(c *ima.Config) { c.CommandLine = "ima_policy=secure_boot" }), "\n"), 5)
+	appraise := policyShown(t, func(c *ima.Config) { c.CommandLine, c.WritePolicy = "ima_policy=appraise_tcb", true })
+	assert.True(t, strings.HasSuffix(appraise, "appraise func=POLICY_CHECK appraise_type=imasig \nappraise fowner=0 \n"))
+	assert.Contains(t, appraise, "dont_appraise fsmagic=0x858458f6 \n")
+	signed := policyShown(t, func(c *ima.Config) { c.CommandLine, c.AppraiseSignedInit = "ima_appraise_tcb", true })
+	assert.True(t, strings.HasSuffix(signed, "appraise fowner=0 appraise_type=imasig \n"))
+
+	arch := policyShown(t, func(c *ima.Config) {
+		c.CommandLine = "ima_policy=tcb|critical_data|secure_boot"
+		c.ArchPolicy = []string{"measure func=KEXEC_KERNEL_CHECK", "not a rule"}
+		c.BuildAppraiseRules = "appraise func=FIRMWARE_CHECK appraise_type=imasig"
+	})
+	lines = strings.Split(arch, "\n")
+	assert.Equal(t, "measure func=KEXEC_KERNEL_CHECK ", lines[20], "dont_measure, tcb, arch, secure_boot, critical_data")
+	assert.Equal(t, "measure func=CRITICAL_DATA ", lines[25])
+}
+
+// The rules of tmpfs, of an initramfs that is, and of ramfs.
+func TestInitramfsIsMeasured(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		release string
+		magic   uint64
+		want    []string
+	}{
+		{"6.1", 0x01021994, nil},
+		{"6.1", 0x858458f6, []string{"/init", "/etc/x"}},
+		{"7.3", 0x01021994, []string{"/init"}},
+	} {
+		config := debian(t, "ima_policy=tcb")
+		config.Kernel = kernel(t, c.release)
+		m := start(t, config, nil)
+		sb := &ima.Superblock{Magic: c.magic}
+		exe, data := file("/init", "x"), file("/etc/x", "y")
+		exe.Inode.Superblock, data.Inode.Superblock = sb, sb
+		m.BprmCheck(exe, rootCred)
+		m.Open(data, rootCred, ima.MayRead)
+		assert.Equal(t, append([]string{"boot_aggregate"}, c.want...), names(m), "%s %x", c.release, c.magic)
+	}
+}
+
+func TestMatching(t *testing.T) {
+	t.Parallel()
+	user := &ima.Cred{UID: 1000, EUID: 1000, SUID: 1000, GID: 100, EGID: 100, SGID: 100}
+	setuid := &ima.Cred{UID: 1000, EUID: 0, SUID: 5, GID: 100, EGID: 0, SGID: 6, CapSetUID: true, CapSetGID: true}
+	setuidNoCap := &ima.Cred{UID: 1000, EUID: 0, SUID: 5, GID: 100, EGID: 0, SGID: 6}
+	for _, c := range []struct {
+		policy string
+		cred   *ima.Cred
+		mask   ima.Mask
+		want   bool
+	}{
+		{"measure", user, ima.MayRead, true},
+		{"audit", user, ima.MayRead, false},
+		{"dont_measure uid=1000\nmeasure", user, ima.MayRead, false},
+		{"measure\ndont_measure uid=1000", user, ima.MayRead, true},
+		{"dont_appraise\nmeasure", user, ima.MayRead, true},
+		{"appraise\ndont_measure\nmeasure", user, ima.MayRead, false},
+		{"measure func=BPRM_CHECK", user, ima.MayRead, false},
+		{"measure func=FILE_CHECK", user, ima.MayRead, true},
+		{"measure mask=MAY_READ", user, ima.MayRead, true},
+		{"measure mask=MAY_READ", user, ima.MayRead | ima.MayWrite, false},
+		{"measure mask=^MAY_READ", user, ima.MayRead | ima.MayWrite, true},
+		{"measure mask=^MAY_READ", user, ima.MayWrite, false},
+		{"measure mask=^MAY_APPEND", user, ima.MayWrite | ima.MayAppend, true},
+		{"measure uid=0", user, ima.MayRead, false},
+		{"measure uid>999", user, ima.MayRead, true},
+		{"measure uid<1000", user, ima.MayRead, false},
+		{"measure uid<1001", user, ima.MayRead, true},
+		{"measure euid=0", setuid, ima.MayRead, true},
+		{"measure euid=1000", setuid, ima.MayRead, true},
+		{"measure euid=5", setuid, ima.MayRead, true},
+		{"measure euid=1000", setuidNoCap, ima.MayRead, false},
+		{"measure uid=0", setuid, ima.MayRead, false},
+		{"measure gid=100", setuid, ima.MayRead, true},
+		{"measure egid=6", setuid, ima.MayRead, true},
+		{"measure egid=6", setuidNoCap, ima.MayRead, false},
+		{"measure egid=0", setuidNoCap, ima.MayRead, true},
+		{"measure fowner=7", user, ima.MayRead, true},
+		{"measure fowner>7", user, ima.MayRead, false},
+		{"measure fgroup=8", user, ima.MayRead, true},
+		{"measure fgroup<8", user, ima.MayRead, false},
+		{"measure fsmagic=ef53", user, ima.MayRead, true},
+		{"measure fsmagic=0xef54", user, ima.MayRead, false},
+		{"measure fsname=ext4", user, ima.MayRead, true},
+		{"measure fsname=xfs", user, ima.MayRead, false},
+		{"measure fsuuid=01020304-0506-0708-090a-0b0c0d0e0f10", user, ima.MayRead, true},
+		{"measure fsuuid=01020304-0506-0708-090a-0b0c0d0e0f11", user, ima.MayRead, false},
+		{"measure obj_type=etc_t", user, ima.MayRead, true},
+		{"measure obj_user=u subj_role=r", user, ima.MayRead, false},
+		{"measure obj_user=", user, ima.MayRead, false},
+	} {
+		config := debian(t, "")
+		config.LSM = true
+		m := start(t, config, nil)
+		if err := m.WritePolicy(rootCred, c.policy); err != nil {
+			require.Contains(t, c.policy, "obj_user=")
+		}
+		f := file("/x", "x")
+		f.Inode.UID, f.Inode.GID, f.Inode.Label = 7, 8, ima.Label{User: "u", Type: "etc_t"}
+		f.Inode.Superblock = &ima.Superblock{Magic: 0xef53, FSName: "ext4", UUID: [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}}
+		m.Open(f, c.cred, c.mask)
+		assert.Equal(t, c.want, m.Count() == 2, "%q mask %d", c.policy, c.mask)
+	}
+}
+
+func TestWritePolicy(t *testing.T) {
+	t.Parallel()
+	var log logLines
+	config := debian(t, "ima_policy=tcb")
+	config.Log = log.log
+	config.ArchPolicy = []string{"measure func=KEXEC_KERNEL_CHECK"}
+	config.WritePolicy, config.ReadPolicy = true, true
+	m := start(t, config, nil)
+	before, err := m.ReadSecurityFile("policy")
+	require.NoError(t, err)
+	for _, bad := range []string{"measure\nmeasure foo\n", "", "# nothing\n"} {
+		assert.ErrorIs(t, m.WritePolicy(rootCred, bad), ima.EINVAL)
+		after, err := m.ReadSecurityFile("policy")
+		require.NoError(t, err)
+		assert.Equal(t, string(before), string(after))
+	}
+	require.NoError(t, m.WritePolicy(rootCred, "measure func=BPRM_CHECK\n"))
+	require.NoError(t, m.WritePolicy(rootCred, "audit func=BPRM_CHECK\n"))
+	text, err := m.ReadSecurityFile("policy")
+	require.NoError(t, err)
+	assert.Equal(t, "measure func=KEXEC_KERNEL_CHECK \nmeasure func=BPRM_CHECK \naudit func=BPRM_CHECK \n", string(text))
+	assert.Equal(t, []string{"ima: policy update failed", "ima: policy update failed", "ima: policy update failed",
+		"ima: policy update completed", "ima: policy update completed"}, log.lines[len(log.lines)-5:])
+
+	// Without IMA_WRITE_POLICY one policy can be loaded, and the file is gone
+	// or can only be read.
+	config.WritePolicy = false
+	m = start(t, config, nil)
+	require.NoError(t, m.WritePolicy(rootCred, "measure\n"))
+	files := m.SecurityFiles()
+	assert.Equal(t, "-r--------", files[len(files)-1].Mode.String())
+	config.ReadPolicy = false
+	m = start(t, config, nil)
+	_, err = m.ReadSecurityFile("policy")
+	assert.Error(t, err)
+	require.NoError(t, m.WritePolicy(rootCred, "measure\n"))
+	assert.NotContains(t, fileNames(m), "policy")
+	assert.Error(t, m.WritePolicy(rootCred, "measure\n"))
+}
+
+// Kernels since 7.3 record what is written and what is in force then.
+func TestPolicyRecords(t *testing.T) {
+	t.Parallel()
+	config := debian(t, "ima_policy=tcb|critical_data")
+	config.Kernel = kernel(t, "7.3")
+	m := start(t, config, nil)
+	require.NoError(t, m.WritePolicy(rootCred, "measure func=CRITICAL_DATA\n"))
+	assert.Equal(t, []string{"boot_aggregate", "kernel_version", "ima_policy_written", "ima_policy_loaded"}, names(m))
+	assert.Equal(t, "measure func=CRITICAL_DATA\n", bufOf(m.Records()[2]))
+	assert.Equal(t, "measure func=CRITICAL_DATA \n", bufOf(m.Records()[3]))
+}
