@@ -97,7 +97,7 @@ func talk(t *testing.T, serve func(net.Conn), message []byte) string {
 	}()
 	go func() {
 		_, _ = client.Write(message)
-		_ = client.(*net.UnixConn).CloseWrite()
+		_ = client.(interface{ CloseWrite() error }).CloseWrite()
 	}()
 	answer, err := io.ReadAll(client)
 	if err != nil {

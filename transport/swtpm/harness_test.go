@@ -2,6 +2,7 @@ package swtpm_test
 
 import (
 	"context"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -91,3 +92,5 @@ func play(t *testing.T, p *transporttest.Peer, lines [][2]string) {
 		require.Equal(t, line[1], p.Ask(line[0]), "line %d: %s", i+1, line[0])
 	}
 }
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
