@@ -14,7 +14,8 @@
 //	fs_security.go             the files in securityfs           ima_fs.c
 //	replay.go compare.go       what the list does to the PCRs    ima_queue.c
 //	queue.go                   list, hash table, extend          ima_queue.c
-//	init.go                    the start, TPM-bypass             ima_init.c, ima_main.c
+//	config.go                  Kconfig and command line          ima_main.c, ima_template.c
+//	init.go slots.go           the start, TPM-bypass             ima_init.c, ima_crypto.c
 //	main.go                    hooks on files, violations        ima_main.c
 //	buffer.go                  hooks on buffers and keys         ima_main.c, ima_queue_keys.c
 //	policy.go policy_*.go      rules, their language, built-ins  ima_policy.c

@@ -110,21 +110,46 @@ func (s *recordSlice) Read(rec *Record) error {
 	return nil
 }
 
-// Open reads a list of either form: it tells an ASCII list from a binary one,
-// and the byte order of a binary one, by its first bytes. format.Order is used
-// for an ASCII list alone. An empty list is an ASCII list.
+// Open reads a list of either form. It tells an ASCII list from a binary one by
+// the first bytes, and finds out the byte order: in a binary list from the first
+// PCR, in an ASCII one from the first template digest. format.Order holds where
+// nothing tells. An empty list is an ASCII list.
 func Open(list []byte, format Format) (RecordReader, error) {
-	if len(list) == 0 || asciiStart(list) {
-		return NewASCIIReader(bytes.NewReader(list), format)
-	}
-	if len(list) >= 4 {
+	if len(list) > 0 && !asciiStart(list) {
 		// A PCR index is below 64, so its three high bytes are zero.
-		format.Order = LittleEndian
-		if list[0] == 0 && list[3] != 0 {
-			format.Order = BigEndian
+		if len(list) >= 4 && (list[0] != 0) != (list[3] != 0) {
+			format.Order = LittleEndian
+			if list[0] == 0 {
+				format.Order = BigEndian
+			}
+		}
+		return NewBinaryReader(bytes.NewReader(list), format)
+	}
+	for _, order := range []ByteOrder{format.Order, LittleEndian, BigEndian} {
+		try := format
+		try.Order = order
+		r, err := NewASCIIReader(bytes.NewReader(list), try)
+		if err != nil {
+			return nil, err
+		}
+		if r.provesOrder() {
+			format = try
+			break
 		}
 	}
-	return NewBinaryReader(bytes.NewReader(list), format)
+	return NewASCIIReader(bytes.NewReader(list), format)
+}
+
+// provesOrder says whether the first record that is no violation has the right
+// template digest.
+func (a *ASCIIReader) provesOrder() bool {
+	var rec Record
+	for a.Read(&rec) == nil {
+		if !rec.Violation() {
+			return a.proven(&rec)
+		}
+	}
+	return false
 }
 
 // asciiStart knows "10 ", " 9 ": no binary list begins so, as these bytes are

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // BinaryReader reads a binary measurement list, binary_runtime_measurements
@@ -157,7 +158,7 @@ func (b *BinaryReader) bytes(dst []byte, n int, item string) ([]byte, error) {
 	for n > 0 {
 		chunk := min(n, step)
 		at := len(dst)
-		dst = append(dst, make([]byte, chunk)...)
+		dst = slices.Grow(dst, chunk)[:at+chunk]
 		got, err := io.ReadFull(b.r, dst[at:])
 		b.offset += int64(got)
 		if err != nil {

@@ -223,7 +223,7 @@ func (m *IMA) Count() int {
 func (m *IMA) Violations() int { return int(m.queue.violations.Load()) }
 
 // Bypass says that IMA has started without a TPM and will never use one.
-func (m *IMA) Bypass() bool { return len(m.slots) > 0 && m.tpm == nil }
+func (m *IMA) Bypass() bool { return m.policy.active.Load() != nil && m.tpm == nil }
 
 // Records gives a copy of the list with the template digests of sha1.
 func (m *IMA) Records() []*Record {

@@ -1,0 +1,76 @@
+package ima
+
+import "slices"
+
+// slot is one of the algorithms that a template digest is computed with
+// (ima_algo_array): the TPM's banks, then sha1 and ima_hash if they are no bank.
+type slot struct {
+	bank Bank     // DigestSize zero if the slot is no bank
+	algo HashAlgo // zero for a bank whose algorithm the kernel does not know
+	// allocated says that the kernel has the hash. Otherwise the digest is
+	// that of sha1, with zeros behind it.
+	allocated bool
+}
+
+// size is that of the slot's digest in bytes.
+func (s slot) size() int {
+	if s.bank.DigestSize > 0 {
+		return s.bank.DigestSize
+	}
+	return s.algo.Size()
+}
+
+func (m *IMA) allocate(algo HashAlgo) error {
+	if algo.Available() && !slices.Contains(m.config.Unavailable, algo) {
+		return nil
+	}
+	m.logf("Can not allocate %s (reason: %d)", algo, -int(ENOENT))
+	return &UnavailableHashError{Algo: algo}
+}
+
+// initCrypto follows ima_init_crypto.
+func (m *IMA) initCrypto() error {
+	if err := m.allocate(m.hash); err != nil {
+		return err
+	}
+	m.logf("Allocated hash algorithm: %s", m.hash)
+	m.slots, m.sha1, m.hashed = nil, -1, -1
+	if m.tpm != nil {
+		for i, b := range m.tpm.Banks() {
+			m.slots = append(m.slots, slot{bank: b, algo: b.CryptoID})
+			if b.CryptoID == SHA1 {
+				m.sha1 = i
+			}
+			if b.CryptoID == m.hash {
+				m.hashed = i
+			}
+		}
+	}
+	banks := len(m.slots)
+	if m.sha1 < 0 {
+		m.sha1 = len(m.slots)
+		m.slots = append(m.slots, slot{algo: SHA1})
+		if m.hash == SHA1 {
+			m.hashed = m.sha1
+		}
+	}
+	if m.hashed < 0 {
+		m.hashed = len(m.slots)
+		m.slots = append(m.slots, slot{algo: m.hash})
+	}
+	for i := range m.slots {
+		s := &m.slots[i]
+		if s.algo == 0 {
+			continue
+		}
+		err := error(nil)
+		if s.algo != m.hash {
+			err = m.allocate(s.algo)
+		}
+		s.allocated = err == nil
+		if err != nil && (s.algo == SHA1 || i >= banks) {
+			return err
+		}
+	}
+	return nil
+}
