@@ -26,8 +26,8 @@ type Decision struct {
 	// Code is the response code that was answered in place of the TPM; only
 	// for the outcomes Answered, Canceled and Reset.
 	Code uint32 `json:"code,omitempty"`
-	// Held is how long the command was held back.
-	Held time.Duration `json:"held_ns,omitempty"`
+	// HeldFor is how long the command was held back.
+	HeldFor time.Duration `json:"held_ns,omitempty"`
 	// Cause says what ended a hold.
 	Cause string `json:"cause,omitempty"`
 }
@@ -39,6 +39,7 @@ type Outcome string
 const (
 	Answered Outcome = "answered"  // with the rule's code, the TPM did not see it
 	Passed   Outcome = "passed"    // the rule lets it through
+	Held     Outcome = "held"      // not yet decided: one of the following comes
 	Released Outcome = "released"  // held, then executed
 	Expired  Outcome = "expired"   // held for the maximum, then executed
 	Canceled Outcome = "canceled"  // held, then answered TPM_RC_CANCELED
@@ -100,6 +101,8 @@ func (d *device) Send(ctx context.Context, locality uint8, command []byte) ([]by
 		return d.next.Send(ctx, locality, command)
 	}
 	if rule.Do.Hold {
+		decision.Outcome = Held
+		d.tell(decision)
 		d.hold(ctx, rule, &decision)
 	}
 	switch decision.Outcome {
@@ -191,7 +194,7 @@ func (d *device) hold(ctx context.Context, rule *Rule, decision *Decision) {
 		r = release{Gone, "the sender gave up"}
 	}
 	decision.Outcome, decision.Cause = r.outcome, r.cause
-	decision.Held = time.Since(decision.Time)
+	decision.HeldFor = time.Since(decision.Time)
 }
 
 // releaseAll lets every held command go.

@@ -31,9 +31,10 @@ type Plan struct {
 	// Rules are asked in order; the first whose When fits decides.
 	Rules []Rule
 	// Journal, if set, is told every decision a rule took, after the
-	// command's answer is known. It is called by the goroutine that sends
-	// the command, so it may be called concurrently, and it must not send
-	// commands itself.
+	// command's answer is known; of a command that is held it is told when
+	// the hold begins too, with the outcome Held. It is called by the
+	// goroutine that sends the command, so it may be called concurrently,
+	// and it must not send commands itself.
 	Journal func(Decision)
 }
 

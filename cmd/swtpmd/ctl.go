@@ -186,7 +186,7 @@ func (c *ctl) journal(ctx context.Context, _ []string) error {
 		for i := range decisions {
 			d := &decisions[i]
 			fmt.Fprintf(w, "%s\tboot %d\t%s\t%s\tlocality %d\t%s\n", d.Time.Format(time.RFC3339Nano),
-				d.Boot, d.Level, wire.CC(d.Command), d.Locality, describe(d))
+				d.Boot, d.Level, commandName(d.Command), d.Locality, describe(d))
 		}
 	})
 }
@@ -197,8 +197,8 @@ func describe(d *faults.Decision) string {
 	if d.Code != 0 {
 		text += " " + wire.RC(d.Code).String()
 	}
-	if d.Held != 0 {
-		text += fmt.Sprintf(" after %s (%s)", d.Held.Round(time.Millisecond), d.Cause)
+	if d.HeldFor != 0 {
+		text += fmt.Sprintf(" after %s (%s)", d.HeldFor.Round(time.Millisecond), d.Cause)
 	}
 	return text
 }

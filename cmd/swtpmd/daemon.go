@@ -297,6 +297,9 @@ func (d *daemon) run(f func() error) {
 }
 
 func (d *daemon) openControl(ctx context.Context, e *endpoint) error {
+	if err := e.look(); err != nil {
+		return err
+	}
 	if e.client {
 		conn, err := e.connection()
 		if err != nil {
@@ -314,6 +317,9 @@ func (d *daemon) openControl(ctx context.Context, e *endpoint) error {
 }
 
 func (d *daemon) openData(ctx context.Context, e *endpoint) error {
+	if err := e.look(); err != nil {
+		return err
+	}
 	if e.client {
 		conn, err := e.connection()
 		if err != nil {
@@ -399,6 +405,18 @@ func (d *daemon) cleanUp() {
 	for i := len(d.undo) - 1; i >= 0; i-- {
 		d.undo[i]()
 	}
+}
+
+// look finds out whether an inherited descriptor listens or is connected.
+// swtpm's fd= is the former for --ctrl and the latter for --server; the socket
+// itself knows.
+func (e *endpoint) look() error {
+	if e.fd < 0 || e.client {
+		return nil
+	}
+	listens, err := isListener(e.fd)
+	e.client = !listens
+	return err
 }
 
 // listen makes the listener that the endpoint describes.

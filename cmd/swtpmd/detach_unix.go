@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // readyFD is the environment variable that tells a daemon in the background on
@@ -98,8 +100,35 @@ func tellParent() error {
 	}
 	pipe := os.NewFile(uintptr(fd), "ready pipe")
 	defer pipe.Close()
+	if err := letGo(); err != nil {
+		return err
+	}
 	_, err = pipe.WriteString("ready")
 	return err
+}
+
+// letGo leaves stdout and stderr to the parent: whoever reads them, a shell's
+// $(…) for one, would wait for their end as long as the daemon lives. From here
+// on it speaks by --log only.
+func letGo() error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	for _, fd := range []int{1, 2} {
+		if err := unix.Dup2(int(null.Fd()), fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isListener says whether the descriptor is a socket that accepts connections,
+// as opposed to being one.
+func isListener(fd int) (bool, error) {
+	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	return accepts != 0, err
 }
 
 // inBackground says whether this process is the one that detach started.

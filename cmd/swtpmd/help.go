@@ -43,7 +43,7 @@ Other:
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none
   --locality=WORDS       reject-locality-4, allow-set-locality
   --terminate, -t        end when the data connection closes
-  --daemon, -d           go to the background once ready
+  --daemon, -d           go to the background once ready, and speak by --log only
   --help, --version
 
 ` + levelsHelp + `
@@ -80,7 +80,7 @@ swtpm's flags:
   --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate]
   --pid=WORDS            file=F or fd=N
   --terminate, -t        end when the data connection closes
-  --daemon, -d           go to the background once ready
+  --daemon, -d           go to the background once ready, and speak by --log only
   --seccomp, --runas     accepted: no seccomp filter is set, the user must be one's own
   --print-capabilities   what libvirt asks for, as JSON on stdout
 Not offered, and refused: --key, --migration-key, --migration, --profile, --pcap,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/transport"
@@ -68,14 +69,14 @@ func (p *prefixWriter) Write(line []byte) (int, error) {
 // logDecision says what the deferral did to a command.
 func logDecision(log *slog.Logger, d *faults.Decision) {
 	attributes := []any{
-		"outcome", string(d.Outcome), "command", wire.CC(d.Command).String(),
+		"outcome", string(d.Outcome), "command", commandName(d.Command),
 		"boot", d.Boot, "level", d.Level.String(), "locality", d.Locality, "rule", d.Rule,
 	}
 	if d.Code != 0 {
 		attributes = append(attributes, "code", wire.RC(d.Code).String())
 	}
-	if d.Held != 0 {
-		attributes = append(attributes, "held", d.Held.Round(time.Microsecond), "cause", d.Cause)
+	if d.HeldFor != 0 {
+		attributes = append(attributes, "held", d.HeldFor.Round(time.Microsecond), "cause", d.Cause)
 	}
 	log.Info("command deferred", attributes...)
 }
@@ -87,17 +88,31 @@ func (d *daemon) tapped(device transport.Device) transport.Device {
 		return device
 	}
 	return transport.NewTap(device, nil, func(e transport.Exchange) {
-		d.log.Debug("command", "name", commandName(e.Command), "locality", e.Locality,
+		var code uint32
+		if len(e.Command) >= 10 {
+			code = binary.BigEndian.Uint32(e.Command[6:])
+		}
+		d.log.Debug("command", "name", commandName(code), "locality", e.Locality,
 			"code", responseCode(e.Response).String(), "took", e.Duration,
 			"bytes", hex.EncodeToString(e.Command), "response", hex.EncodeToString(e.Response))
 	})
 }
 
-func commandName(command []byte) string {
-	if len(command) < 10 {
-		return "no command"
+// commandNames is the name column of the emulator's command table.
+var commandNames = func() map[wire.CC]string {
+	names := map[wire.CC]string{}
+	for _, c := range emulator.Commands() {
+		names[c.Code] = "TPM2_" + c.Name
 	}
-	return wire.CC(binary.BigEndian.Uint32(command[6:])).String()
+	return names
+}()
+
+// commandName is the name of a command code, its number if it has none.
+func commandName(code uint32) string {
+	if name, ok := commandNames[wire.CC(code)]; ok {
+		return name
+	}
+	return wire.CC(code).String()
 }
 
 // responseCode reads the TPM_RC of a response; one too short to have one counts

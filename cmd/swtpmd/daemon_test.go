@@ -1,0 +1,300 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+// running is a daemon in this process.
+type running struct {
+	ready ready
+	log   *lockedBuffer
+	ended chan int
+	stop  context.CancelFunc
+}
+
+// lockedBuffer is a log that a test reads while the daemon writes.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// daemonWith starts a daemon and waits for its ready line.
+func daemonWith(t *testing.T, args ...string) *running {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "d") // short: a socket's path has 107 bytes
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ctx, stop := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	r := &running{log: new(lockedBuffer), ended: make(chan int, 1), stop: stop}
+	go func() {
+		code := run(ctx, append([]string{"--dir", dir, "--json"}, args...), streams{strings.NewReader(""), writer, r.log})
+		writer.Close()
+		r.ended <- code
+	}()
+	t.Cleanup(func() {
+		stop()
+		if t.Failed() {
+			t.Log(r.log.String())
+		}
+	})
+	line, err := bufio.NewReader(reader).ReadBytes('\n')
+	require.NoError(t, err, r.log.String())
+	require.NoError(t, json.Unmarshal(line, &r.ready))
+	require.True(t, r.ready.Ready)
+	return r
+}
+
+func dial(t *testing.T, path string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", path)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	return conn
+}
+
+// ask sends bytes and reads an answer of n bytes.
+func ask(t *testing.T, conn net.Conn, request string, n int) string {
+	t.Helper()
+	bytes, err := hex.DecodeString(strings.ReplaceAll(request, " ", ""))
+	require.NoError(t, err)
+	_, err = conn.Write(bytes)
+	require.NoError(t, err)
+	answer := make([]byte, n)
+	_, err = io.ReadFull(conn, answer)
+	require.NoError(t, err, request)
+	return hex.EncodeToString(answer)
+}
+
+const (
+	cmdInit     = "00000002 00000000"
+	cmdShutdown = "00000003"
+	cmdStop     = "0000000e"
+
+	startupClear10 = "8001 0000000c 00000144 0000"
+	selfTest10     = "8001 0000000b 00000143 00"
+)
+
+// guest writes console lines and waits until the clock has taken the last.
+func guest(t *testing.T, console net.Conn, admin *control.Client, level initcall.Level, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		_, err := io.WriteString(console, line+"\r\n")
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		status, err := admin.Status(t.Context())
+		return err == nil && status.Now.Level == level
+	}, 20*time.Second, time.Millisecond)
+}
+
+func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
+	d := daemonWith(t, "--defer-until=late_sync")
+	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
+	console, admin := dial(t, d.ready.Console), control.NewClient(d.ready.Admin)
+
+	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10), "no INIT yet")
+	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10), "firmware finds the TPM")
+
+	guest(t, console, admin, initcall.Kernel, "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP")
+	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
+	guest(t, console, admin, initcall.Late, "[    2.000000] calling  init_ima+0x0/0x4f @ 1")
+	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
+	guest(t, console, admin, initcall.LateSync, "[    2.300000] calling  regulator_init_complete+0x0/0x30 @ 1")
+	assert.Equal(t, "80010000000a00000000", ask(t, data, selfTest10, 10))
+
+	status, err := admin.Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 2300*time.Millisecond, status.Now.At)
+	assert.Equal(t, uint64(2), status.Outcomes["answered"])
+	assert.Equal(t, 1, status.Now.Boot)
+	for _, said := range []string{"TPM2_SelfTest", "TPM_RC_FAILURE", "level=late ", "defer-until=late_sync"} {
+		assert.Contains(t, d.log.String(), said)
+	}
+
+	// A reset starts the next boot, deferred again once its kernel runs.
+	assert.Equal(t, "00000000", ask(t, ctrl, cmdStop, 4))
+	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10))
+	guest(t, console, admin, initcall.Kernel, "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP")
+	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
+	status, err = admin.Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 2, status.Now.Boot)
+
+	assert.Equal(t, "00000000", ask(t, ctrl, cmdShutdown, 4))
+	assert.Equal(t, exitOK, <-d.ended)
+}
+
+// waitHeld waits until a command is held.
+func waitHeld(t *testing.T, d *running) {
+	t.Helper()
+	admin := control.NewClient(d.ready.Admin)
+	require.Eventually(t, func() bool {
+		status, err := admin.Status(t.Context())
+		return err == nil && status.Outcomes[faults.Held] == 1
+	}, 20*time.Second, time.Millisecond)
+}
+
+func TestCtlSeesAndSteersTheDaemon(t *testing.T) {
+	d := daemonWith(t, "--defer-until=late", "--while-deferred=hold", "--defer-from=firmware", "--flags=not-need-init")
+	data := dial(t, d.ready.Data)
+	ctl := func(args ...string) string {
+		code, out, errs := called(t, append([]string{"ctl", "--admin", d.ready.Admin}, args...)...)
+		require.Equal(t, exitOK, code, errs)
+		return out
+	}
+	assert.Equal(t, "firmware\n", ctl("level"))
+	answer := make(chan string, 1)
+	go func() { answer <- ask(t, data, startupClear10, 10) }()
+	waitHeld(t, d)
+	select {
+	case a := <-answer:
+		t.Fatalf("answered %s while held", a)
+	default:
+	}
+	assert.Equal(t, "late\n", ctl("advance", "late"))
+	assert.Equal(t, "80010000000a00000000", <-answer)
+
+	assert.Contains(t, ctl("journal"), "released")
+	assert.Contains(t, ctl("status"), "reached")
+	pcrs := ctl("pcrs")
+	assert.Equal(t, 24*4, strings.Count(pcrs, "\n"), pcrs)
+	assert.Contains(t, pcrs, "sha256  17  "+strings.Repeat("ff", 32))
+	var banks control.PCRs
+	require.NoError(t, json.Unmarshal([]byte(ctl("--json", "pcrs")), &banks))
+	assert.Equal(t, strings.Repeat("00", 20), banks["sha1"][10])
+
+	code, _, errs := called(t, "ctl", "--admin", d.ready.Admin, "advance", "core")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "cannot go back")
+	d.stop()
+	assert.Equal(t, exitOK, <-d.ended)
+}
+
+func TestTimelineReleasesTheTPM(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "timeline")
+	require.NoError(t, os.WriteFile(path, []byte("kernel 0s\nlate 30ms\n"), 0o600))
+	d := daemonWith(t, "--defer-until=late", "--timeline", path, "--while-deferred=hold")
+	assert.Empty(t, d.ready.Console)
+	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
+	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10))
+	status, err := control.NewClient(d.ready.Admin).Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, initcall.Late, status.Now.Level)
+}
+
+func TestShutdownReleasesAHeldCommand(t *testing.T) {
+	d := daemonWith(t, "--defer-until=userspace", "--while-deferred=hold", "--defer-from=firmware", "--hold-max=1h")
+	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
+	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	answer := make(chan string, 1)
+	go func() { answer <- ask(t, data, selfTest10, 10) }()
+	waitHeld(t, d)
+	assert.Equal(t, "00000000", ask(t, ctrl, cmdStop, 4))
+	assert.Equal(t, "80010000000a00000101", <-answer, "QEMU must not hang")
+}
+
+// program is a swtpmd process made of this test binary.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+func TestDaemonGoesToTheBackgroundWhenReady(t *testing.T) {
+	dir, err := os.MkdirTemp("", "d")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	pidFile, path, log := filepath.Join(dir, "pid"), filepath.Join(dir, "ctrl"), filepath.Join(dir, "log")
+	cmd := program(t, "socket", "--tpm2", "--tpmstate", "dir="+dir, "--ctrl", "type=unixio,path="+path,
+		"--pid", "file="+pidFile, "--log", "file="+log, "--daemon")
+	said, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	assert.Empty(t, said)
+
+	// The parent has returned: socket and pid file are there already.
+	text, err := os.ReadFile(pidFile)
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	assert.NotEqual(t, cmd.Process.Pid, pid)
+	conn := dial(t, path)
+	assert.Equal(t, "00000000", ask(t, conn, cmdInit, 4))
+	assert.Equal(t, "00000000", ask(t, conn, cmdShutdown, 4))
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(pidFile)
+		return os.IsNotExist(err)
+	}, 10*time.Second, time.Millisecond, "it removes its pid file at the end")
+	logged, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Contains(t, string(logged), "memory only")
+}
+
+func TestABackgroundDaemonThatFailsSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	taken := filepath.Join(dir, "taken")
+	require.NoError(t, os.WriteFile(taken, nil, 0o600))
+	cmd := program(t, "socket", "--tpm2", "--ctrl", "type=unixio,path="+taken, "--daemon")
+	said, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, exitFailed, exit.ExitCode())
+	assert.Contains(t, string(said), taken)
+}
+
+func TestInheritedDescriptors(t *testing.T) {
+	// As swtpm_setup starts swtpm: two connected sockets.
+	fds, err := socketpairs(2)
+	require.NoError(t, err)
+	cmd := program(t, "socket", "--tpm2", "--server", "type=tcp,fd=3", "--ctrl", "type=unixio,clientfd=4", "--flags", "not-need-init,startup-clear")
+	cmd.ExtraFiles = []*os.File{fds[0].theirs, fds[1].theirs}
+	var said lockedBuffer
+	cmd.Stderr = &said
+	require.NoError(t, cmd.Start())
+	for _, p := range fds {
+		p.theirs.Close()
+	}
+	assert.Equal(t, "80010000000a00000000", ask(t, fds[0].ours, selfTest10, 10), said.String())
+	assert.Equal(t, "00000000", ask(t, fds[1].ours, cmdShutdown, 4))
+	require.NoError(t, cmd.Wait(), said.String())
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// asProgram makes the test binary behave as swtpmd, for tests that need a
+// process of its own.
+const asProgram = "SWTPMD_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// called runs swtpmd to its end and gives exit code, stdout and stderr.
+func called(t *testing.T, args ...string) (int, string, string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, streams{strings.NewReader(""), &out, &errs})
+	return code, out.String(), errs.String()
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"serve"}, "the commands are socket and ctl"},
+		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
+		{[]string{"--nonsense"}, "see swtpmd --help"},
+		{[]string{"extra", "words"}, "unknown command"},
+		{[]string{"--json", "extra"}, `unexpected argument "extra"`},
+		{[]string{"--defer-until=late", "--console=tcp:1"}, "unix:PATH"},
+		{[]string{"--defer-until=late", "--marker=late"}, "LEVEL=FUNCTION"},
+		{[]string{"--defer-until=late", "--timeline=/does/not/exist"}, "builtin"},
+		{[]string{"socket"}, "add --tpm2"},
+		{[]string{"socket", "--tpm2"}, "add --ctrl"},
+		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--dir=/x"}, "without the word socket"},
+		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--defer-until=late"}, "add --console"},
+		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "more"}, "unexpected argument"},
+		{[]string{"ctl"}, "the commands are advance, journal, level, pcrs, status"},
+		{[]string{"ctl", "advance"}, "advance takes a level"},
+		{[]string{"ctl", "--admin=/x", "advance", "latest"}, "late_sync, userspace"},
+	} {
+		code, out, errs := called(t, c.args...)
+		assert.Equal(t, exitUsage, code, "%v", c.args)
+		assert.Empty(t, out, "%v", c.args)
+		assert.Contains(t, errs, c.says, "%v", c.args)
+	}
+}
+
+func TestHelpAndVersionGoToStdout(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"socket", "--help"}, {"ctl", "--help"}, {"--version"}} {
+		code, out, errs := called(t, args...)
+		assert.Equal(t, exitOK, code, "%v", args)
+		assert.NotEmpty(t, out, "%v", args)
+		assert.Empty(t, errs, "%v", args)
+	}
+}
+
+func TestPrintCapabilities(t *testing.T) {
+	code, out, _ := called(t, "socket", "--print-capabilities")
+	require.Equal(t, exitOK, code)
+	var capabilities struct {
+		Type     string
+		Features []string
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &capabilities))
+	assert.Equal(t, "swtpm", capabilities.Type, "libvirt looks for this word")
+	assert.Contains(t, capabilities.Features, "tpm-2.0")
+}
+
+func TestCtlWithoutADaemon(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	t.Setenv("SWTPMD_ADMIN", "")
+	code, _, errs := called(t, "ctl", "status")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "--admin")
+	code, _, errs = called(t, "ctl", "--admin", t.TempDir()+"/none", "status")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "/none")
+}
+
+func TestASocketThatIsTakenIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	path := dir + "/" + ctrlName
+	require.NoError(t, os.WriteFile(path, []byte("precious"), 0o600))
+	code, out, errs := called(t, "--dir", dir)
+	assert.Equal(t, exitFailed, code)
+	assert.Empty(t, out, "not ready")
+	assert.Contains(t, errs, path)
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "precious", string(kept))
+}
+
+func TestInterruptEndsTheDaemon(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	dir := t.TempDir()
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"--dir", dir, "--json"}, streams{strings.NewReader(""), &out, &errs})
+	assert.Equal(t, exitOK, code, errs.String())
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left, "every socket is gone")
+}
