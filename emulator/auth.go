@@ -53,7 +53,7 @@ func (t *TPM) decodeSessions(c *call, area *wire.Reader) wire.RC {
 			return wire.RCSize.Session(n + 1)
 		}
 		s := &c.sessions[n]
-		area.AuthCommand(s)
+		area.AuthCommand(s, t.config.Limits.ActiveSessions)
 		if rc := area.RC(); rc != wire.RCSuccess {
 			return rc.Session(n + 1)
 		}
@@ -86,8 +86,8 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 			return rc
 		}
 	}
-	if c.cmd.Handles[i].Role != RoleUser {
-		return wire.RCAuthType // ADMIN and DUP need a policy session
+	if c.cmd.Handles[i].Role != RoleUser || t.policyRequired(h) {
+		return wire.RCAuthType
 	}
 	given, want := stripZeros(c.sessions[i].HMAC), t.authValue(h)
 	if subtle.ConstantTimeCompare(given, want) != 1 {
@@ -95,6 +95,16 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 		return t.authFailure(h)
 	}
 	return wire.RCSuccess
+}
+
+// policyRequired says whether only a policy session can authorise the handle: a
+// PCR of a group that has a policy.
+func (t *TPM) policyRequired(h wire.Handle) bool {
+	if h.Type() != wire.HTPCR {
+		return false
+	}
+	g := pcrTable[h].policyGroup
+	return g != 0 && t.s.Persistent.PCRPolicy[g-1].Alg != wire.AlgNull
 }
 
 // authValue is the authorisation value of what is behind a handle that is

@@ -128,7 +128,7 @@ func (c *call) hashAlg(null bool) wire.AlgID { return c.next().HashAlg(null) }
 func (c *call) handle(kind HandleKind) wire.Handle {
 	r := c.next()
 	h := wire.Handle(r.U32())
-	if !kind.accepts(h) {
+	if !c.t.acceptsHandle(kind, h) {
 		r.Fail(wire.RCValue)
 	}
 	return h

@@ -267,7 +267,8 @@ func (t *TPM) capECCCurves(c *call, first, count uint32) (bool, wire.RC) {
 	return l.more, wire.RCSuccess
 }
 
-// capAuthPolicies lists the policies of the permanent handles that have one.
+// capAuthPolicies lists the policies of the permanent handles that can have
+// one; without a policy the hash algorithm is TPM_ALG_NULL.
 func (t *TPM) capAuthPolicies(c *call, property, count uint32) (bool, wire.RC) {
 	if wire.Handle(property).Type() != wire.HTPermanent {
 		return false, c.badParam(2, wire.RCValue)
@@ -275,7 +276,7 @@ func (t *TPM) capAuthPolicies(c *call, property, count uint32) (bool, wire.RC) {
 	l := newCapList(c, count, 4+2+wire.MaxDigest)
 	for _, h := range permanentHandles {
 		p := t.policy(h)
-		if h < wire.Handle(property) || p == nil || p.Alg == wire.AlgNull {
+		if h < wire.Handle(property) || p == nil {
 			continue
 		}
 		if !l.room() {

@@ -65,8 +65,8 @@ func DefaultIdentity() Identity {
 		Revision:     164,
 		DayOfYear:    75,
 		Year:         2021,
-		PSRevision:   0xA5, // 1.05 rev 1.65 as encoded by swtpm
-		PSDayOfYear:  126,
+		PSRevision:   164,
+		PSDayOfYear:  75,
 		PSYear:       2021,
 	}
 }

@@ -107,6 +107,22 @@ func (k HandleKind) accepts(h wire.Handle) bool {
 	return k == HandleACT && h >= wire.RHACT0 && h <= wire.RHACTF
 }
 
+// acceptsHandle is HandleKind.accepts for this TPM, which has only so many
+// session and object handles.
+func (t *TPM) acceptsHandle(k HandleKind, h wire.Handle) bool {
+	switch h.Type() {
+	case wire.HTHMACSession, wire.HTPolicySession:
+		if h.Index() >= t.config.Limits.ActiveSessions {
+			return false
+		}
+	case wire.HTTransient:
+		if h.Index() >= t.config.Limits.Transient {
+			return false
+		}
+	}
+	return k.accepts(h)
+}
+
 // handleArea decodes the handles of the command: first the kind of every one,
 // then whether it is there (Part 3, section "Handle Area Validation").
 func (t *TPM) handleArea(c *call) wire.RC {
@@ -115,7 +131,7 @@ func (t *TPM) handleArea(c *call) wire.RC {
 		if rc := c.in.RC(); rc != wire.RCSuccess {
 			return rc.Handle(i + 1)
 		}
-		if !c.cmd.Handles[i].Kind.accepts(h) {
+		if !t.acceptsHandle(c.cmd.Handles[i].Kind, h) {
 			return wire.RCValue.Handle(i + 1)
 		}
 		c.handles[i] = h

@@ -125,7 +125,8 @@ func (t *TPM) pcrReset(c *call) wire.RC {
 		return rc
 	}
 	pcr := int(c.handles[0])
-	if pcrTable[pcr].reset&wire.LocalityBit(c.locality) == 0 {
+	// Locality 4 resets with a hash sequence, not with this command.
+	if c.locality == 4 || pcrTable[pcr].reset&wire.LocalityBit(c.locality) == 0 {
 		return wire.RCLocality
 	}
 	if pcrTable[pcr].saved {

@@ -98,9 +98,11 @@ func (t *TPM) extendPCR(pcr int, alg wire.AlgID, digest []byte) {
 	t.pcrChanged(pcr)
 }
 
-// pcrChanged counts a change of a PCR, which policies can refer to.
+// pcrChanged counts a change of a PCR, which policies can refer to. What the
+// H-CRTM measures before TPM2_Startup is not counted: the counter is made or
+// brought back by TPM2_Startup.
 func (t *TPM) pcrChanged(pcr int) {
-	if pcrTable[pcr].noIncrement {
+	if pcrTable[pcr].noIncrement || !t.s.Volatile.Started {
 		return
 	}
 	t.s.Reset.PCRUpdateCounter++

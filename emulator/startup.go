@@ -41,6 +41,7 @@ func (t *TPM) manufacture() {
 	}
 	p.MaxTries, p.RecoveryTime = defaultMaxTries, defaultRecoveryTime
 	p.LockoutRecovery, p.LockoutAuthEnabled = defaultLockoutRecovery, true
+	p.Shutdown = state.ShutdownClear // a new TPM has lost nothing
 	t.s.Orderly.Safe = true
 	t.dirty = true
 }

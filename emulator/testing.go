@@ -29,19 +29,20 @@ func (t *TPM) selfTest(c *call) wire.RC {
 	return t.testAlgorithms(todo)
 }
 
-// incrementalSelfTest is TPM2_IncrementalSelfTest. Algorithms that the TPM does
-// not have are passed over.
+// incrementalSelfTest is TPM2_IncrementalSelfTest.
 func (t *TPM) incrementalSelfTest(c *call) wire.RC {
 	r := c.next()
 	var todo []wire.AlgID
 	for range r.Count(maxAlgList) {
-		alg := wire.AlgID(r.U16())
-		if slices.ContainsFunc(t.algs.Rows(), func(a crypt.Algorithm) bool { return a.ID == alg }) {
-			todo = append(todo, alg)
-		}
+		todo = append(todo, wire.AlgID(r.U16()))
 	}
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
+	}
+	for _, alg := range todo {
+		if !slices.ContainsFunc(t.algs.Rows(), func(a crypt.Algorithm) bool { return a.ID == alg }) {
+			return c.badParam(1, wire.RCValue)
+		}
 	}
 	if rc := t.testAlgorithms(todo); rc != wire.RCSuccess {
 		return rc

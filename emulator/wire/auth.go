@@ -18,14 +18,19 @@ type AuthCommand struct {
 }
 
 // AuthCommand takes a TPMS_AUTH_COMMAND: TPM_RC_VALUE for a handle that is
-// neither a session nor TPM_RS_PW, TPM_RC_SIZE for a nonce or hmac longer than
+// neither TPM_RS_PW nor one of so many sessions, TPM_RC_SIZE for a nonce or hmac longer than
 // the largest digest, TPM_RC_RESERVED_BITS for attribute bits 3 and 4.
-func (r *Reader) AuthCommand(a *AuthCommand) {
+func (r *Reader) AuthCommand(a *AuthCommand, sessions uint32) {
 	a.Session = Handle(r.U32())
-	switch t := a.Session.Type(); {
-	case t == HTHMACSession, t == HTPolicySession, a.Session == RSPW:
+	switch a.Session.Type() {
+	case HTHMACSession, HTPolicySession:
+		if a.Session.Index() >= sessions {
+			r.Fail(RCValue)
+		}
 	default:
-		r.Fail(RCValue)
+		if a.Session != RSPW {
+			r.Fail(RCValue)
+		}
 	}
 	a.Nonce = r.Sized(MaxDigest)
 	a.Attributes = SessionAttributes(r.U8())

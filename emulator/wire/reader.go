@@ -84,7 +84,7 @@ func (r *Reader) U64() uint64 {
 }
 
 // Sized takes a TPM2B of at most max bytes: TPM_RC_SIZE if it says to be
-// larger. The result aliases the input and is not nil when the Reader is good.
+// larger. The result aliases the input.
 func (r *Reader) Sized(max int) []byte {
 	n := int(r.U16())
 	if r.rc == RCSuccess && n > max {
