@@ -117,7 +117,7 @@ func (a *Apt) updating(ctx context.Context, f func() error) error {
 func (a *Apt) asRoot(ctx context.Context, args ...string) error {
 	argv := append([]string{"apt-get", "-o", fmt.Sprintf("DPkg::Lock::Timeout=%d", int(lockTimeout.Seconds()))}, args...)
 	if os.Geteuid() != 0 {
-		argv = append([]string{"sudo", "-n", "DEBIAN_FRONTEND=noninteractive"}, argv...)
+		argv = append([]string{"sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"}, argv...)
 	}
 	_, err := a.exec(ctx, "", argv...)
 	return err

@@ -65,7 +65,7 @@ func equip(t *testing.T, fetch bool) (*bench, error) {
 	if fetch {
 		m.Kernel, err = DebianKernel(t.Context(), apt)
 	} else {
-		m.Kernel, err = imageIn(apt.cached("linux-image-"))
+		m.Kernel, err = CachedKernel(apt)
 	}
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func onTime(driver string) func(*testing.T, *Verdict) {
 		b := v.Last()
 		assertMeasured(t, b)
 		assert.Equal(t, driver, b.Driver.Name)
-		assert.Equal(t, BoundAtBoot, b.Driver.Bound)
+		assert.Equal(t, BoundInTime, b.Driver.Bound)
 		assert.Nil(t, b.Release)
 		assertFirmwareMeasured(t, b, true)
 	}
@@ -237,7 +237,7 @@ func fieldFailed(t *testing.T, v *Verdict) {
 	b := v.Last()
 	assert.Equal(t, NoSuitableBank, b.Word)
 	assert.True(t, b.Driver.FieldFailure)
-	assert.Equal(t, BoundAtBoot, b.Driver.Bound)
+	assert.Equal(t, BoundInTime, b.Driver.Bound)
 	assert.Contains(t, strings.Join(b.IMA.Lines, "\n"), "No suitable TPM algorithm for boot aggregate")
 	assert.False(t, b.IMA.Bypass)
 	assert.True(t, b.Aggregate.Zero)
@@ -252,7 +252,7 @@ func fieldFailed(t *testing.T, v *Verdict) {
 func cameByItself(t *testing.T, v *Verdict) {
 	b := v.Last()
 	assertBypass(t, b)
-	assert.Contains(t, []Bound{BoundAtBoot, BoundLater}, b.Driver.Bound)
+	assert.Equal(t, BoundLater, b.Driver.Bound)
 	require.NotNil(t, b.Driver.At)
 	assert.Greater(t, *b.Driver.At, b.Release.At, "the driver waited for the release")
 	assert.False(t, b.Driver.FieldFailure)

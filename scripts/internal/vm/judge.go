@@ -92,14 +92,8 @@ const fieldFailure = "TPM in field failure mode"
 func driverOf(boot *Boot, log []Line) DriverVerdict {
 	last := boot.last()
 	d := DriverVerdict{
-		Name: last.driver(), Bound: NeverBound, Version: strings.TrimSpace(string(last.Items[itemTPMVersion])),
+		Name: last.driver(), Version: strings.TrimSpace(string(last.Items[itemTPMVersion])),
 		Nodes: last.lines(itemTPMNodes), Deferred: last.lines(itemDeferred), Lines: []string{},
-	}
-	for _, report := range boot.Reports {
-		if report.registered() {
-			d.Bound = map[string]Bound{AtInit: BoundAtBoot, AfterAwait: BoundLater, AfterBind: BoundByHand}[report.Label]
-			break
-		}
 	}
 	for _, line := range log {
 		switch {
@@ -113,7 +107,26 @@ func driverOf(boot *Boot, log []Line) DriverVerdict {
 			d.Lines = append(d.Lines, line.String())
 		}
 	}
+	d.Bound = boundHow(boot, d.At, log)
 	return d
+}
+
+// boundHow says how the TPM came to its driver, whose probe succeeded at at.
+func boundHow(boot *Boot, at *Seconds, log []Line) Bound {
+	for _, report := range boot.Reports {
+		if !report.registered() {
+			continue
+		}
+		looked, _, ok := imaLooked(log)
+		switch {
+		case report.Label == AfterBind:
+			return BoundByHand
+		case report.Label == AfterAwait, ok && at != nil && *at > Seconds(looked):
+			return BoundLater
+		}
+		return BoundInTime
+	}
+	return NeverBound
 }
 
 func imaOf(log []Line) IMAVerdict {
@@ -345,10 +358,10 @@ func (b *BootVerdict) driverSentence() string {
 	switch d.Bound {
 	case NeverBound:
 		return "no driver bound to it"
-	case BoundAtBoot:
-		text = name + " bound to it during the boot"
+	case BoundInTime:
+		text = name + " had bound to it in time"
 	case BoundLater:
-		text = name + " bound to it by itself, after /init had started"
+		text = name + " bound to it by itself, after IMA had looked"
 	case BoundByHand:
 		text = name + " bound to it when that was asked for from userspace"
 	}

@@ -68,8 +68,8 @@ func TestJudgeMeasured(t *testing.T) {
 	}
 	assert.Equal(t, "padded sha1 digests", b.Banks[3].Digests, "sha512, which that kernel lacks")
 	assert.Equal(t, "late", b.IMA.LookedLevel)
-	assert.Equal(t, BoundAtBoot, b.Driver.Bound)
-	assert.Contains(t, b.Sentence, "holds the list of 3 in sha1, sha256, sha384, sha512; tpm_tis bound to it during the boot")
+	assert.Equal(t, BoundInTime, b.Driver.Bound)
+	assert.Contains(t, b.Sentence, "holds the list of 3 in sha1, sha256, sha384, sha512; tpm_tis had bound to it in time")
 }
 
 func TestJudgeBypass(t *testing.T) {

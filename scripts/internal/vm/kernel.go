@@ -11,6 +11,16 @@ import (
 // kernelPackage is the package that depends on Debian's present kernel.
 const kernelPackage = "linux-image-amd64"
 
+// CachedKernel gives the path of the kernel image that DebianKernel unpacked
+// last, without asking anybody.
+func CachedKernel(apt *Apt) (string, error) {
+	dir := apt.cached("linux-image-")
+	if dir == "" {
+		return "", &SetupError{What: "a kernel", Hint: "scripts/qemu-boot fetches one", Err: fmt.Errorf("none is unpacked in %s", apt.packages())}
+	}
+	return imageIn(dir)
+}
+
 // DebianKernel gives the path of the kernel image of Debian's present x86-64
 // kernel, unpacked into apt's cache and never installed. Without a package
 // archive to ask, the kernel that was unpacked last serves.
@@ -27,20 +37,14 @@ func DebianKernel(ctx context.Context, apt *Apt) (string, error) {
 		return imageDependency(depends)
 	}
 	dir, err := apt.Unpacked(ctx, kernelPackage, "boot", resolve)
-	if err != nil {
-		if dir = apt.cached("linux-image-"); dir != "" && ctx.Err() == nil {
-			fmt.Fprintf(apt.Progress, "cannot get Debian's present kernel, taking %s: %v\n", dir, err)
-			err = nil
-		}
-	}
-	var image string
 	if err == nil {
-		image, err = imageIn(dir)
+		return imageIn(dir)
 	}
-	if err != nil {
-		return "", &SetupError{What: kernelPackage, Hint: "a Debian with a reachable package archive has it; or name a kernel with --kernel", Err: err}
+	if image, none := CachedKernel(apt); none == nil && ctx.Err() == nil {
+		fmt.Fprintf(apt.Progress, "cannot get Debian's present kernel, taking %s: %v\n", image, err)
+		return image, nil
 	}
-	return image, nil
+	return "", &SetupError{What: kernelPackage, Hint: "a Debian with a reachable package archive has it; or name a kernel with --kernel", Err: err}
 }
 
 var imageLine = regexp.MustCompile(`(?m)^\s*Depends:\s*(linux-image-[0-9][a-z0-9.+-]*)\s*$`)

@@ -140,7 +140,7 @@ func TestRunAsksForMoreOnlyWhenTheTPMIsMissing(t *testing.T) {
 		assert.Equal(t, labels, got)
 		verdict, err := Judge(record)
 		require.NoError(t, err)
-		want := map[string]Bound{"good": BoundAtBoot, "late": BoundByHand}[guest]
+		want := map[string]Bound{"good": BoundInTime, "late": BoundByHand}[guest]
 		assert.Equal(t, want, verdict.Last().Driver.Bound)
 	}
 }

@@ -92,7 +92,7 @@ type Bound string
 
 // The ways.
 const (
-	BoundAtBoot Bound = "at boot"   // before /init reported first
+	BoundInTime Bound = "in time"   // before IMA looked for it
 	BoundLater  Bound = "by itself" // later, with nobody's help
 	BoundByHand Bound = "by hand"   // when it was bound from userspace
 	NeverBound  Bound = "never"
