@@ -23,34 +23,39 @@ const module = "github.com/swtpmd/swtpmd/"
 // what else there is in the world is listed in foreign. cmd and scripts may
 // import everything.
 var arrows = map[string][]string{
-	"transport":                {},
-	"transport/swtpm":          {"transport"},
-	"transport/raw":            {"transport"},
+	"transport":                 {},
+	"transport/internal/serve":  {},
+	"transport/internal/socket": {"transport"},
+	"transport/raw":             {"transport", "transport/internal/serve", "transport/internal/socket"},
+	// swtpm's data channel is a raw one; its client is raw's.
+	"transport/swtpm":          {"transport", "transport/raw", "transport/internal/serve", "transport/internal/socket"},
+	"transport/transporttest":  {"transport"},
 	"emulator":                 {"emulator/wire", "emulator/crypt", "emulator/state"},
 	"emulator/wire":            {},
 	"emulator/crypt":           {"emulator/wire"},
 	"emulator/state":           {"emulator/wire"},
+	"emulator/emulatortest":    {"emulator", "emulator/wire", "emulator/crypt", "emulator/state"},
 	"emulator/reference":       {"transport"},
 	"faults":                   {"transport", "faults/initcall", "emulator/wire"},
 	"faults/initcall":          {},
 	"faults/control":           {"faults", "faults/initcall"},
 	"ima":                      {},
 	"conformance":              {"transport", "ima"},
-	"transport/transporttest":  {"transport"},
-	"emulator/emulatortest":    {"emulator", "emulator/wire", "emulator/crypt", "emulator/state"},
 	"conformance/differential": {"conformance", "transport", "ima"},
 }
 
 // foreign says which modules outside the standard library a package may import.
 var foreign = map[string][]string{
-	"transport":                {"golang.org/x/sys/"},
-	"transport/swtpm":          {"golang.org/x/sys/"},
-	"transport/raw":            {"golang.org/x/sys/"},
-	"faults/initcall":          {"github.com/fsnotify/fsnotify"},
-	"emulator/reference":       {"github.com/google/go-tpm-tools/simulator"},
-	"emulator/emulatortest":    {"github.com/google/go-tpm/", "github.com/stretchr/testify/"},
-	"conformance":              {"github.com/google/go-tpm/"},
-	"conformance/differential": {"github.com/google/go-tpm/"},
+	"transport":                 {"golang.org/x/sys/"},
+	"transport/internal/socket": {"golang.org/x/sys/"},
+	"transport/raw":             {"golang.org/x/sys/"},
+	"transport/swtpm":           {"golang.org/x/sys/"},
+	"transport/transporttest":   {"golang.org/x/sys/", "github.com/stretchr/testify/"},
+	"faults/initcall":           {"github.com/fsnotify/fsnotify", "golang.org/x/sys/"},
+	"emulator/reference":        {"github.com/google/go-tpm-tools/simulator"},
+	"emulator/emulatortest":     {"github.com/google/go-tpm/", "github.com/stretchr/testify/"},
+	"conformance":               {"github.com/google/go-tpm/"},
+	"conformance/differential":  {"github.com/google/go-tpm/"},
 }
 
 type pkg struct {
