@@ -80,6 +80,7 @@ func TestConsoleDialects(t *testing.T) {
 		{"calling", initIMA, "late"},
 		{"returned", "[    0.9] x\n[    0.921351] initcall init_ima+0x0/0xc8 returned 0 after 30000 usecs\n", "late"},
 		{"level of a newer kernel", "[    0.041980] entering initcall level: subsys\n", "subsys"},
+		{"level of a kernel that names _sync", "[    0.041980] entering initcall level: late_sync\n", "late_sync"},
 		{"early of a newer kernel", "[    0.041980] entering initcall level: early\n", "early"},
 		{"tp_printk level", "[    5.988644] initcall_level: level=late\n", "late"},
 		{"tp_printk console level", "[    0.000000] initcall_level: level=console\n", "kernel"},
@@ -211,6 +212,8 @@ func TestConsoleMarkers(t *testing.T) {
 	assert.Equal(t, "late_sync", levelsOf(t, initIMA, marker("late_sync=init_ima")), "another meaning")
 	assert.Equal(t, "", levelsOf(t, initIMA, marker("firmware=init_ima")), "no meaning")
 	assert.Equal(t, "late", levelsOf(t, initIMA+mine, marker("late_sync=my_init,after=foo")))
+	assert.Equal(t, "late late_sync", levelsOf(t, initIMA+mine, marker("late_sync=my_init,after=init_ima"), marker("device=my_init")),
+		"the furthest of two meanings")
 	assert.Equal(t, "late late_sync", levelsOf(t, initIMA+mine, marker("late_sync=my_init,after=init_ima")))
 
 	_, err := initcall.NewConsole(new(initcall.Clock), initcall.Marker{Function: "a b", Level: initcall.Late})
@@ -225,6 +228,8 @@ func TestConsoleWithoutPower(t *testing.T) {
 	assert.Equal(t, "kernel", console.levels())
 	console.print(linux61)
 	assert.Equal(t, "| kernel", console.levels(), "reset before the first initcall")
+	console.print(armStart + armStart)
+	assert.Equal(t, "| kernel | kernel", console.levels(), "reset before the banner")
 	console.print(initIMA + runInit + "some process")
 	assert.Equal(t, "late userspace", console.levels())
 	console.print("\nLinux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org)\n")
@@ -232,7 +237,7 @@ func TestConsoleWithoutPower(t *testing.T) {
 	console.print(armStart + linux61 + initIMA)
 	boot := console.clock.Now().Boot
 	assert.Equal(t, "| kernel late", console.levels())
-	assert.Equal(t, 3, boot)
+	assert.Equal(t, 5, boot)
 	console.print(armStart + initIMA)
 	assert.Equal(t, "| kernel late", console.levels(), "a banner may be lost")
 }
@@ -279,6 +284,15 @@ func TestConsoleResetWithinALine(t *testing.T) {
 	console.Reset("INIT")
 	console.print(linux61)
 	assert.Equal(t, "| kernel", console.levels(), "the new kernel's first line has a stamp")
+
+	console.print("[    0.000000] Linux version 6")
+	console.Reset("INIT")
+	console.print(".1.0 of the old boot\n")
+	assert.Equal(t, "|", console.levels())
+
+	console.Reset("INIT")
+	console.print("Linux version 6.1.0\n")
+	assert.Equal(t, "| kernel", console.levels(), "nothing of the old boot was under way")
 }
 
 func TestConsoleRestartsWithoutPower(t *testing.T) {

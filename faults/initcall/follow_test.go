@@ -120,12 +120,12 @@ func TestFollowAsServer(t *testing.T) {
 
 	guest, err = net.Dial("unix", path)
 	require.NoError(t, err)
-	write(t, guest, strings.TrimSpace(runInit)+"\n")
+	write(t, guest, "Run /init as init process\n") // not the rest of that line
 	f.reaches(initcall.Userspace)
 	require.NoError(t, guest.Close())
 
 	assert.ErrorIs(t, f.stop(), context.Canceled)
-	assert.Equal(t, linux61+initIMA+"half a line"+runInit, f.tee.String())
+	assert.Equal(t, linux61+initIMA+"half a lineRun /init as init process\n", f.tee.String())
 	assert.NoFileExists(t, path, "its socket is removed")
 }
 
@@ -189,6 +189,7 @@ func TestFollowServerThatComesLater(t *testing.T) {
 		require.NoError(t, err)
 		write(t, guest, linux61+runInit)
 		f.boots(boot, initcall.Userspace)
+		assert.FileExists(t, path, "the server's socket is left alone")
 		if boot == 1 { // killed: its socket stays
 			qemu.SetUnlinkOnClose(false)
 		}
@@ -274,13 +275,15 @@ func TestFollowFile(t *testing.T) {
 	defer log.Close()
 	write(t, log, linux61+initIMA[:20])
 	f.boots(1, initcall.Kernel)
-	write(t, log, initIMA[20:])
+	write(t, log, initIMA[20:]+"half a line")
 	f.boots(1, initcall.Late)
 
 	// QEMU starts again: the file is truncated.
 	require.NoError(t, log.Truncate(0))
 	_, err = log.Seek(0, io.SeekStart)
 	require.NoError(t, err)
+	write(t, log, "Run /init as init process\n") // not the rest of that line
+	f.boots(1, initcall.Userspace)
 	write(t, log, linux61)
 	f.boots(2, initcall.Kernel)
 	write(t, log, runInit+"half a li")
@@ -298,7 +301,7 @@ func TestFollowFile(t *testing.T) {
 	f.boots(4, initcall.LateSync)
 
 	assert.ErrorIs(t, f.stop(), context.Canceled)
-	assert.Equal(t, linux61+initIMA+linux61+runInit+"half a li"+linux61+initIMA+linux61+lateSync, f.tee.String())
+	assert.Equal(t, linux61+initIMA+"half a lineRun /init as init process\n"+linux61+runInit+"half a li"+linux61+initIMA+linux61+lateSync, f.tee.String())
 }
 
 func TestFollowFileThatIsThere(t *testing.T) {
@@ -341,11 +344,18 @@ func TestFollowReader(t *testing.T) {
 	assert.Equal(t, "| kernel", console.levels())
 }
 
-// failing is a reader and writer that fails.
+// failing is a reader that fails.
 type failing struct{ err error }
 
-func (f failing) Read([]byte) (int, error)  { return 0, f.err }
-func (f failing) Write([]byte) (int, error) { return 0, f.err }
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// full is a writer that fails and counts how often it did.
+type full struct{ writes int }
+
+func (f *full) Write([]byte) (int, error) {
+	f.writes++
+	return 0, errors.New("full")
+}
 
 func TestFollowReaderEndsWithItsContext(t *testing.T) {
 	t.Parallel()
@@ -382,8 +392,10 @@ func TestFollowGoesOnWithoutItsTee(t *testing.T) {
 	r := io.MultiReader(strings.NewReader(linux61), strings.NewReader(initIMA))
 	feed, err := initcall.ReaderSource(r).Open()
 	require.NoError(t, err)
-	require.NoError(t, feed.Follow(t.Context(), console.Console, failing{errors.New("full")}))
+	tee := new(full)
+	require.NoError(t, feed.Follow(t.Context(), console.Console, tee))
 	assert.Equal(t, "kernel late", console.levels())
+	assert.Equal(t, 1, tee.writes, "it gets nothing more")
 }
 
 func ExampleFollow() {

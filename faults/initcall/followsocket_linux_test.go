@@ -41,6 +41,22 @@ func TestReadyBetweenBindAndListen(t *testing.T) {
 	assert.Nil(t, f.listener)
 }
 
+// A QEMU with server=on removes the socket it finds and then makes its own:
+// nobody must be quicker than it.
+func TestReadyLeavesTimeToOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	watch, err := watchDirectory(path)
+	require.NoError(t, err)
+	f := &socketFeed{path: path, watch: watch}
+	defer f.close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, f.ready(ended, bindGrace), context.Canceled)
+	assert.NoFileExists(t, path)
+	require.NoError(t, f.ready(ended, 0))
+	assert.FileExists(t, path)
+}
+
 // A pipe is refused before it is opened, which would wait for a writer.
 func TestFollowFileIsNoPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")

@@ -91,6 +91,13 @@ func (m Marker) wrong() string {
 	return ""
 }
 
+// symbolByte says whether b occurs in kernel symbols, those that compilers
+// derive ("foo.cfi_jt", "foo$abc") included.
+func symbolByte(b byte) bool {
+	return b == '_' || b == '.' || b == '$' ||
+		b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+}
+
 // rule is one marker as a Console looks it up.
 type rule struct {
 	level Level

@@ -90,22 +90,10 @@ func of(k kind) func([]byte) message {
 func readFunction(rest []byte) message {
 	rest = bytes.TrimLeft(rest, " ")
 	plus := bytes.IndexByte(rest, '+')
-	if plus <= 0 || bytes.Contains(rest[plus:], []byte(" [")) {
+	if plus < 0 || bytes.Contains(rest[plus:], []byte(" [")) {
 		return message{}
 	}
-	for _, b := range rest[:plus] {
-		if !symbolByte(b) {
-			return message{}
-		}
-	}
 	return message{kind: inFunction, function: rest[:plus]}
-}
-
-// symbolByte says whether b occurs in kernel symbols, those that compilers
-// derive ("foo.cfi_jt", "foo$abc") included.
-func symbolByte(b byte) bool {
-	return b == '_' || b == '.' || b == '$' ||
-		b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
 }
 
 // readLevel reads a level's name as in init/main.c: initcall_level_names, and

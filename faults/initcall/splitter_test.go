@@ -52,6 +52,10 @@ func TestSplitLongLines(t *testing.T) {
 	if assert.Len(t, pieces, 1) {
 		assert.Len(t, pieces[0], maxHead)
 	}
+	pieces = split(strings.Repeat("b", 2*maxText) + "\n" + strings.Repeat("c", maxText))
+	if assert.Len(t, pieces, 2) {
+		assert.Len(t, pieces[1], maxText, "the next one is not long")
+	}
 }
 
 func TestStampAtEnd(t *testing.T) {
@@ -95,6 +99,7 @@ func TestLinked(t *testing.T) {
 		{"__initstub__kmod_a__12_34__private_initrootfs", "_private_init", RootFS},
 		{"__initstub__kmod_a__12_34_init_640", "init_64", Pure},
 		{"__initstub__kmod_a__12_34_init", "init", Firmware},
+		{"__initstub__kmod_a__12_34_foo__5_b_c7", "foo__5_b_c", Late},
 		{"__initstub__", "__initstub__", Firmware},
 		{"__initstub__7", "__initstub__", Late},
 	} {
