@@ -29,6 +29,10 @@
 // blobs, which a Device does not have: they answer BAD_ORDINAL and their bits
 // are not in the capability word. QEMU then runs, and refuses to migrate.
 //
+// QEMU that ends while a command runs closes its connections without SHUTDOWN,
+// and so does QEMU that is killed: Options.TerminateWithControl ends the server
+// then.
+//
 // A Client drives the control channel of a server, and Dial makes a
 // transport.Device of both channels.
 package swtpm

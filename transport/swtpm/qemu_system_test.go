@@ -1,0 +1,214 @@
+//go:build linux
+
+package swtpm_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os/exec"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
+)
+
+// requests is a slog.Handler that remembers the control requests.
+type requests struct {
+	slog.Handler
+	mu   sync.Mutex
+	seen []string
+}
+
+func (r *requests) Enabled(context.Context, slog.Level) bool { return true }
+
+func (r *requests) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key == "request" {
+			r.seen = append(r.seen, a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+// from returns the requests from a position on.
+func (r *requests) from(i int) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen[i:])
+}
+
+// machine is a QEMU without anything to boot: its firmware uses the TPM and
+// stops.
+type machine struct {
+	t       *testing.T
+	monitor io.WriteCloser
+	events  chan string
+	exited  chan error
+	stderr  bytes.Buffer
+}
+
+func startMachine(t *testing.T, model, control string) *machine {
+	t.Helper()
+	program, err := exec.LookPath("qemu-system-x86_64")
+	if err != nil {
+		t.Skip("QEMU is not installed (Debian package qemu-system-x86); scripts/test installs it")
+	}
+	command := exec.Command(program, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults",
+		"-display", "none", "-qmp", "stdio",
+		"-chardev", "socket,id=chr,path="+control,
+		"-tpmdev", "emulator,id=tpm,chardev=chr", "-device", model+",tpmdev=tpm")
+	m := &machine{t: t, events: make(chan string, 64), exited: make(chan error, 1)}
+	command.Stderr = &m.stderr
+	m.monitor, err = command.StdinPipe()
+	require.NoError(t, err)
+	out, err := command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	go func() {
+		m.listen(out)
+		m.exited <- command.Wait()
+	}()
+	t.Cleanup(func() { _ = command.Process.Kill() })
+	m.say("qmp_capabilities")
+	return m
+}
+
+// listen collects the monitor's events until QEMU is gone.
+func (m *machine) listen(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var message struct {
+			Event string `json:"event"`
+		}
+		if json.Unmarshal(lines.Bytes(), &message) == nil && message.Event != "" {
+			m.events <- message.Event
+		}
+	}
+}
+
+func (m *machine) say(command string) {
+	m.t.Helper()
+	_, err := io.WriteString(m.monitor, `{"execute":"`+command+"\"}\n")
+	require.NoError(m.t, err)
+}
+
+// await waits for an event of the monitor.
+func (m *machine) await(event string) {
+	m.t.Helper()
+	late := time.After(time.Minute)
+	for {
+		select {
+		case e := <-m.events:
+			if e == event {
+				return
+			}
+		case <-late:
+			require.Fail(m.t, "no event", event)
+		}
+	}
+}
+
+// TestQEMUSystem runs the emulator under QEMU: the firmware starts it, the
+// monitor resets the machine, and QEMU's exit ends the server.
+func TestQEMUSystem(t *testing.T) {
+	t.Parallel()
+	start := []string{
+		"SET_DATAFD", "GET_CAPABILITY",
+		"STOP", "SET_BUFFERSIZE", "STOP", "SET_BUFFERSIZE", "INIT",
+	}
+	reset := start[2:]
+	for _, model := range []string{"tpm-tis", "tpm-crb"} {
+		t.Run(model, func(t *testing.T) {
+			t.Parallel()
+			tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+			require.NoError(t, err)
+			startups := make(chan transport.Exchange, 16)
+			first := make(chan transport.Exchange, 1)
+			tap := transport.NewTap(tpm, nil, func(e transport.Exchange) {
+				e.Command, e.Response = bytes.Clone(e.Command), bytes.Clone(e.Response)
+				select {
+				case first <- e:
+				default:
+				}
+				if binary.BigEndian.Uint32(e.Command[6:]) == 0x144 {
+					startups <- e
+				}
+			})
+			log := &requests{}
+			inits := make(chan struct{}, 64)
+			r := serve(t, tap, swtpm.Options{
+				Logger: slog.New(log),
+				Events: func(e swtpm.Event) {
+					if e.Kind == swtpm.EventInit {
+						inits <- struct{}{}
+					}
+				},
+			})
+			m := startMachine(t, model, r.control)
+			started := func() {
+				t.Helper()
+				select {
+				case e := <-startups:
+					assert.Equal(t, "80010000000c000001440000", hexOf(e.Command), "TPM2_Startup(CLEAR)")
+					assert.Equal(t, rcSuccess, hexOf(e.Response))
+				case err := <-m.exited:
+					require.Fail(t, "QEMU has ended", "%v %s", err, m.stderr.String())
+				case <-time.After(time.Minute):
+					require.Fail(t, "the firmware does not start the TPM", "%q", log.from(0))
+				}
+			}
+			started()
+			assert.Equal(t, start, log.from(0)[:len(start)])
+			first1 := log.from(len(start))
+			assert.Contains(t, first1, "GET_TPMESTABLISHED")
+			assert.Contains(t, first1, "SET_LOCALITY")
+
+			before := len(log.from(0))
+			m.say("system_reset")
+			started()
+			after := log.from(before)
+			i := slices.Index(after, "STOP")
+			require.GreaterOrEqual(t, i, 0)
+			require.GreaterOrEqual(t, len(after), i+len(reset))
+			assert.Equal(t, reset, after[i:i+len(reset)])
+			assert.NotContains(t, after, "SHUTDOWN")
+			assert.GreaterOrEqual(t, len(inits), 2)
+
+			// QEMU sends no SHUTDOWN if it quits while a command runs. With its
+			// processor stopped, a reset waits for the last one.
+			m.say("stop")
+			m.await("STOP")
+			for len(inits) > 0 {
+				<-inits
+			}
+			m.say("system_reset")
+			select {
+			case <-inits:
+			case <-time.After(time.Minute):
+				require.Fail(t, "no INIT", "%q", log.from(0))
+			}
+			m.say("quit")
+			assert.Equal(t, swtpm.EndedByShutdown, r.ended(), "%q", log.from(0))
+			require.NoError(t, <-m.exited, m.stderr.String())
+			all := log.from(0)
+			assert.Equal(t, "SHUTDOWN", all[len(all)-1])
+			assert.False(t, tpm.Powered())
+			assert.False(t, (<-first).Probe, "the version probe came before INIT and was not passed on")
+		})
+	}
+}
