@@ -32,9 +32,10 @@ type Session struct {
 	HMAC       []byte
 }
 
-// Password is the authorization with an authValue in the clear.
+// Password is the authorization with an authValue in the clear. No attributes
+// are set: go-tpm and the Linux kernel set none either.
 func Password(auth []byte) Session {
-	return Session{Handle: uint32(tpm2.TPMRSPW), Attributes: ContinueSession, HMAC: auth}
+	return Session{Handle: uint32(tpm2.TPMRSPW), HMAC: auth}
 }
 
 // Packet is a command before it is bytes. The fields with "Wrong" in their

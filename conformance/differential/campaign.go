@@ -36,7 +36,7 @@ const packetsPerScript = 150
 
 // maxReplays bounds how often a script is played again without the steps that
 // were different, to see the rest of it.
-const maxReplays = 5
+const maxReplays = 20
 
 // run is a campaign under way.
 type run struct {

@@ -108,15 +108,10 @@ func (id *identity) consistent(p page, capability, property, count uint32) strin
 	if p.capability != capability {
 		return fmt.Sprintf("asked for capability %d, got %d", capability, p.capability)
 	}
-	if capability == uint32(tpm2.TPMCapCommands) && property&^uint32(0x2000ffff) != 0 {
-		return "" // reserved bits of TPM_CC; where they sort is not said
+	if undefinedProperty(capability, property) {
+		return ""
 	}
-	whole := id.lists[capability]
-	from := slices.IndexFunc(whole, func(e entry) bool { return e.key >= property })
-	if from < 0 {
-		from = len(whole)
-	}
-	rest := whole[from:]
+	rest := id.from(capability, property)
 	if len(p.entries) > len(rest) || uint64(len(p.entries)) > uint64(count) {
 		return fmt.Sprintf("%d elements where %d are left and %d wanted", len(p.entries), len(rest), count)
 	}
@@ -132,6 +127,37 @@ func (id *identity) consistent(p page, capability, property, count uint32) strin
 		return ""
 	}
 	return fmt.Sprintf("stopped after %d elements, %d wanted and %d left", len(p.entries), count, len(rest))
+}
+
+// undefinedProperty says whether the property has bits that do not belong to
+// its type (TPM_CC, TPM_ALG_ID, TPM_ECC_CURVE); what such a question finds is
+// not said.
+func undefinedProperty(capability, property uint32) bool {
+	switch tpm2.TPMCap(capability) {
+	case tpm2.TPMCapCommands:
+		return property&^0x2000ffff != 0
+	case tpm2.TPMCapAlgs, tpm2.TPMCapECCCurves:
+		return property > 0xffff
+	}
+	return false
+}
+
+// from gives the elements from a property on; properties of a TPM only within
+// their group.
+func (id *identity) from(capability, property uint32) []entry {
+	whole := id.lists[capability]
+	from := slices.IndexFunc(whole, func(e entry) bool { return e.key >= property })
+	if from < 0 {
+		return nil
+	}
+	rest := whole[from:]
+	if capability == uint32(tpm2.TPMCapTPMProperties) {
+		group := rest[0].key &^ 0xff
+		if end := slices.IndexFunc(rest, func(e entry) bool { return e.key&^0xff != group }); end >= 0 {
+			rest = rest[:end]
+		}
+	}
+	return rest
 }
 
 // maxCapabilityBuffer is MAX_CAP_BUFFER of every implementation known here:

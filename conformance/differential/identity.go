@@ -64,10 +64,29 @@ func (t *Target) identify(ctx context.Context) (*identity, error) {
 	return id, nil
 }
 
-// wholeList reads a capability list page by page.
+// propertyGroups are where the groups of TPM_PT begin: an answer never goes
+// beyond its group (TPM 2.0 Library Part 2, section "TPM_PT").
+var propertyGroups = [...]uint32{0x100, 0x200}
+
+// wholeList reads a capability list.
 func wholeList(ctx context.Context, device transport.Device, capability uint32) ([]entry, error) {
+	if capability != uint32(tpm2.TPMCapTPMProperties) {
+		return pages(ctx, device, capability, 0)
+	}
 	var list []entry
-	from := uint32(0)
+	for _, group := range propertyGroups {
+		part, err := pages(ctx, device, capability, group)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, part...)
+	}
+	return list, nil
+}
+
+// pages reads a list page by page.
+func pages(ctx context.Context, device transport.Device, capability, from uint32) ([]entry, error) {
+	var list []entry
 	for range maxPages {
 		command := getCapability(capability, from, 256)
 		raw, err := device.Send(ctx, 0, command.Bytes())

@@ -75,7 +75,3 @@ func (d *Difference) applies(theirs string) bool {
 	}
 	return false
 }
-
-// Known lists the differences known between this module's emulator and the
-// references.
-func Known() []Difference { return nil }
