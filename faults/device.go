@@ -57,8 +57,11 @@ type device struct {
 	holds map[*hold]struct{}
 }
 
+// hold is a command that is held. The first release counts.
 type hold struct {
-	let chan release // buffered: the first release counts
+	once sync.Once
+	let  chan struct{} // closed by the release
+	why  release       // valid once let is closed
 }
 
 type release struct {
@@ -67,10 +70,10 @@ type release struct {
 }
 
 func (h *hold) release(r release) {
-	select {
-	case h.let <- r:
-	default:
-	}
+	h.once.Do(func() {
+		h.why = r
+		close(h.let)
+	})
 }
 
 // Wrap returns next as seen through the plan, or a *PlanError. The wrapper
@@ -159,7 +162,7 @@ func (d *device) hasPower() bool {
 
 // hold waits until something lets the command go and writes down what did.
 func (d *device) hold(ctx context.Context, rule *Rule, decision *Decision) {
-	h := &hold{let: make(chan release, 1)}
+	h := &hold{let: make(chan struct{})}
 	d.mu.Lock()
 	d.holds[h] = struct{}{}
 	d.mu.Unlock()
@@ -179,22 +182,39 @@ func (d *device) hold(ctx context.Context, rule *Rule, decision *Decision) {
 	defer stop()
 	check(d.clock.Now())
 
-	longest := rule.Do.HoldMax
-	if longest == 0 {
-		longest = DefaultHoldMax
+	// Whatever ends the wait, the release that came first is the reason.
+	h.await(ctx, rule.longest())
+	decision.Outcome, decision.Cause = h.why.outcome, h.why.cause
+	decision.HeldFor = time.Since(decision.Time)
+}
+
+// longest is how long the rule holds a command at most.
+func (r *Rule) longest() time.Duration {
+	if r.Do.HoldMax == 0 {
+		return DefaultHoldMax
+	}
+	return r.Do.HoldMax
+}
+
+// await returns when the hold has been released, if nothing else by itself at
+// the end of longest or of ctx.
+func (h *hold) await(ctx context.Context, longest time.Duration) {
+	expired := release{Expired, "held for the maximum of " + longest.String()}
+	if wait := transport.WaitOf(ctx); wait != nil {
+		if !wait(h.let, longest) {
+			h.release(expired)
+		}
+		return
 	}
 	expiry := time.NewTimer(longest)
 	defer expiry.Stop()
-	var r release
 	select {
-	case r = <-h.let:
+	case <-h.let:
 	case <-expiry.C:
-		r = release{Expired, "held for the maximum of " + longest.String()}
+		h.release(expired)
 	case <-ctx.Done():
-		r = release{Gone, "the sender gave up"}
+		h.release(release{Gone, "the sender gave up"})
 	}
-	decision.Outcome, decision.Cause = r.outcome, r.cause
-	decision.HeldFor = time.Since(decision.Time)
 }
 
 // releaseAll lets every held command go.

@@ -271,6 +271,40 @@ func TestHoldEnds(t *testing.T) {
 	}
 }
 
+func TestASenderWithItsOwnTimeWaitsByItself(t *testing.T) {
+	for _, released := range []bool{true, false} {
+		var clock initcall.Clock
+		require.NoError(t, clock.Advance(initcall.Device, 0, "test"))
+		var journal []faults.Decision
+		tpm := new(chip)
+		d := wrap(t, tpm, faults.Plan{
+			Clock: &clock, Rules: []faults.Rule{faults.Defer(initcall.Late, faults.Hold)},
+			Journal: func(d faults.Decision) { journal = append(journal, d) },
+		})
+		ctx := transport.WithWait(t.Context(), func(let <-chan struct{}, longest time.Duration) bool {
+			assert.Equal(t, faults.DefaultHoldMax, longest)
+			select {
+			case <-let:
+				t.Error("released while the TPM is deferred")
+			default:
+			}
+			if released {
+				require.NoError(t, clock.Advance(initcall.Late, 0, "test"))
+				<-let
+			}
+			return released
+		})
+		response, err := d.Send(ctx, 0, selfTest)
+		require.NoError(t, err)
+		assert.Equal(t, success, hex.EncodeToString(response))
+		want := faults.Expired
+		if released {
+			want = faults.Released
+		}
+		assert.Equal(t, want, journal[1].Outcome)
+	}
+}
+
 func TestHoldAtTheMomentOfReleaseIsNotLost(t *testing.T) {
 	// The level is reached while commands arrive: each must come back.
 	for range 200 {

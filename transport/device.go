@@ -11,7 +11,10 @@
 // not every Device can do it: a /dev/tpmrm0 has no power switch.
 package transport
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Device executes TPM 2.0 commands.
 //
@@ -117,4 +120,24 @@ func WithProbe(ctx context.Context) context.Context {
 func IsProbe(ctx context.Context) bool {
 	is, _ := ctx.Value(probeKey{}).(bool)
 	return is
+}
+
+// Wait waits until released is closed, or longest has passed, and says whether
+// it was released.
+type Wait func(released <-chan struct{}, longest time.Duration) bool
+
+type waitKey struct{}
+
+// WithWait has a Device that holds back the command sent with the returned
+// context wait by calling wait, in place of waiting in real time. It is for a
+// sender that lives in a time of its own, as a simulated kernel does, and must
+// let that time go on while its command is held.
+func WithWait(ctx context.Context, wait Wait) context.Context {
+	return context.WithValue(ctx, waitKey{}, wait)
+}
+
+// WaitOf gives the Wait of WithWait, nil if there is none.
+func WaitOf(ctx context.Context) Wait {
+	wait, _ := ctx.Value(waitKey{}).(Wait)
+	return wait
 }
