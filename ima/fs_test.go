@@ -402,6 +402,62 @@ func TestBinaryRefuses(t *testing.T) {
 	}
 }
 
+func TestBinaryRefusesBytesBehindTheFields(t *testing.T) {
+	t.Parallel()
+	list := appendBinary(t, []*ima.Record{record(t, "ima-ng", ima.LittleEndian, "/x", nil)})
+	list[34]++ // the length of the template data
+	r, err := ima.NewBinaryReader(bytes.NewReader(append(list, 0)), ima.Format{})
+	require.NoError(t, err)
+	var field *ima.FieldError
+	require.ErrorAs(t, r.Read(new(ima.Record)), &field)
+	assert.Contains(t, field.Error(), "1 bytes follow")
+}
+
+func TestLegacyNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	rec := record(t, "ima", ima.LittleEndian, "/"+strings.Repeat("x", 254), nil)
+	binary, ascii := appendBinary(t, []*ima.Record{rec}), appendText(t, []*ima.Record{rec})
+	binary[28+3+20], binary[28+3+21] = 0, 1 // 256
+	b, err := ima.NewBinaryReader(bytes.NewReader(append(binary, 'x')), ima.Format{})
+	require.NoError(t, err)
+	var list *ima.ListError
+	require.ErrorAs(t, b.Read(new(ima.Record)), &list)
+	assert.Equal(t, "length of the event name", list.Item)
+	a, err := ima.NewASCIIReader(bytes.NewReader(append(ascii[:len(ascii)-1], "x\n"...)), ima.Format{})
+	require.NoError(t, err)
+	require.ErrorAs(t, a.Read(new(ima.Record)), &list)
+	assert.Equal(t, "field n", list.Item)
+}
+
+func TestASCIINumbers(t *testing.T) {
+	t.Parallel()
+	rec := record(t, "n-ng|iuid|imode", ima.LittleEndian, "/x", fullEvent)
+	good := string(appendText(t, []*ima.Record{rec}))
+	require.True(t, strings.HasSuffix(good, " 1000 33261\n"))
+	for _, bad := range []string{"1000 65536", "1000 -1", "01000 1", "4294967296 1", "99999999999 1", "1000 0x1", "+1 1", "18446744073709551617 1"} {
+		r, err := ima.NewASCIIReader(strings.NewReader(strings.Replace(good, "1000 33261", bad, 1)), ima.Format{})
+		require.NoError(t, err)
+		var list *ima.ListError
+		assert.ErrorAs(t, r.Read(new(ima.Record)), &list, bad)
+	}
+}
+
+// Text without end behind a record is not collected.
+func TestEndlessContinuation(t *testing.T) {
+	t.Parallel()
+	rec := record(t, "ima-ng", ima.LittleEndian, "/x", func(e *ima.EventData) { e.Violation = true })
+	list := string(appendText(t, []*ima.Record{rec})) + strings.Repeat(strings.Repeat("y", 99)+"\n", 1000)
+	r, err := ima.NewASCIIReader(strings.NewReader(list), ima.Format{})
+	require.NoError(t, err)
+	var got ima.Record
+	require.NoError(t, r.Read(&got))
+	assert.Equal(t, "/x", got.Name())
+	assert.Nil(t, r.Ambiguity())
+	var bad *ima.ListError
+	require.ErrorAs(t, r.Read(&got), &bad)
+	assert.Equal(t, 2, bad.Line)
+}
+
 // What a length says is not allocated before the bytes are there.
 func TestForgedLengthCostsNoMemory(t *testing.T) {
 	t.Parallel()

@@ -199,6 +199,9 @@ func TestStaging(t *testing.T) {
 	assert.True(t, c.Match())
 
 	require.NoError(t, m.KexecLoad())
+	carried := config
+	carried.KexecBuffer = stagedAndCurrent(t, config)
+	assert.Equal(t, []string{"boot_aggregate", "kernel_version", "kexec_load", "kexec_execute", "boot_aggregate", "kernel_version"}, names(start(t, carried, nil)))
 	require.NoError(t, m.WriteList(staged, "D\n"))
 	assert.Empty(t, mustRead(t, m, staged))
 	assert.ErrorIs(t, m.WriteList(current, "9\n"), ima.ENOENT)
@@ -218,6 +221,18 @@ func TestStaging(t *testing.T) {
 	require.NoError(t, m.WriteList(current, "2\n"))
 	require.NoError(t, m.AddBootAggregate(ima.BootAggregateName))
 	assert.ErrorIs(t, m.WriteList(staged, "D\n"), ima.ENOENT)
+}
+
+// stagedAndCurrent gives the kexec buffer of a kernel with a staged list: what is
+// staged comes first.
+func stagedAndCurrent(t *testing.T, config ima.Config) []byte {
+	t.Helper()
+	m := start(t, config, nil)
+	require.NoError(t, m.WriteList("binary_runtime_measurements_staged", "A\n"))
+	require.NoError(t, m.KexecLoad())
+	buffer := m.KexecExecute()
+	require.NotNil(t, buffer)
+	return buffer
 }
 
 func mustRead(t *testing.T, m *ima.IMA, name string) []byte {

@@ -191,7 +191,7 @@ type access struct {
 
 // match follows ima_match_rules.
 func (r *Rule) match(a *access) bool {
-	if r.flags&ruleFunc != 0 && r.hook != a.hook && a.hook != PostSetattr {
+	if r.flags&ruleFunc != 0 && r.hook != a.hook {
 		return false
 	}
 	if a.inode == nil {
@@ -221,9 +221,6 @@ func (r *Rule) matchData(a *access) bool {
 }
 
 func (r *Rule) matchMask(a *access) bool {
-	if a.hook == PostSetattr {
-		return true
-	}
 	return (r.flags&ruleMask == 0 || r.mask == a.mask) && (r.flags&ruleInMask == 0 || r.mask&a.mask != 0)
 }
 
@@ -287,9 +284,6 @@ func matchPolicy(rules []*Rule, flags Action, a *access, d decision) decision {
 		}
 		d.action |= r.action & doMask
 		d.flags |= r.flags & (ruleVerityRequired | ruleModsigAllowed)
-		if r.action&Appraise != 0 {
-			d.action &^= HashAction
-		}
 		if r.action&doMask != 0 {
 			open &^= r.action | r.action<<1
 		} else {
@@ -309,12 +303,11 @@ func matchPolicy(rules []*Rule, flags Action, a *access, d decision) decision {
 }
 
 // policyFlag follows ima_update_policy_flags: the actions that any rule has.
-// While it is zero the hooks return at once.
+// While it is zero the hooks return at once. (The kernel leaves out rules on
+// SETXATTR_CHECK, which decide nothing here.)
 func policyFlag(rules []*Rule) (flag Action) {
 	for _, r := range rules {
-		if r.hook != SetxattrCheck {
-			flag |= r.action & doMask
-		}
+		flag |= r.action & doMask
 	}
 	return flag
 }

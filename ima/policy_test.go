@@ -293,6 +293,23 @@ func TestMatching(t *testing.T) {
 	}
 }
 
+// What a kernel's own policy file depends on: its custom template, an LSM, its
+// build-time rules.
+func TestWritePolicyConfig(t *testing.T) {
+	t.Parallel()
+	config := debian(t, "ima_template_fmt=n-ng|d-ng")
+	config.ReadPolicy, config.WritePolicy = true, true
+	config.BuildAppraiseRules = "appraise func=FIRMWARE_CHECK appraise_type=imasig"
+	m := start(t, config, nil)
+	assert.Error(t, m.WritePolicy(rootCred, "measure obj_user=x\n"), "no LSM, and the built-in policy is in force")
+	require.NoError(t, m.WritePolicy(rootCred, "measure template=n-ng|d-ng pcr=11\x00rubbish\n"))
+	require.NoError(t, m.WritePolicy(rootCred, "measure obj_user=x\n"), "now a custom one is")
+	text, err := m.ReadSecurityFile("policy")
+	require.NoError(t, err)
+	assert.Equal(t, "appraise func=FIRMWARE_CHECK appraise_type=imasig \nmeasure pcr=11 template= \n", string(text),
+		"the kernel shows no name of a custom template, and no rule whose label is undefined")
+}
+
 func TestWritePolicy(t *testing.T) {
 	t.Parallel()
 	var log logLines

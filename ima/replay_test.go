@@ -198,6 +198,29 @@ func TestCompareOfBypassedList(t *testing.T) {
 	assert.False(t, c.Match())
 }
 
+// A violation about something called boot_aggregate is none.
+func TestIsBootAggregate(t *testing.T) {
+	t.Parallel()
+	violation := record(t, "ima-ng", ima.LittleEndian, "boot_aggregate", func(e *ima.EventData) { e.Violation = true })
+	_, ok := ima.IsBootAggregate(violation, 1)
+	assert.False(t, ok)
+	_, ok = ima.IsBootAggregate(record(t, "ima-ng", ima.LittleEndian, "boot_aggregate2", nil), 1)
+	assert.False(t, ok)
+	_, ok = ima.IsBootAggregate(record(t, "n-ng", ima.LittleEndian, "boot_aggregate", nil), 1)
+	assert.False(t, ok)
+	b, ok := ima.IsBootAggregate(record(t, "ima", ima.LittleEndian, "boot_aggregate", nil), 7)
+	require.True(t, ok)
+	assert.Equal(t, ima.BootAggregate{Record: 7, Name: "boot_aggregate", Digest: ima.FileDigest{Algo: ima.SHA1, Sum: make([]byte, 20)}, Zero: true}, b)
+}
+
+func TestCompareWithoutPCRs(t *testing.T) {
+	t.Parallel()
+	c, err := ima.Compare(ima.Records(readASCII(t, readFile(t, "lists/debian-6.1-exec.ascii"))), nil)
+	require.NoError(t, err)
+	assert.Equal(t, 4, c.Records)
+	assert.False(t, c.Match(), "nothing has been compared")
+}
+
 func TestCompareRefusesABankItCannotCompute(t *testing.T) {
 	t.Parallel()
 	_, err := ima.Compare(ima.Records(nil), ima.PCRs{ima.SM3: {10: make([]byte, 32)}})
