@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
 // Part 3, sections "_TPM_Hash_Start", "_TPM_Hash_Data" and "_TPM_Hash_End": the
@@ -19,16 +20,11 @@ func (t *TPM) HashStart() error {
 	}
 	t.abortDRTM()
 	v := &t.s.Volatile
-	_, o := t.loadObject()
-	v.DRTM = 0
+	h, o := t.loadObject()
 	if o == nil {
-		o = &v.Objects[0]
+		h, o = wire.TransientFirst, &v.Objects[0]
 	}
-	for i := range v.Objects {
-		if o == &v.Objects[i] {
-			v.DRTM = i
-		}
-	}
+	v.DRTMSlot = uint16(h.Index() + 1)
 	*o = state.Object{Kind: state.ObjectEventSequence}
 	t.startHashes(o, t.bankAlgs())
 	if !t.s.Persistent.Established {
@@ -46,8 +42,8 @@ func (t *TPM) HashData(data []byte) error {
 	if err := t.signalable(); err != nil {
 		return err
 	}
-	if slot := t.s.Volatile.DRTM; slot >= 0 {
-		t.updateHashes(&t.s.Volatile.Objects[slot], data)
+	if o := t.drtmSequence(); o != nil {
+		t.updateHashes(o, data)
 	}
 	return nil
 }
@@ -61,11 +57,10 @@ func (t *TPM) HashEnd() error {
 	if err := t.signalable(); err != nil {
 		return err
 	}
-	v := &t.s.Volatile
-	if v.DRTM < 0 {
+	v, o := &t.s.Volatile, t.drtmSequence()
+	if o == nil {
 		return nil
 	}
-	o := &v.Objects[v.DRTM]
 	pcr := pcrHCRTM
 	if v.Started {
 		pcr = pcrDRTM
@@ -97,12 +92,20 @@ func (t *TPM) signalable() error {
 	return t.failure
 }
 
+// drtmSequence is the running hash sequence of locality 4, else nil.
+func (t *TPM) drtmSequence() *state.Object {
+	v := &t.s.Volatile
+	if v.DRTMSlot == 0 {
+		return nil
+	}
+	return &v.Objects[v.DRTMSlot-1]
+}
+
 // abortDRTM ends a hash sequence of locality 4 without a result, as every
 // command does.
 func (t *TPM) abortDRTM() {
-	v := &t.s.Volatile
-	if v.DRTM >= 0 {
-		v.Objects[v.DRTM] = state.Object{}
-		v.DRTM = -1
+	if o := t.drtmSequence(); o != nil {
+		*o = state.Object{}
+		t.s.Volatile.DRTMSlot = 0
 	}
 }

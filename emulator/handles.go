@@ -174,7 +174,7 @@ func (t *TPM) object(h wire.Handle) *state.Object {
 	list := t.s.Volatile.Objects
 	i := h.Index()
 	if h.Type() != wire.HTTransient || uint64(i) >= uint64(len(list)) || list[i].Kind == state.ObjectNone ||
-		int(i) == t.s.Volatile.DRTM {
+		i+1 == uint32(t.s.Volatile.DRTMSlot) {
 		return nil
 	}
 	return &list[i]

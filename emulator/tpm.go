@@ -117,7 +117,6 @@ func (t *TPM) Init() error {
 	t.powered, t.size = true, t.nextSize
 	t.at, t.fraction = t.platform.Clock.Now(), 0
 	v := &t.s.Volatile
-	v.DRTM = -1
 	v.Objects = make([]state.Object, t.config.Limits.Transient)
 	v.ExclusiveSession = wire.RHUnassigned
 	if !t.seedDRBG() {

@@ -37,7 +37,12 @@ func (s *DRBGState) Instantiate(seed *[DRBGSeedSize]byte) {
 // with SHA-384 first, so that no bit of a long StirRandom is lost.
 func (s *DRBGState) Reseed(seed *[DRBGSeedSize]byte, additional []byte) {
 	m := sha512.Sum384(additional)
-	subtle.XORBytes(m[:], m[:], seed[:])
+	s.reseed(seed, &m)
+}
+
+func (s *DRBGState) reseed(seed, additional *[DRBGSeedSize]byte) {
+	var m [DRBGSeedSize]byte
+	subtle.XORBytes(m[:], seed[:], additional[:])
 	s.update(&m)
 	s.Reseeds = 1
 }
@@ -49,13 +54,19 @@ func (s *DRBGState) Read(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		c := min(len(p), drbgMaxRequest)
-		s.generate(p[:c])
+		s.generate(p[:c], nil)
 		p = p[c:]
 	}
 	return n, nil
 }
 
-func (s *DRBGState) generate(p []byte) {
+// generate is CTR_DRBG_Generate; no additional input is nil.
+func (s *DRBGState) generate(p []byte, additional *[DRBGSeedSize]byte) {
+	if additional != nil {
+		s.update(additional)
+	} else {
+		additional = new([DRBGSeedSize]byte)
+	}
 	block := s.cipher()
 	var out [drbgBlock]byte
 	for len(p) > 0 {
@@ -63,7 +74,7 @@ func (s *DRBGState) generate(p []byte) {
 		block.Encrypt(out[:], s.V[:])
 		p = p[copy(p, out[:]):]
 	}
-	s.updateWith(block, new([DRBGSeedSize]byte))
+	s.updateWith(block, additional)
 	s.Reseeds++
 }
 

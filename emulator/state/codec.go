@@ -96,8 +96,8 @@ func (s *State) sections() []section {
 	}
 }
 
-// Decode is the inverse of Encode and EncodeSnapshot. Sections that are not
-// there stay zero. On an error, a *FormatError, the State is nil.
+// Decode is the inverse of Encode and EncodeSnapshot: Volatile stays zero if it
+// is not there. On an error, a *FormatError, the State is nil.
 func Decode(b []byte) (*State, error) {
 	if len(b) > MaxSize {
 		return nil, &FormatError{MaxSize, "longer than a state can be"}
@@ -122,7 +122,7 @@ func Decode(b []byte) (*State, error) {
 func decodeSections(body []byte, count int) (*State, error) {
 	s := &State{}
 	known := s.sections()
-	seen := map[uint16]bool{}
+	last := uint16(0)
 	at := headerSize
 	for range count {
 		if len(body)-at < sectionHeader {
@@ -134,14 +134,17 @@ func decodeSections(body []byte, count int) (*State, error) {
 		if uint64(n) > uint64(len(body)-at) {
 			return nil, &FormatError{at, "a section is cut short"}
 		}
-		if seen[tag] {
-			return nil, &FormatError{at, fmt.Sprintf("section %d is there twice", tag)}
+		if tag <= last || last < tagClear && tag != last+1 {
+			return nil, &FormatError{at, fmt.Sprintf("section %d is not expected after section %d", tag, last)}
 		}
-		seen[tag] = true
+		last = tag
 		if err := s.decodeSection(known, tag, version, at, body[at:at+int(n)]); err != nil {
 			return nil, err
 		}
 		at += int(n)
+	}
+	if last < tagClear {
+		return nil, &FormatError{at, "a section is missing"}
 	}
 	if at != len(body) {
 		return nil, &FormatError{at, "there is something behind the last section"}

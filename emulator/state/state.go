@@ -181,7 +181,7 @@ type Volatile struct {
 	DRBG             DRBG
 	PCRs             PCRs
 	Objects          []Object // transient object slots, TransientFirst upwards
-	DRTM             int      // slot of the running hash sequence of locality 4, or -1
+	DRTMSlot         uint16   // slot, counted from 1, of the running hash sequence of locality 4; 0 for none
 	DAPending        bool     // a change of the lockout state waits for NV
 	SelfTested       []wire.AlgID
 	ExclusiveSession wire.Handle

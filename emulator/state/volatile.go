@@ -33,13 +33,11 @@ func (v *Volatile) objects(c *coder) {
 	for i := range v.Objects {
 		v.Objects[i].fields(c)
 	}
-	slot := uint16(v.DRTM + 1)
-	c.u16(&slot)
-	if int(slot) > n {
+	c.u16(&v.DRTMSlot)
+	if int(v.DRTMSlot) > n {
 		c.refuse("the hash sequence is in a slot that is not there")
-		slot = 0
+		v.DRTMSlot = 0
 	}
-	v.DRTM = int(slot) - 1
 }
 
 func (o *Object) fields(c *coder) {

@@ -1,0 +1,62 @@
+package crypt_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+func TestAlgorithmTable(t *testing.T) {
+	t.Parallel()
+	table := crypt.Algorithms()
+	assert.True(t, slices.IsSortedFunc(table, func(a, b crypt.Algorithm) int { return int(a.ID) - int(b.ID) }))
+	for i, a := range table {
+		if i > 0 {
+			assert.NotEqual(t, table[i-1].ID, a.ID)
+		}
+		assert.NotZero(t, a.Attributes, a.ID)
+		assert.NotZero(t, a.Roles, a.ID)
+		isHash := a.Roles&wire.RoleHash != 0
+		assert.Equal(t, isHash, a.DigestSize != 0 && a.BlockSize != 0, a.ID)
+		if isHash && a.Supported {
+			assert.Equal(t, a.DigestSize, crypt.HashSize(a.ID))
+			assert.Equal(t, a.BlockSize, crypt.NewHash(a.ID).BlockSize())
+		}
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	r, err := crypt.NewRegistry([]wire.AlgID{wire.AlgSHA256, wire.AlgSHA1})
+	require.NoError(t, err)
+	assert.Equal(t, []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256}, r.Hashes())
+	assert.Len(t, r.Rows(), 2)
+	assert.Equal(t, 20, r.DigestSize(wire.AlgSHA1))
+	assert.Zero(t, r.DigestSize(wire.AlgSHA384))
+	assert.Equal(t, 2, r.Selectors().HashCount())
+	assert.True(t, r.Selectors().Has(wire.AlgSHA1, wire.RoleHash))
+	assert.False(t, r.Selectors().Has(wire.AlgSHA1, wire.RoleKDF))
+	assert.Empty(t, r.Curves())
+
+	for _, alg := range []wire.AlgID{wire.AlgRSA, wire.AlgNull, 0xFFFF} {
+		_, err = crypt.NewRegistry([]wire.AlgID{wire.AlgSHA1, alg})
+		var un *crypt.UnsupportedError
+		require.ErrorAs(t, err, &un)
+		assert.Equal(t, alg, un.Alg)
+		assert.NotEmpty(t, un.Error())
+	}
+}
+
+func TestCompleteRegistry(t *testing.T) {
+	t.Parallel()
+	s := crypt.Complete().Selectors()
+	assert.True(t, s.HasKeyBits(wire.AlgRSA, 2048))
+	assert.False(t, s.HasKeyBits(wire.AlgRSA, 512))
+	assert.True(t, s.HasCurve(wire.CurveNISTP256))
+	assert.False(t, s.HasCurve(wire.CurveBNP256))
+}
