@@ -63,6 +63,26 @@ func Known() []Difference {
 			Match: func(c *Case) bool { return c.asksFor(tpm2.TPMCapTPMProperties) && c.propertiesBut(0x200, 0x20e) },
 		},
 		{
+			ID: "persistent-slot",
+			Reason: "The references look for a free object slot before they look for the persistent object to be put there, so with all " +
+				"slots taken an object that does not exist gives TPM_RC_OBJECT_MEMORY. We answer TPM_RC_HANDLE, which is what " +
+				"freeing a slot would lead to anyway (Part 1, section \"Object Handles\").",
+			Match: func(c *Case) bool {
+				ours, theirs := c.Codes()
+				return c.Step().Action == Send && ours&0x8ff == 0x08b && theirs == uint32(tpm2.TPMRCObjectMemory) && c.handleBetween(0x81000000, 0x81ffffff)
+			},
+		},
+		{
+			ID: "clock-not-saved", Against: []string{"swtpm"},
+			Reason: "TPM2_ClockSet that crosses the interval at which Clock is saved saves it (Part 3, section \"TPM2_ClockSet\"; Part 1, " +
+				"section \"Clock\"), so that Clock does not go back when power is lost. libtpms 0.9 loses the new value.",
+			Match: func(c *Case) bool {
+				ours, theirs := c.Codes()
+				behind := c.Command() == uint32(tpm2.TPMCCClockSet) && ours == 0x1c4 && theirs == 0 || c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(8, 16)
+				return behind && c.clockSetAndLost()
+			},
+		},
+		{
 			ID: "act-capability", Against: []string{"swtpm"},
 			Reason: "libtpms knows TPM_CAP_ACT without having an ACT and blames the second parameter; a TPM that does not implement " +
 				"a capability blames the first (Part 3, section \"TPM2_GetCapability\").",
@@ -114,6 +134,29 @@ func (c *Case) propertiesBut(properties ...uint32) bool {
 	}
 	without := slices.DeleteFunc(ours.entries, func(e entry) bool { return slices.Contains(properties, e.key) })
 	return compareEntries(uint32(tpm2.TPMCapTPMProperties), without, theirs.entries) == ""
+}
+
+// handleBetween says whether the command's handle area has a handle in a
+// range.
+func (c *Case) handleBetween(first, last uint32) bool {
+	sent, ok := takeApart(c.Step().Data)
+	return ok && slices.ContainsFunc(sent.Handles, func(h uint32) bool { return first <= h && h <= last })
+}
+
+// clockSetAndLost says whether the script sets the clock and cuts the power
+// afterwards.
+func (c *Case) clockSetAndLost() bool {
+	set := false
+	for _, step := range c.Script[:c.At] {
+		code, _ := conformance.CommandCode(step.Data)
+		switch {
+		case step.Action == Send && tpm2.TPMCC(code) == tpm2.TPMCCClockSet:
+			set = true
+		case step.Action == Init && set:
+			return true
+		}
+	}
+	return false
 }
 
 // asksFor says whether the step is a successful question for a capability.

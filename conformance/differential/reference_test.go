@@ -1,0 +1,132 @@
+//go:build linux
+
+package differential_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/conformance"
+	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/emulator/reference"
+	"github.com/swtpmd/swtpmd/transport"
+)
+
+// -seed replays the campaigns of a run that failed.
+var seedFlag = flag.Uint64("seed", 0, "seed of the campaigns against references; 0 draws one")
+
+func drawnSeed() uint64 {
+	if *seedFlag != 0 {
+		return *seedFlag
+	}
+	return rand.Uint64()
+}
+
+// TestEmulatorAgainstSimulator and TestEmulatorAgainstSWTPM are short forms of
+// scripts/differential, with another seed every time.
+func TestEmulatorAgainstSimulator(t *testing.T) {
+	t.Parallel()
+	compare(t, simulated(t), differential.Campaign{Packets: 6000, Sequences: 100, Power: 40})
+}
+
+func TestEmulatorAgainstSWTPM(t *testing.T) {
+	t.Parallel()
+	compare(t, swtpm(t), differential.Campaign{Packets: 1500, Sequences: 15, Power: 15})
+}
+
+func compare(t *testing.T, theirs differential.Target, campaign differential.Campaign) {
+	t.Helper()
+	campaign.Ours, campaign.Theirs = checked(), theirs
+	campaign.Seed, campaign.Known = drawnSeed(), differential.Known()
+	report, err := campaign.Run(context.Background())
+	var text strings.Builder
+	require.NoError(t, report.WriteText(&text))
+	require.NoError(t, err, "-seed=%d\n%s", campaign.Seed, text.String())
+	assert.Zero(t, report.Unexplained(), "-seed=%d\n%s", campaign.Seed, text.String())
+	for _, layer := range report.Layers {
+		assert.Greater(t, layer.Equal, layer.Steps/2, "%s: too little was compared, -seed=%d\n%s", layer.Name, campaign.Seed, text.String())
+	}
+}
+
+// TestSimulatorAgainstItself shows that the comparison does not take what is
+// random or in time for a difference.
+func TestSimulatorAgainstItself(t *testing.T) {
+	t.Parallel()
+	simulator := simulated(t)
+	seed := drawnSeed()
+	report, err := differential.Campaign{
+		Ours: simulator, Theirs: simulator, Seed: seed, Packets: 3000, Sequences: 60, Power: 20,
+		Known: differential.Known(), // the reset count goes on from device to device
+	}.Run(context.Background())
+	require.NoError(t, err)
+	var text strings.Builder
+	require.NoError(t, report.WriteText(&text))
+	assert.Zero(t, report.Unexplained(), "-seed=%d\n%s", seed, text.String())
+}
+
+// TestCatalogueIsThatOfTheSimulator holds our list of commands against the
+// attributes a TPM reports: number of handles, and response handle.
+func TestCatalogueIsThatOfTheSimulator(t *testing.T) {
+	t.Parallel()
+	device, err := simulated(t).Fresh(context.Background())
+	require.NoError(t, err)
+	ask := func(p conformance.Packet) []byte {
+		raw, err := device.Send(context.Background(), 0, p.Bytes())
+		require.NoError(t, err)
+		response, err := conformance.ParseResponse(p.Code, raw)
+		require.NoError(t, err)
+		require.Zero(t, response.Code)
+		return response.Parameters
+	}
+	ask(conformance.Packet{Code: 0x144, Parameters: []byte{0, 0}})
+	list := ask(conformance.Packet{Code: 0x17a, Parameters: []byte{0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 0}})[9:]
+	require.NotEmpty(t, list)
+	for ; len(list) > 0; list = list[4:] {
+		if list[0]&0x20 != 0 {
+			continue // vendor command
+		}
+		code := uint32(list[2])<<8 | uint32(list[3])
+		command, ok := conformance.Lookup(code)
+		require.True(t, ok, "%#x", code)
+		assert.Len(t, command.Handles, int(list[0]>>1&7), command.Name)
+		assert.Equal(t, list[0]&0x10 != 0, command.ResponseHandle, command.Name)
+	}
+}
+
+// simulated makes devices of the one simulator of this process; the tests that
+// use it take turns.
+func simulated(t *testing.T) differential.Target {
+	t.Helper()
+	device, err := reference.OpenSimulator()
+	if errors.Is(err, reference.ErrNoSimulator) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, device.Close()) })
+	return differential.Target{
+		Name:  "simulator",
+		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
+	}
+}
+
+func swtpm(t *testing.T) differential.Target {
+	t.Helper()
+	if _, err := exec.LookPath("swtpm"); err != nil {
+		t.Skip("no swtpm program in PATH; install the package swtpm")
+	}
+	device, err := reference.StartSWTPM("swtpm", t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, device.Close()) })
+	return differential.Target{
+		Name: "swtpm", Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: conformance.HeaderSize,
+		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
+	}
+}

@@ -1,0 +1,67 @@
+package differential_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/conformance/differential"
+)
+
+func TestTranscriptsAreReadBack(t *testing.T) {
+	t.Parallel()
+	script := differential.Script{
+		{Action: differential.Send, Locality: 3, Data: []byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0}, Note: "two\nlines"},
+		{Action: differential.Send},
+		{Action: differential.Init},
+		{Action: differential.PowerOff},
+		{Action: differential.HashStart},
+		{Action: differential.HashData, Data: []byte("ab")},
+		{Action: differential.HashData},
+		{Action: differential.HashEnd},
+	}
+	text := script.String()
+	assert.Contains(t, text, "send 3 80010000000c000001440000 # Startup two lines\nsend 0 -\ninit\n")
+	read, err := differential.ReadScript(strings.NewReader("# a finding\n\n" + text))
+	require.NoError(t, err)
+	script[0].Note = ""
+	assert.Equal(t, script, read)
+	assert.Equal(t, "Action(9)", differential.Action(9).String())
+}
+
+func TestReadScriptSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"init\nboot":                    `line 2: unknown step "boot"`,
+		"send 0":                        "send takes 2 arguments, not 1",
+		"init now":                      "init takes 0 arguments, not 1",
+		"send 256 00":                   `locality "256"`,
+		"send 0 0":                      "not hexadecimal",
+		"hash-data zz":                  "not hexadecimal",
+		strings.Repeat("init\n", 70000): "more than 65536 steps",
+	} {
+		_, err := differential.ReadScript(strings.NewReader(text))
+		var syntax *differential.SyntaxError
+		if assert.ErrorAs(t, err, &syntax) {
+			assert.ErrorContains(t, err, want)
+		}
+	}
+	_, err := differential.ReadScript(strings.NewReader(strings.Repeat("0", 2<<20)))
+	assert.ErrorContains(t, err, "token too long")
+}
+
+func FuzzReadScript(f *testing.F) {
+	f.Add("send 0 8001\ninit\n")
+	f.Add("hash-data - # note\nsend 255 -")
+	f.Fuzz(func(t *testing.T, text string) {
+		script, err := differential.ReadScript(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		again, err := differential.ReadScript(strings.NewReader(script.String()))
+		require.NoError(t, err)
+		assert.Equal(t, script, again)
+	})
+}
