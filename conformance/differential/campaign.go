@@ -274,7 +274,7 @@ func (r *run) examine(script Script, at int, ours, theirs Outcome) *Case {
 	if v != different {
 		return nil
 	}
-	return &Case{Theirs: r.campaign.Theirs.Name, Script: script, At: at, OurOutcome: ours, TheirOutcome: theirs, Detail: detail}
+	return &Case{Theirs: r.campaign.Theirs.Name, Script: script, At: at, OurOutcome: ours, TheirOutcome: theirs, Detail: detail, comparer: &r.comparer}
 }
 
 // known finds the entry that explains a case.

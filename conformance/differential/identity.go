@@ -31,6 +31,11 @@ func (id *identity) has(code uint32) bool {
 	return slices.ContainsFunc(id.lists[uint32(tpm2.TPMCapCommands)], func(e entry) bool { return e.value&0x2000ffff == code })
 }
 
+// hasAlgorithm says whether the device lists an algorithm.
+func (id *identity) hasAlgorithm(alg uint32) bool {
+	return slices.ContainsFunc(id.lists[uint32(tpm2.TPMCapAlgs)], func(e entry) bool { return e.key == alg })
+}
+
 // listCapabilities are the capabilities whose lists an identity keeps.
 var listCapabilities = [...]tpm2.TPMCap{
 	tpm2.TPMCapAlgs, tpm2.TPMCapCommands, tpm2.TPMCapTPMProperties, tpm2.TPMCapECCCurves,

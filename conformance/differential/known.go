@@ -17,6 +17,8 @@ type Case struct {
 	// is different.
 	OurOutcome, TheirOutcome Outcome
 	Detail                   string
+
+	comparer *comparer
 }
 
 // Step gives the step the case is about.

@@ -78,17 +78,35 @@ func Known() []Difference {
 				"section \"Clock\"), so that Clock does not go back when power is lost. libtpms 0.9 loses the new value.",
 			Match: func(c *Case) bool {
 				ours, theirs := c.Codes()
-				behind := c.Command() == uint32(tpm2.TPMCCClockSet) && ours == 0x1c4 && theirs == 0 || c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(8, 16)
+				behind := c.Command() == uint32(tpm2.TPMCCClockSet) && ours == 0x1c4 && theirs == 0 || c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(8, 16, 24, 25)
 				return behind && c.clockSetAndLost()
 			},
 		},
 		{
-			ID: "act-capability", Against: []string{"swtpm"},
-			Reason: "libtpms knows TPM_CAP_ACT without having an ACT and blames the second parameter; a TPM that does not implement " +
-				"a capability blames the first (Part 3, section \"TPM2_GetCapability\").",
+			ID: "capability-not-there",
+			Reason: "The references know the numbers TPM_CAP_ACT (libtpms) and TPM_CAP_VENDOR_PROPERTY without having anything to report, " +
+				"and so look at the parameters behind them first; we refuse a capability we do not have at once. Both say " +
+				"TPM_RC_VALUE or what is wrong with the command besides (Part 3, section \"TPM2_GetCapability\").",
 			Match: func(c *Case) bool {
 				ours, theirs := c.Codes()
-				return c.Command() == uint32(tpm2.TPMCCGetCapability) && ours == 0x1c4 && theirs == 0x2c4
+				p := afterHeader(c.Step().Data)
+				return c.Command() == uint32(tpm2.TPMCCGetCapability) && ours == 0x1c4 && theirs != 0 && len(p) >= 4 &&
+					slices.Contains([]uint32{uint32(tpm2.TPMCapACT), 0x100}, number(p[:4]))
+			},
+		},
+		{
+			ID: "algorithm-not-there",
+			Reason: "TPM2_TestParms and TPM2_IncrementalSelfTest name an algorithm that only one of the devices lists with " +
+				"TPM2_GetCapability. The other refuses it with TPM_RC_TYPE or TPM_RC_VALUE, as it has to.",
+			Match: func(c *Case) bool { return c.refusesAlgorithm() },
+		},
+		{
+			ID: "split-max",
+			Reason: "TPM_PT_SPLIT_MAX is the number of ephemeral keys for TPM2_Commit, and zero in a TPM without that command " +
+				"(Part 2, section \"TPM_PT\").",
+			Match: func(c *Case) bool {
+				commit := uint32(tpm2.TPMCCCommit)
+				return c.asksFor(tpm2.TPMCapTPMProperties) && c.comparer.ours.has(commit) != c.comparer.theirs.has(commit) && c.propertiesBut(0x128)
 			},
 		},
 	}
@@ -106,16 +124,18 @@ func (c *Case) sameBut(from, to int) bool {
 	return len(a) == len(b) && len(a) >= to && bytes.Equal(a[:from], b[:from]) && bytes.Equal(a[to:], b[to:])
 }
 
-// sameTimeBut says whether two TPMS_TIME_INFO agree but for the bytes
-// from..to.
-func (c *Case) sameTimeBut(from, to int) bool {
+// sameTimeBut says whether two TPMS_TIME_INFO agree but for ranges of bytes,
+// given as from, to, from, to.
+func (c *Case) sameTimeBut(ranges ...int) bool {
 	a, errA := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)
 	b, errB := conformance.ParseResponse(c.Command(), c.TheirOutcome.Response)
 	if errA != nil || errB != nil || len(a.Parameters) != 25 || len(b.Parameters) != 25 {
 		return false
 	}
 	patched := bytes.Clone(a.Parameters)
-	copy(patched[from:to], b.Parameters[from:to])
+	for ; len(ranges) >= 2; ranges = ranges[2:] {
+		copy(patched[ranges[0]:ranges[1]], b.Parameters[ranges[0]:ranges[1]])
+	}
 	return compareClocks(patched, b.Parameters) == ""
 }
 
@@ -139,8 +159,48 @@ func (c *Case) propertiesBut(properties ...uint32) bool {
 // handleBetween says whether the command's handle area has a handle in a
 // range.
 func (c *Case) handleBetween(first, last uint32) bool {
-	sent, ok := takeApart(c.Step().Data)
-	return ok && slices.ContainsFunc(sent.Handles, func(h uint32) bool { return first <= h && h <= last })
+	command, ok := conformance.Lookup(c.Command())
+	if !ok {
+		return false
+	}
+	area := c.Step().Data[conformance.HeaderSize:]
+	for range command.Handles {
+		if len(area) < 4 {
+			return false
+		}
+		if h := number(area[:4]); first <= h && h <= last {
+			return true
+		}
+		area = area[4:]
+	}
+	return false
+}
+
+// refusesAlgorithm says whether one device refuses the first parameter of a
+// command on algorithms for an algorithm that the other has.
+func (c *Case) refusesAlgorithm() bool {
+	const typeP1, valueP1 = 0x1ca, 0x1c4
+	ours, theirs := c.Codes()
+	p := afterHeader(c.Step().Data)
+	switch c.Command() {
+	case uint32(tpm2.TPMCCTestParms):
+		if len(p) < 2 {
+			return false
+		}
+		a, b := c.comparer.ours.hasAlgorithm(number(p[:2])), c.comparer.theirs.hasAlgorithm(number(p[:2]))
+		return !a && b && ours == typeP1 || a && !b && theirs == typeP1
+	case uint32(tpm2.TPMCCIncrementalSelfTest):
+		oneSided := func(has, lacks *identity) bool {
+			for rest := p[min(4, len(p)):]; len(rest) >= 2; rest = rest[2:] {
+				if has.hasAlgorithm(number(rest[:2])) && !lacks.hasAlgorithm(number(rest[:2])) {
+					return true
+				}
+			}
+			return false
+		}
+		return ours == valueP1 && oneSided(c.comparer.theirs, c.comparer.ours) || theirs == valueP1 && oneSided(c.comparer.ours, c.comparer.theirs)
+	}
+	return false
 }
 
 // clockSetAndLost says whether the script sets the clock and cuts the power
