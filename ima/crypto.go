@@ -200,3 +200,6 @@ type UnavailableHashError struct {
 func (e *UnavailableHashError) Error() string {
 	return fmt.Sprintf("hash algorithm %s cannot be computed here; a bank of it can be replayed only with sha1 digests (PaddedSHA1)", e.Algo)
 }
+
+// Unwrap gives ENOENT, which is what the kernel's crypto API answers.
+func (e *UnavailableHashError) Unwrap() error { return ENOENT }

@@ -36,19 +36,23 @@ func TestFirstTemplateOptionHolds(t *testing.T) {
 
 func TestFailSecurely(t *testing.T) {
 	t.Parallel()
+	const measure = "measure func=BPRM_CHECK\n"
 	for _, c := range []struct {
-		name string
-		sb   ima.Superblock
-		line string
-		want int
+		name         string
+		sb           ima.Superblock
+		line, policy string
+		want         int
 	}{
-		{"verifiable", ima.Superblock{}, "", 1},
-		{"unverifiable: measured each time", ima.Superblock{Unverifiable: true}, "", 2},
-		{"untrusted mounter", ima.Superblock{Unverifiable: true, UntrustedMounter: true}, "", 1},
+		{"verifiable", ima.Superblock{}, "", measure, 1},
+		{"unverifiable: measured each time", ima.Superblock{Unverifiable: true}, "", measure, 2},
+		{"untrusted mounter", ima.Superblock{Unverifiable: true, UntrustedMounter: true}, "", measure, 1},
+		{"fail_securely is about appraised files", ima.Superblock{Unverifiable: true}, "ima_policy=fail_securely", measure, 2},
+		{"fail_securely", ima.Superblock{Unverifiable: true}, "ima_policy=fail_securely", measure + "appraise\n", 1},
+		{"appraised without fail_securely", ima.Superblock{Unverifiable: true}, "", measure + "appraise\n", 2},
 	} {
 		config := debian(t, c.line)
 		config.DisableHTable = true
-		m := custom(t, config, "measure func=BPRM_CHECK\n")
+		m := custom(t, config, c.policy)
 		f := file("/mnt/x", "x")
 		f.Inode.Superblock = &c.sb
 		m.BprmCheck(f, rootCred)

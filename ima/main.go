@@ -255,7 +255,8 @@ func (m *IMA) rdwrViolationCheck(f *File, measure bool) {
 // measurement.
 func (m *IMA) measureFile(f *File, buf []byte, d decision) {
 	i, sb := f.Inode.iint, f.Inode.Superblock
-	if i.changedXattr || sb.Unverifiable && !sb.UntrustedMounter && !m.setup.failSecurely {
+	failSecurely := m.setup.failSecurely && d.action&Appraise != 0
+	if i.changedXattr || sb.Unverifiable && !sb.UntrustedMounter && !failSecurely {
 		i.changedXattr = false
 		i.reset()
 	}

@@ -678,14 +678,19 @@ func TestInitFails(t *testing.T) {
 	t.Parallel()
 	config := debian(t, "ima_policy=tcb")
 	config.Unavailable = []ima.HashAlgo{ima.SHA1}
-	m, err := ima.New(config)
-	require.NoError(t, err)
-	var unavailable *ima.UnavailableHashError
-	require.ErrorAs(t, m.Init(noTPM), &unavailable)
-	assert.Equal(t, ima.SHA1, unavailable.Algo)
-	assert.Empty(t, m.SecurityFiles())
-	m.BprmCheck(file("/x", "x"), rootCred)
-	assert.Zero(t, m.Count())
+	for _, lookup := range []func() ima.TPM{noTPM, newFakeTPM(ima.SHA256).lookup, newFakeTPM(ima.SHA1, ima.SHA256).lookup} {
+		m, err := ima.New(config)
+		require.NoError(t, err)
+		err = m.Init(lookup)
+		var unavailable *ima.UnavailableHashError
+		require.ErrorAs(t, err, &unavailable)
+		assert.Equal(t, ima.SHA1, unavailable.Algo)
+		assert.ErrorIs(t, err, ima.ENOENT)
+		assert.Empty(t, m.SecurityFiles())
+		m.BprmCheck(file("/x", "x"), rootCred)
+		assert.Zero(t, m.Count())
+		assert.False(t, m.Bypass())
+	}
 }
 
 func TestPCRsJSON(t *testing.T) {

@@ -115,6 +115,13 @@ func TestNewRecordRefuses(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// A violation of a file with an fs-verity digest is labelled ima.
+func TestVerityViolation(t *testing.T) {
+	t.Parallel()
+	rec := record(t, "ima-ngv2", ima.LittleEndian, "/x", func(e *ima.EventData) { e.Verity, e.Violation = true, true })
+	assert.Equal(t, "ima:sha256:"+strings.Repeat("00", 32), rec.FieldText("d-ngv2"))
+}
+
 func TestEventDataRefuses(t *testing.T) {
 	t.Parallel()
 	ng, _ := ima.LookupTemplate("ima-ng")
