@@ -1,0 +1,123 @@
+package emulator_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// measured are the TPMA_CC words that swtpm 0.7.1 and the reference simulator
+// report alike.
+var measured = map[wire.CC]uint32{
+	wire.CCHierarchyControl: 0x2c00121, wire.CCClockSet: 0x2400128, wire.CCHierarchyChangeAuth: 0x2400129,
+	wire.CCPCRAllocate: 0x240012b, wire.CCPCRSetAuthPolicy: 0x240012c, wire.CCClockRateAdjust: 0x2000130,
+	wire.CCPCREvent: 0x240013c, wire.CCPCRReset: 0x240013d, wire.CCSequenceComplete: 0x300013e,
+	wire.CCIncrementalSelfTest: 0x400142, wire.CCSelfTest: 0x400143, wire.CCStartup: 0x400144,
+	wire.CCShutdown: 0x400145, wire.CCStirRandom: 0x400146, wire.CCSequenceUpdate: 0x200015c,
+	wire.CCFlushContext: 0x165, wire.CCGetCapability: 0x17a, wire.CCGetRandom: 0x17b,
+	wire.CCGetTestResult: 0x17c, wire.CCHash: 0x17d, wire.CCPCRRead: 0x17e, wire.CCReadClock: 0x181,
+	wire.CCPCRExtend: 0x2400182, wire.CCPCRSetAuthValue: 0x2000183, wire.CCEventSequenceComplete: 0x5400185,
+	wire.CCHashSequenceStart: 0x10000186, wire.CCTestParms: 0x18a,
+	// Some that are not implemented yet, to keep their rows right.
+	wire.CCCreatePrimary: 0x12000131, wire.CCPolicyNV: 0x6000149, wire.CCNVUndefineSpaceSpecial: 0x440011f,
+	wire.CCContextLoad: 0x10000161, wire.CCClear: 0x2c00126, wire.CCStartAuthSession: 0x14000176,
+	wire.CCLoadExternal: 0x10000167, wire.CCNVCertify: 0x6000184, wire.CCEvictControl: 0x4400120,
+}
+
+func TestCommandTable(t *testing.T) {
+	t.Parallel()
+	table := emulator.Commands()
+	require.Len(t, table, 126)
+	for i := range table {
+		c := &table[i]
+		if i > 0 {
+			assert.Less(t, table[i-1].Code, c.Code)
+			assert.NotEqual(t, table[i-1].Name, c.Name)
+		}
+		assert.NotEmpty(t, c.Name)
+		assert.NotEmpty(t, c.Chapter, c.Name)
+		assert.Regexp(t, `^1\.\d\d$`, c.Since, c.Name)
+		assert.LessOrEqual(t, len(c.Handles), 3, c.Name)
+		auth := true
+		for _, h := range c.Handles {
+			assert.NotEmpty(t, h.Kind.String(), c.Name)
+			assert.True(t, auth || h.Role == emulator.RoleNone, "%s: handles that need authorisation come first", c.Name)
+			auth = h.Role != emulator.RoleNone
+		}
+		if want, ok := measured[c.Code]; ok {
+			assert.Equal(t, want, uint32(c.Attributes()), c.Name)
+		} else {
+			assert.False(t, c.Implemented(), "%s is implemented: its TPMA_CC belongs into the table of measured ones", c.Name)
+		}
+	}
+}
+
+// What Commands gives is a copy.
+func TestCommandTableIsNotShared(t *testing.T) {
+	t.Parallel()
+	table := emulator.Commands()
+	for i := range table {
+		table[i].Name = "changed"
+		for j := range table[i].Handles {
+			table[i].Handles[j].Role = emulator.RoleDup
+		}
+	}
+	for _, c := range emulator.Commands() {
+		assert.NotEqual(t, "changed", c.Name)
+		if c.Code == wire.CCPCRExtend {
+			assert.Equal(t, emulator.RoleUser, c.Handles[0].Role)
+		}
+	}
+}
+
+func TestPacketsCoverTheTable(t *testing.T) {
+	t.Parallel()
+	have := map[wire.CC]bool{wire.CCStartup: true}
+	for _, p := range packets() {
+		have[p.code] = true
+	}
+	for _, c := range emulator.Commands() {
+		assert.Equal(t, c.Implemented(), have[c.Code], c.Name)
+	}
+}
+
+// GetCapability, the table and dispatch agree on what exists.
+func TestCommandsAgree(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	r := wire.NewReader(et.Parameters(tpm.Execute(0, getCapability(wire.CapCommands, 0, 1000)), false), nil)
+	require.Zero(t, r.U8(), "moreData")
+	r.U32()
+	var listed []uint32
+	for range r.U32() {
+		listed = append(listed, r.U32())
+	}
+	require.Zero(t, r.Len())
+	var want []uint32
+	for _, c := range emulator.Commands() {
+		answer := send(t, tpm, et.Command(c.Code, nil, nil))
+		if c.Implemented() {
+			want = append(want, uint32(c.Attributes()))
+			assert.NotEqual(t, wire.RCCommandCode, answer, c.Name)
+		} else {
+			assert.Equal(t, wire.RCCommandCode, answer, c.Name)
+		}
+	}
+	assert.Equal(t, want, listed)
+	n := property(t, tpm, wire.PTTotalCommands)
+	assert.EqualValues(t, len(want), n)
+	assert.Equal(t, n, property(t, tpm, wire.PTLibraryCommands)+property(t, tpm, wire.PTVendorCommands))
+}
+
+func TestCodesOutsideTheTable(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	for _, code := range []wire.CC{0, 0x11E, 0x123, 0x15A, 0x1A2, 0xFFFF, 0xFFFFFFFF, wire.CCVendor, wire.CCVendor | wire.CCGetRandom, 1<<30 | wire.CCGetRandom, 1<<16 | wire.CCGetRandom} {
+		assert.Equal(t, wire.RCCommandCode, send(t, tpm, et.Command(code, nil, nil)), code)
+	}
+}
