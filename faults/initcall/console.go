@@ -17,11 +17,13 @@ import "sync"
 //   - "Run /init as init process" (Userspace).
 //
 // The kernel must print debug messages to the console: add initcall_debug
-// ignore_loglevel to its command line.
+// ignore_loglevel to its command line. The clock follows what is printed, not
+// what runs: of a console that the kernel registers late (hvc0 of virtio, at
+// device) the earlier levels come when they are past.
 //
 // # When a new boot starts
 //
-// If the owner sees the machine's power, he tells by Reset, and from the first
+// An owner who sees the machine's power tells it by Reset, and from the first
 // Reset on power is what counts: after a Reset everything is taken for rest of
 // the old boot until a kernel starts, and a banner without a Reset before is
 // somebody printing the kernel's log. Two things restart a kernel without
@@ -65,7 +67,7 @@ func NewConsole(clock *Clock, markers ...Marker) (*Console, error) {
 }
 
 // Write takes console bytes. It returns when clock has moved and its
-// subscribers have been told.
+// subscribers have been told; they must not call the Console.
 func (c *Console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 
 // Feed is an open Source. One goroutine uses it.
 type Feed struct {
-	source source
+	open opened
 }
 
-// source is what the kinds of Source have in common.
-type source interface {
+// opened is what the kinds of Source have in common once they are open.
+type opened interface {
 	// follow hands the bytes to out until ctx ends or there can be no more.
 	follow(ctx context.Context, out *output) error
 	// close gives back what open took, if follow was never called.
@@ -26,24 +26,24 @@ type source interface {
 // QEMU can be started when Open has returned, and a file's directory is watched.
 // The error tells what stands in the way.
 func (s Source) Open() (*Feed, error) {
-	var opened source
+	var open opened
 	var err error
 	switch s.kind {
 	case socketSource:
-		opened, err = openSocket(s.path)
+		open, err = openSocket(s.path)
 	case fileSource:
-		opened, err = openFile(s.path)
+		open, err = openFile(s.path)
 	default:
 		r := s.reader
 		if r == nil {
 			r = strings.NewReader("")
 		}
-		opened = &readerFeed{r: r}
+		open = &readerFeed{r: r}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Feed{source: opened}, nil
+	return &Feed{open: open}, nil
 }
 
 // Follow writes what the source brings to console, and a copy to tee unless
@@ -55,11 +55,11 @@ func (s Source) Open() (*Feed, error) {
 // give up stays behind with a goroutine until it returns, and what it brings is
 // dropped.
 func (f *Feed) Follow(ctx context.Context, console *Console, tee io.Writer) error {
-	return f.source.follow(ctx, &output{console: console, tee: tee})
+	return f.open.follow(ctx, &output{console: console, tee: tee})
 }
 
 // Close closes a feed that is not followed.
-func (f *Feed) Close() error { return f.source.close() }
+func (f *Feed) Close() error { return f.open.close() }
 
 // FollowError says what a feed could not do, and why.
 type FollowError struct {

@@ -91,7 +91,7 @@ func TestMarkers(t *testing.T) {
 	assert.Greater(t, inSource, 60)
 
 	initcall.Markers()[0].Level = initcall.Userspace
-	assert.Equal(t, initcall.Early, initcall.Markers()[0].Level, "every caller gets his own")
+	assert.Equal(t, initcall.Early, initcall.Markers()[0].Level, "every caller gets its own")
 }
 
 func TestParseMarkerRefuses(t *testing.T) {

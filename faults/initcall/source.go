@@ -35,10 +35,11 @@ func (e *SourceError) Error() string {
 // ParseSource reads the name of a source:
 //
 //	unix:PATH  a unix stream socket. Whoever comes first serves it: if
-//	           somebody listens at PATH, Follow connects to him, as for QEMU's
+//	           somebody listens at PATH, Follow connects there, as for QEMU's
 //	           -chardev socket,path=PATH,server=on; if not, Follow listens and
 //	           QEMU connects, without server=on. A guest that comes back is
-//	           followed again, either way.
+//	           followed again, either way, and a QEMU with server=on that comes
+//	           later takes over.
 //	file:PATH  a file that grows, as for QEMU's -serial file:PATH. It need not
 //	           exist yet, and may be truncated or replaced.
 //	-          standard input.

@@ -280,7 +280,7 @@ func TestDefaultTimeline(t *testing.T) {
 	assert.Equal(t, fromLog, got)
 
 	got[0].Level = initcall.Userspace
-	assert.Equal(t, initcall.Kernel, initcall.DefaultTimeline()[0].Level, "every caller gets his own")
+	assert.Equal(t, initcall.Kernel, initcall.DefaultTimeline()[0].Level, "every caller gets its own")
 }
 
 func ExampleTimeline() {
