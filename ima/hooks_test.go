@@ -232,3 +232,22 @@ func TestBufferRules(t *testing.T) {
 	assert.Equal(t, "ima-ng", records[2].Template().Name())
 	assert.Equal(t, uint32(10), records[3].PCR)
 }
+
+// With the ima template security.ima names no hash, and what a d field shows of
+// a file that was read into memory is the file.
+func TestLegacyTemplateReadsTheFile(t *testing.T) {
+	t.Parallel()
+	m := custom(t, debian(t, ""), "measure func=BPRM_CHECK template=ima\nmeasure func=MODULE_CHECK template=ima\nmeasure func=FIRMWARE_CHECK\n")
+	f := file("/bin/x", "x")
+	f.Inode.Xattrs = []ima.Xattr{{Name: "security.ima", Value: append([]byte{4, 17}, make([]byte, 32)...)}} // sm3
+	m.BprmCheck(f, rootCred)
+	m.PostReadFile(file("/lib/m.ko", "x"), rootCred, []byte("in memory"), ima.ReadingModule)
+	m.ReadFile(file("/lib/firmware", "x"), rootCred, ima.ReadingFirmware)
+	records := m.Records()
+	require.Len(t, records, 4)
+	for _, r := range records[1:3] {
+		assert.Equal(t, "11f6ad8ec52a2984abaafd7c3b516503785c2072", r.FieldText("d"), r.Name())
+	}
+	digest, _ := records[3].FileDigest()
+	assert.Equal(t, sha256Of("x"), string(digest.Sum))
+}

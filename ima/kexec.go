@@ -2,7 +2,9 @@ package ima
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 )
 
@@ -127,9 +129,14 @@ func (m *IMA) loadKexecBuffer() {
 	}
 }
 
+// restoreNameMax is the longest template name that is restored
+// (MAX_TEMPLATE_NAME_LEN without its NUL): that of evm-sig's format.
+var restoreNameMax = len(builtinTemplates[len(builtinTemplates)-1].format)
+
 // restoreMeasurementList follows ima_restore_measurement_list (ima_template.c).
 // The records are appended without an extend and without an entry in the hash
-// table.
+// table. Fewer records than the header says are no error, as in the kernel; what
+// the fields hold is looked at more closely here than there.
 func (m *IMA) restoreMeasurementList(buffer []byte) error {
 	if len(buffer) < kexecHeader {
 		return nil
@@ -142,22 +149,26 @@ func (m *IMA) restoreMeasurementList(buffer []byte) error {
 	if size < kexecHeader || size > uint64(len(buffer)) {
 		return EINVAL
 	}
-	r, err := NewBinaryReader(bytes.NewReader(buffer[kexecHeader:size]), Format{Order: m.order})
+	list := buffer[kexecHeader:size]
+	r, err := NewBinaryReader(bytes.NewReader(list), Format{Order: m.order})
 	if err != nil {
 		return err
 	}
-	for range count {
+	for n := uint64(1); n <= count; n++ {
 		e := new(entry)
-		if err := r.Read(&e.Record); err != nil {
-			m.logf("%v", err)
+		var format *TemplateFormatError
+		switch err := r.Read(&e.Record); {
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &format):
+			m.logf("attempting to initialize the template \"%s\" failed", format.Format)
+			return nil
+		case err != nil, n == count && r.Offset() != int64(len(list)):
 			return EINVAL
 		}
 		if err := m.restoreEntry(e); err != nil {
 			return err
 		}
-	}
-	if r.Offset() != int64(size-kexecHeader) {
-		return EINVAL
 	}
 	return nil
 }
@@ -165,6 +176,10 @@ func (m *IMA) restoreMeasurementList(buffer []byte) error {
 func (m *IMA) restoreEntry(e *entry) error {
 	if e.template.legacy {
 		m.logf("attempting to restore an unsupported template \"%s\" failed", e.template.name)
+		return EINVAL
+	}
+	if len(e.template.Name()) > restoreNameMax {
+		m.logf("attempting to restore a template name that is too long")
 		return EINVAL
 	}
 	// The kernel takes a built-in template for a format that equals its own.

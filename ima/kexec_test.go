@@ -122,19 +122,24 @@ func TestKexecRestoreRefuses(t *testing.T) {
 	good := old.KexecExecute()
 	legacy := start(t, debian(t, "ima_template=ima"), nil)
 	require.NoError(t, legacy.KexecLoad())
+	long := start(t, debian(t, "ima_template_fmt=d-ng|n-ng"+strings.Repeat("|xattrlengths", 6)), nil)
+	require.NoError(t, long.KexecLoad())
+	const failed = "ima: Failed to restore the measurement list: -22"
 	for name, c := range map[string]struct {
 		buffer []byte
-		lines  int // log lines about it
 		count  int // records restored
+		log    []string
 	}{
-		"version":          {patched(good, 0, 2), 2, 0},
-		"size too large":   {patched(good, 10, 1), 1, 0},
-		"size too small":   {patched(good, 8, 1, 0), 1, 0},
-		"count too large":  {patched(good, 16, 9), 2, 2},
-		"count too small":  {patched(good, 16, 1), 1, 1},
-		"damaged record":   {patched(good, 24+24, 0xff), 2, 0},
-		"the ima template": {legacy.KexecExecute(), 2, 0},
-		"no header":        {[]byte{1, 2, 3}, 0, 0},
+		"version":          {patched(good, 0, 2), 0, []string{"ima: attempting to restore a incompatible measurement list", failed}},
+		"size too large":   {patched(good, 10, 1), 0, []string{failed}},
+		"size too small":   {patched(good, 8, 1, 0), 0, []string{failed}},
+		"count too large":  {patched(good, 16, 9), 2, nil},
+		"count too small":  {patched(good, 16, 1), 0, []string{failed}},
+		"damaged record":   {patched(good, 24+24, 0xff), 0, []string{failed}},
+		"unknown template": {patched(good, 24+28, 'X'), 0, []string{`ima: attempting to initialize the template "Xma-sig" failed`}},
+		"the ima template": {legacy.KexecExecute(), 0, []string{`ima: attempting to restore an unsupported template "ima" failed`, failed}},
+		"long name":        {long.KexecExecute(), 0, []string{"ima: attempting to restore a template name that is too long", failed}},
+		"no header":        {[]byte{1, 2, 3}, 0, nil},
 	} {
 		var log logLines
 		config := debian(t, "")
@@ -142,11 +147,7 @@ func TestKexecRestoreRefuses(t *testing.T) {
 		config.KexecBuffer = c.buffer
 		m := start(t, config, nil)
 		assert.Equal(t, c.count+1, m.Count(), name)
-		about := log.lines[2 : len(log.lines)-1]
-		assert.Len(t, about, c.lines, "%s: %q", name, about)
-		if c.lines > 0 {
-			assert.Equal(t, "ima: Failed to restore the measurement list: -22", about[len(about)-1], name)
-		}
+		assert.Equal(t, c.log, append([]string(nil), log.lines[2:len(log.lines)-1]...), name)
 	}
 }
 

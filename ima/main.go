@@ -177,17 +177,26 @@ var readHooks = map[ReadID]Hook{
 	ReadingPolicy:         PolicyCheck,
 }
 
+// ReadFile is the hook of a file of which the kernel itself is going to read
+// parts (ima_read_file). What is measured is the whole file.
+func (m *IMA) ReadFile(f *File, cred *Cred, id ReadID) {
+	m.processMeasurement(f, cred, nil, MayRead, id.hook())
+}
+
 // PostReadFile is the hook of a file that the kernel itself has read into buf,
 // a module for instance (ima_post_read_file). What is measured is buf.
 func (m *IMA) PostReadFile(f *File, cred *Cred, buf []byte, id ReadID) {
 	if f == nil || len(buf) == 0 {
 		return
 	}
-	hook, ok := readHooks[id]
-	if !ok {
-		hook = FileCheck
+	m.processMeasurement(f, cred, buf, MayRead, id.hook())
+}
+
+func (id ReadID) hook() Hook {
+	if hook, ok := readHooks[id]; ok {
+		return hook
 	}
-	m.processMeasurement(f, cred, buf, MayRead, hook)
+	return FileCheck
 }
 
 // SetXattr tells IMA that the inode's security.ima has changed. Whoever changes
@@ -276,7 +285,7 @@ func (m *IMA) measureFile(f *File, buf []byte, d decision) {
 	event := m.fileEvent(f)
 	event.Digest, event.Verity, event.Modsig = i.digest, i.verity, modsig
 	if d.template.index("d") >= 0 {
-		event.LegacyDigest = m.legacyDigest(f, buf)
+		event.LegacyDigest = m.legacyDigest(f)
 	}
 	err := m.storeTemplate(d.template, d.pcr, event)
 	if (err == nil || errors.Is(err, EEXIST)) && !f.Direct {
@@ -323,7 +332,10 @@ func (m *IMA) collectMeasurement(f *File, buf []byte, d decision) error {
 	if i.collected {
 		return nil
 	}
-	i.digest = FileDigest{Algo: m.xattrAlgo(f.Inode.xattr("security.ima"))}
+	i.digest = FileDigest{Algo: m.hash}
+	if !d.template.legacy { // for the ima template security.ima is not read
+		i.digest.Algo = m.xattrAlgo(f.Inode.xattr("security.ima"))
+	}
 	i.verity = d.flags&ruleVerityRequired != 0
 	cause := "failed"
 	var err error
@@ -374,13 +386,14 @@ func (m *IMA) hashFile(f *File, buf []byte, algo HashAlgo) (Hex, error) {
 	return h.Sum(nil), nil
 }
 
-// legacyDigest is what a d field shows if the file's own hash does not fit.
-func (m *IMA) legacyDigest(f *File, buf []byte) Hex {
+// legacyDigest is what a d field shows if the hash that was collected does not
+// fit: that of the file, even where a buffer was measured.
+func (m *IMA) legacyDigest(f *File) Hex {
 	algo := SHA1
 	if m.hash == MD5 {
 		algo = MD5
 	}
-	sum, err := m.hashFile(f, buf, algo)
+	sum, err := m.hashFile(f, nil, algo)
 	if err != nil {
 		return nil
 	}
