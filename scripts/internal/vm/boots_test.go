@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,7 +41,26 @@ func TestBoots(t *testing.T) {
 type bench struct {
 	machine Machine
 	swtpmd  string
-	turn    chan struct{}
+	queue   sync.Mutex    // held while waiting for places
+	places  chan struct{} // taken by guests that run
+}
+
+// enter waits for places for a guest; all of them if it must be alone.
+func (b *bench) enter(alone bool) (leave func()) {
+	places := 1
+	if alone {
+		places = bootsAtOnce
+	}
+	b.queue.Lock()
+	defer b.queue.Unlock()
+	for range places {
+		b.places <- struct{}{}
+	}
+	return func() {
+		for range places {
+			<-b.places
+		}
+	}
 }
 
 // bootsAtOnce is how many guests run at a time: each has two processors, and on
@@ -57,7 +77,7 @@ func equip(t *testing.T, fetch bool) (*bench, error) {
 		return nil, err
 	}
 	apt := &Apt{Cache: cache, Progress: t.Output()}
-	b := &bench{turn: make(chan struct{}, bootsAtOnce)}
+	b := &bench{places: make(chan struct{}, bootsAtOnce)}
 	m := &b.machine
 	if m.Tools, err = FindTools(t.Context(), apt, SeaBIOS, fetch); err != nil {
 		return nil, err
@@ -85,6 +105,9 @@ func equip(t *testing.T, fetch bool) (*bench, error) {
 type bootCase struct {
 	name  string
 	flags []string // the daemon's
+	// alone is for a guest whose kernel must get from the TPM's probe to
+	// late_sync in less than the 2.54 s for which the driver asks again.
+	alone bool
 	setup func(*Config)
 	check func(*testing.T, *Verdict)
 }
@@ -92,8 +115,7 @@ type bootCase struct {
 // boot boots as c says, when it is its turn.
 func (b *bench) boot(t *testing.T, c bootCase) *Verdict {
 	t.Helper()
-	b.turn <- struct{}{}
-	defer func() { <-b.turn }()
+	defer b.enter(c.alone)()
 	config := Config{
 		Machine: b.machine, TPM: Swtpmd(b.swtpmd, c.flags), Timeout: bootTimeout,
 		Policy: []byte("measure func=BPRM_CHECK\n"), Progress: t.Output(),
@@ -135,8 +157,8 @@ func bootCases() []bootCase {
 		{name: "testing", flags: []string{lateSync, "--while-deferred=testing"}, setup: rebind, check: fieldFailed},
 
 		{name: "hold, async", flags: []string{lateSync, "--while-deferred=hold"}, setup: async, check: cameByItself},
-		{name: "retry, async", flags: []string{lateSync, "--while-deferred=retry"}, setup: async, check: cameByItself},
-		{name: "testing, async", flags: []string{lateSync, "--while-deferred=testing"}, setup: async, check: cameByItself},
+		{name: "retry, async", alone: true, flags: []string{lateSync, "--while-deferred=retry"}, setup: async, check: cameByItself},
+		{name: "testing, async", alone: true, flags: []string{lateSync, "--while-deferred=testing"}, setup: async, check: cameByItself},
 
 		{name: "absent from power-on", flags: []string{"--defer-from=firmware", "--defer-until=kernel"}, check: firmwareMeasuredNothing},
 		{name: "late in the first boot, reboot", flags: []string{lateSync, "--defer-boots=1"}, check: lateThenOnTime,
