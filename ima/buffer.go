@@ -4,7 +4,7 @@ import "sync"
 
 // bufferEvent is a buffer to be measured.
 type bufferEvent struct {
-	hook  Hook
+	hook  hook
 	inode *Inode // whose file the policy is asked about; nil for none
 	cred  *Cred
 	name  string
@@ -24,7 +24,7 @@ func (m *IMA) processBuffer(b *bufferEvent) (Hex, error) {
 	template, _ := LookupTemplate("ima-buf")
 	d := matchPolicy(policy.rules, policy.flag, &access{hook: b.hook, inode: b.inode, cred: b.cred, data: b.data},
 		decision{template: template})
-	if d.action&Measure == 0 {
+	if d.action&actionMeasure == 0 {
 		return nil, ENOENT
 	}
 	if d.pcr == 0 {
@@ -67,7 +67,7 @@ func (m *IMA) MeasureCriticalData(label, event string, buf []byte, hash bool) (H
 	if label == "" || event == "" || len(buf) == 0 {
 		return nil, ENOPARAM
 	}
-	return m.processBuffer(&bufferEvent{hook: CriticalData, cred: root, name: event, data: label, buf: buf, hash: hash})
+	return m.processBuffer(&bufferEvent{hook: hookCriticalData, cred: root, name: event, data: label, buf: buf, hash: hash})
 }
 
 // KexecCmdline measures the command line that kexec loads for the kernel in f
@@ -76,7 +76,7 @@ func (m *IMA) KexecCmdline(f *File, cred *Cred, cmdline []byte) error {
 	if len(cmdline) == 0 {
 		return nil
 	}
-	_, err := m.processBuffer(&bufferEvent{hook: KexecCmdline, inode: f.Inode, cred: cred, name: "kexec-cmdline", buf: cmdline})
+	_, err := m.processBuffer(&bufferEvent{hook: hookKexecCmdline, inode: f.Inode, cred: cred, name: "kexec-cmdline", buf: cmdline})
 	return err
 }
 
@@ -128,7 +128,7 @@ func (m *IMA) KeyCreateOrUpdate(keyring string, cred *Cred, payload []byte) {
 
 func (m *IMA) measureKey(k queuedKey, cred *Cred) {
 	// The policy may well not want it.
-	_, _ = m.processBuffer(&bufferEvent{hook: KeyCheck, cred: cred, name: k.keyring, data: k.keyring, buf: k.payload})
+	_, _ = m.processBuffer(&bufferEvent{hook: hookKeyCheck, cred: cred, name: k.keyring, data: k.keyring, buf: k.payload})
 }
 
 // KeyQueueExpired drops the queued keys (ima_keys_handler). From then on keys

@@ -198,7 +198,7 @@ type UnavailableHashError struct {
 }
 
 func (e *UnavailableHashError) Error() string {
-	return fmt.Sprintf("hash algorithm %s cannot be computed here; a bank of it can be replayed only with sha1 digests (PaddedSHA1)", e.Algo)
+	return fmt.Sprintf("hash algorithm %s cannot be computed here; leave its bank out to use the others", e.Algo)
 }
 
 // Unwrap gives ENOENT, which is what the kernel's crypto API answers.

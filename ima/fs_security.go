@@ -188,7 +188,7 @@ func (m *IMA) WritePolicy(cred *Cred, text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m.config.Kernel.PolicyRecords && text != "" {
-		_, _ = m.processBuffer(&bufferEvent{hook: PolicyCheck, cred: cred, name: "ima_policy_written", buf: []byte(text)})
+		_, _ = m.processBuffer(&bufferEvent{hook: hookPolicyCheck, cred: cred, name: "ima_policy_written", buf: []byte(text)})
 	}
 	config := m.config.policyConfig()
 	config.Custom, config.builtin = m.custom, !p.inForce

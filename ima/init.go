@@ -244,7 +244,7 @@ type policyState struct {
 
 type activePolicy struct {
 	rules []*Rule
-	flag  Action
+	flag  action
 }
 
 // load gives the policy, nil while its flag is zero.

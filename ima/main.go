@@ -109,7 +109,7 @@ func (m *IMA) Open(f *File, cred *Cred, mask Mask) {
 		f.Inode.readers++
 	}
 	f.Inode.mu.Unlock()
-	m.processMeasurement(f, cred, nil, mask, FileCheck)
+	m.processMeasurement(f, cred, nil, mask, hookFileCheck)
 }
 
 // Release is what the last close of an open file does: with the last writer gone
@@ -136,22 +136,22 @@ func (m *IMA) Release(f *File) {
 // protExec that the mapping will be executable.
 func (m *IMA) Mmap(f *File, cred *Cred, reqprotExec, protExec bool) {
 	if reqprotExec && m.config.Kernel.MmapReqprot {
-		m.processMeasurement(f, cred, nil, MayExec, MmapCheckReqprot)
+		m.processMeasurement(f, cred, nil, MayExec, hookMmapCheckReqprot)
 	}
 	if protExec {
-		m.processMeasurement(f, cred, nil, MayExec, MmapCheck)
+		m.processMeasurement(f, cred, nil, MayExec, hookMmapCheck)
 	}
 }
 
 // BprmCheck is the hook of execve(2) for each binary and interpreter on the way.
 func (m *IMA) BprmCheck(f *File, cred *Cred) {
-	m.processMeasurement(f, cred, nil, MayExec, BprmCheck)
+	m.processMeasurement(f, cred, nil, MayExec, hookBprmCheck)
 }
 
 // CredsCheck is the hook of execve(2) with the credentials that the program will
 // have.
 func (m *IMA) CredsCheck(f *File, cred *Cred) {
-	m.processMeasurement(f, cred, nil, MayExec, CredsCheck)
+	m.processMeasurement(f, cred, nil, MayExec, hookCredsCheck)
 }
 
 // ReadID says why the kernel reads a file (enum kernel_read_file_id).
@@ -169,12 +169,12 @@ const (
 )
 
 // readHooks is read_idmap; other ids are FILE_CHECK.
-var readHooks = map[ReadID]Hook{
-	ReadingFirmware:       FirmwareCheck,
-	ReadingModule:         ModuleCheck,
-	ReadingKexecImage:     KexecKernelCheck,
-	ReadingKexecInitramfs: KexecInitramfsCheck,
-	ReadingPolicy:         PolicyCheck,
+var readHooks = map[ReadID]hook{
+	ReadingFirmware:       hookFirmwareCheck,
+	ReadingModule:         hookModuleCheck,
+	ReadingKexecImage:     hookKexecKernelCheck,
+	ReadingKexecInitramfs: hookKexecInitramfsCheck,
+	ReadingPolicy:         hookPolicyCheck,
 }
 
 // ReadFile is the hook of a file of which the kernel itself is going to read
@@ -192,11 +192,11 @@ func (m *IMA) PostReadFile(f *File, cred *Cred, buf []byte, id ReadID) {
 	m.processMeasurement(f, cred, buf, MayRead, id.hook())
 }
 
-func (id ReadID) hook() Hook {
+func (id ReadID) hook() hook {
 	if hook, ok := readHooks[id]; ok {
 		return hook
 	}
-	return FileCheck
+	return hookFileCheck
 }
 
 // SetXattr tells IMA that the inode's security.ima has changed. Whoever changes
@@ -214,15 +214,15 @@ func (i *Inode) regular() bool { return i.Mode&modeType == modeRegular }
 // processMeasurement follows process_measurement, of which it does the
 // measuring. Rules to appraise, audit or hash have a say in which rule matches,
 // and nothing else.
-func (m *IMA) processMeasurement(f *File, cred *Cred, buf []byte, mask Mask, hook Hook) {
+func (m *IMA) processMeasurement(f *File, cred *Cred, buf []byte, mask Mask, h hook) {
 	policy := m.policy.load()
 	if policy == nil || !f.Inode.regular() {
 		return
 	}
-	d := matchPolicy(policy.rules, policy.flag, &access{hook: hook, mask: mask, inode: f.Inode, cred: cred},
+	d := matchPolicy(policy.rules, policy.flag, &access{hook: h, mask: mask, inode: f.Inode, cred: cred},
 		decision{pcr: m.config.MeasurePCR, template: m.template})
-	check := hook == FileCheck || hook == MmapCheck || hook == MmapCheckReqprot
-	check = check && policy.flag&Measure != 0
+	check := h == hookFileCheck || h == hookMmapCheck || h == hookMmapCheckReqprot
+	check = check && policy.flag&actionMeasure != 0
 	if d.action == 0 && !check {
 		return
 	}
@@ -231,7 +231,7 @@ func (m *IMA) processMeasurement(f *File, cred *Cred, buf []byte, mask Mask, hoo
 	if d.action != 0 && f.Inode.iint == nil {
 		f.Inode.iint = new(iint)
 	}
-	measure := d.action&Measure != 0
+	measure := d.action&actionMeasure != 0
 	if check {
 		m.rdwrViolationCheck(f, measure)
 	}
@@ -264,7 +264,7 @@ func (m *IMA) rdwrViolationCheck(f *File, measure bool) {
 // measurement.
 func (m *IMA) measureFile(f *File, buf []byte, d decision) {
 	i, sb := f.Inode.iint, f.Inode.Superblock
-	failSecurely := m.setup.failSecurely && d.action&Appraise != 0
+	failSecurely := m.setup.failSecurely && d.action&actionAppraise != 0
 	if i.changedXattr || sb.Unverifiable && !sb.UntrustedMounter && !failSecurely {
 		i.changedXattr = false
 		i.reset()

@@ -7,28 +7,28 @@ import (
 	"strings"
 )
 
-// Hook is the place in the kernel from which IMA is called (enum ima_hooks);
+// hook is the place in the kernel from which IMA is called (enum ima_hooks);
 // a rule's func= names one.
-type Hook uint8
+type hook uint8
 
 // The hooks in the kernel's order.
 const (
-	NoHook Hook = iota
-	FileCheck
-	MmapCheck
-	MmapCheckReqprot
-	BprmCheck
-	CredsCheck
-	PostSetattr
-	ModuleCheck
-	FirmwareCheck
-	KexecKernelCheck
-	KexecInitramfsCheck
-	PolicyCheck
-	KexecCmdline
-	KeyCheck
-	CriticalData
-	SetxattrCheck
+	hookNone hook = iota
+	hookFileCheck
+	hookMmapCheck
+	hookMmapCheckReqprot
+	hookBprmCheck
+	hookCredsCheck
+	hookPostSetattr
+	hookModuleCheck
+	hookFirmwareCheck
+	hookKexecKernelCheck
+	hookKexecInitramfsCheck
+	hookPolicyCheck
+	hookKexecCmdline
+	hookKeyCheck
+	hookCriticalData
+	hookSetxattrCheck
 
 	hooks = iota
 )
@@ -40,11 +40,11 @@ var hookNames = [hooks]string{
 	"SETXATTR_CHECK",
 }
 
-func (h Hook) String() string {
+func (h hook) String() string {
 	if h < hooks {
 		return hookNames[h]
 	}
-	return fmt.Sprintf("Hook(%d)", uint8(h))
+	return fmt.Sprintf("hook(%d)", uint8(h))
 }
 
 // Mask is what an access asks for (include/linux/fs.h, MAY_EXEC and others).
@@ -65,29 +65,29 @@ var maskNames = []struct {
 	{MayExec, "MAY_EXEC"}, {MayWrite, "MAY_WRITE"}, {MayRead, "MAY_READ"}, {MayAppend, "MAY_APPEND"},
 }
 
-// Action is what a rule says to do; a bit set where several rules have matched.
-type Action uint16
+// action is what a rule says to do; a bit set where several rules have matched.
+type action uint16
 
 // The actions with the kernel's values: the negative of an action is the next
 // bit, which ima_match_policy relies on.
 const (
-	Measure      Action = 0x0001
-	DontMeasure  Action = 0x0002
-	Appraise     Action = 0x0004
-	DontAppraise Action = 0x0008
-	Audit        Action = 0x0040
-	HashAction   Action = 0x0100
-	DontHash     Action = 0x0200
+	actionMeasure      action = 0x0001
+	actionDontMeasure  action = 0x0002
+	actionAppraise     action = 0x0004
+	actionDontAppraise action = 0x0008
+	actionAudit        action = 0x0040
+	actionHash         action = 0x0100
+	actionDontHash     action = 0x0200
 
-	doMask = Measure | Appraise | Audit | HashAction
+	doMask = actionMeasure | actionAppraise | actionAudit | actionHash
 )
 
 var actionNames = []struct {
-	action Action
+	action action
 	name   string
 }{
-	{Measure, "measure"}, {DontMeasure, "dont_measure"}, {Appraise, "appraise"},
-	{DontAppraise, "dont_appraise"}, {Audit, "audit"}, {HashAction, "hash"}, {DontHash, "dont_hash"},
+	{actionMeasure, "measure"}, {actionDontMeasure, "dont_measure"}, {actionAppraise, "appraise"},
+	{actionDontAppraise, "dont_appraise"}, {actionAudit, "audit"}, {actionHash, "hash"}, {actionDontHash, "dont_hash"},
 }
 
 // ruleFlags says which conditions and options a rule has.
@@ -158,9 +158,9 @@ type lsmCondition struct {
 
 // Rule is one rule of a policy (struct ima_rule_entry).
 type Rule struct {
-	action   Action
+	action   action
 	flags    ruleFlags
-	hook     Hook
+	hook     hook
 	mask     Mask
 	fsmagic  uint64
 	fsname   string
@@ -176,13 +176,10 @@ type Rule struct {
 	template *Template
 }
 
-// Action gives the rule's action.
-func (r *Rule) Action() Action { return r.action }
-
 // access is what a hook asks the policy about (the parameters of
 // ima_match_policy).
 type access struct {
-	hook  Hook
+	hook  hook
 	mask  Mask
 	inode *Inode // nil for buffers that belong to no file
 	cred  *Cred
@@ -208,11 +205,11 @@ func (r *Rule) matchData(a *access) bool {
 	}
 	var list []string
 	switch r.hook {
-	case KeyCheck:
+	case hookKeyCheck:
 		list = r.keyrings
-	case CriticalData:
+	case hookCriticalData:
 		list = r.labels
-	case PolicyCheck:
+	case hookPolicyCheck:
 		return true
 	default:
 		return false
@@ -266,7 +263,7 @@ func (r *Rule) hasLSM() bool {
 
 // decision is what a policy says of an access.
 type decision struct {
-	action   Action
+	action   action
 	pcr      int
 	template *Template
 	// flags are options of the rules that matched.
@@ -276,7 +273,7 @@ type decision struct {
 // matchPolicy follows ima_match_policy: the rules are walked in order, the first
 // that matches decides its class of actions, and the walk ends when each class
 // in flags is decided.
-func matchPolicy(rules []*Rule, flags Action, a *access, d decision) decision {
+func matchPolicy(rules []*Rule, flags action, a *access, d decision) decision {
 	open := flags | flags<<1
 	for _, r := range rules {
 		if r.action&open == 0 || !r.match(a) {
@@ -305,7 +302,7 @@ func matchPolicy(rules []*Rule, flags Action, a *access, d decision) decision {
 // policyFlag follows ima_update_policy_flags: the actions that any rule has.
 // While it is zero the hooks return at once. (The kernel leaves out rules on
 // SETXATTR_CHECK, which decide nothing here.)
-func policyFlag(rules []*Rule) (flag Action) {
+func policyFlag(rules []*Rule) (flag action) {
 	for _, r := range rules {
 		flag |= r.action & doMask
 	}

@@ -166,7 +166,7 @@ func optionNames() string {
 	return strings.Join(names, " ")
 }
 
-func (p *ruleParser) action(a Action) error {
+func (p *ruleParser) action(a action) error {
 	if p.rule.action != 0 {
 		return p.fail("a rule has one action, this one has another already")
 	}
@@ -175,16 +175,16 @@ func (p *ruleParser) action(a Action) error {
 }
 
 func (p *ruleParser) hook(name string) error {
-	if p.rule.hook != NoHook {
+	if p.rule.hook != hookNone {
 		return p.fail("func= is given twice")
 	}
 	h, ok := hookByName(name)
 	switch {
-	case !ok, h == NoHook, h == PostSetattr:
+	case !ok, h == hookNone, h == hookPostSetattr:
 		return p.fail("no such hook in a policy")
-	case h == KeyCheck && !p.config.MeasureKeys:
+	case h == hookKeyCheck && !p.config.MeasureKeys:
 		return p.fail("the kernel was built without CONFIG_IMA_MEASURE_ASYMMETRIC_KEYS")
-	case h == MmapCheckReqprot && !p.config.Kernel.MmapReqprot:
+	case h == hookMmapCheckReqprot && !p.config.Kernel.MmapReqprot:
 		return p.fail("kernel %s does not have this hook", p.config.Kernel.Release)
 	}
 	p.rule.hook = h
@@ -193,15 +193,15 @@ func (p *ruleParser) hook(name string) error {
 }
 
 // hookByName takes the two old names as well.
-func hookByName(name string) (Hook, bool) {
+func hookByName(name string) (hook, bool) {
 	switch name {
 	case "PATH_CHECK":
-		return FileCheck, true
+		return hookFileCheck, true
 	case "FILE_MMAP":
-		return MmapCheck, true
+		return hookMmapCheck, true
 	}
 	i := slices.Index(hookNames[:], name)
-	return Hook(max(i, 0)), i >= 0
+	return hook(max(i, 0)), i >= 0
 }
 
 func (p *ruleParser) mask(value string) error {
@@ -290,7 +290,7 @@ func (p *ruleParser) pcr(value string) error {
 }
 
 func (p *ruleParser) template(value string) error {
-	if p.rule.action != Measure {
+	if p.rule.action != actionMeasure {
 		return p.fail("template= belongs to a measure rule and follows the word measure")
 	}
 	if p.rule.template != nil {

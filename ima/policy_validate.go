@@ -9,46 +9,46 @@ const (
 )
 
 var allowedFlags = [hooks]ruleFlags{
-	NoHook:              fileRule | ruleVerityRequired,
-	FileCheck:           fileRule | ruleVerityRequired,
-	MmapCheck:           fileRule | ruleVerityRequired,
-	MmapCheckReqprot:    fileRule | ruleVerityRequired,
-	BprmCheck:           fileRule | ruleVerityRequired,
-	CredsCheck:          fileRule | ruleVerityRequired,
-	FirmwareCheck:       fileRule | ruleVerityRequired,
-	PolicyCheck:         fileRule | ruleVerityRequired,
-	ModuleCheck:         fileRule | ruleModsigAllowed | ruleCheckBlacklist,
-	KexecKernelCheck:    fileRule | ruleModsigAllowed | ruleCheckBlacklist,
-	KexecInitramfsCheck: fileRule | ruleModsigAllowed | ruleCheckBlacklist,
-	KexecCmdline: ruleFunc | ruleFSMagic | ruleFSName | ruleFSUUID | ruleUID | ruleEUID |
+	hookNone:                fileRule | ruleVerityRequired,
+	hookFileCheck:           fileRule | ruleVerityRequired,
+	hookMmapCheck:           fileRule | ruleVerityRequired,
+	hookMmapCheckReqprot:    fileRule | ruleVerityRequired,
+	hookBprmCheck:           fileRule | ruleVerityRequired,
+	hookCredsCheck:          fileRule | ruleVerityRequired,
+	hookFirmwareCheck:       fileRule | ruleVerityRequired,
+	hookPolicyCheck:         fileRule | ruleVerityRequired,
+	hookModuleCheck:         fileRule | ruleModsigAllowed | ruleCheckBlacklist,
+	hookKexecKernelCheck:    fileRule | ruleModsigAllowed | ruleCheckBlacklist,
+	hookKexecInitramfsCheck: fileRule | ruleModsigAllowed | ruleCheckBlacklist,
+	hookKexecCmdline: ruleFunc | ruleFSMagic | ruleFSName | ruleFSUUID | ruleUID | ruleEUID |
 		ruleGID | ruleEGID | ruleFOwner | ruleFGroup | rulePCR,
-	KeyCheck:      bufferRule | ruleKeyrings,
-	CriticalData:  bufferRule | ruleLabel,
-	SetxattrCheck: ruleFunc | ruleValidateAlgos,
+	hookKeyCheck:      bufferRule | ruleKeyrings,
+	hookCriticalData:  bufferRule | ruleLabel,
+	hookSetxattrCheck: ruleFunc | ruleValidateAlgos,
 }
 
 // validate follows ima_validate_rule.
 func (p *ruleParser) validate() error {
 	r := p.rule
-	buffer := r.hook == KexecCmdline || r.hook == KeyCheck || r.hook == CriticalData
+	buffer := r.hook == hookKexecCmdline || r.hook == hookKeyCheck || r.hook == hookCriticalData
 	switch {
 	case r.action == 0:
 		return p.fail("the rule has no action")
-	case r.action != Measure && r.flags&rulePCR != 0:
+	case r.action != actionMeasure && r.flags&rulePCR != 0:
 		return p.fail("pcr= belongs to a measure rule")
-	case r.action != Appraise && r.flags&(ruleDigsigRequired|ruleModsigAllowed|ruleCheckBlacklist|ruleValidateAlgos) != 0:
+	case r.action != actionAppraise && r.flags&(ruleDigsigRequired|ruleModsigAllowed|ruleCheckBlacklist|ruleValidateAlgos) != 0:
 		return p.fail("appraise_type=, appraise_flag= and appraise_algos= belong to an appraise rule")
-	case buffer && r.action != Measure && r.action != DontMeasure:
+	case buffer && r.action != actionMeasure && r.action != actionDontMeasure:
 		return p.fail("func=%s belongs to a measure or dont_measure rule", r.hook)
 	case r.flags&^allowedFlags[r.hook] != 0:
 		return p.fail("a rule with func=%s cannot have one of these options", r.hook)
-	case (r.hook == KeyCheck || r.hook == CriticalData) && r.hasLSM():
+	case (r.hook == hookKeyCheck || r.hook == hookCriticalData) && r.hasLSM():
 		return p.fail("a rule with func=%s cannot have conditions on labels", r.hook)
-	case r.hook == SetxattrCheck && (r.action != Appraise || r.flags&ruleValidateAlgos == 0):
+	case r.hook == hookSetxattrCheck && (r.action != actionAppraise || r.flags&ruleValidateAlgos == 0):
 		return p.fail("func=SETXATTR_CHECK belongs to an appraise rule with appraise_algos=")
 	case r.flags&ruleCheckBlacklist != 0 && r.flags&ruleModsigAllowed == 0:
 		return p.fail("appraise_flag=check_blacklist needs appraise_type=imasig|modsig")
-	case r.action == Appraise && r.flags&ruleVerityRequired != 0 && r.flags&ruleDigsigRequired == 0:
+	case r.action == actionAppraise && r.flags&ruleVerityRequired != 0 && r.flags&ruleDigsigRequired == 0:
 		return p.fail("digest_type=verity in an appraise rule needs appraise_type=sigv3")
 	}
 	return nil

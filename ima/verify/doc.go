@@ -1,0 +1,32 @@
+// Package verify says what an attestation service may conclude from a
+// measurement list of the Linux kernel's IMA: from the list, from PCR values or
+// a quote of them, from the firmware's event log, and from what is known of the
+// kernel's build.
+//
+//	evidence.go  what is given, and what is refused
+//	finding.go codes.go  findings, and the table of their codes
+//	verify.go    the order of things
+//	list.go      what each record shows            security/integrity/ima/ima_fs.c
+//	replay.go    the list against the PCRs         security/integrity/ima/ima_queue.c
+//	aggregate.go the boot aggregate                security/integrity/ima/ima_init.c
+//	timing.go    when IMA started, and who says so
+//	policy.go appraise.go  what a service accepts
+//	render.go    a verdict for a terminal
+//
+// Verify reads the evidence once, as a stream, and gives a Verdict: findings,
+// each about records, PCRs of a bank, the quote, the event log or the build. A
+// finding says what is, not whether it is acceptable. That is what a Policy
+// says: it gives each finding an outcome (accept, cannot tell, reject), and
+// Appraise adds them up to a Result.
+//
+// What cannot be known is not accepted. A PCR is one value: if no beginning of
+// the list leads to it, nothing says which record is wrong. A zero boot
+// aggregate is what a kernel writes that found no TPM, and what anybody can
+// write. And the name of the boot aggregate, by which a kernel says whether IMA
+// started late, is worth what the code is worth that chose it: if the kernel
+// chooses when it runs, that code ran after the window in which nothing was
+// measured. Only a build that leaves no choice, and that the measured boot
+// shows to have run, binds it.
+//
+// Nothing here does I/O but reading the list; nothing grows with its length.
+package verify
