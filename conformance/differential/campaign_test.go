@@ -71,7 +71,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 		},
 		"the size of a random answer": {
 			ours: answering(func(_ uint8, command, response []byte) []byte {
-				if c, _ := conformance.CommandCode(command); c == 0x17b && len(response) == 12+16 {
+				if c, _ := conformance.CommandCode(command); c == 0x17b && len(response) > 13 {
 					return append([]byte{0x80, 1, 0, 0, 0, 13, 0, 0, 0, 0, 0, 1}, 7)
 				}
 				return response
@@ -113,7 +113,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 				}
 				return response
 			}),
-			command: "PCR_Extend", steps: 4, inDetail: "TPM_RC", campaign: differential.Campaign{Power: 15},
+			command: "PCR_Extend", steps: 4, inDetail: "TPM_RC", campaign: differential.Campaign{Power: 40},
 		},
 		"an authorization area": {
 			ours: command(0x182, func(r []byte) {

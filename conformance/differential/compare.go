@@ -156,6 +156,8 @@ var masks = map[tpm2.TPMCC]func([]byte) ([]byte, bool){
 	tpm2.TPMCCStartAuthSession: maskSized,
 	tpm2.TPMCCHash:             maskTicket,
 	tpm2.TPMCCSequenceComplete: maskTicket,
+	tpm2.TPMCCPolicySecret:     maskTimeout,
+	tpm2.TPMCCContextSave:      maskContext,
 }
 
 // maskSized keeps the size of a TPM2B and blanks its bytes.
@@ -167,7 +169,7 @@ func maskSized(b []byte) ([]byte, bool) {
 	return conformance.AppendSized(nil, make([]byte, len(data))), true
 }
 
-// maskTicket keeps a digest, and of the TPMT_TK_HASHCHECK behind it the tag,
+// maskTicket keeps a digest or timeout, and of the ticket behind it the tag,
 // the hierarchy and the size: the rest is an HMAC with a secret of the TPM.
 func maskTicket(b []byte) ([]byte, bool) {
 	_, ticket, ok := conformance.CutSized(b)
@@ -176,6 +178,27 @@ func maskTicket(b []byte) ([]byte, bool) {
 	}
 	masked, ok := maskSized(ticket[6:])
 	return append(bytes.Clone(b[:len(b)-len(ticket)+6]), masked...), ok
+}
+
+// maskTimeout keeps the size of the timeout and the rest as maskTicket does:
+// when a policy expires depends on the time, and how it is written on the TPM
+// (TPM 2.0 Library Part 3, section "TPM2_PolicySigned").
+func maskTimeout(b []byte) ([]byte, bool) {
+	masked, ok := maskTicket(b)
+	timeout, _, _ := conformance.CutSized(masked)
+	clear(timeout)
+	return masked, ok
+}
+
+// maskContext keeps sequence, savedHandle and hierarchy of a TPMS_CONTEXT; the
+// blob behind them is the TPM's own business.
+func maskContext(b []byte) ([]byte, bool) {
+	const fields = 8 + 4 + 4
+	if len(b) < fields {
+		return nil, false
+	}
+	_, rest, ok := conformance.CutSized(b[fields:])
+	return b[:fields], ok && len(rest) == 0
 }
 
 // clockTolerance is how far apart the clocks of two devices may be, in

@@ -27,6 +27,10 @@ type style struct {
 type generator struct {
 	rng   *rand.Rand
 	style style
+	// theme are the commands this script is about; they are drawn more often.
+	theme map[tpm2.TPMCC]recipe
+	// handles are those of the command whose parameters are being drawn.
+	handles []uint32
 	// shared are the commands both devices have, by rising code, and others
 	// the codes only one has.
 	shared []uint32
@@ -39,8 +43,26 @@ type model struct {
 	// auths are the authorization values of hierarchies and of PCRs; PCRs of
 	// the one authorization group share an entry.
 	auths map[uint32][]byte
-	// objects are the live sequence objects.
+	// objects are the live sequence objects and keys.
 	objects []object
+	// sessions are the live sessions, indices the defined NV indices.
+	sessions []session
+	indices  []index
+}
+
+type session struct {
+	handle uint32
+	// kind is a TPM_SE: 0 HMAC, 1 policy, 3 trial.
+	kind byte
+}
+
+type index struct {
+	handle     uint32
+	auth       []byte
+	attributes uint32
+	size       int
+	// platform says that the platform defined it.
+	platform bool
 }
 
 type object struct {
@@ -55,10 +77,12 @@ const pcrAuthGroup = 20
 // newGenerator draws from stream of seed: equal arguments give equal scripts
 // as long as the reference gives equal answers.
 func newGenerator(seed, stream uint64, style style, shared, others []uint32) *generator {
-	return &generator{
+	g := &generator{
 		rng: rand.New(rand.NewPCG(seed, stream)), style: style, shared: shared, others: others,
 		model: model{auths: map[uint32][]byte{}},
 	}
+	g.theme = pick(g, basics, sessionRecipes, nvRecipes, objectRecipes)
+	return g
 }
 
 func (g *generator) chance(p float64) bool { return g.rng.Float64() < p }
@@ -144,7 +168,13 @@ func (g *generator) handle(kind conformance.HandleKind) uint32 {
 		}
 		return 0x80000000
 	case conformance.NVIndex:
+		if n := len(g.model.indices); n > 0 && g.chance(0.9) {
+			return g.model.indices[g.rng.IntN(n)].handle
+		}
 		return pick[uint32](g, 0x01400001, 0x01800001, 0x01c00002)
+	}
+	if n := len(g.model.sessions); n > 0 && g.chance(0.9) {
+		return g.model.sessions[g.rng.IntN(n)].handle
 	}
 	return pick[uint32](g, 0x02000000, 0x03000000)
 }
@@ -154,6 +184,11 @@ func (g *generator) auth(handle uint32) []byte {
 	for _, o := range g.model.objects {
 		if o.handle == handle {
 			return o.auth
+		}
+	}
+	for _, n := range g.model.indices {
+		if n.handle == handle {
+			return n.auth
 		}
 	}
 	if handle >= pcrAuthGroup && handle <= 22 {
@@ -175,16 +210,33 @@ func (g *generator) packet(code uint32) conformance.Packet {
 		p.Handles = recipe.handles(g)
 	}
 	for i := range command.Auths {
-		session := conformance.Password(g.auth(p.Handles[i]))
-		session.Attributes = pick[uint8](g, 0, conformance.ContinueSession)
-		p.Sessions = append(p.Sessions, session)
+		p.Sessions = append(p.Sessions, g.authorization(p.Handles[i]))
 	}
+	g.handles = p.Handles
 	if known {
 		p.Parameters = recipe.parameters(g)
 	} else {
 		p.Parameters = g.bytes(g.rng.IntN(40))
 	}
 	return p
+}
+
+// authorization draws the authorization for a handle: its value in the clear,
+// and now and then a policy session without an HMAC, or another session with a
+// wrong one.
+func (g *generator) authorization(handle uint32) conformance.Session {
+	s := conformance.Password(g.auth(handle))
+	if n := len(g.model.sessions); n > 0 && g.chance(0.15) {
+		s = conformance.Session{Handle: g.model.sessions[g.rng.IntN(n)].handle, Nonce: g.bytes(pick(g, 0, 16, 32))}
+		if g.chance(0.2) {
+			s.HMAC = g.bytes(32)
+		}
+		s.Attributes = conformance.ContinueSession // keeps its handle
+	}
+	if g.chance(0.5) {
+		s.Attributes ^= conformance.ContinueSession
+	}
+	return s
 }
 
 // draw draws the next command and damages it if the style says so.
@@ -216,24 +268,39 @@ func (g *generator) step(command []byte, note string) Step {
 func (g *generator) code() uint32 {
 	total := 0
 	for _, code := range g.shared {
-		total += weight(code)
+		total += g.weight(code)
 	}
 	if total == 0 {
 		return g.rng.Uint32N(0x200)
 	}
 	at := g.rng.IntN(total)
 	for _, code := range g.shared {
-		if at -= weight(code); at < 0 {
+		if at -= g.weight(code); at < 0 {
 			return code
 		}
 	}
 	panic("differential: weights changed while drawing")
 }
 
+// themeFactor is how much more often the commands of the theme are drawn.
+const themeFactor = 8
+
+// weight of a command without a recipe is least: its parameters are noise.
+func (g *generator) weight(code uint32) int {
+	r, ok := recipes[tpm2.TPMCC(code)]
+	if !ok {
+		return 1
+	}
+	if _, ok := g.theme[tpm2.TPMCC(code)]; ok {
+		return themeFactor * r.weight
+	}
+	return r.weight
+}
+
 // observe tells the generator how the reference answered.
 func (g *generator) observe(step Step, outcome Outcome) {
 	if step.Action == Init || step.Action == PowerOff {
-		g.model.objects = nil
+		g.model.objects, g.model.sessions = nil, nil
 		return
 	}
 	code, ok := conformance.CommandCode(step.Data)

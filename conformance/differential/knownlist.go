@@ -50,12 +50,6 @@ func Known() []Difference {
 			},
 		},
 		{
-			ID: "reset-count", Against: []string{"simulator"},
-			Reason: "The simulator keeps its reset count when it is manufactured anew, so the counts of its scripts go on from each " +
-				"other. Against swtpm they are compared exactly.",
-			Match: func(c *Case) bool { return c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(16, 20) },
-		},
-		{
 			ID: "da-used", Against: []string{"simulator"},
 			Reason: "The simulator is built without the mark that an object with dictionary attack protection was used, so every " +
 				"start without a shutdown before it counts as a failed try (Part 1, section \"Dictionary Attack Protection\"). " +

@@ -3,6 +3,7 @@ package differential
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
@@ -22,16 +23,19 @@ type recipe struct {
 	effect func(*model, conformance.Packet, conformance.Response)
 }
 
-// weight of a command without a recipe: its parameters are noise.
-func weight(code uint32) int {
-	if r, ok := recipes[tpm2.TPMCC(code)]; ok {
-		return r.weight
+// recipes has the commands the generator understands.
+var recipes = merge(basics, sessionRecipes, nvRecipes, objectRecipes)
+
+func merge(tables ...map[tpm2.TPMCC]recipe) map[tpm2.TPMCC]recipe {
+	all := map[tpm2.TPMCC]recipe{}
+	for _, table := range tables {
+		maps.Copy(all, table)
 	}
-	return 1
+	return all
 }
 
-// recipes has the commands the generator understands.
-var recipes = map[tpm2.TPMCC]recipe{
+// basics are the commands that need neither sessions nor keys.
+var basics = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCStartup:                    {weight: 1, parameters: startupType, effect: started},
 	tpm2.TPMCCShutdown:                   {weight: 2, parameters: startupType},
 	tpm2.TPMCCSelfTest:                   {weight: 1, parameters: yesNo},
@@ -197,8 +201,13 @@ func digestValues(g *generator) []byte {
 	return list
 }
 
-// policy draws a digest and the hash algorithm that goes with it.
+// policy draws a digest and the hash algorithm that goes with it. Half of the
+// digests are of policies that the generator's sessions can satisfy.
 func policy(g *generator) []byte {
+	if g.chance(0.5) {
+		digest := satisfiable[g.rng.IntN(len(satisfiable))].digest()
+		return append(conformance.AppendSized(nil, digest), u16(uint16(tpm2.TPMAlgSHA256))...)
+	}
 	algorithm := g.hash()
 	size := hashSizes[algorithm]
 	if g.chance(0.2) {
@@ -208,6 +217,14 @@ func policy(g *generator) []byte {
 		size = pick(g, 0, 1, size+1, 64, 65)
 	}
 	return append(conformance.AppendSized(nil, g.bytes(size)), u16(uint16(algorithm))...)
+}
+
+// cleared forgets what TPM2_Clear takes away.
+func cleared(m *model, _ conformance.Packet, _ conformance.Response) {
+	for _, hierarchy := range []tpm2.TPMHandle{tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHLockout} {
+		delete(m.auths, uint32(hierarchy))
+	}
+	m.indices = slices.DeleteFunc(m.indices, func(n index) bool { return !n.platform })
 }
 
 func pcrPolicy(g *generator) []byte {
@@ -302,6 +319,7 @@ func sequenceComplete(g *generator) []byte {
 }
 
 func (m *model) forget(handle uint32) {
+	m.sessions = slices.DeleteFunc(m.sessions, func(s session) bool { return s.handle == handle })
 	m.objects = slices.DeleteFunc(m.objects, func(o object) bool { return o.handle == handle })
 }
 
@@ -311,7 +329,12 @@ func eventSequenceEnded(m *model, p conformance.Packet, _ conformance.Response) 
 	m.forget(p.Handles[1])
 }
 
-func flushHandle(g *generator) []byte { return u32(g.handle(conformance.Context)) }
+func flushHandle(g *generator) []byte {
+	if len(g.model.sessions) > 0 && g.chance(0.5) {
+		return u32(g.handle(conformance.PolicySession))
+	}
+	return u32(g.handle(conformance.Context))
+}
 
 func flushed(m *model, p conformance.Packet, _ conformance.Response) {
 	m.forget(number(p.Parameters[:4]))

@@ -13,16 +13,18 @@ import (
 )
 
 // emulated makes emulators.
-func emulated() differential.Target { return configured(emulator.Config{}) }
+func emulated() differential.Target { return configured(emulator.Platform{}, emulator.Config{}) }
 
 // checked makes emulators that check themselves after every error.
-func checked() differential.Target { return configured(emulator.Config{CheckErrors: true}) }
+func checked() differential.Target {
+	return configured(emulator.Platform{}, emulator.Config{CheckErrors: true})
+}
 
-func configured(config emulator.Config) differential.Target {
+func configured(platform emulator.Platform, config emulator.Config) differential.Target {
 	return differential.Target{
 		Name: "emulator", Localities: []uint8{0, 1, 2, 3, 4},
 		Fresh: func(context.Context) (transport.Device, error) {
-			tpm, err := emulator.New(emulator.Platform{}, config)
+			tpm, err := emulator.New(platform, config)
 			if err != nil {
 				return nil, err
 			}

@@ -133,6 +133,38 @@ func TestSimulatorHasOnlyLocality0(t *testing.T) {
 	assert.Equal(t, "80010000000a00000142", send(t, device, "800100000000"), "and a short one")
 }
 
+// TestManufactureForgetsEverything compares the state of a device that has been
+// through something with that of a new one.
+func TestManufactureForgetsEverything(t *testing.T) {
+	for _, name := range []string{"simulator", "swtpm"} {
+		t.Run(name, func(t *testing.T) {
+			device := open(t, name)
+			state := func() []string {
+				assert.Equal(t, success, send(t, device, startupClear))
+				return []string{
+					send(t, device, "8001000000160000017a000000060000020000000040"), // variable properties
+					send(t, device, "8001000000160000017a000000050000000000000008"), // PCR banks
+					send(t, device, "80010000000a00000181")[52:],                    // reset and restart count, safe
+				}
+			}
+			first := state()
+			for range 3 {
+				require.NoError(t, device.Init())
+				send(t, device, startupClear)
+			}
+			setAlgorithmSet := "80020000001f0000013f4000000c0000000940000009000000000000000007"
+			send(t, device, setAlgorithmSet)
+			send(t, device, "80020000001f0000012b4000000c00000009400000090000000000000000000000")
+			assert.NotEqual(t, first, func() []string {
+				require.NoError(t, device.Init())
+				return state()
+			}())
+			require.NoError(t, device.Manufacture())
+			assert.Equal(t, first, state())
+		})
+	}
+}
+
 func TestSWTPMKnowsLocalities(t *testing.T) {
 	device := open(t, "swtpm")
 	raw, err := hex.DecodeString(startupClear)

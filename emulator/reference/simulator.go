@@ -34,6 +34,7 @@ import "C"
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -101,8 +102,30 @@ func (s *Simulator) Manufacture() error {
 	if s.library == nil {
 		return ErrClosed
 	}
-	C.reset(true)
 	s.powered = true
+	return s.forget()
+}
+
+// forget makes the TPM as good as new; the caller holds s.mu. Manufacturing
+// alone leaves some persistent variables as they were in RAM, which commands
+// have to set back first: TPM2_Clear the reset count, TPM2_SetAlgorithmSet the
+// algorithm set.
+func (s *Simulator) forget() error {
+	C.reset(true)
+	for _, command := range [][]byte{
+		{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}, // Startup(CLEAR)
+		{0x80, 0x02, 0, 0, 0, 27, 0, 0, 0x01, 0x26, 0x40, 0, 0, 0x0c, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0},
+		{0x80, 0x02, 0, 0, 0, 31, 0, 0, 0x01, 0x3f, 0x40, 0, 0, 0x0c, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+	} {
+		response, err := s.execute(command)
+		if err != nil {
+			return err
+		}
+		if code := binary.BigEndian.Uint32(response[6:]); code != 0 {
+			return fmt.Errorf("reference: the simulator answered %#x to command %x while it was manufactured", code, command)
+		}
+	}
+	C.reset(true)
 	return nil
 }
 

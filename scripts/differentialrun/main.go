@@ -84,7 +84,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "differential: %v; see --help\n", err)
 		return exitUsage
 	}
-	targets := &targets{check: o.check}
+	// Physical presence is always asserted to the simulator, and never to swtpm.
+	targets := &targets{check: o.check, present: o.against == "simulator"}
 	defer func() { err = errors.Join(err, targets.close()) }()
 	ours, errOurs := targets.named(o.device)
 	theirs, errTheirs := targets.named(o.against)

@@ -14,8 +14,10 @@ import (
 
 // targets makes TPMs by name and closes them all.
 type targets struct {
-	check  bool
-	closes []func() error
+	// check has the emulator check itself, present asserts physical presence
+	// to it.
+	check, present bool
+	closes         []func() error
 }
 
 // unknownTargetError says which names there are.
@@ -55,7 +57,8 @@ func (t *targets) emulator() differential.Target {
 	return differential.Target{
 		Name: "emulator", Localities: []uint8{0, 1, 2, 3, 4},
 		Fresh: func(context.Context) (transport.Device, error) {
-			tpm, err := emulator.New(emulator.Platform{}, emulator.Config{CheckErrors: t.check})
+			platform := emulator.Platform{PhysicalPresence: func() bool { return t.present }}
+			tpm, err := emulator.New(platform, emulator.Config{CheckErrors: t.check})
 			if err != nil {
 				return nil, err
 			}
