@@ -146,6 +146,7 @@ func async(c *Config) {
 func bootCases() []bootCase {
 	lateSync := "--defer-until=late_sync"
 	return []bootCase{
+		readmeBoot(),
 		{name: "on time, tis", check: onTime("tpm_tis")},
 		{name: "on time, crb", setup: func(c *Config) { c.Machine.Device = CRB }, check: onTime("tpm_crb")},
 
