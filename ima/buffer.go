@@ -1,12 +1,10 @@
 package ima
 
-import "sync"
-
 // bufferEvent is a buffer to be measured.
 type bufferEvent struct {
 	hook  hook
 	inode *Inode // whose file the policy is asked about; nil for none
-	cred  *Cred
+	cred  *Cred  // nil for the kernel
 	name  string
 	data  string // keyring or label
 	buf   []byte
@@ -22,7 +20,7 @@ func (m *IMA) processBuffer(b *bufferEvent) (Hex, error) {
 		return nil, ENOENT
 	}
 	template, _ := LookupTemplate("ima-buf")
-	d := matchPolicy(policy.rules, policy.flag, &access{hook: b.hook, inode: b.inode, cred: b.cred, data: b.data},
+	d := matchPolicy(policy.rules, policy.flag, &access{hook: b.hook, inode: b.inode, cred: b.cred.orKernel(), data: b.data},
 		decision{template: template})
 	if d.action&actionMeasure == 0 {
 		return nil, ENOENT
@@ -55,9 +53,6 @@ func (m *IMA) processBuffer(b *bufferEvent) (Hex, error) {
 	return sum, err
 }
 
-// root is who the kernel itself is.
-var root = &Cred{CapSetUID: true, CapSetGID: true}
-
 // MeasureCriticalData measures kernel data (ima_measure_critical_data) under a
 // label, which a rule's label= may name, as an event. With hash the record has
 // the hash of buf in its place. The digest is that of the record's d-ng field.
@@ -67,7 +62,7 @@ func (m *IMA) MeasureCriticalData(label, event string, buf []byte, hash bool) (H
 	if label == "" || event == "" || len(buf) == 0 {
 		return nil, ENOPARAM
 	}
-	return m.processBuffer(&bufferEvent{hook: hookCriticalData, cred: root, name: event, data: label, buf: buf, hash: hash})
+	return m.processBuffer(&bufferEvent{hook: hookCriticalData, name: event, data: label, buf: buf, hash: hash})
 }
 
 // KexecCmdline measures the command line that kexec loads for the kernel in f
@@ -87,65 +82,4 @@ func (m *IMA) PostLoadModule(module []byte) error {
 	}
 	_, err := m.MeasureCriticalData("modules", "init_module", module, true)
 	return err
-}
-
-// keyQueue holds keys until a custom policy is loaded or the time for it is over
-// (ima_queue_keys.c).
-type keyQueue struct {
-	mu      sync.Mutex
-	process bool // ima_process_keys
-	keys    []queuedKey
-}
-
-type queuedKey struct {
-	keyring string
-	payload []byte
-}
-
-// KeyQueueSeconds is how long after its start IMA waits for a custom policy
-// before it drops the queued keys. Whoever keeps the time calls KeyQueueExpired
-// then.
-const KeyQueueSeconds = 300
-
-// KeyCreateOrUpdate is the hook of an asymmetric key that has been added to a
-// keyring or changed there (ima_post_key_create_or_update): it is measured under
-// the keyring's name, at once if a custom policy has been loaded, and with the
-// policy's loading otherwise.
-func (m *IMA) KeyCreateOrUpdate(keyring string, cred *Cred, payload []byte) {
-	if !m.config.MeasureKeys || len(payload) == 0 {
-		return
-	}
-	q := &m.keys
-	q.mu.Lock()
-	if !q.process {
-		q.keys = append(q.keys, queuedKey{keyring, append([]byte(nil), payload...)})
-		q.mu.Unlock()
-		return
-	}
-	q.mu.Unlock()
-	m.measureKey(queuedKey{keyring, payload}, cred)
-}
-
-func (m *IMA) measureKey(k queuedKey, cred *Cred) {
-	// The policy may well not want it.
-	_, _ = m.processBuffer(&bufferEvent{hook: hookKeyCheck, cred: cred, name: k.keyring, data: k.keyring, buf: k.payload})
-}
-
-// KeyQueueExpired drops the queued keys (ima_keys_handler). From then on keys
-// are measured at once.
-func (m *IMA) KeyQueueExpired() { m.keys.flush() }
-
-// processQueuedKeys measures the queued keys once.
-func (m *IMA) processQueuedKeys() {
-	for _, k := range m.keys.flush() {
-		m.measureKey(k, root)
-	}
-}
-
-func (q *keyQueue) flush() []queuedKey {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	keys := q.keys
-	q.keys, q.process = nil, true
-	return keys
 }

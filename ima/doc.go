@@ -17,7 +17,8 @@
 //	config.go                  Kconfig and command line          ima_main.c, ima_template.c
 //	init.go slots.go           the start, TPM-bypass             ima_init.c, ima_crypto.c
 //	main.go                    hooks on files, violations        ima_main.c
-//	buffer.go                  hooks on buffers and keys         ima_main.c, ima_queue_keys.c
+//	buffer.go                  hooks on buffers                  ima_main.c
+//	queue_keys.go              keys and their queue              ima_queue_keys.c
 //	policy.go policy_*.go      rules, their language, built-ins  ima_policy.c
 //	kexec.go                   the list and kexec                ima_kexec.c
 //	kernel.go                  in what kernels differ

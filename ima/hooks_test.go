@@ -251,3 +251,19 @@ func TestLegacyTemplateReadsTheFile(t *testing.T) {
 	digest, _ := records[3].FileDigest()
 	assert.Equal(t, sha256Of("x"), string(digest.Sum))
 }
+
+// Without credentials a hook is called for the kernel, and a file may be on a
+// file system that has no properties.
+func TestKernelsOwnAccess(t *testing.T) {
+	t.Parallel()
+	m := custom(t, debian(t, ""), "measure func=FIRMWARE_CHECK uid=0\nmeasure func=CRITICAL_DATA uid=0\n")
+	f := file("/lib/firmware/x", "x")
+	f.Inode.Superblock = nil
+	m.ReadFile(f, nil, ima.ReadingFirmware)
+	w := openWrite(f)
+	m.Open(w, nil, ima.MayWrite)
+	m.Release(w)
+	_, err := m.MeasureCriticalData("l", "e", []byte("x"), false)
+	require.NoError(t, err)
+	assert.Equal(t, 3, m.Count())
+}

@@ -8,6 +8,9 @@ import (
 // Kernel is a profile of the behaviours in which kernel releases differ. What
 // no field names is the same in all of them. A caller may change fields of its
 // copy: distributions carry patches back.
+//
+// The release in which a behaviour came is in parentheses. Those from 6.14 to
+// 6.19 are approximate, which no profile depends on.
 type Kernel struct {
 	// Release is the first release of this profile, such as "6.1".
 	Release string
@@ -99,7 +102,7 @@ const (
 
 var errnoTexts = map[Errno]string{
 	ENOENT: "ENOENT", EIO: "EIO", EBADF: "EBADF", EACCES: "EACCES", EBUSY: "EBUSY",
-	EEXIST: "EEXIST", ENODEV: "ENODEV", EINVAL: "EINVAL", ENODATA: "ENODATA", ESTALE: "ESTALE", ENOPARAM: "ENOPARAM",
+	EEXIST: "EEXIST", ENODEV: "ENODEV", EINVAL: "EINVAL", ENODATA: "ENODATA", ENOPARAM: "ENOPARAM",
 }
 
 func (e Errno) Error() string {

@@ -36,6 +36,7 @@ type Label struct{ User, Role, Type string }
 // system, and must not change while a hook runs on it; the rest is IMA's
 // (struct ima_iint_cache) and the VFS's counts of readers and writers.
 type Inode struct {
+	// Superblock is the file system; nil stands for one without properties.
 	Superblock *Superblock
 	UID, GID   uint32
 	// Mode has the type bits. Hooks pass over what is no regular file.
@@ -87,7 +88,8 @@ type File struct {
 }
 
 // Cred are the credentials of a task. The zero value is root without the two
-// capabilities.
+// capabilities; the hooks take nil for the kernel itself, which is root with
+// them.
 type Cred struct {
 	UID, EUID, SUID uint32
 	GID, EGID, SGID uint32
@@ -95,6 +97,25 @@ type Cred struct {
 	// look at all of the task's ids.
 	CapSetUID, CapSetGID bool
 	Label                Label
+}
+
+// kernelCred is who the kernel itself is.
+var kernelCred = Cred{CapSetUID: true, CapSetGID: true}
+
+func (c *Cred) orKernel() *Cred {
+	if c == nil {
+		return &kernelCred
+	}
+	return c
+}
+
+var noSuperblock Superblock
+
+func (i *Inode) superblock() *Superblock {
+	if i.Superblock == nil {
+		return &noSuperblock
+	}
+	return i.Superblock
 }
 
 // Open is what open(2) does: the inode's count of readers or writers rises, and
@@ -120,7 +141,7 @@ func (m *IMA) Release(f *File) {
 	defer inode.mu.Unlock()
 	if f.Write && inode.iint != nil && inode.writers == 1 && m.policy.load() != nil && inode.regular() {
 		inode.iint.openWriters = false
-		if !inode.Superblock.IVersion || inode.iint.version != inode.Version {
+		if !inode.superblock().IVersion || inode.iint.version != inode.Version {
 			inode.iint.reset()
 		}
 	}
@@ -219,7 +240,7 @@ func (m *IMA) processMeasurement(f *File, cred *Cred, buf []byte, mask Mask, h h
 	if policy == nil || !f.Inode.regular() {
 		return
 	}
-	d := matchPolicy(policy.rules, policy.flag, &access{hook: h, mask: mask, inode: f.Inode, cred: cred},
+	d := matchPolicy(policy.rules, policy.flag, &access{hook: h, mask: mask, inode: f.Inode, cred: cred.orKernel()},
 		decision{pcr: m.config.MeasurePCR, template: m.template})
 	check := h == hookFileCheck || h == hookMmapCheck || h == hookMmapCheckReqprot
 	check = check && policy.flag&actionMeasure != 0
@@ -263,7 +284,7 @@ func (m *IMA) rdwrViolationCheck(f *File, measure bool) {
 // measureFile collects the hash of a file, unless it is known, and stores the
 // measurement.
 func (m *IMA) measureFile(f *File, buf []byte, d decision) {
-	i, sb := f.Inode.iint, f.Inode.Superblock
+	i, sb := f.Inode.iint, f.Inode.superblock()
 	failSecurely := m.setup.failSecurely && d.action&actionAppraise != 0
 	if i.changedXattr || sb.Unverifiable && !sb.UntrustedMounter && !failSecurely {
 		i.changedXattr = false

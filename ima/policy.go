@@ -194,7 +194,7 @@ func (r *Rule) match(a *access) bool {
 	if a.inode == nil {
 		return r.hook == a.hook && r.matchData(a)
 	}
-	return r.matchMask(a) && r.matchSuperblock(a.inode.Superblock) && r.matchIDs(a) && r.matchLSM(a)
+	return r.matchMask(a) && r.matchSuperblock(a.inode.superblock()) && r.matchIDs(a) && r.matchLSM(a)
 }
 
 // matchData follows ima_match_rule_data: of a rule on buffers only uid= and the
