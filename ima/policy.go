@@ -321,32 +321,14 @@ func (r *Rule) String() string {
 	}
 	for _, a := range actionNames {
 		if r.action&a.action != 0 {
-			b.WriteString(a.name)
+			b.WriteString(a.name + " ")
 		}
 	}
-	b.WriteByte(' ')
-	word := func(flag ruleFlags, text string) {
-		if r.flags&flag != 0 {
-			b.WriteString(text)
-			b.WriteByte(' ')
+	for _, w := range r.words() {
+		if r.flags&w.flag != 0 {
+			b.WriteString(w.text + " ")
 		}
 	}
-	word(ruleFunc, "func="+r.hook.String())
-	word(ruleMask, "mask="+r.maskName())
-	word(ruleInMask, "mask=^"+r.maskName())
-	word(ruleFSMagic, "fsmagic=0x"+strconv.FormatUint(r.fsmagic, 16))
-	word(ruleFSName, "fsname="+r.fsname[:min(len(r.fsname), 63)])
-	word(ruleKeyrings, "keyrings="+strings.Join(r.keyrings, "|"))
-	word(ruleLabel, "label="+strings.Join(r.labels, "|"))
-	word(rulePCR, "pcr="+strconv.Itoa(r.pcr))
-	word(ruleFSUUID, "fsuuid="+formatUUID(r.fsuuid))
-	word(ruleUID, r.uid.text("uid"))
-	word(ruleEUID, r.uid.text("euid"))
-	word(ruleGID, r.gid.text("gid"))
-	word(ruleEGID, r.gid.text("egid"))
-	word(ruleFOwner, r.fowner.text("fowner"))
-	word(ruleFGroup, r.fgroup.text("fgroup"))
-	word(ruleValidateAlgos, "appraise_algos="+joinAlgos(r.algos))
 	for i, c := range r.lsm {
 		if c.set {
 			b.WriteString(lsmNames[i] + "=" + c.label + " ")
@@ -355,18 +337,57 @@ func (r *Rule) String() string {
 	if r.template != nil {
 		b.WriteString("template=" + r.template.name + " ")
 	}
+	for _, w := range r.appraiseWords() {
+		if r.flags&w.flag != 0 {
+			b.WriteString(w.text + " ")
+		}
+	}
+	return b.String()
+}
+
+// ruleWord is a word of a rule that has the flag.
+type ruleWord struct {
+	flag ruleFlags
+	text string
+}
+
+// words are those before the labels, in the order in which they are shown.
+func (r *Rule) words() []ruleWord {
+	return []ruleWord{
+		{ruleFunc, "func=" + r.hook.String()},
+		{ruleMask, "mask=" + r.maskName()},
+		{ruleInMask, "mask=^" + r.maskName()},
+		{ruleFSMagic, "fsmagic=0x" + strconv.FormatUint(r.fsmagic, 16)},
+		{ruleFSName, "fsname=" + r.fsname[:min(len(r.fsname), 63)]},
+		{ruleKeyrings, "keyrings=" + strings.Join(r.keyrings, "|")},
+		{ruleLabel, "label=" + strings.Join(r.labels, "|")},
+		{rulePCR, "pcr=" + strconv.Itoa(r.pcr)},
+		{ruleFSUUID, "fsuuid=" + formatUUID(r.fsuuid)},
+		{ruleUID, r.uid.text("uid")},
+		{ruleEUID, r.uid.text("euid")},
+		{ruleGID, r.gid.text("gid")},
+		{ruleEGID, r.gid.text("egid")},
+		{ruleFOwner, r.fowner.text("fowner")},
+		{ruleFGroup, r.fgroup.text("fgroup")},
+		{ruleValidateAlgos, "appraise_algos=" + joinAlgos(r.algos)},
+	}
+}
+
+// appraiseWords are those behind the template.
+func (r *Rule) appraiseWords() []ruleWord {
+	kind := "imasig"
 	switch {
 	case r.flags&ruleVerityRequired != 0:
-		word(ruleDigsigRequired, "appraise_type=sigv3")
+		kind = "sigv3"
 	case r.flags&ruleModsigAllowed != 0:
-		word(ruleDigsigRequired, "appraise_type=imasig|modsig")
-	default:
-		word(ruleDigsigRequired, "appraise_type=imasig")
+		kind = "imasig|modsig"
 	}
-	word(ruleVerityRequired, "digest_type=verity")
-	word(ruleCheckBlacklist, "appraise_flag=check_blacklist")
-	word(rulePermitDirectIO, "permit_directio")
-	return b.String()
+	return []ruleWord{
+		{ruleDigsigRequired, "appraise_type=" + kind},
+		{ruleVerityRequired, "digest_type=verity"},
+		{ruleCheckBlacklist, "appraise_flag=check_blacklist"},
+		{rulePermitDirectIO, "permit_directio"},
+	}
 }
 
 func (r *Rule) maskName() string {

@@ -142,20 +142,23 @@ func (s *setupPolicy) defaultRules(c *Config, log func(string, ...any)) (initial
 	}
 	add(&custom, c.BuildAppraiseRules)
 	if s.appraiseTCB {
-		add(&initial, dontAppraiseRules)
-		if c.WritePolicy {
-			add(&initial, appraisePolicyRule)
-		}
-		if c.AppraiseSignedInit {
-			add(&initial, appraiseOwnerSigned)
-		} else {
-			add(&initial, appraiseOwnerRule)
-		}
+		add(&initial, c.appraiseTCBRules())
 	}
 	if s.criticalData {
 		add(&initial, criticalDataRules)
 	}
 	return initial, custom, err
+}
+
+func (c *Config) appraiseTCBRules() string {
+	rules := dontAppraiseRules
+	if c.WritePolicy {
+		rules += appraisePolicyRule
+	}
+	if c.AppraiseSignedInit {
+		return rules + appraiseOwnerSigned
+	}
+	return rules + appraiseOwnerRule
 }
 
 // archRules follows ima_init_arch_policy: a rule that is not understood is

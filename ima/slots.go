@@ -28,36 +28,14 @@ func (m *IMA) allocate(algo HashAlgo) error {
 	return &UnavailableHashError{Algo: algo}
 }
 
-// initCrypto follows ima_init_crypto.
+// initCrypto follows ima_init_crypto. Without ima_hash, or sha1 for the lists,
+// there is no IMA.
 func (m *IMA) initCrypto() error {
 	if err := m.allocate(m.hash); err != nil {
 		return err
 	}
 	m.logf("Allocated hash algorithm: %s", m.hash)
-	m.slots, m.sha1, m.hashed = nil, -1, -1
-	if m.tpm != nil {
-		for i, b := range m.tpm.Banks() {
-			m.slots = append(m.slots, slot{bank: b, algo: b.CryptoID})
-			if b.CryptoID == SHA1 {
-				m.sha1 = i
-			}
-			if b.CryptoID == m.hash {
-				m.hashed = i
-			}
-		}
-	}
-	banks := len(m.slots)
-	if m.sha1 < 0 {
-		m.sha1 = len(m.slots)
-		m.slots = append(m.slots, slot{algo: SHA1})
-		if m.hash == SHA1 {
-			m.hashed = m.sha1
-		}
-	}
-	if m.hashed < 0 {
-		m.hashed = len(m.slots)
-		m.slots = append(m.slots, slot{algo: m.hash})
-	}
+	banks := m.layOutSlots()
 	for i := range m.slots {
 		s := &m.slots[i]
 		if s.algo == 0 {
@@ -73,4 +51,34 @@ func (m *IMA) initCrypto() error {
 		}
 	}
 	return nil
+}
+
+// layOutSlots makes the slots: the TPM's banks, of which it gives the number,
+// and behind them those for sha1 and ima_hash that are no bank.
+func (m *IMA) layOutSlots() (banks int) {
+	m.slots, m.sha1, m.hashed = nil, -1, -1
+	if m.tpm != nil {
+		for i, b := range m.tpm.Banks() {
+			m.slots = append(m.slots, slot{bank: b, algo: b.CryptoID})
+			if b.CryptoID == SHA1 {
+				m.sha1 = i
+			}
+			if b.CryptoID == m.hash {
+				m.hashed = i
+			}
+		}
+	}
+	banks = len(m.slots)
+	if m.sha1 < 0 {
+		m.sha1 = len(m.slots)
+		m.slots = append(m.slots, slot{algo: SHA1})
+		if m.hash == SHA1 {
+			m.hashed = m.sha1
+		}
+	}
+	if m.hashed < 0 {
+		m.hashed = len(m.slots)
+		m.slots = append(m.slots, slot{algo: m.hash})
+	}
+	return banks
 }

@@ -1,0 +1,199 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// Evidence is what a machine sent, and what is known of it. Only List has to be
+// there; what is missing is a finding.
+type Evidence struct {
+	// List is read once, to its end: a BinaryReader or ASCIIReader over a
+	// file of any length, or what ima.Open gives.
+	List ima.RecordReader
+	// PCRs are PCR values. Those of a quote belong here too: a quote itself
+	// has only their digest.
+	PCRs ima.PCRs
+	// Vouched says that the caller has read PCRs from the TPM by itself, in
+	// a way the machine's software could not change, so that no quote is
+	// needed. A test that holds the TPM in its hands may say so.
+	Vouched bool
+	// Build is what is known of the kernel.
+	Build Build
+}
+
+// Strategy is how a kernel decides when IMA starts and under which name it
+// records the boot aggregate. The words are those of the discussion on the
+// linux-integrity list in 2026.
+type Strategy string
+
+const (
+	// StrategyUnknown stands for a kernel of which nothing is known.
+	StrategyUnknown Strategy = ""
+	// StrategyLate starts IMA as late_initcall, with a TPM or without one:
+	// mainline up to 7.2.
+	StrategyLate Strategy = "late"
+	// StrategyLateSync starts it as late_initcall_sync, and keeps the name
+	// boot_aggregate.
+	StrategyLateSync Strategy = "late_sync"
+	// StrategyRetry starts it at late if there is a TPM by then, otherwise
+	// at late_sync, and chooses the name accordingly when it runs.
+	StrategyRetry Strategy = "retry"
+	// StrategyKconfig starts it where CONFIG_IMA_INIT_LATE_SYNC says, which
+	// also gives the name: mainline since 7.3.
+	StrategyKconfig Strategy = "kconfig"
+	// StrategyDual starts it at late and records a second boot aggregate,
+	// boot_aggregate_late, at late_sync.
+	StrategyDual Strategy = "dual"
+	// StrategyQueue keeps records in memory until there is a TPM, at
+	// late_sync at the latest, and extends them then.
+	StrategyQueue Strategy = "queue"
+	// StrategyDeny denies access to files that the policy measures until
+	// there is a TPM.
+	StrategyDeny Strategy = "deny"
+	// StrategyNotifier starts IMA when a TPM registers.
+	StrategyNotifier Strategy = "notifier"
+)
+
+// Strategies lists the strategies in the order of the discussion.
+func Strategies() []Strategy {
+	return []Strategy{
+		StrategyLate, StrategyLateSync, StrategyRetry, StrategyKconfig,
+		StrategyDual, StrategyQueue, StrategyDeny, StrategyNotifier,
+	}
+}
+
+// Setting is a Kconfig option that may not be known.
+type Setting uint8
+
+const (
+	SettingUnknown Setting = iota
+	SettingOff
+	SettingOn
+)
+
+var settingNames = [...]string{SettingUnknown: "unknown", SettingOff: "off", SettingOn: "on"}
+
+func (s Setting) String() string {
+	if int(s) < len(settingNames) {
+		return settingNames[s]
+	}
+	return fmt.Sprintf("Setting(%d)", uint8(s))
+}
+
+// MarshalText gives "unknown", "off" or "on".
+func (s Setting) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (s *Setting) UnmarshalText(text []byte) error {
+	i := slices.Index(settingNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("no setting %q; there are unknown, off and on", text)
+	}
+	*s = Setting(i)
+	return nil
+}
+
+// Build is what is known of the kernel that made the list. It counts for what
+// the measured boot shows: without Bound it is hearsay.
+type Build struct {
+	// Kernel is the kernel's profile; zero if not known.
+	Kernel ima.Kernel `json:"kernel,omitzero"`
+	// Release is its UTS_RELEASE, such as "7.3.0-1-generic"; empty if not
+	// known.
+	Release string `json:"release,omitempty"`
+	// Strategy is how it decides when IMA starts. An InitLateSync that is
+	// known stands for StrategyKconfig, as no other kernel has the option.
+	Strategy Strategy `json:"strategy,omitempty"`
+	// InitLateSync is CONFIG_IMA_INIT_LATE_SYNC.
+	InitLateSync Setting `json:"init_late_sync"`
+	// Bound says that the measured boot shows this build to have run: that
+	// the caller has appraised the PCRs of the boot loader and the kernel
+	// (4, 8, 9, as the machine uses them).
+	Bound bool `json:"bound,omitempty"`
+}
+
+// strategy is Strategy, or what InitLateSync says of it.
+func (b *Build) strategy() Strategy {
+	if b.Strategy == StrategyUnknown && b.InitLateSync != SettingUnknown {
+		return StrategyKconfig
+	}
+	return b.Strategy
+}
+
+// BuildError says what contradicts itself in a Build.
+type BuildError struct {
+	Reason string
+}
+
+func (e *BuildError) Error() string { return "what is said of the build: " + e.Reason }
+
+func (b *Build) check() error {
+	strategy := b.strategy()
+	switch {
+	case strategy != StrategyUnknown && !slices.Contains(Strategies(), strategy):
+		return &BuildError{fmt.Sprintf("no strategy %q; there are %v", strategy, Strategies())}
+	case int(b.InitLateSync) >= len(settingNames):
+		return &BuildError{fmt.Sprintf("CONFIG_IMA_INIT_LATE_SYNC is %s", b.InitLateSync)}
+	case strategy != StrategyKconfig && b.InitLateSync != SettingUnknown:
+		return &BuildError{fmt.Sprintf("CONFIG_IMA_INIT_LATE_SYNC belongs to the strategy %s, not to %s", StrategyKconfig, strategy)}
+	case strategy == StrategyKconfig && b.Kernel.Release != "" && !b.Kernel.InitLateSync:
+		return &BuildError{fmt.Sprintf("kernel %s does not have CONFIG_IMA_INIT_LATE_SYNC; set InitLateSync in the profile if it was carried back", b.Kernel.Release)}
+	}
+	return nil
+}
+
+// InputError says which part of the evidence cannot be read. Err is the reason:
+// of the list an ima.ListError with the number of the record.
+type InputError struct {
+	Part Part
+	Err  error
+}
+
+func (e *InputError) Error() string { return fmt.Sprintf("%s: %v", e.Part, e.Err) }
+
+func (e *InputError) Unwrap() error { return e.Err }
+
+// PCRValueError says which PCR value is none.
+type PCRValueError struct {
+	Bank ima.HashAlgo
+	PCR  int
+	Size int // in bytes
+}
+
+func (e *PCRValueError) Error() string {
+	if e.PCR < 0 || e.PCR >= numPCRs {
+		return fmt.Sprintf("%s PCR %d: a TPM has PCR 0 to %d", e.Bank, e.PCR, numPCRs-1)
+	}
+	return fmt.Sprintf("%s PCR %d: %d bytes, a value of the bank has %d", e.Bank, e.PCR, e.Size, e.Bank.Size())
+}
+
+// numPCRs is how many PCRs a TPM has (TCG PC Client Platform TPM Profile 1.05,
+// section "PCR Requirements").
+const numPCRs = 24
+
+func checkPCRs(pcrs ima.PCRs) error {
+	for _, bank := range sortedBanks(pcrs) {
+		if bank.Size() < ima.SHA1.Size() {
+			return fmt.Errorf("a TPM has no bank %s", bank)
+		}
+		for pcr := range pcrs[bank] {
+			if size := len(pcrs[bank][pcr]); pcr < 0 || pcr >= numPCRs || size != bank.Size() {
+				return &PCRValueError{Bank: bank, PCR: pcr, Size: size}
+			}
+		}
+	}
+	return nil
+}
+
+// sortedBanks gives the banks in the order of the kernel's hashes.
+func sortedBanks(pcrs ima.PCRs) []ima.HashAlgo {
+	banks := make([]ima.HashAlgo, 0, len(pcrs))
+	for bank := range pcrs {
+		banks = append(banks, bank)
+	}
+	slices.Sort(banks)
+	return banks
+}

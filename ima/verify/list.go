@@ -1,0 +1,265 @@
+package verify
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/binary"
+	"hash"
+
+	_ "crypto/md5"    // hashes that buffers
+	_ "crypto/sha1"   // are measured
+	_ "crypto/sha256" // with
+	_ "crypto/sha512"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// record notes what a record shows by itself. Its numbers are kept, not its
+// content.
+func (r *run) record(rec *ima.Record, number int) {
+	name := recordName(rec)
+	if rec.Violation() {
+		r.verdict.Violations++
+		r.findings.record(Violation, number)
+	}
+	if bytes.IndexByte(name, '\n') >= 0 {
+		r.findings.record(NameNewline, number)
+	}
+	if _, known := ima.LookupTemplate(rec.Template().Name()); !known || rec.Template().Name() == rec.Template().Format() {
+		r.findings.record(CustomTemplate, number)
+	}
+	if b, ok := ima.IsBootAggregate(rec, number); ok {
+		r.aggregate(b, rec.PCR)
+		// What kexec carried over is not in the table of the next kernel.
+		r.seen.clear()
+	} else if !rec.Violation() && digestZero(rec) {
+		r.findings.record(FileDigestZero, number)
+	}
+	if int(rec.PCR) != r.aggregates.pcr() {
+		r.findings.record(OtherPCR, number)
+	}
+	if !rec.Violation() && r.seen.add(rec.Digest, rec.PCR) {
+		r.findings.record(Duplicate, number)
+	}
+	r.buffer(rec, name, number)
+}
+
+// recordName gives the event name without its NUL; it is the record's own.
+func recordName(rec *ima.Record) []byte {
+	name, ok := rec.Field("n-ng")
+	if !ok {
+		name, _ = rec.Field("n")
+	}
+	return bytes.TrimSuffix(name, []byte{0})
+}
+
+// digestOf gives the algorithm's name, empty for the d field, and the digest of
+// the file or buffer; they are the record's own.
+func digestOf(rec *ima.Record) (algo, sum []byte, ok bool) {
+	for _, id := range [...]string{"d-ng", "d-ngv2"} {
+		if b, found := rec.Field(id); found {
+			label, sum, _ := bytes.Cut(b, []byte{0})
+			label = bytes.TrimSuffix(label, []byte{':'})
+			return label[bytes.LastIndexByte(label, ':')+1:], sum, true
+		}
+	}
+	sum, ok = rec.Field("d")
+	return nil, sum, ok
+}
+
+// digestZero says that the record has a digest and that it is zero.
+func digestZero(rec *ima.Record) bool {
+	_, sum, ok := digestOf(rec)
+	return ok && allZero(sum)
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// buffer looks into a record of a buffer: its digest must be that of what the
+// record shows, also where the kernel shows a hash in the buffer's place
+// (process_buffer_measurement in ima_main.c).
+func (r *run) buffer(rec *ima.Record, name []byte, number int) {
+	buf, ok := rec.Field("buf")
+	if !ok || len(buf) == 0 || rec.Violation() {
+		return
+	}
+	if algo, sum, ok := digestOf(rec); ok && !r.buffers.match(algo, sum, buf) {
+		r.findings.record(BufferMismatch, number)
+	}
+	if string(name) == kernelVersionName {
+		r.versions.note(buf, number, number == r.aggregates.last().Record+1, r.evidence.Build.Release)
+	}
+}
+
+// bufferHashes are the hashes in use.
+type bufferHashes map[string]hash.Hash
+
+// match says whether sum is the digest of buf; a hash that is not known here
+// matches.
+func (h *bufferHashes) match(algo, sum, buf []byte) bool {
+	f, ok := (*h)[string(algo)]
+	if !ok {
+		a, err := ima.ParseHashAlgo(string(algo))
+		if err != nil || cryptoHash(a) == 0 {
+			return true
+		}
+		f = cryptoHash(a).New()
+		if *h == nil {
+			*h = make(bufferHashes)
+		}
+		(*h)[string(algo)] = f
+	}
+	f.Reset()
+	f.Write(buf)
+	var room [64]byte
+	return bytes.Equal(f.Sum(room[:0]), sum)
+}
+
+// cryptoHash gives the standard library's number of a hash, 0 if it has none
+// that is linked in.
+func cryptoHash(a ima.HashAlgo) crypto.Hash {
+	switch a {
+	case ima.MD5:
+		return crypto.MD5
+	case ima.SHA1:
+		return crypto.SHA1
+	case ima.SHA224:
+		return crypto.SHA224
+	case ima.SHA256:
+		return crypto.SHA256
+	case ima.SHA384:
+		return crypto.SHA384
+	case ima.SHA512:
+		return crypto.SHA512
+	}
+	return 0
+}
+
+// kernelVersionName is the event of the critical data kernel_info
+// (ima_init in ima_init.c).
+const kernelVersionName = "kernel_version"
+
+// versionMax bounds how much of a release is shown, in bytes; UTS_RELEASE has
+// at most 64.
+const versionMax = 64
+
+// versions are the records of kernel_version.
+type versions struct {
+	records   []int // the first MaxRecords
+	count     int
+	release   string // of the last one
+	misplaced []int
+	differ    []int
+}
+
+func (v *versions) note(release []byte, number int, placed bool, want string) {
+	v.count++
+	v.records = appendBounded(v.records, number)
+	if !placed {
+		v.misplaced = appendBounded(v.misplaced, number)
+	}
+	if want != "" && string(release) != want {
+		v.differ = appendBounded(v.differ, number)
+	}
+	v.release = string(release[:min(len(release), versionMax)])
+}
+
+func appendBounded(numbers []int, n int) []int {
+	if len(numbers) < MaxRecords {
+		return append(numbers, n)
+	}
+	return numbers
+}
+
+func (r *run) concludeVersions() {
+	v := &r.versions
+	if v.count == 0 {
+		return
+	}
+	f := r.add(KernelVersion, "The kernel recorded its release, %q.", v.release)
+	f.Count, f.Records = v.count, v.records
+	if len(v.misplaced) > 0 {
+		r.add(KernelVersionPlace, "kernel_version does not follow a boot aggregate, behind which a kernel records it when IMA starts.").at(v.misplaced...)
+	}
+	if len(v.differ) > 0 {
+		r.add(KernelVersionDiffers, "The release recorded is not that of the build, %q.", r.evidence.Build.Release).at(v.differ...)
+	}
+}
+
+// ambiguity notes that the last record read spans lines of an ASCII list.
+func (r *run) ambiguity(a *ima.Ambiguity) {
+	switch {
+	case a == nil:
+	case a.Proven:
+		r.findings.record(ASCIIAmbiguous, a.Record)
+	default:
+		r.findings.record(ASCIIUnproven, a.Record)
+	}
+}
+
+// digestTable remembers template digests as the kernel's hash table does
+// (ima_queue.c), but only so many: each has one place, and a newer one takes
+// it. It therefore finds most repetitions in a long list, and all in a short
+// one.
+type digestTable struct {
+	slots []digestSlot
+	used  int
+}
+
+type digestSlot struct {
+	digest [20]byte
+	pcr    uint8
+	used   bool
+}
+
+// The number of places grows with the records, up to digestSlotsMax.
+const (
+	digestSlotsMin = 1 << 8
+	digestSlotsMax = 1 << 16
+)
+
+// add remembers a digest and says whether it was there.
+func (t *digestTable) add(digest []byte, pcr uint32) bool {
+	if t.used*2 >= len(t.slots) && len(t.slots) < digestSlotsMax {
+		t.grow()
+	}
+	s := digestSlot{pcr: uint8(pcr), used: true}
+	copy(s.digest[:], digest)
+	place := t.place(&s)
+	if *place == s {
+		return true
+	}
+	if !place.used {
+		t.used++
+	}
+	*place = s
+	return false
+}
+
+func (t *digestTable) place(s *digestSlot) *digestSlot {
+	return &t.slots[binary.LittleEndian.Uint32(s.digest[:])&uint32(len(t.slots)-1)]
+}
+
+func (t *digestTable) grow() {
+	old := t.slots
+	t.slots = make([]digestSlot, max(digestSlotsMin, 4*len(old)))
+	t.used = 0
+	for i := range old {
+		if old[i].used {
+			*t.place(&old[i]) = old[i]
+			t.used++
+		}
+	}
+}
+
+func (t *digestTable) clear() {
+	clear(t.slots)
+	t.used = 0
+}

@@ -1,0 +1,132 @@
+package verify
+
+import (
+	"errors"
+	"io"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// Form is the form of a list.
+type Form string
+
+const (
+	FormBinary Form = "binary"
+	FormASCII  Form = "ascii"
+	// FormRecords stands for a RecordReader that is neither.
+	FormRecords Form = "records"
+)
+
+// Verdict is what the evidence shows.
+type Verdict struct {
+	Form Form `json:"form"`
+	// Records counts the records of the list, Violations those that are
+	// violations.
+	Records    int `json:"records"`
+	Violations int `json:"violations"`
+	// Replays has a row for each PCR that the list extends and each bank of
+	// which its value was given, in the order of the PCRs, then of the
+	// kernel's hashes.
+	Replays []Replay `json:"replays,omitempty"`
+	// Aggregates has the boot aggregates in order: all, or the first of them
+	// and the last.
+	Aggregates []Aggregate `json:"aggregates,omitempty"`
+	// Findings are in the order list, boot aggregate, PCRs, build.
+	Findings []Finding `json:"findings"`
+}
+
+// Has says whether there is a finding of the code.
+func (v *Verdict) Has(code Code) bool {
+	f := findings{list: v.Findings}
+	return f.has(code)
+}
+
+// Verify reads the evidence and says what it shows.
+//
+// An error is an InputError: a part of the evidence cannot be read, or what is
+// said of the build contradicts itself. If it is the list, the Verdict tells of
+// what had been read, and has a finding that no policy accepts; with any other
+// error there is no Verdict.
+func Verify(e Evidence) (*Verdict, error) {
+	if err := e.Build.check(); err != nil {
+		return nil, &InputError{PartBuild, err}
+	}
+	if err := checkPCRs(e.PCRs); err != nil {
+		return nil, &InputError{PartPCRs, err}
+	}
+	if e.List == nil {
+		return nil, &InputError{PartList, errors.New("there is none; an empty list is a reader at its end")}
+	}
+	r := &run{evidence: &e}
+	if err := r.init(); err != nil {
+		return nil, &InputError{PartPCRs, err}
+	}
+	err := r.scan()
+	r.conclude()
+	if err != nil {
+		return &r.verdict, &InputError{PartList, err}
+	}
+	return &r.verdict, nil
+}
+
+// run is one verification.
+type run struct {
+	evidence *Evidence
+	verdict  Verdict
+	findings
+
+	replay     *ima.Replay
+	banks      []bank
+	used       [numPCRs]int // records for each PCR
+	aggregates aggregates
+	versions   versions
+	seen       digestTable
+	buffers    bufferHashes
+}
+
+// scan reads the list to its end.
+func (r *run) scan() error {
+	list := r.evidence.List
+	ascii, _ := list.(interface{ Ambiguity() *ima.Ambiguity })
+	var rec ima.Record
+	for {
+		err := list.Read(&rec)
+		if err == io.EOF {
+			return nil
+		}
+		number := r.verdict.Records + 1
+		if err == nil {
+			err = r.extend(&rec, number)
+		}
+		if err != nil {
+			r.add(ListUnreadable, "The list is not what a kernel writes: %v.", err).at(number)
+			return err
+		}
+		r.verdict.Records = number
+		r.record(&rec, number)
+		if ascii != nil {
+			r.ambiguity(ascii.Ambiguity())
+		}
+	}
+}
+
+// conclude makes findings of what the list has shown.
+func (r *run) conclude() {
+	switch r.evidence.List.(type) {
+	case *ima.BinaryReader:
+		r.verdict.Form = FormBinary
+	case *ima.ASCIIReader:
+		r.verdict.Form = FormASCII
+		r.add(ListASCII, "The list was read in its ASCII form, in which the kernel escapes nothing; only the binary form is unambiguous.")
+	default:
+		r.verdict.Form = FormRecords
+	}
+	r.verdict.Replays = r.replays()
+	r.flush()
+	r.concludeVersions()
+	r.concludeAggregates()
+	r.concludeReplays()
+	r.concludeSource()
+	r.concludeTiming()
+	r.verdict.Findings = r.list
+}
