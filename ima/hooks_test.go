@@ -197,12 +197,14 @@ func TestModsig(t *testing.T) {
 	t.Parallel()
 	config := debian(t, "")
 	config.Modsig = true
-	config.LSM = true
+	config.DisableHTable = true
 	m := custom(t, config, "measure func=FILE_CHECK template=ima-modsig\nappraise func=MODULE_CHECK appraise_type=imasig|modsig\nmeasure func=MODULE_CHECK template=ima-modsig\n")
 	f := file("/lib/m.ko", "module with signature")
 	f.Modsig = &ima.Modsig{Digest: ima.FileDigest{Algo: ima.SHA256, Sum: make([]byte, 32)}, Raw: []byte("PKCS#7")}
 	m.Open(f, rootCred, ima.MayRead)
-	m.PostReadFile(f, rootCred, []byte("module with signature"), ima.ReadingModule)
+	for range 2 {
+		m.PostReadFile(f, rootCred, []byte("module with signature"), ima.ReadingModule)
+	}
 	records := m.Records()
 	require.Len(t, records, 3)
 	assert.Empty(t, records[1].FieldText("modsig"), "FILE_CHECK's rule does not allow it")

@@ -60,7 +60,7 @@ type Inode struct {
 // iint is what IMA keeps of an inode.
 type iint struct {
 	collected    bool
-	measured     bool
+	withModsig   bool // measured with its appended signature
 	measuredPCRs uint64
 	digest       FileDigest
 	verity       bool
@@ -71,7 +71,7 @@ type iint struct {
 }
 
 // reset forgets what was measured; the file will be hashed again.
-func (i *iint) reset() { i.collected, i.measured, i.measuredPCRs = false, false, 0 }
+func (i *iint) reset() { i.collected, i.withModsig, i.measuredPCRs = false, false, 0 }
 
 // File is an open file.
 type File struct {
@@ -294,9 +294,9 @@ func (m *IMA) measureFile(f *File, buf []byte, d decision) {
 	if d.flags&ruleModsigAllowed == 0 {
 		modsig = nil
 	}
-	// A signed file is measured again for its signature if the template has
-	// a place for it.
-	again := modsig != nil && d.template.hasModsig() && i.measured
+	// A file with a signature is measured again for it, once, if the template
+	// has a place for it: what was measured before had none.
+	again := modsig != nil && d.template.hasModsig() && !i.withModsig
 	if i.measuredPCRs&(1<<d.pcr) != 0 && !again {
 		return
 	}
@@ -310,7 +310,7 @@ func (m *IMA) measureFile(f *File, buf []byte, d decision) {
 	}
 	err := m.storeTemplate(d.template, d.pcr, event)
 	if (err == nil || errors.Is(err, EEXIST)) && !f.Direct {
-		i.measured = true
+		i.withModsig = i.withModsig || modsig != nil
 		i.measuredPCRs |= 1 << d.pcr
 	}
 }

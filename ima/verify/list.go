@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"crypto"
-	"encoding/binary"
 	"hash"
 
 	_ "crypto/md5"    // hashes that buffers
@@ -25,7 +24,7 @@ func (r *run) record(rec *ima.Record, number int) {
 	if bytes.IndexByte(name, '\n') >= 0 {
 		r.findings.record(NameNewline, number)
 	}
-	if _, known := ima.LookupTemplate(rec.Template().Name()); !known || rec.Template().Name() == rec.Template().Format() {
+	if t := rec.Template(); t.Name() == t.Format() {
 		r.findings.record(CustomTemplate, number)
 	}
 	if b, ok := ima.IsBootAggregate(rec, number); ok {
@@ -204,62 +203,3 @@ func (r *run) ambiguity(a *ima.Ambiguity) {
 	}
 }
 
-// digestTable remembers template digests as the kernel's hash table does
-// (ima_queue.c), but only so many: each has one place, and a newer one takes
-// it. It therefore finds most repetitions in a long list, and all in a short
-// one.
-type digestTable struct {
-	slots []digestSlot
-	used  int
-}
-
-type digestSlot struct {
-	digest [20]byte
-	pcr    uint8
-	used   bool
-}
-
-// The number of places grows with the records, up to digestSlotsMax.
-const (
-	digestSlotsMin = 1 << 8
-	digestSlotsMax = 1 << 16
-)
-
-// add remembers a digest and says whether it was there.
-func (t *digestTable) add(digest []byte, pcr uint32) bool {
-	if t.used*2 >= len(t.slots) && len(t.slots) < digestSlotsMax {
-		t.grow()
-	}
-	s := digestSlot{pcr: uint8(pcr), used: true}
-	copy(s.digest[:], digest)
-	place := t.place(&s)
-	if *place == s {
-		return true
-	}
-	if !place.used {
-		t.used++
-	}
-	*place = s
-	return false
-}
-
-func (t *digestTable) place(s *digestSlot) *digestSlot {
-	return &t.slots[binary.LittleEndian.Uint32(s.digest[:])&uint32(len(t.slots)-1)]
-}
-
-func (t *digestTable) grow() {
-	old := t.slots
-	t.slots = make([]digestSlot, max(digestSlotsMin, 4*len(old)))
-	t.used = 0
-	for i := range old {
-		if old[i].used {
-			*t.place(&old[i]) = old[i]
-			t.used++
-		}
-	}
-}
-
-func (t *digestTable) clear() {
-	clear(t.slots)
-	t.used = 0
-}

@@ -1,0 +1,259 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// Aggregate is a record of a boot aggregate.
+type Aggregate struct {
+	Record int    `json:"record"`
+	Name   string `json:"name"`
+	PCR    int    `json:"pcr"`
+	// Bank is the bank of which the record says it is, Digest what it says.
+	// A zero Bank is one that is not known here.
+	Bank   ima.HashAlgo `json:"bank,omitempty"`
+	Digest ima.Hex      `json:"digest"`
+	Zero   bool         `json:"zero"`
+	// Expected is the boot aggregate of the PCRs given, empty if they do not
+	// suffice.
+	Expected ima.Hex `json:"expected,omitempty"`
+	// PCRs are those that the digest is of, empty if it is not the PCRs'.
+	PCRs []int `json:"pcrs,omitempty"`
+}
+
+// Match says that the digest is that of PCRs.
+func (a *Aggregate) Match() bool { return len(a.PCRs) > 0 }
+
+// aggregatesMax is how many boot aggregates a Verdict shows. Each kexec adds
+// one.
+const aggregatesMax = 16
+
+// aggregates are the boot aggregates of a list: the first of them, and the last.
+type aggregates struct {
+	list  []Aggregate
+	count int
+	// late counts those named boot_aggregate_late.
+	late int
+}
+
+func (a *aggregates) add(g Aggregate) {
+	a.count++
+	if g.Name == ima.BootAggregateLateName {
+		a.late++
+	}
+	if len(a.list) < aggregatesMax {
+		a.list = append(a.list, g)
+		return
+	}
+	a.list[aggregatesMax-1] = g
+}
+
+func (a *aggregates) last() *Aggregate {
+	if len(a.list) == 0 {
+		return new(Aggregate)
+	}
+	return &a.list[len(a.list)-1]
+}
+
+// pcr is the PCR of the boot aggregates, CONFIG_IMA_MEASURE_PCR_IDX.
+func (a *aggregates) pcr() int {
+	if len(a.list) == 0 {
+		return defaultPCR
+	}
+	return a.list[0].PCR
+}
+
+// defaultPCR is the default of CONFIG_IMA_MEASURE_PCR_IDX.
+const defaultPCR = 10
+
+// aggregate compares a boot aggregate with the PCRs given.
+func (r *run) aggregate(b ima.BootAggregate, pcr uint32) {
+	g := Aggregate{Record: b.Record, Name: b.Name, PCR: int(pcr), Bank: b.Digest.Algo, Digest: b.Digest.Sum, Zero: b.Zero}
+	bank := ima.BankOf(g.Bank)
+	if g.Bank.Available() && bank.CryptoID != 0 {
+		if sum, err := ima.CalcBootAggregate(bank, r.evidence.PCRs); err == nil {
+			g.Expected = sum
+			if bytes.Equal(sum, g.Digest) {
+				g.PCRs = aggregatePCRs(g.Bank)
+			}
+		}
+		if !g.Match() && g.Bank != ima.SHA1 && bytes.Equal(r.shortAggregate(g.Bank), g.Digest) {
+			g.PCRs = upTo(7)
+		}
+	}
+	r.aggregates.add(g)
+}
+
+// aggregatePCRs are the PCRs of a boot aggregate since kernel 5.8.
+func aggregatePCRs(bank ima.HashAlgo) []int {
+	if bank == ima.SHA1 {
+		return upTo(7)
+	}
+	return upTo(9)
+}
+
+func upTo(last int) []int {
+	pcrs := make([]int, last+1)
+	for i := range pcrs {
+		pcrs[i] = i
+	}
+	return pcrs
+}
+
+// shortAggregate is the boot aggregate of PCR 0 to 7 in banks of which the
+// kernel takes PCR 8 and 9 too; nil if they were not all given.
+func (r *run) shortAggregate(bank ima.HashAlgo) []byte {
+	h := cryptoHash(bank)
+	if h == 0 {
+		return nil
+	}
+	f := h.New()
+	for _, pcr := range upTo(7) {
+		value, ok := r.evidence.PCRs[bank][pcr]
+		if !ok {
+			return nil
+		}
+		f.Write(value)
+	}
+	return f.Sum(nil)
+}
+
+// concludeAggregates makes findings of the boot aggregates.
+func (r *run) concludeAggregates() {
+	a := &r.aggregates
+	r.verdict.Aggregates = a.list
+	if a.count == 0 {
+		if r.verdict.Records > 0 {
+			r.add(AggregateMissing, "The list has no boot aggregate: its beginning was deleted (as staging can) or it is not the kernel's; nothing ties it to the boot of this machine.")
+		}
+		return
+	}
+	if first := a.list[0].Record; first != 1 {
+		r.add(AggregateNotFirst, "The first boot aggregate is record %d; a kernel records it first, so the beginning of the list is missing or was made up.", first).at(first)
+	}
+	if a.count > 1 {
+		r.concludeSeveral()
+	}
+	for _, group := range groupAggregates(a.list) {
+		r.concludeAggregate(group)
+	}
+	r.concludeReach()
+}
+
+// groupAggregates puts together those that say the same.
+func groupAggregates(list []Aggregate) [][]Aggregate {
+	var groups [][]Aggregate
+	for _, g := range list {
+		i := slices.IndexFunc(groups, func(group []Aggregate) bool {
+			return group[0].Bank == g.Bank && group[0].PCR == g.PCR && bytes.Equal(group[0].Digest, g.Digest)
+		})
+		if i < 0 {
+			groups = append(groups, nil)
+			i = len(groups) - 1
+		}
+		groups[i] = append(groups[i], g)
+	}
+	return groups
+}
+
+func (r *run) concludeSeveral() {
+	a := &r.aggregates
+	records := make([]int, len(a.list))
+	for i := range a.list {
+		records[i] = a.list[i].Record
+	}
+	why := "each kernel that kexec has started adds one, and the list of the one before precedes it"
+	if a.late > 0 && a.late < a.count {
+		why = "under both names: a kernel records two that does so at late and again at late_sync, or kexec has started another one"
+	}
+	f := r.add(SeveralAggregates, "The list has %d boot aggregates: %s.", a.count, why)
+	f.at(records...)
+	f.Count = a.count
+}
+
+// concludeAggregate makes a finding of boot aggregates that say the same.
+func (r *run) concludeAggregate(group []Aggregate) {
+	g := &group[0]
+	records := make([]int, len(group))
+	for i := range group {
+		records[i] = group[i].Record
+	}
+	if g.Zero {
+		r.concludeZero(g).at(records...)
+		return
+	}
+	wanted := aggregatePCRs(g.Bank)
+	given, missing := pcrsOf(r.evidence.PCRs, g.Bank, wanted)
+	switch {
+	case len(g.PCRs) == len(wanted):
+		r.add(AggregateMatch, "The boot aggregate is that of PCR %s in bank %s.", rangesText(g.PCRs), g.Bank).about(g.Bank, g.PCRs...).at(records...)
+	case g.Match():
+		r.add(AggregateShort, "The boot aggregate is that of PCR 0-7 in bank %s; kernels since 5.8 take PCR 8 and 9 too, of which it says nothing.", g.Bank).about(g.Bank, g.PCRs...).at(records...)
+	case len(g.Expected) > 0:
+		r.add(AggregateMismatch, "The boot aggregate is not that of PCR %s in bank %s: it is of another boot, or these PCRs were extended after IMA started.", rangesText(wanted), g.Bank).about(g.Bank, wanted...).at(records...)
+	case len(missing) > 0:
+		r.add(AggregateUnchecked, "The boot aggregate cannot be compared: PCR %s of bank %s were not given.", rangesText(missing), bankText(g.Bank)).about(g.Bank, missing...).at(records...)
+	default:
+		r.add(AggregateUnchecked, "The boot aggregate cannot be compared: its hash, %s, cannot be computed here.", bankText(g.Bank)).at(records...)
+	}
+	if len(given) >= 8 && r.firmwareZero(g.Bank) {
+		r.add(FirmwareUnmeasured, "PCR 0-7 of bank %s are zero: the firmware measured nothing, and the boot aggregate ties the list to nothing.", g.Bank).about(g.Bank, upTo(7)...)
+	}
+}
+
+func bankText(bank ima.HashAlgo) string {
+	if bank == 0 {
+		return "of an unknown hash"
+	}
+	return bank.String()
+}
+
+// firmwareZero says that PCR 0 to 7 were given and are zero.
+func (r *run) firmwareZero(bank ima.HashAlgo) bool {
+	for _, pcr := range upTo(7) {
+		if value, ok := r.evidence.PCRs[bank][pcr]; !ok || !allZero(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// concludeZero tells apart what a zero boot aggregate can mean.
+func (r *run) concludeZero(g *Aggregate) *Finding {
+	state, record := r.verdict.pcrState(g.PCR)
+	switch {
+	case state == StateReset:
+		return r.add(Bypass, "TPM-bypass: the boot aggregate is zero and PCR %d at its reset value. IMA found no TPM when it started and uses none that came later; the list is unauthenticated data of the running software.", g.PCR).about(0, g.PCR)
+	case state == StateMatch && g.Record <= record:
+		return r.add(ZeroLiveTPM, "The boot aggregate is zero, although PCR %d has been extended with the list. %s", g.PCR, r.liveText()).about(0, g.PCR)
+	case state == StateMatch, state == StateMismatch:
+		return r.add(ZeroUnmatched, "The boot aggregate is zero, and PCR %d is neither at reset nor what the list makes of it up to there: later software has extended it after TPM-bypass, or the TPM was reset, or a kernel started by kexec has gone on with it.", g.PCR).about(0, g.PCR)
+	}
+	return r.add(ZeroUnchecked, "The boot aggregate is zero, and no value of PCR %d was given: TPM-bypass or not, nothing vouches for the list.", g.PCR).about(0, g.PCR)
+}
+
+// liveText says why a kernel with a TPM may have recorded a zero boot aggregate,
+// as far as the banks tell.
+func (r *run) liveText() string {
+	for _, bank := range []ima.HashAlgo{ima.SHA256, ima.SHA1} {
+		if _, ok := r.evidence.PCRs[bank]; ok {
+			return fmt.Sprintf("The TPM has a bank %s, of which a kernel with a TPM makes the aggregate: so either the kernel found no TPM and something else extended the list, or the list was forged. Which of them cannot be known.", bank)
+		}
+	}
+	return "Either the TPM has no bank that the kernel can use for the aggregate (neither that of ima_hash nor sha256 or sha1), or a list was forged and extended by something else. Which of them cannot be known."
+}
+
+// concludeReach says if a PCR vouches for records, but not for a boot
+// aggregate behind them.
+func (r *run) concludeReach() {
+	for i := range r.aggregates.list {
+		g := &r.aggregates.list[i]
+		if state, record := r.verdict.pcrState(g.PCR); state == StateMatch && g.Record > record && !g.Zero {
+			r.add(AggregateAfterQuote, "The boot aggregate in record %d lies behind record %d, up to which PCR %d vouches for the list.", g.Record, record, g.PCR).at(g.Record).about(0, g.PCR)
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// State says how a PCR stands to the list.
+type State string
+
+const (
+	// StateMatch: the list leads to the PCR's value.
+	StateMatch State = "match"
+	// StateReset: the PCR has the value it has after TPM2_Startup(CLEAR).
+	StateReset State = "reset"
+	// StateMismatch: neither.
+	StateMismatch State = "mismatch"
+	// StateUnknown: the bank's hash cannot be computed here.
+	StateUnknown State = "unknown"
+)
+
+// Replay is a PCR next to what the list makes of it.
+type Replay struct {
+	Bank ima.HashAlgo `json:"bank"`
+	PCR  int          `json:"pcr"`
+	// Value is the value given, Replayed the one after the last record.
+	Value    ima.Hex `json:"value"`
+	Replayed ima.Hex `json:"replayed,omitempty"`
+	State    State   `json:"state"`
+	// Digests says which digests lead to the value: those of the bank's hash,
+	// or padded sha1 ones.
+	Digests string `json:"digests"`
+	// Record is the number of the last record that leads to the value, After
+	// how many for the PCR there are behind it.
+	Record int `json:"record"`
+	After  int `json:"after"`
+	// Quoted says that a quote covers the value.
+	Quoted bool `json:"quoted"`
+
+	padded bool
+}
+
+// bank is a bank and one of the digests that a kernel can have extended into
+// it, with the places where its PCRs had the values given.
+type bank struct {
+	ima.ReplayBank
+	values [numPCRs][]byte // nil where none was given
+	// record is the last record after which the PCR had its value, 0 if only
+	// before the first one, -1 if never; used how many records had been for
+	// the PCR by then.
+	record, used [numPCRs]int
+	violated     [numPCRs]bool
+}
+
+// init makes the replays: each bank with all digests that kernels use.
+func (r *run) init() error {
+	for _, algo := range sortedBanks(r.evidence.PCRs) {
+		if !algo.Available() {
+			continue
+		}
+		r.banks = append(r.banks, bank{ReplayBank: ima.ReplayBank{Bank: algo, Digests: ima.PerBank}})
+		if algo != ima.SHA1 {
+			r.banks = append(r.banks,
+				bank{ReplayBank: ima.ReplayBank{Bank: algo, Digests: ima.PaddedSHA1}},
+				bank{ReplayBank: ima.ReplayBank{Bank: algo, Digests: ima.PaddedSHA1Violation}})
+		}
+	}
+	replayed := make([]ima.ReplayBank, len(r.banks))
+	for i := range r.banks {
+		replayed[i] = r.banks[i].ReplayBank
+	}
+	var err error
+	if r.replay, err = ima.NewReplay(replayed...); err != nil {
+		return err
+	}
+	for i := range r.banks {
+		b := &r.banks[i]
+		for pcr, value := range r.evidence.PCRs[b.Bank] {
+			b.values[pcr] = value
+		}
+		for pcr := range numPCRs {
+			b.record[pcr] = -1
+			r.match(b, pcr, 0)
+		}
+	}
+	return nil
+}
+
+// match notes that b's PCR has its value after the record.
+func (r *run) match(b *bank, pcr, record int) {
+	if b.values[pcr] != nil && bytes.Equal(r.replay.PCR(b.ReplayBank, pcr), b.values[pcr]) {
+		b.record[pcr], b.used[pcr] = record, r.used[pcr]
+	}
+}
+
+// extend replays a record. The error is that of a list whose digests cannot be
+// computed here.
+func (r *run) extend(rec *ima.Record, number int) error {
+	intact, err := r.replay.Extend(rec)
+	var index *ima.PCRIndexError
+	switch {
+	case errors.As(err, &index):
+		r.findings.record(PCRNotInTPM, number)
+		return nil
+	case err != nil:
+		return err
+	case !intact:
+		r.findings.record(DigestMismatch, number)
+	}
+	pcr := int(rec.PCR)
+	r.used[pcr]++
+	violation := rec.Violation()
+	for i := range r.banks {
+		b := &r.banks[i]
+		b.violated[pcr] = b.violated[pcr] || violation
+		r.match(b, pcr, number)
+	}
+	return nil
+}
+
+// replays gives the rows for the PCRs in use.
+func (r *run) replays() []Replay {
+	var rows []Replay
+	for pcr := range numPCRs {
+		if r.used[pcr] == 0 {
+			continue
+		}
+		for _, algo := range sortedBanks(r.evidence.PCRs) {
+			value, given := r.evidence.PCRs[algo][pcr]
+			if !given {
+				continue
+			}
+			row := Replay{Bank: algo, PCR: pcr, Value: value, State: StateUnknown}
+			for i := range r.banks {
+				if r.banks[i].Bank == algo {
+					r.fill(&row, &r.banks[i])
+				}
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// fill completes row with what b says, if that is more than what it says
+// already.
+func (r *run) fill(row *Replay, b *bank) {
+	pcr := row.PCR
+	state := StateMismatch
+	switch {
+	case b.record[pcr] > 0:
+		state = StateMatch
+	case b.record[pcr] == 0:
+		state = StateReset
+	}
+	better := row.State == StateUnknown || state == StateMatch && (row.State != StateMatch || b.record[pcr] > row.Record)
+	if !better {
+		return
+	}
+	row.State = state
+	row.Digests = b.Digests.String()
+	row.padded = b.Digests != ima.PerBank
+	row.Replayed = r.replay.PCR(b.ReplayBank, pcr)
+	row.Record = max(b.record[pcr], 0)
+	row.After = r.used[pcr] - b.used[pcr]
+}
+
+// pcrState sums up the rows of a PCR: a match in one bank is one, and record is
+// how far it reaches. Without a row the state is empty.
+func (v *Verdict) pcrState(pcr int) (state State, record int) {
+	for i := range v.Replays {
+		row := &v.Replays[i]
+		switch {
+		case row.PCR != pcr:
+		case row.State == StateMatch:
+			state, record = StateMatch, max(record, row.Record)
+		case state == StateMatch, state == StateMismatch:
+		case row.State == StateMismatch || state == "" || state == StateUnknown:
+			state = row.State
+		}
+	}
+	return state, record
+}
+
+// concludeReplays makes findings of the rows.
+func (r *run) concludeReplays() {
+	if r.verdict.Records == 0 {
+		r.add(ListEmpty, "The list has no record; a kernel with IMA records a boot aggregate at least.")
+	}
+	for pcr := range numPCRs {
+		if r.used[pcr] == 0 {
+			continue
+		}
+		state, record := r.verdict.pcrState(pcr)
+		if state == "" {
+			r.add(PCRNotGiven, "The list has %d records for PCR %d, but no value of it was given: nothing vouches for them.", r.used[pcr], pcr).about(0, pcr)
+			continue
+		}
+		for i := range r.verdict.Replays {
+			if row := &r.verdict.Replays[i]; row.PCR == pcr {
+				r.concludeReplay(row, state, record)
+			}
+		}
+		r.concludeDigests(pcr)
+	}
+}
+
+// concludeReplay makes a finding of a row; state and record are those of its
+// PCR in all banks.
+func (r *run) concludeReplay(row *Replay, state State, record int) {
+	switch row.State {
+	case StateMatch:
+		r.add(ReplayMatch, "The list up to record %d leads to the value of PCR %d in bank %s (%s).", row.Record, row.PCR, row.Bank, row.Digests).
+			about(row.Bank, row.PCR).at(row.Record)
+		if row.After > 0 {
+			r.add(RecordsAfter, "%d records for PCR %d follow; a list that was read after the PCR has them, and nothing vouches for them yet.", row.After, row.PCR).about(row.Bank, row.PCR)
+		}
+		if row.Record != record {
+			r.add(BanksDisagree, "Bank %s of PCR %d stands at record %d, another one at %d: one extend changes all banks, so the values were not read at the same time.", row.Bank, row.PCR, row.Record, record).about(row.Bank, row.PCR)
+		}
+		if row.padded {
+			r.add(DigestsPadded, "Bank %s was extended with padded sha1 digests, as by a kernel before 5.8 or one that cannot allocate %s.", row.Bank, row.Bank).about(row.Bank, row.PCR)
+		}
+	case StateUnknown:
+		r.add(BankNotReplayable, "The hash of bank %s cannot be computed here.", row.Bank).about(row.Bank, row.PCR)
+	default:
+		r.concludeUnmatched(row, state)
+	}
+}
+
+func (r *run) concludeUnmatched(row *Replay, state State) {
+	switch {
+	case state == StateMatch:
+		r.add(BankMismatch, "The list leads to the value of PCR %d in another bank, but not in %s (%s).", row.PCR, row.Bank, row.State).about(row.Bank, row.PCR)
+	case row.State == StateReset && !r.has(Bypass):
+		r.add(PCRAtReset, "PCR %d of bank %s is at its reset value, but the list has %d records for it: none of them was extended, so the list is unauthenticated data of the running software.", row.PCR, row.Bank, r.used[row.PCR]).about(row.Bank, row.PCR)
+	case row.State == StateMismatch:
+		r.add(ReplayMismatch, "%s", r.mismatchText(row)).about(row.Bank, row.PCR)
+	}
+}
+
+// mismatchText says what can be known of a mismatch, and what cannot.
+func (r *run) mismatchText(row *Replay) string {
+	text := fmt.Sprintf("No beginning of the list leads to the value of PCR %d in bank %s. Which record is wrong cannot be known, as a PCR is one value: records were changed, left out or cut off, the list is older than the PCR, or somebody else has extended the PCR", row.PCR, row.Bank)
+	if r.aggregates.count > 1 && !r.evidence.Build.Kernel.KexecAtExecute {
+		text += "; or records were lost between the loading and the execution of a kexec kernel, as before 6.16"
+	}
+	return text + "."
+}
+
+// concludeDigests says if what vouches for a PCR's records is sha1 alone.
+func (r *run) concludeDigests(pcr int) {
+	weak, strong := false, false
+	for i := range r.verdict.Replays {
+		if row := &r.verdict.Replays[i]; row.PCR == pcr && row.State == StateMatch {
+			sha1 := row.padded || row.Bank == ima.SHA1
+			weak, strong = weak || sha1, strong || !sha1
+		}
+	}
+	if weak && !strong {
+		r.add(SHA1Only, "Only sha1 vouches for the records of PCR %d, for which collisions can be computed.", pcr).about(0, pcr)
+	}
+}
+
+// concludeSource says what vouches for the PCR values.
+func (r *run) concludeSource() {
+	if len(r.evidence.PCRs) == 0 {
+		return
+	}
+	if r.evidence.Vouched {
+		r.add(PCRsVouched, "The PCR values are vouched for by who gave them.")
+		return
+	}
+	r.add(PCRsUnquoted, "No quote covers the PCR values, so anybody can have made them.")
+}
+
+// pcrsOf gives the PCRs of a bank that were given, among those wanted.
+func pcrsOf(pcrs ima.PCRs, bank ima.HashAlgo, wanted []int) (given, missing []int) {
+	for _, pcr := range wanted {
+		if _, ok := pcrs[bank][pcr]; ok {
+			given = append(given, pcr)
+		} else {
+			missing = append(missing, pcr)
+		}
+	}
+	slices.Sort(given)
+	return given, missing
+}
