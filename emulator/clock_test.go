@@ -1,0 +1,141 @@
+package emulator_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+func clockSet(v uint64) []byte {
+	return et.Command(wire.CCClockSet, handles{wire.RHOwner}, et.NoAuth(), et.U64(v))
+}
+
+func rateAdjust(steps int8) []byte {
+	return et.Command(wire.CCClockRateAdjust, handles{wire.RHPlatform}, et.NoAuth(), et.U8(uint8(steps)))
+}
+
+// Clock is written every 4096 ms, and Time starts again with power.
+func TestClockUpdate(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	assert.Equal(t, wire.TimeInfo{Clock: wire.ClockInfo{ResetCount: 1, Safe: true}}, clockInfo(t, tpm))
+	commits := tpm.Store.Commits()
+	tpm.Clock.Advance(4095*time.Millisecond + 999*time.Microsecond)
+	assert.EqualValues(t, 4095, clockInfo(t, tpm).Clock.Clock)
+	assert.Equal(t, commits, tpm.Store.Commits())
+	tpm.Clock.Advance(time.Microsecond)
+	assert.EqualValues(t, 4096, clockInfo(t, tpm).Clock.Clock, "parts of a millisecond add up")
+	assert.Equal(t, commits+1, tpm.Store.Commits())
+	tpm.Clock.Advance(100 * time.Second)
+	clockInfo(t, tpm)
+	assert.Equal(t, commits+2, tpm.Store.Commits(), "one commit however long it was")
+}
+
+// After a stop without shutdown Clock may be less than what was reported
+// before: it is not safe until the next update.
+func TestClockAfterPowerLoss(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	tpm.Clock.Advance(5 * time.Second)
+	assert.EqualValues(t, 5000, clockInfo(t, tpm).Clock.Clock)
+	tpm.Clock.Advance(2 * time.Second)
+	assert.EqualValues(t, 7000, clockInfo(t, tpm).Clock.Clock)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	info := clockInfo(t, tpm)
+	assert.Equal(t, wire.TimeInfo{Clock: wire.ClockInfo{Clock: 5000, ResetCount: 2}}, info, "as last written")
+	tpm.Clock.Advance(3191 * time.Millisecond)
+	assert.False(t, clockInfo(t, tpm).Clock.Safe)
+	tpm.Clock.Advance(time.Millisecond)
+	assert.True(t, clockInfo(t, tpm).Clock.Safe, "8192 is a new interval")
+	assert.EqualValues(t, 3192, clockInfo(t, tpm).Time)
+
+	tpm.Clock.Advance(time.Second)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUClear))
+	require.NoError(t, tpm.PowerOff())
+	tpm.Clock.Advance(time.Hour)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	info = clockInfo(t, tpm)
+	assert.EqualValues(t, 9192, info.Clock.Clock, "nothing is lost in an orderly shutdown")
+	assert.True(t, info.Clock.Safe)
+}
+
+// Time counts from _TPM_Init, not from TPM2_Startup.
+func TestTimeBeforeStartup(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t, et.WithoutStartup())
+	tpm.Clock.Advance(1500 * time.Millisecond)
+	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
+	info := clockInfo(t, tpm)
+	assert.EqualValues(t, 1500, info.Time)
+	assert.EqualValues(t, 1500, info.Clock.Clock)
+}
+
+func TestClockGoingBackIsIgnored(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	tpm.Clock.Advance(time.Second)
+	clockInfo(t, tpm)
+	tpm.Clock.Advance(-500 * time.Millisecond)
+	assert.EqualValues(t, 1000, clockInfo(t, tpm).Clock.Clock)
+}
+
+func TestClockSet(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	tpm.Clock.Advance(time.Second)
+	for _, tc := range []struct {
+		v    uint64
+		want wire.RC
+	}{
+		{999, wire.RCValue.Parameter(1)},
+		{1000, wire.RCSuccess},
+		{0xFFFF000000000001, wire.RCValue.Parameter(1)},
+		{1 << 40, wire.RCSuccess},
+		{1<<40 - 1, wire.RCValue.Parameter(1)},
+	} {
+		assert.Equal(t, tc.want, send(t, tpm, clockSet(tc.v)), tc.v)
+	}
+	info := clockInfo(t, tpm)
+	assert.EqualValues(t, 1<<40, info.Clock.Clock)
+	assert.EqualValues(t, 1000, info.Time, "Time is not set")
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	assert.EqualValues(t, 1<<40, clockInfo(t, tpm).Clock.Clock, "it is written at once")
+	assert.Equal(t, wire.RCSuccess, send(t, tpm, clockSet(0xFFFF000000000000)))
+}
+
+func TestClockRateAdjust(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		steps []int8
+		want  uint64 // milliseconds after 1000 s
+	}{
+		{nil, 1_000_000},
+		{[]int8{0}, 1_000_000},
+		{[]int8{1}, 1_000_100}, {[]int8{2}, 1_001_000}, {[]int8{3}, 1_010_000},
+		{[]int8{-1}, 999_900}, {[]int8{-2}, 999_000}, {[]int8{-3}, 990_000},
+		{[]int8{3, -3, 1}, 1_000_100},
+	} {
+		tpm := et.New(t)
+		for _, s := range tc.steps {
+			require.Equal(t, wire.RCSuccess, send(t, tpm, rateAdjust(s)))
+		}
+		tpm.Clock.Advance(1000 * time.Second)
+		info := clockInfo(t, tpm)
+		assert.Equal(t, tc.want, info.Time, tc.steps)
+		assert.Equal(t, tc.want, info.Clock.Clock, tc.steps)
+	}
+	tpm := et.New(t)
+	for _, bad := range []int8{4, -4, 127, -128} {
+		assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, rateAdjust(bad)), bad)
+	}
+	for range 100 {
+		require.Equal(t, wire.RCSuccess, send(t, tpm, rateAdjust(3)))
+	}
+	tpm.Clock.Advance(1000 * time.Second)
+	assert.EqualValues(t, 1_150_000, clockInfo(t, tpm).Time, "at most 15 %")
+}

@@ -1,0 +1,97 @@
+package emulator_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// testResult is the answer to TPM2_GetTestResult.
+func testResult(tb testing.TB, tpm *et.TPM) (data []byte, result wire.RC) {
+	tb.Helper()
+	rsp := tpm.Execute(0, et.Command(wire.CCGetTestResult, nil, nil))
+	require.Equal(tb, wire.RCSuccess, et.ResponseCode(rsp))
+	r := wire.NewReader(et.Parameters(rsp, false), nil)
+	data, result = r.Sized(64), wire.RC(r.U32())
+	require.Equal(tb, wire.RCSuccess, r.RC())
+	require.Zero(tb, r.Len())
+	return data, result
+}
+
+func incremental(algs ...wire.AlgID) []byte {
+	p := et.U32(uint32(len(algs)))
+	for _, a := range algs {
+		p = append(p, et.U16(uint16(a))...)
+	}
+	return et.Command(wire.CCIncrementalSelfTest, nil, nil, p)
+}
+
+func TestSelfTest(t *testing.T) {
+	t.Parallel()
+	for _, full := range []uint8{0, 1} {
+		tpm := et.New(t)
+		data, result := testResult(t, tpm)
+		assert.Empty(t, data)
+		assert.Equal(t, wire.RCNeedsTest, result)
+		assert.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCSelfTest, nil, nil, et.U8(full))))
+		_, result = testResult(t, tpm)
+		assert.Equal(t, wire.RCSuccess, result)
+		require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+		_, result = testResult(t, tpm)
+		assert.Equal(t, wire.RCNeedsTest, result, "_TPM_Init forgets it")
+		assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, et.Command(wire.CCSelfTest, nil, nil, et.U8(2))))
+	}
+}
+
+func TestIncrementalSelfTest(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	todo := func(algs ...wire.AlgID) []byte { return et.Parameters(tpm.Execute(0, incremental(algs...)), false) }
+	assert.Equal(t, []byte{0, 0, 0, 4, 0, 4, 0, 0xB, 0, 0xC, 0, 0xD}, todo())
+	assert.Equal(t, []byte{0, 0, 0, 2, 0, 0xC, 0, 0xD}, todo(wire.AlgSHA256, wire.AlgSHA1, wire.AlgSHA1))
+	assert.Equal(t, []byte{0, 0, 0, 0}, todo(wire.AlgSHA384, wire.AlgSHA512))
+	_, result := testResult(t, tpm)
+	assert.Equal(t, wire.RCSuccess, result)
+
+	tpm = et.New(t)
+	assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, incremental(wire.AlgSHA1, wire.AlgRSA)))
+	assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, incremental(wire.AlgNull)))
+	assert.Equal(t, wire.RCSize.Parameter(1), send(t, tpm, incremental(make([]wire.AlgID, 65)...)))
+	assert.Equal(t, []byte{0, 0, 0, 4, 0, 4, 0, 0xB, 0, 0xC, 0, 0xD}, todo(), "an error has tested nothing")
+}
+
+func TestGetRandom(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	seen := map[string]bool{}
+	for n, want := range map[uint16]int{0: 0, 1: 1, 32: 32, 64: 64, 65: 64, 0xFFFF: 64} {
+		p := et.Parameters(tpm.Execute(0, et.Command(wire.CCGetRandom, nil, nil, et.U16(n))), false)
+		assert.Len(t, p, 2+want, n)
+		if want > 8 {
+			assert.False(t, seen[string(p[2:10])])
+			seen[string(p[2:10])] = true
+		}
+	}
+}
+
+func TestStirRandom(t *testing.T) {
+	t.Parallel()
+	random := func(stir ...string) string {
+		tpm := et.New(t)
+		for _, s := range stir {
+			require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCStirRandom, nil, nil, et.Sized([]byte(s)))))
+		}
+		return string(et.Parameters(tpm.Execute(0, et.Command(wire.CCGetRandom, nil, nil, et.U16(32))), false))
+	}
+	assert.Equal(t, random(), random())
+	assert.Equal(t, random("a"), random("a"))
+	assert.NotEqual(t, random(), random(""))
+	assert.NotEqual(t, random("a"), random("b"))
+	tpm := et.New(t)
+	assert.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCStirRandom, nil, nil, et.Sized(make([]byte, 128)))))
+	assert.Equal(t, wire.RCSize.Parameter(1), send(t, tpm, et.Command(wire.CCStirRandom, nil, nil, et.Sized(make([]byte, 129)))))
+}

@@ -1,0 +1,59 @@
+package emulator
+
+import (
+	"context"
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// TestParms follows the registry: with everything switched on it takes the
+// storage template of Linux, with the algorithms of today it takes no key.
+func TestTestParms(t *testing.T) {
+	t.Parallel()
+	command := func(list ...uint16) []byte {
+		b := []byte{0x80, 1, 0, 0, 0, 0, 0, 0, 1, 0x8A}
+		for _, v := range list {
+			b = binary.BigEndian.AppendUint16(b, v)
+		}
+		binary.BigEndian.PutUint32(b[2:], uint32(len(b)))
+		return b
+	}
+	const null = uint16(wire.AlgNull)
+	for _, tc := range []struct {
+		name     string
+		c        []byte
+		complete wire.RC // with every algorithm
+		today    wire.RC
+	}{
+		{"ecc storage", command(0x23, 6, 128, 0x43, null, 3, null), wire.RCSuccess, wire.RCType.Parameter(1)},
+		{"rsa storage", command(1, 6, 128, 0x43, null, 2048, 0, 0), wire.RCSuccess, wire.RCType.Parameter(1)},
+		{"keyedhash", command(8, 5, 0xB), wire.RCSuccess, wire.RCType.Parameter(1)},
+		{"curve", command(0x23, 6, 128, 0x43, null, 0x10, null), wire.RCCurve.Parameter(1), wire.RCType.Parameter(1)},
+		{"key size", command(1, null, null, 2049, 0, 0), wire.RCValue.Parameter(1), wire.RCType.Parameter(1)},
+		{"trailing", command(8, null, 0), wire.RCSize, wire.RCType.Parameter(1)},
+		{"short", command(8), wire.RCInsufficient.Parameter(1), wire.RCType.Parameter(1)},
+		{"nothing", command(), wire.RCInsufficient.Parameter(1), wire.RCInsufficient.Parameter(1)},
+		{"hash is no object", command(0xB), wire.RCType.Parameter(1), wire.RCType.Parameter(1)},
+	} {
+		for _, complete := range []bool{true, false} {
+			tpm, err := New(Platform{}, Config{CheckErrors: true})
+			require.NoError(t, err)
+			want := tc.today
+			if complete {
+				tpm.algs, want = crypt.Complete(), tc.complete
+			}
+			require.NoError(t, tpm.Init())
+			_, err = tpm.Send(context.Background(), 0, []byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0})
+			require.NoError(t, err)
+			rsp, err := tpm.Send(context.Background(), 0, tc.c)
+			require.NoError(t, err)
+			assert.Equal(t, want, wire.RC(binary.BigEndian.Uint32(rsp[6:])), tc.name)
+		}
+	}
+}
