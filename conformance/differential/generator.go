@@ -45,6 +45,9 @@ type model struct {
 	auths map[uint32][]byte
 	// objects are the live sequence objects and keys.
 	objects []object
+	// clockSet says that the clock has been set since power was applied, and so
+	// is far from zero.
+	clockSet bool
 	// sessions are the live sessions, indices the defined NV indices.
 	sessions []session
 	indices  []index
@@ -300,7 +303,7 @@ func (g *generator) weight(code uint32) int {
 // observe tells the generator how the reference answered.
 func (g *generator) observe(step Step, outcome Outcome) {
 	if step.Action == Init || step.Action == PowerOff {
-		g.model.objects, g.model.sessions = nil, nil
+		g.model.objects, g.model.sessions, g.model.clockSet = nil, nil, false
 		return
 	}
 	code, ok := conformance.CommandCode(step.Data)

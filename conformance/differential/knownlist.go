@@ -12,98 +12,98 @@ import (
 // Known lists the differences known between this module's emulator and the
 // references. An entry without its own name under Against holds for all of
 // them.
-func Known() []Difference {
-	return []Difference{
-		{
-			ID: "bad-tag",
-			Reason: "A command whose tag is neither TPM_ST_NO_SESSIONS nor TPM_ST_SESSIONS is answered with TPM_ST_RSP_COMMAND " +
-				"and TPM_RC_BAD_TAG, so that TPM 1.2 software understands (Part 2, section \"TPM_ST\"; the TCG reference code does so " +
-				"since 1.59). The references are older: they keep the tag 0x8001, and libtpms answers TPM_RC_VALUE to most tags.",
-			Match: func(c *Case) bool {
-				tag := number(c.Step().Data[:min(2, len(c.Step().Data))])
-				return c.Step().Action == Send && tag != uint32(conformance.NoSessions) && tag != uint32(conformance.Sessions) &&
-					bytes.HasPrefix(c.OurOutcome.Response, []byte{0x00, 0xc4}) && outcomeCode(c.OurOutcome) == rcBadTag
-			},
+func Known() []Difference { return slices.Clone(known) }
+
+var known = []Difference{
+	{
+		ID: "bad-tag",
+		Reason: "A command whose tag is neither TPM_ST_NO_SESSIONS nor TPM_ST_SESSIONS is answered with TPM_ST_RSP_COMMAND " +
+			"and TPM_RC_BAD_TAG, so that TPM 1.2 software understands (Part 2, section \"TPM_ST\"; the TCG reference code does so " +
+			"since 1.59). The references are older: they keep the tag 0x8001, and libtpms answers TPM_RC_VALUE to most tags.",
+		Match: func(c *Case) bool {
+			tag := number(c.Step().Data[:min(2, len(c.Step().Data))])
+			return c.Step().Action == Send && tag != uint32(conformance.NoSessions) && tag != uint32(conformance.Sessions) &&
+				bytes.HasPrefix(c.OurOutcome.Response, []byte{0x00, 0xc4}) && outcomeCode(c.OurOutcome) == rcBadTag
 		},
-		{
-			ID: "needs-test",
-			Reason: "As long as a function has not been tested and TPM2_SelfTest has not run, testResult is TPM_RC_NEEDS_TEST " +
-				"(Part 3, section \"TPM2_GetTestResult\"). The references test on first use and always answer TPM_RC_SUCCESS.",
-			Match: func(c *Case) bool {
-				return c.successes(tpm2.TPMCCGetTestResult) &&
-					bytes.HasSuffix(c.OurOutcome.Response, []byte{0, 0, 1, 0x53}) && bytes.HasSuffix(c.TheirOutcome.Response, []byte{0, 0, 0, 0})
-			},
+	},
+	{
+		ID: "needs-test",
+		Reason: "As long as a function has not been tested and TPM2_SelfTest has not run, testResult is TPM_RC_NEEDS_TEST " +
+			"(Part 3, section \"TPM2_GetTestResult\"). The references test on first use and always answer TPM_RC_SUCCESS.",
+		Match: func(c *Case) bool {
+			return c.successes(tpm2.TPMCCGetTestResult) &&
+				bytes.HasSuffix(c.OurOutcome.Response, []byte{0, 0, 1, 0x53}) && bytes.HasSuffix(c.TheirOutcome.Response, []byte{0, 0, 0, 0})
 		},
-		{
-			ID: "to-do-list",
-			Reason: "Which algorithms there are to test, and which have been tested by use, is a property of the implementation " +
-				"(Part 3, section \"TPM2_IncrementalSelfTest\").",
-			Match: func(c *Case) bool { return c.successes(tpm2.TPMCCIncrementalSelfTest) },
+	},
+	{
+		ID: "to-do-list",
+		Reason: "Which algorithms there are to test, and which have been tested by use, is a property of the implementation " +
+			"(Part 3, section \"TPM2_IncrementalSelfTest\").",
+		Match: func(c *Case) bool { return c.successes(tpm2.TPMCCIncrementalSelfTest) },
+	},
+	{
+		ID: "no-increment", Against: []string{"simulator"},
+		Reason: "The simulator lets PCR 20 to 22 leave the update counter alone, as its source says against the PC Client " +
+			"Platform TPM Profile; PCR 16 and 21 to 23 is what libtpms has and what we have. So the counters run apart " +
+			"from TPM2_Startup on; against swtpm they are compared exactly.",
+		Match: func(c *Case) bool {
+			return c.successes(tpm2.TPMCCPCRRead) && c.sameBut(10, 14) || c.asksFor(tpm2.TPMCapPCRProperties)
 		},
-		{
-			ID: "no-increment", Against: []string{"simulator"},
-			Reason: "The simulator lets PCR 20 to 22 leave the update counter alone, as its source says against the PC Client " +
-				"Platform TPM Profile; PCR 16 and 21 to 23 is what libtpms has and what we have. So the counters run apart " +
-				"from TPM2_Startup on; against swtpm they are compared exactly.",
-			Match: func(c *Case) bool {
-				return c.successes(tpm2.TPMCCPCRRead) && c.sameBut(10, 14) || c.asksFor(tpm2.TPMCapPCRProperties)
-			},
+	},
+	{
+		ID: "da-used", Against: []string{"simulator"},
+		Reason: "The simulator is built without the mark that an object with dictionary attack protection was used, so every " +
+			"start without a shutdown before it counts as a failed try (Part 1, section \"Dictionary Attack Protection\"). " +
+			"Ours, like swtpm's, counts one only after such a use.",
+		Match: func(c *Case) bool { return c.asksFor(tpm2.TPMCapTPMProperties) && c.propertiesBut(0x200, 0x20e) },
+	},
+	{
+		ID: "persistent-slot",
+		Reason: "The references look for a free object slot before they look for the persistent object to be put there, so with all " +
+			"slots taken an object that does not exist gives TPM_RC_OBJECT_MEMORY. We answer TPM_RC_HANDLE, which is what " +
+			"freeing a slot would lead to anyway (Part 1, section \"Object Handles\").",
+		Match: func(c *Case) bool {
+			ours, theirs := c.Codes()
+			return c.Step().Action == Send && ours&0x8ff == 0x08b && theirs == uint32(tpm2.TPMRCObjectMemory) && c.handleBetween(0x81000000, 0x81ffffff)
 		},
-		{
-			ID: "da-used", Against: []string{"simulator"},
-			Reason: "The simulator is built without the mark that an object with dictionary attack protection was used, so every " +
-				"start without a shutdown before it counts as a failed try (Part 1, section \"Dictionary Attack Protection\"). " +
-				"Ours, like swtpm's, counts one only after such a use.",
-			Match: func(c *Case) bool { return c.asksFor(tpm2.TPMCapTPMProperties) && c.propertiesBut(0x200, 0x20e) },
+	},
+	{
+		ID: "clock-not-saved", Against: []string{"swtpm"},
+		Reason: "TPM2_ClockSet that crosses the interval at which Clock is saved saves it (Part 3, section \"TPM2_ClockSet\"; Part 1, " +
+			"section \"Clock\"), so that Clock does not go back when power is lost. libtpms 0.9 loses the new value.",
+		Match: func(c *Case) bool {
+			ours, theirs := c.Codes()
+			behind := c.Command() == uint32(tpm2.TPMCCClockSet) && ours == 0x1c4 && theirs == 0 || c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(8, 16, 24, 25)
+			return behind && c.clockSetAndLost()
 		},
-		{
-			ID: "persistent-slot",
-			Reason: "The references look for a free object slot before they look for the persistent object to be put there, so with all " +
-				"slots taken an object that does not exist gives TPM_RC_OBJECT_MEMORY. We answer TPM_RC_HANDLE, which is what " +
-				"freeing a slot would lead to anyway (Part 1, section \"Object Handles\").",
-			Match: func(c *Case) bool {
-				ours, theirs := c.Codes()
-				return c.Step().Action == Send && ours&0x8ff == 0x08b && theirs == uint32(tpm2.TPMRCObjectMemory) && c.handleBetween(0x81000000, 0x81ffffff)
-			},
+	},
+	{
+		ID: "capability-not-there",
+		Reason: "The references know the numbers TPM_CAP_ACT (libtpms) and TPM_CAP_VENDOR_PROPERTY without having anything to report, " +
+			"and so look at the parameters behind them first; we refuse a capability we do not have at once. Both say " +
+			"TPM_RC_VALUE or what is wrong with the command besides (Part 3, section \"TPM2_GetCapability\").",
+		Match: func(c *Case) bool {
+			ours, theirs := c.Codes()
+			p := afterHeader(c.Step().Data)
+			return c.Command() == uint32(tpm2.TPMCCGetCapability) && ours == 0x1c4 && theirs != 0 && len(p) >= 4 &&
+				slices.Contains([]uint32{uint32(tpm2.TPMCapACT), 0x100}, number(p[:4]))
 		},
-		{
-			ID: "clock-not-saved", Against: []string{"swtpm"},
-			Reason: "TPM2_ClockSet that crosses the interval at which Clock is saved saves it (Part 3, section \"TPM2_ClockSet\"; Part 1, " +
-				"section \"Clock\"), so that Clock does not go back when power is lost. libtpms 0.9 loses the new value.",
-			Match: func(c *Case) bool {
-				ours, theirs := c.Codes()
-				behind := c.Command() == uint32(tpm2.TPMCCClockSet) && ours == 0x1c4 && theirs == 0 || c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(8, 16, 24, 25)
-				return behind && c.clockSetAndLost()
-			},
+	},
+	{
+		ID: "algorithm-not-there",
+		Reason: "TPM2_TestParms and TPM2_IncrementalSelfTest name an algorithm that only one of the devices lists with " +
+			"TPM2_GetCapability. The other refuses it with TPM_RC_TYPE or TPM_RC_VALUE, as it has to.",
+		Match: func(c *Case) bool { return c.refusesAlgorithm() },
+	},
+	{
+		ID: "split-max",
+		Reason: "TPM_PT_SPLIT_MAX is the number of ephemeral keys for TPM2_Commit, and zero in a TPM without that command " +
+			"(Part 2, section \"TPM_PT\").",
+		Match: func(c *Case) bool {
+			commit := uint32(tpm2.TPMCCCommit)
+			return c.asksFor(tpm2.TPMCapTPMProperties) && c.comparer.ours.has(commit) != c.comparer.theirs.has(commit) && c.propertiesBut(0x128)
 		},
-		{
-			ID: "capability-not-there",
-			Reason: "The references know the numbers TPM_CAP_ACT (libtpms) and TPM_CAP_VENDOR_PROPERTY without having anything to report, " +
-				"and so look at the parameters behind them first; we refuse a capability we do not have at once. Both say " +
-				"TPM_RC_VALUE or what is wrong with the command besides (Part 3, section \"TPM2_GetCapability\").",
-			Match: func(c *Case) bool {
-				ours, theirs := c.Codes()
-				p := afterHeader(c.Step().Data)
-				return c.Command() == uint32(tpm2.TPMCCGetCapability) && ours == 0x1c4 && theirs != 0 && len(p) >= 4 &&
-					slices.Contains([]uint32{uint32(tpm2.TPMCapACT), 0x100}, number(p[:4]))
-			},
-		},
-		{
-			ID: "algorithm-not-there",
-			Reason: "TPM2_TestParms and TPM2_IncrementalSelfTest name an algorithm that only one of the devices lists with " +
-				"TPM2_GetCapability. The other refuses it with TPM_RC_TYPE or TPM_RC_VALUE, as it has to.",
-			Match: func(c *Case) bool { return c.refusesAlgorithm() },
-		},
-		{
-			ID: "split-max",
-			Reason: "TPM_PT_SPLIT_MAX is the number of ephemeral keys for TPM2_Commit, and zero in a TPM without that command " +
-				"(Part 2, section \"TPM_PT\").",
-			Match: func(c *Case) bool {
-				commit := uint32(tpm2.TPMCCCommit)
-				return c.asksFor(tpm2.TPMCapTPMProperties) && c.comparer.ours.has(commit) != c.comparer.theirs.has(commit) && c.propertiesBut(0x128)
-			},
-		},
-	}
+	},
 }
 
 // successes says whether both devices executed the command.

@@ -52,11 +52,14 @@ var basics = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCPCRSetAuthPolicy:           {weight: 3, parameters: pcrPolicy, handles: platform},
 	tpm2.TPMCCPCRSetAuthValue:            {weight: 3, parameters: authValue, handles: grouped, effect: pcrAuthSet},
 	tpm2.TPMCCReadClock:                  {weight: 3, parameters: nothing},
-	tpm2.TPMCCClockSet:                   {weight: 3, parameters: newTime},
+	tpm2.TPMCCClockSet:                   {weight: 3, parameters: newTime, effect: func(m *model, _ conformance.Packet, _ conformance.Response) { m.clockSet = true }},
 	tpm2.TPMCCClockRateAdjust:            {weight: 2, parameters: clockRate},
 	tpm2.TPMCCHierarchyChanegAuth:        {weight: 5, parameters: authValue, effect: hierarchyAuthSet},
 	tpm2.TPMCCHierarchyControl:           {weight: 2, parameters: enable},
 	tpm2.TPMCCSetPrimaryPolicy:           {weight: 3, parameters: policy},
+	tpm2.TPMCCClear:                      {weight: 1, parameters: nothing, handles: clearing, effect: cleared},
+	tpm2.TPMCCChangePPS:                  {weight: 1, parameters: nothing, handles: platform},
+	tpm2.TPMCCChangeEPS:                  {weight: 1, parameters: nothing, handles: platform},
 	tpm2.TPMCCHash:                       {weight: 6, parameters: hashInput},
 	tpm2.TPMCCHashSequenceStart:          {weight: 8, parameters: sequenceStart, effect: sequenceStarted},
 	tpm2.TPMCCSequenceUpdate:             {weight: 8, parameters: func(g *generator) []byte { return g.sized(256) }},
@@ -84,6 +87,11 @@ func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
 func platform(*generator) []uint32 { return []uint32{uint32(tpm2.TPMRHPlatform)} }
 func lockout(*generator) []uint32  { return []uint32{uint32(tpm2.TPMRHLockout)} }
+
+// clearing draws who may clear.
+func clearing(g *generator) []uint32 {
+	return []uint32{uint32(pick(g, tpm2.TPMRHPlatform, tpm2.TPMRHLockout))}
+}
 
 // resettable prefers the PCRs that can be reset at some locality.
 func resettable(g *generator) []uint32 {
@@ -262,7 +270,7 @@ func pcrAuthSet(m *model, p conformance.Packet, _ conformance.Response) {
 // they lie ahead would depend on the millisecond.
 func newTime(g *generator) []byte {
 	value := presentClock + 1<<30 + g.rng.Uint64N(1<<44)
-	if g.odd() {
+	if g.odd() && g.model.clockSet {
 		value = pick[uint64](g, 0, 1, 1000, 0xffff000000000001, 0xffffffffffffffff, 0xfffe000000000000+g.rng.Uint64N(1<<48))
 	}
 	return binary.BigEndian.AppendUint64(nil, value)
