@@ -25,6 +25,9 @@ const (
 	rateLimit  = 1500 // 15 %
 )
 
+// rateSteps are the steps of the TPM_CLOCK_ADJUST values from COARSE_SLOWER up.
+var rateSteps = [...]int32{-rateCoarse, -rateMedium, -rateFine, 0, rateFine, rateMedium, rateCoarse}
+
 // advanceTime brings Time and Clock up to the moment of this command. The
 // caller knows that NV can be written.
 func (t *TPM) advanceTime() {
@@ -96,11 +99,7 @@ func (t *TPM) clockRateAdjust(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	steps := map[wire.ClockAdjust]int32{
-		wire.ClockCoarseSlower: -rateCoarse, wire.ClockMediumSlower: -rateMedium, wire.ClockFineSlower: -rateFine,
-		wire.ClockFineFaster: rateFine, wire.ClockMediumFaster: rateMedium, wire.ClockCoarseFaster: rateCoarse,
-	}
-	rate := t.s.Volatile.RateAdjust + steps[adjust]
+	rate := t.s.Volatile.RateAdjust + rateSteps[adjust-wire.ClockCoarseSlower]
 	t.s.Volatile.RateAdjust = max(-rateLimit, min(rate, rateLimit))
 	return wire.RCSuccess
 }

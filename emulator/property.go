@@ -123,37 +123,30 @@ var variableProperties = [...]propertyValue{
 // by the TPM itself.
 func (t *TPM) permanentProperty() uint32 {
 	p := &t.s.Persistent
-	a := wire.PermanentTPMGeneratedEPS
-	for bit, set := range map[wire.PermanentAttributes]bool{
-		wire.PermanentOwnerAuthSet:       p.OwnerAuth.Size != 0,
-		wire.PermanentEndorsementAuthSet: p.EndorsementAuth.Size != 0,
-		wire.PermanentLockoutAuthSet:     p.LockoutAuth.Size != 0,
-		wire.PermanentDisableClear:       p.DisableClear,
-		wire.PermanentInLockout:          p.FailedTries >= p.MaxTries,
-	} {
-		if set {
-			a |= bit
-		}
+	return uint32(wire.PermanentTPMGeneratedEPS |
+		bit(p.OwnerAuth.Size != 0, wire.PermanentOwnerAuthSet) |
+		bit(p.EndorsementAuth.Size != 0, wire.PermanentEndorsementAuthSet) |
+		bit(p.LockoutAuth.Size != 0, wire.PermanentLockoutAuthSet) |
+		bit(p.DisableClear, wire.PermanentDisableClear) |
+		bit(p.FailedTries >= p.MaxTries, wire.PermanentInLockout))
+}
+
+// bit is an attribute if it is set, else 0.
+func bit[A ~uint32](set bool, attribute A) A {
+	if set {
+		return attribute
 	}
-	return uint32(a)
+	return 0
 }
 
 // startupClearProperty is the TPMA_STARTUP_CLEAR.
 func (t *TPM) startupClearProperty() uint32 {
 	s, v := &t.s.Clear, &t.s.Volatile
-	var a wire.StartupClearAttributes
-	for bit, set := range map[wire.StartupClearAttributes]bool{
-		wire.StartupClearPhEnable:   v.PhEnable,
-		wire.StartupClearShEnable:   s.ShEnable,
-		wire.StartupClearEhEnable:   s.EhEnable,
-		wire.StartupClearPhEnableNV: s.PhEnableNV,
-		wire.StartupClearOrderly:    v.PreviousShutdown != state.ShutdownNone,
-	} {
-		if set {
-			a |= bit
-		}
-	}
-	return uint32(a)
+	return uint32(bit(v.PhEnable, wire.StartupClearPhEnable) |
+		bit(s.ShEnable, wire.StartupClearShEnable) |
+		bit(s.EhEnable, wire.StartupClearEhEnable) |
+		bit(s.PhEnableNV, wire.StartupClearPhEnableNV) |
+		bit(v.PreviousShutdown != state.ShutdownNone, wire.StartupClearOrderly))
 }
 
 // transientAvailProperty counts the free object slots.

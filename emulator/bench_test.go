@@ -1,0 +1,59 @@
+package emulator_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// benchmark sends one command again and again to a TPM with the default
+// platform, as a transport would.
+func benchmark(b *testing.B, config emulator.Config, command []byte) {
+	tpm, err := emulator.New(emulator.Platform{}, config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := tpm.Init(); err != nil {
+		b.Fatal(err)
+	}
+	ctx := context.Background()
+	tpm.Send(ctx, 0, et.Command(wire.CCStartup, nil, nil, et.U16(0)))
+	b.ReportAllocs()
+	for b.Loop() {
+		rsp, err := tpm.Send(ctx, 0, command)
+		if err != nil || et.ResponseCode(rsp) != wire.RCSuccess {
+			b.Fatal(err, et.ResponseCode(rsp))
+		}
+	}
+}
+
+func BenchmarkGetRandom16(b *testing.B) {
+	benchmark(b, emulator.Config{}, et.Command(wire.CCGetRandom, nil, nil, et.U16(16)))
+}
+
+func BenchmarkPCRExtend(b *testing.B) {
+	one := emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA256}}}
+	all := []wire.HA{ha(wire.AlgSHA1, 1), ha(wire.AlgSHA256, 1), ha(wire.AlgSHA384, 1), ha(wire.AlgSHA512, 1)}
+	b.Run("1of1", func(b *testing.B) { benchmark(b, one, extend(10, all[1])) })
+	b.Run("1of4", func(b *testing.B) { benchmark(b, emulator.Config{}, extend(10, all[1])) })
+	b.Run("4of4", func(b *testing.B) { benchmark(b, emulator.Config{}, extend(10, all...)) })
+}
+
+func BenchmarkPCRRead(b *testing.B) {
+	benchmark(b, emulator.Config{}, et.Command(wire.CCPCRRead, nil, nil, et.Selection(wire.AlgSHA256, 10)))
+}
+
+func BenchmarkGetCapability(b *testing.B) {
+	b.Run("property", func(b *testing.B) {
+		benchmark(b, emulator.Config{}, getCapability(wire.CapTPMProperties, uint32(wire.PTTotalCommands), 1))
+	})
+	b.Run("commands", func(b *testing.B) { benchmark(b, emulator.Config{}, getCapability(wire.CapCommands, 0, 256)) })
+	b.Run("pcrs", func(b *testing.B) { benchmark(b, emulator.Config{}, getCapability(wire.CapPCRs, 0, 1)) })
+}
+
+func BenchmarkHash64(b *testing.B) {
+	benchmark(b, emulator.Config{}, hashCommand(make([]byte, 64), wire.AlgSHA256, wire.RHNull))
+}
