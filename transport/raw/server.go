@@ -41,6 +41,7 @@ type Server struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	conns  *serve.Group
+	gone   serve.Hangups
 }
 
 // NewServer returns a server for device.
@@ -66,11 +67,11 @@ func (s *Server) Serve(l net.Listener) error { return s.conns.Serve(l, s.open) }
 // ServeConn serves a connection that is there already. It returns when the
 // connection or the server ends.
 func (s *Server) ServeConn(conn net.Conn) error {
-	c, serve, err := s.open(conn)
+	c, run, err := s.open(conn)
 	if err != nil {
 		return err
 	}
-	s.conns.Run(c, serve)
+	s.conns.Run(c, run)
 	return nil
 }
 
@@ -88,19 +89,21 @@ func (s *Server) open(conn net.Conn) (io.Closer, func(), error) {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
 	return c, func() {
-		err := s.commands(c)
+		calls := s.gone.Watch(s.ctx, c)
+		err := s.commands(c, calls)
+		s.gone.Forget(calls)
 		if s.ctx.Err() == nil && !errors.Is(err, io.EOF) {
 			s.log.Warn("connection closed", "cause", err)
 		}
 	}, nil
 }
 
-func (s *Server) commands(conn socket.Conn) error {
+func (s *Server) commands(conn socket.Conn, calls *serve.Calls) error {
 	in := transport.NewFrameReader(conn, s.maxCommand(), s.opts.StallTime)
 	for {
 		command, err := in.Next()
 		if err == nil {
-			err = s.execute(conn, command)
+			err = s.execute(conn, calls, command)
 		} else {
 			err = s.refuse(conn, in, err)
 		}
@@ -110,8 +113,10 @@ func (s *Server) commands(conn socket.Conn) error {
 	}
 }
 
-func (s *Server) execute(conn socket.Conn, command []byte) error {
-	response, err := s.device.Send(s.ctx, s.opts.Locality, command)
+func (s *Server) execute(conn socket.Conn, calls *serve.Calls, command []byte) error {
+	calls.Begin()
+	response, err := s.device.Send(calls.Ctx, s.opts.Locality, command)
+	calls.End()
 	if err != nil {
 		s.log.Warn("no answer from the TPM", "cause", err)
 		response = transport.AppendResponse(nil, transport.RCFailure)

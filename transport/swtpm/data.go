@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/internal/serve"
 	"github.com/swtpmd/swtpmd/transport/internal/socket"
 )
 
@@ -25,6 +26,8 @@ type data struct {
 	s    *Server
 	conn socket.Conn
 	in   *transport.FrameReader
+	// calls has the context of the commands, which ends with the client.
+	calls *serve.Calls
 	// passed says that the descriptor came by SET_DATAFD: its client can
 	// neither dial again nor be told anything but by a response.
 	passed bool
@@ -55,7 +58,9 @@ func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {
 // serve executes commands in order until the client or the server ends.
 func (d *data) serve() {
 	d.s.log.Debug("data connection opened", "passed", d.passed)
+	d.calls = d.s.gone.Watch(d.s.ctx, d.conn)
 	err := d.commands()
+	d.s.gone.Forget(d.calls)
 	switch {
 	case d.s.ended():
 		return
@@ -79,7 +84,9 @@ func (d *data) commands() error {
 			}
 			continue
 		}
+		d.calls.Begin()
 		response := d.respond(head, prefixed, command)
+		d.calls.End()
 		d.first = false
 		if err := d.answer(response, prefixed); err != nil {
 			return err
@@ -170,7 +177,7 @@ func (d *data) execute(command []byte) []byte {
 	if d.first && d.passed && isProbe(command) {
 		return d.probe(command)
 	}
-	return d.send(d.s.ctx, command)
+	return d.send(d.calls.Ctx, command)
 }
 
 func (d *data) send(ctx context.Context, command []byte) []byte {
@@ -193,7 +200,7 @@ func isProbe(command []byte) bool {
 // probe answers QEMU's question in time, even if the device is busy: the tag
 // of the response is all QEMU looks at.
 func (d *data) probe(command []byte) []byte {
-	ctx, cancel := context.WithTimeout(transport.WithProbe(d.s.ctx), probeTime)
+	ctx, cancel := context.WithTimeout(transport.WithProbe(d.calls.Ctx), probeTime)
 	defer cancel()
 	command = append([]byte(nil), command...) // it may outlast this call
 	answer := make(chan []byte, 1)

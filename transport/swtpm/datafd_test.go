@@ -5,6 +5,7 @@ package swtpm_test
 import (
 	"context"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -153,4 +154,28 @@ func TestPassedDataUnreadable(t *testing.T) {
 		assert.Equal(t, rcSize, data.Ask(command), command)
 		assert.Equal(t, "80010000000a00000181", data.Ask(readClock), "after %s", command)
 	}
+}
+
+// TestClientKilled: a command whose client is gone is given up, also while the
+// device holds it.
+func TestClientKilled(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells that a peer is gone")
+	}
+	device := running(t)
+	entered, left := make(chan struct{}), make(chan error, 1)
+	device.Answer = func(ctx context.Context, _ uint8, _ []byte) ([]byte, error) {
+		close(entered)
+		<-ctx.Done()
+		left <- ctx.Err()
+		return nil, ctx.Err()
+	}
+	r := serve(t, device, swtpm.Options{TerminateWithData: true})
+	data := passData(t, r.dialControl())
+	data.Say(startup)
+	<-entered
+	require.NoError(t, data.Close())
+	require.ErrorIs(t, <-left, context.Canceled)
+	assert.Equal(t, swtpm.EndedByData, r.ended())
 }

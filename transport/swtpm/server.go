@@ -123,6 +123,7 @@ type Server struct {
 	cancel context.CancelFunc
 	ctrl   *serve.Group
 	data   *serve.Group
+	gone   serve.Hangups // of data clients
 
 	ending sync.Once
 	done   chan struct{}
@@ -187,8 +188,8 @@ func (s *Server) ServeControl(l net.Listener) error {
 // ServeControlConn serves a control connection that is there already (swtpm's
 // --ctrl …,clientfd=). It returns when the connection or the server ends.
 func (s *Server) ServeControlConn(conn net.Conn) {
-	c, serve, _ := s.openControl(conn)
-	s.ctrl.Run(c, serve)
+	c, run, _ := s.openControl(conn)
+	s.ctrl.Run(c, run)
 }
 
 // ServeData accepts data connections until the server ends, and closes l
@@ -200,11 +201,11 @@ func (s *Server) ServeData(l net.Listener) error {
 // ServeDataConn serves a data connection that is there already (swtpm's
 // --fd). It returns when the connection or the server ends.
 func (s *Server) ServeDataConn(conn net.Conn) error {
-	c, serve, err := s.openData(conn)
+	c, run, err := s.openData(conn)
 	if err != nil {
 		return err
 	}
-	s.data.Run(c, serve)
+	s.data.Run(c, run)
 	return nil
 }
 

@@ -200,7 +200,15 @@ func (b *blocking) wait(event int16, deadline time.Time) error {
 }
 
 // PeerClosed says whether c's peer has closed, or half closed, its end.
-func PeerClosed(c Conn) bool {
+func PeerClosed(c Conn) bool { return polled(c, unix.POLLRDHUP) }
+
+// HungUp says whether c's peer is gone for good: nobody will read what is
+// written. Over TCP that is not known before something is written.
+func HungUp(c Conn) bool { return polled(c, 0) }
+
+// polled says whether one of the events is there now, POLLHUP and POLLERR
+// included.
+func polled(c Conn, events int16) bool {
 	b, ok := c.(*blocking)
 	if !ok {
 		return false
@@ -209,7 +217,7 @@ func PeerClosed(c Conn) bool {
 		return true
 	}
 	defer b.leave()
-	fds := []unix.PollFd{{Fd: int32(b.fd), Events: unix.POLLRDHUP}}
+	fds := []unix.PollFd{{Fd: int32(b.fd), Events: events}}
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n > 0
 }

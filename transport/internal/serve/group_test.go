@@ -1,0 +1,176 @@
+package serve_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/transport/internal/serve"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
+)
+
+// script is a listener that gives what it is told, and then waits.
+type script struct {
+	steps  []any // error or net.Conn
+	closed chan struct{}
+	once   atomic.Bool
+}
+
+func (s *script) Accept() (net.Conn, error) {
+	if len(s.steps) == 0 {
+		<-s.closed
+		return nil, net.ErrClosed
+	}
+	step := s.steps[0]
+	s.steps = s.steps[1:]
+	if err, ok := step.(error); ok {
+		return nil, err
+	}
+	return step.(net.Conn), nil
+}
+
+func (s *script) Close() error {
+	if !s.once.Swap(true) {
+		close(s.closed)
+	}
+	return nil
+}
+
+func (s *script) Addr() net.Addr { return &net.UnixAddr{} }
+
+// closable tells when it is closed.
+type closable chan struct{}
+
+func (c closable) Close() error {
+	close(c)
+	return nil
+}
+
+func TestServeRidesOutShortages(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	l := &script{closed: make(chan struct{}), steps: []any{syscall.EMFILE, syscall.ECONNABORTED, far}}
+	g := serve.NewGroup(1)
+	served := make(chan error, 1)
+	go func() {
+		served <- g.Serve(l, func(c net.Conn) (io.Closer, func(), error) {
+			return c, func() { _, _ = c.Write([]byte{1}) }, nil
+		})
+	}()
+	_, err := near.Read(make([]byte, 1))
+	require.NoError(t, err)
+	g.Stop()
+	require.NoError(t, <-served)
+	require.NoError(t, g.Wait(context.Background()))
+}
+
+func TestServeFails(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	g := serve.NewGroup(1)
+	l := &script{closed: make(chan struct{}), steps: []any{broken}}
+	require.ErrorIs(t, g.Serve(l, nil), broken)
+	<-l.closed
+}
+
+// TestOpenFails: a connection that cannot be served gives its slot back.
+func TestOpenFails(t *testing.T) {
+	t.Parallel()
+	var steps []any
+	for range 5 {
+		_, far := net.Pipe()
+		steps = append(steps, far)
+	}
+	l := &script{closed: make(chan struct{}), steps: steps}
+	g := serve.NewGroup(1)
+	opened := make(chan struct{}, 5)
+	served := make(chan error, 1)
+	go func() {
+		served <- g.Serve(l, func(c net.Conn) (io.Closer, func(), error) {
+			opened <- struct{}{}
+			return nil, nil, errors.Join(errors.New("refused"), c.Close())
+		})
+	}()
+	for range 5 {
+		<-opened
+	}
+	g.Stop()
+	require.NoError(t, <-served)
+}
+
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	g := serve.NewGroup(1)
+	g.Stop()
+	g.Stop()
+	never := func() { assert.Fail(t, "served after Stop") }
+	for _, run := range []func(io.Closer) bool{
+		func(c io.Closer) bool { return g.Go(c, never) },
+		func(c io.Closer) bool { return g.Run(c, never) },
+	} {
+		c := make(closable)
+		assert.False(t, run(c))
+		<-c
+	}
+	assert.False(t, g.Background(never))
+	l := &script{closed: make(chan struct{})}
+	require.NoError(t, g.Serve(l, nil))
+	<-l.closed
+}
+
+// TestWaitGivesUp: somebody who does not let go does not hold Wait for ever.
+func TestWaitGivesUp(t *testing.T) {
+	t.Parallel()
+	g := serve.NewGroup(1)
+	let := make(chan struct{})
+	c := make(closable)
+	require.True(t, g.Background(func() { <-let }))
+	require.True(t, g.Go(&once{Closer: c}, func() { <-let }))
+	g.Stop()
+	<-c
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, g.Wait(ctx), context.DeadlineExceeded)
+	close(let)
+	require.NoError(t, g.Wait(context.Background()))
+}
+
+// once closes once, as connections do.
+type once struct {
+	io.Closer
+	done atomic.Bool
+}
+
+func (o *once) Close() error {
+	if o.done.Swap(true) {
+		return net.ErrClosed
+	}
+	return o.Closer.Close()
+}
+
+func TestHangupsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	transporttest.NoLeaks(t, func() {
+		var h serve.Hangups
+		for range 3 {
+			a, b := net.Pipe()
+			one := h.Watch(context.Background(), a)
+			two := h.Watch(context.Background(), b)
+			one.Begin()
+			require.NoError(t, one.Ctx.Err())
+			one.End()
+			h.Forget(one)
+			require.ErrorIs(t, one.Ctx.Err(), context.Canceled)
+			require.NoError(t, two.Ctx.Err())
+			h.Forget(two)
+		}
+	})
+}
