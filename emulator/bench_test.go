@@ -57,3 +57,13 @@ func BenchmarkGetCapability(b *testing.B) {
 func BenchmarkHash64(b *testing.B) {
 	benchmark(b, emulator.Config{}, hashCommand(make([]byte, 64), wire.AlgSHA256, wire.RHNull))
 }
+
+// The response is all that a PCR_Extend allocates.
+func TestPCRExtendAllocatesResponseOnly(t *testing.T) {
+	tpm := et.New(t, et.Unchecked())
+	ctx, command := context.Background(), extend(10, ha(wire.AlgSHA256, 1))
+	n := testing.AllocsPerRun(100, func() { tpm.Send(ctx, 0, command) })
+	if n != 1 {
+		t.Errorf("%v allocations per TPM2_PCR_Extend", n)
+	}
+}

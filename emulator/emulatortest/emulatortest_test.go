@@ -1,0 +1,134 @@
+package emulatortest_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+func ExampleNew() {
+	t := &testing.T{} // in a test, its own t
+
+	tpm := emulatortest.New(t)
+	rsp := tpm.Execute(0, emulatortest.Command(wire.CCPCRReset, []wire.Handle{23}, emulatortest.NoAuth()))
+	fmt.Println(emulatortest.ResponseCode(rsp))
+
+	rsp = tpm.Execute(0, emulatortest.Command(wire.CCPCRReset, []wire.Handle{0}, emulatortest.NoAuth()))
+	fmt.Println(emulatortest.ResponseCode(rsp))
+	// Output:
+	// TPM_RC_SUCCESS (0x000)
+	// TPM_RC_LOCALITY (0x907)
+}
+
+func ExampleTPM_Client() {
+	t := &testing.T{} // in a test, its own t
+
+	client := emulatortest.New(t).Client()
+	rsp, err := tpm2.ReadClock{}.Execute(client)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("resetCount", rsp.CurrentTime.ClockInfo.ResetCount)
+	// Output: resetCount 1
+}
+
+func random(t *testing.T, tpm *emulatortest.TPM) string {
+	t.Helper()
+	return string(tpm.Execute(0, emulatortest.Command(wire.CCGetRandom, nil, nil, emulatortest.U16(16))))
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	assert.False(t, emulatortest.New(t, emulatortest.WithoutPower()).Powered())
+	off := emulatortest.New(t, emulatortest.WithoutStartup())
+	assert.Equal(t, wire.RCSuccess, off.Startup(3, wire.SUClear))
+	assert.Equal(t, wire.RCInitialize, off.Startup(3, wire.SUClear))
+
+	assert.Equal(t, random(t, emulatortest.New(t)), random(t, emulatortest.New(t, emulatortest.WithSeed(1))))
+	assert.NotEqual(t, random(t, emulatortest.New(t)), random(t, emulatortest.New(t, emulatortest.WithSeed(1<<56))))
+
+	store := &emulatortest.Store{}
+	emulatortest.New(t, emulatortest.WithStore(store)).Shutdown(wire.SUState)
+	again := emulatortest.New(t, emulatortest.WithStore(store), emulatortest.WithoutStartup())
+	assert.Equal(t, wire.RCSuccess, again.Startup(0, wire.SUState))
+
+	sha3 := emulatortest.New(t, emulatortest.Unchecked(), emulatortest.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_512}}}))
+	rsp := sha3.Execute(0, emulatortest.Command(wire.CCPCRRead, nil, nil, emulatortest.Selection(wire.AlgSHA3_512, 0)))
+	assert.Len(t, emulatortest.Parameters(rsp, false), 4+10+4+2+64)
+}
+
+func TestClock(t *testing.T) {
+	t.Parallel()
+	var c emulatortest.Clock
+	assert.Zero(t, c.Now())
+	c.Advance(time.Second)
+	assert.Equal(t, time.Second, c.Now())
+}
+
+func TestEntropy(t *testing.T) {
+	t.Parallel()
+	e := emulatortest.NewEntropy(7)
+	p := make([]byte, 8)
+	_, err := e.Read(p)
+	require.NoError(t, err)
+	e.Fail(true)
+	_, err = e.Read(p)
+	require.ErrorIs(t, err, emulatortest.ErrInjected)
+	e.Fail(false)
+	_, err = e.Read(p)
+	require.NoError(t, err)
+}
+
+func TestPresence(t *testing.T) {
+	t.Parallel()
+	var p emulatortest.Presence
+	assert.False(t, p.Asserted())
+	p.Assert(true)
+	assert.True(t, p.Asserted())
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	s := &emulatortest.Store{}
+	require.NoError(t, s.Commit([]byte("one")))
+	s.DieAt(2)
+	require.ErrorIs(t, s.Commit([]byte("two")), emulatortest.ErrInjected)
+	require.ErrorIs(t, s.Commit([]byte("two")), emulatortest.ErrInjected, "and all after it")
+	b, err := s.Load()
+	require.NoError(t, err)
+	assert.Equal(t, "one", string(b))
+	s.DieAt(0)
+	require.NoError(t, s.Commit([]byte("three")))
+	assert.Equal(t, 2, s.Commits())
+	s.SetWritable(state.ErrRateLimited)
+	assert.ErrorIs(t, s.Writable(), state.ErrRateLimited)
+	s.SetWritable(nil)
+	assert.NoError(t, s.Writable())
+	s.FailLoad(emulatortest.ErrInjected)
+	_, err = s.Load()
+	require.ErrorIs(t, err, emulatortest.ErrInjected)
+}
+
+func TestPackets(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []byte{0x80, 2, 0, 0, 0, 0x1E, 0, 0, 1, 0x3D, 0, 0, 0, 16, 0, 0, 0, 12, 0x40, 0, 0, 9, 0, 0, 1, 0, 3, 'a', 'b', 'c'},
+		emulatortest.Command(wire.CCPCRReset, []wire.Handle{16}, [][]byte{[]byte("abc")}))
+	assert.Equal(t, []byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 1}, emulatortest.Command(wire.CCStartup, nil, nil, emulatortest.U16(1)))
+	assert.Equal(t, wire.RCFailure, emulatortest.ResponseCode(nil))
+	assert.Nil(t, emulatortest.Parameters([]byte{0x80, 1, 0, 0, 0, 10, 0, 0, 1, 0}, false))
+	rsp := []byte{0x80, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 1, 0, 0, 0, 2, 7, 8, 0, 0, 1, 0, 0}
+	assert.Equal(t, []byte{7, 8}, emulatortest.Parameters(rsp, true))
+	assert.Equal(t, wire.Handle(0x80000001), emulatortest.ResponseHandle(rsp))
+	assert.Equal(t, wire.RHUnassigned, emulatortest.ResponseHandle(rsp[:13]))
+	assert.Equal(t, []byte{0, 0, 0, 1, 0, 4, 3, 1, 0, 0x80}, emulatortest.Selection(wire.AlgSHA1, 0, 23))
+}
