@@ -57,7 +57,7 @@ func (c closable) Close() error {
 func TestServeRidesOutShortages(t *testing.T) {
 	t.Parallel()
 	near, far := net.Pipe()
-	l := &script{closed: make(chan struct{}), steps: []any{syscall.EMFILE, syscall.ECONNABORTED, far}}
+	l := &script{closed: make(chan struct{}), steps: []any{syscall.EMFILE, syscall.ENFILE, far}}
 	g := serve.NewGroup(1)
 	served := make(chan error, 1)
 	go func() {
@@ -65,6 +65,7 @@ func TestServeRidesOutShortages(t *testing.T) {
 			return c, func() { _, _ = c.Write([]byte{1}) }, nil
 		})
 	}()
+	require.NoError(t, near.SetReadDeadline(time.Now().Add(20*time.Second)))
 	_, err := near.Read(make([]byte, 1))
 	require.NoError(t, err)
 	g.Stop()
