@@ -45,6 +45,7 @@ func (t *TPM) begin() {
 	t.now = t.platform.Clock.Now()
 	if t.s.Volatile.Started && t.nvStatus == wire.RCSuccess {
 		t.advanceTime()
+		t.daRecord()
 	}
 	t.abortDRTM()
 }
@@ -80,7 +81,7 @@ func (t *TPM) header(c *call, command []byte) wire.RC {
 	c.in = wire.NewReader(command, t.algs.Selectors())
 	c.tag = wire.ST(c.in.U16())
 	if c.in.RC() == wire.RCSuccess && c.tag != wire.STSessions && c.tag != wire.STNoSessions {
-		return wire.RCBadTag
+		return badTag(c.tag)
 	}
 	size := c.in.U32()
 	if c.in.RC() == wire.RCSuccess && (uint64(size) != uint64(len(command)) || size > t.size) {
@@ -98,6 +99,17 @@ func (t *TPM) header(c *call, command []byte) wire.RC {
 		return wire.RCInitialize
 	}
 	return wire.RCSuccess
+}
+
+// badTag is the answer to a tag that is not a TPM 2.0 command's. For the tags
+// of TPM 1.2 commands it is a deviation: TPM_RC_BAD_TAG comes with the response
+// tag of TPM 1.2 (Part 2, section "TPM_ST"), which OVMF takes for a TPM 1.2 that
+// has answered (OvmfPkg/Tcg/Tcg2Config/Tpm12Support.c).
+func badTag(tag wire.ST) wire.RC {
+	if wire.STTPM12Command <= tag && tag <= wire.STTPM12AuthCommand2 {
+		return wire.RCValue
+	}
+	return wire.RCBadTag
 }
 
 // end is what every command ends with, also one that failed: the mark of an

@@ -88,10 +88,19 @@ func TestCommandSize(t *testing.T) {
 }
 
 // The answer to a bad tag is the one of a TPM 1.2, octet by octet.
+// OVMF takes a response with a TPM 1.2 tag for a TPM 1.2: docs/deviations.md.
+func TestTPM12CommandGetsNoTPM12Response(t *testing.T) {
+	tpm := et.New(t)
+	for _, tag := range []byte{0xC1, 0xC2, 0xC3} {
+		getTicks := []byte{0, tag, 0, 0, 0, 10, 0, 0, 0, 0xF1}
+		assert.Equal(t, []byte{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0, 0x84}, tpm.Execute(0, getTicks), tag)
+	}
+}
+
 func TestBadTag(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)
-	for _, tag := range []uint16{0, 0xC1, 0xC4, 0x8000, 0x8003, 0xFFFF} {
+	for _, tag := range []uint16{0, 0xC0, 0xC4, 0x8000, 0x8003, 0xFFFF} {
 		c := et.Command(wire.CCGetRandom, nil, nil, et.U16(8))
 		copy(c, et.U16(tag))
 		assert.Equal(t, []byte{0x00, 0xC4, 0, 0, 0, 10, 0, 0, 0, 0x1E}, tpm.Execute(0, c), tag)
