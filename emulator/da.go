@@ -24,10 +24,7 @@ func (t *TPM) lockedOut(h wire.Handle) wire.RC {
 		return t.nvStatus // a failure could not be recorded
 	}
 	if v.DAPending {
-		if t.nvStatus != wire.RCSuccess {
-			return t.nvStatus
-		}
-		v.DAPending, t.dirty = false, true
+		return t.nvStatus
 	}
 	if h == wire.RHLockout {
 		if !p.LockoutAuthEnabled {
@@ -58,6 +55,13 @@ func (t *TPM) authFailure(h wire.Handle) wire.RC {
 		}
 	}
 	return wire.RCAuthFail
+}
+
+// daRecord has what waits for NV written with this command.
+func (t *TPM) daRecord() {
+	if v := &t.s.Volatile; v.DAPending {
+		v.DAPending, t.dirty = false, true
+	}
 }
 
 // daStartup is the part of TPM2_Startup: the timers go on from where an

@@ -11,10 +11,10 @@ import (
 // checkState is Config.CheckErrors. before is the encoded state after what
 // every command does and before the command was looked at.
 func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
-	if t.failure != nil {
+	if t.failure != nil || c.authFailed {
 		return
 	}
-	if rc != wire.RCSuccess && !c.authFailed {
+	if rc != wire.RCSuccess {
 		if after := t.s.EncodeSnapshot(nil); !bytes.Equal(before, after) {
 			panic(fmt.Sprintf("internal error: %s answered %v and changed the state", c.commandName(), rc))
 		}

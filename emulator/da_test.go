@@ -1,0 +1,215 @@
+package emulator
+
+import (
+	"context"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// stepClock is a clock that a test moves.
+type stepClock struct{ now time.Duration }
+
+func (c *stepClock) Now() time.Duration { return c.now }
+
+// switchStore is a store whose Writable a test sets.
+type switchStore struct {
+	state.Memory
+	err error
+}
+
+func (s *switchStore) Writable() error { return s.err }
+
+// inside is a TPM after TPM2_Startup for tests that reach into its state.
+type inside struct {
+	*TPM
+	clock *stepClock
+	store *switchStore
+	pp    bool
+	t     *testing.T
+}
+
+func newInside(t *testing.T) *inside {
+	in := &inside{clock: &stepClock{}, store: &switchStore{}, t: t}
+	var err error
+	in.TPM, err = New(Platform{Clock: in.clock, Store: in.store, PhysicalPresence: func() bool { return in.pp }}, Config{CheckErrors: true})
+	require.NoError(t, err)
+	require.NoError(t, in.Init())
+	require.Equal(t, wire.RCSuccess, in.startup())
+	return in
+}
+
+func (in *inside) send(command []byte) wire.RC {
+	in.t.Helper()
+	rsp, err := in.Send(context.Background(), 0, command)
+	require.NoError(in.t, err)
+	return wire.RC(binary.BigEndian.Uint32(rsp[6:]))
+}
+
+func (in *inside) startup() wire.RC {
+	return in.send([]byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0})
+}
+
+// changeAuth is TPM2_HierarchyChangeAuth of a hierarchy whose password is given
+// as it is, to the empty one.
+func (in *inside) changeAuth(h wire.Handle, password string) wire.RC {
+	w := wire.NewWriter([]byte{0x80, 2, 0, 0, 0, 0, 0, 0, 1, 0x29})
+	w.U32(uint32(h))
+	w.U32(uint32(9 + len(password)))
+	w.AuthCommand(&wire.AuthCommand{Session: wire.RSPW, HMAC: []byte(password)})
+	w.Sized(nil)
+	w.SetU32(2, uint32(w.Len()))
+	return in.send(w.Data())
+}
+
+func TestSelfHealing(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	p := &in.s.Persistent
+	p.FailedTries, p.MaxTries, p.RecoveryTime = 5, 5, 10
+	assert.Equal(t, wire.RCLockout, in.lockedOut(wire.TransientFirst), "for what is protected")
+	assert.Equal(t, wire.RCSuccess, in.lockedOut(wire.RHLockout), "lockoutAuth is not locked out by others' failures")
+	tries := func(after time.Duration) uint32 {
+		in.clock.now += after
+		in.send(getTestResult)
+		return p.FailedTries
+	}
+	assert.EqualValues(t, 5, tries(9999*time.Millisecond))
+	assert.EqualValues(t, 4, tries(time.Millisecond))
+	assert.Equal(t, wire.RCSuccess, in.lockedOut(wire.TransientFirst))
+	assert.EqualValues(t, 2, tries(25*time.Second))
+	assert.EqualValues(t, 1, tries(5*time.Second), "what is left of the time counts")
+	assert.EqualValues(t, 0, tries(time.Hour))
+	p.FailedTries, p.RecoveryTime = 5, 0
+	assert.EqualValues(t, 0, tries(0), "a recovery time of 0 switches the protection off")
+}
+
+// A failure that NV cannot take is remembered until it can.
+func TestLockoutFailureWithoutNV(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	in.store.err = state.ErrUnavailable
+	assert.Equal(t, wire.RCAuthFail.Session(1), in.changeAuth(wire.RHLockout, "wrong"))
+	assert.Equal(t, wire.RCNVUnavailable, in.changeAuth(wire.RHLockout, ""))
+	in.store.err = nil
+	assert.Equal(t, wire.RCLockout, in.changeAuth(wire.RHLockout, ""))
+	blob, err := in.store.Load()
+	require.NoError(t, err)
+	s, err := state.Decode(blob)
+	require.NoError(t, err)
+	assert.False(t, s.Persistent.LockoutAuthEnabled, "now it is written")
+
+	// After a shutdown nothing could be recorded at all.
+	in = newInside(t)
+	in.s.Persistent.Shutdown = state.ShutdownClear
+	in.store.err = state.ErrRateLimited
+	assert.Equal(t, wire.RCNVRate, in.changeAuth(wire.RHLockout, "wrong"))
+	assert.True(t, in.s.Persistent.LockoutAuthEnabled)
+}
+
+// With a lockoutRecovery of 0 only TPM2_Startup enables lockoutAuth again.
+func TestLockoutWithoutRecovery(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	in.s.Persistent.LockoutRecovery = 0
+	in.dirty = true
+	require.Equal(t, wire.RCAuthFail.Session(1), in.changeAuth(wire.RHLockout, "wrong"))
+	in.clock.now += 1000 * time.Hour
+	assert.Equal(t, wire.RCLockout, in.changeAuth(wire.RHLockout, ""))
+	require.NoError(t, in.Init())
+	require.Equal(t, wire.RCSuccess, in.startup())
+	assert.Equal(t, wire.RCSuccess, in.changeAuth(wire.RHLockout, ""))
+}
+
+// patch replaces the row of a command in this TPM only.
+func (in *inside) patch(code wire.CC, change func(*Command)) {
+	row := *in.commands.lookup(code)
+	change(&row)
+	in.commands[code-wire.CCNVUndefineSpaceSpecial] = &row
+}
+
+func TestPhysicalPresence(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	in.patch(wire.CCHierarchyChangeAuth, func(c *Command) { c.Presence = PresenceMust })
+	assert.Equal(t, wire.RCPP.Session(1), in.changeAuth(wire.RHPlatform, ""))
+	assert.Equal(t, wire.RCPP.Session(1), in.changeAuth(wire.RHPlatform, "wrong"), "before the password")
+	assert.Equal(t, wire.RCSuccess, in.changeAuth(wire.RHOwner, ""), "only the platform needs it")
+	in.pp = true
+	assert.Equal(t, wire.RCSuccess, in.changeAuth(wire.RHPlatform, ""))
+	assert.Equal(t, wire.RCBadAuth.Session(1), in.changeAuth(wire.RHPlatform, "wrong"))
+	rsp, err := in.Send(context.Background(), 0, []byte{0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7A, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 9})
+	require.NoError(t, err)
+	assert.Equal(t, []byte{0, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 1, 0x29}, rsp[10:], "and it is listed")
+}
+
+// A password has the USER role only.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	for _, role := range []AuthRole{RoleAdmin, RoleDup} {
+		in := newInside(t)
+		in.patch(wire.CCHierarchyChangeAuth, func(c *Command) {
+			c.Handles = []CommandHandle{{Kind: HandleHierarchyAuth, Role: role}}
+		})
+		assert.Equal(t, wire.RCAuthType, in.changeAuth(wire.RHOwner, ""), role)
+	}
+}
+
+// Counters that must not wrap end in failure mode.
+func TestCounterOverflow(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	in.s.Reset.PCRUpdateCounter = ^uint32(0)
+	w := wire.NewWriter([]byte{0x80, 2, 0, 0, 0, 0, 0, 0, 1, 0x82})
+	w.U32(1) // PCR 1
+	w.U32(wire.MinAuthArea)
+	w.AuthCommand(&wire.AuthCommand{Session: wire.RSPW})
+	w.DigestValues([]wire.HA{{Hash: wire.AlgSHA1, Digest: make([]byte, 20)}})
+	w.SetU32(2, uint32(w.Len()))
+	assert.Equal(t, wire.RCFailure, in.send(w.Data()))
+	var failure *FailureError
+	require.ErrorAs(t, in.Failure(), &failure)
+	assert.EqualValues(t, failCounter, failure.Code)
+	assert.ErrorContains(t, failure, "pcrUpdateCounter")
+
+	in = newInside(t)
+	in.s.Persistent.TotalResetCount = ^uint64(0)
+	in.commit()
+	require.NoError(t, in.Init())
+	assert.Equal(t, wire.RCFailure, in.startup())
+	require.NoError(t, in.Init())
+	assert.Equal(t, wire.RCFailure, in.startup(), "the count stays where it is")
+}
+
+func TestCurves(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	in.algs = crypt.Complete()
+	for count, want := range map[byte][]byte{
+		9: {0, 0, 0, 0, 8, 0, 0, 0, 3, 0, 3, 0, 4, 0, 5},
+		2: {1, 0, 0, 0, 8, 0, 0, 0, 2, 0, 3, 0, 4},
+	} {
+		rsp, err := in.Send(context.Background(), 0, []byte{0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7A, 0, 0, 0, 8, 0, 0, 0, 3, 0, 0, 0, count})
+		require.NoError(t, err)
+		assert.Equal(t, want, rsp[10:])
+	}
+}
+
+func TestTicketsOfHierarchiesDiffer(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	seen := map[string]bool{}
+	for _, h := range []wire.Handle{wire.RHOwner, wire.RHEndorsement, wire.RHPlatform, wire.RHNull} {
+		p := string(in.proof(h))
+		assert.Len(t, p, proofSize)
+		assert.False(t, seen[p], h)
+		seen[p] = true
+	}
+}
