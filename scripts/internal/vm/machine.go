@@ -9,9 +9,7 @@ import (
 // Firmware is what the machine runs before the kernel.
 type Firmware string
 
-// The firmwares. SeaBIOS starts a TPM that it finds and measures into PCR 0-7.
-// OVMF does too if it was built for that; Debian 12's was not, and leaves it to
-// the kernel to start the TPM.
+// The firmwares. Both start a TPM that they find and measure into PCR 0-7.
 const (
 	SeaBIOS Firmware = "seabios"
 	OVMF    Firmware = "ovmf"
