@@ -13,10 +13,10 @@ const (
 // call is one command in execution: what was decoded of it, the cursor over
 // its parameters, and its response.
 //
-// Handlers take parameters from the cursor in order and then call done. The
+// Actions take parameters from the cursor in order and then call done. The
 // cursor counts them, so that a failure to decode carries the number of the
-// parameter; what is semantically wrong a handler reports with badParam or
-// badHandle. Handlers never put numbers into response codes themselves.
+// parameter; what is semantically wrong an action reports with badParam or
+// badHandle. Actions never put numbers into response codes themselves.
 type call struct {
 	t        *TPM
 	cmd      *Command

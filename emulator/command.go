@@ -7,7 +7,7 @@ import (
 )
 
 // Command is one row of the command table: everything that is known about a
-// command of Part 3 besides what its handler does.
+// command of Part 3 besides what it does.
 type Command struct {
 	Code    wire.CC
 	Name    string // without its TPM2_ prefix
@@ -30,14 +30,14 @@ type Command struct {
 	Trial    bool // may be used on a trial policy session
 	Duration Duration
 
-	run handler
+	run action
 }
 
-// handler executes a command whose header, handles and authorisations are
+// action executes a command whose header, handles and authorisations are
 // checked. It takes the parameters from the call, calls done, checks, changes
 // state, and writes the response parameters. An error it returns must have
 // changed nothing.
-type handler func(t *TPM, c *call) wire.RC
+type action func(t *TPM, c *call) wire.RC
 
 // CommandHandle is one handle of a command.
 type CommandHandle struct {
@@ -146,7 +146,7 @@ func Commands() []Command {
 }
 
 // commandSet is the command table of one TPM, by code. A TPM has it as a field
-// because handlers read it, and the table names the handlers.
+// because actions read it, and the table names the actions.
 type commandSet [wire.CCPolicyTransportSPDM - wire.CCNVUndefineSpaceSpecial + 1]*Command
 
 // newCommandSet holds the implemented commands.

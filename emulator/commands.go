@@ -33,7 +33,7 @@ const (
 
 // commandTable is the table of all commands of Part 3 (rev 1.84) in ascending
 // order of code. Attributes follow the command tables of Part 3 and the column
-// of attributes in Part 3, annex "Command Codes"; a row without handler is a
+// of attributes in Part 3, annex "Command Codes"; a row without action is a
 // command that the emulator does not have.
 var commandTable = []Command{
 	{Code: wire.CCNVUndefineSpaceSpecial, Name: "NV_UndefineSpaceSpecial", Chapter: chapterNonvolatileStorage, Since: "1.16",

@@ -12,7 +12,7 @@ import (
 
 // started is a TPM with CheckErrors after TPM2_Startup, in which GetTestResult
 // is replaced.
-func started(t *testing.T, run handler) *TPM {
+func started(t *testing.T, run action) *TPM {
 	tpm, err := New(Platform{}, Config{CheckErrors: true})
 	require.NoError(t, err)
 	require.NoError(t, tpm.Init())
@@ -28,7 +28,7 @@ var getTestResult = []byte{0x80, 1, 0, 0, 0, 10, 0, 0, 1, 0x7C}
 
 func TestCheckErrorsFindsChanges(t *testing.T) {
 	t.Parallel()
-	for name, run := range map[string]handler{
+	for name, run := range map[string]action{
 		"volatile": func(t *TPM, c *call) wire.RC { t.s.Volatile.PCRs.Banks[0].Values[3][0]++; return wire.RCValue },
 		"random":   func(t *TPM, c *call) wire.RC { t.drbg().Read(make([]byte, 1)); return wire.RCValue },
 		"clear":    func(t *TPM, c *call) wire.RC { t.s.Clear.ShEnable = false; return wire.RCValue },
@@ -41,7 +41,7 @@ func TestCheckErrorsFindsChanges(t *testing.T) {
 
 func TestCheckErrorsAllows(t *testing.T) {
 	t.Parallel()
-	for name, run := range map[string]handler{
+	for name, run := range map[string]action{
 		"nothing": func(t *TPM, c *call) wire.RC { return wire.RCValue },
 		"marked": func(t *TPM, c *call) wire.RC {
 			t.s.Persistent.DisableClear, t.dirty = true, true

@@ -10,11 +10,11 @@
 //	response, err := tpm.Send(ctx, 0, command)
 //
 // A command passes the pipeline in exec.go: header, handle area (handles.go),
-// authorisation area (auth.go), parameters (call.go), and its handler, which
+// authorisation area (auth.go), parameters (call.go), and its action, which
 // lives in the file named after its chapter of Part 3. What is known about a
-// command besides its handler is one row of the table in commands.go, which
+// command besides its action is one row of the table in commands.go, which
 // dispatch, decoding, authorisation and TPM2_GetCapability read, and which
-// Commands gives to others. A command without handler does not exist for a
+// Commands gives to others. A command without action does not exist for a
 // client: it answers TPM_RC_COMMAND_CODE and TPM2_GetCapability is silent
 // about it.
 //
@@ -23,9 +23,8 @@
 // the command. A fault of the platform ends in failure mode (Part 1, section
 // "Failure Mode").
 //
-// This step of the engine has no HMAC and policy sessions, no keys and no NV
-// indices; authorisation is by password. Their tables, handle kinds and places
-// in the pipeline exist: a session handle is never loaded, an NV index never
-// defined. Saving and restoring a running TPM is not offered yet, though its
-// state is plain data with a codec (package state).
+// There are no HMAC and policy sessions, no keys and no NV indices yet:
+// authorisation is by password, a session handle is never loaded and an NV index
+// never defined. Saving and restoring a running TPM is not offered either, though
+// its state is plain data with a codec (package state).
 package emulator

@@ -148,7 +148,7 @@ func (t *TPM) commitOutsideCommand() {
 func (t *TPM) needNV() wire.RC { return t.nvStatus }
 
 // changeOrderly announces a change to state that TPM2_Shutdown has saved. If
-// there was a shutdown its mark must go, for which NV is needed. A handler
+// there was a shutdown its mark must go, for which NV is needed. An action
 // calls it as its last check.
 func (t *TPM) changeOrderly(c *call) wire.RC {
 	if t.s.Persistent.Shutdown != state.ShutdownNone {

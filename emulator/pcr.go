@@ -161,20 +161,8 @@ func (t *TPM) pcrAllocate(c *call) wire.RC {
 		}
 		possible = possible && (known || want.Select == wire.PCRSelect{})
 	}
-	var needed, available uint32
-	var hcrtm, drtm bool
-	for _, s := range next.Slice() {
-		size := uint32(crypt.HashSize(s.Hash))
-		available += wire.PCRCount * size
-		for pcr := range wire.PCRCount {
-			if s.Select.Has(pcr) {
-				needed += size
-			}
-		}
-		hcrtm = hcrtm || s.Select.Has(pcrHCRTM)
-		drtm = drtm || s.Select.Has(pcrDRTM)
-	}
-	if !hcrtm || !drtm {
+	needed, available, complete := allocationSize(next.Slice())
+	if !complete {
 		return wire.RCPCR
 	}
 	if possible {
@@ -187,6 +175,24 @@ func (t *TPM) pcrAllocate(c *call) wire.RC {
 	c.out.U32(needed)
 	c.out.U32(available)
 	return wire.RCSuccess
+}
+
+// allocationSize gives the bytes that an allocation takes and that there are,
+// and whether it has the PCRs that hash sequences of locality 4 need.
+func allocationSize(list []wire.PCRSelection) (needed, available uint32, complete bool) {
+	var hcrtm, drtm bool
+	for _, s := range list {
+		size := uint32(crypt.HashSize(s.Hash))
+		available += wire.PCRCount * size
+		for pcr := range wire.PCRCount {
+			if s.Select.Has(pcr) {
+				needed += size
+			}
+		}
+		hcrtm = hcrtm || s.Select.Has(pcrHCRTM)
+		drtm = drtm || s.Select.Has(pcrDRTM)
+	}
+	return needed, available, hcrtm && drtm
 }
 
 // pcrSetAuthPolicy is TPM2_PCR_SetAuthPolicy.
