@@ -138,10 +138,27 @@ func (r *run) concludeAggregates() {
 	if a.count > 1 {
 		r.concludeSeveral()
 	}
-	for _, group := range groupAggregates(a.list) {
+	vouched := r.vouched()
+	if len(vouched) == 0 {
+		_, record := r.verdict.pcrState(a.pcr())
+		r.add(AggregateAfterQuote, "The first boot aggregate, record %d, lies behind record %d, up to which PCR %d vouches for the list.", a.list[0].Record, record, a.pcr()).at(a.list[0].Record)
+	}
+	for _, group := range groupAggregates(vouched) {
 		r.concludeAggregate(group)
 	}
-	r.concludeReach()
+}
+
+// vouched gives the boot aggregates but those behind the records that their
+// PCR vouches for. If it vouches for none it gives them all, as they say
+// something even so.
+func (r *run) vouched() []Aggregate {
+	all := r.aggregates.list
+	for i := range all {
+		if state, record := r.verdict.pcrState(all[i].PCR); state == StateMatch && all[i].Record > record {
+			return all[:i]
+		}
+	}
+	return all
 }
 
 // groupAggregates puts together those that say the same.
@@ -224,16 +241,16 @@ func (r *run) firmwareZero(bank ima.HashAlgo) bool {
 
 // concludeZero tells apart what a zero boot aggregate can mean.
 func (r *run) concludeZero(g *Aggregate) *Finding {
-	state, record := r.verdict.pcrState(g.PCR)
+	state, _ := r.verdict.pcrState(g.PCR)
 	switch {
 	case state == StateReset:
 		return r.add(Bypass, "TPM-bypass: the boot aggregate is zero and PCR %d at its reset value. IMA found no TPM when it started and uses none that came later; the list is unauthenticated data of the running software.", g.PCR).about(0, g.PCR)
-	case state == StateMatch && g.Record <= record:
+	case state == StateMatch:
 		return r.add(ZeroLiveTPM, "The boot aggregate is zero, although PCR %d has been extended with the list. %s", g.PCR, r.liveText()).about(0, g.PCR)
-	case state == StateMatch, state == StateMismatch:
-		return r.add(ZeroUnmatched, "The boot aggregate is zero, and PCR %d is neither at reset nor what the list makes of it up to there: later software has extended it after TPM-bypass, or the TPM was reset, or a kernel started by kexec has gone on with it.", g.PCR).about(0, g.PCR)
+	case state == StateMismatch:
+		return r.add(ZeroUnmatched, "The boot aggregate is zero, and PCR %d is neither at reset nor what the list makes of it: later software has extended it after TPM-bypass, or the TPM was reset, or a kernel started by kexec has gone on with it.", g.PCR).about(0, g.PCR)
 	}
-	return r.add(ZeroUnchecked, "The boot aggregate is zero, and no value of PCR %d was given: TPM-bypass or not, nothing vouches for the list.", g.PCR).about(0, g.PCR)
+	return r.add(ZeroUnchecked, "The boot aggregate is zero, and no value of PCR %d that can be compared was given: TPM-bypass or not, nothing vouches for the list.", g.PCR).about(0, g.PCR)
 }
 
 // liveText says why a kernel with a TPM may have recorded a zero boot aggregate,
@@ -245,15 +262,4 @@ func (r *run) liveText() string {
 		}
 	}
 	return "Either the TPM has no bank that the kernel can use for the aggregate (neither that of ima_hash nor sha256 or sha1), or a list was forged and extended by something else. Which of them cannot be known."
-}
-
-// concludeReach says if a PCR vouches for records, but not for a boot
-// aggregate behind them.
-func (r *run) concludeReach() {
-	for i := range r.aggregates.list {
-		g := &r.aggregates.list[i]
-		if state, record := r.verdict.pcrState(g.PCR); state == StateMatch && g.Record > record && !g.Zero {
-			r.add(AggregateAfterQuote, "The boot aggregate in record %d lies behind record %d, up to which PCR %d vouches for the list.", g.Record, record, g.PCR).at(g.Record).about(0, g.PCR)
-		}
-	}
 }

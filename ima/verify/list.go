@@ -202,4 +202,3 @@ func (r *run) ambiguity(a *ima.Ambiguity) {
 		r.findings.record(ASCIIUnproven, a.Record)
 	}
 }
-

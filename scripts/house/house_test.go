@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"faults/initcall":          {},
 	"faults/control":           {"faults", "faults/initcall"},
 	"ima":                      {},
+	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
 	"conformance/differential": {"conformance", "transport", "ima"},
 }

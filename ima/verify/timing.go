@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"fmt"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// timingRow says what the name of a boot aggregate shows of when IMA started,
+// for one strategy.
+type timingRow struct {
+	strategy Strategy
+	setting  Setting // of CONFIG_IMA_INIT_LATE_SYNC
+	// early is what boot_aggregate shows, late what boot_aggregate_late
+	// does, if the build is bound.
+	early, late Code
+	// pair says that a boot aggregate of the other name follows the first,
+	// always or at times.
+	pair pairing
+	// does tells what the kernel does, in a sentence that begins with it.
+	does string
+}
+
+type pairing uint8
+
+const (
+	pairNever pairing = iota
+	pairSometimes
+	pairAlways
+)
+
+// timingTable is the design space: which strategy leaves the kernel a choice.
+// What it has chosen when it ran, code that got in before IMA started can have
+// chosen for it; then the name is a claim, even if the build is bound.
+var timingTable = []timingRow{
+	{StrategyUnknown, SettingUnknown, TimingUnknown, TimingUnknown, pairNever, "may be any"},
+	{StrategyLate, SettingUnknown, OnTimeBound, NameContradicts, pairNever, "starts IMA at late, with a TPM or without one"},
+	{StrategyLateSync, SettingUnknown, LateBound, NameContradicts, pairNever, "starts IMA at late_sync"},
+	{StrategyRetry, SettingUnknown, OnTimeClaimed, LateClaimed, pairNever, "starts IMA at late if it finds a TPM there, otherwise at late_sync"},
+	{StrategyKconfig, SettingUnknown, OnTimeClaimed, LateClaimed, pairNever, "starts IMA where CONFIG_IMA_INIT_LATE_SYNC says, which is not known"},
+	{StrategyKconfig, SettingOff, OnTimeBound, NameContradicts, pairNever, "starts IMA at late, as CONFIG_IMA_INIT_LATE_SYNC is off"},
+	{StrategyKconfig, SettingOn, NameContradicts, LateBound, pairNever, "starts IMA at late_sync, as CONFIG_IMA_INIT_LATE_SYNC is on"},
+	{StrategyDual, SettingUnknown, NameContradicts, NameContradicts, pairAlways, "starts IMA at late and records a second boot aggregate at late_sync"},
+	{StrategyQueue, SettingUnknown, OnTimeClaimed, LateClaimed, pairSometimes, "keeps records in memory until it has a TPM, at late_sync at the latest"},
+	{StrategyDeny, SettingUnknown, DeniedBound, NameContradicts, pairNever, "denies access to measured files until it has a TPM"},
+	{StrategyNotifier, SettingUnknown, OnTimeClaimed, LateClaimed, pairNever, "starts IMA when a TPM registers"},
+}
+
+func (b *Build) timing() *timingRow {
+	for i := range timingTable {
+		if row := &timingTable[i]; row.strategy == b.strategy() && row.setting == b.InitLateSync {
+			return row
+		}
+	}
+	return &timingTable[0]
+}
+
+// hearsay says what is left of a code that holds only for a bound build if the
+// build is not bound.
+var hearsay = map[Code]Code{
+	OnTimeBound: OnTimeClaimed,
+	DeniedBound: OnTimeClaimed,
+	LateBound:   LateClaimed,
+}
+
+// concludeTiming says what is known of when IMA started.
+func (r *run) concludeTiming() {
+	if r.verdict.Records > 0 {
+		r.add(BeforeStartUnknown, "Nothing is known of files used before IMA started; its hooks record nothing until then.")
+	}
+	bound := r.concludeBuild()
+	vouched := r.vouched()
+	if len(vouched) == 0 {
+		return
+	}
+	last := &vouched[len(vouched)-1]
+	row := r.evidence.Build.timing()
+	if r.concludeKernelHasName(last, row) {
+		return
+	}
+	first := len(vouched) - 1
+	if row.pair != pairNever && first > 0 && last.Name == ima.BootAggregateLateName && vouched[first-1].Name == ima.BootAggregateName {
+		r.concludeGap(&vouched[first-1], last, row)
+		return
+	}
+	kexec := len(vouched) > 1 || r.aggregates.count > aggregatesMax
+	r.concludeName(last, row, bound && !kexec, kexec)
+}
+
+// concludeBuild says whether the measured boot shows the build.
+func (r *run) concludeBuild() (bound bool) {
+	b := &r.evidence.Build
+	switch {
+	case b.strategy() == StrategyUnknown && !b.Bound:
+		return false
+	case !b.Bound:
+		r.add(BuildUnbound, "Nothing shows that the build named is the one that ran.")
+	case r.has(FirmwareUnmeasured):
+		r.add(BuildUnbound, "The build is said to be bound by the measured boot, but the firmware measured nothing.")
+	default:
+		r.add(BuildBound, "The measured boot shows this build to have run, as who gave the evidence says.")
+		return true
+	}
+	return false
+}
+
+// concludeKernelHasName reports a name that the kernel's release does not have.
+func (r *run) concludeKernelHasName(g *Aggregate, row *timingRow) bool {
+	k := &r.evidence.Build.Kernel
+	if row.strategy != StrategyUnknown || k.Release == "" || k.InitLateSync || g.Name != ima.BootAggregateLateName {
+		return false
+	}
+	r.add(NameContradicts, "Kernel %s does not record %s.", k.Release, g.Name).at(g.Record)
+	return true
+}
+
+// concludeName says what the name of a single boot aggregate shows.
+func (r *run) concludeName(g *Aggregate, row *timingRow, bound, kexec bool) {
+	code := row.early
+	if g.Name == ima.BootAggregateLateName {
+		code = row.late
+	}
+	if claim, ok := hearsay[code]; ok && !bound {
+		code = claim
+	}
+	text := ""
+	switch code {
+	case TimingUnknown:
+		text = fmt.Sprintf("The name %s says nothing of when IMA started, as nothing is known of the kernel's build: kernels that choose the name when they run exist.", g.Name)
+	case OnTimeBound:
+		if g.Zero {
+			return // there was no TPM in time, and other findings say so
+		}
+		text = "The build " + row.does + ", and had one. So no measured file was used unrecorded from late on."
+	case DeniedBound:
+		if g.Zero {
+			return
+		}
+		text = "The build " + row.does + ". So no measured file was used unrecorded since its policy was in force."
+	case LateBound:
+		text = "The build " + row.does + ". So IMA started late by construction: files that the kernel's usermode helpers used between late and late_sync are unknown, and whether the TPM was late is too."
+	case OnTimeClaimed:
+		text = fmt.Sprintf("The kernel says by the name %s that IMA did not start late. %s", g.Name, r.claimText(row, bound, kexec))
+	case LateClaimed:
+		text = fmt.Sprintf("The kernel says by the name %s that IMA started late: files used before are unknown. %s", g.Name, r.claimText(row, bound, kexec))
+	case NameContradicts:
+		text = fmt.Sprintf("The build %s, so it does not record %s alone: another kernel ran, or the record is made up.", row.does, g.Name)
+	}
+	r.add(code, "%s", text).at(g.Record)
+}
+
+// claimText says why a name is no more than a claim.
+func (r *run) claimText(row *timingRow, bound, kexec bool) string {
+	switch {
+	case kexec:
+		return "It is a claim: the measured boot shows the first kernel, not one that kexec has started."
+	case !bound && row.early != OnTimeClaimed:
+		return "It is a claim: nothing shows that the build ran of which this would follow."
+	}
+	return fmt.Sprintf("It is a claim: a kernel that %s chooses the name when it runs, after a window in which nothing was measured, and code that got in there can have chosen for it.", row.does)
+}
+
+// concludeGap says what the records before a second boot aggregate are worth.
+func (r *run) concludeGap(first, second *Aggregate, row *timingRow) {
+	n := second.Record - first.Record - 1
+	text := fmt.Sprintf("A kernel that %s recorded both: %d records lie between. Nothing shows that they were extended when they were recorded; until then they were memory that who was in it could change, so they may be incomplete.", row.does, n)
+	f := r.add(GapUnproven, "%s", text)
+	f.Count = n
+	for number := first.Record + 1; number < second.Record && len(f.Records) < MaxRecords; number++ {
+		f.Records = append(f.Records, number)
+	}
+}
