@@ -178,16 +178,16 @@ func (r *run) playLayer(ctx context.Context, name string, n int, make func(int) 
 
 // generate writes a script while playing it on the reference.
 func (r *run) generate(ctx context.Context, g *generator, steps source) (Script, []Outcome, error) {
-	device, err := r.campaign.Theirs.Fresh(ctx)
+	p, err := r.campaign.Theirs.player(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("fresh %s: %w", r.campaign.Theirs.Name, err)
+		return nil, nil, err
 	}
 	var (
 		script   Script
 		outcomes []Outcome
 	)
 	for step, ok := steps(); ok; step, ok = steps() {
-		outcome, err := r.campaign.Theirs.do(ctx, device, step)
+		outcome, err := p.do(ctx, step)
 		if err != nil {
 			return nil, nil, err
 		}

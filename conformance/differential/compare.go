@@ -32,7 +32,7 @@ func (c *comparer) compare(step Step, ours, theirs Outcome) (v verdict, detail s
 	if (ours.Err == nil) != (theirs.Err == nil) {
 		return different, "only one of them answered"
 	}
-	if step.Action != Send || ours.Err != nil {
+	if !step.isCommand() || ours.Err != nil {
 		return equal, ""
 	}
 	code, ok := conformance.CommandCode(step.Data)
@@ -54,6 +54,9 @@ func (c *comparer) compare(step Step, ours, theirs Outcome) (v verdict, detail s
 		return different, fmt.Sprintf("tag: ours %#x, theirs %#x", a.Tag, b.Tag)
 	case a.Handle != b.Handle:
 		return different, fmt.Sprintf("handle: ours %#x, theirs %#x", a.Handle, b.Handle)
+	}
+	if ours.Problem != theirs.Problem {
+		return different, fmt.Sprintf("session: ours %q, theirs %q", ours.Problem, theirs.Problem)
 	}
 	if detail := compareSessions(step.Data, a.Sessions, b.Sessions); detail != "" {
 		return different, detail

@@ -3,6 +3,7 @@ package differential
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -29,8 +30,10 @@ type generator struct {
 	style style
 	// theme are the commands this script is about; they are drawn more often.
 	theme map[tpm2.TPMCC]recipe
-	// handles are those of the command whose parameters are being drawn.
+	// handles are those of the command whose parameters are being drawn, and
+	// secrets those of its HMAC sessions.
 	handles []uint32
+	secrets []Secret
 	// shared are the commands both devices have, by rising code, and others
 	// the codes only one has.
 	shared []uint32
@@ -57,6 +60,8 @@ type session struct {
 	handle uint32
 	// kind is a TPM_SE: 0 HMAC, 1 policy, 3 trial.
 	kind byte
+	// hash is the session's algorithm.
+	hash tpm2.TPMAlgID
 }
 
 type index struct {
@@ -64,13 +69,15 @@ type index struct {
 	auth       []byte
 	attributes uint32
 	size       int
-	// platform says that the platform defined it.
-	platform bool
+	// platform says that the platform defined it, written that it has a value.
+	platform, written bool
 }
 
 type object struct {
 	handle uint32
 	auth   []byte
+	// key is an object with a name, as opposed to a sequence.
+	key bool
 }
 
 // pcrAuthGroup is where the model keeps the value of the PCRs 20 to 22, which
@@ -205,6 +212,7 @@ func (g *generator) auth(handle uint32) []byte {
 func (g *generator) packet(code uint32) conformance.Packet {
 	command, _ := conformance.Lookup(code)
 	p := conformance.Packet{Code: code}
+	g.secrets = nil
 	for _, kind := range command.Handles {
 		p.Handles = append(p.Handles, g.handle(kind))
 	}
@@ -225,21 +233,39 @@ func (g *generator) packet(code uint32) conformance.Packet {
 }
 
 // authorization draws the authorization for a handle: its value in the clear,
-// and now and then a policy session without an HMAC, or another session with a
-// wrong one.
+// now and then an HMAC session, a policy session without an HMAC, or any
+// session with a wrong one.
 func (g *generator) authorization(handle uint32) conformance.Session {
 	s := conformance.Password(g.auth(handle))
-	if n := len(g.model.sessions); n > 0 && g.chance(0.15) {
-		s = conformance.Session{Handle: g.model.sessions[g.rng.IntN(n)].handle, Nonce: g.bytes(pick(g, 0, 16, 32))}
-		if g.chance(0.2) {
+	if n := len(g.model.sessions); n > 0 && g.chance(0.3) {
+		live := g.model.sessions[g.rng.IntN(n)]
+		s = conformance.Session{Handle: live.handle, Nonce: g.bytes(pick(g, 0, 16, 32)), Attributes: conformance.ContinueSession}
+		switch size := hashSizes[live.hash]; {
+		case live.kind == sessionHMAC && size > 0 && g.plainName(handle) && !g.odd():
+			s.HMAC = make([]byte, size)
+			g.secrets = append(g.secrets, Secret{Session: live.handle, Auth: g.auth(handle)})
+		case g.chance(0.2):
 			s.HMAC = g.bytes(32)
 		}
-		s.Attributes = conformance.ContinueSession // keeps its handle
+		if g.chance(0.1) {
+			s.Attributes = 0 // the session ends
+		}
+		return s
 	}
-	if g.chance(0.5) {
-		s.Attributes ^= conformance.ContinueSession
-	}
+	s.Attributes = pick[uint8](g, 0, conformance.ContinueSession)
 	return s
+}
+
+// plainName says whether the name of an entity is its handle or empty, so that
+// the caller's side can make an HMAC without asking for it.
+func (g *generator) plainName(handle uint32) bool {
+	switch handle >> 24 {
+	case 0x00, 0x40:
+		return true
+	case 0x80:
+		return !slices.ContainsFunc(g.model.objects, func(o object) bool { return o.handle == handle && o.key })
+	}
+	return false
 }
 
 // draw draws the next command and damages it if the style says so.
@@ -258,6 +284,9 @@ func (g *generator) step(command []byte, note string) Step {
 		command = append(command, 0)
 	}
 	step := Step{Action: Send, Data: command, Note: note}
+	if len(g.secrets) > 0 {
+		step.Action, step.Secrets = SendHMAC, g.secrets
+	}
 	if len(g.style.localities) > 0 {
 		step.Locality = g.style.localities[0]
 		if g.chance(0.3) {
@@ -307,19 +336,33 @@ func (g *generator) observe(step Step, outcome Outcome) {
 		return
 	}
 	code, ok := conformance.CommandCode(step.Data)
-	if step.Action != Send || !ok || outcome.Err != nil {
-		return
-	}
-	recipe, ok := recipes[tpm2.TPMCC(code)]
-	if !ok || recipe.effect == nil {
+	if !step.isCommand() || !ok || outcome.Err != nil {
 		return
 	}
 	response, err := conformance.ParseResponse(code, outcome.Response)
 	if err != nil || response.Code != 0 {
 		return
 	}
+	g.model.endSessions(step.Data, response)
+	recipe, ok := recipes[tpm2.TPMCC(code)]
+	if !ok || recipe.effect == nil {
+		return
+	}
 	if sent, ok := takeApart(step.Data); ok {
 		recipe.effect(&g.model, sent, response)
+	}
+}
+
+// endSessions forgets the sessions that a command ended.
+func (m *model) endSessions(command []byte, response conformance.Response) {
+	area, ok := sessionsOf(command)
+	if !ok || len(area) != len(response.Sessions) {
+		return
+	}
+	for i, s := range area {
+		if response.Sessions[i].Attributes&conformance.ContinueSession == 0 {
+			m.forget(s.Handle)
+		}
 	}
 }
 

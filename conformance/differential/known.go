@@ -26,7 +26,7 @@ func (c *Case) Step() Step { return c.Script[c.At] }
 
 // Command gives the code of the command sent, 0 if there is none.
 func (c *Case) Command() uint32 {
-	if c.Step().Action != Send {
+	if !c.Step().isCommand() {
 		return 0
 	}
 	code, _ := conformance.CommandCode(c.Step().Data)

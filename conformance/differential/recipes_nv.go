@@ -14,7 +14,7 @@ var nvRecipes = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCNVDefineSpace:          {weight: 10, parameters: nvDefine, handles: nvOwner, effect: nvDefined},
 	tpm2.TPMCCNVUndefineSpace:        {weight: 3, parameters: nothing, effect: nvUndefined, handles: func(g *generator) []uint32 { return []uint32{nvOwner(g)[0], g.handle(conformance.NVIndex)} }},
 	tpm2.TPMCCNVUndefineSpaceSpecial: {weight: 1, parameters: nothing},
-	tpm2.TPMCCNVWrite:                {weight: 8, parameters: nvWrite, handles: nvPairOf(0, 0, 0, 8, 9)},
+	tpm2.TPMCCNVWrite:                {weight: 8, parameters: nvWrite, handles: nvPairOf(0, 0, 0, 8, 9), effect: nvWasWritten},
 	tpm2.TPMCCNVRead:                 {weight: 8, parameters: nvRead, handles: nvPair},
 	tpm2.TPMCCNVIncrement:            {weight: 4, parameters: nothing, handles: nvPairOf(1)},
 	tpm2.TPMCCNVExtend:               {weight: 4, parameters: func(g *generator) []byte { return g.sized(64) }, handles: nvPairOf(4)},
@@ -169,10 +169,20 @@ func (g *generator) nvSize() int {
 	return 8
 }
 
+// nvWritten says whether the index has a value that may be written in part.
+func (g *generator) nvWritten() bool {
+	return slices.ContainsFunc(g.model.indices, func(n index) bool { return n.written && slices.Contains(g.handles, n.handle) })
+}
+
+func nvWasWritten(m *model, p conformance.Packet, _ conformance.Response) {
+	for i := range m.indices {
+		m.indices[i].written = m.indices[i].written || m.indices[i].handle == p.Handles[1]
+	}
+}
+
 func nvWrite(g *generator) []byte {
-	size := g.nvSize()
-	offset := 0
-	if g.chance(0.3) {
+	size, offset := g.nvSize(), 0
+	if g.nvWritten() && g.chance(0.4) {
 		offset = g.rng.IntN(size + 1)
 		size -= offset
 	}

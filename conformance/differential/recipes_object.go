@@ -98,7 +98,7 @@ func externalLoaded(m *model, p conformance.Packet, r conformance.Response) {
 	if len(sensitive) > 2 {
 		auth = stripped(sensitive[2:])
 	}
-	m.objects = append(m.objects, object{handle: r.Handle, auth: auth})
+	m.objects = append(m.objects, object{handle: r.Handle, auth: auth, key: true})
 }
 
 func hmacInput(g *generator) []byte {

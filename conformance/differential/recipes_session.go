@@ -3,6 +3,7 @@ package differential
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -17,8 +18,8 @@ const (
 )
 
 // sessionRecipes are the commands on sessions and policies. Sessions are
-// neither bound nor salted and have no HMAC: the bytes of a script are fixed,
-// and an HMAC would depend on the nonces of the device.
+// neither bound nor salted: the bytes of a script are fixed, and a session key
+// would depend on secrets of the device. HMACs are made when a script is played.
 var sessionRecipes = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCStartAuthSession:        {weight: 8, parameters: sessionStart, handles: unboundUnsalted, effect: sessionStarted},
 	tpm2.TPMCCPolicyRestart:           {weight: 2, parameters: nothing},
@@ -107,8 +108,9 @@ func sessionSymmetric(g *generator) []byte {
 func sessionStarted(m *model, p conformance.Packet, r conformance.Response) {
 	_, rest, _ := conformance.CutSized(p.Parameters)
 	_, rest, ok := conformance.CutSized(rest)
-	if ok && len(rest) > 0 {
-		m.sessions = append(m.sessions, session{handle: r.Handle, kind: rest[0]})
+	if ok && len(rest) > 2 {
+		hash := tpm2.TPMAlgID(binary.BigEndian.Uint16(rest[len(rest)-2:]))
+		m.sessions = append(m.sessions, session{handle: r.Handle, kind: rest[0], hash: hash})
 	}
 }
 

@@ -119,7 +119,7 @@ func (p *printer) printf(format string, a ...any) {
 
 // tally counts a step and the reference's answer.
 func (r *Report) tally(step Step, theirs Outcome) {
-	if step.Action != Send {
+	if !step.isCommand() {
 		return
 	}
 	code, ok := conformance.CommandCode(step.Data)
@@ -148,7 +148,7 @@ type signature struct {
 func (c *Case) signature() signature {
 	ours, theirs := c.Codes()
 	s := signature{command: c.Step().Action.String(), ours: ours, theirs: theirs}
-	if c.Step().Action == Send {
+	if c.Step().isCommand() {
 		s.command = conformance.CommandName(c.Command())
 	}
 	if ours == theirs { // the values differ; which values is no matter

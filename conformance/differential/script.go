@@ -28,9 +28,11 @@ const (
 	HashData
 	// HashEnd is _TPM_Hash_End.
 	HashEnd
+	// SendHMAC is Send with the HMACs of the sessions in Secrets filled in.
+	SendHMAC
 )
 
-var actionNames = [...]string{"send", "init", "power-off", "hash-start", "hash-data", "hash-end"}
+var actionNames = [...]string{"send", "init", "power-off", "hash-start", "hash-data", "hash-end", "send-hmac"}
 
 func (a Action) String() string {
 	if int(a) < len(actionNames) {
@@ -44,6 +46,9 @@ type Step struct {
 	Action   Action
 	Locality uint8
 	Data     []byte
+	// Secrets are for SendHMAC: the sessions whose HMACs are to be made. In
+	// Data there are as many bytes in their place.
+	Secrets []Secret
 	// Note is the generator's remark on a step, one line.
 	Note string
 }
@@ -55,6 +60,7 @@ type Script []Step
 // String gives the step as a line of a transcript:
 //
 //	send 0 8001… # Startup
+//	send-hmac 0 8002… 02000000=736563726574
 //	hash-data 6162
 //	init
 func (s Step) String() string {
@@ -63,6 +69,17 @@ func (s Step) String() string {
 	switch s.Action {
 	case Send:
 		fmt.Fprintf(&b, " %d %s", s.Locality, hexOrDash(s.Data))
+	case SendHMAC:
+		fmt.Fprintf(&b, " %d %s ", s.Locality, hexOrDash(s.Data))
+		for i, secret := range s.Secrets {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "%08x=%x", secret.Session, secret.Auth)
+		}
+		if len(s.Secrets) == 0 {
+			b.WriteByte('-')
+		}
 	case HashData:
 		b.WriteString(" " + hexOrDash(s.Data))
 	}
@@ -72,10 +89,13 @@ func (s Step) String() string {
 	return b.String()
 }
 
+// isCommand says whether the step sends a command.
+func (s Step) isCommand() bool { return s.Action == Send || s.Action == SendHMAC }
+
 // remark is the note, preceded by the name of the command.
 func (s Step) remark() string {
 	name := ""
-	if code, ok := conformance.CommandCode(s.Data); s.Action == Send && ok {
+	if code, ok := conformance.CommandCode(s.Data); s.isCommand() && ok {
 		name = conformance.CommandName(code)
 	}
 	return strings.TrimSpace(name + " " + strings.ReplaceAll(s.Note, "\n", " "))
@@ -154,26 +174,49 @@ func parseStep(fields []string) (Step, error) {
 }
 
 func parseArguments(step Step, arguments []string) (Step, error) {
-	want := map[Action]int{Send: 2, HashData: 1}[step.Action]
+	want := map[Action]int{Send: 2, SendHMAC: 3, HashData: 1}[step.Action]
 	if len(arguments) != want {
 		return Step{}, fmt.Errorf("%s takes %d arguments, not %d", step.Action, want, len(arguments))
 	}
-	if want == 0 {
-		return step, nil
+	var err error
+	if step.Action == SendHMAC {
+		if step.Secrets, err = parseSecrets(arguments[2]); err != nil {
+			return Step{}, err
+		}
+		arguments = arguments[:2]
 	}
-	if step.Action == Send {
+	if step.isCommand() {
 		locality, err := strconv.ParseUint(arguments[0], 10, 8)
 		if err != nil {
 			return Step{}, fmt.Errorf("locality %q is not a number up to 255", arguments[0])
 		}
 		step.Locality = uint8(locality)
+		arguments = arguments[1:]
 	}
-	if text := arguments[want-1]; text != "-" {
-		data, err := hex.DecodeString(text)
-		if err != nil {
-			return Step{}, fmt.Errorf("%q is not hexadecimal", text)
+	if len(arguments) > 0 && arguments[0] != "-" {
+		if step.Data, err = hex.DecodeString(arguments[0]); err != nil {
+			return Step{}, fmt.Errorf("%q is not hexadecimal", arguments[0])
 		}
-		step.Data = data
 	}
 	return step, nil
+}
+
+// maxSecrets is more sessions than any command has.
+const maxSecrets = 16
+
+func parseSecrets(text string) ([]Secret, error) {
+	if text == "-" {
+		return nil, nil
+	}
+	var secrets []Secret
+	for part := range strings.SplitSeq(text, ",") {
+		handle, auth, ok := strings.Cut(part, "=")
+		session, err := strconv.ParseUint(handle, 16, 32)
+		value, errAuth := hex.DecodeString(auth)
+		if !ok || err != nil || errAuth != nil || len(secrets) == maxSecrets {
+			return nil, fmt.Errorf("%q is not a list of at most %d session=value, both hexadecimal", text, maxSecrets)
+		}
+		secrets = append(secrets, Secret{Session: uint32(session), Auth: value})
+	}
+	return secrets, nil
 }

@@ -21,6 +21,8 @@ func TestTranscriptsAreReadBack(t *testing.T) {
 		{Action: differential.HashData, Data: []byte("ab")},
 		{Action: differential.HashData},
 		{Action: differential.HashEnd},
+		{Action: differential.SendHMAC, Data: []byte{1}},
+		{Action: differential.SendHMAC, Data: []byte{1}, Secrets: []differential.Secret{{Session: 0x02000000, Auth: []byte("a")}, {Session: 2, Auth: []byte{}}}},
 	}
 	text := script.String()
 	assert.Contains(t, text, "send 3 80010000000c000001440000 # Startup two lines\nsend 0 -\ninit\n")
@@ -40,6 +42,10 @@ func TestReadScriptSaysWhatIsWrong(t *testing.T) {
 		"send 256 00":                   `locality "256"`,
 		"send 0 0":                      "not hexadecimal",
 		"hash-data zz":                  "not hexadecimal",
+		"send-hmac 0 00":                "send-hmac takes 3 arguments, not 2",
+		"send-hmac 0 00 1":              "not a list",
+		"send-hmac 0 00 1=z":            "not a list",
+		"send-hmac 0 00 123456789=00":   "not a list",
 		strings.Repeat("init\n", 70000): "more than 65536 steps",
 	} {
 		_, err := differential.ReadScript(strings.NewReader(text))
@@ -54,6 +60,7 @@ func TestReadScriptSaysWhatIsWrong(t *testing.T) {
 
 func FuzzReadScript(f *testing.F) {
 	f.Add("send 0 8001\ninit\n")
+	f.Add("send-hmac 0 8002 02000000=6162,3000000=\nsend-hmac 0 - -")
 	f.Add("hash-data - # note\nsend 255 -")
 	f.Fuzz(func(t *testing.T, text string) {
 		script, err := differential.ReadScript(strings.NewReader(text))

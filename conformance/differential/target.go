@@ -33,6 +33,9 @@ type Outcome struct {
 	// Err of a Send that was not answered, or of any other action. Errors are
 	// compared by presence: their texts are the transport's.
 	Err error
+	// Problem says what is wrong with the answer to the caller of a session:
+	// its HMAC. Empty if nothing is, or nothing was to be checked.
+	Problem string
 }
 
 func (o Outcome) String() string {
@@ -47,7 +50,7 @@ func (o Outcome) String() string {
 
 // same says whether two outcomes are equal to the last byte.
 func (o Outcome) same(other Outcome) bool {
-	return (o.Err == nil) == (other.Err == nil) && bytes.Equal(o.Response, other.Response)
+	return (o.Err == nil) == (other.Err == nil) && o.Problem == other.Problem && bytes.Equal(o.Response, other.Response)
 }
 
 // UnsupportedError says that a device cannot do what a step asks for.
@@ -60,28 +63,45 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("%s cannot do %s: the device has no such interface (see transport.As)", e.Target, e.Action)
 }
 
+// player plays steps on one device.
+type player struct {
+	target *Target
+	device transport.Device
+	caller caller
+}
+
+// player gives a player on a fresh device.
+func (t *Target) player(ctx context.Context) (*player, error) {
+	device, err := t.Fresh(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("fresh %s: %w", t.Name, err)
+	}
+	return &player{target: t, device: device, caller: caller{sessions: map[uint32]*liveSession{}}}, nil
+}
+
 // do carries out one step. The error is for a device that cannot, as opposed
 // to one that refuses, and for ctx.
-func (t *Target) do(ctx context.Context, device transport.Device, step Step) (Outcome, error) {
+func (p *player) do(ctx context.Context, step Step) (Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return Outcome{}, err
 	}
 	switch step.Action {
-	case Send:
-		return execute(ctx, device, step), ctx.Err()
+	case Send, SendHMAC:
+		return p.send(ctx, step), ctx.Err()
 	case Init, PowerOff:
-		power, ok := transport.As[transport.Power](device)
+		power, ok := transport.As[transport.Power](p.device)
 		if !ok {
-			return Outcome{}, &UnsupportedError{Target: t.Name, Action: step.Action}
+			return Outcome{}, &UnsupportedError{Target: p.target.Name, Action: step.Action}
 		}
+		clear(p.caller.sessions)
 		if step.Action == Init {
 			return Outcome{Err: power.Init()}, nil
 		}
 		return Outcome{Err: power.PowerOff()}, nil
 	}
-	sequence, ok := transport.As[transport.HashSequence](device)
+	sequence, ok := transport.As[transport.HashSequence](p.device)
 	if !ok {
-		return Outcome{}, &UnsupportedError{Target: t.Name, Action: step.Action}
+		return Outcome{}, &UnsupportedError{Target: p.target.Name, Action: step.Action}
 	}
 	switch step.Action {
 	case HashStart:
@@ -92,28 +112,35 @@ func (t *Target) do(ctx context.Context, device transport.Device, step Step) (Ou
 	return Outcome{Err: sequence.HashEnd()}, nil
 }
 
-// execute sends a command. A panic becomes the outcome's error: it is a
-// finding like any other, and the campaign that found it must print it.
-func execute(ctx context.Context, device transport.Device, step Step) (outcome Outcome) {
+// send sends a command. A panic becomes the outcome's error: it is a finding
+// like any other, and the campaign that found it must print it.
+func (p *player) send(ctx context.Context, step Step) (outcome Outcome) {
 	defer func() {
 		if r := recover(); r != nil {
 			outcome = Outcome{Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
 		}
 	}()
-	response, err := device.Send(ctx, step.Locality, step.Data)
-	return Outcome{Response: response, Err: err}
+	command := step.Data
+	if step.Action == SendHMAC {
+		command = p.caller.signed(command, step.Secrets)
+	}
+	response, err := p.device.Send(ctx, step.Locality, command)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	return Outcome{Response: response, Problem: p.caller.observe(command, response, step.Secrets)}
 }
 
 // Play plays a script on a fresh device and gives the outcome of every step.
 // The error is for a device that could not be made or cannot do a step.
 func (t *Target) Play(ctx context.Context, script Script) ([]Outcome, error) {
-	device, err := t.Fresh(ctx)
+	p, err := t.player(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("fresh %s: %w", t.Name, err)
+		return nil, err
 	}
 	outcomes := make([]Outcome, 0, len(script))
 	for _, step := range script {
-		outcome, err := t.do(ctx, device, step)
+		outcome, err := p.do(ctx, step)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,116 @@
+//go:build linux
+
+package differential_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/conformance"
+	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/transport"
+)
+
+const hmacSession, owner = 0x02000000, 0x40000001
+
+// startHMAC is StartAuthSession without key and bind, SHA-256.
+func startHMAC() differential.Step {
+	p := conformance.Packet{Code: 0x176, Handles: []uint32{0x40000007, 0x40000007}}
+	p.Parameters = conformance.AppendSized(nil, bytes.Repeat([]byte{1}, 32))
+	p.Parameters = append(p.Parameters, 0, 0, 0, 0, 0x10, 0, 0x0b)
+	return differential.Step{Action: differential.Send, Data: p.Bytes()}
+}
+
+// ownerAuth is HierarchyChangeAuth(owner) by the session, authorized with old.
+func ownerAuth(old, next string, attributes uint8) differential.Step {
+	p := conformance.Packet{
+		Code: 0x129, Handles: []uint32{owner},
+		Sessions: []conformance.Session{{
+			Handle: hmacSession, Nonce: bytes.Repeat([]byte{2}, 16), Attributes: attributes, HMAC: make([]byte, 32),
+		}},
+		Parameters: conformance.AppendSized(nil, []byte(next)),
+	}
+	return differential.Step{
+		Action: differential.SendHMAC, Data: p.Bytes(),
+		Secrets: []differential.Secret{{Session: hmacSession, Auth: []byte(old)}},
+	}
+}
+
+func startupStep() differential.Step {
+	p := conformance.Packet{Code: 0x144, Parameters: []byte{0, 0}}
+	return differential.Step{Action: differential.Send, Data: p.Bytes()}
+}
+
+func TestHMACSessionsWorkOnTheReferences(t *testing.T) {
+	t.Parallel()
+	script := differential.Script{
+		startupStep(), startHMAC(),
+		ownerAuth("", "first", conformance.ContinueSession),
+		ownerAuth("first", "second", conformance.ContinueSession),
+		ownerAuth("wrong", "third", conformance.ContinueSession),
+		ownerAuth("second", "fourth", 0), // the session ends
+		ownerAuth("fourth", "fifth", 0),
+	}
+	const success, badAuth, referenceS0 = 0, 0x9a2, 0x918
+	want := []uint32{success, success, success, success, badAuth, success, referenceS0}
+	for name, target := range map[string]func(*testing.T) differential.Target{"simulator": simulated, "swtpm": swtpm} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			read, err := differential.ReadScript(strings.NewReader(script.String()))
+			require.NoError(t, err)
+			require.Equal(t, script, read, "a transcript keeps the secrets")
+			reference := target(t)
+			outcomes, err := reference.Play(context.Background(), read)
+			require.NoError(t, err)
+			for i, outcome := range outcomes {
+				code, ok := conformance.ResponseCode(outcome.Response)
+				require.True(t, ok)
+				assert.Equal(t, want[i], code, "step %d: %s", i, outcome)
+				assert.Empty(t, outcome.Problem, "step %d", i)
+			}
+		})
+	}
+}
+
+// forger is a device that answers with HMACs of its own making.
+type forger struct{ transport.Device }
+
+func (f forger) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	raw, err := f.Device.Send(ctx, locality, command)
+	code, _ := conformance.CommandCode(command)
+	if response, bad := conformance.ParseResponse(code, raw); err == nil && bad == nil {
+		for _, s := range response.Sessions {
+			if len(s.HMAC) > 0 {
+				s.HMAC[0] ^= 1 // a slice of raw
+			}
+		}
+	}
+	return raw, err
+}
+
+func TestAForgedHMACIsFound(t *testing.T) {
+	t.Parallel()
+	honest := simulated(t)
+	forged := honest
+	forged.Fresh = func(ctx context.Context) (transport.Device, error) {
+		device, err := honest.Fresh(ctx)
+		return forger{device}, err
+	}
+	script := differential.Script{startupStep(), startHMAC(), ownerAuth("", "first", conformance.ContinueSession)}
+	outcomes, err := forged.Play(context.Background(), script)
+	require.NoError(t, err)
+	assert.NotEmpty(t, outcomes[2].Problem)
+
+	report, err := differential.Campaign{Ours: forged, Theirs: honest, Seed: seed, Sequences: 60}.Run(context.Background())
+	require.NoError(t, err)
+	require.NotEmpty(t, report.Findings)
+	for _, finding := range report.Findings {
+		assert.Contains(t, finding.Detail, "session", finding.Transcript)
+		assert.Contains(t, finding.Transcript, "send-hmac")
+	}
+}

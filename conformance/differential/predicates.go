@@ -1,0 +1,189 @@
+package differential
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
+
+// What entries of the list of known differences ask about a case.
+
+// successes says whether both devices executed the command.
+func (c *Case) successes(code tpm2.TPMCC) bool {
+	ours, theirs := c.Codes()
+	return c.Command() == uint32(code) && ours == 0 && theirs == 0
+}
+
+// sameBut says whether the responses are equal but for the bytes from..to.
+func (c *Case) sameBut(from, to int) bool {
+	a, b := c.OurOutcome.Response, c.TheirOutcome.Response
+	return len(a) == len(b) && len(a) >= to && bytes.Equal(a[:from], b[:from]) && bytes.Equal(a[to:], b[to:])
+}
+
+// sameTimeBut says whether two TPMS_TIME_INFO agree but for ranges of bytes,
+// given as from, to, from, to.
+func (c *Case) sameTimeBut(ranges ...int) bool {
+	a, errA := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)
+	b, errB := conformance.ParseResponse(c.Command(), c.TheirOutcome.Response)
+	if errA != nil || errB != nil || len(a.Parameters) != 25 || len(b.Parameters) != 25 {
+		return false
+	}
+	patched := bytes.Clone(a.Parameters)
+	for ; len(ranges) >= 2; ranges = ranges[2:] {
+		copy(patched[ranges[0]:ranges[1]], b.Parameters[ranges[0]:ranges[1]])
+	}
+	return compareClocks(patched, b.Parameters) == ""
+}
+
+// countersExplained says whether NO_INCREMENT explains how far the simulator's
+// update counter is from ours: it is one ahead for every startup that set the
+// PCRs, unless the script touches PCRs that only one of the devices counts.
+func (c *Case) countersExplained() bool {
+	startups := uint32(0)
+	for _, step := range c.Script[:c.At] {
+		code, _ := conformance.CommandCode(step.Data)
+		switch tpm2.TPMCC(code) {
+		case tpm2.TPMCCStartup:
+			startups++
+		case tpm2.TPMCCPCRExtend, tpm2.TPMCCPCREvent, tpm2.TPMCCPCRReset, tpm2.TPMCCEventSequenceComplete:
+			if len(step.Data) < conformance.HeaderSize+4 {
+				continue
+			}
+			if pcr := number(step.Data[conformance.HeaderSize : conformance.HeaderSize+4]); pcr == 16 || pcr >= 20 && pcr <= 23 {
+				return true
+			}
+		}
+	}
+	ahead := number(c.TheirOutcome.Response[10:14]) - number(c.OurOutcome.Response[10:14])
+	return ahead <= startups
+}
+
+// readsUnwritten says whether the command reads bytes of an NV index that the
+// writes of the script have not covered: with NV_Read, or as the count and
+// limit of a PIN index that authorizes something.
+func (c *Case) readsUnwritten() bool {
+	read, ok := takeApart(c.Step().Data)
+	if !ok {
+		return false
+	}
+	if tpm2.TPMCC(read.Code) == tpm2.TPMCCNVRead && c.successes(tpm2.TPMCCNVRead) && len(read.Parameters) >= 4 {
+		size, offset := int(number(read.Parameters[:2])), int(number(read.Parameters[2:4]))
+		return slices.Contains(c.covered(read.Handles[1], offset+size)[offset:], false)
+	}
+	const authUnavailable, pinSize = 0x12f, 8
+	ours, theirs := c.Codes()
+	return (ours == authUnavailable || theirs == authUnavailable) && slices.ContainsFunc(read.Handles, func(h uint32) bool {
+		return h>>24 == 0x01 && slices.Contains(c.covered(h, pinSize), false)
+	})
+}
+
+// covered says which of the first bytes of an NV index the script has written.
+func (c *Case) covered(index uint32, size int) []bool {
+	covered := make([]bool, size)
+	for _, step := range c.Script[:c.At] {
+		if code, _ := conformance.CommandCode(step.Data); !step.isCommand() || tpm2.TPMCC(code) != tpm2.TPMCCNVWrite {
+			continue
+		}
+		write, ok := takeApart(step.Data)
+		if !ok || write.Handles[1] != index {
+			continue
+		}
+		data, rest, ok := conformance.CutSized(write.Parameters)
+		if !ok || len(rest) < 2 {
+			continue
+		}
+		for i := int(number(rest[:2])); i < min(int(number(rest[:2]))+len(data), size); i++ {
+			covered[i] = true
+		}
+	}
+	return covered
+}
+
+// propertiesBut says whether the properties both devices report agree but for
+// the given ones.
+func (c *Case) propertiesBut(properties ...uint32) bool {
+	a, errA := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)
+	b, errB := conformance.ParseResponse(c.Command(), c.TheirOutcome.Response)
+	if errA != nil || errB != nil {
+		return false
+	}
+	ours, errA := parseCapability(a.Parameters)
+	theirs, errB := parseCapability(b.Parameters)
+	if errA != nil || errB != nil {
+		return false
+	}
+	without := slices.DeleteFunc(ours.entries, func(e entry) bool { return slices.Contains(properties, e.key) })
+	return compareEntries(uint32(tpm2.TPMCapTPMProperties), without, theirs.entries) == ""
+}
+
+// handleBetween says whether the command's handle area has a handle in a
+// range.
+func (c *Case) handleBetween(first, last uint32) bool {
+	command, ok := conformance.Lookup(c.Command())
+	if !ok {
+		return false
+	}
+	area := c.Step().Data[conformance.HeaderSize:]
+	for range command.Handles {
+		if len(area) < 4 {
+			return false
+		}
+		if h := number(area[:4]); first <= h && h <= last {
+			return true
+		}
+		area = area[4:]
+	}
+	return false
+}
+
+// refusesAlgorithm says whether one device refuses the first parameter of a
+// command on algorithms for an algorithm that the other has.
+func (c *Case) refusesAlgorithm() bool {
+	const typeP1, valueP1 = 0x1ca, 0x1c4
+	ours, theirs := c.Codes()
+	p := afterHeader(c.Step().Data)
+	switch c.Command() {
+	case uint32(tpm2.TPMCCTestParms):
+		if len(p) < 2 {
+			return false
+		}
+		a, b := c.comparer.ours.hasAlgorithm(number(p[:2])), c.comparer.theirs.hasAlgorithm(number(p[:2]))
+		return !a && b && ours == typeP1 || a && !b && theirs == typeP1
+	case uint32(tpm2.TPMCCIncrementalSelfTest):
+		oneSided := func(has, lacks *identity) bool {
+			for rest := p[min(4, len(p)):]; len(rest) >= 2; rest = rest[2:] {
+				if has.hasAlgorithm(number(rest[:2])) && !lacks.hasAlgorithm(number(rest[:2])) {
+					return true
+				}
+			}
+			return false
+		}
+		return ours == valueP1 && oneSided(c.comparer.theirs, c.comparer.ours) || theirs == valueP1 && oneSided(c.comparer.ours, c.comparer.theirs)
+	}
+	return false
+}
+
+// clockSetAndLost says whether the script sets the clock and cuts the power
+// afterwards.
+func (c *Case) clockSetAndLost() bool {
+	set := false
+	for _, step := range c.Script[:c.At] {
+		code, _ := conformance.CommandCode(step.Data)
+		switch {
+		case step.isCommand() && tpm2.TPMCC(code) == tpm2.TPMCCClockSet:
+			set = true
+		case step.Action == Init && set:
+			return true
+		}
+	}
+	return false
+}
+
+// asksFor says whether the step is a successful question for a capability.
+func (c *Case) asksFor(capability tpm2.TPMCap) bool {
+	p := afterHeader(c.Step().Data)
+	return c.successes(tpm2.TPMCCGetCapability) && len(p) >= 4 && number(p[:4]) == uint32(capability)
+}
