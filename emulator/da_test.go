@@ -2,6 +2,8 @@ package emulator
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha512"
 	"encoding/binary"
 	"testing"
 	"time"
@@ -202,7 +204,24 @@ func TestCurves(t *testing.T) {
 	}
 }
 
-func TestTicketsOfHierarchiesDiffer(t *testing.T) {
+// A ticket is HMAC-SHA-512 with the proof over tag, algorithm and digest.
+func TestTicketValue(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	for _, h := range []wire.Handle{wire.RHOwner, wire.RHEndorsement, wire.RHPlatform} {
+		c := &call{t: in.TPM, out: wire.NewWriter(nil)}
+		in.hashCheckTicket(c, h, wire.AlgSHA256, []byte("digest"), true)
+		m := hmac.New(sha512.New, in.proof(h))
+		m.Write([]byte("\x80\x24\x00\x0Bdigest"))
+		var want wire.Writer
+		want.Ticket(&wire.Ticket{Tag: wire.STHashCheck, Hierarchy: h, Digest: m.Sum(nil)})
+		assert.Equal(t, want.Data(), c.out.Data())
+	}
+}
+
+// Every hierarchy has its own proof. That of the null hierarchy, and its seed,
+// live until the next TPM Reset.
+func TestProofs(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)
 	seen := map[string]bool{}
@@ -212,4 +231,37 @@ func TestTicketsOfHierarchiesDiffer(t *testing.T) {
 		assert.False(t, seen[p], h)
 		seen[p] = true
 	}
+	shutdown := func(kind byte) []byte { return []byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x45, 0, kind} }
+	start := func(kind byte) []byte { return []byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, kind} }
+	for _, tc := range []struct {
+		shutdown, startup byte
+		same              bool
+	}{{1, 1, true}, {1, 0, true}, {0, 0, false}} {
+		before := in.s.Reset
+		require.Equal(t, wire.RCSuccess, in.send(shutdown(tc.shutdown)))
+		require.NoError(t, in.Init())
+		require.Equal(t, wire.RCSuccess, in.send(start(tc.startup)))
+		assert.Equal(t, tc.same, in.s.Reset.NullProof == before.NullProof, tc)
+		assert.Equal(t, tc.same, in.s.Reset.NullSeed == before.NullSeed, tc)
+	}
+}
+
+// Forgiving failed tries goes on over an orderly shutdown.
+func TestSelfHealingOverShutdown(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	in.clock.now += 100 * time.Second
+	in.send(getTestResult)
+	in.s.Persistent.FailedTries, in.s.Persistent.RecoveryTime = 2, 10
+	in.s.Orderly.SelfHealTimer = int64(in.s.Volatile.Time)
+	in.clock.now += 6 * time.Second
+	require.Equal(t, wire.RCSuccess, in.send([]byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x45, 0, 0}))
+	require.NoError(t, in.Init())
+	require.Equal(t, wire.RCSuccess, in.startup())
+	in.clock.now += 3 * time.Second
+	in.send(getTestResult)
+	assert.EqualValues(t, 2, in.s.Persistent.FailedTries)
+	in.clock.now += time.Second
+	in.send(getTestResult)
+	assert.EqualValues(t, 1, in.s.Persistent.FailedTries)
 }

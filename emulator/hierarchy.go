@@ -96,8 +96,9 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 	case wire.RHEndorsement:
 		flag = &s.EhEnable
 	}
-	// A hierarchy may switch itself off; everything else is the platform's.
-	if auth != wire.RHPlatform && (auth != enable || on && !*flag) {
+	// A hierarchy may switch itself off; everything else is the platform's. One
+	// that is off cannot switch itself on, because it cannot authorise.
+	if auth != wire.RHPlatform && auth != enable {
 		return wire.RCAuthType
 	}
 	if *flag == on {

@@ -12,6 +12,25 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
+// A list never grows beyond TPM_PT_MAX_CAP_BUFFER, whatever count is asked for.
+func TestCapabilityListIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{2, 4, 6, 8, 70} {
+		c := &call{out: wire.NewWriter(nil)}
+		l := newCapList(c, ^uint32(0), size)
+		for range 2000 {
+			if !l.room() {
+				break
+			}
+			c.out.Bytes(make([]byte, size))
+		}
+		assert.True(t, l.more)
+		assert.LessOrEqual(t, 4+c.out.Len(), maxCapBuffer)
+		assert.Greater(t, 4+c.out.Len(), maxCapBuffer-size-1)
+		assert.EqualValues(t, (c.out.Len()-4)/size, binary.BigEndian.Uint32(c.out.Data()))
+	}
+}
+
 // TestParms follows the registry: with everything switched on it takes the
 // storage template of Linux, with the algorithms of today it takes no key.
 func TestTestParms(t *testing.T) {

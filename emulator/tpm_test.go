@@ -294,3 +294,22 @@ func TestConfigErrors(t *testing.T) {
 	var un *crypt.UnsupportedError
 	assert.ErrorAs(t, err, &un)
 }
+
+// A TPM lives on in its directory when the process does not.
+func TestDirectoryStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range uint32(3) {
+		store, err := state.NewDirectory(dir)
+		require.NoError(t, err)
+		tpm, err := emulator.New(emulator.Platform{Store: store}, emulator.Config{})
+		require.NoError(t, err)
+		require.NoError(t, tpm.Init())
+		c := et.Client{TPM: tpm}
+		_, err = tpm2.Startup{StartupType: tpm2.TPMSUClear}.Execute(c)
+		require.NoError(t, err)
+		rsp, err := tpm2.ReadClock{}.Execute(c)
+		require.NoError(t, err)
+		assert.Equal(t, i+1, rsp.CurrentTime.ClockInfo.ResetCount)
+	}
+}
