@@ -12,6 +12,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // seed of the campaigns against ourselves: what they find is planted, so they
@@ -373,4 +374,30 @@ func TestReportAsJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(encoded, &decoded))
 	assert.Equal(t, report, &decoded)
 	assert.Contains(t, string(encoded), fmt.Sprintf(`"seed":%d`, seed))
+}
+
+// bare is a device that only takes commands.
+type bare struct{ transport.Device }
+
+func TestDevicesWithoutPowerSwitch(t *testing.T) {
+	t.Parallel()
+	target := emulated()
+	fresh := target.Fresh
+	target.Fresh = func(ctx context.Context) (transport.Device, error) {
+		device, err := fresh(ctx)
+		return bare{device}, err
+	}
+	for _, action := range []differential.Action{differential.Init, differential.HashStart} {
+		_, err := target.Play(context.Background(), differential.Script{{Action: action}})
+		var unsupported *differential.UnsupportedError
+		require.ErrorAs(t, err, &unsupported)
+		assert.ErrorContains(t, err, "emulator cannot do "+action.String())
+	}
+	campaign := differential.Campaign{Ours: target, Theirs: emulated(), Seed: seed, Sequences: 20}
+	report, err := campaign.Run(context.Background())
+	require.NoError(t, err, "sequences do without restarts then")
+	assert.Zero(t, report.Unexplained())
+	campaign.Power = 1
+	_, err = campaign.Run(context.Background())
+	assert.ErrorContains(t, err, "set Power to 0")
 }

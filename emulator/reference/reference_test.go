@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -129,6 +130,7 @@ func TestSimulatorHasOnlyLocality0(t *testing.T) {
 	var locality *reference.LocalityError
 	require.ErrorAs(t, err, &locality)
 	assert.Equal(t, uint8(3), locality.Locality)
+	assert.ErrorContains(t, err, "locality 3")
 	assert.Equal(t, "80010000000a0000009a", send(t, device, ""), "an empty command is answered too")
 	assert.Equal(t, "80010000000a00000142", send(t, device, "800100000000"), "and a short one")
 }
@@ -173,6 +175,18 @@ func TestSWTPMKnowsLocalities(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "80010000000a00000907", hex.EncodeToString(response))
 	assert.Equal(t, success, send(t, device, startupClear))
+}
+
+// TestSWTPMGivesUpWithTheContext sends what swtpm does not answer: it waits for
+// the rest of the header.
+func TestSWTPMGivesUpWithTheContext(t *testing.T) {
+	device := open(t, "swtpm")
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err := device.Send(ctx, 0, []byte{0x80, 0x01})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = device.Send(context.Background(), 0, []byte{0x80, 0x01})
+	assert.ErrorIs(t, err, context.DeadlineExceeded, "the next answer could be to the wrong command")
 }
 
 func TestStartSWTPMSaysWhatIsMissing(t *testing.T) {

@@ -53,6 +53,9 @@ type SWTPM struct {
 	state    string
 	locality uint8
 	powered  bool
+	// lost is why the data channel is of no use any more: an answer may still
+	// be on its way that belongs to an earlier command.
+	lost error
 }
 
 // StartSWTPM runs program (found through PATH, usually "swtpm") with an empty
@@ -135,11 +138,12 @@ func (s *SWTPM) Close() error {
 		return nil
 	}
 	s.powered = false
-	_, _ = s.ask(swtpmShutdown, nil) // a process that died already is closed too
-	err := s.control.Close()
-	if s.data != nil {
-		err = errors.Join(err, s.data.Close())
+	var err error
+	if s.data != nil { // first, so that a process that waits there goes on
+		err = s.data.Close()
 	}
+	_, _ = s.ask(swtpmShutdown, nil) // a process that died already is closed too
+	err = errors.Join(err, s.control.Close())
 	select {
 	case <-s.exited:
 	case <-time.After(swtpmPatience):
@@ -246,19 +250,24 @@ func (s *SWTPM) Send(ctx context.Context, locality uint8, command []byte) ([]byt
 		}
 		s.locality = locality
 	}
-	deadline := time.Now().Add(swtpmPatience)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
+	if s.lost != nil {
+		return nil, s.lost
 	}
-	return s.exchange(deadline, command)
+	if err := s.data.SetDeadline(time.Now().Add(swtpmPatience)); err != nil {
+		return nil, fmt.Errorf("reference: swtpm data channel: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.data.SetDeadline(time.Unix(1, 0)) }) // a closed connection fails by itself
+	response, err := s.exchange(command)
+	if !stop() && err != nil {
+		err = errors.Join(ctx.Err(), err)
+	}
+	s.lost = err
+	return response, err
 }
 
 // exchange writes a command and reads one response. swtpm takes whatever one
 // read gives it for one command, whatever its size field says.
-func (s *SWTPM) exchange(deadline time.Time, command []byte) ([]byte, error) {
-	if err := s.data.SetDeadline(deadline); err != nil {
-		return nil, fmt.Errorf("reference: swtpm data channel: %w", err)
-	}
+func (s *SWTPM) exchange(command []byte) ([]byte, error) {
 	if _, err := s.data.Write(command); err != nil {
 		return nil, s.broken("data channel", err)
 	}
