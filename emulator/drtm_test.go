@@ -40,6 +40,13 @@ func TestHCRTM(t *testing.T) {
 	assert.Equal(t, bytes.Repeat([]byte{0xFF}, 32), readPCR(t, tpm, wire.AlgSHA256, 17))
 	assert.EqualValues(t, 20, updateCounter(t, tpm), "what the H-CRTM measures does not count")
 
+	// Not even where the counter goes on, in a TPM Restart.
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	require.NoError(t, tpm.Init())
+	hashSequence(t, tpm, "boot block")
+	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
+	assert.EqualValues(t, 40, updateCounter(t, tpm))
+
 	// A second one before Startup starts PCR 0 anew.
 	tpm = et.New(t, et.WithoutStartup())
 	hashSequence(t, tpm, "one")

@@ -42,7 +42,6 @@ func (t *TPM) fail(code uint32, err error) {
 	if t.failure == nil {
 		t.failure = &FailureError{Code: code, Err: err}
 		t.s.Volatile.FailureCode = code
-		t.dirty = false
 	}
 }
 

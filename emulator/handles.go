@@ -169,12 +169,12 @@ func (t *TPM) present(h wire.Handle) wire.RC {
 	return wire.RCHandle // no NV index, persistent object or AC is ever defined
 }
 
-// object is what is loaded behind a transient handle, else nil.
+// object is what is loaded behind a transient handle, else nil. It cannot meet
+// the sequence object of locality 4, which every command ends.
 func (t *TPM) object(h wire.Handle) *state.Object {
 	list := t.s.Volatile.Objects
 	i := h.Index()
-	if h.Type() != wire.HTTransient || uint64(i) >= uint64(len(list)) || list[i].Kind == state.ObjectNone ||
-		i+1 == uint32(t.s.Volatile.DRTMSlot) {
+	if h.Type() != wire.HTTransient || uint64(i) >= uint64(len(list)) || list[i].Kind == state.ObjectNone {
 		return nil
 	}
 	return &list[i]

@@ -27,7 +27,7 @@ func (t *TPM) hierarchyEnabled(h wire.Handle) bool {
 func (t *TPM) hierarchyStartup(kind startupKind) {
 	if kind != startupResume {
 		t.s.Clear = state.Clear{ShEnable: true, EhEnable: true, PhEnableNV: true,
-			PlatformPolicy: state.Policy{Alg: wire.AlgNull}, PCRs: t.s.Clear.PCRs}
+			PlatformPolicy: state.Policy{Alg: wire.AlgNull}}
 	}
 	if kind == startupReset {
 		t.random(&t.s.Reset.NullProof, proofSize)

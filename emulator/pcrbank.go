@@ -159,9 +159,6 @@ func (t *TPM) pcrStartup(kind startupKind, locality uint8) {
 			t.setPCR(pcr, 0, 0)
 		}
 	}
-	if kind != startupResume {
-		t.s.Clear.PCRAuth = [state.PCRGroups]state.TPM2B{}
-	}
 }
 
 // savePCRs keeps the PCRs for a Resume. Those that are not saved are zero in

@@ -197,6 +197,7 @@ func TestShutdownIsWithdrawn(t *testing.T) {
 		{"no digest", 0, extend(3), true},
 		{"PCR that is not saved", 0, extend(16, ha(wire.AlgSHA1, 1)), false},
 		{"wrong password", 0, et.Command(wire.CCPCRExtend, handles{3}, [][]byte{pw}, et.Digests()), false},
+		{"wrong lockout password", 0, changeAuth(wire.RHLockout, pw, nil), true},
 		{"event", 0, et.Command(wire.CCPCREvent, handles{3}, et.NoAuth(), et.Sized(nil)), true},
 		{"event for none", 0, et.Command(wire.CCPCREvent, handles{wire.RHNull}, et.NoAuth(), et.Sized(nil)), false},
 		{"reset", 0, et.Command(wire.CCPCRReset, handles{16}, et.NoAuth()), false},

@@ -88,16 +88,12 @@ func (c *coder) bytes(p []byte) {
 	}
 }
 
-// sized codes the first n octets of buf, with n before them. Octets behind
-// them are zero after decoding.
+// sized codes the first n octets of buf, with n before them.
 func (c *coder) sized(n *uint8, buf []byte) {
 	c.u8(n)
 	if int(*n) > len(buf) {
 		c.refuse("a byte string is too long")
 		*n = 0
-	}
-	if c.decode {
-		clear(buf)
 	}
 	c.bytes(buf[:*n])
 }

@@ -236,13 +236,15 @@ func TestProofs(t *testing.T) {
 	for _, tc := range []struct {
 		shutdown, startup byte
 		same              bool
-	}{{1, 1, true}, {1, 0, true}, {0, 0, false}} {
+		clearCount        uint32
+	}{{1, 1, true, 0}, {1, 0, true, 1}, {1, 0, true, 2}, {1, 1, true, 2}, {0, 0, false, 0}} {
 		before := in.s.Reset
 		require.Equal(t, wire.RCSuccess, in.send(shutdown(tc.shutdown)))
 		require.NoError(t, in.Init())
 		require.Equal(t, wire.RCSuccess, in.send(start(tc.startup)))
 		assert.Equal(t, tc.same, in.s.Reset.NullProof == before.NullProof, tc)
 		assert.Equal(t, tc.same, in.s.Reset.NullSeed == before.NullSeed, tc)
+		assert.Equal(t, tc.clearCount, in.s.Reset.ClearCount, tc)
 	}
 }
 
@@ -264,4 +266,25 @@ func TestSelfHealingOverShutdown(t *testing.T) {
 	in.clock.now += time.Second
 	in.send(getTestResult)
 	assert.EqualValues(t, 1, in.s.Persistent.FailedTries)
+}
+
+// The list of tested algorithms does not grow with the number of tests.
+func TestSelfTestedIsASet(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	for range 10 {
+		for _, alg := range []byte{0x0B, 0x04} {
+			require.Equal(t, wire.RCSuccess, in.send([]byte{0x80, 1, 0, 0, 0, 16, 0, 0, 1, 0x42, 0, 0, 0, 1, 0, alg}))
+		}
+	}
+	assert.Equal(t, []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256}, in.s.Volatile.SelfTested)
+}
+
+// _TPM_Init takes nothing volatile from the Store, even if it is there.
+func TestInitIgnoresVolatile(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	require.NoError(t, in.store.Commit(in.s.EncodeSnapshot(nil)))
+	require.NoError(t, in.Init())
+	assert.Equal(t, wire.RCInitialize, in.send(getTestResult))
 }
