@@ -201,12 +201,8 @@ func (t *TPM) capPCRs(c *call, property, count uint32) (bool, wire.RC) {
 		c.out.PCRSelections(nil)
 		return true, wire.RCSuccess
 	}
-	l := &c.selections
-	l.Count = t.s.Volatile.PCRs.Count
-	for i, b := range t.s.Volatile.PCRs.Slice() {
-		l.List[i] = wire.PCRSelection{Hash: b.Alg, Size: wire.PCRSelectMax, Select: b.Allocated}
-	}
-	c.out.PCRSelections(l.Slice())
+	c.selections = t.s.Volatile.PCRs.Allocation()
+	c.out.PCRSelections(c.selections.Slice())
 	return false, wire.RCSuccess
 }
 

@@ -139,8 +139,9 @@ func (t *TPM) pcrReset(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// pcrAllocate is TPM2_PCR_Allocate. A bank that the request does not name stays
-// as it is; of several entries for a bank the last one counts. Banks that are
+// pcrAllocate is TPM2_PCR_Allocate. A bank that the request does not name keeps
+// the allocation that is in force now, whatever an earlier request has asked for
+// the next _TPM_Init; of several entries for a bank the last one counts. Banks that are
 // not implemented cannot be allocated: allocationSuccess is NO.
 func (t *TPM) pcrAllocate(c *call) wire.RC {
 	c.next().PCRSelections(&c.selections)
@@ -150,7 +151,7 @@ func (t *TPM) pcrAllocate(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	next := t.s.Persistent.Allocation
+	next := t.s.Volatile.PCRs.Allocation()
 	possible := true
 	for _, want := range c.selections.Slice() {
 		known := false

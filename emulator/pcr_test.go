@@ -250,6 +250,18 @@ func TestPCRAllocate(t *testing.T) {
 	}
 }
 
+// Of two requests the second counts, from the allocation in force.
+func TestPCRAllocateTwice(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	before := allocation(t, tpm)
+	for _, p := range [][]byte{et.Selection(wire.AlgSHA1), selections()} {
+		require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCPCRAllocate, handles{wire.RHPlatform}, et.NoAuth(), p)))
+	}
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	assert.Equal(t, before, allocation(t, tpm))
+}
+
 // A bank that the TPM does not implement cannot be allocated, though its hash
 // is known: allocationSuccess is NO and nothing changes.
 func TestPCRAllocateUnimplementedBank(t *testing.T) {

@@ -130,6 +130,16 @@ func (p *PCRs) Bank(alg wire.AlgID) *Bank {
 	return nil
 }
 
+// Allocation is the list of banks with the PCRs that each has.
+func (p *PCRs) Allocation() wire.PCRSelections {
+	l := wire.PCRSelections{Count: p.Count}
+	for i := range p.Banks[:p.Count] {
+		b := &p.Banks[i]
+		l.List[i] = wire.PCRSelection{Hash: b.Alg, Size: wire.PCRSelectMax, Select: b.Allocated}
+	}
+	return l
+}
+
 // Value is the value of one PCR; it aliases b.
 func (b *Bank) Value(pcr int) []byte { return b.Values[pcr][:b.Size] }
 
