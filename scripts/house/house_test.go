@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"faults/initcall":          {},
 	"faults/control":           {"faults", "faults/initcall"},
 	"ima":                      {},
+	"ima/boot":                 {"ima", "faults/initcall", "transport"},
 	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
 	"conformance/differential": {"conformance", "transport", "ima"},

@@ -1,0 +1,221 @@
+package boot
+
+import (
+	"time"
+
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// Platform is a machine and the kernel that boots on it: what the simulation
+// needs to know. It is read from a platform file (ParsePlatform), made from a
+// console log (FromConsole) or filled in by a program; its text is a platform
+// file again. Times are durations of virtual time.
+type Platform struct {
+	// Name is a word, Title a line about the machine.
+	Name  string `json:"name"`
+	Title string `json:"title,omitempty"`
+
+	Kernel   KernelBuild `json:"kernel"`
+	Firmware Firmware    `json:"firmware"`
+	// Aggregate, if set, is what the boot aggregate is made to be, whatever
+	// the PCRs hold: that of a real machine whose PCRs are not known. A TPM
+	// must be there; a zero aggregate stays one.
+	Aggregate ima.FileDigest `json:"aggregate,omitzero"`
+
+	FileSystems []FileSystem `json:"file_systems,omitempty"`
+	Drivers     []Driver     `json:"drivers,omitempty"`
+	Devices     []Device     `json:"devices,omitempty"`
+	// Initcalls are in link order within a level; levels may be mixed.
+	Initcalls []Initcall `json:"initcalls"`
+	Helpers   []Helper   `json:"helpers,omitempty"`
+	Userspace Userspace  `json:"userspace"`
+
+	// source and lines say where things stand in a platform file.
+	source string
+	lines  map[string]int
+}
+
+// KernelBuild is how the kernel was built and is booted.
+type KernelBuild struct {
+	// Profile is the release of an ima.Kernel, such as "6.12".
+	Profile string `json:"profile"`
+	// Release is UTS_RELEASE; empty is the profile's.
+	Release string `json:"release,omitempty"`
+	// Template is CONFIG_IMA_DEFAULT_TEMPLATE, Hash CONFIG_IMA_DEFAULT_HASH;
+	// empty or zero are ima's own defaults.
+	Template string       `json:"template,omitempty"`
+	Hash     ima.HashAlgo `json:"hash,omitzero"`
+	// Unavailable are the hashes that the kernel cannot allocate.
+	Unavailable []ima.HashAlgo `json:"unavailable,omitempty"`
+	// CommandLine is the kernel's. Besides IMA's options, driver_async_probe=,
+	// deferred_probe_timeout=, fw_devlink= and initramfs_async= have their
+	// effect.
+	CommandLine string `json:"command_line,omitempty"`
+	// NoModules is a kernel without CONFIG_MODULES, NoTPM one without
+	// CONFIG_TCG_TPM=y.
+	NoModules bool `json:"no_modules,omitempty"`
+	NoTPM     bool `json:"no_tpm,omitempty"`
+	// SecureBoot is what IMA logs of secure boot, empty for nothing.
+	SecureBoot string `json:"secure_boot,omitempty"`
+	// Jitter is how far durations vary with the seed, in percent.
+	Jitter int `json:"jitter_percent,omitempty"`
+	// Start is how long the kernel runs before its first initcall, Access
+	// how long a program takes for one of its files.
+	Start  time.Duration `json:"start_ns,omitempty"`
+	Access time.Duration `json:"access_ns,omitempty"`
+}
+
+// Firmware is what happens before the kernel.
+type Firmware struct {
+	// Took is how long it takes.
+	Took time.Duration `json:"took_ns,omitempty"`
+	// Startup says that it sends TPM2_Startup(CLEAR).
+	Startup bool `json:"startup,omitempty"`
+	// Measure lists the PCRs that it extends, one event each, with digests
+	// that depend on the seed. They need Startup.
+	Measure []int `json:"measure,omitempty"`
+}
+
+// FileSystem is a mounted file system that programs use. Files are on RootFS if
+// nothing else is said; it is there without being declared, a ramfs.
+type FileSystem struct {
+	Name string `json:"name"`
+	// Type is its name, such as "ext4"; Magic is what fsmagic= means.
+	Type  string `json:"type"`
+	Magic uint64 `json:"magic"`
+}
+
+// RootFS is the name of the file system that the initramfs is unpacked into.
+const RootFS = "rootfs"
+
+// Driver is a driver of the kernel or, with Module, one that userspace loads.
+type Driver struct {
+	Name string     `json:"name"`
+	Kind DriverKind `json:"kind"`
+	// Took is how long a probe takes, for a TPM's driver before the first
+	// command.
+	Took time.Duration `json:"took_ns,omitempty"`
+	// Latency is how long the TPM and its bus take for each command.
+	Latency time.Duration `json:"latency_ns,omitempty"`
+	// Async is PROBE_PREFER_ASYNCHRONOUS.
+	Async  bool `json:"async,omitempty"`
+	Module bool `json:"module,omitempty"`
+	// Fail is the errno that every probe fails with, positive.
+	Fail int `json:"fail,omitempty"`
+}
+
+// Device is something that a driver can bind to.
+type Device struct {
+	Name string `json:"name"`
+	// Bus is the name of its bus, "platform" if empty.
+	Bus string `json:"bus,omitempty"`
+	// Driver is the one that matches; a device without one never binds.
+	Driver string `json:"driver,omitempty"`
+	// Parent is the device whose driver adds this one, as an SPI controller
+	// adds what is on its bus. Without a parent the device is there when
+	// initcalls begin.
+	Parent string `json:"parent,omitempty"`
+	// Suppliers are what fw_devlink makes a probe wait for.
+	Suppliers []string `json:"suppliers,omitempty"`
+	// Needs are what the driver itself looks for, and gives -EPROBE_DEFER
+	// without, whatever fw_devlink does.
+	Needs []string `json:"needs,omitempty"`
+	// Domains are suppliers such as power domains, for which the driver core
+	// asks driver_deferred_probe_check_state.
+	Domains []string `json:"domains,omitempty"`
+}
+
+// Action is what an initcall does besides taking time.
+type Action uint8
+
+// The actions.
+const (
+	NoAction      Action = iota
+	StartIMA             // init_ima: what it does is the strategy's business
+	StartIMALate         // its place in late_sync, the beginning if no initcall has it
+	DeferredProbe        // deferred_probe_initcall
+	Initramfs            // populate_rootfs
+)
+
+var actionNames = [...]string{NoAction: "", StartIMA: "ima", StartIMALate: "ima-late-sync", DeferredProbe: "deferred-probe", Initramfs: "initramfs"}
+
+func (a Action) String() string { return nameOf(actionNames[:], a, "Action") }
+
+// MarshalText gives the word of platform files.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// Initcall is a function called in the kernel's boot.
+type Initcall struct {
+	Level initcall.Level `json:"level"`
+	Name  string         `json:"name"`
+	// Took is how long it takes besides what its actions do.
+	Took   time.Duration `json:"took_ns,omitempty"`
+	Action Action        `json:"action,omitempty"`
+	// Unpack is how long the initramfs takes to unpack, with Initramfs.
+	Unpack time.Duration `json:"unpack_ns,omitempty"`
+	// Register are the drivers it registers.
+	Register []string `json:"register,omitempty"`
+	// Helpers are the usermode helpers it calls and waits for.
+	Helpers []string `json:"helpers,omitempty"`
+	// Async is the length of work that it starts and does not wait for.
+	Async time.Duration `json:"async_ns,omitempty"`
+	// Fail is the errno it returns, positive.
+	Fail int `json:"fail,omitempty"`
+}
+
+// Helper is a program that the kernel calls (request_module and the like): it
+// does what Accesses say and ends. An access that is denied ends it with an
+// error.
+type Helper struct {
+	Name     string        `json:"name"`
+	Took     time.Duration `json:"took_ns,omitempty"`
+	Accesses []Access      `json:"accesses"`
+}
+
+// Userspace is what init does.
+type Userspace struct {
+	// Disk says that init is not in the initramfs: the kernel waits for
+	// device probes before it mounts the root file system
+	// (prepare_namespace).
+	Disk     bool          `json:"disk,omitempty"`
+	Took     time.Duration `json:"took_ns,omitempty"`
+	Accesses []Access      `json:"accesses,omitempty"`
+}
+
+// AccessKind is how a program uses a file.
+type AccessKind uint8
+
+// The kinds. Wait is no access: the program sleeps.
+const (
+	Exec AccessKind = iota // execve: FILE_CHECK with MAY_EXEC, BPRM_CHECK, CREDS_CHECK
+	Map                    // open and mmap for execution: FILE_CHECK, MMAP_CHECK
+	Read                   // open for reading: FILE_CHECK
+	Load                   // finit_module: FILE_CHECK, MODULE_CHECK
+	Wait
+)
+
+var accessNames = [...]string{Exec: "exec", Map: "map", Read: "read", Load: "load", Wait: "wait"}
+
+func (k AccessKind) String() string { return nameOf(accessNames[:], k, "AccessKind") }
+
+// MarshalText gives the word of platform files.
+func (k AccessKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Access is one use of a file by a program that runs as root.
+type Access struct {
+	Kind AccessKind `json:"kind"`
+	Path string     `json:"path,omitempty"`
+	// Digest is the file's, if it is known; otherwise its content depends on
+	// the path and the seed. All accesses to a path mean the same file.
+	Digest ima.FileDigest `json:"digest,omitzero"`
+	// FS is the file system; empty is RootFS.
+	FS string `json:"fs,omitempty"`
+	// Driver is what Load loads.
+	Driver string `json:"driver,omitempty"`
+	// For is how long Wait waits.
+	For time.Duration `json:"for_ns,omitempty"`
+
+	// payload marks an attacker's program.
+	payload bool
+}
