@@ -33,7 +33,8 @@ var rateSteps = [...]int32{-rateCoarse, -rateMedium, -rateFine, 0, rateFine, rat
 func (t *TPM) advanceTime() {
 	elapsed := max(t.now-t.at, 0)
 	t.at = t.now
-	t.fraction += elapsed + elapsed/rateUnit*time.Duration(t.s.Volatile.RateAdjust)
+	rate := time.Duration(t.s.Volatile.RateAdjust)
+	t.fraction += elapsed + elapsed/rateUnit*rate + elapsed%rateUnit*rate/rateUnit
 	ms := uint64(t.fraction / time.Millisecond)
 	t.fraction %= time.Millisecond
 	if ms != 0 {

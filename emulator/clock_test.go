@@ -130,6 +130,15 @@ func TestClockRateAdjust(t *testing.T) {
 		assert.Equal(t, tc.want, info.Clock.Clock, tc.steps)
 	}
 	tpm := et.New(t)
+	require.Equal(t, wire.RCSuccess, send(t, tpm, rateAdjust(3)))
+	for range 1000 {
+		tpm.Clock.Advance(9 * time.Microsecond)
+		clockInfo(t, tpm)
+	}
+	assert.EqualValues(t, 9, clockInfo(t, tpm).Time)
+	tpm.Clock.Advance(time.Millisecond - 90*time.Microsecond)
+	assert.EqualValues(t, 10, clockInfo(t, tpm).Time, "many short commands count like a long one")
+	tpm = et.New(t)
 	for _, bad := range []int8{4, -4, 127, -128} {
 		assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, rateAdjust(bad)), bad)
 	}

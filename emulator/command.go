@@ -87,7 +87,6 @@ type Duration uint8
 // The classes with the time that Linux gives them.
 const (
 	DurationDefault  Duration = iota // 2 minutes
-	DurationShort                    // 20 ms
 	DurationMedium                   // 750 ms
 	DurationLong                     // 2 s
 	DurationLongLong                 // 5 minutes

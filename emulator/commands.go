@@ -203,7 +203,7 @@ var commandTable = []Command{
 	{Code: wire.CCStartAuthSession, Name: "StartAuthSession", Chapter: chapterSessionCommands, Since: "1.16",
 		Handles: []CommandHandle{{HandleObjectNull, RoleNone}, {HandleEntityNull, RoleNone}}, ResponseHandle: true, Decrypt: true, Encrypt: true},
 	{Code: wire.CCVerifySignature, Name: "VerifySignature", Chapter: chapterSigningandSignatureVerification, Since: "1.16",
-		Handles: []CommandHandle{{HandleObject, RoleNone}}, Decrypt: true, Duration: DurationLong},
+		Handles: []CommandHandle{{HandleObject, RoleNone}}, Decrypt: true, Duration: DurationLongLong},
 	{Code: wire.CCECCParameters, Name: "ECC_Parameters", Chapter: chapterAsymmetricPrimitives, Since: "1.16"},
 	{Code: wire.CCFirmwareRead, Name: "FirmwareRead", Chapter: chapterFieldUpgrade, Since: "1.16",
 		Encrypt: true},

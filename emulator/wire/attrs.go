@@ -79,3 +79,82 @@ func LocalityBit(locality uint8) LocalityAttributes {
 	}
 	return 1 << locality
 }
+
+// ObjectAttributes is a TPMA_OBJECT (Part 2, section "TPMA_OBJECT").
+type ObjectAttributes uint32
+
+// The bits of TPMA_OBJECT.
+const (
+	ObjectFixedTPM             ObjectAttributes = 1 << 1
+	ObjectStClear              ObjectAttributes = 1 << 2
+	ObjectFixedParent          ObjectAttributes = 1 << 4
+	ObjectSensitiveDataOrigin  ObjectAttributes = 1 << 5
+	ObjectUserWithAuth         ObjectAttributes = 1 << 6
+	ObjectAdminWithPolicy      ObjectAttributes = 1 << 7
+	ObjectFirmwareLimited      ObjectAttributes = 1 << 8
+	ObjectSVNLimited           ObjectAttributes = 1 << 9
+	ObjectNoDA                 ObjectAttributes = 1 << 10
+	ObjectEncryptedDuplication ObjectAttributes = 1 << 11
+	ObjectRestricted           ObjectAttributes = 1 << 16
+	ObjectDecrypt              ObjectAttributes = 1 << 17
+	ObjectSignEncrypt          ObjectAttributes = 1 << 18
+	ObjectX509Sign             ObjectAttributes = 1 << 19
+)
+
+// NVAttributes is a TPMA_NV (Part 2, section "TPMA_NV (NV Index Attributes)").
+type NVAttributes uint32
+
+// The bits of TPMA_NV. Bits 4 to 7 are a TPM_NT.
+const (
+	NVPPWrite        NVAttributes = 1 << 0
+	NVOwnerWrite     NVAttributes = 1 << 1
+	NVAuthWrite      NVAttributes = 1 << 2
+	NVPolicyWrite    NVAttributes = 1 << 3
+	NVPolicyDelete   NVAttributes = 1 << 10
+	NVWriteLocked    NVAttributes = 1 << 11
+	NVWriteAll       NVAttributes = 1 << 12
+	NVWriteDefine    NVAttributes = 1 << 13
+	NVWriteStClear   NVAttributes = 1 << 14
+	NVGlobalLock     NVAttributes = 1 << 15
+	NVPPRead         NVAttributes = 1 << 16
+	NVOwnerRead      NVAttributes = 1 << 17
+	NVAuthRead       NVAttributes = 1 << 18
+	NVPolicyRead     NVAttributes = 1 << 19
+	NVNoDA           NVAttributes = 1 << 25
+	NVOrderly        NVAttributes = 1 << 26
+	NVClearStClear   NVAttributes = 1 << 27
+	NVReadLocked     NVAttributes = 1 << 28
+	NVWritten        NVAttributes = 1 << 29
+	NVPlatformCreate NVAttributes = 1 << 30
+	NVReadStClear    NVAttributes = 1 << 31
+
+	nvTypeShift = 4
+)
+
+// NT is a TPM_NT, the type of an NV index (Part 2, section "TPM_NT").
+type NT uint8
+
+// The types of NV indices.
+const (
+	NTOrdinary NT = 0x0
+	NTCounter  NT = 0x1
+	NTBits     NT = 0x2
+	NTExtend   NT = 0x4
+	NTPinFail  NT = 0x8
+	NTPinPass  NT = 0x9
+)
+
+// Type is the TPM_NT in the attributes.
+func (a NVAttributes) Type() NT { return NT(a>>nvTypeShift) & 0xF }
+
+// Attributes is the type where TPMA_NV has it.
+func (t NT) Attributes() NVAttributes { return NVAttributes(t) << nvTypeShift }
+
+// ModesAttributes is a TPMA_MODES (Part 2, section "TPMA_MODES").
+type ModesAttributes uint32
+
+// The bits of TPMA_MODES.
+const (
+	ModesFIPS140_2 ModesAttributes = 1 << 0
+	ModesFIPS140_3 ModesAttributes = 1 << 1
+)

@@ -184,3 +184,32 @@ const (
 	PTPCRPolicy      PTPCR = 0x13
 	PTPCRAuth        PTPCR = 0x14
 )
+
+// EO is a TPM_EO, an arithmetic comparison (Part 2, section "TPM_EO").
+type EO uint16
+
+// The comparisons.
+const (
+	EOEq         EO = 0x0
+	EONeq        EO = 0x1
+	EOSignedGT   EO = 0x2
+	EOUnsignedGT EO = 0x3
+	EOSignedLT   EO = 0x4
+	EOUnsignedLT EO = 0x5
+	EOSignedGE   EO = 0x6
+	EOUnsignedGE EO = 0x7
+	EOSignedLE   EO = 0x8
+	EOUnsignedLE EO = 0x9
+	EOBitSet     EO = 0xA
+	EOBitClear   EO = 0xB
+)
+
+// SE is a TPM_SE, the type of a session (Part 2, section "TPM_SE").
+type SE uint8
+
+// The session types.
+const (
+	SEHMAC   SE = 0x00
+	SEPolicy SE = 0x01
+	SETrial  SE = 0x03
+)
