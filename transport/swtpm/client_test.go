@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -233,15 +234,15 @@ func TestClientBadServers(t *testing.T) {
 			_, err := c.Capabilities(context.Background())
 			return err
 		}},
-		"huge blob": {"00000000 00000000 00000010 FFFFFFFF", func(c *swtpm.Client) error {
+		"huge blob": {"00000000 00000000 00000010 00100001", func(c *swtpm.Client) error {
 			_, err := c.GetStateBlob(context.Background(), 1, 0)
 			return err
 		}},
-		"endless blob": {"00000000 00000000 FFFFFFFF 00000001 00", func(c *swtpm.Client) error {
+		"endless blob": {"00000000 00000000 00100001 00000001 00", func(c *swtpm.Client) error {
 			_, err := c.GetStateBlob(context.Background(), 1, 0)
 			return err
 		}},
-		"huge text": {"00000000 00000010 FFFFFFFF", func(c *swtpm.Client) error {
+		"huge text": {"00000000 00000010 00100001", func(c *swtpm.Client) error {
 			_, err := c.InfoText(context.Background(), 1)
 			return err
 		}},
@@ -262,6 +263,9 @@ func TestClientBadServers(t *testing.T) {
 			err := c.ask(client)
 			var lost *swtpm.BrokenError
 			require.ErrorAs(t, err, &lost)
+			if strings.HasPrefix(name, "huge") || strings.HasPrefix(name, "endless") {
+				require.ErrorContains(t, err, "are not taken")
+			}
 			require.NoError(t, client.Close())
 			assert.Equal(t, err, client.Cancel(context.Background()), "it stays broken")
 		})

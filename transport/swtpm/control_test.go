@@ -101,7 +101,13 @@ func TestCloseWhileACommandRuns(t *testing.T) {
 	r := serve(t, device, swtpm.Options{})
 	r.dialData().Say(startup)
 	<-held
+	near, far := net.Pipe() // has no descriptor
+	var wg sync.WaitGroup
+	wg.Go(func() { assert.NoError(t, r.ServeDataConn(far)) })
+	transporttest.NewPeer(t, near).Say(startup)
+	<-held
 	r.close()
+	wg.Wait()
 	assert.Equal(t, swtpm.EndedByOwner, r.Reason())
 	assert.True(t, device.Powered())
 }
