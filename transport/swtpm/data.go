@@ -76,7 +76,6 @@ func (d *data) serve() {
 
 func (d *data) commands() error {
 	for {
-		d.in.SetMax(d.s.maxCommand.Load())
 		head, prefixed, command, err := d.next()
 		if err != nil {
 			if err = d.unreadable(err, prefixed); err != nil {
@@ -99,6 +98,8 @@ func (d *data) commands() error {
 
 func (d *data) next() (head header, prefixed bool, command []byte, err error) {
 	head, prefixed, err = d.prefix()
+	// Only now: the size may have changed while the connection was idle.
+	d.in.SetMax(d.s.maxCommand.Load())
 	switch {
 	case err != nil:
 	case prefixed:

@@ -179,3 +179,27 @@ func TestClientKilled(t *testing.T) {
 	require.ErrorIs(t, <-left, context.Canceled)
 	assert.Equal(t, swtpm.EndedByData, r.ended())
 }
+
+// TestDataBufferSize: the size set holds for connections that are there already.
+func TestDataBufferSize(t *testing.T) {
+	t.Parallel()
+	r := serve(t, &transporttest.Device{}, swtpm.Options{})
+	control, p := r.dialControl(), r.dialData()
+	require.Equal(t, rcFailure, p.Ask(startup), "the connection waits for the next command by now")
+	play(t, control, [][2]string{
+		{"00000011 00000F80", "0000000000000f8000000af800001000"},
+		{"00000002 00000000", "00000000"},
+	})
+	// QEMU's CRB sends at most its buffer, whatever the size field says.
+	data := passData(t, control)
+	command := make([]byte, 3968)
+	for _, c := range [][2]string{
+		{"8001 00000F81 00000181", rcSize}, {"8001 00000F80 00000181", rcSuccess},
+	} {
+		copy(command, transporttest.Hex(t, c[0]))
+		_, err := data.Write(command)
+		require.NoError(t, err)
+		hears(t, data, c[1])
+	}
+	assert.Equal(t, rcSize, p.Ask("8001 00000F81 00000181"))
+}
