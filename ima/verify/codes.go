@@ -49,6 +49,21 @@ const (
 	PCRsVouched       Code = "pcrs-vouched"
 	PCRsUnquoted      Code = "pcrs-unquoted"
 
+	QuoteVerified       Code = "quote-verified"
+	QuoteUnreadable     Code = "quote-unreadable"
+	QuoteForeign        Code = "quote-foreign"
+	QuoteSignature      Code = "quote-signature"
+	QuoteNonce          Code = "quote-nonce"
+	QuoteNonceUnchecked Code = "quote-nonce-unchecked"
+	QuoteDigest         Code = "quote-digest"
+	QuotePCRsMissing    Code = "quote-pcrs-missing"
+	QuoteClockUnsafe    Code = "quote-clock-unsafe"
+
+	EventLogMatch      Code = "event-log-match"
+	EventLogMismatch   Code = "event-log-mismatch"
+	EventLogUnreadable Code = "event-log-unreadable"
+	EventLogBank       Code = "event-log-bank"
+
 	BuildBound         Code = "build-bound"
 	BuildUnbound       Code = "build-unbound"
 	TimingUnknown      Code = "timing-unknown"
@@ -119,6 +134,21 @@ var codes = []code{
 	{BankNotReplayable, PartPCRs, Caution, Accept, "the bank's hash cannot be computed here"},
 	{PCRsVouched, PartPCRs, Note, Accept, "the PCR values are vouched for by who gave them"},
 	{PCRsUnquoted, PartPCRs, Caution, Accept, "no quote covers the PCR values"},
+
+	{QuoteVerified, PartQuote, Note, Accept, "the quote is signed with the key given and is of the PCR values given"},
+	{QuoteUnreadable, PartQuote, Failure, Reject, "the quote or its signature is not one"},
+	{QuoteForeign, PartQuote, Failure, Reject, "what was signed is no quote that a TPM has made"},
+	{QuoteSignature, PartQuote, Failure, Reject, "the signature of the quote is wrong"},
+	{QuoteNonce, PartQuote, Failure, Reject, "the quote has another nonce"},
+	{QuoteNonceUnchecked, PartQuote, Caution, Accept, "the nonce is not known, so the quote may be an old one"},
+	{QuoteDigest, PartQuote, Failure, Reject, "the PCR values are not those quoted"},
+	{QuotePCRsMissing, PartQuote, Failure, CannotTell, "the quote is of PCRs whose values were not given"},
+	{QuoteClockUnsafe, PartQuote, Note, Accept, "the TPM's clock may repeat values"},
+
+	{EventLogMatch, PartEventLog, Note, Accept, "the event log leads to the values of PCRs"},
+	{EventLogMismatch, PartEventLog, Caution, Accept, "the event log does not lead to the values of PCRs"},
+	{EventLogUnreadable, PartEventLog, Failure, CannotTell, "the event log is not one"},
+	{EventLogBank, PartEventLog, Caution, Accept, "the event log has no bank of which PCR 0-9 were given"},
 
 	{BuildBound, PartBuild, Note, Accept, "the measured boot shows which build of the kernel ran"},
 	{BuildUnbound, PartBuild, Caution, Accept, "nothing shows that the build named is the one that ran"},

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/swtpmd/swtpmd/ima"
@@ -20,6 +21,10 @@ type Evidence struct {
 	// a way the machine's software could not change, so that no quote is
 	// needed. A test that holds the TPM in its hands may say so.
 	Vouched bool
+	// Quote is a quote of PCRs; nil if there is none.
+	Quote *Quote
+	// EventLog is the firmware's event log; nil if there is none.
+	EventLog []byte
 	// Build is what is known of the kernel.
 	Build Build
 }
@@ -113,6 +118,11 @@ type Build struct {
 	// the caller has appraised the PCRs of the boot loader and the kernel
 	// (4, 8, 9, as the machine uses them).
 	Bound bool `json:"bound,omitempty"`
+	// Measured are digests that the measured boot extends if it runs this
+	// build, as those of the kernel's image. If there are any, Bound is not
+	// needed: the event log has to lead to PCRs that are vouched for, and to
+	// have them all.
+	Measured []Measurement `json:"measured,omitempty"`
 }
 
 // strategy is Strategy, or what InitLateSync says of it.
@@ -141,6 +151,11 @@ func (b *Build) check() error {
 		return &BuildError{fmt.Sprintf("CONFIG_IMA_INIT_LATE_SYNC belongs to the strategy %s, not to %s", StrategyKconfig, strategy)}
 	case strategy == StrategyKconfig && b.Kernel.Release != "" && !b.Kernel.InitLateSync:
 		return &BuildError{fmt.Sprintf("kernel %s does not have CONFIG_IMA_INIT_LATE_SYNC; set InitLateSync in the profile if it was carried back", b.Kernel.Release)}
+	}
+	for _, m := range b.Measured {
+		if m.PCR < 0 || m.PCR > 9 || cryptoHash(m.Bank) == 0 || len(m.Digest) != m.Bank.Size() {
+			return &BuildError{fmt.Sprintf("measurement %s in PCR %d of bank %s: the measured boot extends digests of a bank into PCR 0 to 9", m.Digest, m.PCR, m.Bank)}
+		}
 	}
 	return nil
 }
@@ -175,7 +190,7 @@ func (e *PCRValueError) Error() string {
 const numPCRs = 24
 
 func checkPCRs(pcrs ima.PCRs) error {
-	for _, bank := range sortedBanks(pcrs) {
+	for _, bank := range sortedKeys(pcrs) {
 		if bank.Size() < ima.SHA1.Size() {
 			return fmt.Errorf("a TPM has no bank %s", bank)
 		}
@@ -188,12 +203,7 @@ func checkPCRs(pcrs ima.PCRs) error {
 	return nil
 }
 
-// sortedBanks gives the banks in the order of the kernel's hashes.
-func sortedBanks(pcrs ima.PCRs) []ima.HashAlgo {
-	banks := make([]ima.HashAlgo, 0, len(pcrs))
-	for bank := range pcrs {
-		banks = append(banks, bank)
-	}
-	slices.Sort(banks)
-	return banks
+// sortedKeys gives the banks in the order of the kernel's hashes.
+func sortedKeys[T any](banks map[ima.HashAlgo]T) []ima.HashAlgo {
+	return slices.Sorted(maps.Keys(banks))
 }

@@ -8,6 +8,7 @@ import (
 	_ "crypto/md5"    // hashes that buffers
 	_ "crypto/sha1"   // are measured
 	_ "crypto/sha256" // with
+	_ "crypto/sha3"
 	_ "crypto/sha512"
 
 	"github.com/swtpmd/swtpmd/ima"
@@ -137,6 +138,12 @@ func cryptoHash(a ima.HashAlgo) crypto.Hash {
 		return crypto.SHA384
 	case ima.SHA512:
 		return crypto.SHA512
+	case ima.SHA3_256:
+		return crypto.SHA3_256
+	case ima.SHA3_384:
+		return crypto.SHA3_384
+	case ima.SHA3_512:
+		return crypto.SHA3_512
 	}
 	return 0
 }

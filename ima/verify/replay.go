@@ -42,6 +42,9 @@ type Replay struct {
 	Quoted bool `json:"quoted"`
 
 	padded bool
+	// aside says that the row does not count, as a quote covers the PCR in
+	// another bank and not in this one.
+	aside bool
 }
 
 // bank is a bank and one of the digests that a kernel can have extended into
@@ -58,7 +61,7 @@ type bank struct {
 
 // init makes the replays: each bank with all digests that kernels use.
 func (r *run) init() error {
-	for _, algo := range sortedBanks(r.evidence.PCRs) {
+	for _, algo := range sortedKeys(r.evidence.PCRs) {
 		if !algo.Available() {
 			continue
 		}
@@ -129,12 +132,13 @@ func (r *run) replays() []Replay {
 		if r.used[pcr] == 0 {
 			continue
 		}
-		for _, algo := range sortedBanks(r.evidence.PCRs) {
+		start := len(rows)
+		for _, algo := range sortedKeys(r.evidence.PCRs) {
 			value, given := r.evidence.PCRs[algo][pcr]
 			if !given {
 				continue
 			}
-			row := Replay{Bank: algo, PCR: pcr, Value: value, State: StateUnknown}
+			row := Replay{Bank: algo, PCR: pcr, Value: value, State: StateUnknown, Quoted: r.covered(algo, pcr)}
 			for i := range r.banks {
 				if r.banks[i].Bank == algo {
 					r.fill(&row, &r.banks[i])
@@ -142,8 +146,19 @@ func (r *run) replays() []Replay {
 			}
 			rows = append(rows, row)
 		}
+		setAside(rows[start:])
 	}
 	return rows
+}
+
+// setAside lets the values quoted of a PCR count alone, if there are any.
+func setAside(rows []Replay) {
+	if !slices.ContainsFunc(rows, func(row Replay) bool { return row.Quoted }) {
+		return
+	}
+	for i := range rows {
+		rows[i].aside = !rows[i].Quoted
+	}
 }
 
 // fill completes row with what b says, if that is more than what it says
@@ -175,7 +190,7 @@ func (v *Verdict) pcrState(pcr int) (state State, record int) {
 	for i := range v.Replays {
 		row := &v.Replays[i]
 		switch {
-		case row.PCR != pcr:
+		case row.PCR != pcr || row.aside:
 		case row.State == StateMatch:
 			state, record = StateMatch, max(record, row.Record)
 		case state == StateMatch, state == StateMismatch:
@@ -201,7 +216,7 @@ func (r *run) concludeReplays() {
 			continue
 		}
 		for i := range r.verdict.Replays {
-			if row := &r.verdict.Replays[i]; row.PCR == pcr {
+			if row := &r.verdict.Replays[i]; row.PCR == pcr && !row.aside {
 				r.concludeReplay(row, state, record)
 			}
 		}
@@ -256,7 +271,7 @@ func (r *run) mismatchText(row *Replay) string {
 func (r *run) concludeDigests(pcr int) {
 	weak, strong := false, false
 	for i := range r.verdict.Replays {
-		if row := &r.verdict.Replays[i]; row.PCR == pcr && row.State == StateMatch {
+		if row := &r.verdict.Replays[i]; row.PCR == pcr && !row.aside && row.State == StateMatch {
 			sha1 := row.padded || row.Bank == ima.SHA1
 			weak, strong = weak || sha1, strong || !sha1
 		}
@@ -264,18 +279,6 @@ func (r *run) concludeDigests(pcr int) {
 	if weak && !strong {
 		r.add(SHA1Only, "Only sha1 vouches for the records of PCR %d, for which collisions can be computed.", pcr).about(0, pcr)
 	}
-}
-
-// concludeSource says what vouches for the PCR values.
-func (r *run) concludeSource() {
-	if len(r.evidence.PCRs) == 0 {
-		return
-	}
-	if r.evidence.Vouched {
-		r.add(PCRsVouched, "The PCR values are vouched for by who gave them.")
-		return
-	}
-	r.add(PCRsUnquoted, "No quote covers the PCR values, so anybody can have made them.")
 }
 
 // pcrsOf gives the PCRs of a bank that were given, among those wanted.

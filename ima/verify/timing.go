@@ -91,12 +91,19 @@ func (r *run) concludeTiming() {
 func (r *run) concludeBuild() (bound bool) {
 	b := &r.evidence.Build
 	switch {
-	case b.strategy() == StrategyUnknown && !b.Bound:
+	case b.strategy() == StrategyUnknown && !b.Bound && len(b.Measured) == 0:
 		return false
-	case !b.Bound:
+	case !b.Bound && len(b.Measured) == 0:
 		r.add(BuildUnbound, "Nothing shows that the build named is the one that ran.")
 	case r.has(FirmwareUnmeasured):
 		r.add(BuildUnbound, "The build is said to be bound by the measured boot, but the firmware measured nothing.")
+	case len(b.Measured) > 0:
+		if m, why := r.unmeasured(); why != "" {
+			r.add(BuildUnbound, "Nothing shows that the build ran whose measurement in PCR %d of bank %s is %s: %s.", m.PCR, m.Bank, m.Digest, why)
+			return false
+		}
+		r.add(BuildBound, "The event log leads to the PCRs and has what this build measures, so it is the one that ran.")
+		return true
 	default:
 		r.add(BuildBound, "The measured boot shows this build to have run, as who gave the evidence says.")
 		return true

@@ -31,7 +31,10 @@ type Verdict struct {
 	// Aggregates has the boot aggregates in order: all, or the first of them
 	// and the last.
 	Aggregates []Aggregate `json:"aggregates,omitempty"`
-	// Findings are in the order list, boot aggregate, PCRs, build.
+	// Quote is what the quote says; nil if there is none that can be read.
+	Quote *QuoteInfo `json:"quote,omitempty"`
+	// Findings are in the order quote, event log, list, boot aggregate, PCRs,
+	// build.
 	Findings []Finding `json:"findings"`
 }
 
@@ -43,10 +46,11 @@ func (v *Verdict) Has(code Code) bool {
 
 // Verify reads the evidence and says what it shows.
 //
-// An error is an InputError: a part of the evidence cannot be read, or what is
-// said of the build contradicts itself. If it is the list, the Verdict tells of
-// what had been read, and has a finding that no policy accepts; with any other
-// error there is no Verdict.
+// An error is an InputError, or several that were joined: a part of the evidence
+// cannot be read, or what is said of it contradicts itself. If it is the list,
+// the quote or the event log, which the machine has sent, the Verdict tells of
+// what could be read, and has a finding that no policy accepts. With an error of
+// what the caller adds there is no Verdict.
 func Verify(e Evidence) (*Verdict, error) {
 	if err := e.Build.check(); err != nil {
 		return nil, &InputError{PartBuild, err}
@@ -57,16 +61,30 @@ func Verify(e Evidence) (*Verdict, error) {
 	if e.List == nil {
 		return nil, &InputError{PartList, errors.New("there is none; an empty list is a reader at its end")}
 	}
+	if e.Quote != nil {
+		if err := e.Quote.checkKey(); err != nil {
+			return nil, &InputError{PartQuote, err}
+		}
+	}
 	r := &run{evidence: &e}
 	if err := r.init(); err != nil {
 		return nil, &InputError{PartPCRs, err}
 	}
-	err := r.scan()
+	err := errors.Join(
+		inputError(PartQuote, r.quote()),
+		inputError(PartEventLog, r.eventLog()),
+		inputError(PartList, r.scan()),
+	)
 	r.conclude()
-	if err != nil {
-		return &r.verdict, &InputError{PartList, err}
+	return &r.verdict, err
+}
+
+// inputError is nil for a nil err.
+func inputError(part Part, err error) error {
+	if err == nil {
+		return nil
 	}
-	return &r.verdict, nil
+	return &InputError{part, err}
 }
 
 // run is one verification.
@@ -82,6 +100,10 @@ type run struct {
 	versions   versions
 	seen       digestTable
 	buffers    bufferHashes
+
+	quoted map[ima.HashAlgo][]int // PCRs that the quote covers
+	log    *EventLog
+	logged map[ima.HashAlgo][]int // PCRs that the event log leads to
 }
 
 // scan reads the list to its end.

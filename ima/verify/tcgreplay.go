@@ -1,0 +1,120 @@
+package verify
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// Replay computes what the events make of PCR 0 to 9 in a bank, from their reset
+// values on; nil for a bank that the log does not have, or whose hash cannot be
+// computed here.
+func (l *EventLog) Replay(bank ima.HashAlgo) map[int]ima.Hex {
+	i := slices.IndexFunc(l.Algorithms, func(a EventAlgorithm) bool { return a.Bank == bank })
+	hash := cryptoHash(bank)
+	if bank == 0 || i < 0 || hash == 0 {
+		return nil
+	}
+	pcrs := make(map[int]ima.Hex)
+	for _, pcr := range upTo(9) {
+		pcrs[pcr] = make(ima.Hex, bank.Size())
+	}
+	pcrs[0][bank.Size()-1] = l.Locality
+	h := hash.New()
+	for e := range l.Events {
+		event := &l.Events[e]
+		value, ok := pcrs[int(event.PCR)]
+		if !ok || event.Type == NoAction || event.Digests[i] == nil {
+			continue
+		}
+		h.Reset()
+		h.Write(value)
+		h.Write(event.Digests[i])
+		h.Sum(value[:0])
+	}
+	return pcrs
+}
+
+// Has says whether an event has extended a digest into a PCR of a bank.
+func (l *EventLog) Has(m Measurement) bool {
+	i := slices.IndexFunc(l.Algorithms, func(a EventAlgorithm) bool { return a.Bank == m.Bank })
+	return i >= 0 && m.Bank != 0 && slices.ContainsFunc(l.Events, func(e Event) bool {
+		return e.Type != NoAction && int64(e.PCR) == int64(m.PCR) && len(m.Digest) > 0 && bytes.Equal(e.Digests[i], m.Digest)
+	})
+}
+
+// Measurement is a digest that the measured boot extends into a PCR.
+type Measurement struct {
+	PCR    int          `json:"pcr"`
+	Bank   ima.HashAlgo `json:"bank"`
+	Digest ima.Hex      `json:"digest"`
+}
+
+// eventLog compares the event log with the PCRs. The error is that of a log that
+// cannot be read.
+func (r *run) eventLog() error {
+	if r.evidence.EventLog == nil {
+		return nil
+	}
+	log, err := ParseEventLog(r.evidence.EventLog)
+	if err != nil {
+		r.add(EventLogUnreadable, "The event log is not one: %v.", err)
+		return err
+	}
+	r.log = log
+	compared := false
+	for _, a := range log.Algorithms {
+		compared = r.compareLog(a.Bank) || compared
+	}
+	if !compared {
+		r.add(EventLogBank, "The event log has no bank of which PCR 0-9 were given, so it shows nothing.")
+	}
+	return nil
+}
+
+// compareLog compares the PCRs of a bank, and says whether there were any.
+func (r *run) compareLog(bank ima.HashAlgo) bool {
+	var same, differ []int
+	replayed := r.log.Replay(bank)
+	given, _ := pcrsOf(r.evidence.PCRs, bank, upTo(9))
+	if replayed == nil || len(given) == 0 {
+		return false
+	}
+	for _, pcr := range given {
+		if bytes.Equal(replayed[pcr], r.evidence.PCRs[bank][pcr]) {
+			same = append(same, pcr)
+		} else {
+			differ = append(differ, pcr)
+		}
+	}
+	if r.logged == nil {
+		r.logged = make(map[ima.HashAlgo][]int)
+	}
+	r.logged[bank] = same
+	if len(same) > 0 {
+		r.add(EventLogMatch, "The event log leads to the values of PCR %s in bank %s.", rangesText(same), bank).about(bank, same...)
+	}
+	if len(differ) > 0 {
+		r.add(EventLogMismatch, "The event log does not lead to the values of PCR %s in bank %s: it was changed, or something extended them without an event.", rangesText(differ), bank).about(bank, differ...)
+	}
+	return true
+}
+
+// unmeasured gives the first of the build's measurements that the event log does
+// not prove, and why.
+func (r *run) unmeasured() (m Measurement, why string) {
+	for _, m := range r.evidence.Build.Measured {
+		switch {
+		case r.log == nil:
+			return m, "there is no event log to look for it"
+		case !slices.Contains(r.logged[m.Bank], m.PCR):
+			return m, "the event log does not lead to the value of that PCR"
+		case !r.log.Has(m):
+			return m, "the event log does not have it"
+		case !r.evidence.Vouched && !r.covered(m.Bank, m.PCR):
+			return m, "no quote covers that PCR"
+		}
+	}
+	return Measurement{}, ""
+}
