@@ -86,7 +86,7 @@ func (t *TPM) HashEnd() error {
 
 // signalable is the error of a platform signal that cannot be taken.
 func (t *TPM) signalable() error {
-	if !t.powered {
+	if !t.powered.Load() {
 		return ErrNoPower
 	}
 	return t.failure

@@ -47,8 +47,11 @@ type TPM struct {
 	algs     *crypt.Registry
 	commands *commandSet
 
+	// powered is read without mu: whoever wants to cancel the command in
+	// execution, or to take its power, asks for it first.
+	powered atomic.Bool
+
 	mu       sync.Mutex
-	powered  bool
 	size     uint32 // bytes of the command and response buffers
 	nextSize uint32 // what SetBufferSize asked for, from the next Init on
 	s        state.State
@@ -100,7 +103,7 @@ func (t *TPM) Init() error {
 	t.Cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.powered = false
+	t.powered.Store(false)
 	t.s, t.failure, t.dirty = state.State{}, nil, false
 	blob, err := t.platform.Store.Load()
 	if err != nil {
@@ -114,7 +117,8 @@ func (t *TPM) Init() error {
 		s.Volatile = state.Volatile{}
 		t.s = *s
 	}
-	t.powered, t.size = true, t.nextSize
+	t.size = t.nextSize
+	t.powered.Store(true)
 	t.at, t.fraction = t.platform.Clock.Now(), 0
 	v := &t.s.Volatile
 	v.Objects = make([]state.Object, t.config.Limits.Transient)
@@ -135,17 +139,15 @@ func (t *TPM) PowerOff() error {
 	t.Cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.powered, t.failure, t.dirty = false, nil, false
+	t.powered.Store(false)
+	t.failure, t.dirty = nil, false
 	t.s = state.State{}
 	return nil
 }
 
-// Powered says whether the TPM has power.
-func (t *TPM) Powered() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.powered
-}
+// Powered says whether the TPM has power. It does not wait for a command in
+// execution.
+func (t *TPM) Powered() bool { return t.powered.Load() }
 
 // Send executes one command at the given locality (0 to 4, or 32 to 255) and
 // returns the response, which belongs to the caller. It does not keep command.
@@ -159,7 +161,7 @@ func (t *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte,
 	if err := ctx.Err(); err != nil {
 		return nil, &NotStartedError{err}
 	}
-	if !t.powered {
+	if !t.powered.Load() {
 		return nil, ErrNoPower
 	}
 	t.running.Store(t.started.Add(1))
@@ -191,7 +193,7 @@ func (t *TPM) BufferSize() (size, min, max uint32) {
 func (t *TPM) SetBufferSize(size uint32) (uint32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.powered {
+	if t.powered.Load() {
 		return t.nextSize, ErrPowered
 	}
 	t.nextSize = max(minBuffer, min(size, maxBuffer))
@@ -213,7 +215,7 @@ func (t *TPM) ResetTPMEstablished(locality uint8) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case !t.powered:
+	case !t.powered.Load():
 		return ErrNoPower
 	case locality != 3 && locality != 4:
 		return ErrLocality
