@@ -56,6 +56,26 @@ func (d *deferral) rules() []faults.Rule {
 	return []faults.Rule{rule}
 }
 
+// define binds the flags of a deferral, with their defaults.
+func (d *deferral) define(f *flag.FlagSet) {
+	f.TextVar(&d.until, "defer-until", initcall.Firmware, "")
+	f.TextVar(&d.from, "defer-from", initcall.Kernel, "")
+	f.TextVar(&d.while, "while-deferred", faults.Fail, "")
+	f.DurationVar(&d.holdMax, "hold-max", faults.DefaultHoldMax, "")
+}
+
+// check finds a deferral that could never be.
+func (d *deferral) check() error {
+	if d.holdMax <= 0 {
+		return &usageError{fmt.Errorf("--hold-max %s is not a time to hold a command for", d.holdMax), "such as 30s"}
+	}
+	plan := faults.Plan{Clock: new(initcall.Clock), Rules: d.rules()}
+	if err := plan.Validate(); err != nil {
+		return &usageError{err, "--defer-from must come before --defer-until; the levels are in swtpmd --help"}
+	}
+	return nil
+}
+
 // startup is what is done to the TPM before the first client comes.
 type startup uint8
 
@@ -83,20 +103,12 @@ type logWords struct {
 	truncate bool
 }
 
-// Defaults that the help text names.
-const defaultFrom = initcall.Kernel
-
 // define binds the flags to s. What swtpm spells as one option with words in it
 // is read by a function at once, so that errors name the option.
 func (s *settings) define(f *flag.FlagSet) {
 	s.pid.fd, s.log.fd, s.log.level = -1, -1, -1
-	s.deferral.from = defaultFrom
-	s.deferral.holdMax = faults.DefaultHoldMax
 
-	f.TextVar(&s.deferral.until, "defer-until", initcall.Firmware, "")
-	f.TextVar(&s.deferral.from, "defer-from", defaultFrom, "")
-	f.TextVar(&s.deferral.while, "while-deferred", faults.Fail, "")
-	f.DurationVar(&s.deferral.holdMax, "hold-max", s.deferral.holdMax, "")
+	s.deferral.define(f)
 	f.IntVar(&s.deferral.boots, "defer-boots", 0, "")
 	f.StringVar(&s.console, "console", "", "")
 	f.StringVar(&s.timeline, "timeline", "", "")
@@ -309,12 +321,6 @@ func (s *settings) check() error {
 		return &usageError{errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL"}
 	case s.console != "" && s.timeline != "":
 		return &usageError{errors.New("--console and --timeline exclude each other"), "one source says how far the boot has come"}
-	case d.holdMax <= 0:
-		return &usageError{fmt.Errorf("--hold-max %s is not a time to hold a command for", d.holdMax), "such as 30s"}
 	}
-	plan := faults.Plan{Clock: new(initcall.Clock), Rules: d.rules()}
-	if err := plan.Validate(); err != nil {
-		return &usageError{err, "--defer-from must come before --defer-until; the levels are in swtpmd --help"}
-	}
-	return nil
+	return d.check()
 }

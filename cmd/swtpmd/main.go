@@ -12,9 +12,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -46,6 +48,8 @@ func main() {
 var subcommands = map[string]func(context.Context, []string, streams) error{
 	"socket": runSocket,
 	"ctl":    runCtl,
+	"boot":   runBoot,
+	"verify": runVerify,
 }
 
 // run is main without the process: tests call it.
@@ -57,7 +61,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		if command, ok = subcommands[args[0]]; !ok {
 			return fail(s, name, &usageError{
 				fmt.Errorf("unknown command %q", args[0]),
-				"the commands are socket and ctl; without one the daemon runs; see swtpmd --help",
+				"the commands are " + strings.Join(slices.Sorted(maps.Keys(subcommands)), ", ") + "; without one the daemon runs; see swtpmd --help",
 			})
 		}
 		name += " " + args[0]
@@ -69,9 +73,12 @@ func run(ctx context.Context, args []string, s streams) int {
 // fail prints err, if it is one, and gives the exit code.
 func fail(s streams, name string, err error) int {
 	var usage *usageError
+	var code *codeError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
+	case errors.As(err, &code):
+		return code.code
 	case errors.As(err, &usage):
 		fmt.Fprintf(s.err, "%s: %v\n", name, usage.err)
 		if usage.hint != "" {
@@ -92,6 +99,13 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// codeError is an exit code of a command that has said all there is to say.
+type codeError struct {
+	code int
+}
+
+func (e *codeError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
 // parse reads args into f and refuses what is left over. Help goes to stdout,
 // because it was asked for.

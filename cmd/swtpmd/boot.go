@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/boot"
+)
+
+const bootHelp = `Usage: swtpmd boot [flags]
+
+Simulates the boot of a machine whose TPM may come late, in the kernel's own
+words: initcalls, deferred and asynchronous probes, IMA. It needs nothing but
+this program. The TPM is the emulator, and gets real commands.
+
+The machine:
+  --platform=P           one of those that swtpmd boot --list names, or a file
+                         (default pc-tis); ima/boot's documentation has the format
+  --kernel=RELEASE       profile of another kernel: 6.1, 6.12, 7.3
+  --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
+  --seed=N               what the platform leaves open (default 1)
+
+IMA and the TPM:
+  --strategy=S           when IMA starts: late (default), late_sync, retry, kconfig,
+                         dual, queue, deny, notifier
+  --attack=A             a scenario of an attacker: none (default), rename, filter,
+                         unlink, dequeue
+  --defer-until=LEVEL, --defer-from, --while-deferred, --hold-max
+                         as swtpmd --help has them
+
+Output:
+  --out=DIR              write the measurement lists there, under the names that the
+                         kernel gives them
+  --print-platform       print the platform as a file, to begin an own one with
+  --list                 list the platforms that come with the program
+  --all                  every event of the boot, also uneventful initcalls
+  --json                 the boot, the verdict and the appraisals as one JSON object
+
+` + levelsHelp + `
+Examples:
+  swtpmd boot --defer-until=late_sync
+  swtpmd boot --platform=powervm --strategy=dual --out=/tmp/lists
+  swtpmd boot --platform=arm64-crb-ffa --strategy=retry --attack=rename
+  swtpmd boot --platform=pc-tis --print-platform >mine.platform
+
+Exit codes: 0 the boot came to its end, whatever IMA made of it; 1 it did not;
+2 the command line or the platform is wrong.
+`
+
+// bootWords is the command line of swtpmd boot.
+type bootWords struct {
+	simulation
+	platformName, kernel, out       string
+	deferral                        deferral
+	names, printPlatform, all, json bool
+}
+
+func (w *bootWords) define(f *flag.FlagSet) {
+	f.StringVar(&w.platformName, "platform", "pc-tis", "")
+	f.StringVar(&w.kernel, "kernel", "", "")
+	f.StringVar(&w.policy, "policy", "", "")
+	f.Uint64Var(&w.seed, "seed", 1, "")
+	f.TextVar(&w.strategy, "strategy", boot.Late, "")
+	f.TextVar(&w.attack, "attack", boot.NoAttack, "")
+	f.StringVar(&w.out, "out", "", "")
+	f.BoolVar(&w.printPlatform, "print-platform", false, "")
+	f.BoolVar(&w.names, "list", false, "")
+	f.BoolVar(&w.all, "all", false, "")
+	f.BoolVar(&w.json, "json", false, "")
+	w.deferral.define(f)
+}
+
+func runBoot(ctx context.Context, args []string, s streams) error {
+	f := flag.NewFlagSet("swtpmd boot", flag.ContinueOnError)
+	var w bootWords
+	w.define(f)
+	if err := parse(f, args, s, bootHelp); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd boot --help"}
+	}
+	if w.names {
+		return listPlatforms(s.out)
+	}
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	if w.printPlatform {
+		_, err := io.WriteString(s.out, w.platform.String())
+		return err
+	}
+	o, err := w.run(ctx)
+	if err != nil {
+		return err
+	}
+	if w.out != "" {
+		if err := writeLists(w.out, o.Result.List); err != nil {
+			return err
+		}
+	}
+	if w.json {
+		return json.NewEncoder(s.out).Encode(o)
+	}
+	return o.print(s.out, w.all)
+}
+
+// prepare makes the simulation that the words ask for.
+func (w *bootWords) prepare() (err error) {
+	if err := w.deferral.check(); err != nil {
+		return err
+	}
+	w.rules = w.deferral.rules()
+	if w.platform, err = openPlatform(w.platformName); err != nil {
+		return &usageError{err, ""}
+	}
+	if w.kernel != "" {
+		if _, err := ima.KernelByRelease(w.kernel); err != nil {
+			return &usageError{fmt.Errorf("--kernel: %w", err), ""}
+		}
+		w.platform.Kernel.Profile, w.platform.Kernel.Release = w.kernel, ""
+	}
+	return nil
+}
+
+// openPlatform finds a platform by its name, or reads a file.
+func openPlatform(name string) (*boot.Platform, error) {
+	platform, err := boot.PlatformByName(name)
+	var unknown *boot.UnknownNameError
+	if !errors.As(err, &unknown) || !strings.ContainsAny(name, "./\\") {
+		return platform, err
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return boot.ParsePlatform(name, file)
+}
+
+func listPlatforms(out io.Writer) error {
+	for _, name := range boot.Platforms() {
+		platform, err := boot.PlatformByName(name)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, "%-16s %s\n", name, platform.Title); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeLists writes the files of securityfs that hold the list.
+func writeLists(dir string, list *boot.List) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, file := range list.Files() {
+		content, err := list.ReadFile(file.Name)
+		if err != nil {
+			continue // policy and the like: not for reading, as in the kernel
+		}
+		if err := os.WriteFile(filepath.Join(dir, file.Name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// print writes the boot for a person: timeline, list, PCRs, verdict.
+func (o *outcome) print(out io.Writer, all bool) error {
+	var text strings.Builder
+	for i := range o.Result.Events {
+		if e := &o.Result.Events[i]; all || eventful(e) {
+			line, _ := e.Line()
+			text.WriteString(line + "\n")
+		}
+	}
+	list, err := o.Result.List.ReadFile("ascii_runtime_measurements")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&text, "\nmeasurement list:\n%s\n", list)
+	if _, err := io.WriteString(out, text.String()); err != nil {
+		return err
+	}
+	if err := o.Verdict.Render(out); err != nil {
+		return err
+	}
+	for i := range o.Appraisals {
+		fmt.Fprintln(out)
+		if err := o.Appraisals[i].Render(out); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "\n%s\n", o.sentence())
+	return err
+}
+
+// eventful says whether an event is worth a line where not all are asked for.
+func eventful(e *boot.Event) bool {
+	switch e.Kind {
+	case boot.InitcallCalled, boot.InitcallReturned:
+		return e.Name == "init_ima" || e.Name == "deferred_probe_initcall" || e.Code != 0
+	case boot.DriverRegistered, boot.DeviceAdded, boot.FirmwareMeasured:
+		return false
+	}
+	return true
+}
+
+// sentence says in one line what became of IMA.
+func (o *outcome) sentence() string {
+	s := &o.Result.Summary
+	records := fmt.Sprintf("%d records, %d extended, %d uses of files lost, %d denied", s.Kept, s.Extended, s.Lost, s.Denied)
+	switch {
+	case s.Panic != "":
+		return "The kernel panicked: " + s.Panic
+	case !s.Started:
+		return "IMA never started; " + records + "."
+	case !s.Bypass:
+		return fmt.Sprintf("IMA measured: it started at %s (%.6f s) with its TPM, registered at %s (%.6f s); %s.",
+			s.Level, s.StartedAt.Seconds(), s.TPMLevel, s.TPMAt.Seconds(), records)
+	case s.TPMRegistered:
+		return fmt.Sprintf("IMA went into TPM-bypass: it looked for a TPM at %s (%.6f s), and one registered at %s, %.6f s later; %s.",
+			s.Level, s.StartedAt.Seconds(), s.TPMLevel, (s.TPMAt - s.StartedAt).Seconds(), records)
+	default:
+		return fmt.Sprintf("IMA went into TPM-bypass: it looked for a TPM at %s (%.6f s), and none ever registered; %s.",
+			s.Level, s.StartedAt.Seconds(), records)
+	}
+}

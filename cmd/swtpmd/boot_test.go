@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/ima/boot"
+	"github.com/swtpmd/swtpmd/ima/verify"
+)
+
+func TestBootShowsTheBypass(t *testing.T) {
+	code, out, errs := called(t, "boot", "--defer-until=late_sync")
+	require.Equal(t, exitOK, code, errs)
+	// In the order of a kernel's log.
+	for _, line := range []string{
+		"entering initcall level: device",
+		"A TPM error (257) occurred attempting the self test",
+		"calling  init_ima",
+		"ima: No TPM chip found, activating TPM-bypass!",
+		"calling  deferred_probe_initcall",
+		"entering initcall level: late_sync",
+		"10 0adefe762c149c7cec19da62f0da1297fcfbffff ima-ng sha256:0000000000000000000000000000000000000000000000000000000000000000 boot_aggregate",
+		"sha256 PCR 10: reset",
+		"strict: reject",
+		"IMA went into TPM-bypass: it looked for a TPM at late",
+	} {
+		before, rest, found := strings.Cut(out, line)
+		require.True(t, found, "%q is missing, or comes too early, in\n%s", line, out)
+		_ = before
+		out = rest
+	}
+}
+
+func TestBootOnTimeIsMeasuredAndAccepted(t *testing.T) {
+	code, out, errs := called(t, "boot", "--json", "--policy=tcb")
+	require.Equal(t, exitOK, code, errs)
+	var o struct {
+		Boot       struct{ Summary boot.Summary }
+		Appraisals []verify.Result
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &o))
+	assert.False(t, o.Boot.Summary.Bypass)
+	assert.Equal(t, o.Boot.Summary.Kept, o.Boot.Summary.Extended)
+	require.NotEmpty(t, o.Appraisals)
+	for _, a := range o.Appraisals {
+		assert.Equal(t, verify.Accept, a.Outcome, a.Policy)
+	}
+}
+
+func TestSameSeedSameBoot(t *testing.T) {
+	args := []string{"boot", "--platform=powervm", "--strategy=retry", "--defer-until=late_sync", "--json"}
+	_, first, _ := called(t, append(args, "--seed=7")...)
+	_, again, _ := called(t, append(args, "--seed=7")...)
+	_, other, _ := called(t, append(args, "--seed=8")...)
+	// The journal has the wall-clock times of the decisions.
+	cut := func(text string) string { head, _, _ := strings.Cut(text, `"deferrals"`); return head }
+	assert.Equal(t, cut(first), cut(again))
+	assert.NotEqual(t, cut(first), cut(other))
+}
+
+func TestBootWritesTheListsOfTheRealMachine(t *testing.T) {
+	dir := t.TempDir()
+	code, _, errs := called(t, "boot", "--platform=powervm", "--strategy=dual", "--out", dir)
+	require.Equal(t, exitOK, code, errs)
+	ours, err := os.ReadFile(filepath.Join(dir, "ascii_runtime_measurements"))
+	require.NoError(t, err)
+	real, err := os.ReadFile("testdata/powervm_7.1.0-rc1_ima-sig_ascii_runtime_measurements")
+	require.NoError(t, err)
+	assert.Equal(t, string(real), string(ours))
+	code, out, errs := called(t, "verify", "--kernel=7.3", filepath.Join(dir, "binary_runtime_measurements"))
+	assert.Equal(t, exitRejected, code, errs)
+	assert.Contains(t, out, "32 records")
+}
+
+func TestAPlatformOfOnesOwn(t *testing.T) {
+	code, text, errs := called(t, "boot", "--platform=pc-tis", "--print-platform")
+	require.Equal(t, exitOK, code, errs)
+	file := filepath.Join(t.TempDir(), "my.platform")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	_, fromFile, _ := called(t, "boot", "--platform", file)
+	_, byName, _ := called(t, "boot")
+	assert.Equal(t, byName, fromFile)
+}
+
+func TestWrongBoots(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken.platform")
+	require.NoError(t, os.WriteFile(broken, []byte("platform x\ninitcall latest init_ima ima\n"), 0o600))
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--platform=sun"}, "powervm"},
+		{[]string{"--platform=./none.platform"}, "none.platform"},
+		{[]string{"--platform", broken}, "broken.platform:2"},
+		{[]string{"--strategy=hope"}, "late_sync"},
+		{[]string{"--attack=hope"}, "unlink"},
+		{[]string{"--kernel=2.4"}, "6.12"},
+		{[]string{"--defer-until=early", "--defer-from=late"}, "not after"},
+		{[]string{"more"}, "unexpected argument"},
+	} {
+		code, out, errs := called(t, append([]string{"boot"}, c.args...)...)
+		assert.Equal(t, exitUsage, code, "%v", c.args)
+		assert.Empty(t, out, "%v", c.args)
+		assert.Contains(t, errs, c.says, "%v", c.args)
+	}
+}
+
+func TestVerifyARealMachine(t *testing.T) {
+	known := []string{"--pcrs=testdata/debian-6.1-exec.pcrs.json", "--vouched", "--kernel=6.1", "--strategy=late"}
+	for _, list := range []string{"testdata/debian-6.1-exec.bin", "testdata/debian-6.1-exec.ascii"} {
+		code, out, errs := called(t, append(append([]string{"verify", "--bound", "--policy=strict"}, known...), list)...)
+		assert.Equal(t, exitOK, code, errs)
+		assert.Contains(t, out, "sha256 PCR 10: match at record 4, per-bank digests")
+		// What binds the build is missing: the name alone proves nothing.
+		code, _, errs = called(t, append(append([]string{"verify", "--policy=strict"}, known...), list)...)
+		assert.Equal(t, exitCannotTell, code, errs)
+	}
+	code, _, _ := called(t, "verify", "--pcrs=testdata/debian-6.1-exec.pcrs.json", "--vouched", "testdata/powervm_7.1.0-rc1_ima-sig_ascii_runtime_measurements")
+	assert.Equal(t, exitRejected, code, "the PCRs of another machine")
+}
+
+func TestVerifyWrongCommandLines(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, exitUsage, "name one"},
+		{[]string{"a", "b"}, exitUsage, "name one"},
+		{[]string{"--kernel=2.4", "testdata/debian-6.1-exec.bin"}, exitUsage, "6.12"},
+		{[]string{"--quote=q", "testdata/debian-6.1-exec.bin"}, exitUsage, "--signature"},
+		{[]string{"--order=middle", "testdata/debian-6.1-exec.bin"}, exitUsage, "little or big"},
+		{[]string{"--policy=none", "testdata/debian-6.1-exec.bin"}, exitUsage, "none"},
+		{[]string{"--late-sync=maybe", "testdata/debian-6.1-exec.bin"}, exitUsage, "late-sync"},
+		{[]string{"--pcrs=/does/not/exist", "testdata/debian-6.1-exec.bin"}, exitFailed, "--pcrs"},
+		{[]string{"/does/not/exist"}, exitFailed, "/does/not/exist"},
+	} {
+		code, _, errs := called(t, append([]string{"verify"}, c.args...)...)
+		assert.Equal(t, c.code, code, "%v", c.args)
+		assert.Contains(t, errs, c.says, "%v", c.args)
+	}
+}

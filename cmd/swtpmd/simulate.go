@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/boot"
+	"github.com/swtpmd/swtpmd/ima/verify"
+)
+
+// simulation is one simulated boot of a platform with an emulated TPM.
+type simulation struct {
+	platform *boot.Platform
+	strategy boot.Strategy
+	options  boot.Options
+	attack   boot.Attack
+	rules    []faults.Rule
+	policy   string
+	seed     uint64
+}
+
+// outcome is what came of a simulation.
+type outcome struct {
+	Result  *boot.Result    `json:"boot"`
+	Verdict *verify.Verdict `json:"verdict"`
+	// Appraisals are what the built-in policies make of the verdict when the
+	// service knows the kernel's build and has it bound by the measured boot.
+	Appraisals []verify.Result   `json:"appraisals"`
+	Journal    []faults.Decision `json:"deferrals"`
+}
+
+// run boots the platform and appraises what a service would be sent.
+func (s *simulation) run(ctx context.Context) (*outcome, error) {
+	time, clock := new(boot.Time), new(initcall.Clock)
+	config := boot.Config{
+		Strategy: s.strategy, Options: s.options, Attack: s.attack,
+		Clock: clock, Time: time, Seed: s.seed, Policy: s.policy,
+	}
+	var o outcome
+	if hasTPM(s.platform) {
+		tpm, err := emulator.New(emulator.Platform{Entropy: entropy(s.seed), Clock: time}, emulator.Config{})
+		if err != nil {
+			return nil, err
+		}
+		config.Device, err = faults.Wrap(tpm, faults.Plan{
+			Clock: clock, Rules: s.rules,
+			Journal: func(d faults.Decision) { o.Journal = append(o.Journal, d) },
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	result, err := boot.Run(ctx, s.platform, config)
+	if err != nil {
+		return nil, err
+	}
+	o.Result = result
+	return &o, o.appraise(s)
+}
+
+// hasTPM says whether any of the platform's drivers drives a TPM.
+func hasTPM(p *boot.Platform) bool {
+	return slices.ContainsFunc(p.Drivers, func(d boot.Driver) bool { return d.Kind != boot.Plain })
+}
+
+// entropy is a stream of bytes that depends on the seed alone.
+func entropy(seed uint64) *rand.ChaCha8 {
+	var key [32]byte
+	binary.BigEndian.PutUint64(key[:], seed)
+	return rand.NewChaCha8(key)
+}
+
+// appraise verifies the list against the PCRs, as a service that has both from
+// a quote, and knows and has measured the kernel's build.
+func (o *outcome) appraise(s *simulation) error {
+	records, err := o.Result.List.Records()
+	if err != nil {
+		return err
+	}
+	kernel, err := ima.KernelByRelease(s.platform.Kernel.Profile)
+	if err != nil {
+		return err
+	}
+	o.Verdict, err = verify.Verify(verify.Evidence{
+		List: ima.Records(records), PCRs: o.Result.PCRs, Vouched: true,
+		Build: verify.Build{
+			Kernel: kernel, Release: s.platform.Kernel.Release,
+			Strategy: verify.Strategy(s.strategy.String()), Bound: true,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range verify.PolicyNames() {
+		policy, err := verify.PolicyByName(name)
+		if err != nil {
+			return err
+		}
+		o.Appraisals = append(o.Appraisals, policy.Appraise(o.Verdict))
+	}
+	return nil
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/verify"
+)
+
+const verifyHelp = `Usage: swtpmd verify [flags] LIST
+
+Says what an attestation service may conclude from LIST, a kernel's binary or
+ASCII measurement list (- for stdin), and from what vouches for it.
+
+Evidence:
+  --pcrs=FILE            PCR values: JSON, bank to index to hex, as in
+                         {"sha256":{"0":"…","10":"…"}}
+  --vouched              the PCR values were read from the TPM itself, so that no
+                         quote is needed
+  --quote=FILE           TPMS_ATTEST of a quote of the PCRs (tpm2_quote -m)
+  --signature=FILE       its TPMT_SIGNATURE (tpm2_quote -s)
+  --key=FILE             public key, PEM, or a certificate
+  --nonce=HEX            what the quote was asked for with (tpm2_quote -q)
+  --event-log=FILE       the firmware's log (binary_bios_measurements)
+  --order=ORDER          LIST is binary, and of this byte order: little or big
+                         (otherwise form and order are found out)
+
+The kernel that made the list:
+  --kernel=RELEASE       its uname -r, such as 6.1 or 7.3.0-rc1
+  --strategy=S           how it starts IMA: late, late_sync, retry, kconfig, dual,
+                         queue, deny, notifier
+  --late-sync=SETTING    CONFIG_IMA_INIT_LATE_SYNC: on, off, unknown
+  --bound                the measured boot has been found to be this kernel's
+
+Appraisal:
+  --policy=P             strict, accept-late, build-bound, or a file; may be
+                         repeated (default: the three)
+  --json                 verdict and appraisals as one JSON object
+
+Examples:
+  swtpmd verify --pcrs=pcrs.json --vouched ascii_runtime_measurements
+  swtpmd verify --quote=q.msg --signature=q.sig --key=ak.pem --nonce=c0ffee \
+      --pcrs=pcrs.json --policy=strict binary_runtime_measurements
+
+Exit codes: 0 every policy accepts; 1 something could not be read; 2 usage;
+3 a policy cannot tell and none rejects; 4 a policy rejects.
+`
+
+// Exit codes of verify besides those of every command.
+const (
+	exitCannotTell = 3
+	exitRejected   = 4
+)
+
+// verifyWords is the command line of swtpmd verify.
+type verifyWords struct {
+	pcrs, quote, signature, key, nonce, eventLog, order string
+	kernel                                              string
+	vouched, json                                       bool
+	strategy                                            string
+	build                                               verify.Build
+	policies                                            []string
+}
+
+func (w *verifyWords) define(f *flag.FlagSet) {
+	f.StringVar(&w.pcrs, "pcrs", "", "")
+	f.BoolVar(&w.vouched, "vouched", false, "")
+	f.StringVar(&w.quote, "quote", "", "")
+	f.StringVar(&w.signature, "signature", "", "")
+	f.StringVar(&w.key, "key", "", "")
+	f.StringVar(&w.nonce, "nonce", "", "")
+	f.StringVar(&w.eventLog, "event-log", "", "")
+	f.StringVar(&w.order, "order", "", "")
+	f.StringVar(&w.build.Release, "kernel", "", "")
+	f.StringVar(&w.strategy, "strategy", "", "")
+	f.TextVar(&w.build.InitLateSync, "late-sync", verify.SettingUnknown, "")
+	f.BoolVar(&w.build.Bound, "bound", false, "")
+	f.Func("policy", "", func(name string) error { w.policies = append(w.policies, name); return nil })
+	f.BoolVar(&w.json, "json", false, "")
+}
+
+func runVerify(_ context.Context, args []string, s streams) error {
+	f := flag.NewFlagSet("swtpmd verify", flag.ContinueOnError)
+	var w verifyWords
+	w.define(f)
+	if err := parse(f, args, s, verifyHelp); err != nil {
+		return err
+	}
+	if f.NArg() != 1 {
+		return &usageError{fmt.Errorf("%d measurement lists named", f.NArg()), "name one, or - for stdin"}
+	}
+	policies, err := openPolicies(w.policies)
+	if err != nil {
+		return &usageError{fmt.Errorf("--policy: %w", err), ""}
+	}
+	evidence, err := w.evidence(f.Arg(0), s.in)
+	if err != nil {
+		return err
+	}
+	verdict, err := verify.Verify(*evidence)
+	if verdict == nil {
+		return err
+	}
+	// Evidence that cannot be read is a finding of the verdict, and here a
+	// word about where.
+	if err != nil {
+		fmt.Fprintln(s.err, "swtpmd verify:", err)
+	}
+	return report(s.out, w.json, verdict, policies)
+}
+
+// report prints verdict and appraisals; the error says which exit code they
+// mean.
+func report(out io.Writer, asJSON bool, verdict *verify.Verdict, policies []*verify.Policy) error {
+	var results []verify.Result
+	worst := verify.Accept
+	for _, policy := range policies {
+		result := policy.Appraise(verdict)
+		results = append(results, result)
+		worst = max(worst, result.Outcome)
+	}
+	if asJSON {
+		err := json.NewEncoder(out).Encode(struct {
+			Verdict    *verify.Verdict `json:"verdict"`
+			Appraisals []verify.Result `json:"appraisals"`
+		}{verdict, results})
+		if err != nil {
+			return err
+		}
+		return outcomeError(worst)
+	}
+	if err := verdict.Render(out); err != nil {
+		return err
+	}
+	for i := range results {
+		fmt.Fprintln(out)
+		if err := results[i].Render(out); err != nil {
+			return err
+		}
+	}
+	return outcomeError(worst)
+}
+
+// outcomeError is an exit code that stdout has explained.
+func outcomeError(worst verify.Outcome) error {
+	switch worst {
+	case verify.Reject:
+		return &codeError{exitRejected}
+	case verify.CannotTell:
+		return &codeError{exitCannotTell}
+	}
+	return nil
+}
+
+// openPolicies reads the named policies: built-in ones, or files.
+func openPolicies(names []string) ([]*verify.Policy, error) {
+	if len(names) == 0 {
+		names = verify.PolicyNames()
+	}
+	var policies []*verify.Policy
+	for _, name := range names {
+		policy, err := verify.PolicyByName(name)
+		if text, readErr := os.ReadFile(name); err != nil && readErr == nil {
+			policy, err = verify.ParsePolicy(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		policies = append(policies, policy)
+	}
+	return policies, nil
+}
+
+// evidence reads what the words name.
+func (w *verifyWords) evidence(list string, stdin io.Reader) (*verify.Evidence, error) {
+	e := &verify.Evidence{Vouched: w.vouched, Build: w.build}
+	e.Build.Strategy = verify.Strategy(w.strategy)
+	if w.build.Release != "" {
+		kernel, err := ima.KernelByRelease(w.build.Release)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("--kernel: %w", err), ""}
+		}
+		e.Build.Kernel = kernel
+	}
+	for _, read := range []func(*verify.Evidence) error{w.readPCRs, w.readQuote, w.readEventLog} {
+		if err := read(e); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	e.List, err = openList(list, w.order, stdin)
+	return e, err
+}
+
+// openList opens a measurement list of either form.
+func openList(name, order string, stdin io.Reader) (ima.RecordReader, error) {
+	format := ima.Format{Order: ima.NativeOrder()}
+	switch order {
+	case "":
+	case "little":
+		format.Order = ima.LittleEndian
+	case "big":
+		format.Order = ima.BigEndian
+	default:
+		return nil, &usageError{fmt.Errorf("--order=%s: it is little or big", order), ""}
+	}
+	var content []byte
+	var err error
+	if name == "-" {
+		content, err = io.ReadAll(stdin)
+	} else {
+		content, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if order != "" {
+		return ima.NewBinaryReader(bytes.NewReader(content), format)
+	}
+	return ima.Open(content, format)
+}
+
+func (w *verifyWords) readPCRs(e *verify.Evidence) error {
+	if w.pcrs == "" {
+		return nil
+	}
+	text, err := os.ReadFile(w.pcrs)
+	if err != nil {
+		return fmt.Errorf("--pcrs: %w", err)
+	}
+	if err := json.Unmarshal(text, &e.PCRs); err != nil {
+		return fmt.Errorf("--pcrs %s: %w", w.pcrs, err)
+	}
+	return nil
+}
+
+func (w *verifyWords) readEventLog(e *verify.Evidence) (err error) {
+	if w.eventLog == "" {
+		return nil
+	}
+	if e.EventLog, err = os.ReadFile(w.eventLog); err != nil {
+		return fmt.Errorf("--event-log: %w", err)
+	}
+	return nil
+}
+
+func (w *verifyWords) readQuote(e *verify.Evidence) error {
+	if w.quote == "" && w.signature == "" && w.key == "" && w.nonce == "" {
+		return nil
+	}
+	if w.quote == "" || w.signature == "" || w.key == "" {
+		return &usageError{errors.New("a quote needs --quote, --signature and --key"), "--nonce says what it was asked for with"}
+	}
+	q := new(verify.Quote)
+	var err error
+	if q.Attest, err = os.ReadFile(w.quote); err != nil {
+		return fmt.Errorf("--quote: %w", err)
+	}
+	if q.Signature, err = os.ReadFile(w.signature); err != nil {
+		return fmt.Errorf("--signature: %w", err)
+	}
+	if q.Key, err = readKey(w.key); err != nil {
+		return fmt.Errorf("--key %s: %w", w.key, err)
+	}
+	if w.nonce != "" {
+		if q.Nonce, err = hex.DecodeString(w.nonce); err != nil {
+			return &usageError{fmt.Errorf("--nonce: %w", err), "hex digits, as tpm2_quote -q takes them"}
+		}
+	}
+	e.Quote = q
+	return nil
+}
+
+// readKey reads a public key or a certificate in PEM.
+func readKey(name string) (crypto.PublicKey, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("no PEM in it")
+	}
+	if block.Type == "CERTIFICATE" {
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return certificate.PublicKey, nil
+	}
+	return x509.ParsePKIXPublicKey(block.Bytes)
+}
