@@ -3,6 +3,7 @@ package boot_test
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +198,11 @@ func TestTrivialTPM(t *testing.T) {
 		require.Equal(t, 4, r.Summary.Extended)
 	}
 	t.Log(time.Since(start) / 100)
+}
+
+func atoi(t testing.TB, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	require.NoError(t, err)
+	return n
 }

@@ -147,13 +147,16 @@ func (k *kernel) doInitcall(t *task, c *Initcall) {
 	if c.Async > 0 {
 		k.schedule(c.Name, func(t *task) { t.sleep(k.vary(c.Async)) })
 	}
-	t.sleep(k.vary(c.Took))
 	switch c.Action {
 	case StartIMA:
+		// The chip is looked up first of all.
 		result = k.strategy.late(k, t)
 		k.lateCalled = true
 	case StartIMALate:
 		result = k.strategy.lateSync(k, t)
+	}
+	t.sleep(k.vary(c.Took))
+	switch c.Action {
 	case DeferredProbe:
 		k.deferredProbeInitcall(t)
 	case Initramfs:

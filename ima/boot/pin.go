@@ -2,6 +2,7 @@ package boot
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -194,6 +195,10 @@ func (l *List) ReadFile(name string) ([]byte, error) {
 	content, err := l.ima.ReadSecurityFile(name)
 	if err != nil || l.plain() {
 		return content, err
+	}
+	if name == "runtime_measurements_count" {
+		records, err := l.Records()
+		return fmt.Appendf(nil, "%d\n", len(records)), err
 	}
 	kind, bank, ok := strings.Cut(name, "_runtime_measurements")
 	if !ok || kind != "ascii" && kind != "binary" {
