@@ -183,11 +183,11 @@ func (r *run) concludeSeveral() {
 	for i := range a.list {
 		records[i] = a.list[i].Record
 	}
-	why := "each kernel that kexec has started adds one, and the list of the one before precedes it"
+	why := ": each kernel that kexec has started adds one, and the list of the one before precedes it"
 	if a.late > 0 && a.late < a.count {
-		why = "under both names: a kernel records two that does so at late and again at late_sync, or kexec has started another one"
+		why = ", under both names: a kernel records two that does so at late and again at late_sync, or kexec has started another one"
 	}
-	f := r.add(SeveralAggregates, "The list has %d boot aggregates: %s.", a.count, why)
+	f := r.add(SeveralAggregates, "The list has %d boot aggregates%s.", a.count, why)
 	f.at(records...)
 	f.Count = a.count
 }
@@ -246,7 +246,7 @@ func (r *run) concludeZero(g *Aggregate) *Finding {
 	case state == StateReset:
 		return r.add(Bypass, "TPM-bypass: the boot aggregate is zero and PCR %d at its reset value. IMA found no TPM when it started and uses none that came later; the list is unauthenticated data of the running software.", g.PCR).about(0, g.PCR)
 	case state == StateMatch:
-		return r.add(ZeroLiveTPM, "The boot aggregate is zero, although PCR %d has been extended with the list. %s", g.PCR, r.liveText()).about(0, g.PCR)
+		return r.add(ZeroLiveTPM, "The boot aggregate is zero, although PCR %d has been extended with the list. %s", g.PCR, r.liveText(g)).about(0, g.PCR)
 	case state == StateMismatch:
 		return r.add(ZeroUnmatched, "The boot aggregate is zero, and PCR %d is neither at reset nor what the list makes of it: later software has extended it after TPM-bypass, or the TPM was reset, or a kernel started by kexec has gone on with it.", g.PCR).about(0, g.PCR)
 	}
@@ -254,9 +254,14 @@ func (r *run) concludeZero(g *Aggregate) *Finding {
 }
 
 // liveText says why a kernel with a TPM may have recorded a zero boot aggregate,
-// as far as the banks tell.
-func (r *run) liveText() string {
-	for _, bank := range []ima.HashAlgo{ima.SHA256, ima.SHA1} {
+// as far as the banks tell. Under the label of sha1 or md5, which the ima
+// template has, a bank of sha256 does not help.
+func (r *run) liveText(g *Aggregate) string {
+	usable := []ima.HashAlgo{ima.SHA256, ima.SHA1}
+	if g.Bank == ima.SHA1 || g.Bank == ima.MD5 {
+		usable = usable[1:]
+	}
+	for _, bank := range usable {
 		if _, ok := r.evidence.PCRs[bank]; ok {
 			return fmt.Sprintf("The TPM has a bank %s, of which a kernel with a TPM makes the aggregate: so either the kernel found no TPM and something else extended the list, or the list was forged. Which of them cannot be known.", bank)
 		}

@@ -10,7 +10,7 @@
 //	replay.go    the list against the PCRs         security/integrity/ima/ima_queue.c
 //	aggregate.go the boot aggregate                security/integrity/ima/ima_init.c
 //	quote.go     the quote: signature, nonce, PCRs
-//	attest.go    its structures                    TPM 2.0 Library Part 2, 10.12 and 11.3
+//	attest.go    its structures                    TPM 2.0 Library Part 2, TPMS_ATTEST
 //	tcglog.go    the firmware's event log          TCG PC Client Platform Firmware Profile
 //	tcgreplay.go the event log against the PCRs
 //	timing.go    when IMA started, and who says so

@@ -156,13 +156,14 @@ const kernelVersionName = "kernel_version"
 // at most 64.
 const versionMax = 64
 
-// versions are the records of kernel_version.
+// versions are the records of kernel_version. Each kernel that kexec has started
+// adds one; the build is that of the first.
 type versions struct {
 	records   []int // the first MaxRecords
 	count     int
-	release   string // of the last one
+	release   string // of the first one
+	differs   bool   // from the build's
 	misplaced []int
-	differ    []int
 }
 
 func (v *versions) note(release []byte, number int, placed bool, want string) {
@@ -171,10 +172,10 @@ func (v *versions) note(release []byte, number int, placed bool, want string) {
 	if !placed {
 		v.misplaced = appendBounded(v.misplaced, number)
 	}
-	if want != "" && string(release) != want {
-		v.differ = appendBounded(v.differ, number)
+	if v.count == 1 {
+		v.release = string(release[:min(len(release), versionMax)])
+		v.differs = want != "" && string(release) != want
 	}
-	v.release = string(release[:min(len(release), versionMax)])
 }
 
 func appendBounded(numbers []int, n int) []int {
@@ -194,8 +195,8 @@ func (r *run) concludeVersions() {
 	if len(v.misplaced) > 0 {
 		r.add(KernelVersionPlace, "kernel_version does not follow a boot aggregate, behind which a kernel records it when IMA starts.").at(v.misplaced...)
 	}
-	if len(v.differ) > 0 {
-		r.add(KernelVersionDiffers, "The release recorded is not that of the build, %q.", r.evidence.Build.Release).at(v.differ...)
+	if v.differs {
+		r.add(KernelVersionDiffers, "The release recorded is not that of the build, %q.", r.evidence.Build.Release).at(v.records[0])
 	}
 }
 

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Render writes the verdict for a terminal: a line about the list, one for each
-// PCR, and the findings with what they are about. Names from the list are
-// quoted.
+// PCR, and the findings with what they are about. What a list says cannot
+// control the terminal.
 func (v *Verdict) Render(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "list: %d records, %d violations (%s)\n", v.Records, v.Violations, v.Form)
@@ -68,6 +70,14 @@ func (r *Reason) render(b *bytes.Buffer, mark string) {
 	wrap(b, "Policy: "+r.Policy+".")
 }
 
+// printable replaces what could control a terminal.
+func printable(r rune) rune {
+	if r == ' ' || unicode.IsGraphic(r) {
+		return r
+	}
+	return unicode.ReplacementChar
+}
+
 const (
 	lineWidth  = 80
 	lineIndent = "            "
@@ -77,17 +87,17 @@ const (
 // allow that.
 func wrap(b *bytes.Buffer, text string) {
 	width := 0
-	for _, word := range strings.Fields(text) {
-		if width > 0 && width+1+len(word) > lineWidth {
+	for _, word := range strings.Fields(strings.Map(printable, text)) {
+		if width > 0 && width+1+utf8.RuneCountInString(word) > lineWidth {
 			b.WriteByte('\n')
 			width = 0
 		}
 		if width == 0 {
 			b.WriteString(lineIndent)
-			width = len(lineIndent) + len(word)
+			width = len(lineIndent) + utf8.RuneCountInString(word)
 		} else {
 			b.WriteByte(' ')
-			width += 1 + len(word)
+			width += 1 + utf8.RuneCountInString(word)
 		}
 		b.WriteString(word)
 	}

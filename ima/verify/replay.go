@@ -104,14 +104,10 @@ func (r *run) match(b *bank, pcr, record int) {
 // computed here.
 func (r *run) extend(rec *ima.Record, number int) error {
 	intact, err := r.replay.Extend(rec)
-	var index *ima.PCRIndexError
-	switch {
-	case errors.As(err, &index):
-		r.findings.record(PCRNotInTPM, number)
-		return nil
-	case err != nil:
-		return err
-	case !intact:
+	if err != nil {
+		return r.unextended(err, number)
+	}
+	if !intact {
 		r.findings.record(DigestMismatch, number)
 	}
 	pcr := int(rec.PCR)
@@ -122,6 +118,16 @@ func (r *run) extend(rec *ima.Record, number int) error {
 		b.violated[pcr] = b.violated[pcr] || violation
 		r.match(b, pcr, number)
 	}
+	return nil
+}
+
+// unextended takes a record for a PCR that no TPM has.
+func (r *run) unextended(err error, number int) error {
+	var index *ima.PCRIndexError
+	if !errors.As(err, &index) {
+		return err
+	}
+	r.findings.record(PCRNotInTPM, number)
 	return nil
 }
 
@@ -212,7 +218,7 @@ func (r *run) concludeReplays() {
 		}
 		state, record := r.verdict.pcrState(pcr)
 		if state == "" {
-			r.add(PCRNotGiven, "The list has %d records for PCR %d, but no value of it was given: nothing vouches for them.", r.used[pcr], pcr).about(0, pcr)
+			r.add(PCRNotGiven, "No value of PCR %d was given, for which the list has records, %d in all: nothing vouches for them.", pcr, r.used[pcr]).about(0, pcr)
 			continue
 		}
 		for i := range r.verdict.Replays {
@@ -232,7 +238,7 @@ func (r *run) concludeReplay(row *Replay, state State, record int) {
 		r.add(ReplayMatch, "The list up to record %d leads to the value of PCR %d in bank %s (%s).", row.Record, row.PCR, row.Bank, row.Digests).
 			about(row.Bank, row.PCR).at(row.Record)
 		if row.After > 0 {
-			r.add(RecordsAfter, "%d records for PCR %d follow; a list that was read after the PCR has them, and nothing vouches for them yet.", row.After, row.PCR).about(row.Bank, row.PCR)
+			r.add(RecordsAfter, "For PCR %d the list has more records behind it, %d in all; a list that was read after the PCR has them, and nothing vouches for them yet.", row.PCR, row.After).about(row.Bank, row.PCR)
 		}
 		if row.Record != record {
 			r.add(BanksDisagree, "Bank %s of PCR %d stands at record %d, another one at %d: one extend changes all banks, so the values were not read at the same time.", row.Bank, row.PCR, row.Record, record).about(row.Bank, row.PCR)
@@ -252,7 +258,7 @@ func (r *run) concludeUnmatched(row *Replay, state State) {
 	case state == StateMatch:
 		r.add(BankMismatch, "The list leads to the value of PCR %d in another bank, but not in %s (%s).", row.PCR, row.Bank, row.State).about(row.Bank, row.PCR)
 	case row.State == StateReset && !r.has(Bypass):
-		r.add(PCRAtReset, "PCR %d of bank %s is at its reset value, but the list has %d records for it: none of them was extended, so the list is unauthenticated data of the running software.", row.PCR, row.Bank, r.used[row.PCR]).about(row.Bank, row.PCR)
+		r.add(PCRAtReset, "PCR %d of bank %s is at its reset value, but the list has records for it, %d in all: none of them was extended, so the list is unauthenticated data of the running software.", row.PCR, row.Bank, r.used[row.PCR]).about(row.Bank, row.PCR)
 	case row.State == StateMismatch:
 		r.add(ReplayMismatch, "%s", r.mismatchText(row)).about(row.Bank, row.PCR)
 	}
@@ -261,6 +267,11 @@ func (r *run) concludeUnmatched(row *Replay, state State) {
 // mismatchText says what can be known of a mismatch, and what cannot.
 func (r *run) mismatchText(row *Replay) string {
 	text := fmt.Sprintf("No beginning of the list leads to the value of PCR %d in bank %s. Which record is wrong cannot be known, as a PCR is one value: records were changed, left out or cut off, the list is older than the PCR, or somebody else has extended the PCR", row.PCR, row.Bank)
+	if r.has(DigestMismatch) {
+		text += "; known is that there are records whose own digest is wrong"
+	} else {
+		text += "; known is that each record's own digest is right, which anybody can make so"
+	}
 	if r.aggregates.count > 1 && !r.evidence.Build.Kernel.KexecAtExecute {
 		text += "; or records were lost between the loading and the execution of a kexec kernel, as before 6.16"
 	}

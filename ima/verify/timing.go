@@ -151,7 +151,7 @@ func (r *run) concludeName(g *Aggregate, row *timingRow, bound, kexec bool) {
 	case LateClaimed:
 		text = fmt.Sprintf("The kernel says by the name %s that IMA started late: files used before are unknown. %s", g.Name, r.claimText(row, bound, kexec))
 	case NameContradicts:
-		text = fmt.Sprintf("The build %s, so it does not record %s alone: another kernel ran, or the record is made up.", row.does, g.Name)
+		text = fmt.Sprintf("The build %s, so it does not record %s alone: another kernel ran, the record is made up, or what is said of the build is wrong.", row.does, g.Name)
 	}
 	r.add(code, "%s", text).at(g.Record)
 }
@@ -170,7 +170,7 @@ func (r *run) claimText(row *timingRow, bound, kexec bool) string {
 // concludeGap says what the records before a second boot aggregate are worth.
 func (r *run) concludeGap(first, second *Aggregate, row *timingRow) {
 	n := second.Record - first.Record - 1
-	text := fmt.Sprintf("A kernel that %s recorded both: %d records lie between. Nothing shows that they were extended when they were recorded; until then they were memory that who was in it could change, so they may be incomplete.", row.does, n)
+	text := fmt.Sprintf("A kernel that %s recorded both; what lies between are %d records. Nothing shows that they were extended when they were recorded; until then they were memory that who was in it could change, so they may be incomplete.", row.does, n)
 	f := r.add(GapUnproven, "%s", text)
 	f.Count = n
 	for number := first.Record + 1; number < second.Record && len(f.Records) < MaxRecords; number++ {
