@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -61,6 +62,7 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 	if set.daemonize && !inBackground() {
 		return detach()
 	}
+	twoProcessors()
 	log, closeLog, err := openLog(&set.log, s.err)
 	if err != nil {
 		return err
@@ -88,6 +90,16 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 		return err
 	}
 	return d.wait(ctx)
+}
+
+// twoProcessors has the scheduler believe in two processors where it is allowed
+// one. A thread that waits for a client in read(2) would otherwise hold the only
+// one, and the runtime's monitor would take it away and give it back for every
+// command: on one core that costs a tenth of the rate.
+func twoProcessors() {
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
 }
 
 // daemon is a running one: settings and what was made of them.

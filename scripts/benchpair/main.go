@@ -4,6 +4,8 @@
 package main
 
 import (
+	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -18,6 +20,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/swtpmd/swtpmd/transport/raw"
 )
 
 const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
@@ -259,24 +263,20 @@ func client(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.Dial("unix", args[0])
+	ctx := context.Background()
+	tpm, err := raw.Dial(ctx, "unix", args[0])
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	response := make([]byte, 4096)
+	defer tpm.Close()
+	var response []byte
 	start := time.Now()
 	for range count {
-		if _, err := conn.Write(command); err != nil {
+		if response, err = tpm.Exchange(ctx, response[:0], command); err != nil {
 			return err
 		}
-		// Both servers write a response at once, and these are short.
-		n, err := conn.Read(response)
-		if err != nil {
-			return err
-		}
-		if n < 10 || hex.EncodeToString(response[6:10]) != "00000000" {
-			return fmt.Errorf("answered %x", response[:n])
+		if len(response) < 10 || binary.BigEndian.Uint32(response[6:]) != 0 {
+			return fmt.Errorf("answered %x", response)
 		}
 	}
 	_, err = fmt.Fprintln(out, float64(count)/time.Since(start).Seconds())

@@ -171,11 +171,15 @@ func (d *data) execute(command []byte) []byte {
 	if response, ours := d.s.vendorSetLocality(command); ours {
 		return response
 	}
+	probe := d.first && d.passed && isProbe(command)
 	if !d.s.powered() {
-		d.s.log.Warn("TPM command without power: no INIT has come, or the last one failed")
+		// QEMU asks for the TPM's version before it applies power.
+		if !probe {
+			d.s.log.Warn("TPM command without power: no INIT has come, or the last one failed")
+		}
 		return transport.AppendResponse(nil, transport.RCFailure)
 	}
-	if d.first && d.passed && isProbe(command) {
+	if probe {
 		return d.probe(command)
 	}
 	return d.send(d.calls.Ctx, command)
