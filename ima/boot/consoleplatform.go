@@ -71,7 +71,7 @@ func (c *consoleReader) latency() time.Duration {
 	if t.banner == 0 || end <= t.banner {
 		return time.Millisecond
 	}
-	return min((end-t.banner)/9, 100*time.Millisecond)
+	return min((end-t.banner).Round(9*time.Microsecond)/9, 100*time.Millisecond)
 }
 
 // addTPM adds the TPM, if the kernel has seen one.

@@ -70,7 +70,7 @@
 //	aggregate DIGEST   pins the boot aggregate, such as sha256:9887…
 //	fs NAME            type magic
 //	driver NAME        kind (plain tis tis-spi crb crb-ffa ibmvtpm ftpm-tee) took latency
-//	                   fail (errno); async; module
+//	                   selftest fail (errno); async; module
 //	device NAME        driver parent bus suppliers needs domains (lists of devices)
 //	initcall LEVEL NAME  took register helper (lists) async fail; and one of: ima
 //	                   ima-late-sync deferred-probe initramfs=DURATION

@@ -70,11 +70,11 @@ func (k *KernelBuild) write(w *writer) {
 	w.list("unavailable", names).text("cmdline", k.CommandLine).text("secureboot", k.SecureBoot)
 	w.not("modules", k.NoModules).not("tcg_tpm", k.NoTPM)
 	// These three have defaults, so they are always written.
-	w.text("start", k.Start.String()).text("access", k.Access.String()).text("jitter", strconv.Itoa(k.Jitter)).end()
+	w.text("start", durationText(k.Start)).text("access", durationText(k.Access)).text("jitter", strconv.Itoa(k.Jitter)).end()
 }
 
 func (d *Driver) write(w *writer) {
-	w.begin("driver", d.Name).text("kind", d.Kind.String()).duration("took", d.Took).duration("latency", d.Latency)
+	w.begin("driver", d.Name).text("kind", d.Kind.String()).duration("took", d.Took).duration("latency", d.Latency).duration("selftest", d.SelfTest)
 	if d.Async != d.Kind.asynchronous() {
 		w.text("async", map[bool]string{true: "yes", false: "no"}[d.Async])
 	}
@@ -86,7 +86,7 @@ func (c *Initcall) write(w *writer) {
 	switch c.Action {
 	case NoAction:
 	case Initramfs:
-		w.text("initramfs", c.Unpack.String())
+		w.text("initramfs", durationText(c.Unpack))
 	default:
 		w.text(c.Action.String(), "yes")
 	}
@@ -94,6 +94,9 @@ func (c *Initcall) write(w *writer) {
 }
 
 func digestText(d ima.FileDigest) string { return fmt.Sprintf("%s:%s", d.Algo, d.Sum) }
+
+// durationText is a duration in ASCII.
+func durationText(d time.Duration) string { return strings.Replace(d.String(), "µ", "u", 1) }
 
 // writer writes directives. Keys with zero values are left out.
 type writer struct {
@@ -155,7 +158,7 @@ func (w *writer) number(key string, n int) *writer {
 
 func (w *writer) duration(key string, d time.Duration) *writer {
 	if d != 0 {
-		w.text(key, d.String())
+		w.text(key, durationText(d))
 	}
 	return w
 }
@@ -165,7 +168,7 @@ func (w *writer) accesses(list []Access) {
 		a := &list[i]
 		w.dst = append(w.dst, ' ', ' ')
 		if a.Kind == Wait {
-			w.begin(a.Kind.String(), a.For.String()).end()
+			w.begin(a.Kind.String(), durationText(a.For)).end()
 			continue
 		}
 		w.begin(a.Kind.String(), a.Path)

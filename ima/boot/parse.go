@@ -442,6 +442,7 @@ func (p *parser) readDriver(a *args) error {
 	}
 	a.duration("took", &d.Took)
 	a.duration("latency", &d.Latency)
+	a.duration("selftest", &d.SelfTest)
 	d.Async = d.Kind.asynchronous()
 	a.flag("async", &d.Async)
 	a.flag("module", &d.Module)

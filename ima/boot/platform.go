@@ -98,6 +98,8 @@ type Driver struct {
 	Took time.Duration `json:"took_ns,omitempty"`
 	// Latency is how long the TPM and its bus take for each command.
 	Latency time.Duration `json:"latency_ns,omitempty"`
+	// SelfTest is how much longer the TPM takes for TPM2_SelfTest.
+	SelfTest time.Duration `json:"selftest_ns,omitempty"`
 	// Async is PROBE_PREFER_ASYNCHRONOUS.
 	Async  bool `json:"async,omitempty"`
 	Module bool `json:"module,omitempty"`

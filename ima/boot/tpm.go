@@ -29,10 +29,9 @@ func ordinalDuration(code uint32) time.Duration {
 
 // chip is struct tpm_chip: a TPM as the kernel's TPM driver has it.
 type chip struct {
-	k       *kernel
-	driver  *driver
-	latency time.Duration
-	lock    mutex // tpm_mutex
+	k      *kernel
+	driver *driver
+	lock   mutex // tpm_mutex
 	// tpm2 is TPM_CHIP_FLAG_TPM2. Without it a command may take as long as
 	// the TPM 1.2 default.
 	tpm2 bool
@@ -77,7 +76,10 @@ func (c *chip) try(t *task, command []byte) (response []byte, code int) {
 	if c.tpm2 {
 		limit = ordinalDuration(commandCode(command))
 	}
-	t.sleep(k.vary(c.latency))
+	t.sleep(k.vary(c.driver.Latency))
+	if commandCode(command) == ccSelfTest {
+		t.sleep(k.vary(c.driver.SelfTest))
+	}
 	response, err := k.send(t, command, limit)
 	code = int(-efault)
 	switch {

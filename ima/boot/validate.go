@@ -142,6 +142,7 @@ func (v *validator) driversAndDevices() {
 		}
 		v.duration(item, "took", d.Took)
 		v.duration(item, "latency", d.Latency)
+		v.duration(item, "selftest", d.SelfTest)
 		v.errno(item, d.Fail)
 	}
 	tpm := ""
