@@ -166,6 +166,23 @@ func (c *Case) refusesAlgorithm() bool {
 	return false
 }
 
+// drtmAfterShutdown says whether the script has a hash sequence between a
+// Shutdown(STATE) and the next _TPM_Init.
+func (c *Case) drtmAfterShutdown() bool {
+	saved := false
+	for _, step := range c.Script[:c.At] {
+		switch {
+		case step.Action == HashEnd && saved:
+			return true
+		case step.Action == Init:
+			saved = false
+		case step.isCommand() && bytes.HasSuffix(step.Data, []byte{0, 0, 1, 0x45, 0, 1}):
+			saved = true
+		}
+	}
+	return false
+}
+
 // clockSetAndLost says whether the script sets the clock and cuts the power
 // afterwards.
 func (c *Case) clockSetAndLost() bool {
