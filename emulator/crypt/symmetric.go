@@ -149,14 +149,14 @@ func streamOFB(block cipher.Block, iv, data []byte) {
 }
 
 func streamCTR(block cipher.Block, iv, data []byte) {
-	stream := make([]byte, len(iv))
-	for len(data) > 0 {
-		block.Encrypt(stream, iv)
-		for i := len(iv) - 1; i >= 0; i-- {
-			if iv[i]++; iv[i] != 0 {
-				break
-			}
-		}
-		data = data[subtle.XORBytes(data, data, stream):]
+	if len(data) == 0 {
+		return
+	}
+	cipher.NewCTR(block, iv).XORKeyStream(data, data)
+	carry := uint64((len(data) + len(iv) - 1) / len(iv))
+	for i := len(iv) - 1; i >= 0 && carry != 0; i-- {
+		carry += uint64(iv[i])
+		iv[i] = byte(carry)
+		carry >>= 8
 	}
 }

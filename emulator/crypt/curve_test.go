@@ -1,0 +1,253 @@
+package crypt
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/elliptic"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math/big"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// drbg is a generator that gives the same for the same seed.
+func drbg(seed byte) *DRBGState {
+	var s DRBGState
+	s.Instantiate(ramp(seed))
+	return &s
+}
+
+func number(t testing.TB, s string) *big.Int {
+	t.Helper()
+	x, ok := new(big.Int).SetString(s, 16)
+	require.True(t, ok, s)
+	return x
+}
+
+func TestCurveConstants(t *testing.T) {
+	t.Parallel()
+	sizes := map[wire.Curve]int{wire.CurveNISTP192: 192, wire.CurveNISTP224: 224, wire.CurveNISTP256: 256, wire.CurveNISTP384: 384,
+		wire.CurveNISTP521: 521, wire.CurveBNP256: 256, wire.CurveBNP638: 638, wire.CurveSM2P256: 256}
+	for _, c := range curves {
+		assert.Same(t, c, CurveOf(c.ID))
+		assert.Equal(t, sizes[c.ID], c.Bits, "%#x", c.ID)
+		assert.True(t, c.P.ProbablyPrime(20), "%#x", c.ID)
+		assert.True(t, c.N.ProbablyPrime(20), "%#x", c.ID)
+		assert.True(t, c.OnCurve(c.Base()), "%#x", c.ID)
+		last := new(big.Int).Sub(c.N, big.NewInt(1))
+		assert.True(t, c.Mult(c.Base(), last).Equal(c.Neg(c.Base())), "%#x: the base point has order N", c.ID)
+		assert.True(t, c.Add(c.BaseMult(last), c.Base()).Infinity())
+		assert.True(t, c.BaseMult(c.N).Infinity())
+	}
+	assert.Len(t, curves, len(sizes))
+	assert.Nil(t, CurveOf(wire.CurveNone))
+	assert.Nil(t, CurveOf(wire.CurveCurve25519))
+	assert.Equal(t, 66, CurveOf(wire.CurveNISTP521).FieldSize())
+	assert.Equal(t, 66, CurveOf(wire.CurveNISTP521).OrderSize())
+}
+
+// The example key of GB/T 32918.5, annex A.
+func TestSM2KnownKey(t *testing.T) {
+	t.Parallel()
+	c := CurveOf(wire.CurveSM2P256)
+	x, y := c.EncodePoint(c.BaseMult(number(t, "3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8")))
+	assert.Equal(t, "09f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020", hex.EncodeToString(x))
+	assert.Equal(t, "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13", hex.EncodeToString(y))
+}
+
+// Our own arithmetic gives on NIST curves what the standard library's gives.
+func TestArithmeticAgreesWithTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for _, std := range []elliptic.Curve{elliptic.P224(), elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		fast := nistCurve(0, std)
+		slow := *fast
+		slow.std = nil
+		gen := drbg(1)
+		for range 4 {
+			j, err := fast.GenerateScalar(gen)
+			require.NoError(t, err)
+			k, p, err := fast.GenerateKey(gen)
+			require.NoError(t, err)
+			require.True(t, fast.OnCurve(p))
+			require.True(t, p.Equal(slow.BaseMult(k)))
+			q := fast.Mult(p, j)
+			require.True(t, q.Equal(slow.Mult(p, j)))
+			more := new(big.Int).Add(j, fast.N)
+			require.True(t, q.Equal(slow.Mult(p, more)))
+			require.True(t, q.Equal(fast.Mult(p, more)))
+			for _, c := range []*Curve{fast, &slow} {
+				require.True(t, c.Add(p, q).Equal(fast.BaseMult(new(big.Int).Mul(k, new(big.Int).Add(j, big.NewInt(1))))))
+				require.True(t, c.Add(p, p).Equal(fast.Mult(p, big.NewInt(2))))
+				require.True(t, c.Add(p, c.Neg(p)).Infinity())
+				require.True(t, c.Add(p, Point{}).Equal(p))
+				require.True(t, c.Add(Point{}, p).Equal(p))
+				require.True(t, c.Mult(Point{}, k).Infinity())
+				require.True(t, c.Mult(p, new(big.Int)).Infinity())
+				require.True(t, c.BaseMult(new(big.Int)).Infinity())
+			}
+		}
+	}
+	assert.True(t, Point{}.Equal(Point{}))
+	assert.False(t, Point{}.Equal(curves[0].Base()))
+	assert.True(t, curves[0].Neg(Point{}).Infinity())
+}
+
+func TestECDHAgreesWithTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for id, std := range map[wire.Curve]ecdh.Curve{wire.CurveNISTP256: ecdh.P256(), wire.CurveNISTP384: ecdh.P384(), wire.CurveNISTP521: ecdh.P521()} {
+		c, gen := CurveOf(id), drbg(2)
+		d, q, err := c.GenerateKey(gen)
+		require.NoError(t, err)
+		e, r, err := c.GenerateKey(gen)
+		require.NoError(t, err)
+		private, err := std.NewPrivateKey(c.EncodeScalar(d))
+		require.NoError(t, err)
+		x, y := c.EncodePoint(r)
+		public, err := std.NewPublicKey(append(append([]byte{4}, x...), y...))
+		require.NoError(t, err)
+		want, err := private.ECDH(public)
+		require.NoError(t, err)
+		got, err := c.ECDH(d, r)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		got, err = c.ECDH(e, q)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		_, err = c.ECDH(new(big.Int), r)
+		var refused *Error
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, wire.RCNoResult, refused.Code)
+	}
+}
+
+func TestDecodePoint(t *testing.T) {
+	t.Parallel()
+	for _, c := range curves {
+		_, p, err := c.GenerateKey(drbg(3))
+		require.NoError(t, err)
+		x, y := c.EncodePoint(p)
+		require.Len(t, x, c.FieldSize())
+		q, err := c.DecodePoint(x, y)
+		require.NoError(t, err)
+		assert.True(t, p.Equal(q))
+
+		long := append([]byte{0}, x...)
+		other := bytes.Clone(y)
+		other[len(other)-1] ^= 1
+		above := new(big.Int).Add(p.X, c.P).FillBytes(make([]byte, c.FieldSize()+1))
+		for name, point := range map[string][2][]byte{
+			"too long": {long, y}, "off the curve": {x, other}, "swapped": {y, x}, "nothing": {nil, nil}, "x above P": {above, y},
+		} {
+			_, err := c.DecodePoint(point[0], point[1])
+			var refused *Error
+			require.ErrorAs(t, err, &refused, name)
+			assert.Equal(t, wire.RCECCPoint, refused.Code)
+		}
+	}
+	p521 := CurveOf(wire.CurveNISTP521)
+	over := new(big.Int).Add(p521.Gx, p521.P)
+	require.Len(t, over.Bytes(), p521.FieldSize(), "it fits the size but not the field")
+	_, err := p521.DecodePoint(over.Bytes(), p521.Gy.Bytes())
+	assert.Error(t, err)
+
+	// A BN curve has a base point with short coordinates.
+	bn := CurveOf(wire.CurveBNP256)
+	p, err := bn.DecodePoint([]byte{1}, []byte{0, 2})
+	require.NoError(t, err)
+	assert.True(t, p.Equal(bn.Base()))
+	x, y := bn.EncodePoint(Point{})
+	assert.Nil(t, x)
+	assert.Nil(t, y)
+}
+
+// A source that runs dry.
+type dry struct{ n int }
+
+var errDry = errors.New("dry")
+
+func (d *dry) Read(p []byte) (int, error) {
+	if d.n == 0 {
+		return 0, errDry
+	}
+	d.n--
+	return len(p), nil
+}
+
+func TestGenerateScalar(t *testing.T) {
+	t.Parallel()
+	for _, c := range curves {
+		less := new(big.Int).Sub(c.N, big.NewInt(1))
+		for _, v := range []struct{ drawn, want *big.Int }{
+			{new(big.Int), big.NewInt(1)},
+			{less, big.NewInt(1)},
+			{new(big.Int).Sub(less, big.NewInt(1)), less},
+		} {
+			d, err := c.GenerateScalar(bytes.NewReader(v.drawn.FillBytes(make([]byte, c.OrderSize()+8))))
+			require.NoError(t, err)
+			assert.Zero(t, v.want.Cmp(d))
+			assert.True(t, c.ValidScalar(d))
+		}
+		_, err := c.GenerateScalar(bytes.NewReader(make([]byte, c.OrderSize()+7)))
+		assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		_, _, err = c.GenerateKey(&dry{})
+		assert.ErrorIs(t, err, errDry)
+		assert.False(t, c.ValidScalar(c.N))
+		assert.False(t, c.ValidScalar(new(big.Int)))
+		assert.False(t, c.ValidScalar(big.NewInt(-1)))
+	}
+}
+
+func FuzzDecodePoint(f *testing.F) {
+	for _, c := range curves {
+		x, y := c.EncodePoint(c.Base())
+		f.Add(uint16(c.ID), x, y)
+	}
+	f.Fuzz(func(t *testing.T, id uint16, x, y []byte) {
+		c := CurveOf(wire.Curve(id))
+		if c == nil {
+			return
+		}
+		p, err := c.DecodePoint(x, y)
+		if err != nil {
+			return
+		}
+		a, b := c.EncodePoint(p)
+		require.Zero(t, new(big.Int).SetBytes(x).Cmp(new(big.Int).SetBytes(a)))
+		require.Zero(t, new(big.Int).SetBytes(y).Cmp(new(big.Int).SetBytes(b)))
+		c.Mult(p, big.NewInt(5))
+		c.Add(p, c.Neg(p))
+	})
+}
+
+func BenchmarkPoint(b *testing.B) {
+	for _, id := range []wire.Curve{wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521, wire.CurveBNP256, wire.CurveSM2P256} {
+		c := CurveOf(id)
+		d, q, err := c.GenerateKey(drbg(1))
+		require.NoError(b, err)
+		name := map[wire.Curve]string{wire.CurveNISTP256: "P-256", wire.CurveNISTP384: "P-384", wire.CurveNISTP521: "P-521",
+			wire.CurveBNP256: "BN-256", wire.CurveSM2P256: "SM2"}[id]
+		b.Run(name+"/generate", func(b *testing.B) {
+			b.ReportAllocs()
+			gen := drbg(1)
+			for b.Loop() {
+				if _, _, err := c.GenerateKey(gen); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/ecdh", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.ECDH(d, q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
