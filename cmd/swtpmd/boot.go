@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,7 +104,7 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if w.out != "" {
-		if err := writeLists(w.out, o.Result.List); err != nil {
+		if err := writeLists(w.out, listFiles{o.Result.List}); err != nil {
 			return err
 		}
 	}
@@ -159,15 +160,30 @@ func listPlatforms(out io.Writer) error {
 	return nil
 }
 
-// writeLists writes the files of securityfs that hold the list.
-func writeLists(dir string, list *boot.List) error {
+// securityfs is a directory of IMA's files.
+type securityfs interface {
+	SecurityFiles() []ima.SecurityFile
+	ReadSecurityFile(name string) ([]byte, error)
+}
+
+// listFiles has the list of a simulated boot as its securityfs.
+type listFiles struct{ *boot.List }
+
+func (l listFiles) SecurityFiles() []ima.SecurityFile            { return l.Files() }
+func (l listFiles) ReadSecurityFile(name string) ([]byte, error) { return l.ReadFile(name) }
+
+// writeLists writes the files of securityfs that can be read.
+func writeLists(dir string, files securityfs) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, file := range list.Files() {
-		content, err := list.ReadFile(file.Name)
+	for _, file := range files.SecurityFiles() {
+		content, err := files.ReadSecurityFile(file.Name)
+		if errors.Is(err, fs.ErrPermission) {
+			continue // a policy that can only be written
+		}
 		if err != nil {
-			continue // policy and the like: not for reading, as in the kernel
+			return err
 		}
 		if err := os.WriteFile(filepath.Join(dir, file.Name), content, 0o644); err != nil {
 			return err

@@ -278,20 +278,28 @@ func (d *daemon) startTPM(ctx context.Context) error {
 		return err
 	}
 	d.powerOn("--flags")
-	// TPM2_Startup: tag, size, code, TPM_SU_CLEAR or TPM_SU_STATE.
+	if err := startUp(ctx, d.tpm, d.set.startup); err != nil {
+		return fmt.Errorf("--flags: %w", err)
+	}
+	return nil
+}
+
+// startUp sends the TPM2_Startup that how asks for.
+func startUp(ctx context.Context, tpm transport.Device, how startup) error {
+	// Tag, size, code, TPM_SU_CLEAR or TPM_SU_STATE.
 	command := []byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}
-	switch d.set.startup {
+	switch how {
 	case startupPower:
 		return nil
 	case startupState:
 		command[11] = 1
 	}
-	response, err := d.tpm.Send(ctx, 0, command)
+	response, err := tpm.Send(ctx, 0, command)
 	if err != nil {
 		return err
 	}
 	if code := responseCode(response); code != 0 {
-		return fmt.Errorf("TPM2_Startup asked for by --flags: %w", code)
+		return fmt.Errorf("TPM2_Startup: %w", code)
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ const deferHelp = `The TPM that comes late:
 const daemonHelp = `Usage: swtpmd [flags]
        swtpmd socket --tpm2 [flags]    swtpm's own command line
        swtpmd ctl COMMAND              ask or steer a running daemon
+       swtpmd boot [flags]             simulate a boot with a TPM that comes late
+       swtpmd verify [flags] LIST      say what may be concluded from a list
+       swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
 
 Runs a software TPM 2.0 for a QEMU guest, and for any number of other clients
 beside it, until it is interrupted. When it is ready it prints on stdout what to

@@ -46,10 +46,11 @@ func main() {
 // subcommands are what may stand first on the command line. The daemon itself
 // has no word.
 var subcommands = map[string]func(context.Context, []string, streams) error{
-	"socket": runSocket,
-	"ctl":    runCtl,
-	"boot":   runBoot,
-	"verify": runVerify,
+	"socket":  runSocket,
+	"ctl":     runCtl,
+	"boot":    runBoot,
+	"verify":  runVerify,
+	"measure": runMeasure,
 }
 
 // run is main without the process: tests call it.

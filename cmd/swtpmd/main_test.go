@@ -37,7 +37,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve"}, "the commands are socket and ctl"},
+		{[]string{"serve"}, "the commands are boot, ctl, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
 		{[]string{"--nonsense"}, "see swtpmd --help"},
 		{[]string{"extra", "words"}, "unknown command"},

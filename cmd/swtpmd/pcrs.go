@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-tpm/tpm2"
@@ -23,6 +24,21 @@ func (c client) Send(command []byte) ([]byte, error) { return c.device.Send(c.ct
 // readPCRs reads every PCR of every allocated bank.
 func readPCRs(ctx context.Context, device transport.Device) (control.PCRs, error) {
 	tpm := client{ctx, device}
+	banks, err := allocatedBanks(tpm)
+	if err != nil {
+		return nil, err
+	}
+	values := control.PCRs{}
+	for _, bank := range banks {
+		if err := readBank(tpm, bank, values); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// allocatedBanks lists the banks that have any PCR.
+func allocatedBanks(tpm client) ([]tpm2.TPMSPCRSelection, error) {
 	capability, err := tpm2.GetCapability{Capability: tpm2.TPMCapPCRs, PropertyCount: 1}.Execute(tpm)
 	if err != nil {
 		return nil, fmt.Errorf("which banks the TPM has: %w", err)
@@ -31,13 +47,7 @@ func readPCRs(ctx context.Context, device transport.Device) (control.PCRs, error
 	if err != nil {
 		return nil, err
 	}
-	values := control.PCRs{}
-	for _, bank := range banks.PCRSelections {
-		if err := readBank(tpm, bank, values); err != nil {
-			return nil, err
-		}
-	}
-	return values, nil
+	return slices.DeleteFunc(banks.PCRSelections, func(bank tpm2.TPMSPCRSelection) bool { return empty(bank.PCRSelect) }), nil
 }
 
 // readBank reads the PCRs that bank selects. The TPM gives at most eight at a

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/transport/raw"
+)
+
+// someFiles makes a directory with three files, one of them a program.
+func someFiles(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a file"), []byte("content"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte("#!/bin/sh\n"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "empty"), nil, 0o600))
+	require.NoError(t, os.Symlink("program", filepath.Join(dir, "link")))
+	return dir
+}
+
+// measuredTo measures files and gives what measure told.
+func measuredTo(t *testing.T, out string, args ...string) measured {
+	t.Helper()
+	code, told, errs := called(t, append([]string{"measure", "--json", "--out", out}, args...)...)
+	require.Equal(t, exitOK, code, errs)
+	var m measured
+	require.NoError(t, json.Unmarshal([]byte(told), &m))
+	return m
+}
+
+func TestMeasureLeavesAListThatVerifies(t *testing.T) {
+	files, out := someFiles(t), t.TempDir()
+	m := measuredTo(t, out, files)
+	assert.Equal(t, 3, m.Files)
+	assert.Equal(t, 4, m.Records, "the boot aggregate, and each file once")
+	assert.Len(t, m.PCR10, 4)
+
+	text, err := os.ReadFile(filepath.Join(out, "ascii_runtime_measurements"))
+	require.NoError(t, err)
+	// SHA-256 of "content"; a blank in a name becomes an underscore.
+	assert.Contains(t, string(text), "sha256:ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73 "+files+"/a_file\n")
+	assert.NotContains(t, string(text), "link")
+	for _, list := range []string{"ascii_runtime_measurements", "binary_runtime_measurements"} {
+		code, said, errs := called(t, "verify", "--pcrs", filepath.Join(out, "pcrs.json"), "--vouched", "--policy=accept-late", filepath.Join(out, list))
+		assert.Equal(t, exitOK, code, said+errs)
+	}
+}
+
+func TestMeasureWithRulesOfOnesOwn(t *testing.T) {
+	files, out := someFiles(t), t.TempDir()
+	rules := filepath.Join(t.TempDir(), "rules")
+	require.NoError(t, os.WriteFile(rules, []byte("measure func=BPRM_CHECK\n"), 0o600))
+	m := measuredTo(t, out, "--policy=file:"+rules, "--template=ima-sig", "--hash=sha512", files)
+	assert.Equal(t, 2, m.Records, "the boot aggregate and the program")
+	text, err := os.ReadFile(filepath.Join(out, "ascii_runtime_measurements"))
+	require.NoError(t, err)
+	assert.Contains(t, string(text), " ima-sig sha512:")
+	assert.Contains(t, string(text), "/program")
+	assert.NotContains(t, string(text), "/empty")
+}
+
+func TestMeasureIntoARunningDaemon(t *testing.T) {
+	d := daemonWith(t, "--flags=startup-clear")
+	m := measuredTo(t, t.TempDir(), "--tpm=unix:"+d.ready.Data, someFiles(t))
+	code, out, errs := called(t, "ctl", "--admin", d.ready.Admin, "--json", "pcrs")
+	require.Equal(t, exitOK, code, errs)
+	var seen ima.PCRs
+	require.NoError(t, json.Unmarshal([]byte(out), &seen))
+	for algo, bank := range m.PCR10 {
+		assert.Equal(t, bank[10], seen[algo][10], algo)
+		assert.NotEqual(t, make(ima.Hex, algo.Size()), bank[10])
+	}
+}
+
+// The distribution's swtpm has what a quote needs.
+func TestMeasureLeavesAQuoteThatVerifies(t *testing.T) {
+	path, err := exec.LookPath("swtpm")
+	if err != nil {
+		t.Skip("no swtpm here; scripts/setup installs it")
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	swtpm := exec.CommandContext(t.Context(), path, "socket", "--tpm2", "--tpmstate", "dir="+dir,
+		"--server", "type=unixio,path="+socket, "--flags", "not-need-init,startup-clear")
+	require.NoError(t, swtpm.Start())
+	t.Cleanup(func() { _ = swtpm.Process.Kill(); _ = swtpm.Wait() })
+	require.Eventually(t, func() bool {
+		tpm, err := raw.Dial(t.Context(), "unix", socket)
+		if err == nil {
+			tpm.Close()
+		}
+		return err == nil
+	}, 10*time.Second, 5*time.Millisecond)
+
+	out := t.TempDir()
+	m := measuredTo(t, out, "--tpm=unix:"+socket, "--nonce=c0ffee", someFiles(t))
+	assert.Equal(t, "of PCR 0-10", m.Quote)
+	verify := func(nonce string) (int, string) {
+		code, said, errs := called(t, "verify", "--policy=accept-late", "--pcrs", filepath.Join(out, "pcrs.json"),
+			"--quote", filepath.Join(out, "quote.attest"), "--signature", filepath.Join(out, "quote.signature"),
+			"--key", filepath.Join(out, "quote.key.pem"), "--nonce="+nonce, filepath.Join(out, "binary_runtime_measurements"))
+		return code, said + errs
+	}
+	code, said := verify("c0ffee")
+	assert.Equal(t, exitOK, code, said)
+	assert.Contains(t, said, "quote-verified")
+	code, said = verify("bad0")
+	assert.Equal(t, exitRejected, code, said)
+	assert.Contains(t, said, "quote-nonce")
+}
+
+func TestWrongMeasurements(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, exitUsage, "name files"},
+		{[]string{"--nonce=x", "."}, exitUsage, "hex"},
+		{[]string{"--tpm=cloud", "."}, exitUsage, "/dev"},
+		{[]string{"--tpm=unix:/does/not/exist", "."}, exitFailed, "/does/not/exist"},
+		{[]string{"--tpm=/dev/does-not-exist", "."}, exitFailed, "/dev/does-not-exist"},
+		{[]string{"--kernel=2.4", "."}, exitUsage, "6.12"},
+		{[]string{"--policy=file:/does/not/exist", "."}, exitUsage, "/does/not/exist"},
+		{[]string{"/does/not/exist"}, exitFailed, "/does/not/exist"},
+	} {
+		code, _, errs := called(t, append([]string{"measure", "--out", t.TempDir()}, c.args...)...)
+		assert.Equal(t, c.code, code, "%v", c.args)
+		assert.Contains(t, errs, c.says, "%v", c.args)
+	}
+}
