@@ -94,6 +94,8 @@ type Summary struct {
 	TPMLevel      initcall.Level `json:"tpm_level"`
 	FieldFailure  bool           `json:"field_failure"`
 
+	// KernelAt is when the kernel started: the zero of its own time stamps.
+	KernelAt time.Duration `json:"kernel_at_ns"`
 	// Userspace says that init and what it does came to their end, Panic why
 	// not. UserspaceAt is when init was executed.
 	Userspace   bool          `json:"userspace"`

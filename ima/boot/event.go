@@ -2,6 +2,7 @@ package boot
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -92,10 +93,21 @@ type Event struct {
 // Line gives the event as a line of a kernel's log. kernel says whether the
 // kernel prints it (with initcall_debug and the debug messages of dd.c); for
 // other events the line is this simulation's own. The time stamp counts from
-// power-on, not from the kernel's start.
-func (e *Event) Line() (line string, kernel bool) {
+// power-on; LineSince gives it as the kernel has it.
+func (e *Event) Line() (line string, kernel bool) { return e.LineSince(0) }
+
+// LineSince is Line with a time stamp that counts from start, which for a
+// kernel's own stamps is Summary.KernelAt. What was before has 0.
+func (e *Event) LineSince(start time.Duration) (line string, kernel bool) {
 	text, kernel := e.text()
-	return fmt.Sprintf("[%5d.%06d] %s", e.At/time.Second, e.At%time.Second/time.Microsecond, text), kernel
+	at := max(e.At-start, 0)
+	return fmt.Sprintf("[%5d.%06d] %s", at/time.Second, at%time.Second/time.Microsecond, text), kernel
+}
+
+// printsLevel says that kernels with initcall_debug print a level: the buckets
+// of do_initcalls, which the _sync levels and rootfs are parts of.
+func printsLevel(l initcall.Level) bool {
+	return l >= initcall.Early && l <= initcall.Late && l != initcall.RootFS && !strings.HasSuffix(l.String(), "_sync")
 }
 
 func (e *Event) text() (text string, kernel bool) {
@@ -104,7 +116,7 @@ func (e *Event) text() (text string, kernel bool) {
 	case LogLine:
 		return e.Text, true
 	case LevelReached:
-		return "entering initcall level: " + e.Level.String(), e.Level >= initcall.Early && e.Level <= initcall.Late
+		return "entering initcall level: " + e.Level.String(), printsLevel(e.Level)
 	case InitcallCalled:
 		return fmt.Sprintf("calling  %s @ 1", e.Name), true
 	case InitcallReturned:

@@ -40,16 +40,20 @@ type kernel struct {
 }
 
 // maxEvents bounds the timeline of a run.
-const maxEvents = 4_000_000
+const maxEvents = 2_000_000
 
 func (k *kernel) emit(t *task, e Event) {
 	e.At, e.Level = k.sched.now(), k.level
 	if t != nil {
 		e.Task = t.name
 	}
-	if len(k.events) < maxEvents {
-		k.events = append(k.events, e)
+	if len(k.events) == maxEvents {
+		if k.sched.err == nil {
+			k.sched.err = &LimitError{Limit: "events", At: e.At, Steps: k.sched.steps}
+		}
+		return
 	}
+	k.events = append(k.events, e)
 }
 
 // vary gives a duration that differs from d by at most the platform's jitter.
@@ -79,6 +83,7 @@ func (k *kernel) boot(t *task) {
 	t.name = "firmware"
 	k.firmware(t)
 	t.name = "init"
+	k.summary.KernelAt = k.sched.now()
 	k.reach(t, initcall.Kernel, "start_kernel")
 	t.sleep(k.vary(k.platform.Kernel.Start))
 	k.addRoots()

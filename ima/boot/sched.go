@@ -22,7 +22,7 @@ const (
 
 // LimitError says that a run did not come to its end within a limit.
 type LimitError struct {
-	// Limit names it: "steps" or "time".
+	// Limit names it: "steps", "events" or "time".
 	Limit string
 	At    time.Duration
 	Steps int

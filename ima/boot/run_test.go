@@ -1,0 +1,304 @@
+package boot_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/boot"
+)
+
+func TestRunIsBounded(t *testing.T) {
+	t.Parallel()
+	t.Run("steps", func(t *testing.T) {
+		t.Parallel()
+		r, err := boot.Run(context.Background(), platform(t, "powervm"), boot.Config{Device: new(trivialTPM), MaxSteps: 20})
+		var limit *boot.LimitError
+		require.ErrorAs(t, err, &limit)
+		assert.Equal(t, "steps", limit.Limit)
+		assert.NotEmpty(t, r.Events, "what has happened until then")
+		assert.False(t, r.Summary.Userspace)
+	})
+	t.Run("time", func(t *testing.T) {
+		t.Parallel()
+		p := platform(t, "pc-tis")
+		p.Initcalls[0].Took, p.Initcalls[1].Took = 40*time.Minute, 40*time.Minute
+		_, err := boot.Run(context.Background(), p, boot.Config{})
+		var limit *boot.LimitError
+		require.ErrorAs(t, err, &limit)
+		assert.Equal(t, "time", limit.Limit)
+	})
+	t.Run("context", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err := boot.Run(ctx, platform(t, "debian-qemu"), boot.Config{Device: new(trivialTPM)})
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+// A command that is still held when the run ends is cancelled, and nothing of
+// the run is left behind.
+func TestRunEndsWithAHeldCommand(t *testing.T) {
+	t.Parallel()
+	d := &holdingTPM{hold: only(0x182, 1, time.Hour)}
+	p := parse(t, minimal("driver tpm kind=tis latency=1ms"))
+	p.Userspace.Accesses = append(p.Userspace.Accesses, boot.Access{Kind: boot.Exec, Path: "/bin/sh"})
+	r, err := boot.Run(context.Background(), p, boot.Config{Device: d, Tail: 100 * time.Millisecond})
+	require.NoError(t, err)
+	assert.Equal(t, 2, d.canceled, "boot_aggregate timed out, init's record is cancelled at the end")
+	assert.Equal(t, 1, r.Summary.Kept, "the second record's extend never ended")
+}
+
+func TestUnknownStrategyAndAttack(t *testing.T) {
+	t.Parallel()
+	var unknown *boot.UnknownNameError
+	_, err := boot.Run(context.Background(), platform(t, "pc-tis"), boot.Config{Strategy: 99})
+	require.ErrorAs(t, err, &unknown)
+	_, err = boot.Run(context.Background(), platform(t, "pc-tis"), boot.Config{Attack: 99})
+	require.ErrorAs(t, err, &unknown)
+	var s boot.Strategy
+	require.ErrorAs(t, s.UnmarshalText([]byte("later")), &unknown)
+	for _, s := range boot.Strategies() {
+		text, err := s.MarshalText()
+		require.NoError(t, err)
+		var again boot.Strategy
+		require.NoError(t, again.UnmarshalText(text))
+		assert.Equal(t, s, again)
+	}
+	for _, a := range boot.Attacks() {
+		text, err := a.MarshalText()
+		require.NoError(t, err)
+		var again boot.Attack
+		require.NoError(t, again.UnmarshalText(text))
+		assert.Equal(t, a, again)
+	}
+}
+
+// The clock passes every level in order, in the machine's time.
+func TestClockPassesTheLevels(t *testing.T) {
+	t.Parallel()
+	clock := new(initcall.Clock)
+	var events []initcall.Event
+	clock.Subscribe(func(e initcall.Event) { events = append(events, e) })
+	_, err := boot.Run(context.Background(), platform(t, "pc-tis"), boot.Config{Clock: clock})
+	require.NoError(t, err)
+	require.Len(t, events, len(initcall.Levels()))
+	for i, e := range events {
+		assert.Equal(t, initcall.Levels()[i], e.Level)
+		assert.Equal(t, 1, e.Boot)
+	}
+	assert.Greater(t, events[len(events)-1].At, time.Second)
+}
+
+// The queue is extended in order, after the boot aggregate, at late_sync.
+func TestQueueExtendsLate(t *testing.T) {
+	t.Parallel()
+	r := machine{platform: platform(t, "powervm"), config: boot.Config{Strategy: boot.Queue}}.boot(t)
+	queued, extended := find(r, boot.RecordQueued, ""), find(r, boot.RecordExtended, "")
+	require.Len(t, queued, 28)
+	require.Len(t, extended, 31)
+	assert.Equal(t, "boot_aggregate", extended[0].Name)
+	for i, e := range queued {
+		assert.Equal(t, initcall.Late, e.Level)
+		assert.Equal(t, e.Name, extended[i+2].Name, "behind boot_aggregate and kernel_version")
+		assert.Equal(t, initcall.LateSync, extended[i+2].Level)
+	}
+}
+
+// A hook that comes while another task's extend is held waits for it, and the
+// list and the PCR keep one order.
+func TestHooksWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	p := parse(t, `platform two
+kernel 6.12 cmdline="ima_policy=tcb" jitter=0
+firmware startup
+driver tpm kind=tis latency=1ms
+driver slow took=1ms async=yes
+device tpm0 driver=tpm
+initcall rootfs populate_rootfs initramfs=1ms
+initcall device tpm_init register=tpm
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+initcall late_sync last took=1ms
+userspace took=1ms
+  exec /init
+  wait 1ms
+  exec /bin/a
+`)
+	d := &holdingTPM{hold: only(0x182, 2, 500*time.Millisecond)}
+	r, err := boot.Run(context.Background(), p, boot.Config{Device: d})
+	require.NoError(t, err)
+	extended := find(r, boot.RecordExtended, "")
+	require.Len(t, extended, 3)
+	assert.Greater(t, extended[2].At-extended[1].At, 500*time.Millisecond)
+}
+
+// A usermode helper before the initramfs level fails and measures nothing; one
+// that comes while it is unpacked waits.
+func TestHelpersWaitForTheInitramfs(t *testing.T) {
+	t.Parallel()
+	text := minimal("firmware startup\ndriver tpm kind=tis\nhelper modprobe\n  exec /sbin/modprobe\ninitcall fs early_request helper=modprobe\ninitcall device request helper=modprobe\n")
+	r := machine{platform: parse(t, text)}.boot(t)
+	ended := find(r, boot.HelperEnded, "modprobe")
+	require.Len(t, ended, 2)
+	assert.Equal(t, -16, ended[0].Code)
+	assert.Zero(t, ended[1].Code)
+	var unpacked boot.Event
+	for _, e := range find(r, boot.AsyncEnded, "do_populate_rootfs") {
+		unpacked = e
+	}
+	assert.GreaterOrEqual(t, find(r, boot.HelperCalled, "modprobe")[0].At, unpacked.At)
+	assert.Equal(t, 1, r.Summary.Lost, "one file, before IMA")
+}
+
+// initramfs_async=0 has populate_rootfs wait.
+func TestInitramfsAsync(t *testing.T) {
+	t.Parallel()
+	for arg, waits := range map[string]bool{"": false, " initramfs_async=0": true} {
+		p := parse(t, minimal("driver tpm kind=tis"))
+		p.Kernel.CommandLine += arg
+		r := machine{platform: p}.boot(t)
+		returned := find(r, boot.InitcallReturned, "populate_rootfs")[0]
+		assert.Equal(t, waits, returned.Took >= 10*time.Millisecond, arg)
+	}
+}
+
+// The timeout of deferred probing starts anew with each driver.
+func TestTimeoutIsExtendedByDrivers(t *testing.T) {
+	t.Parallel()
+	text := `platform timeout
+kernel 6.12 cmdline="ima_policy=tcb deferred_probe_timeout=2" jitter=0
+driver tpm kind=tis
+driver late module
+device tpm0 driver=tpm suppliers=nobody
+device nobody
+initcall device tpm_init register=tpm
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+userspace
+  exec /init
+`
+	without := machine{platform: parse(t, text)}.boot(t)
+	with := machine{platform: parse(t, text+"  wait 1s\n  load /late.ko driver=late\n")}.boot(t)
+	a, b := find(without, boot.ProbeBound, "tpm0"), find(with, boot.ProbeBound, "tpm0")
+	require.Len(t, a, 1)
+	require.Len(t, b, 1)
+	assert.InDelta(t, 1.0, (b[0].At - a[0].At).Seconds(), 0.01)
+}
+
+// A domain is given up with an error once the kernel knows that no driver comes
+// (driver_deferred_probe_check_state).
+func TestDomains(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		kernel string
+		code   int
+		says   string
+	}{
+		{"modules=no", -19, "ignoring dependency for device, assuming no driver"},
+		{`cmdline="deferred_probe_timeout=1"`, -110, "deferred probe timeout, ignoring dependency"},
+	}
+	for _, test := range tests {
+		r := machine{platform: parse(t, `platform domains
+kernel 6.12 jitter=0 `+test.kernel+`
+driver tpm kind=tis
+device tpm0 driver=tpm domains=power
+device power
+initcall device tpm_init register=tpm
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+`)}.boot(t)
+		deferred, failed := find(r, boot.ProbeDeferred, "tpm0"), find(r, boot.ProbeFailed, "tpm0")
+		require.NotEmpty(t, deferred)
+		assert.Equal(t, 517, deferred[0].Code, "the bus's own")
+		require.Len(t, failed, 1)
+		assert.Equal(t, test.code, failed[0].Code)
+		assert.NotEmpty(t, logs(r, test.says))
+	}
+}
+
+// With a root file system on disk the kernel waits for probes before it is
+// mounted.
+func TestDiskWaitsForProbes(t *testing.T) {
+	t.Parallel()
+	for disk, waits := range map[string]bool{"": false, " disk": true} {
+		r := machine{platform: parse(t, `platform disk
+kernel 6.12 jitter=0
+driver tpm kind=tis took=300ms
+driver vcc took=1ms
+device tpm0 driver=tpm suppliers=vcc
+device vcc driver=vcc
+initcall device tpm_init register=tpm
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+initcall late zz_init register=vcc
+userspace`+disk+`
+  exec /sbin/init
+`)}.boot(t)
+		assert.Equal(t, waits, r.Summary.TPMLevel == initcall.LateSync, disk)
+	}
+}
+
+// An IMA that cannot start says so and measures nothing.
+func TestIMAThatFails(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"pc-tis", "powervm"} {
+		p := platform(t, name)
+		p.Kernel.CommandLine += " ima_hash=sha256"
+		p.Kernel.Unavailable = append(p.Kernel.Unavailable, ima.SHA1)
+		r := machine{platform: p}.boot(t)
+		assert.True(t, r.Summary.Started)
+		assert.NotZero(t, r.Summary.StartError)
+		assert.Zero(t, r.Summary.Kept)
+		assert.Empty(t, r.Summary.Aggregates)
+	}
+}
+
+// Faults that never end leave the PCRs readable.
+func TestPCRsAreReadPastFaults(t *testing.T) {
+	t.Parallel()
+	rule := faults.Rule{Name: "for ever", When: faults.When{From: initcall.Kernel}, Do: faults.Do{Answer: 0x101}}
+	r := machine{platform: platform(t, "pc-tis"), rules: []faults.Rule{rule}}.boot(t)
+	assert.True(t, r.Summary.Bypass)
+	require.Len(t, r.PCRs, 4)
+	for bank, values := range r.PCRs {
+		require.Len(t, values, 11, bank)
+		assert.NotEqual(t, make([]byte, bank.Size()), []byte(values[0]), "firmware measured")
+		assert.Equal(t, make([]byte, bank.Size()), []byte(values[10]), "nobody extended")
+	}
+}
+
+func TestEventLines(t *testing.T) {
+	t.Parallel()
+	at := 1234567 * time.Microsecond
+	tests := []struct {
+		event  boot.Event
+		want   string
+		kernel bool
+	}{
+		{boot.Event{Kind: boot.LogLine, Text: "ima: x"}, "ima: x", true},
+		{boot.Event{Kind: boot.InitcallCalled, Name: "init_ima"}, "calling  init_ima @ 1", true},
+		{boot.Event{Kind: boot.InitcallReturned, Name: "init_ima", Code: -517, Took: 3 * time.Millisecond}, "initcall init_ima returned -517 after 3000 usecs", true},
+		{boot.Event{Kind: boot.ProbeDeferred, Name: "tpm0", Code: -517}, "probe of tpm0 returned -517 after 0 usecs", true},
+		{boot.Event{Kind: boot.ProbeFailed, Name: "tpm0", Code: -62}, "probe of tpm0 returned 62 after 0 usecs", true},
+		{boot.Event{Kind: boot.LevelReached, Level: initcall.Late}, "entering initcall level: late", true},
+		{boot.Event{Kind: boot.LevelReached, Level: initcall.LateSync}, "entering initcall level: late_sync", false},
+		{boot.Event{Kind: boot.TPMCommand, Task: "init", Name: "SelfTest", Code: 0x100}, "-- init: TPM2_SelfTest -> 0x100 after 0 usecs", false},
+		{boot.Event{Kind: boot.RecordLost, Name: "/init"}, "-- record_lost /init", false},
+	}
+	for _, test := range tests {
+		test.event.At = at
+		line, kernel := test.event.LineSince(time.Second)
+		assert.Equal(t, "[    0.234567] "+test.want, line)
+		assert.Equal(t, test.kernel, kernel)
+		line, _ = test.event.Line()
+		assert.Equal(t, "[    1.234567] "+test.want, line)
+	}
+}
