@@ -71,6 +71,27 @@ func TestDRTM(t *testing.T) {
 	assert.Equal(t, counter+4, updateCounter(t, tpm), "PCR 17 in four banks")
 }
 
+// TestDRTMAfterShutdown: a count that has been seen never comes again, not even
+// when the state saved before the sequence is brought back.
+func TestDRTMAfterShutdown(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]wire.SU{"resume": wire.SUState, "restart": wire.SUClear} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tpm := et.New(t)
+			hashSequence(t, tpm, "first") // sets tpmEstablished, which is saved
+			require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+			hashSequence(t, tpm, "second")
+			restarts, updates := clockInfo(t, tpm).Clock.RestartCount, updateCounter(t, tpm)
+			require.EqualValues(t, 2, restarts)
+			require.NoError(t, tpm.Init())
+			require.Equal(t, wire.RCSuccess, tpm.Startup(0, kind))
+			assert.Equal(t, restarts+1, clockInfo(t, tpm).Clock.RestartCount)
+			assert.Greater(t, updateCounter(t, tpm), updates)
+		})
+	}
+}
+
 // Any command ends the sequence; data and end without one do nothing.
 func TestDRTMAborted(t *testing.T) {
 	t.Parallel()
