@@ -52,13 +52,6 @@ func (a *aggregates) add(g Aggregate) {
 	a.list[aggregatesMax-1] = g
 }
 
-func (a *aggregates) last() *Aggregate {
-	if len(a.list) == 0 {
-		return new(Aggregate)
-	}
-	return &a.list[len(a.list)-1]
-}
-
 // pcr is the PCR of the boot aggregates, CONFIG_IMA_MEASURE_PCR_IDX.
 func (a *aggregates) pcr() int {
 	if len(a.list) == 0 {
@@ -187,7 +180,7 @@ func (r *run) concludeSeveral() {
 	if a.late > 0 && a.late < a.count {
 		why = ", under both names: a kernel records two that does so at late and again at late_sync, or kexec has started another one"
 	}
-	f := r.add(SeveralAggregates, "The list has %d boot aggregates%s.", a.count, why)
+	f := r.add(SeveralAggregates, "The list has %d boot aggregates%s. A file has that name too if the kernel could not make its path.", a.count, why)
 	f.at(records...)
 	f.Count = a.count
 }

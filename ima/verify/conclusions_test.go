@@ -73,6 +73,14 @@ func TestConclusions(t *testing.T) {
 		verify.Build{Strategy: verify.StrategyLate, Bound: true},
 		[]verify.Code{verify.ZeroUnmatched, verify.ReplayMismatch, verify.ReplayMismatch}, "reject reject reject",
 	}, {
+		"B zero, something else in the PCR of one bank",
+		func(m *machine) {
+			m.start(early, false).exec("/sbin/init")
+			m.pcrs[ima.SHA1][10][0] = 1
+		},
+		verify.Build{Strategy: verify.StrategyLate, Bound: true},
+		[]verify.Code{verify.ZeroUnmatched, verify.ReplayMismatch, verify.PCRAtReset}, "reject reject reject",
+	}, {
 		"BL, the option is in the build",
 		func(m *machine) { m.start(late, true).exec("/sbin/init") },
 		verify.Build{InitLateSync: verify.SettingOn, Bound: true},
@@ -162,7 +170,69 @@ func TestConclusions(t *testing.T) {
 			v := verdict(t, e)
 			assert.Equal(t, c.shows, codes(v))
 			assert.Equal(t, c.outcomes, outcomes(t, v))
+			assert.Equal(t, c.outcomes == all, v.Has(verify.OnTimeBound) || v.Has(verify.DeniedBound))
 		})
+	}
+}
+
+// What kernels record that kexec has started, under a build that is that of the
+// first.
+func TestKexecUnderABoundBuild(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		strategy verify.Strategy
+		names    []string
+		shows    []verify.Code
+	}{
+		{verify.StrategyLate, []string{early, early}, []verify.Code{verify.OnTimeClaimed}},
+		{verify.StrategyLate, []string{early, late}, []verify.Code{verify.LateClaimed}},
+		{verify.StrategyLate, []string{late, early}, []verify.Code{verify.NameContradicts}},
+		{verify.StrategyDual, []string{early, late, early}, []verify.Code{verify.GapUnproven, verify.OnTimeClaimed}},
+		{verify.StrategyDual, []string{early, early}, []verify.Code{verify.NameContradicts}},
+		{verify.StrategyUnknown, []string{early, late}, []verify.Code{verify.TimingUnknown}},
+	} {
+		sum, err := ima.CalcBootAggregate(ima.BankOf(ima.SHA256), fresh(t))
+		assert.NoError(t, err)
+		var records []*ima.Record
+		for _, name := range c.names {
+			records = append(records, entry(t, name, func(e *ima.EventData) { e.Digest.Sum = sum }))
+		}
+		e := extended(t, records...)
+		e.Build = verify.Build{Strategy: c.strategy, Bound: true}
+		v := verdict(t, e)
+		var shows []verify.Code
+		for _, f := range v.Findings {
+			if f.Part == verify.PartBuild && f.Severity > verify.Note {
+				shows = append(shows, f.Code)
+			}
+		}
+		assert.Equal(t, c.shows, shows, "%s %v", c.strategy, c.names)
+		for _, policy := range []string{"strict", "build-bound"} {
+			p, err := verify.PolicyByName(policy)
+			if assert.NoError(t, err) {
+				assert.NotEqual(t, verify.Accept, p.Appraise(v).Outcome)
+			}
+		}
+	}
+}
+
+// A zero boot aggregate of the sha1 label does not speak against a TPM that has
+// only sha256: the ima template can show no other.
+func TestZeroAggregateAndTheBanks(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		label ima.HashAlgo
+		text  string
+	}{
+		{ima.SHA256, "The TPM has a bank sha256"},
+		{ima.SHA1, "Either the TPM has no bank that the kernel can use"},
+	} {
+		e := extended(t, entry(t, early, func(e *ima.EventData) {
+			e.Digest = ima.FileDigest{Algo: c.label, Sum: make([]byte, c.label.Size())}
+		}))
+		delete(e.PCRs, ima.SHA1)
+		f := finding(t, verdict(t, e), verify.ZeroLiveTPM)
+		assert.Contains(t, f.Text, c.text)
 	}
 }
 

@@ -158,7 +158,8 @@ func ExampleVerdict_Render() {
 	// caution     several-aggregates: records 1, 31
 	//             The list has 2 boot aggregates, under both names: a kernel records
 	//             two that does so at late and again at late_sync, or kexec has
-	//             started another one.
+	//             started another one. A file has that name too if the kernel could
+	//             not make its path.
 	// caution     aggregate-unchecked: records 1, 31, sha256 PCR 0-9
 	//             The boot aggregate cannot be compared: PCR 0-9 of bank sha256 were
 	//             not given.

@@ -94,7 +94,8 @@ func (r *run) buffer(rec *ima.Record, name []byte, number int) {
 		r.findings.record(BufferMismatch, number)
 	}
 	if string(name) == kernelVersionName {
-		r.versions.note(buf, number, number == r.aggregates.last().Record+1, r.evidence.Build.Release)
+		a := &r.aggregates
+		r.versions.note(buf, number, a.count > 0 && number == a.list[len(a.list)-1].Record+1, r.evidence.Build.Release)
 	}
 }
 

@@ -134,3 +134,35 @@ func TestResultSaysWhatDecided(t *testing.T) {
 	require.Len(t, result.Tolerated, 1)
 	assert.Equal(t, verify.Violation, result.Tolerated[0].Finding.Code)
 }
+
+// The words that JSON and flags have for enumerations are read as they are
+// written, and others are refused.
+func TestWords(t *testing.T) {
+	t.Parallel()
+	type word interface {
+		String() string
+		MarshalText() ([]byte, error)
+	}
+	for _, c := range []struct {
+		value word
+		text  string
+		parse func(text []byte) (word, error)
+	}{
+		{verify.Failure, "failure", func(b []byte) (word, error) { var s verify.Severity; err := s.UnmarshalText(b); return s, err }},
+		{verify.CannotTell, "cannot-tell", func(b []byte) (word, error) { var o verify.Outcome; err := o.UnmarshalText(b); return o, err }},
+		{verify.SettingOn, "on", func(b []byte) (word, error) { var s verify.Setting; err := s.UnmarshalText(b); return s, err }},
+	} {
+		text, err := c.value.MarshalText()
+		require.NoError(t, err)
+		assert.Equal(t, c.text, string(text))
+		again, err := c.parse(text)
+		require.NoError(t, err)
+		assert.Equal(t, c.value, again)
+		_, err = c.parse([]byte("perhaps"))
+		assert.ErrorContains(t, err, `"perhaps"; there are`)
+		_, err = c.parse(nil)
+		assert.Error(t, err)
+	}
+	assert.Equal(t, "Outcome(0)", verify.Outcome(0).String())
+	assert.Equal(t, "Severity(9)", verify.Severity(9).String())
+}

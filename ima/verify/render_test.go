@@ -63,6 +63,14 @@ func TestRenderResult(t *testing.T) {
 	}
 }
 
+func TestRenderReplacesControlCharacters(t *testing.T) {
+	t.Parallel()
+	v := verify.Verdict{Findings: []verify.Finding{{Code: verify.ListUnreadable, Text: "A \x1b[2J\u202eword"}}}
+	var text bytes.Buffer
+	require.NoError(t, v.Render(&text))
+	assert.Contains(t, text.String(), "A \ufffd[2J\ufffdword\n")
+}
+
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }

@@ -199,7 +199,7 @@ func (v *Verdict) pcrState(pcr int) (state State, record int) {
 		case row.PCR != pcr || row.aside:
 		case row.State == StateMatch:
 			state, record = StateMatch, max(record, row.Record)
-		case state == StateMatch, state == StateMismatch:
+		case state == StateMatch:
 		case row.State == StateMismatch || state == "" || state == StateUnknown:
 			state = row.State
 		}

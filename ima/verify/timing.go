@@ -73,18 +73,25 @@ func (r *run) concludeTiming() {
 	if len(vouched) == 0 {
 		return
 	}
-	last := &vouched[len(vouched)-1]
 	row := r.evidence.Build.timing()
-	if r.concludeKernelHasName(last, row) {
+	if r.concludeKernelHasName(&vouched[0], row) {
 		return
 	}
-	first := len(vouched) - 1
-	if row.pair != pairNever && first > 0 && last.Name == ima.BootAggregateLateName && vouched[first-1].Name == ima.BootAggregateName {
-		r.concludeGap(&vouched[first-1], last, row)
-		return
+	// The build is that of the first kernel. What follows its one boot
+	// aggregate, or its two, is of kernels that kexec has started.
+	rest := vouched[1:]
+	gap := row.pair != pairNever && len(rest) > 0 && vouched[0].Name == ima.BootAggregateName && rest[0].Name == ima.BootAggregateLateName
+	if gap {
+		r.concludeGap(&vouched[0], &rest[0], row)
+		rest = rest[1:]
 	}
-	kexec := len(vouched) > 1 || r.aggregates.count > aggregatesMax
-	r.concludeName(last, row, bound && !kexec, kexec)
+	kexec := len(rest) > 0 || r.aggregates.count > aggregatesMax
+	switch {
+	case !kexec && !gap, !gap && row.code(&vouched[0]) == NameContradicts:
+		r.concludeName(&vouched[0], row, bound)
+	case kexec:
+		r.concludeKexec(&vouched[len(vouched)-1], row)
+	}
 }
 
 // concludeBuild says whether the measured boot shows the build.
@@ -121,50 +128,69 @@ func (r *run) concludeKernelHasName(g *Aggregate, row *timingRow) bool {
 	return true
 }
 
-// concludeName says what the name of a single boot aggregate shows.
-func (r *run) concludeName(g *Aggregate, row *timingRow, bound, kexec bool) {
-	code := row.early
+// code is what the name of a boot aggregate shows if the build is bound.
+func (row *timingRow) code(g *Aggregate) Code {
 	if g.Name == ima.BootAggregateLateName {
-		code = row.late
+		return row.late
 	}
+	return row.early
+}
+
+// concludeName says what the name of a single boot aggregate shows.
+func (r *run) concludeName(g *Aggregate, row *timingRow, bound bool) {
+	code := row.code(g)
 	if claim, ok := hearsay[code]; ok && !bound {
 		code = claim
+	}
+	if g.Zero && (code == OnTimeBound || code == DeniedBound) {
+		return // there was no TPM in time, and other findings say so
 	}
 	text := ""
 	switch code {
 	case TimingUnknown:
 		text = fmt.Sprintf("The name %s says nothing of when IMA started, as nothing is known of the kernel's build: kernels that choose the name when they run exist.", g.Name)
 	case OnTimeBound:
-		if g.Zero {
-			return // there was no TPM in time, and other findings say so
-		}
 		text = "The build " + row.does + ", and had one. So no measured file was used unrecorded from late on."
 	case DeniedBound:
-		if g.Zero {
-			return
-		}
 		text = "The build " + row.does + ". So no measured file was used unrecorded since its policy was in force."
 	case LateBound:
 		text = "The build " + row.does + ". So IMA started late by construction: files that the kernel's usermode helpers used between late and late_sync are unknown, and whether the TPM was late is too."
-	case OnTimeClaimed:
-		text = fmt.Sprintf("The kernel says by the name %s that IMA did not start late. %s", g.Name, r.claimText(row, bound, kexec))
-	case LateClaimed:
-		text = fmt.Sprintf("The kernel says by the name %s that IMA started late: files used before are unknown. %s", g.Name, r.claimText(row, bound, kexec))
+	case OnTimeClaimed, LateClaimed:
+		text = claimText(g, code, row.claimWhy())
 	case NameContradicts:
 		text = fmt.Sprintf("The build %s, so it does not record %s alone: another kernel ran, the record is made up, or what is said of the build is wrong.", row.does, g.Name)
 	}
 	r.add(code, "%s", text).at(g.Record)
 }
 
-// claimText says why a name is no more than a claim.
-func (r *run) claimText(row *timingRow, bound, kexec bool) string {
+// concludeKexec says what the name of a boot aggregate shows that a kernel has
+// recorded which kexec has started.
+func (r *run) concludeKexec(g *Aggregate, row *timingRow) {
+	code := OnTimeClaimed
 	switch {
-	case kexec:
-		return "It is a claim: the measured boot shows the first kernel, not one that kexec has started."
-	case !bound && row.early != OnTimeClaimed:
-		return "It is a claim: nothing shows that the build ran of which this would follow."
+	case row.strategy == StrategyUnknown:
+		r.concludeName(g, row, false)
+		return
+	case g.Name == ima.BootAggregateLateName:
+		code = LateClaimed
 	}
-	return fmt.Sprintf("It is a claim: a kernel that %s chooses the name when it runs, after a window in which nothing was measured, and code that got in there can have chosen for it.", row.does)
+	r.add(code, "%s", claimText(g, code, "the measured boot shows the first kernel, not one that kexec has started")).at(g.Record)
+}
+
+func claimText(g *Aggregate, code Code, why string) string {
+	says := "did not start late"
+	if code == LateClaimed {
+		says = "started late, so that files used before are unknown"
+	}
+	return fmt.Sprintf("The kernel says by the name %s that IMA %s. It is a claim: %s.", g.Name, says, why)
+}
+
+// claimWhy says why a name is no more than a claim.
+func (row *timingRow) claimWhy() string {
+	if row.early != OnTimeClaimed {
+		return "nothing shows that the build ran of which this would follow"
+	}
+	return fmt.Sprintf("a kernel that %s chooses the name when it runs, after a window in which nothing was measured, and code that got in there can have chosen for it", row.does)
 }
 
 // concludeGap says what the records before a second boot aggregate are worth.
