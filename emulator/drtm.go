@@ -78,11 +78,6 @@ func (t *TPM) HashEnd() error {
 		t.extendPCR(pcr, alg, finishHash(&o.Hashes[i], nil))
 	}
 	t.abortDRTM()
-	if v.Started && t.s.Persistent.Shutdown == state.ShutdownState {
-		// What TPM2_Shutdown(STATE) saved would bring the counters back to
-		// values that have been seen, so the new ones are saved with it.
-		t.dirty = true
-	}
 	if t.dirty {
 		t.commitOutsideCommand()
 	}

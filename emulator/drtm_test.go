@@ -92,6 +92,21 @@ func TestDRTMAfterShutdown(t *testing.T) {
 	}
 }
 
+// TestCounterAfterShutdown: PCRs that TPM2_Shutdown does not save may change
+// after it without undoing it.
+func TestCounterAfterShutdown(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	for range 10 { // more than TPM2_Startup counts by itself
+		require.Equal(t, wire.RCSuccess, et.ResponseCode(tpm.Execute(2, extend(19, ha(wire.AlgSHA256, 1)))))
+	}
+	updates := updateCounter(t, tpm)
+	require.NoError(t, tpm.Init())
+	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUState))
+	assert.Greater(t, updateCounter(t, tpm), updates)
+}
+
 // Any command ends the sequence; data and end without one do nothing.
 func TestDRTMAborted(t *testing.T) {
 	t.Parallel()

@@ -106,6 +106,12 @@ func (t *TPM) pcrChanged(pcr int) {
 		return
 	}
 	t.s.Reset.PCRUpdateCounter++
+	if t.s.Persistent.Shutdown == state.ShutdownState {
+		// What TPM2_Shutdown saved would bring counters back to values that
+		// have been seen, also the restart count of a DRTM sequence, so the
+		// new ones are saved with it.
+		t.dirty = true
+	}
 	if t.s.Reset.PCRUpdateCounter == 0 {
 		t.fail(failCounter, errors.New("pcrUpdateCounter would wrap"))
 	}

@@ -44,17 +44,11 @@ func (c *Case) sameTimeBut(ranges ...int) bool {
 func (c *Case) countersExplained() bool {
 	startups := uint32(0)
 	for _, step := range c.Script[:c.At] {
-		code, _ := conformance.CommandCode(step.Data)
-		switch tpm2.TPMCC(code) {
-		case tpm2.TPMCCStartup:
+		if step.changesPCR(16, 16) || step.changesPCR(20, 23) {
+			return true
+		}
+		if code, _ := conformance.CommandCode(step.Data); tpm2.TPMCC(code) == tpm2.TPMCCStartup {
 			startups++
-		case tpm2.TPMCCPCRExtend, tpm2.TPMCCPCREvent, tpm2.TPMCCPCRReset, tpm2.TPMCCEventSequenceComplete:
-			if len(step.Data) < conformance.HeaderSize+4 {
-				continue
-			}
-			if pcr := number(step.Data[conformance.HeaderSize : conformance.HeaderSize+4]); pcr == 16 || pcr >= 20 && pcr <= 23 {
-				return true
-			}
 		}
 	}
 	ahead := number(c.TheirOutcome.Response[10:14]) - number(c.OurOutcome.Response[10:14])
@@ -166,9 +160,9 @@ func (c *Case) refusesAlgorithm() bool {
 	return false
 }
 
-// drtmAfterShutdown says whether the script has a hash sequence between a
-// Shutdown(STATE) and the next _TPM_Init.
-func (c *Case) drtmAfterShutdown() bool {
+// countedAfterShutdown says whether the script has a hash sequence, or a change
+// of a PCR that is not saved, between a Shutdown(STATE) and the next _TPM_Init.
+func (c *Case) countedAfterShutdown() bool {
 	saved := false
 	for _, step := range c.Script[:c.At] {
 		switch {
@@ -176,9 +170,26 @@ func (c *Case) drtmAfterShutdown() bool {
 			return true
 		case step.Action == Init:
 			saved = false
-		case step.isCommand() && bytes.HasSuffix(step.Data, []byte{0, 0, 1, 0x45, 0, 1}):
+		case !step.isCommand():
+		case bytes.HasSuffix(step.Data, []byte{0, 0, 1, 0x45, 0, 1}):
 			saved = true
+		case saved && step.changesPCR(16, 23):
+			return true
 		}
+	}
+	return false
+}
+
+// changesPCR says whether the step may change a PCR in a range.
+func (s Step) changesPCR(first, last uint32) bool {
+	code, _ := conformance.CommandCode(s.Data)
+	switch tpm2.TPMCC(code) {
+	case tpm2.TPMCCPCRExtend, tpm2.TPMCCPCREvent, tpm2.TPMCCPCRReset, tpm2.TPMCCEventSequenceComplete:
+		if len(s.Data) < conformance.HeaderSize+4 {
+			return false
+		}
+		pcr := number(s.Data[conformance.HeaderSize : conformance.HeaderSize+4])
+		return first <= pcr && pcr <= last
 	}
 	return false
 }
