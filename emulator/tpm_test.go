@@ -300,7 +300,7 @@ func TestDirectoryStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for i := range uint32(3) {
-		store, err := state.NewDirectory(dir)
+		store, err := state.OpenDirectory(dir, state.DirectoryOptions{})
 		require.NoError(t, err)
 		tpm, err := emulator.New(emulator.Platform{Store: store}, emulator.Config{})
 		require.NoError(t, err)
@@ -311,5 +311,6 @@ func TestDirectoryStore(t *testing.T) {
 		rsp, err := tpm2.ReadClock{}.Execute(c)
 		require.NoError(t, err)
 		assert.Equal(t, i+1, rsp.CurrentTime.ClockInfo.ResetCount)
+		require.NoError(t, store.Close())
 	}
 }

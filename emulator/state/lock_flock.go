@@ -1,0 +1,42 @@
+//go:build unix && !aix && !solaris
+
+package state
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// openLock opens the lock file and takes the lock, flock(2): it belongs to the
+// open file, so that two TPMs in one process exclude each other too, and ends
+// with it.
+func openLock(root *os.Root, _ string) (*os.File, error) {
+	f, err := root.OpenFile(directoryLock, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errLockHeld
+	}
+	return nil, err
+}
+
+// releaseLock gives the lock back. To close the file is not enough while
+// another goroutine starts a process: between fork and exec that has the file
+// too.
+func releaseLock(f *os.File) error { return flock(f, syscall.LOCK_UN) }
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if err != syscall.EINTR {
+			return os.NewSyscallError("flock", err)
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package state
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// errorSharingViolation is ERROR_SHARING_VIOLATION.
+const errorSharingViolation syscall.Errno = 32
+
+// openLock opens the lock file and lets others only read it as long as it is
+// open (CreateFileW, dwShareMode).
+func openLock(_ *os.Root, path string) (*os.File, error) {
+	name := filepath.Join(path, directoryLock)
+	text, err := syscall.UTF16PtrFromString(name)
+	if err != nil {
+		return nil, err
+	}
+	h, err := syscall.CreateFile(text, syscall.GENERIC_READ|syscall.GENERIC_WRITE,
+		syscall.FILE_SHARE_READ, nil, syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
+	if errors.Is(err, errorSharingViolation) {
+		return nil, errLockHeld
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "lock", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(h), name), nil
+}
+
+// releaseLock does nothing: the lock ends with the file.
+func releaseLock(*os.File) error { return nil }
