@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -28,6 +29,7 @@ const (
 	tagReset      = 3
 	tagClear      = 4
 	tagVolatile   = 5
+	tagNV         = 6
 )
 
 // FormatError says why bytes are no state of a TPM. Where they came from is
@@ -42,27 +44,6 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("TPM state, offset %d: %s: restore the state from a copy, or start with an empty store", e.Offset, e.What)
 }
 
-// VersionError says that a newer program has written a state, or that it is
-// damaged just there. It is a *FormatError too.
-type VersionError struct {
-	Offset         int    // in bytes from the start
-	Section        uint16 // tag of the section, 0 for the frame
-	Version, Known uint16 // what is there, and the newest that this program knows
-}
-
-// Error names both versions.
-func (e *VersionError) Error() string {
-	what := "format"
-	if e.Section != 0 {
-		what = fmt.Sprintf("section %d", e.Section)
-	}
-	return fmt.Sprintf("TPM state, offset %d: %s version %d, this program knows %d: use the program that wrote it, or start with an empty store",
-		e.Offset, what, e.Version, e.Known)
-}
-
-// Unwrap gives the *FormatError.
-func (e *VersionError) Unwrap() error { return &FormatError{e.Offset, "a version that is not known"} }
-
 // Encode appends what a Store keeps: all but Volatile.
 func (s *State) Encode(dst []byte) []byte { return s.encode(dst, false) }
 
@@ -73,13 +54,12 @@ func (s *State) encode(dst []byte, volatile bool) []byte {
 	start := len(dst)
 	dst = append(dst, magic...)
 	dst = binary.BigEndian.AppendUint16(dst, formatVersion)
-	known := s.sections()
-	if !volatile {
-		known = known[:len(known)-1]
-	}
+	known := slices.DeleteFunc(s.sections(), func(sec section) bool {
+		return sec.tag == tagVolatile && !volatile || sec.tag == tagNV && s.NV.Undefined()
+	})
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(known)+len(s.Unknown)))
 	for _, sec := range known {
-		c := coder{w: wire.NewWriter(appendSection(dst, sec.tag, sec.version))}
+		c := coder{version: sec.version, w: wire.NewWriter(appendSection(dst, sec.tag, sec.version))}
 		body := len(c.w.Data())
 		sec.fields(&c)
 		c.w.SetU32(body-4, uint32(c.w.Len()-body))
@@ -106,19 +86,21 @@ type section struct {
 	fields       func(*coder)
 }
 
-// sections are all known sections, Volatile last.
+// sections are all known sections in ascending order of tag, each in its newest
+// version.
 func (s *State) sections() []section {
 	return []section{
-		{tagPersistent, 1, s.Persistent.fields},
+		{tagPersistent, 2, s.Persistent.fields},
 		{tagOrderly, 1, s.Orderly.fields},
 		{tagReset, 1, s.Reset.fields},
 		{tagClear, 1, s.Clear.fields},
 		{tagVolatile, 1, s.Volatile.fields},
+		{tagNV, 1, s.NV.fields},
 	}
 }
 
 // Decode is the inverse of Encode and EncodeSnapshot: Volatile stays zero if it
-// is not there. On an error, a *FormatError or *VersionError, the State is nil.
+// is not there. On an error, a *FormatError, the State is nil.
 func Decode(b []byte) (*State, error) {
 	if len(b) > MaxSize {
 		return nil, &FormatError{MaxSize, "longer than a state can be"}
@@ -126,13 +108,12 @@ func Decode(b []byte) (*State, error) {
 	if len(b) < headerSize+sha256.Size || !bytes.HasPrefix(b, []byte(magic)) {
 		return nil, &FormatError{0, "not the start of a TPM state"}
 	}
-	// First: what follows may be different in another version.
-	if v := binary.BigEndian.Uint16(b[len(magic):]); v != formatVersion {
-		return nil, &VersionError{Offset: len(magic), Version: v, Known: formatVersion}
-	}
 	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
 	if want := sha256.Sum256(body); !bytes.Equal(sum, want[:]) {
 		return nil, &FormatError{len(body), "the checksum is wrong"}
+	}
+	if v := binary.BigEndian.Uint16(b[len(magic):]); v != formatVersion {
+		return nil, &FormatError{len(magic), fmt.Sprintf("format version %d, this program knows %d", v, formatVersion)}
 	}
 	count := int(binary.BigEndian.Uint16(b[len(magic)+2:]))
 	if count > maxSections {
@@ -179,10 +160,10 @@ func (s *State) decodeSection(known []section, tag, version uint16, at int, data
 		if sec.tag != tag {
 			continue
 		}
-		if version != sec.version {
-			return &VersionError{Offset: at - sectionHeader + 2, Section: tag, Version: version, Known: sec.version}
+		if version == 0 || version > sec.version {
+			return &FormatError{at, fmt.Sprintf("section %d has version %d, this program knows %d", tag, version, sec.version)}
 		}
-		c := coder{decode: true, r: wire.NewReader(data, nil)}
+		c := coder{decode: true, version: version, r: wire.NewReader(data, nil)}
 		sec.fields(&c)
 		if c.bad == "" && c.r.RC() != wire.RCSuccess {
 			c.bad = "a field is cut short"

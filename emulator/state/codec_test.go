@@ -37,6 +37,7 @@ func sample() *state.State {
 	p.Allocation.List[0] = wire.PCRSelection{Hash: wire.AlgSHA256, Size: 3, Select: wire.AllPCRs()}
 	p.FailedTries, p.MaxTries, p.RecoveryTime, p.LockoutRecovery, p.LockoutAuthEnabled = 1, 2, 3, 4, true
 	p.AuditCounter, p.Established = 5, true
+	p.PPCommands, p.DAUsed = state.CommandBits{1, 2, 19: 3}, true
 	s.Orderly = state.Orderly{Clock: 1, Safe: true, Time: 2, SelfHealTimer: -3, LockoutTimer: 4}
 	s.Reset.ClearCount, s.Reset.RestartCount, s.Reset.ObjectContextID, s.Reset.PCRUpdateCounter = 1, 2, 3, 4
 	s.Clear.ShEnable, s.Clear.EhEnable, s.Clear.PhEnableNV = true, true, true
@@ -114,7 +115,7 @@ func reseal(b []byte) []byte {
 // accepts must have one encoding only.
 func TestDecodeResealedDamage(t *testing.T) {
 	t.Parallel()
-	b := sample().EncodeSnapshot(nil)
+	b := withIndices().EncodeSnapshot(nil)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	accepted := 0
 	for range 4000 {
@@ -231,6 +232,7 @@ func TestMemory(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(sample().Encode(nil))
 	f.Add(sample().EncodeSnapshot(nil))
+	f.Add(withIndices().EncodeSnapshot(nil))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// The checksum would stop the fuzzer at the door.

@@ -8,6 +8,7 @@
 //	Reset       kept by TPM Restart and TPM Resume, made anew by TPM Reset
 //	Clear       kept by TPM Resume only
 //	Volatile    gone at _TPM_Init
+//	NV          the NV indices, each as long as its attributes say
 //
 // The structs hold no pointers into each other, functions or interfaces, so
 // that copying, comparing and encoding them is all there is to snapshots, to

@@ -5,10 +5,11 @@ import "github.com/swtpmd/swtpmd/emulator/wire"
 // coder walks over the fields of a struct in one order, writing or reading
 // them, so that the two directions cannot differ.
 type coder struct {
-	decode bool
-	w      wire.Writer
-	r      wire.Reader
-	bad    string // the first field that makes no sense
+	decode  bool
+	version uint16 // of the section
+	w       wire.Writer
+	r       wire.Reader
+	bad     string // the first field that makes no sense
 }
 
 func (c *coder) refuse(what string) {
@@ -152,6 +153,10 @@ func (p *Persistent) fields(c *coder) {
 	c.bool(&p.LockoutAuthEnabled)
 	c.u64(&p.AuditCounter)
 	c.bool(&p.Established)
+	if c.version >= 2 {
+		c.bytes(p.PPCommands[:])
+		c.bool(&p.DAUsed)
+	}
 }
 
 func (o *Orderly) fields(c *coder) {

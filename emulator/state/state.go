@@ -72,7 +72,33 @@ type Persistent struct {
 
 	AuditCounter uint64
 	Established  bool // tpmEstablished of the PC Client Platform TPM Profile
+
+	// PPCommands are the commands that TPM2_PP_Commands has put on the list
+	// of those that need physical presence.
+	PPCommands CommandBits
+	// DAUsed says that an authorisation with dictionary attack protection was
+	// tried in this power cycle. Set before a stop without shutdown, it
+	// counts as a failed try.
+	DAUsed bool
 }
+
+// firstCommand is the code of the first command that a CommandBits can have.
+const firstCommand = wire.CCNVUndefineSpaceSpecial
+
+// CommandBits is a set of command codes: bit n%8 of octet n/8 is code 0x11F + n.
+type CommandBits [20]uint8
+
+// Has says whether the set has the command.
+func (b *CommandBits) Has(code wire.CC) bool {
+	n := code - firstCommand
+	return uint64(n) < uint64(len(b)*8) && b[n/8]>>(n%8)&1 != 0
+}
+
+// Set adds the command, which must be one of Part 3.
+func (b *CommandBits) Set(code wire.CC) { n := code - firstCommand; b[n/8] |= 1 << (n % 8) }
+
+// Clear removes the command, which must be one of Part 3.
+func (b *CommandBits) Clear(code wire.CC) { n := code - firstCommand; b[n/8] &^= 1 << (n % 8) }
 
 // Orderly is saved by TPM2_Shutdown and at every Clock update.
 type Orderly struct {
@@ -211,6 +237,7 @@ type State struct {
 	Reset      Reset
 	Clear      Clear
 	Volatile   Volatile
+	NV         NV
 	// Unknown are sections of a newer version, kept for it.
 	Unknown []Section
 }
