@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -82,16 +83,38 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 		return wire.RCPP
 	}
 	if !t.daExempt(h) {
-		if rc := t.lockedOut(h); rc != wire.RCSuccess {
+		if rc := t.daUse(c, h); rc != wire.RCSuccess {
 			return rc
 		}
 	}
 	if c.cmd.Handles[i].Role != RoleUser || t.policyRequired(h) {
 		return wire.RCAuthType
 	}
+	n := t.nvIndex(h)
+	if n != nil && !nvAuthAvailable(c.cmd, n) {
+		return wire.RCAuthUnavailable
+	}
+	return t.checkPassword(c, i, n)
+}
+
+// checkPassword compares the password of session i with the authValue. If that
+// is of an NV index, n, what a PIN index counts must be recordable first: the
+// number of tries would not be limited otherwise.
+func (t *TPM) checkPassword(c *call, i int, n *state.NVIndex) wire.RC {
+	h := c.handles[i]
+	if n != nil && isPIN(n) {
+		if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+			return rc
+		}
+	}
 	given, want := stripZeros(c.sessions[i].HMAC), t.authValue(h)
-	if subtle.ConstantTimeCompare(given, want) != 1 {
-		c.authFailed = true
+	right := subtle.ConstantTimeCompare(given, want) == 1
+	if n != nil && isPIN(n) {
+		t.countPIN(n, right)
+		c.authRecorded = true
+	}
+	if !right {
+		c.authRecorded = true
 		return t.authFailure(h)
 	}
 	return wire.RCSuccess
@@ -129,6 +152,10 @@ func (t *TPM) authValue(h wire.Handle) []byte {
 	case wire.HTTransient:
 		if o := t.object(h); o != nil {
 			return o.Auth.Bytes()
+		}
+	case wire.HTNVIndex:
+		if n := t.nvIndex(h); n != nil {
+			return n.Auth.Bytes()
 		}
 	}
 	return nil

@@ -34,11 +34,13 @@ type call struct {
 	rhandle  wire.Handle // response handle, for a command that has one
 	paramsAt int         // offset in out of the first response parameter
 
-	notOrderly  bool // withdraw the mark of an orderly shutdown at the end
-	authFailed  bool // an authorisation failed, which may change state
-	digests     wire.DigestValues
-	selections  wire.PCRSelections
-	digestSpace [wire.MaxHashes * wire.MaxDigest]byte
+	notOrderly bool // withdraw the mark of an orderly shutdown at the end
+	// authRecorded says that an authorisation left a trace in the state, which
+	// stays whatever becomes of the command.
+	authRecorded bool
+	digests      wire.DigestValues
+	selections   wire.PCRSelections
+	digestSpace  [wire.MaxHashes * wire.MaxDigest]byte
 }
 
 // start makes the call ready for a new command. The lists keep their old
@@ -47,7 +49,7 @@ func (c *call) start(t *TPM, locality uint8) {
 	c.t, c.cmd, c.locality, c.tag = t, nil, locality, 0
 	c.nSession, c.param = 0, 0
 	c.rhandle = wire.RHUnassigned
-	c.notOrderly, c.authFailed = false, false
+	c.notOrderly, c.authRecorded = false, false
 }
 
 // reserve leaves room in the response for what comes before its parameters.

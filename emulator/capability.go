@@ -134,7 +134,11 @@ func (t *TPM) capHandles(c *call, property, count uint32) (bool, wire.RC) {
 		}
 	case wire.HTPermanent:
 		list = permanentHandles[:]
-	case wire.HTNVIndex, wire.HTPersistent, wire.HTHMACSession, wire.HTPolicySession:
+	case wire.HTNVIndex:
+		for i := range t.s.NV.Indices {
+			list = append(list, t.s.NV.Indices[i].Handle)
+		}
+	case wire.HTPersistent, wire.HTHMACSession, wire.HTPolicySession:
 	default:
 		return false, c.badParam(2, wire.RCHandle)
 	}

@@ -21,9 +21,12 @@ type Command struct {
 	Decrypt  bool // the first parameter is a TPM2B that a session may encrypt
 	Encrypt  bool // the first response parameter is one
 
-	NV        bool // TPMA_CC.nv: may write NV
-	Extensive bool // TPMA_CC.extensive: may flush many contexts
-	Flushed   bool // TPMA_CC.flushed: flushes the transient handle it is given
+	NV bool // TPMA_CC.nv: may write NV
+	// WritesIndex says that an NV index authorises the command to write to it,
+	// for which its attributes are others than for reading.
+	WritesIndex bool
+	Extensive   bool // TPMA_CC.extensive: may flush many contexts
+	Flushed     bool // TPMA_CC.flushed: flushes the transient handle it is given
 
 	Presence Presence
 	ReadOnly bool // refused while the TPM is in read-only mode (rev 1.84)

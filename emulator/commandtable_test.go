@@ -23,8 +23,14 @@ var measured = map[wire.CC]uint32{
 	wire.CCGetTestResult: 0x17c, wire.CCHash: 0x17d, wire.CCPCRRead: 0x17e, wire.CCReadClock: 0x181,
 	wire.CCPCRExtend: 0x2400182, wire.CCPCRSetAuthValue: 0x2000183, wire.CCEventSequenceComplete: 0x5400185,
 	wire.CCHashSequenceStart: 0x10000186, wire.CCTestParms: 0x18a,
+	wire.CCNVUndefineSpaceSpecial: 0x440011f, wire.CCNVUndefineSpace: 0x4400122, wire.CCNVDefineSpace: 0x240012a,
+	wire.CCNVGlobalWriteLock: 0x2400132, wire.CCNVIncrement: 0x4400134, wire.CCNVSetBits: 0x4400135,
+	wire.CCNVExtend: 0x4400136, wire.CCNVWrite: 0x4400137, wire.CCNVWriteLock: 0x4400138,
+	wire.CCDictionaryAttackLockReset: 0x2400139, wire.CCDictionaryAttackParameters: 0x240013a,
+	wire.CCNVChangeAuth: 0x240013b, wire.CCNVRead: 0x400014e, wire.CCNVReadLock: 0x440014f,
+	wire.CCNVReadPublic: 0x2000169,
 	// Some that are not implemented yet, to keep their rows right.
-	wire.CCCreatePrimary: 0x12000131, wire.CCPolicyNV: 0x6000149, wire.CCNVUndefineSpaceSpecial: 0x440011f,
+	wire.CCCreatePrimary: 0x12000131, wire.CCPolicyNV: 0x6000149,
 	wire.CCContextLoad: 0x10000161, wire.CCClear: 0x2c00126, wire.CCStartAuthSession: 0x14000176,
 	wire.CCLoadExternal: 0x10000167, wire.CCNVCertify: 0x6000184, wire.CCEvictControl: 0x4400120,
 }

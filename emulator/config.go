@@ -81,8 +81,12 @@ type Limits struct {
 	ActiveSessions uint32
 	NVIndexSize    uint32 // bytes
 	NVBuffer       uint32 // bytes of a TPM2B_MAX_NV_BUFFER
-	ObjectContext  uint32 // bytes of the largest TPMS_CONTEXT of an object
-	SessionContext uint32 // bytes of the largest TPMS_CONTEXT of a session
+	NVMemory       uint32 // bytes for NV indices, 152 for each besides its data
+	// NVOrderlyMemory are the bytes for the data of orderly NV indices, which
+	// are not in NVMemory, and 12 for each.
+	NVOrderlyMemory uint32
+	ObjectContext   uint32 // bytes of the largest TPMS_CONTEXT of an object
+	SessionContext  uint32 // bytes of the largest TPMS_CONTEXT of a session
 }
 
 // Limits of SetBufferSize: a response must have room for the largest saved
@@ -92,11 +96,16 @@ const (
 	maxBuffer = 4096
 )
 
+// maxNVMemory bounds both kinds of NV memory in bytes, so that the state of a
+// TPM with all of it in use stays below state.MaxSize.
+const maxNVMemory = 1 << 18
+
 // DefaultLimits are those of swtpm 0.7.1.
 func DefaultLimits() Limits {
 	return Limits{
 		Buffer: maxBuffer, InputBuffer: 1024, Transient: 3, Persistent: 7,
 		LoadedSessions: 3, ActiveSessions: 64, NVIndexSize: 2048, NVBuffer: 1024,
+		NVMemory: 1 << 17, NVOrderlyMemory: 512,
 		ObjectContext: 2048, SessionContext: 404,
 	}
 }
@@ -153,6 +162,14 @@ func (c Config) check() (*crypt.Registry, error) {
 		return nil, &ConfigError{Field: "Limits.InputBuffer", Value: l.InputBuffer, Hint: "64 bytes up to 1024 less than Limits.Buffer"}
 	case l.Transient < 3 || l.Transient > state.MaxObjects:
 		return nil, &ConfigError{Field: "Limits.Transient", Value: l.Transient, Hint: fmt.Sprintf("3 to %d slots", state.MaxObjects)}
+	case l.NVIndexSize < wire.MaxDigest || l.NVIndexSize > 0xFFFF:
+		return nil, &ConfigError{Field: "Limits.NVIndexSize", Value: l.NVIndexSize, Hint: "64 to 65535 bytes"}
+	case l.NVBuffer < wire.MaxDigest || l.NVBuffer > l.Buffer-1024:
+		return nil, &ConfigError{Field: "Limits.NVBuffer", Value: l.NVBuffer, Hint: "64 bytes up to 1024 less than Limits.Buffer"}
+	case l.NVMemory > maxNVMemory:
+		return nil, &ConfigError{Field: "Limits.NVMemory", Value: l.NVMemory, Hint: fmt.Sprintf("at most %d bytes", maxNVMemory)}
+	case l.NVOrderlyMemory > maxNVMemory:
+		return nil, &ConfigError{Field: "Limits.NVOrderlyMemory", Value: l.NVOrderlyMemory, Hint: fmt.Sprintf("at most %d bytes", maxNVMemory)}
 	case len(c.Banks) > state.MaxBanks:
 		return nil, &ConfigError{Field: "Banks", Value: len(c.Banks), Hint: fmt.Sprintf("at most %d", state.MaxBanks)}
 	}

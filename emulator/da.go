@@ -3,7 +3,8 @@ package emulator
 import "github.com/swtpmd/swtpmd/emulator/wire"
 
 // Dictionary attack protection (Part 1, section "Dictionary Attack
-// Protection"). Nothing but lockoutAuth is protected yet.
+// Protection"), and Part 3, chapter "Dictionary Attack Functions". It protects
+// lockoutAuth and the NV indices without TPMA_NV_NO_DA.
 
 // Parameters of a new TPM, those of the reference implementation; times in
 // seconds.
@@ -14,7 +15,33 @@ const (
 )
 
 // daExempt says whether failures to authorise the handle do not count.
-func (t *TPM) daExempt(h wire.Handle) bool { return h != wire.RHLockout }
+func (t *TPM) daExempt(h wire.Handle) bool {
+	if n := t.nvIndex(h); n != nil {
+		return n.Attributes&wire.NVNoDA != 0
+	}
+	return h != wire.RHLockout
+}
+
+// daUse is asked before an authorisation of the handle, which is protected. The
+// first one in a power cycle is recorded, so that taking the power away does
+// not hide that it failed. The reference writes that down first and answers
+// TPM_RC_RETRY; here everything that a command changes is written before its
+// response leaves.
+func (t *TPM) daUse(c *call, h wire.Handle) wire.RC {
+	if rc := t.lockedOut(h); rc != wire.RCSuccess {
+		return rc
+	}
+	p := &t.s.Persistent
+	if h == wire.RHLockout || p.DAUsed {
+		return wire.RCSuccess
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	p.DAUsed, t.dirty = true, true
+	c.notOrderly, c.authRecorded = true, true
+	return wire.RCSuccess
+}
 
 // lockedOut is TPM_RC_LOCKOUT while an authorisation of the handle, which is
 // protected, is not even looked at.
@@ -45,9 +72,18 @@ func (t *TPM) authFailure(h wire.Handle) wire.RC {
 	}
 	p, o := &t.s.Persistent, &t.s.Orderly
 	t.call.notOrderly = true
-	p.LockoutAuthEnabled = false
-	o.LockoutTimer = int64(t.s.Volatile.Time)
-	if p.LockoutRecovery != 0 {
+	persistent := p.LockoutRecovery != 0
+	if h == wire.RHLockout {
+		p.LockoutAuthEnabled = false
+		o.LockoutTimer = int64(t.s.Volatile.Time)
+	} else {
+		persistent = p.RecoveryTime != 0
+		if persistent {
+			p.FailedTries++
+		}
+		o.SelfHealTimer = int64(t.s.Volatile.Time)
+	}
+	if persistent {
 		if t.nvStatus == wire.RCSuccess {
 			t.dirty = true
 		} else {
@@ -65,7 +101,8 @@ func (t *TPM) daRecord() {
 }
 
 // daStartup is the part of TPM2_Startup: the timers go on from where an
-// orderly shutdown left them, and begin anew after any other.
+// orderly shutdown left them, and begin anew after any other, which is a failed
+// try if there was one that could have failed.
 func (t *TPM) daStartup(orderly bool) {
 	p, o := &t.s.Persistent, &t.s.Orderly
 	if orderly {
@@ -78,6 +115,10 @@ func (t *TPM) daStartup(orderly bool) {
 	if p.LockoutRecovery == 0 {
 		p.LockoutAuthEnabled = true
 	}
+	if p.DAUsed && !orderly && p.RecoveryTime != 0 && p.FailedTries < p.MaxTries {
+		p.FailedTries++
+	}
+	p.DAUsed = false
 }
 
 // daSelfHeal forgives one failed try for every RecoveryTime that has passed,
@@ -100,4 +141,33 @@ func (t *TPM) daSelfHeal() {
 		p.LockoutAuthEnabled = true
 		t.dirty = true
 	}
+}
+
+// dictionaryAttackLockReset is TPM2_DictionaryAttackLockReset.
+func (t *TPM) dictionaryAttackLockReset(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	t.s.Persistent.FailedTries = 0
+	t.dirty = true
+	return wire.RCSuccess
+}
+
+// dictionaryAttackParameters is TPM2_DictionaryAttackParameters. It leaves the
+// number of failed tries as it is.
+func (t *TPM) dictionaryAttackParameters(c *call) wire.RC {
+	maxTries, recoveryTime, lockoutRecovery := c.u32(), c.u32(), c.u32()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	p := &t.s.Persistent
+	p.MaxTries, p.RecoveryTime, p.LockoutRecovery = maxTries, recoveryTime, lockoutRecovery
+	t.dirty = true
+	return wire.RCSuccess
 }

@@ -3,6 +3,7 @@ package emulator
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -11,7 +12,7 @@ import (
 // checkState is Config.CheckErrors. before is the encoded state after what
 // every command does and before the command was looked at.
 func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
-	if t.failure != nil || c.authFailed {
+	if t.failure != nil || c.authRecorded {
 		return
 	}
 	if rc != wire.RCSuccess {
@@ -26,9 +27,18 @@ func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
 	if err != nil {
 		panic("internal error: the state does not decode: " + err.Error())
 	}
-	if old.Persistent != t.s.Persistent {
+	if old.Persistent != t.s.Persistent || !sameNV(&old.NV, &t.s.NV) {
 		panic(fmt.Sprintf("internal error: %s changed persistent state without marking it", c.commandName()))
 	}
+}
+
+// sameNV compares what NV must have of the indices. Orderly ones may differ in
+// their data, and in attributes that follow from the data or from a lock.
+func sameNV(a, b *state.NV) bool {
+	return a.MaxCounter == b.MaxCounter && slices.EqualFunc(a.Indices, b.Indices, func(x, y state.NVIndex) bool {
+		return x.Handle == y.Handle && x.Policy == y.Policy && x.Auth == y.Auth && len(x.Data) == len(y.Data) &&
+			(x.Orderly() || x.Attributes == y.Attributes && bytes.Equal(x.Data, y.Data))
+	})
 }
 
 // commandName names the command for a message.

@@ -23,8 +23,8 @@
 // the command. A fault of the platform ends in failure mode (Part 1, section
 // "Failure Mode").
 //
-// There are no HMAC and policy sessions, no keys and no NV indices yet:
-// authorisation is by password, a session handle is never loaded and an NV index
-// never defined. Saving and restoring a running TPM is not offered either, though
+// There are no HMAC and policy sessions and no keys yet: authorisation is by
+// password, a session handle is never loaded, and what takes a policy cannot be
+// done (TPM2_NV_ChangeAuth, TPM2_NV_UndefineSpaceSpecial). Saving and restoring a running TPM is not offered either, though
 // its state is plain data with a codec (package state).
 package emulator

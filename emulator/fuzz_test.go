@@ -24,7 +24,8 @@ func checkResponse(t *testing.T, rsp []byte) {
 	}
 }
 
-// FuzzCommand sends one command, as it is, to a TPM with a sequence object.
+// FuzzCommand sends one command, as it is, to a TPM with a sequence object and
+// an NV index of every type.
 // That an error changes nothing is checked by Config.CheckErrors.
 func FuzzCommand(f *testing.F) {
 	seeds := 0
@@ -39,6 +40,7 @@ func FuzzCommand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, locality uint8, command []byte) {
 		tpm := et.New(t)
 		loadSequence(t, tpm, wire.AlgNull)
+		defineAll(t, tpm)
 		checkResponse(t, tpm.Execute(locality, command))
 	})
 }
@@ -54,6 +56,7 @@ func FuzzHandleAndAuthArea(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code uint16, sessions bool, rest []byte) {
 		tpm := et.New(t)
 		loadSequence(t, tpm, wire.AlgSHA1)
+		defineAll(t, tpm)
 		c := et.Command(wire.CC(code), nil, nil, rest)
 		if sessions {
 			c[1] = 2
@@ -65,11 +68,13 @@ func FuzzHandleAndAuthArea(f *testing.F) {
 // FuzzSequence takes its input for a script: commands, signals, power, time
 // and the store.
 func FuzzSequence(f *testing.F) {
-	var script []byte
+	script := []byte{5, 8} // Init, TPM2_Startup(CLEAR)
 	for _, p := range packets() {
-		if p.bytes != nil {
-			script = append(script, 0, byte(len(p.bytes)))
-			script = append(script, p.bytes...)
+		for _, c := range append(p.before, p.bytes) {
+			if c != nil {
+				script = append(script, 0, byte(len(c)))
+				script = append(script, c...)
+			}
 		}
 	}
 	f.Add(script)

@@ -165,8 +165,10 @@ func (t *TPM) present(h wire.Handle) wire.RC {
 		return wire.RCSuccess
 	case wire.HTHMACSession, wire.HTPolicySession:
 		return wire.RCReferenceH0 // no session is ever loaded
+	case wire.HTNVIndex:
+		return t.nvPresent(h)
 	}
-	return wire.RCHandle // no NV index, persistent object or AC is ever defined
+	return wire.RCHandle // no persistent object or AC is ever defined
 }
 
 // object is what is loaded behind a transient handle, else nil. It cannot meet

@@ -288,3 +288,83 @@ func TestInitIgnoresVolatile(t *testing.T) {
 	require.NoError(t, in.Init())
 	assert.Equal(t, wire.RCInitialize, in.send(getTestResult))
 }
+
+// The actions of the commands for which a policy is needed, as long as there
+// are no policy sessions: their rows are changed to take a password.
+func TestNVAdminActions(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	index := state.NVIndex{Handle: wire.NVIndexFirst, NameAlg: wire.AlgSHA256, Data: make([]byte, 8),
+		Attributes: wire.NVPlatformCreate | wire.NVAuthRead | wire.NVPolicyDelete}
+	kept := index
+	kept.Handle++
+	kept.Attributes &^= wire.NVPolicyDelete
+	in.s.NV.Indices = []state.NVIndex{index, kept}
+	in.patch(wire.CCNVChangeAuth, func(c *Command) { c.Handles = []CommandHandle{{HandleNVIndex, RoleUser}} })
+	in.patch(wire.CCNVUndefineSpaceSpecial, func(c *Command) {
+		c.Handles = []CommandHandle{{HandleNVIndex, RoleUser}, {HandlePlatform, RoleUser}}
+	})
+	command := func(code wire.CC, handles []wire.Handle, passwords []string, params ...byte) []byte {
+		w := wire.NewWriter([]byte{0x80, 2, 0, 0, 0, 0, 0, 0, 1, byte(code)})
+		size := uint32(0)
+		for i, h := range handles {
+			w.U32(uint32(h))
+			size += wire.MinAuthArea + uint32(len(passwords[i]))
+		}
+		w.U32(size)
+		for _, p := range passwords {
+			w.AuthCommand(&wire.AuthCommand{Session: wire.RSPW, HMAC: []byte(p)})
+		}
+		w.Bytes(params)
+		w.SetU32(2, uint32(w.Len()))
+		return w.Data()
+	}
+	change := func(password string, value ...byte) wire.RC {
+		return in.send(command(wire.CCNVChangeAuth, []wire.Handle{index.Handle}, []string{password}, append([]byte{0, byte(len(value))}, value...)...))
+	}
+	tooLong := make([]byte, 33)
+	tooLong[32] = 1
+	assert.Equal(t, wire.RCSize.Parameter(1), change("", tooLong...))
+	assert.Equal(t, wire.RCSuccess, change("", append(make([]byte, 31), 1, 0, 0)...), "zeros at the end do not count")
+	assert.Equal(t, wire.RCSuccess, change(string(append(make([]byte, 31), 1)), 'x', 0))
+	assert.Equal(t, []byte("x"), in.s.NV.Indices[0].Auth.Bytes())
+	in.store.err = state.ErrUnavailable
+	// Not to be tried without NV, because a failure could not be recorded.
+	in.s.Persistent.DAUsed = true
+	in.dirty = false
+	assert.Equal(t, wire.RCNVUnavailable, change("x", 'y'))
+	undefine := func(h wire.Handle, password string) wire.RC {
+		return in.send(command(wire.CCNVUndefineSpaceSpecial, []wire.Handle{h, wire.RHPlatform}, []string{password, ""}))
+	}
+	assert.Equal(t, wire.RCAttributes.Handle(1), undefine(kept.Handle, ""))
+	assert.Equal(t, wire.RCNVUnavailable, undefine(index.Handle, "x"))
+	in.store.err = nil
+	assert.Equal(t, wire.RCSuccess, undefine(index.Handle, "x"))
+	assert.Len(t, in.s.NV.Indices, 1)
+	assert.Equal(t, wire.RCHandle.Handle(1), undefine(index.Handle, "x"))
+}
+
+// CheckErrors sees what an action does to NV indices behind its back.
+func TestCheckErrorsFindsIndexChanges(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		attributes wire.NVAttributes
+		change     func(*state.NVIndex)
+		panics     bool
+	}{
+		"data":            {0, func(n *state.NVIndex) { n.Data[0]++ }, true},
+		"attributes":      {0, func(n *state.NVIndex) { n.Attributes |= wire.NVWritten }, true},
+		"authValue":       {wire.NVOrderly, func(n *state.NVIndex) { n.Auth.Set([]byte("x")) }, true},
+		"orderly data":    {wire.NVOrderly, func(n *state.NVIndex) { n.Data[0]++ }, false},
+		"orderly written": {wire.NVOrderly, func(n *state.NVIndex) { n.Attributes |= wire.NVWritten }, false},
+	} {
+		tpm := started(t, func(t *TPM, c *call) wire.RC { tc.change(&t.s.NV.Indices[0]); return wire.RCSuccess })
+		tpm.s.NV.Indices = []state.NVIndex{{Handle: wire.NVIndexFirst, NameAlg: wire.AlgSHA256, Attributes: tc.attributes, Data: make([]byte, 1)}}
+		run := func() { tpm.Send(context.Background(), 0, getTestResult) }
+		if tc.panics {
+			assert.Panics(t, run, name)
+		} else {
+			assert.NotPanics(t, run, name)
+		}
+	}
+}

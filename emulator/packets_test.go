@@ -24,6 +24,7 @@ type packet struct {
 	code     wire.CC
 	bytes    []byte
 	sequence wire.AlgID // a sequence object of this algorithm must be loaded first
+	before   [][]byte   // commands that must have succeeded first
 }
 
 // packets has one packet at least for every implemented command;
@@ -31,7 +32,8 @@ type packet struct {
 func packets() []packet {
 	null := et.U32(uint32(wire.RHNull))
 	noAuth := et.NoAuth()
-	platform, owner := handles{wire.RHPlatform}, handles{wire.RHOwner}
+	platform, owner, lockout := handles{wire.RHPlatform}, handles{wire.RHOwner}, handles{wire.RHLockout}
+	index := handles{nvFirst, nvFirst}
 	return []packet{
 		{name: "Shutdown", code: wire.CCShutdown, bytes: et.Command(wire.CCShutdown, nil, nil, et.U16(0))},
 		{name: "SelfTest", code: wire.CCSelfTest, bytes: et.Command(wire.CCSelfTest, nil, nil, et.U8(1))},
@@ -59,6 +61,21 @@ func packets() []packet {
 		{name: "SequenceComplete", code: wire.CCSequenceComplete, bytes: et.Command(wire.CCSequenceComplete, handles{seq}, [][]byte{pw}, et.Sized([]byte("abcd")), null), sequence: wire.AlgSHA256},
 		{name: "EventSequenceComplete", code: wire.CCEventSequenceComplete, bytes: et.Command(wire.CCEventSequenceComplete, handles{16, seq}, [][]byte{nil, pw}, et.Sized([]byte("abcd"))), sequence: wire.AlgNull},
 		{name: "FlushContext", code: wire.CCFlushContext, bytes: et.Command(wire.CCFlushContext, nil, nil, et.U32(uint32(seq))), sequence: wire.AlgSHA256},
+		{name: "NV_DefineSpace", code: wire.CCNVDefineSpace, bytes: define(wire.RHOwner, nvPublic{policy: make([]byte, 32)}, pw)},
+		{name: "NV_UndefineSpace", code: wire.CCNVUndefineSpace, bytes: et.Command(wire.CCNVUndefineSpace, handles{wire.RHOwner, nvFirst}, noAuth), before: [][]byte{defined(0)}},
+		{name: "NV_UndefineSpaceSpecial", code: wire.CCNVUndefineSpaceSpecial}, // needs a policy session
+		{name: "NV_ReadPublic", code: wire.CCNVReadPublic, bytes: et.Command(wire.CCNVReadPublic, handles{nvFirst}, nil), before: [][]byte{defined(0)}},
+		{name: "NV_Write", code: wire.CCNVWrite, bytes: et.Command(wire.CCNVWrite, index, noAuth, et.Sized([]byte("abcd")), et.U16(4)), before: [][]byte{defined(0)}},
+		{name: "NV_Increment", code: wire.CCNVIncrement, bytes: et.Command(wire.CCNVIncrement, index, noAuth), before: [][]byte{defined(wire.NTCounter)}},
+		{name: "NV_Extend", code: wire.CCNVExtend, bytes: et.Command(wire.CCNVExtend, index, noAuth, et.Sized([]byte("abcd"))), before: [][]byte{defined(wire.NTExtend)}},
+		{name: "NV_SetBits", code: wire.CCNVSetBits, bytes: et.Command(wire.CCNVSetBits, index, noAuth, et.U64(5)), before: [][]byte{defined(wire.NTBits)}},
+		{name: "NV_WriteLock", code: wire.CCNVWriteLock, bytes: et.Command(wire.CCNVWriteLock, index, noAuth), before: [][]byte{defined(0)}},
+		{name: "NV_GlobalWriteLock", code: wire.CCNVGlobalWriteLock, bytes: et.Command(wire.CCNVGlobalWriteLock, owner, noAuth), before: [][]byte{defined(0)}},
+		{name: "NV_Read", code: wire.CCNVRead, bytes: et.Command(wire.CCNVRead, index, noAuth, et.U16(4), et.U16(2)), before: [][]byte{defined(0), nvWrite(nvFirst, nvFirst, nil, make([]byte, 8), 0)}},
+		{name: "NV_ReadLock", code: wire.CCNVReadLock, bytes: et.Command(wire.CCNVReadLock, index, noAuth), before: [][]byte{defined(0)}},
+		{name: "NV_ChangeAuth", code: wire.CCNVChangeAuth}, // needs a policy session
+		{name: "DictionaryAttackLockReset", code: wire.CCDictionaryAttackLockReset, bytes: et.Command(wire.CCDictionaryAttackLockReset, lockout, noAuth)},
+		{name: "DictionaryAttackParameters", code: wire.CCDictionaryAttackParameters, bytes: et.Command(wire.CCDictionaryAttackParameters, lockout, noAuth, et.U32(3), et.U32(10), et.U32(100))},
 	}
 }
 
@@ -83,6 +100,9 @@ func (p packet) fresh(tb testing.TB, opts ...et.Option) *et.TPM {
 	tpm := et.New(tb, opts...)
 	if p.sequence != 0 {
 		require.Equal(tb, seq, loadSequence(tb, tpm, p.sequence))
+	}
+	for _, c := range p.before {
+		require.Equal(tb, wire.RCSuccess, send(tb, tpm, c), p.name)
 	}
 	return tpm
 }

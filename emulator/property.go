@@ -72,7 +72,7 @@ var fixedProperties = [...]propertyValue{
 	wire.PTContextHash - wire.PTFixed:       constant(uint32(contextHash)),
 	wire.PTContextSym - wire.PTFixed:        constant(uint32(wire.AlgAES)),
 	wire.PTContextSymSize - wire.PTFixed:    constant(256),
-	wire.PTOrderlyCount - wire.PTFixed:      constant(0xFF),
+	wire.PTOrderlyCount - wire.PTFixed:      constant(orderlyCount),
 	wire.PTMaxCommandSize - wire.PTFixed:    func(t *TPM) uint32 { return t.size },
 	wire.PTMaxResponseSize - wire.PTFixed:   func(t *TPM) uint32 { return t.size },
 	wire.PTMaxDigest - wire.PTFixed:         constant(wire.MaxDigest),
@@ -92,13 +92,12 @@ var fixedProperties = [...]propertyValue{
 	wire.PTMaxCapBuffer - wire.PTFixed:      constant(maxCapBuffer),
 }
 
-// variableProperties is the table of the PT_VAR group. What counts sessions,
-// NV indices and persistent objects is zero, with nothing available, as long
-// as there is no command to make one.
+// variableProperties is the table of the PT_VAR group. What counts sessions and
+// persistent objects is zero as long as there is no command to make one.
 var variableProperties = [...]propertyValue{
 	wire.PTPermanent - wire.PTVar:         (*TPM).permanentProperty,
 	wire.PTStartupClear - wire.PTVar:      (*TPM).startupClearProperty,
-	wire.PTHRNVIndex - wire.PTVar:         constant(0),
+	wire.PTHRNVIndex - wire.PTVar:         func(t *TPM) uint32 { return uint32(len(t.s.NV.Indices)) },
 	wire.PTHRLoaded - wire.PTVar:          constant(0),
 	wire.PTHRLoadedAvail - wire.PTVar:     func(t *TPM) uint32 { return t.config.Limits.LoadedSessions },
 	wire.PTHRActive - wire.PTVar:          constant(0),
@@ -106,8 +105,8 @@ var variableProperties = [...]propertyValue{
 	wire.PTHRTransientAvail - wire.PTVar:  (*TPM).transientAvailProperty,
 	wire.PTHRPersistent - wire.PTVar:      constant(0),
 	wire.PTHRPersistentAvail - wire.PTVar: func(t *TPM) uint32 { return t.config.Limits.Persistent },
-	wire.PTNVCounters - wire.PTVar:        constant(0),
-	wire.PTNVCountersAvail - wire.PTVar:   constant(0),
+	wire.PTNVCounters - wire.PTVar:        (*TPM).nvCounters,
+	wire.PTNVCountersAvail - wire.PTVar:   (*TPM).nvCountersAvailable,
 	wire.PTAlgorithmSet - wire.PTVar:      constant(0),
 	wire.PTLoadedCurves - wire.PTVar:      func(t *TPM) uint32 { return uint32(len(t.algs.Curves())) },
 	wire.PTLockoutCounter - wire.PTVar:    func(t *TPM) uint32 { return t.s.Persistent.FailedTries },

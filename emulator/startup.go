@@ -102,6 +102,7 @@ func (t *TPM) start(kind startupKind, locality uint8) {
 	t.advanceTime()
 	t.hierarchyStartup(kind)
 	t.pcrStartup(kind, locality)
+	t.nvStartup(kind, orderly)
 	r := &t.s.Reset
 	switch kind {
 	case startupResume:

@@ -1,0 +1,249 @@
+package emulator
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Part 3, chapter "Non-volatile Storage": the commands that use indices.
+
+// nvReadable checks that what has authorised the command may read the index,
+// and that there is something to read.
+func nvReadable(c *call, n *state.NVIndex) wire.RC {
+	a := n.Attributes
+	switch {
+	case a&wire.NVReadLocked != 0:
+		return wire.RCNVLocked
+	case !nvAuthorised(c, n, wire.NVOwnerRead, wire.NVPPRead):
+		return wire.RCNVAuthorization
+	case !n.Written():
+		return wire.RCNVUninitialized
+	}
+	return wire.RCSuccess
+}
+
+// nvWritable checks that what has authorised the command may write the index.
+func nvWritable(c *call, n *state.NVIndex) wire.RC {
+	switch {
+	case n.Attributes&wire.NVWriteLocked != 0:
+		return wire.RCNVLocked
+	case !nvAuthorised(c, n, wire.NVOwnerWrite, wire.NVPPWrite):
+		return wire.RCNVAuthorization
+	}
+	return wire.RCSuccess
+}
+
+// nvAuthorised says whether the handle that has authorised the command may use
+// the index: the index itself, as the session area has found, or a hierarchy
+// with its attribute. Another index may not.
+func nvAuthorised(c *call, n *state.NVIndex, owner, platform wire.NVAttributes) bool {
+	switch c.handles[0] {
+	case wire.RHOwner:
+		return n.Attributes&owner != 0
+	case wire.RHPlatform:
+		return n.Attributes&platform != 0
+	}
+	return c.handles[0] == n.Handle
+}
+
+// nvUpdate is what the commands that write have in common: it ends the
+// parameters and gives the index if the command may write it. An index of
+// another type than these is wrong.
+func (t *TPM) nvUpdate(c *call, wrong wire.RC, types ...wire.NT) (*state.NVIndex, wire.RC) {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return nil, rc
+	}
+	n := t.nvIndex(c.handles[1])
+	if rc := nvWritable(c, n); rc != wire.RCSuccess {
+		return nil, rc
+	}
+	if !slices.Contains(types, n.Attributes.Type()) {
+		return nil, wrong
+	}
+	return n, wire.RCSuccess
+}
+
+// nvReadPublic is TPM2_NV_ReadPublic.
+func (t *TPM) nvReadPublic(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	n := t.nvIndex(c.handles[0])
+	public := nvPublic(n)
+	c.out.NVPublic(&public)
+	c.out.Sized(appendNVName(c.digestSpace[:0], n))
+	return wire.RCSuccess
+}
+
+// nvWrite is TPM2_NV_Write.
+func (t *TPM) nvWrite(c *call) wire.RC {
+	data := c.sized(int(t.config.Limits.NVBuffer))
+	offset := int(c.u16())
+	n, rc := t.nvUpdate(c, wire.RCAttributes, wire.NTOrdinary, wire.NTPinFail, wire.NTPinPass)
+	switch {
+	case rc != wire.RCSuccess:
+		return rc
+	case offset > len(n.Data):
+		return c.badParam(2, wire.RCValue)
+	case len(data) > len(n.Data)-offset,
+		n.Attributes&wire.NVWriteAll != 0 && len(data) < len(n.Data):
+		return wire.RCNVRange
+	}
+	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+		return rc
+	}
+	t.nvStore(n, offset, data)
+	return wire.RCSuccess
+}
+
+// nvIncrement is TPM2_NV_Increment. The first value of a counter is larger than
+// that of any counter which was undefined.
+func (t *TPM) nvIncrement(c *call) wire.RC {
+	n, rc := t.nvUpdate(c, c.badHandle(2, wire.RCAttributes), wire.NTCounter)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+		return rc
+	}
+	count := t.s.NV.MaxCounter
+	if n.Written() {
+		count = binary.BigEndian.Uint64(n.Data)
+	}
+	count++
+	if count&orderlyCount == 0 {
+		// From here on what NV holds of an orderly counter, with its low bits
+		// set, would be behind.
+		t.dirty = true
+	}
+	t.nvStoreU64(n, count)
+	return wire.RCSuccess
+}
+
+// nvSetBits is TPM2_NV_SetBits.
+func (t *TPM) nvSetBits(c *call) wire.RC {
+	bits := c.u64()
+	n, rc := t.nvUpdate(c, c.badHandle(2, wire.RCAttributes), wire.NTBits)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+		return rc
+	}
+	if n.Written() {
+		bits |= binary.BigEndian.Uint64(n.Data)
+	}
+	t.nvStoreU64(n, bits)
+	return wire.RCSuccess
+}
+
+// nvExtend is TPM2_NV_Extend.
+func (t *TPM) nvExtend(c *call) wire.RC {
+	data := c.sized(int(t.config.Limits.NVBuffer))
+	n, rc := t.nvUpdate(c, c.badHandle(2, wire.RCAttributes), wire.NTExtend)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+		return rc
+	}
+	if !n.Written() {
+		clear(n.Data)
+	}
+	t.nvStore(n, 0, crypt.Digest(n.NameAlg, c.digestSpace[:0], append(slices.Clone(n.Data), data...)))
+	return wire.RCSuccess
+}
+
+// nvWriteLock is TPM2_NV_WriteLock. To lock what is locked is no error.
+func (t *TPM) nvWriteLock(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	n := t.nvIndex(c.handles[1])
+	switch rc := nvWritable(c, n); {
+	case rc == wire.RCNVLocked:
+		return wire.RCSuccess
+	case rc != wire.RCSuccess:
+		return rc
+	case n.Attributes&(wire.NVWriteDefine|wire.NVWriteStClear) == 0:
+		return c.badHandle(2, wire.RCAttributes)
+	}
+	return t.nvLock(c, n, wire.NVWriteLocked)
+}
+
+// nvReadLock is TPM2_NV_ReadLock. It takes an index that was never written.
+func (t *TPM) nvReadLock(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	n := t.nvIndex(c.handles[1])
+	switch rc := nvReadable(c, n); {
+	case rc == wire.RCNVLocked:
+		return wire.RCSuccess
+	case rc != wire.RCSuccess && rc != wire.RCNVUninitialized:
+		return rc
+	case n.Attributes&wire.NVReadStClear == 0:
+		return c.badHandle(2, wire.RCAttributes)
+	}
+	return t.nvLock(c, n, wire.NVReadLocked)
+}
+
+// nvLock sets a lock of one index.
+func (t *TPM) nvLock(c *call, n *state.NVIndex, lock wire.NVAttributes) wire.RC {
+	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+		return rc
+	}
+	n.Attributes |= lock
+	t.nvChanged(n)
+	return wire.RCSuccess
+}
+
+// nvGlobalWriteLock is TPM2_NV_GlobalWriteLock: it locks all indices that have
+// TPMA_NV_GLOBALLOCK, or none.
+func (t *TPM) nvGlobalWriteLock(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	const mask = wire.NVGlobalLock | wire.NVWriteLocked
+	list := t.s.NV.Indices
+	for i := range list {
+		if n := &list[i]; n.Attributes&mask == wire.NVGlobalLock {
+			if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+				return rc
+			}
+		}
+	}
+	for i := range list {
+		if n := &list[i]; n.Attributes&mask == wire.NVGlobalLock {
+			n.Attributes |= wire.NVWriteLocked
+			t.nvChanged(n)
+		}
+	}
+	return wire.RCSuccess
+}
+
+// nvRead is TPM2_NV_Read.
+func (t *TPM) nvRead(c *call) wire.RC {
+	size, offset := int(c.u16()), int(c.u16())
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	n := t.nvIndex(c.handles[1])
+	if rc := nvReadable(c, n); rc != wire.RCSuccess {
+		return rc
+	}
+	switch {
+	case size > int(t.config.Limits.NVBuffer):
+		return c.badParam(1, wire.RCValue)
+	case offset > len(n.Data):
+		return c.badParam(2, wire.RCValue)
+	case size > len(n.Data)-offset:
+		return wire.RCNVRange
+	}
+	c.out.Sized(n.Data[offset : offset+size])
+	return wire.RCSuccess
+}
