@@ -44,6 +44,27 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("TPM state, offset %d: %s: restore the state from a copy, or start with an empty store", e.Offset, e.What)
 }
 
+// VersionError says that a newer program has written a state, or that it is
+// damaged just there. It is a *FormatError too.
+type VersionError struct {
+	Offset         int    // in bytes from the start
+	Section        uint16 // tag of the section, 0 for the frame
+	Version, Known uint16 // what is there, and the newest that this program knows
+}
+
+// Error names both versions.
+func (e *VersionError) Error() string {
+	what := "format"
+	if e.Section != 0 {
+		what = fmt.Sprintf("section %d", e.Section)
+	}
+	return fmt.Sprintf("TPM state, offset %d: %s version %d, this program knows %d: use the program that wrote it, or start with an empty store",
+		e.Offset, what, e.Version, e.Known)
+}
+
+// Unwrap gives the *FormatError.
+func (e *VersionError) Unwrap() error { return &FormatError{e.Offset, "a version that is not known"} }
+
 // Encode appends what a Store keeps: all but Volatile.
 func (s *State) Encode(dst []byte) []byte { return s.encode(dst, false) }
 
@@ -100,7 +121,7 @@ func (s *State) sections() []section {
 }
 
 // Decode is the inverse of Encode and EncodeSnapshot: Volatile stays zero if it
-// is not there. On an error, a *FormatError, the State is nil.
+// is not there. On an error, a *FormatError or *VersionError, the State is nil.
 func Decode(b []byte) (*State, error) {
 	if len(b) > MaxSize {
 		return nil, &FormatError{MaxSize, "longer than a state can be"}
@@ -108,12 +129,13 @@ func Decode(b []byte) (*State, error) {
 	if len(b) < headerSize+sha256.Size || !bytes.HasPrefix(b, []byte(magic)) {
 		return nil, &FormatError{0, "not the start of a TPM state"}
 	}
+	// First: what follows may be different in another version.
+	if v := binary.BigEndian.Uint16(b[len(magic):]); v != formatVersion {
+		return nil, &VersionError{Offset: len(magic), Version: v, Known: formatVersion}
+	}
 	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
 	if want := sha256.Sum256(body); !bytes.Equal(sum, want[:]) {
 		return nil, &FormatError{len(body), "the checksum is wrong"}
-	}
-	if v := binary.BigEndian.Uint16(b[len(magic):]); v != formatVersion {
-		return nil, &FormatError{len(magic), fmt.Sprintf("format version %d, this program knows %d", v, formatVersion)}
 	}
 	count := int(binary.BigEndian.Uint16(b[len(magic)+2:]))
 	if count > maxSections {
@@ -161,7 +183,7 @@ func (s *State) decodeSection(known []section, tag, version uint16, at int, data
 			continue
 		}
 		if version == 0 || version > sec.version {
-			return &FormatError{at, fmt.Sprintf("section %d has version %d, this program knows %d", tag, version, sec.version)}
+			return &VersionError{Offset: at - sectionHeader + 2, Section: tag, Version: version, Known: sec.version}
 		}
 		c := coder{decode: true, version: version, r: wire.NewReader(data, nil)}
 		sec.fields(&c)
