@@ -65,8 +65,8 @@ type AttackOutcome struct {
 	// Ran says that the attacker's program was executed; otherwise the
 	// machine denied it or never called it.
 	Ran bool `json:"ran"`
-	// Measured says that a record of it was in the list before it ran,
-	// Extended that the record was in the PCR too.
+	// Measured says that a record of it was in the list or queued before it
+	// ran, Extended that the record was in the PCR too.
 	Measured bool `json:"measured"`
 	Extended bool `json:"extended"`
 	// Hidden says that it took its record or its queued measurement away,
@@ -132,16 +132,18 @@ func (a Attack) prepare(p *Platform) *Platform {
 func (a *attackState) run(k *kernel, t *task, u *use) {
 	o := &a.outcome
 	a.running, o.Ran = true, true
+	listed := false
 	for _, e := range k.events {
 		if e.Name == u.file.path {
-			o.Measured = o.Measured || e.Kind == RecordExtended || e.Kind == RecordUnextended || e.Kind == RecordQueued
+			listed = listed || e.Kind == RecordExtended || e.Kind == RecordUnextended
+			o.Measured = o.Measured || listed || e.Kind == RecordQueued
 			o.Extended = o.Extended || e.Kind == RecordExtended
 		}
 	}
 	k.emit(t, Event{Kind: AttackRun, Name: u.file.path, Text: a.kind.String()})
 	switch a.kind {
 	case Unlink:
-		if o.Measured && !o.Extended {
+		if listed && !o.Extended {
 			a.hidden = append(a.hidden, u.file.path)
 			a.hide(k, t, u)
 		}

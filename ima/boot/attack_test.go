@@ -34,6 +34,7 @@ func TestAttacks(t *testing.T) {
 
 		{boot.Late, boot.Filter, true, false, "B0", "the program's record is there before it runs"},
 		{boot.Queue, boot.Rename, true, false, "B", "its measurement is extended after all"},
+		{boot.Queue, boot.Unlink, true, false, "BL", "what is queued is not in the list yet"},
 		{boot.Deny, boot.Rename, false, false, "B", "the program is not let run"},
 		{boot.Deny, boot.Filter, false, false, "B", "likewise"},
 		{boot.Deny, boot.Dequeue, false, false, "B", "likewise"},

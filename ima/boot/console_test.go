@@ -81,6 +81,23 @@ func TestFromConsoleWithList(t *testing.T) {
 	assert.Equal(t, realList(t), string(got))
 }
 
+// In bypass IMA sends no commands, so all of init_ima's time is its own.
+func TestFromConsoleTimeOfIMA(t *testing.T) {
+	t.Parallel()
+	took := func(log string) time.Duration {
+		p, err := boot.FromConsole(console(t, log), nil)
+		require.NoError(t, err)
+		for _, c := range p.Initcalls {
+			if c.Name == "init_ima" {
+				return c.Took
+			}
+		}
+		return -1
+	}
+	assert.InDelta(t, 24.6, took("arm64-6.1-eprobe-defer-ima-late").Seconds()*1000, 0.3)
+	assert.Zero(t, took("arm64-6.1-eprobe-defer-ima-late_sync"), "ten PCRs were read and one extended")
+}
+
 func TestFromConsoleRefuses(t *testing.T) {
 	t.Parallel()
 	var wrong *boot.ConsoleError

@@ -263,6 +263,9 @@ func (k *kernel) callProbe(t *task, dev *device) (why string, err int) {
 	}
 	for _, s := range dev.needs {
 		if !s.bound {
+			// It has looked and not found; what binds until it returns is
+			// what deferred_trigger_count is for.
+			t.sleep(k.vary(dev.driver.Took))
 			return "its driver needs " + s.Name, eprobeDefer
 		}
 	}

@@ -140,6 +140,171 @@ userspace took=1ms
 	assert.Greater(t, extended[2].At-extended[1].At, 500*time.Millisecond)
 }
 
+// A hook that comes while init_ima extends its second record in another task is
+// measured: the policy is in force by then.
+func TestHooksDuringInit(t *testing.T) {
+	t.Parallel()
+	p := parse(t, `platform during
+kernel 6.12 cmdline="ima_policy=tcb|critical_data" jitter=0
+firmware startup
+driver tpm kind=tis-spi took=50ms latency=1ms
+device tpm0 driver=tpm
+helper gap
+  exec /sbin/modprobe
+initcall rootfs populate_rootfs initramfs=1ms
+initcall device tpm_init register=tpm
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+initcall late long took=100ms
+initcall late_sync selftest helper=gap
+userspace
+  exec /init
+`)
+	d := &holdingTPM{hold: func(n int, code uint32) time.Duration {
+		if code == 0x182 && n == 2 {
+			return 500 * time.Millisecond
+		}
+		return 0
+	}}
+	r, err := boot.Run(context.Background(), p, boot.Config{Strategy: boot.Notifier, Device: d})
+	require.NoError(t, err)
+	assert.Equal(t, "async", r.Summary.Task)
+	assert.Zero(t, r.Summary.Lost)
+	extended := find(r, boot.RecordExtended, "")
+	require.Len(t, extended, 4)
+	assert.Equal(t, []string{"boot_aggregate", "kernel_version", "/sbin/modprobe", "/init"},
+		[]string{extended[0].Name, extended[1].Name, extended[2].Name, extended[3].Name})
+}
+
+// What binds while another probe is about to defer is not missed
+// (deferred_trigger_count).
+func TestTriggerDuringProbe(t *testing.T) {
+	t.Parallel()
+	r := machine{platform: parse(t, `platform race
+kernel 6.12 jitter=0
+driver tpm kind=crb async=yes took=50ms
+driver vcc took=10ms
+device tpm0 driver=tpm needs=vcc
+device vcc driver=vcc
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+initcall late tpm_init register=tpm
+initcall late vcc_init register=vcc
+`)}.boot(t)
+	assert.Len(t, find(r, boot.ProbeDeferred, "tpm0"), 1)
+	assert.Len(t, find(r, boot.ProbeBound, "tpm0"), 1)
+}
+
+// The first of the two flushes of deferred_probe_initcall comes before suppliers
+// are given up.
+func TestDomainThatBindsInTheFirstFlush(t *testing.T) {
+	t.Parallel()
+	r := machine{platform: parse(t, `platform flush
+kernel 6.12 jitter=0 modules=no
+driver tpm kind=tis
+driver power took=1ms
+driver clock took=1ms
+device tpm0 driver=tpm domains=power
+device power driver=power needs=clock
+device clock driver=clock
+initcall device tpm_init register=tpm
+initcall device power_init register=power,clock
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+`)}.boot(t)
+	assert.Len(t, find(r, boot.ProbeBound, "tpm0"), 1)
+}
+
+// Only kernels with modules have a timeout of deferred probing.
+func TestTimeoutOfKernelsWithoutModules(t *testing.T) {
+	t.Parallel()
+	for modules, want := range map[string]int{"yes": 1, "no": 0} {
+		r := machine{platform: parse(t, `platform timeout
+kernel 6.12 modules=`+modules+`
+driver tpm kind=tis
+device tpm0 driver=tpm needs=nobody
+device nobody
+initcall device tpm_init register=tpm
+initcall late init_ima ima
+initcall late deferred_probe_initcall deferred-probe
+`)}.boot(t)
+		assert.Len(t, logs(r, "platform tpm0: deferred probe pending"), want, modules)
+	}
+}
+
+func TestDriverAsyncProbe(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"":                             "init",
+		"driver_async_probe=tpm":       "async",
+		"driver_async_probe=other,tpm": "async",
+		"driver_async_probe=other":     "init",
+		"driver_async_probe=*":         "async",
+		"driver_async_probe=*,tpm":     "init",
+	}
+	for arg, task := range tests {
+		p := parse(t, minimal("driver tpm kind=tis"))
+		p.Kernel.CommandLine += " " + arg
+		assert.Equal(t, task, find(machine{platform: p}.boot(t), boot.ProbeBound, "tpm0")[0].Task, arg)
+	}
+}
+
+// Times vary with the seed, within the platform's jitter.
+func TestJitter(t *testing.T) {
+	t.Parallel()
+	p := platform(t, "pc-tis")
+	at := func(seed uint64, jitter int) time.Duration {
+		p := *p
+		p.Kernel.Jitter = jitter
+		return machine{platform: &p, config: boot.Config{Seed: seed}}.boot(t).Summary.KernelAt
+	}
+	assert.Equal(t, 1200*time.Millisecond, at(1, 0))
+	assert.NotEqual(t, at(1, 5), at(2, 5))
+	for seed := range uint64(20) {
+		assert.InDelta(t, 1.2, at(seed, 5).Seconds(), 0.05*1.2)
+	}
+}
+
+func TestFirmwareDependsOnTheSeed(t *testing.T) {
+	t.Parallel()
+	a := machine{platform: platform(t, "pc-tis"), config: boot.Config{Seed: 1}}.boot(t)
+	b := machine{platform: platform(t, "pc-tis"), config: boot.Config{Seed: 2}}.boot(t)
+	assert.NotEqual(t, a.PCRs[ima.SHA256][0], b.PCRs[ima.SHA256][0])
+	assert.NotEqual(t, a.Summary.Aggregates[0].Digest, b.Summary.Aggregates[0].Digest)
+}
+
+// What becomes ready at one time runs in the order in which it was started.
+func TestTiesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	r := machine{platform: parse(t, minimal("driver tpm kind=tis\ninitcall device a async=5ms\ninitcall device b async=5ms\ninitcall device c async=5ms"))}.boot(t)
+	var order []string
+	for _, e := range find(r, boot.AsyncEnded, "") {
+		if len(e.Name) == 1 {
+			order = append(order, e.Name)
+		}
+	}
+	assert.Equal(t, []string{"a", "b", "c"}, order)
+}
+
+// The machine is not watched longer than Tail.
+func TestTail(t *testing.T) {
+	t.Parallel()
+	p := parse(t, minimal("driver tpm kind=tis")+"  wait 30m\n  exec /bin/sh\n")
+	now := new(boot.Time)
+	r, err := boot.Run(context.Background(), p, boot.Config{Device: new(trivialTPM), Time: now, Tail: time.Second})
+	require.NoError(t, err)
+	assert.LessOrEqual(t, now.Now(), r.Summary.UserspaceAt+time.Second)
+	assert.False(t, r.Summary.Userspace)
+	assert.Equal(t, 2, r.Summary.Kept)
+}
+
+// A file that is used twice before IMA starts is one lost record.
+func TestLostFilesCountOnce(t *testing.T) {
+	t.Parallel()
+	p := parse(t, minimal("driver tpm kind=tis\nhelper twice\n  read /etc/a\n  read /etc/a\n  map /etc/a\ninitcall device request helper=twice\n"))
+	assert.Equal(t, 1, machine{platform: p}.boot(t).Summary.Lost)
+}
+
 // A usermode helper before the initramfs level fails and measures nothing; one
 // that comes while it is unpacked waits.
 func TestHelpersWaitForTheInitramfs(t *testing.T) {

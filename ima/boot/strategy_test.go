@@ -104,6 +104,22 @@ func outcome(r *boot.Result) string {
 	return strings.Join(words, " ")
 }
 
+// A kernel without TPM drivers has nothing to retry for.
+func TestRetryWithoutTPMDrivers(t *testing.T) {
+	t.Parallel()
+	p := absent.platform(t)
+	p.Kernel.NoTPM = true
+	assert.Equal(t, "B0 5/0 bypass", outcome(machine{platform: p, config: boot.Config{Strategy: boot.Retry}}.boot(t)))
+}
+
+// At late_sync security/ is linked before everything that platforms have there.
+func TestLateSyncComesFirst(t *testing.T) {
+	t.Parallel()
+	r := machine{platform: onTime.platform(t), config: boot.Config{Strategy: boot.LateSync}}.boot(t)
+	started, other := find(r, boot.IMAStarted, ""), find(r, boot.InitcallCalled, "regulator_init_complete")
+	assert.LessOrEqual(t, started[0].At, other[0].At)
+}
+
 // The design table: eight strategies on machines a to g. Of the gap's three
 // files and init, with the boot aggregate, a complete list has five records.
 func TestStrategyTable(t *testing.T) {

@@ -192,6 +192,7 @@ func TestAnsweredCommandsAsMeasured(t *testing.T) {
 		p := parse(t, minimal("firmware startup measure=0\ndriver tpm kind=tis latency=5ms"))
 		r := machine{platform: p, rules: []faults.Rule{faults.Defer(initcall.Userspace, faults.Testing)}}.boot(t)
 		assert.True(t, r.Summary.FieldFailure)
+		assert.Len(t, find(r, boot.TPMCommand, "SelfTest"), 1, "a self-test that is running is not asked for again")
 		assert.False(t, r.Summary.Bypass)
 		assert.Len(t, logs(r, "No suitable TPM algorithm for boot aggregate"), 1)
 		assert.True(t, r.Summary.Aggregates[0].Zero)
