@@ -144,7 +144,12 @@ func TestConclusions(t *testing.T) {
 		"B alone of a kernel that queues",
 		func(m *machine) { m.start(early, true).exec("/sbin/init") },
 		verify.Build{Strategy: verify.StrategyQueue, Bound: true},
-		[]verify.Code{verify.OnTimeClaimed}, "cannot-tell accept cannot-tell",
+		[]verify.Code{verify.GapUnproven}, "cannot-tell accept cannot-tell",
+	}, {
+		"BL alone of a kernel that queues",
+		func(m *machine) { m.start(late, true).exec(gap...).exec("/sbin/init") },
+		verify.Build{Strategy: verify.StrategyQueue, Bound: true},
+		[]verify.Code{verify.GapUnproven}, "cannot-tell accept cannot-tell",
 	}, {
 		"B and BL of a kernel that queues, extended late",
 		func(m *machine) { m.start(early, true).exec(gap...).aggregate(late).exec("/sbin/init") },
@@ -159,7 +164,7 @@ func TestConclusions(t *testing.T) {
 		"B of a kernel that waits for a notifier",
 		func(m *machine) { m.start(early, true).exec("/sbin/init") },
 		verify.Build{Strategy: verify.StrategyNotifier, Bound: true},
-		[]verify.Code{verify.OnTimeClaimed}, "cannot-tell accept cannot-tell",
+		[]verify.Code{verify.TimingUnknown}, "cannot-tell accept cannot-tell",
 	}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -172,6 +177,32 @@ func TestConclusions(t *testing.T) {
 			assert.Equal(t, c.outcomes, outcomes(t, v))
 			assert.Equal(t, c.outcomes == all, v.Has(verify.OnTimeBound) || v.Has(verify.DeniedBound))
 		})
+	}
+}
+
+// The sentences say what the codes say.
+func TestTimingSentences(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		build verify.Build
+		code  verify.Code
+		text  string
+	}{
+		{early, verify.Build{}, verify.TimingUnknown, "nothing is known of the kernel's build"},
+		{early, verify.Build{Strategy: verify.StrategyNotifier, Bound: true}, verify.TimingUnknown, "the build starts IMA when a TPM registers"},
+		{early, verify.Build{Strategy: verify.StrategyLateSync}, verify.LateClaimed, "A build that starts IMA at late_sync records boot_aggregate, but nothing shows that such a one ran: that IMA started late"},
+		{early, verify.Build{Strategy: verify.StrategyDeny}, verify.OnTimeClaimed, "but nothing shows that such a one ran: that IMA did not start late"},
+		{early, verify.Build{Strategy: verify.StrategyRetry, Bound: true}, verify.OnTimeClaimed, "chooses the name when it runs"},
+		{late, verify.Build{Strategy: verify.StrategyRetry, Bound: true}, verify.LateClaimed, "by the name boot_aggregate_late that IMA started late"},
+		{late, verify.Build{Strategy: verify.StrategyNotifier, Bound: true}, verify.LateClaimed, "chooses the name when it runs"},
+		{early, verify.Build{Strategy: verify.StrategyQueue, Bound: true}, verify.GapUnproven, "nothing shows which records these are"},
+	} {
+		e := newMachine(t).start(c.name, true).evidence()
+		e.Build = c.build
+		f := finding(t, verdict(t, e), c.code)
+		assert.Contains(t, f.Text, c.text)
+		assert.Equal(t, []int{1}, f.Records)
 	}
 }
 
@@ -284,10 +315,16 @@ func TestNameChosenAtRunTimeIsNotBelieved(t *testing.T) {
 		func(m *machine) { m.start(early, true).aggregate(late).exec("/sbin/init") },
 		verify.GapUnproven,
 	}, {
+		// It is extended behind the one boot aggregate there.
+		verify.StrategyQueue,
+		func(m *machine) { m.start(late, true).exec("/sbin/modprobe", "/sbin/init") },
+		func(m *machine) { m.start(late, true).exec("/sbin/init") },
+		verify.GapUnproven,
+	}, {
 		verify.StrategyNotifier,
 		func(m *machine) { m.start(early, true).exec("/sbin/init") },
 		func(m *machine) { m.start(early, true).exec("/sbin/init") },
-		verify.OnTimeClaimed,
+		verify.TimingUnknown,
 	}} {
 		for name, boot := range map[string]func(m *machine){"honest": c.honest, "attacked": c.attacked} {
 			t.Run(string(c.strategy)+" "+name, func(t *testing.T) {

@@ -56,7 +56,8 @@ const (
 	// late_sync at the latest, and extends them then.
 	StrategyQueue Strategy = "queue"
 	// StrategyDeny denies access to files that the policy measures until
-	// there is a TPM.
+	// there is a TPM, to everybody. A kernel that lets somebody through, such
+	// as who loads a TPM's driver, is none of these.
 	StrategyDeny Strategy = "deny"
 	// StrategyNotifier starts IMA when a TPM registers.
 	StrategyNotifier Strategy = "notifier"

@@ -41,9 +41,9 @@ var timingTable = []timingRow{
 	{StrategyKconfig, SettingOff, OnTimeBound, NameContradicts, pairNever, "starts IMA at late, as CONFIG_IMA_INIT_LATE_SYNC is off"},
 	{StrategyKconfig, SettingOn, NameContradicts, LateBound, pairNever, "starts IMA at late_sync, as CONFIG_IMA_INIT_LATE_SYNC is on"},
 	{StrategyDual, SettingUnknown, NameContradicts, NameContradicts, pairAlways, "starts IMA at late and records a second boot aggregate at late_sync"},
-	{StrategyQueue, SettingUnknown, OnTimeClaimed, LateClaimed, pairSometimes, "keeps records in memory until it has a TPM, at late_sync at the latest"},
+	{StrategyQueue, SettingUnknown, GapUnproven, GapUnproven, pairSometimes, "keeps records in memory until it has a TPM, at late_sync at the latest"},
 	{StrategyDeny, SettingUnknown, DeniedBound, NameContradicts, pairNever, "denies access to measured files until it has a TPM"},
-	{StrategyNotifier, SettingUnknown, OnTimeClaimed, LateClaimed, pairNever, "starts IMA when a TPM registers"},
+	{StrategyNotifier, SettingUnknown, TimingUnknown, LateClaimed, pairNever, "starts IMA when a TPM registers, whenever that is"},
 }
 
 func (b *Build) timing() *timingRow {
@@ -140,7 +140,8 @@ func (row *timingRow) code(g *Aggregate) Code {
 func (r *run) concludeName(g *Aggregate, row *timingRow, bound bool) {
 	code := row.code(g)
 	if claim, ok := hearsay[code]; ok && !bound {
-		code = claim
+		r.add(claim, "A build that %s records %s, but nothing shows that such a one ran: that IMA %s is a claim.", row.does, g.Name, claims[claim]).at(g.Record)
+		return
 	}
 	if g.Zero && (code == OnTimeBound || code == DeniedBound) {
 		return // there was no TPM in time, and other findings say so
@@ -148,15 +149,21 @@ func (r *run) concludeName(g *Aggregate, row *timingRow, bound bool) {
 	text := ""
 	switch code {
 	case TimingUnknown:
+		if row.strategy != StrategyUnknown {
+			text = fmt.Sprintf("The name %s says nothing of when IMA started, as the build %s.", g.Name, row.does)
+			break
+		}
 		text = fmt.Sprintf("The name %s says nothing of when IMA started, as nothing is known of the kernel's build: kernels that choose the name when they run exist.", g.Name)
 	case OnTimeBound:
-		text = "The build " + row.does + ", and had one. So no measured file was used unrecorded from late on."
+		text = "The build " + row.does + ", and had one. What its policy covers has been recorded since then."
 	case DeniedBound:
-		text = "The build " + row.does + ". So no measured file was used unrecorded since its policy was in force."
+		text = "The build " + row.does + ". What its policy covers was recorded before it was used, or not used."
 	case LateBound:
 		text = "The build " + row.does + ". So IMA started late by construction: files that the kernel's usermode helpers used between late and late_sync are unknown, and whether the TPM was late is too."
 	case OnTimeClaimed, LateClaimed:
-		text = claimText(g, code, row.claimWhy())
+		text = claimText(g, code, fmt.Sprintf("a kernel that %s chooses the name when it runs, after a window in which nothing was measured, and code that got in there can have chosen for it", row.does))
+	case GapUnproven:
+		text = fmt.Sprintf("A kernel that %s extends what it has kept behind this boot aggregate, and nothing shows which records these are: until then they were memory that who was in it could change. It is shown that the list was not changed after the extends, and no more.", row.does)
 	case NameContradicts:
 		text = fmt.Sprintf("The build %s, so it does not record %s alone: another kernel ran, the record is made up, or what is said of the build is wrong.", row.does, g.Name)
 	}
@@ -178,19 +185,13 @@ func (r *run) concludeKexec(g *Aggregate, row *timingRow) {
 }
 
 func claimText(g *Aggregate, code Code, why string) string {
-	says := "did not start late"
-	if code == LateClaimed {
-		says = "started late, so that files used before are unknown"
-	}
-	return fmt.Sprintf("The kernel says by the name %s that IMA %s. It is a claim: %s.", g.Name, says, why)
+	return fmt.Sprintf("The kernel says by the name %s that IMA %s. It is a claim: %s.", g.Name, claims[code], why)
 }
 
-// claimWhy says why a name is no more than a claim.
-func (row *timingRow) claimWhy() string {
-	if row.early != OnTimeClaimed {
-		return "nothing shows that the build ran of which this would follow"
-	}
-	return fmt.Sprintf("a kernel that %s chooses the name when it runs, after a window in which nothing was measured, and code that got in there can have chosen for it", row.does)
+// claims are what is claimed.
+var claims = map[Code]string{
+	OnTimeClaimed: "did not start late",
+	LateClaimed:   "started late, so that files used before are unknown",
 }
 
 // concludeGap says what the records before a second boot aggregate are worth.
