@@ -3,19 +3,19 @@
 // a quote of them, from the firmware's event log, and from what is known of the
 // kernel's build.
 //
-//	evidence.go  what is given, and what is refused
-//	finding.go codes.go  findings, and the table of their codes
-//	verify.go    the order of things
-//	list.go      what each record shows            security/integrity/ima/ima_fs.c
-//	replay.go    the list against the PCRs         security/integrity/ima/ima_queue.c
-//	aggregate.go the boot aggregate                security/integrity/ima/ima_init.c
-//	quote.go     the quote: signature, nonce, PCRs
-//	attest.go    its structures                    TPM 2.0 Library Part 2, TPMS_ATTEST
-//	tcglog.go    the firmware's event log          TCG PC Client Platform Firmware Profile
-//	tcgreplay.go the event log against the PCRs
-//	timing.go    when IMA started, and who says so
+//	evidence.go            what is given, and what is refused
+//	finding.go codes.go    findings, and the table of their codes
+//	verify.go              the order of things
+//	list.go duplicates.go  what each record shows              security/integrity/ima/ima_fs.c
+//	replay.go              the list against the PCRs           security/integrity/ima/ima_queue.c
+//	aggregate.go           the boot aggregate                  security/integrity/ima/ima_init.c
+//	timing.go              when IMA started, and who says so
+//	quote.go               signature, nonce, PCRs of a quote   TPM 2.0 Library Part 3, TPM2_Quote
+//	attest.go              its structures                      TPM 2.0 Library Part 2, TPMS_ATTEST
+//	tcglog.go              the firmware's event log            TCG PC Client Platform Firmware Profile
+//	tcgreplay.go           the event log against the PCRs
 //	policy.go appraise.go  what a service accepts
-//	render.go    a verdict for a terminal
+//	render.go              a verdict for a terminal
 //
 // Verify reads the evidence once, as a stream, and gives a Verdict: findings,
 // each about records, PCRs of a bank, the quote, the event log or the build. A
