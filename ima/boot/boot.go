@@ -27,7 +27,7 @@ type Config struct {
 	// see them. It gets a PowerOn first. Nil is a clock that nobody sees.
 	Clock *initcall.Clock
 	// Time is the virtual time, to be given to whatever else lives in the
-	// machine. It is set to zero first. Nil is a time that nobody sees.
+	// machine. Nil is a time that nobody sees.
 	Time *Time
 	// Seed decides what the platform leaves open: jitter, firmware's digests,
 	// the content of files. The same seed gives the same boot.
@@ -158,11 +158,10 @@ func newKernel(ctx context.Context, platform *Platform, config *Config) (*kernel
 	if config.Tail == 0 {
 		config.Tail = DefaultTail
 	}
-	config.Time.set(0)
 	k := &kernel{
 		platform: config.Attack.prepare(platform),
 		config:   config,
-		sched:    &sched{ctx: ctx, time: config.Time, maxSteps: config.MaxSteps, horizon: MaxBoot},
+		sched:    &sched{ctx: ctx, time: config.Time, base: config.Time.Now(), maxSteps: config.MaxSteps, horizon: MaxBoot},
 		args:     parseArgs(&platform.Kernel),
 		random:   rand.New(rand.NewPCG(config.Seed, 0x696d612f626f6f74)),
 		strategy: strategyTypes[config.Strategy](),

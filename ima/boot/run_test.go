@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
@@ -192,7 +194,9 @@ initcall late tpm_init register=tpm
 initcall late vcc_init register=vcc
 `)}.boot(t)
 	assert.Len(t, find(r, boot.ProbeDeferred, "tpm0"), 1)
-	assert.Len(t, find(r, boot.ProbeBound, "tpm0"), 1)
+	bound := find(r, boot.ProbeBound, "tpm0")
+	require.Len(t, bound, 1)
+	assert.Less(t, bound[0].At, time.Second, "not by the timeout of deferred probing")
 }
 
 // The first of the two flushes of deferred_probe_initcall comes before suppliers
@@ -278,18 +282,19 @@ func TestTiesKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	r := machine{platform: parse(t, minimal("driver tpm kind=tis\ninitcall device a async=5ms\ninitcall device b async=5ms\ninitcall device c async=5ms"))}.boot(t)
 	var order []string
-	for _, e := range find(r, boot.AsyncEnded, "") {
-		if len(e.Name) == 1 {
+	for _, e := range r.Events {
+		if len(e.Name) == 1 && (e.Kind == boot.AsyncStarted || e.Kind == boot.AsyncEnded) {
 			order = append(order, e.Name)
 		}
 	}
-	assert.Equal(t, []string{"a", "b", "c"}, order)
+	assert.Equal(t, []string{"a", "b", "c", "a", "b", "c"}, order)
 }
 
 // The machine is not watched longer than Tail.
 func TestTail(t *testing.T) {
 	t.Parallel()
 	p := parse(t, minimal("driver tpm kind=tis")+"  wait 30m\n  exec /bin/sh\n")
+	p.Kernel.CommandLine += " deferred_probe_timeout=0" // nothing else is going on
 	now := new(boot.Time)
 	r, err := boot.Run(context.Background(), p, boot.Config{Device: new(trivialTPM), Time: now, Tail: time.Second})
 	require.NoError(t, err)
@@ -303,6 +308,50 @@ func TestLostFilesCountOnce(t *testing.T) {
 	t.Parallel()
 	p := parse(t, minimal("driver tpm kind=tis\nhelper twice\n  read /etc/a\n  read /etc/a\n  map /etc/a\ninitcall device request helper=twice\n"))
 	assert.Equal(t, 1, machine{platform: p}.boot(t).Summary.Lost)
+}
+
+// A reboot of the same TPM: its clock goes on, the boot is the same again.
+func TestReboot(t *testing.T) {
+	t.Parallel()
+	now, clock := new(boot.Time), new(initcall.Clock)
+	tpm, err := emulator.New(emulator.Platform{Clock: now, Entropy: emulatortest.NewEntropy(1)}, emulator.Config{})
+	require.NoError(t, err)
+	config := boot.Config{Device: tpm, Time: now, Clock: clock}
+	first, err := boot.Run(context.Background(), platform(t, "pc-tis"), config)
+	require.NoError(t, err)
+	after := now.Now()
+	second, err := boot.Run(context.Background(), platform(t, "pc-tis"), config)
+	require.NoError(t, err)
+	assert.Equal(t, first.Events, second.Events)
+	assert.Equal(t, first.PCRs, second.PCRs)
+	assert.Equal(t, 2*after, now.Now())
+	assert.Equal(t, 2, clock.Now().Boot)
+}
+
+// One platform may be booted by several goroutines.
+func TestPlatformIsShared(t *testing.T) {
+	t.Parallel()
+	p := platform(t, "powervm")
+	for _, strategy := range boot.Strategies() {
+		t.Run(strategy.String(), func(t *testing.T) {
+			t.Parallel()
+			for _, attack := range boot.Attacks() {
+				r := machine{platform: p, config: boot.Config{Strategy: strategy, Attack: attack}}.boot(t)
+				assert.Equal(t, attack != boot.NoAttack && strategy != boot.Deny, r.Summary.Attack.Ran)
+			}
+		})
+	}
+}
+
+// An initramfs on tmpfs: the built-in policy spares it, since 6.14 for reading
+// only.
+func TestInitramfsOnTmpfs(t *testing.T) {
+	t.Parallel()
+	for kernel, kept := range map[string]int{"6.12": 1, "7.3": 3} {
+		p := parse(t, minimal("driver tpm kind=tis\nfs rootfs type=tmpfs magic=0x1021994")+"  map /lib/libc.so.6\n  read /etc/passwd\n")
+		p.Kernel.Profile = kernel
+		assert.Equal(t, kept, machine{platform: p}.boot(t).Summary.Kept, kernel)
+	}
 }
 
 // A usermode helper before the initramfs level fails and measures nothing; one
@@ -454,6 +503,7 @@ func TestEventLines(t *testing.T) {
 		{boot.Event{Kind: boot.ProbeDeferred, Name: "tpm0", Code: -517}, "probe of tpm0 returned -517 after 0 usecs", true},
 		{boot.Event{Kind: boot.ProbeFailed, Name: "tpm0", Code: -62}, "probe of tpm0 returned 62 after 0 usecs", true},
 		{boot.Event{Kind: boot.LevelReached, Level: initcall.Late}, "entering initcall level: late", true},
+		{boot.Event{Kind: boot.LevelReached, Level: initcall.RootFS}, "entering initcall level: rootfs", false},
 		{boot.Event{Kind: boot.LevelReached, Level: initcall.LateSync}, "entering initcall level: late_sync", false},
 		{boot.Event{Kind: boot.TPMCommand, Task: "init", Name: "SelfTest", Code: 0x100}, "-- init: TPM2_SelfTest -> 0x100 after 0 usecs", false},
 		{boot.Event{Kind: boot.RecordLost, Name: "/init"}, "-- record_lost /init", false},

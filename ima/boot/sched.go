@@ -39,7 +39,8 @@ func (e *LimitError) Error() string {
 type sched struct {
 	ctx      context.Context
 	time     *Time
-	queue    []event // a binary heap
+	base     time.Duration // of time: this run's power-on
+	queue    []event       // a binary heap
 	seq      uint64
 	live     []*task
 	waits    []channelWait
@@ -81,7 +82,10 @@ type task struct {
 // kill is what a task panics with to end after the run; spawn catches it.
 type kill struct{}
 
-func (s *sched) now() time.Duration { return s.time.Now() }
+// now is the time since this run's power-on.
+func (s *sched) now() time.Duration { return s.time.Now() - s.base }
+
+func (s *sched) setNow(at time.Duration) { s.time.set(s.base + at) }
 
 // spawn starts a task, which runs as soon as the present one waits.
 func (s *sched) spawn(name string, f func(t *task)) *task {
@@ -116,7 +120,7 @@ func (s *sched) run() error {
 		if e.task != nil && e.token != e.task.token {
 			continue
 		}
-		s.time.set(e.at)
+		s.setNow(e.at)
 		if !s.step() {
 			break
 		}
@@ -221,7 +225,7 @@ func (t *task) sleep(d time.Duration) {
 	// If nothing else happens before, nobody needs to be asked.
 	if len(s.waits) == 0 && until <= s.horizon && (len(s.queue) == 0 || s.queue[0].at > until) {
 		if s.step() {
-			s.time.set(until)
+			s.setNow(until)
 			return
 		}
 	}

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// Time is the virtual time of a simulated machine: the time since its power-on.
-// A run moves it; nothing else does. The zero value stands at power-on. It is a
+// Time is the virtual time of a simulated machine. A run moves it; nothing else
+// does. It never goes back: with a second run, a reboot of the machine, it goes
+// on from where it stands. The zero value stands at the first power-on. It is a
 // clock for whatever must live in the machine's time, the emulator's Platform
 // above all, and may be read from any goroutine.
 type Time struct {
 	now atomic.Int64
 }
 
-// Now gives the virtual time since power-on.
+// Now gives the virtual time since the first power-on.
 func (t *Time) Now() time.Duration { return time.Duration(t.now.Load()) }
 
 func (t *Time) set(now time.Duration) { t.now.Store(int64(now)) }
