@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
+	"github.com/swtpmd/swtpmd/ima/boot/draw"
 )
 
 const bootHelp = `Usage: swtpmd boot [flags]
@@ -25,6 +27,9 @@ this program. The TPM is the emulator, and gets real commands.
 The machine:
   --platform=P           one of those that swtpmd boot --list names, or a file
                          (default pc-tis); ima/boot's documentation has the format
+  --from-console=FILE    make the platform from a console log with initcall_debug
+  --files-from=FILE      with it: what the machine measured, an
+                         ascii_runtime_measurements
   --kernel=RELEASE       profile of another kernel: 6.1, 6.12, 7.3
   --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
   --seed=N               what the platform leaves open (default 1)
@@ -40,6 +45,7 @@ IMA and the TPM:
 Output:
   --out=DIR              write the measurement lists there, under the names that the
                          kernel gives them
+  --svg=FILE             draw the boot on one time axis
   --print-platform       print the platform as a file, to begin an own one with
   --list                 list the platforms that come with the program
   --all                  every event of the boot, also uneventful initcalls
@@ -59,13 +65,17 @@ Exit codes: 0 the boot came to its end, whatever IMA made of it; 1 it did not;
 // bootWords is the command line of swtpmd boot.
 type bootWords struct {
 	simulation
-	platformName, kernel, out       string
+	platformName, console, files    string
+	kernel, out, svg                string
 	deferral                        deferral
 	names, printPlatform, all, json bool
 }
 
 func (w *bootWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.platformName, "platform", "pc-tis", "")
+	f.StringVar(&w.console, "from-console", "", "")
+	f.StringVar(&w.files, "files-from", "", "")
+	f.StringVar(&w.svg, "svg", "", "")
 	f.StringVar(&w.kernel, "kernel", "", "")
 	f.StringVar(&w.policy, "policy", "", "")
 	f.Uint64Var(&w.seed, "seed", 1, "")
@@ -108,6 +118,11 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 			return err
 		}
 	}
+	if w.svg != "" {
+		if err := writePicture(w.svg, o.Result); err != nil {
+			return err
+		}
+	}
 	if w.json {
 		return json.NewEncoder(s.out).Encode(o)
 	}
@@ -120,7 +135,15 @@ func (w *bootWords) prepare() (err error) {
 		return err
 	}
 	w.rules = w.deferral.rules()
-	if w.platform, err = openPlatform(w.platformName); err != nil {
+	switch {
+	case w.console != "":
+		w.platform, err = platformFromConsole(w.console, w.files)
+	case w.files != "":
+		err = errors.New("--files-from without --from-console")
+	default:
+		w.platform, err = openPlatform(w.platformName)
+	}
+	if err != nil {
 		return &usageError{err, ""}
 	}
 	if w.kernel != "" {
@@ -147,6 +170,25 @@ func openPlatform(name string) (*boot.Platform, error) {
 	return boot.ParsePlatform(name, file)
 }
 
+// platformFromConsole makes a platform of a real machine's console log and,
+// unless that is not named, its measurement list.
+func platformFromConsole(console, files string) (*boot.Platform, error) {
+	log, err := os.Open(console)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	if files == "" {
+		return boot.FromConsole(log, nil)
+	}
+	list, err := os.Open(files)
+	if err != nil {
+		return nil, err
+	}
+	defer list.Close()
+	return boot.FromConsole(log, list)
+}
+
 func listPlatforms(out io.Writer) error {
 	for _, name := range boot.Platforms() {
 		platform, err := boot.PlatformByName(name)
@@ -158,6 +200,15 @@ func listPlatforms(out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// writePicture draws the boot into a file; a failure leaves none.
+func writePicture(name string, r *boot.Result) error {
+	var svg bytes.Buffer
+	if err := draw.SVG(&svg, r, draw.Options{}); err != nil {
+		return fmt.Errorf("--svg: %w", err)
+	}
+	return os.WriteFile(name, svg.Bytes(), 0o644)
 }
 
 // securityfs is a directory of IMA's files.

@@ -51,6 +51,7 @@ var subcommands = map[string]func(context.Context, []string, streams) error{
 	"boot":    runBoot,
 	"verify":  runVerify,
 	"measure": runMeasure,
+	"matrix":  runMatrix,
 }
 
 // run is main without the process: tests call it.

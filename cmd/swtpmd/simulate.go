@@ -76,6 +76,23 @@ func entropy(seed uint64) *rand.ChaCha8 {
 	return rand.NewChaCha8(key)
 }
 
+// pcrs are the values that a service gets. Where the platform has the boot
+// aggregate of a real machine, the PCRs that it was made of are not known: those
+// of the simulation are others.
+func (o *outcome) pcrs(p *boot.Platform) ima.PCRs {
+	if len(p.Aggregate.Sum) == 0 {
+		return o.Result.PCRs
+	}
+	known := ima.PCRs{}
+	for algo, bank := range o.Result.PCRs {
+		known[algo] = map[int]ima.Hex{imaPCR: bank[imaPCR]}
+	}
+	return known
+}
+
+// imaPCR is CONFIG_IMA_MEASURE_PCR_IDX.
+const imaPCR = 10
+
 // appraise verifies the list against the PCRs, as a service that has both from
 // a quote, and knows and has measured the kernel's build.
 func (o *outcome) appraise(s *simulation) error {
@@ -87,11 +104,16 @@ func (o *outcome) appraise(s *simulation) error {
 	if err != nil {
 		return err
 	}
+	// The option is carried back to kernels that do not have it.
+	lateSync := verify.SettingUnknown
+	if s.strategy == boot.Kconfig {
+		kernel.InitLateSync, lateSync = true, verify.SettingOn
+	}
 	o.Verdict, err = verify.Verify(verify.Evidence{
-		List: ima.Records(records), PCRs: o.Result.PCRs, Vouched: true,
+		List: ima.Records(records), PCRs: o.pcrs(s.platform), Vouched: true,
 		Build: verify.Build{
 			Kernel: kernel, Release: s.platform.Kernel.Release,
-			Strategy: verify.Strategy(s.strategy.String()), Bound: true,
+			Strategy: verify.Strategy(s.strategy.String()), InitLateSync: lateSync, Bound: true,
 		},
 	})
 	if err != nil {

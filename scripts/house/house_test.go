@@ -24,7 +24,7 @@ const module = "github.com/swtpmd/swtpmd/"
 // import everything.
 var arrows = map[string][]string{
 	"transport":                 {},
-	"transport/internal/serve":  {},
+	"transport/internal/serve":  {"transport/internal/socket"},
 	"transport/internal/socket": {"transport"},
 	"transport/raw":             {"transport", "transport/internal/serve", "transport/internal/socket"},
 	// swtpm's data channel is a raw one; its client is raw's.
@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"faults/control":           {"faults", "faults/initcall"},
 	"ima":                      {},
 	"ima/boot":                 {"ima", "faults/initcall", "transport"},
+	"ima/boot/draw":            {"ima", "ima/boot", "ima/verify", "faults/initcall"},
 	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
 	"conformance/differential": {"conformance", "transport", "ima"},
