@@ -172,7 +172,7 @@ func (t *TPM) nvWriteLock(c *call) wire.RC {
 	case n.Attributes&(wire.NVWriteDefine|wire.NVWriteStClear) == 0:
 		return c.badHandle(2, wire.RCAttributes)
 	}
-	return t.nvLock(c, n, wire.NVWriteLocked)
+	return t.nvLock(wire.NVWriteLocked, n)
 }
 
 // nvReadLock is TPM2_NV_ReadLock. It takes an index that was never written.
@@ -189,41 +189,43 @@ func (t *TPM) nvReadLock(c *call) wire.RC {
 	case n.Attributes&wire.NVReadStClear == 0:
 		return c.badHandle(2, wire.RCAttributes)
 	}
-	return t.nvLock(c, n, wire.NVReadLocked)
+	return t.nvLock(wire.NVReadLocked, n)
 }
 
-// nvLock sets a lock of one index.
-func (t *TPM) nvLock(c *call, n *state.NVIndex, lock wire.NVAttributes) wire.RC {
-	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
-		return rc
+// nvLockInNV says whether a lock of the index must be in NV: that of an orderly
+// one is in RAM, unless it is to be there for ever, or TPM2_Shutdown has saved
+// the index already.
+func (t *TPM) nvLockInNV(n *state.NVIndex) bool {
+	return !n.Orderly() || n.Attributes&wire.NVWriteDefine != 0 || t.s.Persistent.Shutdown != state.ShutdownNone
+}
+
+// nvLock sets a lock of indices, of all or of none.
+func (t *TPM) nvLock(lock wire.NVAttributes, list ...*state.NVIndex) wire.RC {
+	inNV := slices.ContainsFunc(list, t.nvLockInNV)
+	if inNV {
+		if rc := t.needNV(); rc != wire.RCSuccess {
+			return rc
+		}
 	}
-	n.Attributes |= lock
-	t.nvChanged(n)
+	for _, n := range list {
+		n.Attributes |= lock
+	}
+	t.dirty = t.dirty || inNV
 	return wire.RCSuccess
 }
 
-// nvGlobalWriteLock is TPM2_NV_GlobalWriteLock: it locks all indices that have
-// TPMA_NV_GLOBALLOCK, or none.
+// nvGlobalWriteLock is TPM2_NV_GlobalWriteLock.
 func (t *TPM) nvGlobalWriteLock(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	const mask = wire.NVGlobalLock | wire.NVWriteLocked
-	list := t.s.NV.Indices
-	for i := range list {
-		if n := &list[i]; n.Attributes&mask == wire.NVGlobalLock {
-			if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
-				return rc
-			}
+	var list []*state.NVIndex
+	for i := range t.s.NV.Indices {
+		if n := &t.s.NV.Indices[i]; n.Attributes&(wire.NVGlobalLock|wire.NVWriteLocked) == wire.NVGlobalLock {
+			list = append(list, n)
 		}
 	}
-	for i := range list {
-		if n := &list[i]; n.Attributes&mask == wire.NVGlobalLock {
-			n.Attributes |= wire.NVWriteLocked
-			t.nvChanged(n)
-		}
-	}
-	return wire.RCSuccess
+	return t.nvLock(wire.NVWriteLocked, list...)
 }
 
 // nvRead is TPM2_NV_Read.

@@ -751,3 +751,30 @@ func TestNVHandles(t *testing.T) {
 	assert.True(t, more)
 	assert.EqualValues(t, 4, property(t, tpm, wire.PTHRNVIndex))
 }
+
+// A lock of an orderly index is lost with the power like its data, but not over
+// a shutdown that came before it, and not if it is to be there for ever.
+func TestNVOrderlyLocks(t *testing.T) {
+	t.Parallel()
+	const locks = wire.NVWriteLocked | wire.NVReadLocked
+	tpm := et.New(t)
+	writeLock, readLock := nvDo(wire.CCNVWriteLock, nvFirst), nvDo(wire.CCNVReadLock, nvFirst)
+	a := usable(wire.NTCounter) | wire.NVOrderly
+	succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: a}, nil), nvDo(wire.CCNVIncrement, nvFirst))
+	commits := tpm.Store.Commits()
+	succeed(t, tpm, writeLock)
+	assert.Equal(t, commits, tpm.Store.Commits())
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	assert.Equal(t, wire.RCNVUnavailable, send(t, tpm, readLock))
+	tpm.Store.SetWritable(nil)
+	succeed(t, tpm, writeLock, readLock)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUState), "the shutdown still counts")
+	assert.Equal(t, locks, attributes(t, tpm)&locks)
+
+	tpm = et.New(t)
+	succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: a | wire.NVWriteDefine}, nil), nvDo(wire.CCNVIncrement, nvFirst), writeLock)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	assert.Equal(t, wire.NVWriteLocked, attributes(t, tpm)&locks)
+}

@@ -96,7 +96,7 @@ func nvAuthAvailable(cmd *Command, n *state.NVIndex) bool {
 	return n.Attributes&wire.NVAuthRead != 0
 }
 
-// nvChangeable is the last check before an index changes: what is not orderly
+// nvChangeable is the last check before data change: what is not orderly
 // needs NV, and what is makes a shutdown that came before undone.
 func (t *TPM) nvChangeable(c *call, n *state.NVIndex) wire.RC {
 	if n.Orderly() {
@@ -105,14 +105,9 @@ func (t *TPM) nvChangeable(c *call, n *state.NVIndex) wire.RC {
 	return t.needNV()
 }
 
-// nvChanged has a changed index written to NV, an orderly one not before the
-// next commit.
-func (t *TPM) nvChanged(n *state.NVIndex) {
-	t.dirty = t.dirty || !n.Orderly()
-}
-
 // nvStore puts data into the index at offset. The caller has checked the range,
-// and nvChangeable. What the first write does not cover is zero.
+// and nvChangeable. What the first write does not cover is zero. An orderly
+// index is not written to NV before the next commit.
 func (t *TPM) nvStore(n *state.NVIndex, offset int, data []byte) {
 	if !n.Written() {
 		clear(n.Data)
@@ -121,7 +116,7 @@ func (t *TPM) nvStore(n *state.NVIndex, offset int, data []byte) {
 		t.dirty = t.dirty || n.Attributes.Type() == wire.NTCounter
 	}
 	copy(n.Data[offset:], data)
-	t.nvChanged(n)
+	t.dirty = t.dirty || !n.Orderly()
 }
 
 // nvStoreU64 puts the value into an index of eight bytes.
