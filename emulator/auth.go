@@ -79,7 +79,7 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 		return wire.RCHandle
 	}
 	h := c.handles[i]
-	if h == wire.RHPlatform && c.cmd.presenceRequired() && !t.platform.PhysicalPresence() {
+	if h == wire.RHPlatform && t.presenceRequired(c.cmd) && !t.platform.PhysicalPresence() {
 		return wire.RCPP
 	}
 	if !t.daExempt(h) {

@@ -174,7 +174,7 @@ func (t *TPM) capCommands(c *call, first, count uint32) (bool, wire.RC) {
 
 // capPPCommands lists the commands that need physical presence now.
 func (t *TPM) capPPCommands(c *call, first, count uint32) (bool, wire.RC) {
-	return t.listCodes(c, first, count, (*Command).presenceRequired)
+	return t.listCodes(c, first, count, t.presenceRequired)
 }
 
 // capAuditCommands lists the commands under audit. Audit is switched on with

@@ -111,11 +111,6 @@ func (c *Command) AuthHandles() int {
 	return n
 }
 
-// presenceRequired says whether the platform's authorisation of the command
-// needs physical presence now. The list that TPM2_PP_Commands changes has only
-// its fixed entries, because that command does not exist yet.
-func (c *Command) presenceRequired() bool { return c.Presence == PresenceMust }
-
 // Attributes is the TPMA_CC that TPM2_GetCapability reports.
 func (c *Command) Attributes() wire.CCAttributes {
 	a := wire.CCAttributes(c.Code&0xFFFF) | wire.CCAttributes(len(c.Handles))<<wire.CCAttrHandlesShift

@@ -29,9 +29,11 @@ var measured = map[wire.CC]uint32{
 	wire.CCDictionaryAttackLockReset: 0x2400139, wire.CCDictionaryAttackParameters: 0x240013a,
 	wire.CCNVChangeAuth: 0x240013b, wire.CCNVRead: 0x400014e, wire.CCNVReadLock: 0x440014f,
 	wire.CCNVReadPublic: 0x2000169,
+	wire.CCClear:        0x2c00126, wire.CCClearControl: 0x2400127, wire.CCChangePPS: 0x2c00125, wire.CCChangeEPS: 0x2c00124,
+	wire.CCSetPrimaryPolicy: 0x240012e, wire.CCPPCommands: 0x240012d,
 	// Some that are not implemented yet, to keep their rows right.
 	wire.CCCreatePrimary: 0x12000131, wire.CCPolicyNV: 0x6000149,
-	wire.CCContextLoad: 0x10000161, wire.CCClear: 0x2c00126, wire.CCStartAuthSession: 0x14000176,
+	wire.CCContextLoad: 0x10000161, wire.CCStartAuthSession: 0x14000176,
 	wire.CCLoadExternal: 0x10000167, wire.CCNVCertify: 0x6000184, wire.CCEvictControl: 0x4400120,
 }
 

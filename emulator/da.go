@@ -14,6 +14,14 @@ const (
 	defaultLockoutRecovery = 1000
 )
 
+// daDefaults are the parameters of a new TPM, and after TPM2_Clear: nothing has
+// failed.
+func (t *TPM) daDefaults() {
+	p := &t.s.Persistent
+	p.FailedTries, p.MaxTries, p.RecoveryTime = 0, defaultMaxTries, defaultRecoveryTime
+	p.LockoutRecovery, p.LockoutAuthEnabled = defaultLockoutRecovery, true
+}
+
 // daExempt says whether failures to authorise the handle do not count.
 func (t *TPM) daExempt(h wire.Handle) bool {
 	if n := t.nvIndex(h); n != nil {

@@ -41,6 +41,7 @@ func FuzzCommand(f *testing.F) {
 		tpm := et.New(t)
 		loadSequence(t, tpm, wire.AlgNull)
 		defineAll(t, tpm)
+		tpm.Presence.Assert(true)
 		checkResponse(t, tpm.Execute(locality, command))
 	})
 }
@@ -57,6 +58,7 @@ func FuzzHandleAndAuthArea(f *testing.F) {
 		tpm := et.New(t)
 		loadSequence(t, tpm, wire.AlgSHA1)
 		defineAll(t, tpm)
+		tpm.Presence.Assert(true)
 		c := et.Command(wire.CC(code), nil, nil, rest)
 		if sessions {
 			c[1] = 2
@@ -117,6 +119,7 @@ func step(t *testing.T, tpm *et.TPM, op byte, script []byte) []byte {
 		tpm.Clock.Advance(time.Duration(op) * time.Second)
 	case 7:
 		tpm.Store.DieAt(int(op / 12))
+		tpm.Presence.Assert(op/12%2 == 0)
 	case 8, 9:
 		if tpm.Powered() {
 			tpm.Startup(0, wire.SU(op%12-8))

@@ -7,6 +7,9 @@ import (
 
 // Part 3, chapter "Hierarchy Commands".
 
+// noPolicy is the policy of what has none.
+var noPolicy = state.Policy{Alg: wire.AlgNull}
+
 // hierarchyEnabled says whether a permanent handle can be used: those of the
 // hierarchies that are switched off cannot.
 func (t *TPM) hierarchyEnabled(h wire.Handle) bool {
@@ -27,7 +30,7 @@ func (t *TPM) hierarchyEnabled(h wire.Handle) bool {
 func (t *TPM) hierarchyStartup(kind startupKind) {
 	if kind != startupResume {
 		t.s.Clear = state.Clear{ShEnable: true, EhEnable: true, PhEnableNV: true,
-			PlatformPolicy: state.Policy{Alg: wire.AlgNull}}
+			PlatformPolicy: noPolicy}
 	}
 	if kind == startupReset {
 		t.random(&t.s.Reset.NullProof, proofSize)
@@ -108,5 +111,125 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 		return rc
 	}
 	*flag = on
+	return wire.RCSuccess
+}
+
+// removeHierarchy removes what belongs to a hierarchy whose seed or proof has
+// changed. NV indices have no hierarchy but who has defined them, and those of
+// the platform outlive its seed.
+func (t *TPM) removeHierarchy(h wire.Handle) {
+	if h == wire.RHOwner {
+		t.nvClearOwner()
+	}
+}
+
+// clear is TPM2_Clear: a new owner. What the endorsement hierarchy derives from
+// its seed stays, what it has protected does not.
+func (t *TPM) clear(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	p, s := &t.s.Persistent, &t.s.Clear
+	if p.DisableClear {
+		return wire.RCDisabled
+	}
+	t.random(&p.SPSeed, seedSize)
+	t.random(&p.SHProof, proofSize)
+	t.random(&p.EHProof, proofSize)
+	s.ShEnable, s.EhEnable = true, true
+	p.OwnerAuth, p.EndorsementAuth, p.LockoutAuth = state.TPM2B{}, state.TPM2B{}, state.TPM2B{}
+	p.OwnerPolicy, p.EndorsementPolicy, p.LockoutPolicy = noPolicy, noPolicy, noPolicy
+	s.PCRAuth = [state.PCRGroups]state.TPM2B{}
+	t.removeHierarchy(wire.RHOwner)
+	t.removeHierarchy(wire.RHEndorsement)
+	t.daDefaults()
+	t.s.Orderly.Clock, t.s.Orderly.Safe = 0, true
+	p.ResetCount, t.s.Reset.RestartCount, t.s.Reset.ClearCount = 0, 0, 0
+	p.AuditCounter = 0
+	t.pcrChanged(0) // policies on PCRs must be satisfied anew
+	t.dirty, c.notOrderly = true, true
+	return wire.RCSuccess
+}
+
+// clearControl is TPM2_ClearControl. Who knows lockoutAuth can forbid
+// TPM2_Clear, and only the platform can allow it again.
+func (t *TPM) clearControl(c *call) wire.RC {
+	disable := c.yesNo()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	if c.handles[0] == wire.RHLockout && !disable {
+		return wire.RCAuthFail
+	}
+	t.s.Persistent.DisableClear = disable
+	t.dirty = true
+	return wire.RCSuccess
+}
+
+// changePPS is TPM2_ChangePPS. platformAuth stays.
+func (t *TPM) changePPS(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	p := &t.s.Persistent
+	t.random(&p.PPSeed, seedSize)
+	t.random(&p.PHProof, proofSize)
+	t.s.Clear.PlatformPolicy = noPolicy
+	for i := range p.PCRPolicy {
+		p.PCRPolicy[i] = noPolicy
+	}
+	t.removeHierarchy(wire.RHPlatform)
+	t.dirty, c.notOrderly = true, true
+	return wire.RCSuccess
+}
+
+// changeEPS is TPM2_ChangeEPS.
+func (t *TPM) changeEPS(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	p := &t.s.Persistent
+	t.random(&p.EPSeed, seedSize)
+	t.random(&p.EHProof, proofSize)
+	t.s.Clear.EhEnable = true
+	p.EndorsementAuth, p.EndorsementPolicy = state.TPM2B{}, noPolicy
+	t.removeHierarchy(wire.RHEndorsement)
+	t.dirty, c.notOrderly = true, true
+	return wire.RCSuccess
+}
+
+// setPrimaryPolicy is TPM2_SetPrimaryPolicy.
+func (t *TPM) setPrimaryPolicy(c *call) wire.RC {
+	digest := c.sized(wire.MaxDigest)
+	alg := c.hashAlg(true)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if len(digest) != t.algs.DigestSize(alg) {
+		return c.badParam(1, wire.RCSize)
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	p := t.policy(c.handles[0])
+	p.Alg = alg
+	p.Digest.Set(digest)
+	if c.handles[0] == wire.RHPlatform {
+		c.notOrderly = true
+	} else {
+		t.dirty = true
+	}
 	return wire.RCSuccess
 }

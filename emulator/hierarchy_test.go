@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -137,4 +138,178 @@ func TestLockoutAuth(t *testing.T) {
 		tpm.Clock.Advance(time.Second)
 		assert.Equal(t, wire.RCSuccess, try(nil), orderly)
 	}
+}
+
+func setPolicy(h wire.Handle, alg wire.AlgID, digest []byte) []byte {
+	return et.Command(wire.CCSetPrimaryPolicy, handles{h}, et.NoAuth(), et.Sized(digest), et.U16(uint16(alg)))
+}
+
+// policies are what TPM2_GetCapability reports of the permanent handles, by
+// handle; those without a policy are not in it.
+func policies(t *testing.T, tpm *et.TPM) map[wire.Handle]string {
+	t.Helper()
+	r := wire.NewReader(et.Parameters(tpm.Execute(0, getCapability(wire.CapAuthPolicies, uint32(wire.RHOwner), 100)), false), nil)
+	r.Bytes(5)
+	got := map[wire.Handle]string{}
+	for range r.U32() {
+		h, alg := wire.Handle(r.U32()), wire.AlgID(r.U16())
+		if alg != wire.AlgNull {
+			got[h] = string(r.Bytes(map[wire.AlgID]int{wire.AlgSHA1: 20, wire.AlgSHA256: 32}[alg]))
+		}
+	}
+	require.Equal(t, wire.RCSuccess, r.RC())
+	require.Zero(t, r.Len())
+	return got
+}
+
+func TestSetPrimaryPolicy(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	digest := bytes.Repeat([]byte{7}, 32)
+	want := map[wire.Handle]string{}
+	for _, h := range []wire.Handle{wire.RHOwner, wire.RHEndorsement, wire.RHLockout, wire.RHPlatform} {
+		assert.Equal(t, wire.RCSize.Parameter(1), send(t, tpm, setPolicy(h, wire.AlgSHA1, digest)))
+		assert.Equal(t, wire.RCSize.Parameter(1), send(t, tpm, setPolicy(h, wire.AlgNull, digest)))
+		assert.Equal(t, wire.RCSize.Parameter(1), send(t, tpm, setPolicy(h, wire.AlgSHA256, nil)))
+		assert.Equal(t, want, policies(t, tpm))
+		succeed(t, tpm, setPolicy(h, wire.AlgSHA256, digest))
+		want[h] = string(digest)
+		assert.Equal(t, want, policies(t, tpm))
+	}
+	assert.Equal(t, wire.RCHash.Parameter(2), send(t, tpm, setPolicy(wire.RHOwner, wire.AlgRSA, nil)))
+	assert.Equal(t, wire.RCValue.Handle(1), send(t, tpm, setPolicy(wire.RHNull, wire.AlgNull, nil)))
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUState))
+	assert.Equal(t, want, policies(t, tpm))
+	succeed(t, tpm, setPolicy(wire.RHOwner, wire.AlgNull, nil))
+	delete(want, wire.RHOwner)
+	assert.Equal(t, want, policies(t, tpm))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	delete(want, wire.RHPlatform)
+	assert.Equal(t, want, policies(t, tpm), "that of the platform is gone with a TPM Reset")
+}
+
+// TPM2_Clear by both who may, and all that it sets back.
+func TestClear(t *testing.T) {
+	t.Parallel()
+	clearBy := func(h wire.Handle, password []byte) []byte {
+		return et.Command(wire.CCClear, handles{h}, [][]byte{password})
+	}
+	for _, by := range []wire.Handle{wire.RHLockout, wire.RHPlatform} {
+		tpm := et.New(t)
+		require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+		require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+		digest := bytes.Repeat([]byte{7}, 32)
+		platformIndex := nvPublic{index: nvFirst + 1, attributes: nvUsable | wire.NVPlatformCreate}
+		succeed(t, tpm, define(wire.RHOwner, nvPublic{}, nil), define(wire.RHPlatform, platformIndex, nil),
+			setPolicy(wire.RHOwner, wire.AlgSHA256, digest), setPolicy(wire.RHEndorsement, wire.AlgSHA256, digest),
+			setPolicy(wire.RHLockout, wire.AlgSHA256, digest), setPolicy(wire.RHPlatform, wire.AlgSHA256, digest),
+			daParameters(nil, 9, 8, 7),
+			et.Command(wire.CCPCRSetAuthValue, handles{20}, et.NoAuth(), et.Sized(pw)),
+			et.Command(wire.CCClockSet, handles{wire.RHOwner}, et.NoAuth(), et.U64(1<<40)),
+			changeAuth(wire.RHOwner, nil, pw), changeAuth(wire.RHEndorsement, nil, pw), changeAuth(wire.RHLockout, nil, pw), changeAuth(wire.RHPlatform, nil, pw),
+			et.Command(wire.CCHierarchyControl, handles{wire.RHPlatform}, [][]byte{pw}, et.U32(uint32(wire.RHOwner)), et.U8(0)),
+			et.Command(wire.CCHierarchyControl, handles{wire.RHPlatform}, [][]byte{pw}, et.U32(uint32(wire.RHEndorsement)), et.U8(0)))
+		counter := updateCounter(t, tpm)
+		assert.Equal(t, wire.RCValue.Handle(1), send(t, tpm, clearBy(wire.RHOwner, pw)))
+		succeed(t, tpm, clearBy(by, pw))
+		assert.Equal(t, counter+1, updateCounter(t, tpm))
+		assert.Equal(t, uint32(wire.PermanentTPMGeneratedEPS), property(t, tpm, wire.PTPermanent))
+		assert.EqualValues(t, 0xF, property(t, tpm, wire.PTStartupClear)&0xF)
+		assert.Equal(t, map[wire.Handle]string{wire.RHPlatform: string(digest)}, policies(t, tpm))
+		for pt, want := range map[wire.PT]uint32{wire.PTHRNVIndex: 1, wire.PTMaxAuthFail: 3, wire.PTLockoutInterval: 1000, wire.PTLockoutRecovery: 1000} {
+			assert.Equal(t, want, property(t, tpm, pt), "0x%X", uint32(pt))
+		}
+		time := et.Parameters(tpm.Execute(0, et.Command(wire.CCReadClock, nil, nil)), false)
+		assert.Equal(t, append(make([]byte, 8+8+4+4), 1), time, "time, clock, resetCount, restartCount, safe")
+		succeed(t, tpm, changeAuth(wire.RHOwner, nil, nil), changeAuth(wire.RHEndorsement, nil, nil), changeAuth(wire.RHLockout, nil, nil))
+		assert.Equal(t, wire.RCBadAuth.Session(1), send(t, tpm, changeAuth(wire.RHPlatform, nil, nil)), "platformAuth stays")
+		assert.Equal(t, wire.RCSuccess, sendAt(t, tpm, 2, et.Command(wire.CCPCRReset, handles{20}, et.NoAuth())), "the PCRs have no authValue")
+	}
+}
+
+func TestClearControl(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	control := func(h wire.Handle, disable byte) wire.RC {
+		return send(t, tpm, et.Command(wire.CCClearControl, handles{h}, et.NoAuth(), et.U8(disable)))
+	}
+	clearTPM := et.Command(wire.CCClear, handles{wire.RHPlatform}, et.NoAuth())
+	disabled := func() bool {
+		return wire.PermanentAttributes(property(t, tpm, wire.PTPermanent))&wire.PermanentDisableClear != 0
+	}
+	assert.Equal(t, wire.RCAuthFail, control(wire.RHLockout, 0))
+	assert.Equal(t, wire.RCValue.Parameter(1), control(wire.RHLockout, 2))
+	assert.False(t, disabled())
+	assert.Equal(t, wire.RCSuccess, control(wire.RHLockout, 1))
+	assert.True(t, disabled())
+	assert.Equal(t, wire.RCDisabled, send(t, tpm, clearTPM))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	assert.True(t, disabled())
+	assert.Equal(t, wire.RCAuthFail, control(wire.RHLockout, 0))
+	assert.Equal(t, wire.RCSuccess, control(wire.RHPlatform, 0))
+	assert.Equal(t, wire.RCSuccess, send(t, tpm, clearTPM))
+	assert.Equal(t, wire.RCSuccess, control(wire.RHPlatform, 1))
+	assert.True(t, disabled())
+}
+
+// After a change of a seed a shutdown does not count any more.
+func TestSeedChangeUndoesShutdown(t *testing.T) {
+	t.Parallel()
+	for _, code := range []wire.CC{wire.CCClear, wire.CCChangePPS, wire.CCChangeEPS} {
+		tpm := et.New(t)
+		require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+		succeed(t, tpm, et.Command(code, handles{wire.RHPlatform}, et.NoAuth()))
+		require.NoError(t, tpm.Init())
+		assert.Equal(t, wire.RCValue.Parameter(1), tpm.Startup(0, wire.SUState), code)
+	}
+}
+
+func TestHierarchiesWithoutNV(t *testing.T) {
+	t.Parallel()
+	for _, p := range packets() {
+		switch p.code {
+		case wire.CCClear, wire.CCClearControl, wire.CCChangePPS, wire.CCChangeEPS, wire.CCSetPrimaryPolicy, wire.CCPPCommands:
+			tpm := p.fresh(t)
+			tpm.Store.SetWritable(state.ErrRateLimited)
+			assert.Equal(t, wire.RCNVRate, send(t, tpm, p.bytes), p.name)
+			tpm.Store.SetWritable(nil)
+			assert.Equal(t, wire.RCSuccess, send(t, tpm, p.bytes), p.name)
+		}
+	}
+}
+
+// What TPM2_PP_Commands puts on the list needs physical presence, for the
+// platform alone.
+func TestPPCommands(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	listed := func() []byte {
+		entries, more := list(t, tpm, wire.CapPPCommands, 0, 1000, 4)
+		assert.False(t, more)
+		var low []byte
+		for _, e := range entries {
+			low = append(low, e[3])
+		}
+		return low
+	}
+	assert.Equal(t, []byte{0x2D}, listed())
+	assert.Equal(t, wire.RCPP.Session(1), send(t, tpm, ppCommands(nil, nil)))
+	tpm.Presence.Assert(true)
+	set := []wire.CC{wire.CCClear, wire.CCSetPrimaryPolicy, wire.CCChangeEPS, wire.CCPCRExtend, wire.CCCreatePrimary, 0, 0xFFFFFFFF}
+	succeed(t, tpm, ppCommands(set, []wire.CC{wire.CCChangeEPS, wire.CCPPCommands, 1}))
+	assert.Equal(t, []byte{0x26, 0x2D, 0x2E}, listed())
+	tpm.Presence.Assert(false)
+	assert.Equal(t, wire.RCPP.Session(1), send(t, tpm, setPolicy(wire.RHPlatform, wire.AlgNull, nil)))
+	succeed(t, tpm, setPolicy(wire.RHOwner, wire.AlgNull, nil))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	assert.Equal(t, []byte{0x26, 0x2D, 0x2E}, listed())
+	tpm.Presence.Assert(true)
+	succeed(t, tpm, setPolicy(wire.RHPlatform, wire.AlgNull, nil), ppCommands(nil, set))
+	assert.Equal(t, []byte{0x2D}, listed())
+
+	many := make([]wire.CC, 255)
+	assert.Equal(t, wire.RCSize.Parameter(1), send(t, tpm, ppCommands(many, nil)))
+	assert.Equal(t, wire.RCSize.Parameter(2), send(t, tpm, ppCommands(nil, many)))
+	succeed(t, tpm, ppCommands(many[:254], many[:254]))
 }

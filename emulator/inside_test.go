@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/binary"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,7 +150,7 @@ func TestPhysicalPresence(t *testing.T) {
 	assert.Equal(t, wire.RCBadAuth.Session(1), in.changeAuth(wire.RHPlatform, "wrong"))
 	rsp, err := in.Send(context.Background(), 0, []byte{0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7A, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 9})
 	require.NoError(t, err)
-	assert.Equal(t, []byte{0, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 1, 0x29}, rsp[10:], "and it is listed")
+	assert.Equal(t, []byte{0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 1, 0x29, 0, 0, 1, 0x2D}, rsp[10:], "and it is listed")
 }
 
 // A password has the USER role only.
@@ -366,5 +367,44 @@ func TestCheckErrorsFindsIndexChanges(t *testing.T) {
 		} else {
 			assert.NotPanics(t, run, name)
 		}
+	}
+}
+
+// Which seeds and proofs a command makes anew.
+func TestSeedsChange(t *testing.T) {
+	t.Parallel()
+	for code, changed := range map[wire.CC]string{
+		wire.CCClear:     "SPSeed SHProof EHProof",
+		wire.CCChangePPS: "PPSeed PHProof PCRPolicy",
+		wire.CCChangeEPS: "EPSeed EHProof EndorsementAuth EndorsementPolicy EhEnable",
+	} {
+		in := newInside(t)
+		p := &in.s.Persistent
+		p.PCRPolicy[0].Alg, p.EndorsementPolicy.Alg = wire.AlgSHA1, wire.AlgSHA1
+		p.EndorsementAuth.Set([]byte("x"))
+		in.s.Clear.EhEnable = false
+		before, clearBefore := *p, in.s.Clear
+		w := wire.NewWriter([]byte{0x80, 2, 0, 0, 0, 0, 0, 0, 1, byte(code)})
+		w.U32(uint32(wire.RHPlatform))
+		w.U32(wire.MinAuthArea)
+		w.AuthCommand(&wire.AuthCommand{Session: wire.RSPW})
+		w.SetU32(2, uint32(w.Len()))
+		require.Equal(t, wire.RCSuccess, in.send(w.Data()))
+		for name, same := range map[string]bool{
+			"EPSeed": p.EPSeed == before.EPSeed, "SPSeed": p.SPSeed == before.SPSeed, "PPSeed": p.PPSeed == before.PPSeed,
+			"EHProof": p.EHProof == before.EHProof, "SHProof": p.SHProof == before.SHProof, "PHProof": p.PHProof == before.PHProof,
+		} {
+			assert.Equal(t, !strings.Contains(changed, name), same, "%x %s", code, name)
+		}
+		for _, seed := range []state.TPM2B{p.EPSeed, p.SPSeed, p.PPSeed} {
+			assert.EqualValues(t, seedSize, seed.Size)
+		}
+		if code != wire.CCClear {
+			assert.Equal(t, !strings.Contains(changed, "PCRPolicy"), p.PCRPolicy == before.PCRPolicy, code)
+			assert.Equal(t, !strings.Contains(changed, "EndorsementAuth"), p.EndorsementAuth == before.EndorsementAuth, code)
+			assert.Equal(t, !strings.Contains(changed, "EndorsementPolicy"), p.EndorsementPolicy == before.EndorsementPolicy, code)
+			assert.Equal(t, !strings.Contains(changed, "EhEnable"), in.s.Clear.EhEnable == clearBefore.EhEnable, code)
+		}
+		assert.Equal(t, in.s.Persistent.TotalResetCount, before.TotalResetCount, "which never goes back")
 	}
 }

@@ -25,6 +25,7 @@ type packet struct {
 	bytes    []byte
 	sequence wire.AlgID // a sequence object of this algorithm must be loaded first
 	before   [][]byte   // commands that must have succeeded first
+	presence bool       // physical presence must be asserted
 }
 
 // packets has one packet at least for every implemented command;
@@ -76,7 +77,25 @@ func packets() []packet {
 		{name: "NV_ChangeAuth", code: wire.CCNVChangeAuth}, // needs a policy session
 		{name: "DictionaryAttackLockReset", code: wire.CCDictionaryAttackLockReset, bytes: et.Command(wire.CCDictionaryAttackLockReset, lockout, noAuth)},
 		{name: "DictionaryAttackParameters", code: wire.CCDictionaryAttackParameters, bytes: et.Command(wire.CCDictionaryAttackParameters, lockout, noAuth, et.U32(3), et.U32(10), et.U32(100))},
+		{name: "Clear", code: wire.CCClear, bytes: et.Command(wire.CCClear, lockout, noAuth)},
+		{name: "ClearControl", code: wire.CCClearControl, bytes: et.Command(wire.CCClearControl, lockout, noAuth, et.U8(1))},
+		{name: "ChangePPS", code: wire.CCChangePPS, bytes: et.Command(wire.CCChangePPS, platform, noAuth)},
+		{name: "ChangeEPS", code: wire.CCChangeEPS, bytes: et.Command(wire.CCChangeEPS, platform, noAuth)},
+		{name: "SetPrimaryPolicy", code: wire.CCSetPrimaryPolicy, bytes: et.Command(wire.CCSetPrimaryPolicy, owner, noAuth, et.Sized(make([]byte, 20)), et.U16(uint16(wire.AlgSHA1)))},
+		{name: "PP_Commands", code: wire.CCPPCommands, bytes: ppCommands([]wire.CC{wire.CCClear}, []wire.CC{wire.CCChangeEPS, wire.CCCreate}), presence: true},
 	}
+}
+
+// ppCommands is TPM2_PP_Commands.
+func ppCommands(set, clear []wire.CC) []byte {
+	var w wire.Writer
+	for _, list := range [][]wire.CC{set, clear} {
+		w.U32(uint32(len(list)))
+		for _, code := range list {
+			w.U32(uint32(code))
+		}
+	}
+	return et.Command(wire.CCPPCommands, handles{wire.RHPlatform}, et.NoAuth(), w.Data())
 }
 
 // ha is a TPMT_HA with a digest of equal octets.
@@ -101,6 +120,7 @@ func (p packet) fresh(tb testing.TB, opts ...et.Option) *et.TPM {
 	if p.sequence != 0 {
 		require.Equal(tb, seq, loadSequence(tb, tpm, p.sequence))
 	}
+	tpm.Presence.Assert(p.presence)
 	for _, c := range p.before {
 		require.Equal(tb, wire.RCSuccess, send(tb, tpm, c), p.name)
 	}

@@ -33,14 +33,11 @@ func (t *TPM) manufacture() {
 	for _, b := range []*state.TPM2B{&p.PHProof, &p.SHProof, &p.EHProof} {
 		t.random(b, proofSize)
 	}
-	for _, pol := range []*state.Policy{&p.OwnerPolicy, &p.EndorsementPolicy, &p.LockoutPolicy} {
-		pol.Alg = wire.AlgNull
-	}
+	p.OwnerPolicy, p.EndorsementPolicy, p.LockoutPolicy = noPolicy, noPolicy, noPolicy
 	for i := range p.PCRPolicy {
-		p.PCRPolicy[i].Alg = wire.AlgNull
+		p.PCRPolicy[i] = noPolicy
 	}
-	p.MaxTries, p.RecoveryTime = defaultMaxTries, defaultRecoveryTime
-	p.LockoutRecovery, p.LockoutAuthEnabled = defaultLockoutRecovery, true
+	t.daDefaults()
 	p.Shutdown = state.ShutdownClear // a new TPM has lost nothing
 	t.s.Orderly.Safe = true
 	t.dirty = true

@@ -1,6 +1,10 @@
 package wire
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+)
 
 // CC is a TPM_CC (Part 2, section "TPM_CC (Command Codes)", rev 1.84).
 type CC uint32
@@ -142,3 +146,23 @@ const (
 // String gives the code in hex; the names of the commands are in the command
 // table of package emulator.
 func (c CC) String() string { return fmt.Sprintf("TPM_CC(0x%08X)", uint32(c)) }
+
+// CommandCodes are the entries of a TPML_CC as they were received.
+type CommandCodes []byte
+
+// All gives the codes in order.
+func (l CommandCodes) All() iter.Seq[CC] {
+	return func(yield func(CC) bool) {
+		for b := l; len(b) >= 4; b = b[4:] {
+			if !yield(CC(binary.BigEndian.Uint32(b))) {
+				return
+			}
+		}
+	}
+}
+
+// CommandCodes takes a TPML_CC of at most max codes: TPM_RC_SIZE for more. The
+// result aliases the input. Any code is accepted.
+func (r *Reader) CommandCodes(max int) CommandCodes {
+	return r.Bytes(4 * r.Count(max))
+}
