@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -75,6 +76,9 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 			return err
 		}
 	}
+	if err := d.openState(); err != nil {
+		return err
+	}
 	if err := d.build(); err != nil {
 		return err
 	}
@@ -108,6 +112,7 @@ type daemon struct {
 	log *slog.Logger
 	in  io.Reader
 
+	store  state.Store // nil for memory
 	tpm    *emulator.TPM
 	clock  *initcall.Clock
 	panel  *control.Panel
@@ -164,7 +169,7 @@ func unixEndpoint(path string) *endpoint {
 // build makes the chain from transport to TPM, without opening anything.
 func (d *daemon) build() error {
 	set := d.set
-	tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+	tpm, err := emulator.New(emulator.Platform{Store: d.store}, emulator.Config{})
 	if err != nil {
 		return err
 	}
@@ -241,9 +246,6 @@ func (d *daemon) open(ctx context.Context) error {
 	set := d.set
 	ctx, d.stop = context.WithCancel(ctx)
 	d.failed = make(chan error, 1)
-	if set.stateDir != "" {
-		d.log.Warn("state is in memory only: nothing is read from the state directory and nothing written", "dir", set.stateDir)
-	}
 	if err := d.startTPM(ctx); err != nil {
 		return err
 	}

@@ -267,7 +267,7 @@ func TestDaemonGoesToTheBackgroundWhenReady(t *testing.T) {
 	}, 10*time.Second, time.Millisecond, "it removes its pid file at the end")
 	logged, err := os.ReadFile(log)
 	require.NoError(t, err)
-	assert.Contains(t, string(logged), "memory only")
+	assert.Contains(t, string(logged), "state is kept")
 }
 
 func TestABackgroundDaemonThatFailsSaysSo(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/user"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults"
@@ -24,7 +23,7 @@ type settings struct {
 	daemonize     bool
 	pid           output
 	log           logWords
-	stateDir      string // asked for and not used: state is in memory
+	state         stateWords
 
 	// What is swtpmd's own.
 	dir      string
@@ -126,6 +125,7 @@ func (s *settings) define(f *flag.FlagSet) {
 	f.Func("pid", "", s.setPID)
 	f.Func("log", "", s.setLog)
 	f.Func("tpmstate", "", s.setState)
+	f.Func("state", "", s.setStateDir)
 	for _, name := range []string{"terminate", "t"} {
 		f.BoolVar(&s.terminate, name, false, "")
 	}
@@ -148,7 +148,7 @@ func both(f *flag.FlagSet, long, short string, set func(string) error) {
 // unsupported are options of swtpm that are refused, because to ignore them
 // would be to promise something.
 var unsupported = map[string]string{
-	"key":           "state is in memory only, there is nothing to encrypt",
+	"key":           "state is not encrypted; keep its directory on an encrypted file system",
 	"migration-key": "state cannot be migrated",
 	"migration":     "state cannot be migrated",
 	"profile":       "there are no profiles to choose from",
@@ -269,30 +269,6 @@ func (s *settings) setLog(text string) error {
 		return nil
 	}
 	return s.log.set("log", w)
-}
-
-// setState takes swtpm's words for where state lives.
-func (s *settings) setState(text string) error {
-	w, err := parseWords("tpmstate", text, "dir", "backend-uri", "mode", "lock", "backup", "fsync")
-	if err != nil {
-		return err
-	}
-	s.stateDir = w["dir"]
-	if uri, ok := w["backend-uri"]; ok {
-		path, isDir := strings.CutPrefix(uri, "dir://")
-		if !isDir {
-			path, isDir = strings.CutPrefix(uri, "file://")
-		}
-		if !isDir {
-			return &wordError{"tpmstate", "backend-uri=" + uri, "it begins with dir:// or file://"}
-		}
-		s.stateDir = path
-	}
-	if s.stateDir == "" {
-		return &wordError{"tpmstate", text, "it needs dir= or backend-uri="}
-	}
-	_, err = w.mode("tpmstate", "mode", 0o640)
-	return err
 }
 
 // sameUser accepts --runas for the user that swtpmd runs as anyway.

@@ -28,7 +28,8 @@ const daemonHelp = `Usage: swtpmd [flags]
 
 Runs a software TPM 2.0 for a QEMU guest, and for any number of other clients
 beside it, until it is interrupted. When it is ready it prints on stdout what to
-paste into QEMU's command line. All state is in memory and ends with it.
+paste into QEMU's command line. Without --state the TPM is a new one that ends
+with it.
 
 ` + deferHelp + `
 Sockets:
@@ -37,6 +38,12 @@ Sockets:
                          type=tcp,port=N[,bindaddr=], fd=N, clientfd=N; may be repeated
   --server=WORDS         raw TPM commands, same words and disconnect; may be repeated
   --admin=PATH           status and steering (default DIR/admin.sock)
+
+State:
+  --state=DIR            keep the TPM in this directory, which is made if it is not
+                         there; one daemon only can use it at a time
+  --tpmstate=WORDS       the same with more to say: dir=D or backend-uri=dir://D
+                         [,mode=0600][,lock=false][,fsync=false]
 
 Other:
   --json                 the ready line as JSON
@@ -55,8 +62,8 @@ Examples:
   swtpmd --defer-until=late_sync
   # the TPM does not answer before the deferred probes have been tried again
   swtpmd --defer-until=userspace --while-deferred=hold --console=file:boot.log
-  # a TPM for tpm2-tools
-  swtpmd --dir=/tmp/tpm --flags=startup-clear &
+  # a TPM for tpm2-tools, the same one tomorrow
+  swtpmd --dir=/tmp/tpm --state=$HOME/tpm --flags=startup-clear &
   tpm2_pcrread -T swtpm:path=/tmp/tpm/tpm.sock
 
 Exit codes: 0 ended as asked; 1 failed, stderr says why; 2 the command line is
@@ -75,8 +82,11 @@ swtpm's flags:
   --server=WORDS         raw TPM commands, same words and disconnect
   --port=N, -p           --server type=tcp,disconnect,port=N
   --fd=N, -f             a connection that exists already; ends the daemon with it
-  --tpmstate=WORDS       dir=D or backend-uri=U [,mode=][,lock][,backup][,fsync]:
-                         accepted; state is in memory only, nothing is read or written
+  --tpmstate=WORDS       dir=D or backend-uri=dir://D [,mode=0600][,lock=false]
+                         [,fsync=false]: keep the TPM in this directory; fsync and
+                         lock are on unless switched off; backup and file:// are not
+                         offered; without --tpmstate the TPM is a new one that ends
+                         with the daemon
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none,
                          disable-auto-shutdown
   --locality=WORDS       reject-locality-4, allow-set-locality

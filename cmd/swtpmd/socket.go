@@ -51,6 +51,9 @@ var features = []string{
 	"flags-opt-startup",
 	"flags-opt-disable-auto-shutdown",
 	"ctrl-opt-terminate",
+	"nvram-backend-dir",
+	"tpmstate-opt-lock",
+	"tpmstate-dir-backend-opt-fsync",
 }
 
 // printCapabilities prints what libvirt asks swtpm for.

@@ -70,6 +70,18 @@ func TestWrongWordsAreNamed(t *testing.T) {
 		{"--pid", "truncate"},
 		{"--tpmstate", "mode=0600"},
 		{"--tpmstate", "backend-uri=s3://bucket"},
+		{"--tpmstate", "backend-uri=file:///tmp/t"},
+		{"--tpmstate", "backend-uri=dir://"},
+		{"--tpmstate", "backend-uri=dir:///a,dir=/b"},
+		{"--tpmstate", "dir="},
+		{"--tpmstate", "dir=/a,backup"},
+		{"--tpmstate", "dir=/a,mode=0400"},
+		{"--tpmstate", "dir=/a,mode=rw"},
+		{"--tpmstate", "dir=/a,lock=perhaps"},
+		{"--tpmstate", "dir=/a,fsync=perhaps"},
+		{"--tpmstate", "dir=/a", "--tpmstate", "dir=/a"},
+		{"--state", ""},
+		{"--state", "/a", "--tpmstate", "dir=/b"},
 		{"--seccomp", "mode=1"},
 		{"--key", "file=k"},
 		{"--migration", "incoming"},
@@ -82,7 +94,7 @@ func TestWrongWordsAreNamed(t *testing.T) {
 	} {
 		_, err := parsed(t, args...)
 		require.Error(t, err, "%v", args)
-		assert.Contains(t, err.Error(), args[0][1:], "the option is named")
+		assert.Contains(t, err.Error(), args[len(args)-2][1:], "the option is named")
 	}
 }
 
@@ -143,6 +155,29 @@ func TestStartupWords(t *testing.T) {
 		require.NoError(t, err, words)
 		assert.Equal(t, want, set.startup, words)
 	}
+}
+
+func TestStateWords(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want stateWords
+	}{
+		{nil, stateWords{}},
+		{[]string{"--state", "dir=a,b"}, stateWords{dir: "dir=a,b", mode: 0o600}},
+		{[]string{"--tpmstate", "dir=/a"}, stateWords{dir: "/a", mode: 0o600}},
+		{[]string{"--tpmstate", "backend-uri=dir:///a,mode=0640"}, stateWords{dir: "/a", mode: 0o640}},
+		{[]string{"--tpmstate", "dir=a,lock,fsync=true,backup=false"}, stateWords{dir: "a", mode: 0o600}},
+		{[]string{"--tpmstate", "dir=a,lock=false"}, stateWords{dir: "a", mode: 0o600, noLock: true}},
+		{[]string{"--tpmstate", "dir=a,fsync=0"}, stateWords{dir: "a", mode: 0o600, noSync: true}},
+	} {
+		set, err := parsed(t, c.args...)
+		require.NoError(t, err, "%v", c.args)
+		assert.Equal(t, c.want, set.state, "%v", c.args)
+	}
+	_, err := parsed(t, "--tpmstate", "backend-uri=file:///tmp/t")
+	assert.ErrorContains(t, err, "backend-uri=dir://DIR", "the remedy is named")
+	_, err = parsed(t, "--tpmstate", "dir=/a,backup")
+	assert.ErrorContains(t, err, "copy the directory")
 }
 
 func TestShellQuote(t *testing.T) {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/swtpmd/swtpmd/emulator/state"
+)
+
+// stateWords say where the TPM's state is kept.
+type stateWords struct {
+	dir    string // "" for memory
+	mode   fs.FileMode
+	noSync bool
+	noLock bool
+}
+
+// defaultStateMode are the permissions of the state file. swtpm's own default
+// lets the group read the seeds.
+const defaultStateMode = 0o600
+
+// setStateDir is --tpmstate with nothing but a directory, which may have any
+// name.
+func (s *settings) setStateDir(dir string) error {
+	if dir == "" {
+		return &wordError{"state", dir, "it needs a directory"}
+	}
+	return s.keepState("state", stateWords{dir: dir, mode: defaultStateMode})
+}
+
+// keepState takes the one answer to where state is kept.
+func (s *settings) keepState(option string, w stateWords) error {
+	if s.state.dir != "" {
+		return &wordError{option, w.dir, "state is kept in " + s.state.dir + " already; say one of --state and --tpmstate, once"}
+	}
+	s.state = w
+	return nil
+}
+
+// setState takes swtpm's words for where state lives.
+func (s *settings) setState(text string) error {
+	const option = "tpmstate"
+	w, err := parseWords(option, text, "dir", "backend-uri", "mode", "lock", "backup", "fsync")
+	if err != nil {
+		return err
+	}
+	var kept stateWords
+	if kept.dir, err = stateDir(w); err != nil {
+		return err
+	}
+	mode, err := w.mode(option, "mode", defaultStateMode)
+	if err != nil {
+		return err
+	}
+	if kept.mode = fs.FileMode(mode); mode&0o600 != 0o600 {
+		return &wordError{option, "mode=" + w["mode"], "the owner must read and write the file, as with 0600"}
+	}
+	for _, flag := range []struct {
+		key string
+		off *bool
+	}{{"lock", &kept.noLock}, {"fsync", &kept.noSync}} {
+		yes, err := w.yes(option, flag.key)
+		if err != nil {
+			return err
+		}
+		_, said := w[flag.key]
+		*flag.off = said && !yes
+	}
+	if backup, err := w.yes(option, "backup"); err != nil {
+		return err
+	} else if backup {
+		return &wordError{option, "backup", "there is no older state to go back to: a commit cannot leave half a file; copy the directory while swtpmd does not run"}
+	}
+	return s.keepState(option, kept)
+}
+
+// stateDir reads dir= or backend-uri=.
+func stateDir(w words) (string, error) {
+	dir, isDir := w["dir"]
+	uri, isURI := w["backend-uri"]
+	if isURI {
+		path, ok := strings.CutPrefix(uri, "dir://")
+		switch {
+		case isDir:
+			return "", &wordError{"tpmstate", "backend-uri=" + uri, "dir and backend-uri exclude each other"}
+		case strings.HasPrefix(uri, "file://"):
+			return "", &wordError{"tpmstate", "backend-uri=" + uri, "not offered: a commit needs a directory to be safe; say backend-uri=dir://DIR"}
+		case !ok:
+			return "", &wordError{"tpmstate", "backend-uri=" + uri, "it begins with dir://"}
+		}
+		dir = path
+	}
+	if dir == "" {
+		return "", &wordError{"tpmstate", dir, "it needs dir= or backend-uri=dir://"}
+	}
+	return dir, nil
+}
+
+// swtpmState is the file in which swtpm keeps a TPM 2.0.
+const swtpmState = "tpm2-00.permall"
+
+// openState opens the directory with the TPM's state, if it is to be kept in
+// one, and reads it: who asked for a TPM that cannot be had learns it now and
+// not from a guest.
+func (d *daemon) openState() error {
+	w := &d.set.state
+	if w.dir == "" {
+		return nil
+	}
+	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock})
+	if err != nil {
+		return err
+	}
+	d.undo = append(d.undo, func() {
+		if err := directory.Close(); err != nil {
+			d.log.Warn("the state directory was not closed", "cause", err)
+		}
+	})
+	blob, err := directory.Load()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, swtpmState)); err == nil {
+		d.log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
+	}
+	d.log.Info("state is kept", "dir", w.dir, "new", len(blob) == 0, "fsync", !w.noSync)
+	d.store = directory
+	return nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// overSocket is a go-tpm client of a daemon's data socket.
+type overSocket struct{ net.Conn }
+
+var _ transport.TPM = overSocket{}
+
+func (c overSocket) Send(command []byte) ([]byte, error) {
+	if _, err := c.Write(command); err != nil {
+		return nil, err
+	}
+	head := make([]byte, 10)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return nil, err
+	}
+	rest := make([]byte, binary.BigEndian.Uint32(head[2:])-10)
+	_, err := io.ReadFull(c, rest)
+	return append(head, rest...), err
+}
+
+func changeOwnerAuth(t *testing.T, tpm transport.TPM, from, to string) error {
+	t.Helper()
+	_, err := tpm2.HierarchyChangeAuth{
+		AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth([]byte(from))},
+		NewAuth:    tpm2.TPM2BAuth{Buffer: []byte(to)},
+	}.Execute(tpm)
+	return err
+}
+
+// withoutSHA1 takes the SHA-1 bank out of use from the next INIT on.
+func withoutSHA1(t *testing.T, tpm transport.TPM) {
+	t.Helper()
+	rsp, err := tpm.Send(emulatortest.Command(wire.CCPCRAllocate, []wire.Handle{wire.RHPlatform},
+		emulatortest.NoAuth(), emulatortest.Selection(wire.AlgSHA1)))
+	require.NoError(t, err)
+	require.Equal(t, wire.RCSuccess, emulatortest.ResponseCode(rsp))
+}
+
+func hasSHA1(t *testing.T, tpm transport.TPM) bool {
+	t.Helper()
+	rsp, err := tpm2.PCRRead{PCRSelectionIn: tpm2.TPMLPCRSelection{PCRSelections: []tpm2.TPMSPCRSelection{
+		{Hash: tpm2.TPMAlgSHA1, PCRSelect: []byte{1, 0, 0}},
+	}}}.Execute(tpm)
+	require.NoError(t, err)
+	return len(rsp.PCRValues.Digests) > 0
+}
+
+func resetCount(t *testing.T, tpm transport.TPM) uint32 {
+	t.Helper()
+	rsp, err := tpm2.ReadClock{}.Execute(tpm)
+	require.NoError(t, err)
+	return rsp.CurrentTime.ClockInfo.ResetCount
+}
+
+func TestStateOutlivesTheDaemon(t *testing.T) {
+	for name, flag := range map[string]func(dir string) []string{
+		"state":       func(dir string) []string { return []string{"--state=" + dir} },
+		"tpmstate":    func(dir string) []string { return []string{"--tpmstate", "dir=" + dir + ",mode=0600,lock,fsync"} },
+		"backend-uri": func(dir string) []string { return []string{"--tpmstate", "backend-uri=dir://" + dir + ",fsync=false"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "made", "for it")
+			args := append(flag(dir), "--flags=startup-clear")
+			d := daemonWith(t, args...)
+			assert.Equal(t, dir, d.ready.State)
+			assert.Contains(t, d.log.String(), "new=true")
+			tpm, ctrl := overSocket{dial(t, d.ready.Data)}, dial(t, d.ready.Control)
+			require.NoError(t, changeOwnerAuth(t, tpm, "", "owner"))
+			withoutSHA1(t, tpm)
+			require.True(t, hasSHA1(t, tpm))
+
+			// The guest is reset.
+			assert.Equal(t, "00000000", ask(t, ctrl, cmdStop, 4))
+			assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+			assert.Equal(t, "80010000000a00000000", ask(t, tpm, startupClear10, 10))
+			assert.False(t, hasSHA1(t, tpm))
+			assert.EqualValues(t, 2, resetCount(t, tpm))
+			d.stop()
+			require.Equal(t, exitOK, <-d.ended)
+
+			d = daemonWith(t, args...)
+			assert.Contains(t, d.log.String(), "new=false")
+			tpm = overSocket{dial(t, d.ready.Data)}
+			assert.False(t, hasSHA1(t, tpm))
+			assert.EqualValues(t, 3, resetCount(t, tpm))
+			require.ErrorIs(t, changeOwnerAuth(t, tpm, "", "x"), tpm2.TPMRCBadAuth)
+			require.NoError(t, changeOwnerAuth(t, tpm, "owner", ""))
+			d.stop()
+			require.Equal(t, exitOK, <-d.ended)
+		})
+	}
+}
+
+func TestWithoutStateTheTPMIsNew(t *testing.T) {
+	for range 2 {
+		d := daemonWith(t, "--flags=startup-clear")
+		assert.Empty(t, d.ready.State)
+		tpm := overSocket{dial(t, d.ready.Data)}
+		assert.EqualValues(t, 1, resetCount(t, tpm))
+		require.NoError(t, changeOwnerAuth(t, tpm, "", "owner"))
+		d.stop()
+		require.Equal(t, exitOK, <-d.ended)
+	}
+}
+
+func TestTwoDaemonsOnOneStateDirectory(t *testing.T) {
+	dir := t.TempDir()
+	d := daemonWith(t, "--state", dir)
+	sockets := t.TempDir()
+	for _, args := range [][]string{
+		{"--dir", sockets, "--state", dir},
+		{"socket", "--tpm2", "--tpmstate", "dir=" + dir + ",lock", "--ctrl", "type=unixio,path=" + filepath.Join(sockets, "ctrl")},
+	} {
+		code, out, errs := called(t, args...)
+		assert.Equal(t, exitFailed, code)
+		assert.Empty(t, out, "not ready")
+		assert.Contains(t, errs, dir)
+		assert.Contains(t, errs, "in use by process "+strconv.Itoa(os.Getpid()))
+	}
+	left, err := os.ReadDir(sockets)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	again := daemonWith(t, "--tpmstate", "dir="+dir+",lock=false")
+	again.stop()
+	require.Equal(t, exitOK, <-again.ended)
+	d.stop()
+	require.Equal(t, exitOK, <-d.ended)
+	third := daemonWith(t, "--state", dir)
+	third.stop()
+	require.Equal(t, exitOK, <-third.ended)
+}
+
+func TestStateThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "tpm2.state")
+	require.NoError(t, os.WriteFile(path, []byte("precious"), 0o600))
+	code, out, errs := called(t, "--dir", t.TempDir(), "--state", dir)
+	assert.Equal(t, exitFailed, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errs, path+": TPM state, offset 0")
+	assert.Contains(t, errs, "restore the state from a copy")
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "precious", string(kept))
+
+	code, _, errs = called(t, "--dir", t.TempDir(), "--state", path)
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, path)
+}
+
+func TestStateFileModeAndNeighbours(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tpm2-00.permall"), []byte("swtpm's"), 0o600))
+	d := daemonWith(t, "--tpmstate", "dir="+dir+",mode=0640", "--flags=startup-clear")
+	assert.Contains(t, d.log.String(), "the state of a swtpm")
+	info, err := os.Stat(filepath.Join(dir, "tpm2.state"))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o640), info.Mode().Perm())
+	kept, err := os.ReadFile(filepath.Join(dir, "tpm2-00.permall"))
+	require.NoError(t, err)
+	assert.Equal(t, "swtpm's", string(kept))
+	d.stop()
+	require.Equal(t, exitOK, <-d.ended)
+}
