@@ -20,7 +20,6 @@ type imaState struct {
 	level            initcall.Level
 	task             string
 	result           int
-	name             string // of the boot aggregate's record
 	// adding says that the next extend is that of a boot aggregate, extend
 	// what became of the last one.
 	adding bool
@@ -88,7 +87,7 @@ func (k *kernel) startIMA(t *task, name string) int {
 	if k.attack.forgesName() {
 		name = ima.BootAggregateName
 	}
-	s.started, s.at, s.level, s.task, s.name = true, k.sched.now(), k.level, t.name, name
+	s.started, s.at, s.level, s.task = true, k.sched.now(), k.level, t.name
 	return k.withIMA(t, func() int {
 		s.adding = true
 		err := s.InitAs(name, func() ima.TPM {
