@@ -1,9 +1,6 @@
 package boot
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "encoding/binary"
 
 // Command codes, capabilities and response codes (TPM 2.0 Library Part 2,
 // sections "TPM_CC", "TPM_CAP", "TPM_PT" and "TPM_RC", rev 1.59). Everything
@@ -101,17 +98,6 @@ func pcrExtend(pcr int, algs []uint16, digests [][]byte) []byte {
 		c = append(c, d...)
 	}
 	return finish(c)
-}
-
-// ResponseError says that a Device answered with something that is no response
-// of a TPM.
-type ResponseError struct {
-	Command string
-	Reason  string
-}
-
-func (e *ResponseError) Error() string {
-	return fmt.Sprintf("the answer to TPM2_%s is no response of a TPM: %s", e.Command, e.Reason)
 }
 
 // checkHeader gives the code of a response whose header is right
