@@ -1,0 +1,88 @@
+package differential
+
+import (
+	"slices"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
+
+// What entries of the list of known differences ask about the state that the
+// script has made before a case.
+
+// nvOrderly is TPMA_NV_ORDERLY (TPM 2.0 Library Part 2, section "TPMA_NV").
+const nvOrderly = 1 << 26
+
+// packet takes the command of the step apart, if it is one that has all handles.
+func (s Step) packet() (conformance.Packet, bool) {
+	if !s.isCommand() || len(s.Data) < conformance.HeaderSize {
+		return conformance.Packet{}, false
+	}
+	return takeApart(s.Data)
+}
+
+// namesOrderlyLockLost says whether the command names an orderly NV index that
+// the script has locked before a _TPM_Init.
+func (c *Case) namesOrderlyLockLost() bool {
+	named, ok := c.Step().packet()
+	if !ok {
+		return false
+	}
+	orderly, locked, lost := map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
+	for _, step := range c.Script[:c.At] {
+		if step.Action == Init {
+			for h := range locked {
+				lost[h] = true
+			}
+		}
+		command, ok := step.packet()
+		if !ok {
+			continue
+		}
+		switch tpm2.TPMCC(command.Code) {
+		case tpm2.TPMCCNVDefineSpace:
+			_, rest, _ := conformance.CutSized(command.Parameters)
+			if public, _, ok := conformance.CutSized(rest); ok && len(public) >= 10 && number(public[6:10])&nvOrderly != 0 {
+				orderly[number(public[:4])] = true
+			}
+		case tpm2.TPMCCNVWriteLock, tpm2.TPMCCNVReadLock:
+			if h := command.Handles[1]; orderly[h] {
+				locked[h] = true
+			}
+		case tpm2.TPMCCNVGlobalWriteLock:
+			for h := range orderly {
+				locked[h] = true
+			}
+		}
+	}
+	return slices.ContainsFunc(named.Handles, func(h uint32) bool { return lost[h] })
+}
+
+// allocationCleared says whether the script has TPM2_PCR_Allocate, TPM2_Clear
+// and a _TPM_Init in this order.
+func (c *Case) allocationCleared() bool {
+	allocated, cleared := false, false
+	for _, step := range c.Script[:c.At] {
+		code, _ := conformance.CommandCode(step.Data)
+		switch {
+		case step.Action == Init && cleared:
+			return true
+		case !step.isCommand():
+		case tpm2.TPMCC(code) == tpm2.TPMCCPCRAllocate:
+			allocated, cleared = true, false
+		case tpm2.TPMCC(code) == tpm2.TPMCCClear:
+			cleared = allocated
+		}
+	}
+	return false
+}
+
+// showsAllocation says whether the answer depends on which PCRs there are.
+func (c *Case) showsAllocation() bool {
+	switch tpm2.TPMCC(c.Command()) {
+	case tpm2.TPMCCPCRRead, tpm2.TPMCCPCRAllocate, tpm2.TPMCCPolicyPCR, tpm2.TPMCCQuote:
+		return true
+	}
+	return c.asksFor(tpm2.TPMCapPCRs)
+}

@@ -1,0 +1,79 @@
+package differential
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// caseOf is the last step of a script, answered with success by both.
+func caseOf(t *testing.T, lines ...string) *Case {
+	t.Helper()
+	script, err := ReadScript(strings.NewReader(strings.Join(lines, "\n") + "\n"))
+	require.NoError(t, err)
+	success := Outcome{Response: []byte{0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0}}
+	return &Case{Script: script, At: len(script) - 1, OurOutcome: success, TheirOutcome: success}
+}
+
+func TestNamesOrderlyLockLost(t *testing.T) {
+	t.Parallel()
+	const (
+		// TPM2_NV_DefineSpace of 0x01400003 with and without TPMA_NV_ORDERLY,
+		// locks of it, of all, and of another index; TPM2_NV_ReadPublic.
+		orderly = "send 0 80020000002d0000012a40000001000000094000000900000000000000000e01400003000b0607404700000020"
+		other   = "send 0 80020000002d0000012a40000001000000094000000900000000000000000e01400003000b0207404700000020"
+		lock    = "send 0 80020000001f00000138014000030140000300000009400000090000010000"
+		read    = "send 0 80020000001f0000014f014000030140000300000009400000090000010000"
+		global  = "send 0 80020000001b00000132400000010000000940000009000001000000"
+		foreign = "send 0 80020000001f00000138014000030140000400000009400000090000010000"
+		public  = "send 0 80010000000e0000016901400003"
+		random  = "send 0 80010000000c0000017b0008"
+	)
+	for name, tc := range map[string]struct {
+		script []string
+		want   bool
+	}{
+		"write lock":     {[]string{orderly, lock, "init", public}, true},
+		"read lock":      {[]string{orderly, read, "init", random, public}, true},
+		"global lock":    {[]string{orderly, global, "init", public}, true},
+		"power on":       {[]string{orderly, lock, public}, false},
+		"locked later":   {[]string{orderly, "init", lock, public}, false},
+		"not orderly":    {[]string{other, lock, "init", public}, false},
+		"other index":    {[]string{orderly, foreign, "init", public}, false},
+		"other command":  {[]string{orderly, lock, "init", random}, false},
+		"not a command":  {[]string{orderly, lock, "init", "init"}, false},
+		"cut short":      {[]string{orderly, lock, "init", "send 0 80010000000e00000169"}, false},
+		"less than that": {[]string{"send 0 8001", orderly, lock, "init", "send 0 80"}, false},
+	} {
+		assert.Equal(t, tc.want, caseOf(t, tc.script...).namesOrderlyLockLost(), name)
+	}
+}
+
+func TestAllocationCleared(t *testing.T) {
+	t.Parallel()
+	const (
+		allocate = "send 0 80020000002b0000012b4000000c0000000940000009000000000000000002000403ee7899000d03e2fedf"
+		clearTPM = "send 0 80020000001b000001264000000c00000009400000090000010000"
+		pcrRead  = "send 0 8001000000140000017e00000001000403ff0000"
+		pcrs     = "send 0 8001000000160000017a000000050000000000000008"
+		algs     = "send 0 8001000000160000017a000000000000000000000008"
+	)
+	for name, tc := range map[string]struct {
+		script          []string
+		cleared, showed bool
+	}{
+		"read":            {[]string{allocate, clearTPM, "init", pcrRead}, true, true},
+		"capability":      {[]string{allocate, clearTPM, "init", pcrs}, true, true},
+		"something else":  {[]string{allocate, clearTPM, "init", algs}, true, false},
+		"allocated after": {[]string{clearTPM, allocate, "init", pcrRead}, false, true},
+		"again":           {[]string{allocate, clearTPM, allocate, "init", pcrRead}, false, true},
+		"power on":        {[]string{allocate, clearTPM, pcrRead}, false, true},
+		"not cleared":     {[]string{allocate, "init", pcrRead}, false, true},
+	} {
+		c := caseOf(t, tc.script...)
+		assert.Equal(t, tc.cleared, c.allocationCleared(), name)
+		assert.Equal(t, tc.showed, c.showsAllocation(), name)
+	}
+}
