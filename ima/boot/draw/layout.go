@@ -59,12 +59,15 @@ type strip struct {
 	rows     int // of labels below the marks
 	y        int
 	dropped  int // labels that found no place
+	last     [shapes]int
+	bin      int // how near marks are that are counted together
 }
 
 // request asks for a label at the marks from x0 to x1.
 type request struct {
 	x0, x1 int
 	text   string
+	less   string // the text if place is scarce
 	weight int
 }
 
@@ -88,33 +91,61 @@ const (
 	maxTitle    = 160 // runes
 	maxRequests = 120
 	maxRows     = 8
+	maxTries    = 5
 	binWidth    = 3 * px
 	radius      = 5 * px
 )
 
-// add draws a mark, or counts it with the one before where it would hide it.
+// add draws a mark, or counts it with the last one of its shape where it would
+// hide that. A strip with too many marks counts more and more of them together.
 func (s *strip) add(shape shape, x0, x1 int, title func() string) {
-	if n := len(s.marks); n > 0 {
-		last := &s.marks[n-1]
-		near := last.shape == shape && x0-last.x0 < binWidth && x1-last.x0 < 2*binWidth
-		if near || n >= maxMarks {
-			last.n++
-			if last.shape == shape && shape.bar() {
-				last.x1 = max(last.x1, x1)
+	if s.merge(mark{shape: shape, x0: x0, x1: max(x0, x1), n: 1}) {
+		return
+	}
+	s.append(mark{shape: shape, x0: x0, x1: max(x0, x1), n: 1, title: shorten(title(), maxTitle)})
+	for s.bin = max(s.bin, binWidth); len(s.marks) > maxMarks; {
+		s.bin *= 2
+		marks := s.marks
+		s.marks, s.last = nil, [shapes]int{}
+		for _, m := range marks {
+			if !s.merge(m) {
+				s.append(m)
 			}
-			return
 		}
 	}
-	s.marks = append(s.marks, mark{shape: shape, x0: x0, x1: max(x0, x1), n: 1, title: shorten(title(), maxTitle)})
 }
 
-// ask wants a label.
-func (s *strip) ask(x0, x1 int, weight int, text string) {
+// append adds a mark. last counts from 1.
+func (s *strip) append(m mark) {
+	s.marks = append(s.marks, m)
+	s.last[m.shape] = len(s.marks)
+}
+
+// merge counts a mark with the last one of its shape, if both begin and end near
+// each other.
+func (s *strip) merge(m mark) bool {
+	if s.last[m.shape] == 0 {
+		return false
+	}
+	near := func(d int) bool { return d < max(s.bin, binWidth) && -d < max(s.bin, binWidth) }
+	last := &s.marks[s.last[m.shape]-1]
+	if !near(m.x0-last.x0) || !near(m.x1-last.x1) {
+		return false
+	}
+	last.n += m.n
+	if m.shape.bar() {
+		last.x1 = max(last.x1, m.x1)
+	}
+	return true
+}
+
+// ask wants a label, which may say less if place is scarce.
+func (s *strip) ask(x0, x1 int, weight int, text, less string) {
 	if len(s.requests) >= maxRequests {
 		s.dropped++
 		return
 	}
-	s.requests = append(s.requests, request{x0: x0, x1: max(x0, x1), text: text, weight: weight})
+	s.requests = append(s.requests, request{x0: x0, x1: max(x0, x1), text: text, less: less, weight: weight})
 }
 
 // box is a place that is taken: from x0 to x1.
@@ -138,9 +169,10 @@ func (l *line) free(x0, x1 int) bool {
 
 func (l *line) take(x0, x1 int) { l.texts = append(l.texts, box{x0, x1}) }
 
-// orders are the orders in which labels choose their places. From right to left
-// is the first, because then the line that leads down to a label passes no label
-// before it; in the last one those choose first that say most.
+// orders are the orders in which labels choose their places, one after the
+// other. From right to left is the first, because then the line that leads down
+// to a label passes no label before it; in the last one those choose first that
+// say most.
 var orders = [...]func(a, b request) int{
 	func(a, b request) int { return b.x0 - a.x0 },
 	func(a, b request) int { return a.x0 - b.x0 },
@@ -153,14 +185,16 @@ var orders = [...]func(a, b request) int{
 }
 
 // layout finds places for a strip's labels between left and right, in the order
-// that leaves the fewest out.
+// that leaves out the fewest. If every order leaves out some, all have to do with
+// less text.
 func (s *strip) layout(left, right int) {
-	best := s.try(orders[0], left, right)
-	for _, order := range orders[1:] {
-		if best.dropped == s.dropped {
-			break
+	best, least := s.search(s.requests, left, right)
+	if least > 0 {
+		less := slices.Clone(s.requests)
+		for i := range less {
+			less[i].text = less[i].less
 		}
-		if other := s.try(order, left, right); other.dropped < best.dropped {
+		if other, n := s.search(less, left, right); n < least {
 			best = other
 		}
 	}
@@ -176,22 +210,48 @@ func (s *strip) layout(left, right int) {
 	}
 }
 
-// try gives the strip with labels that chose their places in an order.
-func (s *strip) try(order func(a, b request) int, left, right int) strip {
-	done := *s
+// search tries the orders. Labels that found no place choose first the next
+// time. least says how much was left out.
+func (s *strip) search(all []request, left, right int) (best strip, least int) {
+	least = -1
+	for _, order := range orders {
+		requests := slices.Clone(all)
+		slices.SortStableFunc(requests, order)
+		for range maxTries {
+			done, out := s.try(requests, left, right)
+			missing := 0
+			for i := range out {
+				missing += 1 + out[i].weight
+			}
+			if least < 0 || missing < least {
+				best, least = done, missing
+			}
+			if least == 0 {
+				return best, 0
+			}
+			requests = slices.DeleteFunc(requests, func(q request) bool { return slices.Contains(out, q) })
+			requests = slices.Concat(out, requests)
+		}
+	}
+	return best, least
+}
+
+// try gives the strip with labels that chose their places in this order, and
+// those that found none.
+func (s *strip) try(requests []request, left, right int) (done strip, out []request) {
+	done = *s
 	var taken lines
 	for i := range s.marks {
 		m := &s.marks[i]
 		taken[0].take(m.x0-m.reach(), m.x1+m.reach())
 	}
-	requests := slices.Clone(s.requests)
-	slices.SortStableFunc(requests, order)
 	for i := range requests {
 		if !done.put(&taken, &requests[i], left, right) {
 			done.dropped++
+			out = append(out, requests[i])
 		}
 	}
-	return done
+	return done, out
 }
 
 // reach is how far a mark stands out from its place.

@@ -47,7 +47,7 @@ func look(t testing.TB, svg []byte) seen {
 			case "svg":
 				box := strings.Fields(attribute(e, "viewBox"))
 				require.Len(t, box, 4)
-				s.width, s.height = number(t, box[2]), number(t, box[3])
+				s.width, s.height = float(t, box[2]), float(t, box[3])
 			case "text", "title", "desc", "style":
 				text = &e
 				content.Reset()
@@ -76,7 +76,7 @@ func look(t testing.TB, svg []byte) seen {
 
 // mark takes rectangles and circles that stand for something.
 func (s *seen) mark(t testing.TB, e xml.StartElement) {
-	n := func(name string) float64 { return number(t, attribute(e, name)) }
+	n := func(name string) float64 { return float(t, attribute(e, name)) }
 	class := attribute(e, "class")
 	switch {
 	case class == "b-light" || class == "b-shade":
@@ -101,7 +101,7 @@ func place(t testing.TB, e xml.StartElement, text string) rectangle {
 	case strings.Contains(class, " b-level "):
 		wide = 9.0 / 8
 	}
-	x, y := number(t, attribute(e, "x")), number(t, attribute(e, "y"))
+	x, y := float(t, attribute(e, "x")), float(t, attribute(e, "y"))
 	w := wide * (float64(textWidth(text, size)) - px) / px
 	switch {
 	case strings.Contains(class, " b-mid "):
@@ -121,7 +121,7 @@ func attribute(e xml.StartElement, name string) string {
 	return ""
 }
 
-func number(t testing.TB, s string) float64 {
+func float(t testing.TB, s string) float64 {
 	t.Helper()
 	f, err := strconv.ParseFloat(s, 64)
 	require.NoError(t, err)

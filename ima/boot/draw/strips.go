@@ -19,6 +19,7 @@ const (
 	maxHelpers = 5
 	nameRunes  = 44
 	fileRunes  = 36
+	shortRunes = 20 // of a text that has to do with little place
 )
 
 // strips draws a timeline, from top to bottom: what decides, what pid 1 does,
@@ -81,7 +82,7 @@ func (p *picture) moments(t *timeline) {
 			text += ", finds the TPM"
 		}
 		s.add(flagIMA, imaX, imaX, func() string { return text })
-		s.ask(imaX, imaX, essential, text)
+		s.ask(imaX, imaX, essential, text, "IMA starts")
 		p.lines = append(p.lines, keyLine{x: imaX, shape: flagIMA})
 	}
 	if registered != nil {
@@ -90,7 +91,7 @@ func (p *picture) moments(t *timeline) {
 			text += ", " + apart(registered.at-imaAt, p.result.Summary.Bypass)
 		}
 		s.add(flagTPM, tpmX, tpmX, func() string { return text })
-		s.ask(tpmX, tpmX, essential, text)
+		s.ask(tpmX, tpmX, essential, text, "TPM registered")
 		p.lines = append(p.lines, keyLine{x: tpmX, shape: flagTPM})
 	}
 	p.strip(s)
@@ -150,7 +151,7 @@ func (p *picture) initcalls(spans []span) {
 func (p *picture) bar(s *strip, kind shape, c *span, text string, weight int) {
 	x0, x1 := p.axis.x(c.level, c.start), p.axis.x(c.endLevel, c.end)
 	s.add(kind, x0, max(x1, x0+2*px), func() string { return text + " from " + seconds(c.start) })
-	s.ask(x0, max(x1, x0+2*px), weight, text)
+	s.ask(x0, max(x1, x0+2*px), weight, text, shorten(text, shortRunes))
 }
 
 // devices are driver probes, a line for each that matters.
@@ -215,7 +216,7 @@ func (p *picture) deviceEvent(s *strip, e *point) {
 	}
 	text := "supplier " + name(e.text, nameRunes) + " given up"
 	s.add(relaxed, x, x, func() string { return text + " at " + seconds(e.at) })
-	s.ask(x, x, touched, text)
+	s.ask(x, x, touched, text, "supplier given up")
 }
 
 // outcome sorts what became of a command.
@@ -265,10 +266,14 @@ func (p *picture) burst(s *strip, commands []point) (n int) {
 		end = max(end, to)
 		n++
 	}
-	text := words.String()
+	text, less := words.String(), name(first.name, shortRunes)
+	if n > 1 {
+		less = plural(n, "command", "commands")
+	}
 	switch {
 	case first.code != 0:
 		text += " → " + result(first.code)
+		less += " → " + number(first.code)
 		if isLong(first) {
 			text += " after " + length(first.took)
 		}
@@ -279,7 +284,7 @@ func (p *picture) burst(s *strip, commands []point) (n int) {
 	if first.code != 0 || isLong(first) {
 		weight = essential
 	}
-	s.ask(x0, max(end, x0+px), weight, text)
+	s.ask(x0, max(end, x0+px), weight, text, less)
 	return n
 }
 
@@ -421,7 +426,12 @@ func (p *picture) files(s *strip, records []point) (n int) {
 	if ownLabel(first) {
 		weight = essential
 	}
-	s.ask(x0, end, weight, recordText(records[:n]))
+	text := recordText(records[:n])
+	less := shorten(text, shortRunes)
+	if n > 1 {
+		less = plural(n, "file", "files")
+	}
+	s.ask(x0, end, weight, text, less)
 	return n
 }
 
@@ -483,10 +493,10 @@ func (p *picture) userspace(t *timeline) {
 		switch m.kind {
 		case boot.UserspaceReached:
 			s.add(userBar, x, max(p.axis.right, x), func() string { return "init at " + seconds(m.at) })
-			s.ask(x, x, touched, name(m.name, nameRunes))
+			s.ask(x, x, touched, name(m.name, nameRunes), name(m.name, shortRunes))
 		case boot.Panicked:
 			s.add(bolt, x, x, func() string { return "panic at " + seconds(m.at) })
-			s.ask(x, x, essential, "kernel panic: "+name(m.text, nameRunes))
+			s.ask(x, x, essential, "kernel panic: "+name(m.text, nameRunes), "kernel panic")
 		}
 	}
 	p.strip(s)

@@ -3,7 +3,9 @@ package draw
 import (
 	"errors"
 	"io"
+	"sort"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
@@ -121,10 +123,12 @@ func newPicture(r *boot.Result, o Options) (*picture, error) {
 
 // fit shortens a text to a width.
 func fit(s string, width, size int) string {
-	for n := len([]rune(s)); textWidth(s, size) > width && n > 1; n-- {
-		s = shorten(s, n)
+	if textWidth(s, size) <= width {
+		return s
 	}
-	return s
+	// The least number of runes that is too wide.
+	n := sort.Search(utf8.RuneCountInString(s), func(n int) bool { return textWidth(shorten(s, n+2), size) > width })
+	return shorten(s, max(2, n+1))
 }
 
 // stack lays out the strips and puts them under each other.

@@ -161,12 +161,16 @@ var codeNames = map[int]string{
 
 // result names a result: a TPM response code, or negative an errno.
 func result(code int) string {
-	number := strconv.Itoa(code)
-	if code > 0 {
-		number = fmt.Sprintf("%#x", code)
-	}
 	if n, ok := codeNames[code]; ok {
-		return number + " " + n
+		return number(code) + " " + n
 	}
-	return number
+	return number(code)
+}
+
+// number has response codes in hexadecimal, as specifications have them.
+func number(code int) string {
+	if code > 0 {
+		return fmt.Sprintf("%#x", code)
+	}
+	return strconv.Itoa(code)
 }

@@ -225,6 +225,8 @@ func (t *timeline) inside(p point) string {
 		return "in the driver core's deferred work"
 	case p.task == "async":
 		return "in an asynchronous probe"
+	case p.task == "init" && p.level == initcall.Userspace:
+		return "in userspace"
 	case p.task == "init":
 		return ""
 	}
