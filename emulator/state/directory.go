@@ -132,9 +132,8 @@ func newDirectory(disk disk, path string, o DirectoryOptions) (*Directory, error
 	if o.NoLock {
 		return d, nil
 	}
-	// With the lock held a commit that is not finished is nobody's. On a
-	// read-only file system it does no harm.
-	if err := disk.remove(directoryTemp); err != nil && !errors.Is(err, fs.ErrNotExist) && !readOnlyError(err) {
+	// With the lock held a commit that is not finished is nobody's.
+	if err := disk.remove(directoryTemp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("TPM state directory: remove what an interrupted commit has left: %w", err)
 	}
 	return d, nil

@@ -13,6 +13,3 @@ func syncDirectory(*os.File) error { return nil }
 
 // chmod does nothing where files have no permission bits.
 func chmod(*os.File, fs.FileMode) error { return nil }
-
-// readOnlyError does not tell.
-func readOnlyError(error) bool { return false }
