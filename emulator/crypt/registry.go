@@ -61,6 +61,7 @@ var algorithms = []Algorithm{
 	{ID: wire.AlgSHA3_256, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 32, BlockSize: 136, Supported: true},
 	{ID: wire.AlgSHA3_384, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 48, BlockSize: 104, Supported: true},
 	{ID: wire.AlgSHA3_512, Attributes: attrHash, Roles: wire.RoleHash, DigestSize: 64, BlockSize: 72, Supported: true},
+	{ID: wire.AlgCMAC, Attributes: attrSym | attrSig, Roles: wire.RoleSymmetricMode},
 	{ID: wire.AlgCTR, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
 	{ID: wire.AlgOFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
 	{ID: wire.AlgCBC, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode},
