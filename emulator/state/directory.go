@@ -214,8 +214,8 @@ const (
 
 // Writable is Store.Writable: ErrUnavailable while the file system is read-only
 // or full. It is asked once per command, so what it cannot learn in one system
-// call is left to Commit: on Windows everything, elsewhere quotas and
-// permissions.
+// call is left to Commit: quotas and permissions, and all of it where there is
+// no statfs(2) or no answer to it.
 func (d *Directory) Writable() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -229,7 +229,7 @@ func (d *Directory) Writable() error {
 	if room >= plenty {
 		return nil
 	}
-	// It is tight, or the file system does not tell: try.
+	// It is tight: try.
 	err := d.write(make([]byte, d.size+spare))
 	if err := errors.Join(err, d.disk.remove(directoryTemp)); err != nil {
 		return ErrUnavailable

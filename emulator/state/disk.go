@@ -18,8 +18,8 @@ type disk interface {
 	remove(name string) error
 	// sync forces names to the disk, as diskFile.Sync does for content.
 	sync() error
-	// room tells how many bytes can be written, 0 if that is not known, and
-	// whether the file system is read-only.
+	// room tells how many bytes can be written, plenty if that is not known,
+	// and whether the file system is read-only.
 	room() (bytes uint64, readOnly bool)
 	close() error
 }

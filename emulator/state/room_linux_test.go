@@ -71,3 +71,31 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	require.NoError(t, d.Writable())
 	require.NoError(t, d.Commit(generation(2)))
 }
+
+// proc(5) has no blocks to count; a statfs that fails says nothing either.
+func TestRoomThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	dir, err := os.Open("/proc")
+	require.NoError(t, err)
+	for range 2 {
+		room, readOnly := roomOf(dir)
+		assert.EqualValues(t, plenty, room)
+		assert.False(t, readOnly)
+		dir.Close()
+	}
+}
+
+// A file system can run out of files before it runs out of room.
+func TestNoFilesLeft(t *testing.T) {
+	t.Parallel()
+	dir := diskOf(t, "8m,nr_inodes=4")
+	d, err := OpenDirectory(dir, DirectoryOptions{})
+	require.NoError(t, err)
+	defer d.Close()
+	require.NoError(t, d.Commit(generation(1)))
+	require.NoError(t, d.Writable())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x"), nil, 0o600))
+	require.ErrorIs(t, d.Writable(), ErrUnavailable)
+	require.ErrorIs(t, d.Commit(generation(2)), syscall.ENOSPC)
+	assert.EqualValues(t, 1, numberOf(t, d))
+}

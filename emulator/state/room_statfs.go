@@ -12,11 +12,12 @@ import (
 const readOnlyFlag = 1
 
 // roomOf asks the file system of a directory. One that counts files and has
-// none left has no room.
+// none left has no room; one that does not count blocks is not asked again and
+// again by writing: a commit finds out.
 func roomOf(dir *os.File) (bytes uint64, readOnly bool) {
 	var s syscall.Statfs_t
-	if err := syscall.Fstatfs(int(dir.Fd()), &s); err != nil {
-		return 0, false
+	if err := syscall.Fstatfs(int(dir.Fd()), &s); err != nil || s.Blocks == 0 {
+		return plenty, s.Flags&readOnlyFlag != 0
 	}
 	bytes = s.Bavail * uint64(s.Bsize)
 	if s.Files != 0 && s.Ffree == 0 {
