@@ -78,9 +78,9 @@ func TestECDSA(t *testing.T) {
 		c, gen := crypt.CurveOf(id), seeded(1)
 		d, q, err := c.GenerateKey(gen)
 		require.NoError(t, err)
-		for _, hash := range []wire.AlgID{wire.AlgSHA1, wire.AlgSHA512} {
-			name := fmt.Sprintf("%#x %v", id, hash)
-			digest := crypt.Digest(hash, nil, []byte(name))
+		for _, size := range []int{20, 64, 100} { // the last is longer than any order
+			name := fmt.Sprintf("%#x %d", id, size)
+			digest := crypt.KDFa(wire.AlgSHA256, []byte(name), "digest", nil, nil, 8*size)
 			r, s, err := c.SignECDSA(gen, d, digest)
 			require.NoError(t, err)
 			require.True(t, c.VerifyECDSA(q, digest, r, s), name)
