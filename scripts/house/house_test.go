@@ -42,7 +42,6 @@ var arrows = map[string][]string{
 	"ima":                      {},
 	"ima/boot":                 {"ima", "faults/initcall", "transport"},
 	"ima/boot/draw":            {"ima", "ima/boot", "ima/verify", "faults/initcall"},
-	"ima/boot/draw":            {"ima", "ima/boot", "ima/verify", "faults/initcall"},
 	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
 	"conformance/differential": {"conformance", "transport", "ima"},
