@@ -50,14 +50,20 @@ func (e *WidthError) Error() string {
 //
 // The error is ErrNoResult, a WidthError, or that of w.
 func SVG(w io.Writer, r *boot.Result, o Options) error {
-	p, err := newPicture(r, o)
-	if err != nil {
-		return err
+	if r == nil {
+		return ErrNoResult
+	}
+	width := o.Width
+	if width == 0 {
+		width = DefaultWidth
+	}
+	if width < MinWidth || width > MaxWidth {
+		return &WidthError{Width: width}
 	}
 	c := &canvas{}
 	c.text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
-	p.write(c, true)
-	_, err = w.Write(c.b)
+	newPicture(r, o.Title, width).write(c, true)
+	_, err := w.Write(c.b)
 	return err
 }
 
@@ -94,19 +100,10 @@ const (
 	axisHigh  = 34 * px // the height of times
 )
 
-func newPicture(r *boot.Result, o Options) (*picture, error) {
-	if r == nil {
-		return nil, ErrNoResult
-	}
-	width := o.Width
-	if width == 0 {
-		width = DefaultWidth
-	}
-	if width < MinWidth || width > MaxWidth {
-		return nil, &WidthError{Width: o.Width}
-	}
+// newPicture lays out a boot. An empty title is the boot's own.
+func newPicture(r *boot.Result, title string, width int) *picture {
 	t := newTimeline(r)
-	p := &picture{result: r, title: clean(o.Title), story: t.story(r), counts: counts(r), left: margin + nameWidth}
+	p := &picture{result: r, title: clean(title), story: t.story(r), counts: counts(r), left: margin + nameWidth}
 	if p.title == "" {
 		p.title = heading(r)
 	}
@@ -118,7 +115,7 @@ func newPicture(r *boot.Result, o Options) (*picture, error) {
 	p.ticks = p.axis.ticks()
 	p.strips(t)
 	p.stack()
-	return p, nil
+	return p
 }
 
 // fit shortens a text to a width.

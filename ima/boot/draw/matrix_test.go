@@ -1,0 +1,234 @@
+package draw
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/boot"
+	"github.com/swtpmd/swtpmd/ima/verify"
+)
+
+// appraised boots a machine and asks the built-in policies, as a service that
+// knows the kernel's build.
+func (m machine) appraised(t testing.TB) Outcome {
+	t.Helper()
+	r := m.boot(t)
+	records, err := r.List.Records()
+	require.NoError(t, err)
+	kernel, err := ima.KernelByRelease(m.platform.Kernel.Profile)
+	require.NoError(t, err)
+	lateSync := verify.SettingUnknown
+	if m.config.Strategy == boot.Kconfig {
+		kernel.InitLateSync, lateSync = true, verify.SettingOn
+	}
+	verdict, err := verify.Verify(verify.Evidence{
+		List: ima.Records(records), PCRs: r.PCRs, Vouched: true,
+		Build: verify.Build{
+			Kernel: kernel, Release: m.platform.Kernel.Release,
+			Strategy: verify.Strategy(m.config.Strategy.String()), InitLateSync: lateSync, Bound: true,
+		},
+	})
+	require.NoError(t, err)
+	o := Outcome{Boot: r}
+	for _, n := range verify.PolicyNames() {
+		p, err := verify.PolicyByName(n)
+		require.NoError(t, err)
+		o.Appraisals = append(o.Appraisals, p.Appraise(verdict))
+	}
+	return o
+}
+
+// attackOn is the scenario that is made for a strategy.
+var attackOn = map[boot.Strategy]boot.Attack{
+	boot.Late: boot.Unlink, boot.LateSync: boot.Filter, boot.Retry: boot.Rename, boot.Kconfig: boot.Rename,
+	boot.Dual: boot.Unlink, boot.Queue: boot.Dequeue, boot.Deny: boot.Filter, boot.Notifier: boot.Filter,
+}
+
+// everything is every platform with every strategy, in peace and under attack.
+func everything(t testing.TB) (rows []Row) {
+	t.Helper()
+	for _, n := range boot.Platforms() {
+		p := platform(t, n)
+		row := Row{Platform: p.Name, Title: p.Title}
+		for _, s := range boot.Strategies() {
+			peaceful := machine{platform: p, config: boot.Config{Strategy: s}}
+			attacked := peaceful
+			attacked.config.Attack = attackOn[s]
+			row.Cells = append(row.Cells, Cell{Strategy: s, Peaceful: peaceful.appraised(t), Attacked: attacked.appraised(t)})
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func whole(t testing.TB, rows ...Row) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, Matrix(&b, rows...))
+	return b.String()
+}
+
+// parsePage reads a page as XML: ids, links, and text of cells.
+func parsePage(t testing.TB, page string) (ids, links map[string]bool, cells []string) {
+	t.Helper()
+	ids, links = map[string]bool{}, map[string]bool{}
+	decoder := xml.NewDecoder(strings.NewReader(page))
+	var cell *strings.Builder
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			return ids, links, cells
+		}
+		require.NoError(t, err)
+		switch e := token.(type) {
+		case xml.StartElement:
+			require.NotContains(t, []string{"script", "link", "img", "iframe", "object"}, e.Name.Local)
+			if id := attribute(e, "id"); id != "" {
+				require.False(t, ids[id], "id %s comes twice", id)
+				ids[id] = true
+			}
+			if href := attribute(e, "href"); href != "" {
+				require.True(t, strings.HasPrefix(href, "#"), "%s leads out of the page", href)
+				links[href[1:]] = true
+			}
+			if e.Name.Local == "td" {
+				cell = new(strings.Builder)
+			}
+			if cell != nil && (e.Name.Local == "br" || e.Name.Local == "p") {
+				cell.WriteString("\n")
+			}
+		case xml.CharData:
+			if cell != nil {
+				cell.Write(e)
+			}
+		case xml.EndElement:
+			if e.Name.Local == "td" {
+				cells = append(cells, cell.String())
+				cell = nil
+			}
+		}
+	}
+}
+
+func TestEverything(t *testing.T) {
+	t.Parallel()
+	rows := everything(t)
+	t.Run("page", func(t *testing.T) { t.Parallel(); testPage(t, rows) })
+	t.Run("table", func(t *testing.T) { t.Parallel(); testTable(t, rows) })
+}
+
+func testPage(t *testing.T, rows []Row) {
+	page := whole(t, rows...)
+	if *see != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(*see, "matrix.html"), []byte(page), 0o644))
+	}
+	ids, links, cells := parsePage(t, page)
+	boots := len(boot.Platforms()) * len(boot.Strategies())
+	assert.Len(t, cells, boots)
+	assert.Len(t, ids, boots)
+	assert.Equal(t, ids, links, "every picture is led to, every link leads to one")
+	assert.Equal(t, 2*boots, strings.Count(page, "<svg "))
+	assert.Equal(t, page, whole(t, rows...), "the same rows give the same bytes")
+	t.Logf("%d bytes", len(page))
+	assert.Less(t, len(page), 8<<20)
+
+	at := func(platform string, s boot.Strategy) string {
+		for i, r := range rows {
+			if r.Platform == platform {
+				return cells[i*len(boot.Strategies())+int(s)]
+			}
+		}
+		return ""
+	}
+	dual := at("powervm", boot.Dual)
+	for _, want := range []string{"with the TPM at late", "32 kept", "0 lost", "boot_aggregate 9887dd08", "boot_aggregate_late 9887dd08", "strict:", "attack unlink"} {
+		assert.Contains(t, dual, want)
+	}
+	assert.Contains(t, at("powervm", boot.LateSync), "28 lost")
+	bypass := at("arm64-crb-ffa", boot.Late)
+	for _, want := range []string{"TPM-bypass at late", "16 kept, not extended", "boot_aggregate zero", "strict: reject", "unseen, but no policy accepts the list"} {
+		assert.Contains(t, bypass, want)
+	}
+	assert.Contains(t, at("arm64-crb-ffa", boot.Retry), "attack rename: unseen, deceives accept-late")
+	assert.Contains(t, at("arm64-crb-ffa", boot.Deny), "attack filter: prevented")
+	assert.Contains(t, at("no-tpm", boot.Deny), "kernel panic")
+	assert.Contains(t, at("no-tpm", boot.Notifier), "no boot_aggregate")
+}
+
+func TestMatrixOfHostileNames(t *testing.T) {
+	t.Parallel()
+	const evil = `"><script src=//x></script>` + "\x00\u202e"
+	b := many(200)
+	b.Platform = &boot.Platform{Name: evil, Title: evil}
+	b.Summary.Aggregates = []ima.BootAggregate{{Name: evil}, {Name: evil}, {Name: evil}, {Name: evil}, {Name: evil}, {Name: evil}}
+	b.Summary.Panic = evil
+	o := Outcome{Boot: b, Appraisals: []verify.Result{{
+		Policy: evil, Question: evil, Outcome: verify.Reject,
+		Decided: []verify.Reason{{Policy: evil}, {Finding: &verify.Finding{Code: evil, Text: evil}, Policy: evil}},
+	}}}
+	attacked := o
+	row := Row{Platform: evil, Title: evil, Cells: []Cell{{Peaceful: o, Attacked: attacked}}}
+	page := whole(t, row, row)
+	parsePage(t, page)
+	for _, bad := range []string{"<script", "\x00", "\u202e"} {
+		assert.False(t, strings.Contains(page, bad), "%q", bad)
+	}
+	var text bytes.Buffer
+	require.NoError(t, Table(&text, row))
+	for _, bad := range []string{"\x00", "\u202e"} {
+		assert.False(t, strings.Contains(text.String(), bad), "%q", bad)
+	}
+}
+
+func testTable(t *testing.T, rows []Row) {
+	var b bytes.Buffer
+	require.NoError(t, Table(&b, rows...))
+	for line := range strings.Lines(b.String()) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), 120, line)
+	}
+	for _, want := range []string{
+		`(?m)^platform +strategy +kept +not ext\. +lost +denied +IMA +boot_aggregate +policies +attack$`,
+		`(?m)^ +dual +32 +0 +0 +0 +TPM +9887dd08, late 9887dd08 `,
+		`(?m)^arm64-crb-ffa +late +16 +16 +2 +0 +bypass +zero +-\?\? +unlink: unseen -\?\?$`,
+		`(?m)^ +deny +0 +0 +0 +1 +panic +none +--- +filter: prevented$`,
+		`(?m)^policies: strict, accept-late, build-bound$`,
+	} {
+		assert.Regexp(t, want, b.String())
+	}
+	require.ErrorIs(t, Table(full{}, rows...), errFull)
+	require.ErrorIs(t, Matrix(full{}, rows...), errFull)
+}
+
+// A matrix need not be complete.
+func TestMatrixWithHoles(t *testing.T) {
+	t.Parallel()
+	o := Outcome{Boot: machine{platform: parse(t, small)}.boot(t)}
+	rows := []Row{
+		{Platform: "one", Cells: []Cell{{Strategy: boot.Deny, Peaceful: o}}},
+		{Platform: "two", Cells: []Cell{{Strategy: boot.Late, Peaceful: o}, {Strategy: boot.Late, Peaceful: o}, {Strategy: boot.Deny}}},
+		{Platform: "three"},
+	}
+	page := whole(t, rows...)
+	ids, links, cells := parsePage(t, page)
+	assert.Equal(t, map[string]bool{"r1-deny": true, "r2-late": true}, ids)
+	assert.Equal(t, ids, links)
+	assert.Len(t, cells, 6)
+	assert.Equal(t, 4, strings.Count(page, "not booted"))
+	assert.NotContains(t, strings.Join(cells, ""), "attack")
+	var b bytes.Buffer
+	require.NoError(t, Table(&b, rows...))
+	assert.Equal(t, 3, strings.Count(b.String(), "\n"))
+	assert.NotContains(t, b.String(), "policies:")
+	require.NoError(t, Table(&b))
+	parsePage(t, whole(t))
+}
