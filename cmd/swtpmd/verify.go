@@ -66,7 +66,6 @@ const (
 // verifyWords is the command line of swtpmd verify.
 type verifyWords struct {
 	pcrs, quote, signature, key, nonce, eventLog, order string
-	kernel                                              string
 	vouched, json                                       bool
 	strategy                                            string
 	build                                               verify.Build
