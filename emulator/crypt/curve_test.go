@@ -166,6 +166,108 @@ func TestDecodePoint(t *testing.T) {
 	assert.Nil(t, y)
 }
 
+// tiny is a curve of prime order with some two hundred points, and its points in
+// the order of multiples of the first one, found by trying.
+func tiny(t *testing.T) (*Curve, []Point) {
+	t.Helper()
+	const p = 223
+	for b := int64(1); b < p; b++ {
+		points := 1 // infinity
+		var base Point
+		for x := range int64(p) {
+			for y := range int64(p) {
+				if y*y%p == (x*x*x+5*x+b)%p {
+					points++
+					base = Point{big.NewInt(x), big.NewInt(y)}
+				}
+			}
+		}
+		n := big.NewInt(int64(points))
+		if points < 230 && n.ProbablyPrime(10) {
+			c := &Curve{Bits: 8, P: big.NewInt(p), A: big.NewInt(5), B: big.NewInt(b), Gx: base.X, Gy: base.Y, N: n, H: 1}
+			multiples := []Point{{}}
+			for range points - 1 {
+				multiples = append(multiples, chord(c, multiples[len(multiples)-1], base))
+			}
+			return c, multiples
+		}
+	}
+	require.Fail(t, "no curve of prime order")
+	return nil, nil
+}
+
+// chord adds two points as the definition says.
+func chord(c *Curve, p, q Point) Point {
+	if p.Infinity() {
+		return q
+	}
+	if q.Infinity() {
+		return p
+	}
+	over, under := c.sub(q.Y, p.Y), c.sub(q.X, p.X)
+	if under.Sign() == 0 {
+		if over.Sign() != 0 || p.Y.Sign() == 0 {
+			return Point{}
+		}
+		over = new(big.Int).Mul(p.X, p.X)
+		over.Mul(over, big.NewInt(3)).Add(over, c.A)
+		under = new(big.Int).Lsh(p.Y, 1)
+	}
+	slope := c.mul(over, new(big.Int).ModInverse(under.Mod(under, c.P), c.P))
+	x := c.sub(c.mul(slope, slope), new(big.Int).Add(p.X, q.X))
+	return Point{x, c.sub(c.mul(slope, c.sub(p.X, x)), p.Y)}
+}
+
+// All sums and products of a small curve.
+func TestArithmeticOfASmallCurve(t *testing.T) {
+	t.Parallel()
+	c, points := tiny(t)
+	n := len(points)
+	for i, p := range points {
+		for j, q := range points {
+			require.True(t, c.Add(p, q).Equal(points[(i+j)%n]), "%d + %d", i, j)
+			if i%16 == 1 {
+				require.True(t, c.Mult(p, big.NewInt(int64(j))).Equal(points[i*j%n]), "%d × %d", i, j)
+			}
+		}
+		require.True(t, c.Neg(p).Equal(points[(n-i)%n]))
+	}
+}
+
+// On a curve of some two hundred points the numbers that a signature must not
+// have come up all the time.
+func TestSignaturesOfASmallCurve(t *testing.T) {
+	t.Parallel()
+	c, points := tiny(t)
+	gen := drbg(1)
+	digest := []byte{0}
+	for i := range 300 {
+		d := big.NewInt(int64(1 + i%(len(points)-1)))
+		q := c.BaseMult(d)
+		digest[0] = byte(i)
+		r, s, err := c.SignECSchnorr(gen, d, wire.AlgSHA256, digest)
+		require.NoError(t, err)
+		require.True(t, c.ValidScalar(r) && c.ValidScalar(s))
+		require.True(t, c.VerifyECSchnorr(q, wire.AlgSHA256, digest, r, s))
+		r, s, err = c.SignECDSA(gen, d, digest)
+		require.NoError(t, err)
+		require.True(t, c.ValidScalar(r) && c.ValidScalar(s))
+		require.True(t, c.VerifyECDSA(q, digest, r, s))
+		if d.Int64() != int64(len(points)-1) {
+			r, s, err = c.SignSM2(gen, d, digest)
+			require.NoError(t, err)
+			require.True(t, c.ValidScalar(r) && c.ValidScalar(s))
+			require.True(t, c.VerifySM2(q, digest, r, s))
+		}
+		_, s, err = c.SignECDAA(gen, d, d, wire.AlgSHA256, digest)
+		require.NoError(t, err)
+		require.True(t, c.ValidScalar(s))
+		r, err = c.CommitNumber(wire.AlgSHA256, digest, nil, uint64(i))
+		require.NoError(t, err)
+		require.True(t, c.ValidScalar(r) && r.BitLen() > 4)
+	}
+}
+
 // A source that runs dry.
 type dry struct{ n int }
 

@@ -229,6 +229,19 @@ func TestGenerateRSADoesNotDependOnWorkers(t *testing.T) {
 	}
 }
 
+// A prime of which the exponent divides the predecessor would have no private
+// exponent.
+func TestPrimesSuitTheExponent(t *testing.T) {
+	t.Parallel()
+	s := &primeSearch{gen: drbg(1), bits: 512, exponent: 3, workers: 2}
+	for range 4 {
+		p, err := s.next()
+		require.NoError(t, err)
+		require.True(t, p.ProbablyPrime(20))
+		require.EqualValues(t, 2, modWord(p, 3))
+	}
+}
+
 func TestGenerateRSACancels(t *testing.T) {
 	t.Parallel()
 	for limit := range 4 {
