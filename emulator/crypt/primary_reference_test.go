@@ -20,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
-	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
 var writePrimaries = flag.Bool("write-primaries", false, "write testdata/primaries.json from the simulator")
@@ -84,26 +83,6 @@ func createPrimary(t *testing.T, g primary) primary {
 		g.Child = createChild(t, transport.FromReadWriter(s), response)
 	}
 	return g
-}
-
-// createChild seals data below a primary.
-func createChild(t *testing.T, tpm transport.TPM, parent *tpm2.CreatePrimaryResponse) *child {
-	t.Helper()
-	template := tpm2.TPMTPublic{Type: tpm2.TPMAlgKeyedHash, NameAlg: tpm2.TPMAlgSHA256,
-		ObjectAttributes: tpm2.TPMAObject{UserWithAuth: true},
-		Parameters:       tpm2.NewTPMUPublicParms(tpm2.TPMAlgKeyedHash, &tpm2.TPMSKeyedHashParms{}),
-	}
-	auth := tpm2.PasswordAuth(nil)
-	response, err := tpm2.Create{
-		ParentHandle: tpm2.AuthHandle{Handle: parent.ObjectHandle, Name: parent.Name, Auth: auth},
-		InPublic:     tpm2.New2B(template),
-		InSensitive: tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{
-			Data: tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: []byte(sealed)}),
-		}},
-	}.Execute(tpm)
-	require.NoError(t, err)
-	digest := crypt.Digest(wire.AlgSHA256, []byte{0, 0x0B}, response.OutPublic.Bytes())
-	return &child{Name: hex.EncodeToString(digest), Private: hex.EncodeToString(response.OutPrivate.Buffer)}
 }
 
 func writeGolden(t *testing.T) {

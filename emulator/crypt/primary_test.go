@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -247,17 +248,45 @@ func TestSeedValueOpensChildren(t *testing.T) {
 		seedValue := make([]byte, 32)
 		gen.Read(seedValue)
 
-		name, private := unhex(t, g.Child.Name), unhex(t, g.Child.Private)
-		integrity, protected := private[2:34], private[34:]
-		key := crypt.KDFa(wire.AlgSHA256, seedValue, "INTEGRITY", nil, nil, 256)
-		require.Equal(t, integrity, crypt.AppendHMAC(wire.AlgSHA256, nil, key, protected, name), g.Name)
-		block, err := crypt.NewBlockCipher(wire.AlgAES, crypt.KDFa(wire.AlgSHA256, seedValue, "STORAGE", name, nil, 128))
-		require.NoError(t, err)
-		iv, sensitive := protected[2:18], protected[18:]
-		require.NoError(t, crypt.Decrypt(block, wire.AlgCFB, iv, sensitive))
-		assert.Contains(t, string(sensitive), sealed)
+		assert.Contains(t, openChild(t, seedValue, g.Child), sealed, g.Name)
 	}
 	assert.Equal(t, 2, opened)
+}
+
+// createChild seals data below a primary.
+func createChild(t *testing.T, tpm transport.TPM, parent *tpm2.CreatePrimaryResponse) *child {
+	t.Helper()
+	template := tpm2.TPMTPublic{Type: tpm2.TPMAlgKeyedHash, NameAlg: tpm2.TPMAlgSHA256,
+		ObjectAttributes: tpm2.TPMAObject{UserWithAuth: true},
+		Parameters:       tpm2.NewTPMUPublicParms(tpm2.TPMAlgKeyedHash, &tpm2.TPMSKeyedHashParms{}),
+	}
+	auth := tpm2.PasswordAuth(nil)
+	response, err := tpm2.Create{
+		ParentHandle: tpm2.AuthHandle{Handle: parent.ObjectHandle, Name: parent.Name, Auth: auth},
+		InPublic:     tpm2.New2B(template),
+		InSensitive: tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{
+			Data: tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: []byte(sealed)}),
+		}},
+	}.Execute(tpm)
+	require.NoError(t, err)
+	digest := crypt.Digest(wire.AlgSHA256, []byte{0, 0x0B}, response.OutPublic.Bytes())
+	return &child{Name: hex.EncodeToString(digest), Private: hex.EncodeToString(response.OutPrivate.Buffer)}
+}
+
+// openChild opens a data object below a parent with the name algorithm SHA-256
+// and AES-128 (Part 1, section "Protected Objects"): an HMAC, an initial value,
+// the encrypted sensitive area.
+func openChild(t *testing.T, seedValue []byte, c *child) string {
+	t.Helper()
+	name, private := unhex(t, c.Name), unhex(t, c.Private)
+	integrity, protected := private[2:34], private[34:]
+	key := crypt.KDFa(wire.AlgSHA256, seedValue, "INTEGRITY", nil, nil, 256)
+	require.Equal(t, integrity, crypt.AppendHMAC(wire.AlgSHA256, nil, key, protected, name))
+	block, err := crypt.NewBlockCipher(wire.AlgAES, crypt.KDFa(wire.AlgSHA256, seedValue, "STORAGE", name, nil, 128))
+	require.NoError(t, err)
+	iv, sensitive := protected[2:18], protected[18:]
+	require.NoError(t, crypt.Decrypt(block, wire.AlgCFB, iv, sensitive))
+	return string(sensitive)
 }
 
 // derived is the golden vector of a child of a derivation parent.
@@ -328,13 +357,15 @@ func TestDerivationGeneratorHasALimit(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, whole[len(got):len(got)+8], b[:m], "and takes nothing")
 	}
-	gen, err := crypt.NewDerivationGenerator(wire.AlgSHA1, nil, nil, nil)
-	require.NoError(t, err)
-	_, err = gen.Read(make([]byte, 1024))
-	assert.NoError(t, err)
-	_, err = gen.Read(make([]byte, 1))
-	assertCode(t, wire.RCNoResult, err)
-	_, err = crypt.NewDerivationGenerator(wire.AlgNull, nil, nil, nil)
+	for _, hash := range []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256} {
+		gen, err := crypt.NewDerivationGenerator(hash, nil, nil, nil)
+		require.NoError(t, err)
+		_, err = gen.Read(make([]byte, 1024))
+		assert.NoError(t, err)
+		_, err = gen.Read(make([]byte, 1))
+		assertCode(t, wire.RCNoResult, err)
+	}
+	_, err := crypt.NewDerivationGenerator(wire.AlgNull, nil, nil, nil)
 	assertCode(t, wire.RCHash, err)
 }
 
