@@ -210,7 +210,7 @@ func TestCtlSeesAndSteersTheDaemon(t *testing.T) {
 func TestTimelineReleasesTheTPM(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "timeline")
 	require.NoError(t, os.WriteFile(path, []byte("kernel 0s\nlate 30ms\n"), 0o600))
-	d := daemonWith(t, "--defer-until=late", "--timeline", path, "--while-deferred=hold")
+	d := daemonWith(t, "--defer-until=late", "--defer-from=firmware", "--timeline", path, "--while-deferred=hold")
 	assert.Empty(t, d.ready.Console)
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
 	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
