@@ -1,17 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
+	"os"
 
 	"github.com/swtpmd/swtpmd/ima/boot"
-	"github.com/swtpmd/swtpmd/ima/verify"
+	"github.com/swtpmd/swtpmd/ima/boot/draw"
 )
 
 const matrixHelp = `Usage: swtpmd matrix [flags]
@@ -23,15 +22,16 @@ that is made for the strategy, and shows what each leaves.
   --strategy=S           only this strategy; may be repeated
   --kernel=RELEASE, --policy=TEXT, --seed=N, and the flags of a deferral:
                          as swtpmd boot --help has them
+  --html=FILE            one self-contained page with the picture of every boot
   --json                 one JSON object a cell
 
-Columns: records kept (in the list), of them not extended; uses of files lost
-before IMA started, and denied; the boot aggregate's name and value; what the
-built-in appraisal policies say of the list (+ accept, ? cannot tell, - reject)
-where the service knows the kernel's build; the attack, and who sees it.
+A cell has the records kept (in the list), those of them not extended, the uses
+of files lost before IMA started, or denied; the boot aggregate's name and value;
+what the built-in appraisal policies say of the list where the service knows the
+kernel's build; the attack, and whom it deceives.
 
 Examples:
-  swtpmd matrix
+  swtpmd matrix --html=matrix.html
   swtpmd matrix --platform=powervm --json | jq -r .peaceful.boot.summary.lost
 
 Exit codes: 0 every boot came to its end; 1 one did not; 2 usage.
@@ -59,6 +59,7 @@ type matrixWords struct {
 	bootWords
 	platforms  []string
 	strategies []boot.Strategy
+	html       string
 }
 
 func (w *matrixWords) define(f *flag.FlagSet) {
@@ -72,6 +73,7 @@ func (w *matrixWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.kernel, "kernel", "", "")
 	f.StringVar(&w.policy, "policy", "", "")
 	f.Uint64Var(&w.seed, "seed", 1, "")
+	f.StringVar(&w.html, "html", "", "")
 	f.BoolVar(&w.json, "json", false, "")
 	w.deferral.define(f)
 }
@@ -90,6 +92,11 @@ func runMatrix(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
+	if w.html != "" {
+		if err := writePage(w.html, cells); err != nil {
+			return err
+		}
+	}
 	if w.json {
 		encoder := json.NewEncoder(s.out)
 		for _, c := range cells {
@@ -99,7 +106,7 @@ func runMatrix(ctx context.Context, args []string, s streams) error {
 		}
 		return nil
 	}
-	return printMatrix(s.out, cells)
+	return draw.Table(s.out, rows(cells)...)
 }
 
 // boot fills the matrix, platform by platform.
@@ -142,76 +149,28 @@ func (w *matrixWords) cell(ctx context.Context) (*cell, error) {
 	return c, err
 }
 
-// marks are the outcomes of the policies, one sign each.
-func (o *outcome) marks() string {
-	signs := map[verify.Outcome]string{verify.Accept: "+", verify.CannotTell: "?", verify.Reject: "-"}
-	var text strings.Builder
-	for i := range o.Appraisals {
-		text.WriteString(signs[o.Appraisals[i].Outcome])
-	}
-	return text.String()
-}
-
-// aggregates names the boot aggregates and begins their values.
-func (o *outcome) aggregates() string {
-	var all []string
-	for _, a := range o.Result.Summary.Aggregates {
-		value := "0"
-		if !a.Zero {
-			value = a.Digest.Sum.String()[:8]
-		}
-		all = append(all, strings.TrimPrefix(a.Name, "boot_")+"="+value)
-	}
-	if len(all) == 0 {
-		return "none"
-	}
-	return strings.Join(all, " ")
-}
-
-// attackWord says what became of the attack: it never ran, a record shows it,
-// or nothing does, and then what the policies say.
-func (c *cell) attackWord() string {
-	outcome := &c.Attacked.Result.Summary.Attack
-	switch {
-	case !outcome.Ran:
-		return c.Attack.String() + ": prevented"
-	case !outcome.Unseen():
-		return c.Attack.String() + ": recorded"
-	default:
-		return c.Attack.String() + ": unseen " + c.Attacked.marks()
-	}
-}
-
-func printMatrix(out io.Writer, cells []*cell) error {
-	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	var policies []string
-	for _, a := range cells[0].Peaceful.Appraisals {
-		policies = append(policies, a.Policy)
-	}
-	fmt.Fprintln(w, "platform\tstrategy\tkept\tunext\tlost\tdenied\tIMA\taggregate\tpolicies\tattack")
-	last := ""
+// rows are the cells as they are drawn, platform by platform.
+func rows(cells []*cell) []draw.Row {
+	var all []draw.Row
 	for _, c := range cells {
-		s := &c.Peaceful.Result.Summary
-		state := "TPM"
-		switch {
-		case s.Panic != "":
-			state = "panic"
-		case !s.Started:
-			state = "never"
-		case s.Bypass:
-			state = "bypass"
+		if len(all) == 0 || all[len(all)-1].Platform != c.Platform {
+			all = append(all, draw.Row{Platform: c.Platform, Title: c.Peaceful.Result.Platform.Title})
 		}
-		name := c.Platform
-		if name == last {
-			name = ""
-		}
-		last = c.Platform
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n", name, c.Strategy,
-			s.Kept, s.Unextended, s.Lost, s.Denied, state, c.Peaceful.aggregates(), c.Peaceful.marks(), c.attackWord())
+		row := &all[len(all)-1]
+		row.Cells = append(row.Cells, draw.Cell{
+			Strategy: c.Strategy,
+			Peaceful: draw.Outcome{Boot: c.Peaceful.Result, Appraisals: c.Peaceful.Appraisals},
+			Attacked: draw.Outcome{Boot: c.Attacked.Result, Appraisals: c.Attacked.Appraisals},
+		})
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	return all
+}
+
+// writePage writes the matrix as a page; a failure leaves no file.
+func writePage(name string, cells []*cell) error {
+	var page bytes.Buffer
+	if err := draw.Matrix(&page, rows(cells)...); err != nil {
+		return fmt.Errorf("--html: %w", err)
 	}
-	_, err := fmt.Fprintf(out, "\npolicies: %s; + accept, ? cannot tell, - reject\n", strings.Join(policies, ", "))
-	return err
+	return os.WriteFile(name, page.Bytes(), 0o644)
 }

@@ -69,11 +69,15 @@ func TestMatrixShowsWhatARemedyCosts(t *testing.T) {
 	}
 }
 
-func TestMatrixAsATable(t *testing.T) {
-	code, out, errs := called(t, "matrix", "--platform=pc-tis", "--defer-until=late_sync", "--strategy=late")
+func TestMatrixAsATableAndAPage(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "matrix.html")
+	code, out, errs := called(t, "matrix", "--platform=pc-tis", "--defer-until=late_sync", "--strategy=late", "--html", page)
 	require.Equal(t, exitOK, code, errs)
-	assert.Regexp(t, `pc-tis +late +4 +4 +0 +0 +bypass +aggregate=0 +-\?\? `, out)
-	assert.Contains(t, out, "+ accept, ? cannot tell, - reject")
+	assert.Regexp(t, `pc-tis +late +4 +4 +0 +0 +bypass +zero +-\?\? `, out)
+	html, err := os.ReadFile(page)
+	require.NoError(t, err)
+	assert.Contains(t, string(html), "pc-tis")
+	assert.Equal(t, 2, bytes.Count(html, []byte("<svg")), "the boot in peace and under attack")
 	for _, args := range [][]string{{"--platform=sun"}, {"--strategy=hope"}, {"more"}} {
 		code, _, _ := called(t, append([]string{"matrix"}, args...)...)
 		assert.Equal(t, exitUsage, code, "%v", args)
