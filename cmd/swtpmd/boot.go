@@ -25,10 +25,10 @@ words: initcalls, deferred and asynchronous probes, IMA. It needs nothing but
 this program. The TPM is the emulator, and gets real commands.
 
 The machine:
-  --platform=P           one of those that swtpmd boot --list names, or a file
+  --platform=P           one of those that swtpmd boot --platforms names, or a file
                          (default pc-tis); ima/boot's documentation has the format
   --from-console=FILE    make the platform from a console log with initcall_debug
-  --files-from=FILE      with it: what the machine measured, an
+  --list=FILE            with it: what the machine measured, an
                          ascii_runtime_measurements
   --kernel=RELEASE       profile of another kernel: 6.1, 6.12, 7.3
   --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
@@ -47,7 +47,7 @@ Output:
                          kernel gives them
   --svg=FILE             draw the boot on one time axis
   --print-platform       print the platform as a file, to begin an own one with
-  --list                 list the platforms that come with the program
+  --platforms            list the platforms that come with the program
   --all                  every event of the boot, also uneventful initcalls
   --json                 the boot, the verdict and the appraisals as one JSON object
 
@@ -57,6 +57,7 @@ Examples:
   swtpmd boot --platform=powervm --strategy=dual --out=/tmp/lists
   swtpmd boot --platform=arm64-crb-ffa --strategy=retry --attack=rename
   swtpmd boot --platform=pc-tis --print-platform >mine.platform
+  swtpmd boot --from-console=boot.log --list=ascii_runtime_measurements --svg=boot.svg
 
 Exit codes: 0 the boot came to its end, whatever IMA made of it; 1 it did not;
 2 the command line or the platform is wrong.
@@ -74,7 +75,7 @@ type bootWords struct {
 func (w *bootWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.platformName, "platform", "pc-tis", "")
 	f.StringVar(&w.console, "from-console", "", "")
-	f.StringVar(&w.files, "files-from", "", "")
+	f.StringVar(&w.files, "list", "", "")
 	f.StringVar(&w.svg, "svg", "", "")
 	f.StringVar(&w.kernel, "kernel", "", "")
 	f.StringVar(&w.policy, "policy", "", "")
@@ -83,7 +84,7 @@ func (w *bootWords) define(f *flag.FlagSet) {
 	f.TextVar(&w.attack, "attack", boot.NoAttack, "")
 	f.StringVar(&w.out, "out", "", "")
 	f.BoolVar(&w.printPlatform, "print-platform", false, "")
-	f.BoolVar(&w.names, "list", false, "")
+	f.BoolVar(&w.names, "platforms", false, "")
 	f.BoolVar(&w.all, "all", false, "")
 	f.BoolVar(&w.json, "json", false, "")
 	w.deferral.define(f)
@@ -139,7 +140,7 @@ func (w *bootWords) prepare() (err error) {
 	case w.console != "":
 		w.platform, err = platformFromConsole(w.console, w.files)
 	case w.files != "":
-		err = errors.New("--files-from without --from-console")
+		err = errors.New("--list without --from-console")
 	default:
 		w.platform, err = openPlatform(w.platformName)
 	}

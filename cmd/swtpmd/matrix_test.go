@@ -104,7 +104,7 @@ func TestBootFromAConsole(t *testing.T) {
 	code, _, errs = called(t, "boot", "--from-console", "/does/not/exist")
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, errs, "/does/not/exist")
-	code, _, errs = called(t, "boot", "--files-from", log)
+	code, _, errs = called(t, "boot", "--list", log)
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, errs, "--from-console")
 }
