@@ -10,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -63,6 +65,9 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 	if set.daemonize && !inBackground() {
 		return detach()
 	}
+	// Writing to a terminal that went away must not end a daemon: its guest
+	// is still there.
+	signal.Ignore(syscall.SIGPIPE)
 	twoProcessors()
 	log, closeLog, err := openLog(&set.log, s.err)
 	if err != nil {

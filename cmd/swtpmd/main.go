@@ -35,9 +35,6 @@ type streams struct {
 }
 
 func main() {
-	// SIGPIPE on stdout and stderr must not end a daemon whose terminal went
-	// away: its guest is still there.
-	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
