@@ -97,7 +97,8 @@ const (
 )
 
 // maxNVMemory bounds both kinds of NV memory in bytes, so that the state of a
-// TPM with all of it in use stays below state.MaxSize.
+// TPM with all of it in use stays below state.MaxSize, with fewer indices than
+// state.MaxNVIndices.
 const maxNVMemory = 1 << 18
 
 // DefaultLimits are those of swtpm 0.7.1.

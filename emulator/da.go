@@ -123,7 +123,7 @@ func (t *TPM) daStartup(orderly bool) {
 	if p.LockoutRecovery == 0 {
 		p.LockoutAuthEnabled = true
 	}
-	if p.DAUsed && !orderly && p.RecoveryTime != 0 && p.FailedTries < p.MaxTries {
+	if p.DAUsed && !orderly && p.FailedTries < p.MaxTries {
 		p.FailedTries++
 	}
 	p.DAUsed = false

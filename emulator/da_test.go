@@ -172,4 +172,11 @@ func TestDictionaryAttackWithoutNV(t *testing.T) {
 	assert.EqualValues(t, 1, property(t, tpm, wire.PTLockoutCounter))
 	assert.Equal(t, commits+1, tpm.Store.Commits(), "now it is written")
 	assert.Equal(t, wire.RCSuccess, try(t, tpm, pw))
+
+	// With the protection off nothing is counted, though nothing heals either.
+	succeed(t, tpm, daParameters(nil, 1, 0, 30), daReset(nil))
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	for range 3 {
+		assert.Equal(t, wire.RCAuthFail.Session(1), try(t, tpm, nil))
+	}
 }

@@ -226,6 +226,12 @@ func TestClear(t *testing.T) {
 		assert.Equal(t, wire.RCBadAuth.Session(1), send(t, tpm, changeAuth(wire.RHPlatform, nil, nil)), "platformAuth stays")
 		assert.Equal(t, wire.RCSuccess, sendAt(t, tpm, 2, et.Command(wire.CCPCRReset, handles{20}, et.NoAuth())), "the PCRs have no authValue")
 	}
+	tpm := et.New(t)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	safe := func() byte { return et.Parameters(tpm.Execute(0, et.Command(wire.CCReadClock, nil, nil)), false)[24] }
+	assert.Zero(t, safe(), "after a power cut")
+	succeed(t, tpm, clearBy(wire.RHPlatform, nil))
+	assert.EqualValues(t, 1, safe())
 }
 
 func TestClearControl(t *testing.T) {
@@ -256,13 +262,24 @@ func TestClearControl(t *testing.T) {
 // After a change of a seed a shutdown does not count any more.
 func TestSeedChangeUndoesShutdown(t *testing.T) {
 	t.Parallel()
-	for _, code := range []wire.CC{wire.CCClear, wire.CCChangePPS, wire.CCChangeEPS} {
-		tpm := et.New(t)
-		require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
-		succeed(t, tpm, et.Command(code, handles{wire.RHPlatform}, et.NoAuth()))
-		require.NoError(t, tpm.Init())
-		assert.Equal(t, wire.RCValue.Parameter(1), tpm.Startup(0, wire.SUState), code)
+	for _, p := range packets() {
+		switch p.code {
+		case wire.CCClear, wire.CCChangePPS, wire.CCChangeEPS:
+			tpm := p.fresh(t)
+			require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+			succeed(t, tpm, p.bytes)
+			require.NoError(t, tpm.Init())
+			assert.Equal(t, wire.RCValue.Parameter(1), tpm.Startup(0, wire.SUState), p.name)
+		}
 	}
+	tpm := et.New(t)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	succeed(t, tpm, setPolicy(wire.RHOwner, wire.AlgNull, nil))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUState), "the owner's policy is not part of what it saved")
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	succeed(t, tpm, setPolicy(wire.RHPlatform, wire.AlgNull, nil))
+	require.NoError(t, tpm.Init())
+	assert.Equal(t, wire.RCValue.Parameter(1), tpm.Startup(0, wire.SUState))
 }
 
 func TestHierarchiesWithoutNV(t *testing.T) {
@@ -296,7 +313,7 @@ func TestPPCommands(t *testing.T) {
 	assert.Equal(t, []byte{0x2D}, listed())
 	assert.Equal(t, wire.RCPP.Session(1), send(t, tpm, ppCommands(nil, nil)))
 	tpm.Presence.Assert(true)
-	set := []wire.CC{wire.CCClear, wire.CCSetPrimaryPolicy, wire.CCChangeEPS, wire.CCPCRExtend, wire.CCCreatePrimary, 0, 0xFFFFFFFF}
+	set := []wire.CC{wire.CCClear, wire.CCSetPrimaryPolicy, wire.CCChangeEPS, wire.CCPCRExtend, wire.CCFieldUpgradeStart, 0, 0xFFFFFFFF}
 	succeed(t, tpm, ppCommands(set, []wire.CC{wire.CCChangeEPS, wire.CCPPCommands, 1}))
 	assert.Equal(t, []byte{0x26, 0x2D, 0x2E}, listed())
 	tpm.Presence.Assert(false)

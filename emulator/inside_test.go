@@ -382,7 +382,8 @@ func TestSeedsChange(t *testing.T) {
 		p := &in.s.Persistent
 		p.PCRPolicy[0].Alg, p.EndorsementPolicy.Alg = wire.AlgSHA1, wire.AlgSHA1
 		p.EndorsementAuth.Set([]byte("x"))
-		in.s.Clear.EhEnable = false
+		p.AuditCounter, in.s.Reset.ClearCount = 5, 6
+		in.s.Clear.EhEnable, in.s.Clear.PlatformPolicy.Alg = false, wire.AlgSHA1
 		before, clearBefore := *p, in.s.Clear
 		w := wire.NewWriter([]byte{0x80, 2, 0, 0, 0, 0, 0, 0, 1, byte(code)})
 		w.U32(uint32(wire.RHPlatform))
@@ -405,6 +406,19 @@ func TestSeedsChange(t *testing.T) {
 			assert.Equal(t, !strings.Contains(changed, "EndorsementPolicy"), p.EndorsementPolicy == before.EndorsementPolicy, code)
 			assert.Equal(t, !strings.Contains(changed, "EhEnable"), in.s.Clear.EhEnable == clearBefore.EhEnable, code)
 		}
+		assert.Equal(t, code == wire.CCClear, p.AuditCounter == 0, code)
+		assert.Equal(t, code == wire.CCClear, in.s.Reset.ClearCount == 0, code)
+		assert.Equal(t, code == wire.CCChangePPS, in.s.Clear.PlatformPolicy == noPolicy, code)
 		assert.Equal(t, in.s.Persistent.TotalResetCount, before.TotalResetCount, "which never goes back")
 	}
+}
+
+// What needs physical presence for ever is not on the list that changes.
+func TestPPCommandsListsOptionalOnes(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	assert.True(t, in.presenceOptional(wire.CCClear))
+	assert.False(t, in.presenceOptional(wire.CCPPCommands), "always needs it")
+	assert.False(t, in.presenceOptional(wire.CCPCRExtend), "never needs it")
+	assert.False(t, in.presenceOptional(wire.CCFieldUpgradeStart), "is not there")
 }

@@ -68,7 +68,7 @@ func (t *TPM) nvDefineSpace(c *call) wire.RC {
 	}
 	memory, orderly := t.nvFree()
 	m, o := nvSize(p.Attributes, int(p.Size))
-	if m > memory || o > orderly || len(t.s.NV.Indices) == state.MaxNVIndices {
+	if m > memory || o > orderly {
 		return wire.RCNVSpace
 	}
 	if rc := t.needNV(); rc != wire.RCSuccess {

@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"testing"
 
@@ -95,6 +96,48 @@ func TestNVCounterFirstValue(t *testing.T) {
 	assert.EqualValues(t, 4, counter(t, tpm))
 	succeed(t, tpm, undefine, defined(wire.NTCounter), undefine, defined(wire.NTCounter), increment)
 	assert.EqualValues(t, 5, counter(t, tpm), "a counter that was never written leaves nothing behind")
+
+	// The highest of all counts, not the last one.
+	const other = nvFirst + 1
+	tpm = et.New(t)
+	succeed(t, tpm, defined(wire.NTCounter), define(wire.RHOwner, nvPublic{index: other, attributes: usable(wire.NTCounter)}, nil),
+		increment, increment, nvDo(wire.CCNVIncrement, other), undefine,
+		et.Command(wire.CCNVUndefineSpace, handles{wire.RHOwner, other}, et.NoAuth()), defined(wire.NTCounter), increment)
+	assert.EqualValues(t, 3, counter(t, tpm))
+
+	// A power cut does not make a value of what was never written.
+	tpm = et.New(t)
+	succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: usable(wire.NTCounter) | wire.NVOrderly}, nil))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	succeed(t, tpm, undefine, defined(wire.NTCounter), increment)
+	assert.EqualValues(t, 1, counter(t, tpm))
+}
+
+// What TPMA_NV_CLEAR_STCLEAR has made unwritten comes back in no way.
+func TestNVClearStClear(t *testing.T) {
+	t.Parallel()
+	ones := bytes.Repeat([]byte{0xFF}, 8)
+	extended := sha256.Sum256(append(make([]byte, 32), 'x'))
+	for nt, tc := range map[wire.NT]struct {
+		first, second, want []byte
+	}{
+		wire.NTOrdinary: {nvWrite(wire.RHOwner, nvFirst, nil, ones, 0), nvWrite(wire.RHOwner, nvFirst, nil, []byte{1}, 3), []byte{0, 0, 0, 1, 0, 0, 0, 0}},
+		wire.NTBits:     {nvDo(wire.CCNVSetBits, nvFirst, et.U64(6)), nvDo(wire.CCNVSetBits, nvFirst, et.U64(1)), et.U64(1)},
+		wire.NTExtend:   {nvDo(wire.CCNVExtend, nvFirst, et.Sized([]byte("y"))), nvDo(wire.CCNVExtend, nvFirst, et.Sized([]byte("x"))), extended[:]},
+		wire.NTPinPass:  {nvWrite(wire.RHOwner, nvFirst, nil, et.U64(9), 0), nvWrite(wire.RHOwner, nvFirst, nil, et.U64(7), 0), et.U64(7)},
+	} {
+		p := nvPublic{attributes: usable(nt) | wire.NVClearStClear, size: len(tc.want)}
+		tpm := et.New(t)
+		succeed(t, tpm, define(wire.RHOwner, p, nil), tc.first)
+		require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+		want := wire.RCNVUninitialized
+		if nt == wire.NTPinPass {
+			want = wire.RCAuthUnavailable.Session(1)
+		}
+		assert.Equal(t, want, send(t, tpm, nvRead(nvFirst, nvFirst, nil, 8, 0)), nt)
+		succeed(t, tpm, tc.second)
+		assert.Equal(t, tc.want, contents(t, tpm, uint16(len(tc.want))), nt)
+	}
 }
 
 // An orderly counter may skip values when power is lost, but repeats none.
@@ -122,6 +165,10 @@ func TestNVOrderlyCounter(t *testing.T) {
 			assert.Equal(t, tc.want, counter(t, tpm), "%s after %d", name, increments)
 		}
 	}
+	tpm := et.New(t)
+	succeed(t, tpm, defined(wire.NTCounter), nvDo(wire.CCNVIncrement, nvFirst))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	assert.EqualValues(t, 1, counter(t, tpm), "only orderly counters skip")
 }
 
 // Only the first value and every 256th one of an orderly counter is written.

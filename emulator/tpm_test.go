@@ -270,18 +270,24 @@ func TestConfigErrors(t *testing.T) {
 		c     emulator.Config
 		field string
 	}{
-		"manufacturer":   {emulator.Config{Identity: emulator.Identity{Manufacturer: "12345"}}, "Identity.Manufacturer"},
-		"vendor":         {emulator.Config{Identity: emulator.Identity{Vendor: "12345678901234567"}}, "Identity.Vendor"},
-		"small buffer":   {limits(func(l *emulator.Limits) { l.Buffer = 1024 }), "Limits.Buffer"},
-		"large buffer":   {limits(func(l *emulator.Limits) { l.Buffer = 4097 }), "Limits.Buffer"},
-		"input buffer":   {limits(func(l *emulator.Limits) { l.InputBuffer = 4096 }), "Limits.InputBuffer"},
-		"few slots":      {limits(func(l *emulator.Limits) { l.Transient = 2 }), "Limits.Transient"},
-		"many slots":     {limits(func(l *emulator.Limits) { l.Transient = 17 }), "Limits.Transient"},
-		"bank twice":     {banks(emulator.Bank{Alg: wire.AlgSHA1}, emulator.Bank{Alg: wire.AlgSHA1}), "Banks"},
-		"no hash":        {banks(emulator.Bank{Alg: wire.AlgRSA}), "Banks"},
-		"unknown hash":   {banks(emulator.Bank{Alg: wire.AlgSM3_256}), "Banks"},
-		"none allocated": {banks(emulator.Bank{Alg: wire.AlgSHA1, Unallocated: true}), "Banks"},
-		"nine banks":     {banks(make([]emulator.Bank, 9)...), "Banks"},
+		"manufacturer":    {emulator.Config{Identity: emulator.Identity{Manufacturer: "12345"}}, "Identity.Manufacturer"},
+		"vendor":          {emulator.Config{Identity: emulator.Identity{Vendor: "12345678901234567"}}, "Identity.Vendor"},
+		"small buffer":    {limits(func(l *emulator.Limits) { l.Buffer = 1024 }), "Limits.Buffer"},
+		"large buffer":    {limits(func(l *emulator.Limits) { l.Buffer = 4097 }), "Limits.Buffer"},
+		"input buffer":    {limits(func(l *emulator.Limits) { l.InputBuffer = 4096 }), "Limits.InputBuffer"},
+		"small index":     {limits(func(l *emulator.Limits) { l.NVIndexSize = 63 }), "Limits.NVIndexSize"},
+		"large index":     {limits(func(l *emulator.Limits) { l.NVIndexSize = 1 << 16 }), "Limits.NVIndexSize"},
+		"small NV buffer": {limits(func(l *emulator.Limits) { l.NVBuffer = 63 }), "Limits.NVBuffer"},
+		"large NV buffer": {limits(func(l *emulator.Limits) { l.NVBuffer = 3073 }), "Limits.NVBuffer"},
+		"NV memory":       {limits(func(l *emulator.Limits) { l.NVMemory = 1<<18 + 1 }), "Limits.NVMemory"},
+		"orderly memory":  {limits(func(l *emulator.Limits) { l.NVOrderlyMemory = 1<<18 + 1 }), "Limits.NVOrderlyMemory"},
+		"few slots":       {limits(func(l *emulator.Limits) { l.Transient = 2 }), "Limits.Transient"},
+		"many slots":      {limits(func(l *emulator.Limits) { l.Transient = 17 }), "Limits.Transient"},
+		"bank twice":      {banks(emulator.Bank{Alg: wire.AlgSHA1}, emulator.Bank{Alg: wire.AlgSHA1}), "Banks"},
+		"no hash":         {banks(emulator.Bank{Alg: wire.AlgRSA}), "Banks"},
+		"unknown hash":    {banks(emulator.Bank{Alg: wire.AlgSM3_256}), "Banks"},
+		"none allocated":  {banks(emulator.Bank{Alg: wire.AlgSHA1, Unallocated: true}), "Banks"},
+		"nine banks":      {banks(make([]emulator.Bank, 9)...), "Banks"},
 	} {
 		_, err := emulator.New(emulator.Platform{}, tc.c)
 		var bad *emulator.ConfigError
