@@ -10,8 +10,8 @@ import (
 )
 
 // benchmark sends one command again and again to a TPM with the default
-// platform, as a transport would.
-func benchmark(b *testing.B, config emulator.Config, command []byte) {
+// platform, as a transport would, after others that prepare it.
+func benchmark(b *testing.B, config emulator.Config, command []byte, before ...[]byte) {
 	tpm, err := emulator.New(emulator.Platform{}, config)
 	if err != nil {
 		b.Fatal(err)
@@ -21,6 +21,11 @@ func benchmark(b *testing.B, config emulator.Config, command []byte) {
 	}
 	ctx := context.Background()
 	tpm.Send(ctx, 0, et.Command(wire.CCStartup, nil, nil, et.U16(0)))
+	for _, c := range before {
+		if rsp, err := tpm.Send(ctx, 0, c); err != nil || et.ResponseCode(rsp) != wire.RCSuccess {
+			b.Fatal(err, et.ResponseCode(rsp))
+		}
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		rsp, err := tpm.Send(ctx, 0, command)
@@ -56,6 +61,22 @@ func BenchmarkGetCapability(b *testing.B) {
 
 func BenchmarkHash64(b *testing.B) {
 	benchmark(b, emulator.Config{}, hashCommand(make([]byte, 64), wire.AlgSHA256, wire.RHNull))
+}
+
+func BenchmarkNV(b *testing.B) {
+	orderly := define(wire.RHOwner, nvPublic{attributes: usable(wire.NTCounter) | wire.NVOrderly}, nil)
+	write, read := nvWrite(nvFirst, nvFirst, nil, make([]byte, 8), 0), nvRead(nvFirst, nvFirst, nil, 8, 0)
+	b.Run("Read8", func(b *testing.B) { benchmark(b, emulator.Config{}, read, defined(0), write) })
+	b.Run("Write8", func(b *testing.B) { benchmark(b, emulator.Config{}, write, defined(0)) })
+	b.Run("Extend", func(b *testing.B) {
+		benchmark(b, emulator.Config{}, nvDo(wire.CCNVExtend, nvFirst, et.Sized(make([]byte, 32))), defined(wire.NTExtend))
+	})
+	b.Run("IncrementOrderly", func(b *testing.B) {
+		benchmark(b, emulator.Config{}, nvDo(wire.CCNVIncrement, nvFirst), orderly)
+	})
+	b.Run("ReadPublic", func(b *testing.B) {
+		benchmark(b, emulator.Config{}, et.Command(wire.CCNVReadPublic, handles{nvFirst}, nil), defined(0))
+	})
 }
 
 // The response is all that a PCR_Extend allocates.
