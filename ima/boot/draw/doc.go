@@ -5,7 +5,7 @@
 //	svg.go                   a boot as SVG: what is in the picture, and its frame
 //	timeline.go              events of a boot, paired to what lasts
 //	axis.go ticks.go         time to places, linear by pieces
-//	strips.go                what is drawn, line by line
+//	strips.go records.go     what is drawn, line by line
 //	layout.go                labels that do not overlap
 //	marks.go                 shapes and colours
 //	story.go                 what happened, in a sentence

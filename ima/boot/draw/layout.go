@@ -2,8 +2,6 @@ package draw
 
 import (
 	"slices"
-
-	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
 // shape says what a mark looks like. Every meaning has a shape of its own, so
@@ -329,13 +327,3 @@ func (s *strip) height() int { return markHeight + s.rows*rowHeight }
 
 // shade says whether a level has the darker ground: every second one.
 func shade(i int) bool { return i%2 == 1 }
-
-// levelStart is where a level begins, for lines down the picture.
-func (a *axis) levelStart(l initcall.Level) (int, bool) {
-	for _, b := range a.bands {
-		if b.first == l {
-			return b.x0(), true
-		}
-	}
-	return 0, false
-}

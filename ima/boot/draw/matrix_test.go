@@ -31,8 +31,16 @@ func (m machine) appraised(t testing.TB) Outcome {
 	if m.config.Strategy == boot.Kconfig {
 		kernel.InitLateSync, lateSync = true, verify.SettingOn
 	}
+	pcrs := r.PCRs
+	if len(m.platform.Aggregate.Sum) > 0 {
+		// The PCRs behind the aggregate of a real machine are not known.
+		pcrs = ima.PCRs{}
+		for algo, bank := range r.PCRs {
+			pcrs[algo] = map[int]ima.Hex{10: bank[10]}
+		}
+	}
 	verdict, err := verify.Verify(verify.Evidence{
-		List: ima.Records(records), PCRs: r.PCRs, Vouched: true,
+		List: ima.Records(records), PCRs: pcrs, Vouched: true,
 		Build: verify.Build{
 			Kernel: kernel, Release: m.platform.Kernel.Release,
 			Strategy: verify.Strategy(m.config.Strategy.String()), InitLateSync: lateSync, Bound: true,
@@ -206,6 +214,7 @@ func testTable(t *testing.T, rows []Row) {
 		assert.Regexp(t, want, b.String())
 	}
 	require.ErrorIs(t, Table(full{}, rows...), errFull)
+	require.ErrorIs(t, Table(full{}, rows[0]), errFull, "little text is written at the end only")
 	require.ErrorIs(t, Matrix(full{}, rows...), errFull)
 }
 

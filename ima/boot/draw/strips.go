@@ -2,12 +2,10 @@ package draw
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
@@ -46,24 +44,10 @@ func (p *picture) strip(s *strip) {
 // between.
 func (p *picture) moments(t *timeline) {
 	s := &strip{name: "IMA and TPM"}
-	var started, registered *point
-	for i := range t.moments {
-		switch m := &t.moments[i]; m.kind {
-		case boot.IMAStarted:
-			started = m
-		case boot.TPMRegistered:
-			if registered == nil {
-				registered = m
-			}
-		}
-	}
-	imaAt := p.result.Summary.StartedAt
-	if started != nil && (imaAt < 0 || imaAt > started.at) {
-		imaAt = started.at
-	}
-	var imaX, tpmX int
+	started, registered := t.moment(boot.IMAStarted), t.moment(boot.TPMRegistered)
+	looked, imaX, tpmX := time.Duration(0), 0, 0
 	if started != nil {
-		imaX = p.axis.x(min(started.level, max(p.result.Summary.Level, 0)), imaAt)
+		looked, imaX = p.looked(started)
 	}
 	if registered != nil {
 		tpmX = p.axis.x(registered.level, registered.at)
@@ -72,7 +56,7 @@ func (p *picture) moments(t *timeline) {
 		s.add(between, min(imaX, tpmX), max(imaX, tpmX), func() string { return "" })
 	}
 	if started != nil {
-		text := "IMA starts at " + seconds(imaAt)
+		text := "IMA starts at " + seconds(looked)
 		switch {
 		case started.code != 0:
 			text += ": " + result(started.code)
@@ -81,20 +65,33 @@ func (p *picture) moments(t *timeline) {
 		case registered != nil:
 			text += ", finds the TPM"
 		}
-		s.add(flagIMA, imaX, imaX, func() string { return text })
-		s.ask(imaX, imaX, essential, text, "IMA starts")
-		p.lines = append(p.lines, keyLine{x: imaX, shape: flagIMA})
+		p.key(s, flagIMA, imaX, text, "IMA starts")
 	}
 	if registered != nil {
 		text := "TPM registered at " + seconds(registered.at)
 		if started != nil {
-			text += ", " + apart(registered.at-imaAt, p.result.Summary.Bypass)
+			text += ", " + apart(registered.at-looked, p.result.Summary.Bypass)
 		}
-		s.add(flagTPM, tpmX, tpmX, func() string { return text })
-		s.ask(tpmX, tpmX, essential, text, "TPM registered")
-		p.lines = append(p.lines, keyLine{x: tpmX, shape: flagTPM})
+		p.key(s, flagTPM, tpmX, text, "TPM registered")
 	}
 	p.strip(s)
+}
+
+// key draws a moment with a line down the picture.
+func (p *picture) key(s *strip, kind shape, x int, text, less string) {
+	s.add(kind, x, x, func() string { return text })
+	s.ask(x, x, essential, text, less)
+	p.lines = append(p.lines, keyLine{x: x, shape: kind})
+}
+
+// looked is when and where IMA has looked for a TPM: its event is about the end
+// of its start, the summary about the beginning.
+func (p *picture) looked(started *point) (at time.Duration, x int) {
+	s := &p.result.Summary
+	if s.Started && s.StartedAt >= 0 && s.StartedAt <= started.at {
+		return s.StartedAt, p.axis.x(min(started.level, s.Level), s.StartedAt)
+	}
+	return started.at, p.axis.x(started.level, started.at)
 }
 
 // apart says how long after IMA looked the TPM was registered. At the same time
@@ -266,9 +263,20 @@ func (p *picture) burst(s *strip, commands []point) (n int) {
 		end = max(end, to)
 		n++
 	}
-	text, less := words.String(), name(first.name, shortRunes)
+	text, less, weight := burstText(first, n, words.String())
+	s.ask(x0, max(end, x0+px), weight, text, less)
+	return n
+}
+
+// burstText is the label of n commands that first begins, and what of it remains
+// if place is scarce.
+func burstText(first *point, n int, text string) (full, less string, weight int) {
+	less, weight = name(first.name, shortRunes), touched
 	if n > 1 {
 		less = plural(n, "command", "commands")
+	}
+	if first.code != 0 || isLong(first) {
+		weight = essential
 	}
 	switch {
 	case first.code != 0:
@@ -280,12 +288,7 @@ func (p *picture) burst(s *strip, commands []point) (n int) {
 	case isLong(first):
 		text += " answered after " + length(first.took)
 	}
-	weight := touched
-	if first.code != 0 || isLong(first) {
-		weight = essential
-	}
-	s.ask(x0, max(end, x0+px), weight, text, less)
-	return n
+	return text, less, weight
 }
 
 // together says that a command belongs to a burst, whose end lies so far to the
@@ -361,127 +364,6 @@ func (p *picture) spans(what string, kind shape, spans []span, n int) {
 		}
 	}
 	p.strip(rest)
-}
-
-// recordLines are the lines of what IMA does and fails to do, top to bottom.
-var recordLines = []struct {
-	kind  boot.EventKind
-	shape shape
-	name  string
-}{
-	{boot.RecordLost, cross, "not measured: lost"},
-	{boot.AccessDenied, barred, "denied"},
-	{boot.RecordQueued, diamond, "queued"},
-	{boot.RecordUnextended, ring, "in the list only"},
-	{boot.RecordExtended, disc, "in list and PCR"},
-	{boot.AttackRun, bolt, "attacker"},
-	{boot.RecordHidden, bolt, "attacker"},
-}
-
-// records are what IMA measures and what it does not.
-func (p *picture) records(records []point) {
-	var lines []*strip
-	var kinds [][]point
-	for _, l := range recordLines {
-		i := slices.IndexFunc(lines, func(s *strip) bool { return s.name == l.name })
-		if i < 0 {
-			i = len(lines)
-			lines, kinds = append(lines, &strip{name: l.name}), append(kinds, nil)
-		}
-		for j := range records {
-			if records[j].kind == l.kind {
-				kinds[i] = append(kinds[i], records[j])
-			}
-		}
-	}
-	for i, s := range lines {
-		slices.SortStableFunc(kinds[i], func(a, b point) int { return int(min(1, max(-1, a.at-b.at))) })
-		for rest := kinds[i]; len(rest) > 0; {
-			rest = rest[p.files(s, rest):]
-		}
-		if n := len(kinds[i]); n > 0 {
-			s.name += fmt.Sprintf(" (%d)", n)
-		}
-		p.strip(s)
-	}
-}
-
-// files draws the first records that belong together: one boot aggregate, or the
-// files of a program.
-func (p *picture) files(s *strip, records []point) (n int) {
-	first := &records[0]
-	x0 := p.axis.x(first.level, first.at)
-	end := x0
-	for n < len(records) {
-		r := &records[n]
-		x := p.axis.x(r.level, r.at)
-		if n > 0 && (ownLabel(r) || ownLabel(first) || r.task != first.task || r.level != first.level || r.code != first.code) {
-			break
-		}
-		p.file(s, r, x)
-		end = x
-		n++
-	}
-	weight := touched
-	if ownLabel(first) {
-		weight = essential
-	}
-	text := recordText(records[:n])
-	less := shorten(text, shortRunes)
-	if n > 1 {
-		less = plural(n, "file", "files")
-	}
-	s.ask(x0, end, weight, text, less)
-	return n
-}
-
-// ownLabel says that a record is not one of many.
-func ownLabel(r *point) bool {
-	return isAggregate(r.name) || r.kind == boot.AttackRun || r.kind == boot.RecordHidden
-}
-
-func isAggregate(name string) bool {
-	return name == ima.BootAggregateName || name == ima.BootAggregateLateName
-}
-
-func (p *picture) file(s *strip, r *point, x int) {
-	for _, l := range recordLines {
-		if l.kind == r.kind {
-			s.add(l.shape, x, x, func() string { return recordTitle(r) })
-		}
-	}
-}
-
-func recordTitle(r *point) string {
-	title := name(r.name, 100) + " at " + seconds(r.at)
-	if r.record > 0 {
-		title = fmt.Sprintf("record %d, ", r.record) + title
-	}
-	if r.code != 0 {
-		title += ": " + result(r.code)
-	}
-	return title
-}
-
-// recordText is the label of records.
-func recordText(records []point) string {
-	first, last := &records[0], &records[len(records)-1]
-	text := name(first.name, fileRunes)
-	if len(records) > 1 {
-		text = plural(len(records), "file", "files") + ": " + text + " … " + name(path.Base(last.name), fileRunes)
-	}
-	switch {
-	case first.kind == boot.AttackRun:
-		text += " runs"
-		if first.text != "" {
-			text += ": " + name(first.text, 2*nameRunes)
-		}
-	case first.kind == boot.RecordHidden:
-		text = "hides " + text
-	case first.code != 0:
-		text += ", extend: " + result(first.code)
-	}
-	return text
 }
 
 // userspace is init, and what stops the kernel.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +202,38 @@ func TestLabels(t *testing.T) {
 		"boot_aggregate sha256:9887dd08…48d5",
 	} {
 		assert.Contains(t, all, want)
+	}
+}
+
+// A command that is held is drawn as one that takes its time.
+func TestHeldCommand(t *testing.T) {
+	t.Parallel()
+	p := platform(t, "pc-tis")
+	p.Kernel.CommandLine += " driver_async_probe=tpm_tis"
+	r := machine{platform: p, rules: []faults.Rule{faults.Defer(initcall.LateSync, faults.Hold)}}.boot(t)
+	picture := look(t, draw(t, r, Options{}))
+	held := slices.IndexFunc(picture.texts, func(text rectangle) bool { return strings.HasPrefix(text.text, "GetCapability answered after 1") })
+	require.GreaterOrEqual(t, held, 0)
+	assert.True(t, slices.ContainsFunc(picture.marks, func(m rectangle) bool { return m.text == "b-slow" && m.x1-m.x0 > 100 }))
+}
+
+// A picture has one time axis, whatever the events say.
+func TestTimesThatAreNone(t *testing.T) {
+	t.Parallel()
+	r := &boot.Result{Events: []boot.Event{
+		{At: -time.Hour, Level: initcall.Late, Kind: boot.TPMRegistered},
+		{At: 1 << 62, Level: initcall.Level(200), Kind: boot.TPMCommand, Name: "SelfTest", Took: 1 << 62},
+		{At: time.Second, Level: initcall.Device, Kind: boot.RecordLost, Name: "/bin/sh"},
+		{At: 1<<63 - 1, Level: initcall.Userspace, Kind: boot.EventKind(200)},
+	}}
+	r.Summary.Started, r.Summary.StartedAt, r.Summary.TPMRegistered, r.Summary.TPMAt = true, -90*time.Second, true, 1<<62
+	picture := look(t, draw(t, r, Options{}))
+	picture.readable(t)
+	for _, m := range picture.marks {
+		assert.True(t, m.x0 >= 0 && m.x1 <= picture.width, "%+v", m)
+	}
+	for _, text := range picture.texts {
+		assert.NotRegexp(t, `-[0-9]|[0-9]{5}\.`, text.text)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
 // Sizes are in tenths of a pixel and whole numbers, so that a picture has the
@@ -102,6 +104,7 @@ func textWidth(s string, size int) int {
 
 // seconds gives a time since power-on.
 func seconds(d time.Duration) string {
+	d = min(max(d, 0), boot.MaxBoot)
 	return fmt.Sprintf("%d.%03d s", d/time.Second, d%time.Second/time.Millisecond)
 }
 
@@ -124,6 +127,7 @@ func wholeDigits(d time.Duration) int { return len(strconv.Itoa(int(d / time.Sec
 
 // length gives a duration with three digits.
 func length(d time.Duration) string {
+	d = min(max(d, 0), boot.MaxBoot)
 	switch {
 	case d < time.Microsecond:
 		return fmt.Sprintf("%d ns", d)

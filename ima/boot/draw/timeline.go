@@ -368,3 +368,13 @@ func (t *timeline) anchor() {
 		}
 	}
 }
+
+// moment is the first of a kind, nil if there is none.
+func (t *timeline) moment(kind boot.EventKind) *point {
+	for i := range t.moments {
+		if t.moments[i].kind == kind {
+			return &t.moments[i]
+		}
+	}
+	return nil
+}
