@@ -77,6 +77,24 @@ func TestPaddingIsExact(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// A block of OAEP with the right label in which something other than 1, or
+// nothing, separates the message from the zeros.
+func TestOAEPWantsItsSeparator(t *testing.T) {
+	t.Parallel()
+	const h = 32
+	for separator, ok := range map[byte]bool{0: false, 1: true, 2: false} {
+		em := make([]byte, 128)
+		seed, db := em[1:1+h], em[1+h:]
+		copy(db, Digest(wire.AlgSHA256, nil, []byte("label")))
+		db[len(db)-1] = separator
+		MGF1(wire.AlgSHA256, db, seed)
+		MGF1(wire.AlgSHA256, seed, db)
+		message, err := unpadOAEP(wire.AlgSHA256, []byte("label"), em)
+		assert.Equal(t, ok, err == nil, "%d", separator)
+		assert.Empty(t, message)
+	}
+}
+
 func FuzzPad(f *testing.F) {
 	f.Add(uint8(1), 128, []byte("label\x00"), []byte("message"))
 	f.Add(uint8(3), 256, []byte(nil), make([]byte, 190))
