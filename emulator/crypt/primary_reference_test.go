@@ -50,10 +50,10 @@ func TestPrimariesOfTheSimulator(t *testing.T) {
 		writeGolden(t)
 	}
 	for _, g := range readGolden(t) {
+		if g.Lineage != crypt.LineageReference {
+			continue // swtpm's, which another test makes
+		}
 		t.Run(g.Name, func(t *testing.T) {
-			if g.Lineage != crypt.LineageReference {
-				t.Skip("not of the simulator's lineage")
-			}
 			require.Equal(t, g.Public, createPrimary(t, g).Public)
 		})
 	}
