@@ -95,6 +95,8 @@ func textWidth(s string, size int) int {
 		switch {
 		case r >= ' ' && r <= '~':
 			sum += int(advance[r-' '])
+		case unicode.IsLetter(r):
+			sum += 120 // such as Ю and Ǽ
 		default:
 			sum += 100
 		}
