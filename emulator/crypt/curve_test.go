@@ -166,24 +166,26 @@ func TestDecodePoint(t *testing.T) {
 	assert.Nil(t, y)
 }
 
-// tiny is a curve of prime order with some two hundred points, and its points in
-// the order of multiples of the first one, found by trying.
+// tiny is a curve of prime order with some two hundred points, two of which have
+// x = 0, and its points in the order of multiples of the first one, found by
+// trying.
 func tiny(t *testing.T) (*Curve, []Point) {
 	t.Helper()
 	const p = 223
 	for b := int64(1); b < p; b++ {
-		points := 1 // infinity
+		points, zero := 1, false // infinity
 		var base Point
 		for x := range int64(p) {
 			for y := range int64(p) {
 				if y*y%p == (x*x*x+5*x+b)%p {
 					points++
+					zero = zero || x == 0
 					base = Point{big.NewInt(x), big.NewInt(y)}
 				}
 			}
 		}
 		n := big.NewInt(int64(points))
-		if points < 230 && n.ProbablyPrime(10) {
+		if zero && points < 230 && n.ProbablyPrime(10) {
 			c := &Curve{Bits: 8, P: big.NewInt(p), A: big.NewInt(5), B: big.NewInt(b), Gx: base.X, Gy: base.Y, N: n, H: 1}
 			multiples := []Point{{}}
 			for range points - 1 {
@@ -253,19 +255,44 @@ func TestSignaturesOfASmallCurve(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, c.ValidScalar(r) && c.ValidScalar(s))
 		require.True(t, c.VerifyECDSA(q, digest, r, s))
-		if d.Int64() != int64(len(points)-1) {
-			r, s, err = c.SignSM2(gen, d, digest)
-			require.NoError(t, err)
-			require.True(t, c.ValidScalar(r) && c.ValidScalar(s))
-			require.True(t, c.VerifySM2(q, digest, r, s))
-		}
-		_, s, err = c.SignECDAA(gen, d, d, wire.AlgSHA256, digest)
-		require.NoError(t, err)
-		require.True(t, c.ValidScalar(s))
 		r, err = c.CommitNumber(wire.AlgSHA256, digest, nil, uint64(i))
 		require.NoError(t, err)
 		require.True(t, c.ValidScalar(r) && r.BitLen() > 4)
 	}
+}
+
+// More of the same, for what comes up once in two hundred signatures.
+func TestRareNumbersOfASmallCurve(t *testing.T) {
+	t.Parallel()
+	c, points := tiny(t)
+	gen, d, digest := drbg(2), big.NewInt(17), make([]byte, 2)
+	q := c.BaseMult(d)
+	for i := range 1500 {
+		digest[0], digest[1] = byte(i>>8), byte(i)
+		nonce, s, err := c.SignECDAA(gen, d, big.NewInt(5), wire.AlgSHA256, digest)
+		require.NoError(t, err)
+		require.True(t, c.ValidScalar(s))
+		hash := new(big.Int).SetBytes(Digest(wire.AlgSHA256, nil, append(nonce, digest...)))
+		require.NotZero(t, hash.Mod(hash, c.N).Sign(), "the digest must take part")
+
+		r, s, err := c.SignSM2(gen, d, digest)
+		require.NoError(t, err)
+		require.True(t, c.ValidScalar(r) && c.ValidScalar(s))
+		require.True(t, c.VerifySM2(q, digest, r, s))
+	}
+	_, _, err := c.SignSM2(gen, new(big.Int).Sub(c.N, big.NewInt(1)), digest)
+	require.Error(t, err)
+
+	// With r + s = 0 the public key would not take part.
+	forged := 0
+	for s := int64(1); s < int64(len(points)); s++ {
+		r := new(big.Int).Sub(c.N, big.NewInt(s))
+		e := new(big.Int).Sub(r, points[s].X)
+		digest := e.Mod(e, c.N).Bytes()
+		require.False(t, c.VerifySM2(q, digest, r, big.NewInt(s)))
+		forged++
+	}
+	require.Equal(t, len(points)-1, forged)
 }
 
 // A source that runs dry.

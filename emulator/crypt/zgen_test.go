@@ -75,6 +75,32 @@ func TestECMQVOnP256(t *testing.T) {
 	assert.True(t, want.Equal(got))
 }
 
+// The SM2 point written down with the numbers of GB/T 32918.3: the lower 127 bits
+// of x and 2^127.
+func TestSM2KeyExchange(t *testing.T) {
+	t.Parallel()
+	c, gen := crypt.CurveOf(wire.CurveSM2P256), seeded(6)
+	ds, _, err := c.GenerateKey(gen)
+	require.NoError(t, err)
+	de, qe, err := c.GenerateKey(gen)
+	require.NoError(t, err)
+	es, rs, err := c.GenerateKey(gen)
+	require.NoError(t, err)
+	ee, re, err := c.GenerateKey(gen)
+	require.NoError(t, err)
+	bar := func(p crypt.Point) *big.Int {
+		x, _ := c.EncodePoint(p)
+		x[16] |= 0x80
+		return new(big.Int).SetBytes(x[16:])
+	}
+	ours := new(big.Int).Add(ds, new(big.Int).Mul(bar(qe), de))
+	theirs := new(big.Int).Add(es, new(big.Int).Mul(bar(re), ee))
+	want := c.BaseMult(ours.Mul(ours, theirs))
+	got, _, err := c.ZGen2Phase(wire.AlgSM2, ds, de, rs, re)
+	require.NoError(t, err)
+	assert.True(t, want.Equal(got))
+}
+
 // The example of GB/T 32918.5, annex A, with the digest and the ephemeral key
 // given there.
 func TestSM2KnownAnswer(t *testing.T) {
