@@ -80,10 +80,12 @@ var kinds = [handleKinds]handleKind{
 	HandleClear:           {name: "TPMI_RH_CLEAR", permanent: []wire.Handle{wire.RHLockout, wire.RHPlatform}},
 	HandleLockout:         {name: "TPMI_RH_LOCKOUT", permanent: []wire.Handle{wire.RHLockout}},
 	HandleNVAuth:          {name: "TPMI_RH_NV_AUTH", types: []wire.HT{wire.HTNVIndex}, permanent: []wire.Handle{wire.RHPlatform, wire.RHOwner}},
-	HandleNVIndex:         {name: "TPMI_RH_NV_INDEX", types: []wire.HT{wire.HTNVIndex, wire.HTExternalNV, wire.HTPermanentNV}},
-	HandleNVDefinedIndex:  {name: "TPMI_RH_NV_DEFINED_INDEX", types: []wire.HT{wire.HTNVIndex, wire.HTExternalNV}},
-	HandleAC:              {name: "TPMI_RH_AC", types: []wire.HT{wire.HTAC}},
-	HandleACT:             {name: "TPMI_RH_ACT"},
+	// Without TPM2_NV_DefineSpace2 (rev 1.83) there are no external and no
+	// permanent NV indices, and their handles are none, as in earlier revisions.
+	HandleNVIndex:        {name: "TPMI_RH_NV_INDEX", types: []wire.HT{wire.HTNVIndex}},
+	HandleNVDefinedIndex: {name: "TPMI_RH_NV_DEFINED_INDEX", types: []wire.HT{wire.HTNVIndex}},
+	HandleAC:             {name: "TPMI_RH_AC", types: []wire.HT{wire.HTAC}},
+	HandleACT:            {name: "TPMI_RH_ACT"},
 }
 
 // String is the name of the type in Part 2.

@@ -2,6 +2,7 @@ package differential
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
@@ -208,6 +209,20 @@ func (c *Case) clockSetAndLost() bool {
 		}
 	}
 	return false
+}
+
+// withinMilliseconds is how far apart two clocks that started together are taken
+// to be at most: what the comparison of clock values allows too.
+const withinMilliseconds = 60_000
+
+// setsClockAround says whether one TPM took a TPM2_ClockSet to less than limit
+// milliseconds, and the other had that time behind it.
+func (c *Case) setsClockAround(limit uint64) bool {
+	ours, theirs := c.Codes()
+	const past = 0x1c4 // TPM_RC_VALUE of the first parameter
+	command, ok := c.Step().packet()
+	return ok && tpm2.TPMCC(c.Command()) == tpm2.TPMCCClockSet && len(command.Parameters) == 8 &&
+		binary.BigEndian.Uint64(command.Parameters) < limit && (ours == 0 && theirs == past || ours == past && theirs == 0)
 }
 
 // asksFor says whether the step is a successful question for a capability.

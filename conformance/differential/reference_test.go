@@ -21,8 +21,10 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// -seed replays the campaigns of a run that failed.
-var seedFlag = flag.Uint64("seed", 0, "seed of the campaigns against references; 0 draws one")
+// -seed has the campaigns of another seed; 0 draws one. The default is the same
+// every time, so that a red test is about the change and not about luck: to look
+// for what nobody has seen yet is what scripts/differential is for.
+var seedFlag = flag.Uint64("seed", 2026, "seed of the campaigns against references; 0 draws one")
 
 func drawnSeed() uint64 {
 	if *seedFlag != 0 {
@@ -32,7 +34,7 @@ func drawnSeed() uint64 {
 }
 
 // TestEmulatorAgainstSimulator and TestEmulatorAgainstSWTPM are short forms of
-// scripts/differential, with another seed every time.
+// scripts/differential.
 func TestEmulatorAgainstSimulator(t *testing.T) {
 	t.Parallel()
 	compare(t, simulated(t), differential.Campaign{Packets: 6000, Sequences: 100, Power: 40})
