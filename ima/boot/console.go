@@ -369,7 +369,7 @@ func (c *consoleReader) foundTPM(at time.Duration, text string) {
 	if !ok {
 		return
 	}
-	t.driver, t.device, t.banner, t.bannerLevel = driver, device, at, c.clock.Level()
+	t.driver, t.device, t.banner, t.bannerLevel = c.word(driver), device, at, c.clock.Level()
 	for _, known := range tpmInitcalls {
 		if known.name == driver {
 			t.kind = known.kind

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
@@ -119,7 +120,7 @@ func (c *consoleReader) supplier(to *Device, supplier Device) {
 // word makes a name of what a log has.
 func (c *consoleReader) word(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t,=#", r) {
+		if strings.ContainsRune(" \t,=#", r) || !unicode.IsPrint(r) {
 			return '_'
 		}
 		return r

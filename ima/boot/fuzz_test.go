@@ -68,6 +68,8 @@ func FuzzFromConsole(f *testing.F) {
 	f.Add(string(log), string(list))
 	f.Add("[    0.1] calling  x\n", "")
 	f.Add("[    0.034479] calling  init_tis+0x0/0xc4 @ 1\n[    0.034479] tpm_tis a: 2.0 TPM (device-id 0x1\n[    0.034820] initcall init_tis+0x0/0xc4 returned 0 after 0 usecs\n", "")
+	f.Add("[    0.034479] calling  init_tis+0x0/0xc4 @ 1\n[    0.034479] \xe6\xe6tpm_tis a: 2.0 TPM (device-id 0x1\n[    0.034820] initcall init_tis+0x", "")
+	f.Add("[    0.034479] calling  init_tis+0x0/0xc4 @ 1\n[    0.034479] \"tpm_tis, a=\"b: 2.0 TPM (device-id 0x1\n[    0.034820] initcall init_tis+0x", "")
 	f.Fuzz(func(t *testing.T, log, list string) {
 		p, err := boot.FromConsole(strings.NewReader(log), strings.NewReader(list))
 		var console *boot.ConsoleError
