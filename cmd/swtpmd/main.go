@@ -117,9 +117,24 @@ func parse(f *flag.FlagSet, args []string, s streams, help string) error {
 		return err
 	}
 	if err != nil {
-		return &usageError{err, "see " + f.Name() + " --help"}
+		return &usageError{err, "see " + f.Name() + " --help" + flagsIfUnknown(f, err)}
 	}
 	return nil
+}
+
+// flagsIfUnknown lists the flags after one that does not exist. Package flag has
+// no type for that error, only its words.
+func flagsIfUnknown(f *flag.FlagSet, err error) string {
+	if !strings.HasPrefix(err.Error(), "flag provided but not defined") {
+		return ""
+	}
+	var names []string
+	f.VisitAll(func(known *flag.Flag) {
+		if unsupported[known.Name] == "" && len(known.Name) > 1 {
+			names = append(names, "--"+known.Name)
+		}
+	})
+	return "; the flags are " + strings.Join(names, ", ")
 }
 
 // version is the module's version as the toolchain recorded it.

@@ -39,7 +39,8 @@ func TestWrongCommandLines(t *testing.T) {
 	}{
 		{[]string{"serve"}, "the commands are boot, ctl, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
-		{[]string{"--nonsense"}, "see swtpmd --help"},
+		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --console, --ctrl, --daemon"},
+		{[]string{"ctl", "--nonsense"}, "the flags are --admin, --json"},
 		{[]string{"extra", "words"}, "unknown command"},
 		{[]string{"--json", "extra"}, `unexpected argument "extra"`},
 		{[]string{"--defer-until=late", "--console=tcp:1"}, "unix:PATH"},
