@@ -1,14 +1,18 @@
 package wire
 
-// SymDef is a TPMT_SYM_DEF_OBJECT (Part 2, section "TPMT_SYM_DEF_OBJECT").
+// SymDef is a TPMT_SYM_DEF or a TPMT_SYM_DEF_OBJECT (Part 2, sections of those
+// names). TPM_ALG_XOR, which only the first can have, has a hash in place of key
+// size and mode.
 type SymDef struct {
 	Alg     AlgID
 	KeyBits uint16
 	Mode    AlgID
+	Hash    AlgID // of TPM_ALG_XOR, else 0
 }
 
 // Scheme is any of the scheme structures of Part 2, chapter "Algorithm
-// Parameters and Structures": an algorithm with the details it has.
+// Parameters and Structures" (TPMT_SIG_SCHEME, TPMT_RSA_DECRYPT, TPMT_KDF_SCHEME
+// and the like): an algorithm with the details it has.
 type Scheme struct {
 	Alg   AlgID
 	Hash  AlgID  // AlgNull where the scheme names none
