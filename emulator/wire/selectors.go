@@ -16,6 +16,12 @@ const (
 	RoleECCScheme                        // TPMI_ALG_ECC_SCHEME
 	RoleKeyedHashScheme                  // TPMI_ALG_KEYEDHASH_SCHEME
 	RoleKDF                              // TPMI_ALG_KDF
+	RoleSymmetric                        // TPMI_ALG_SYM: block ciphers and XOR
+	RoleCipherMode                       // TPMI_ALG_CIPHER_MODE
+	RoleMACScheme                        // TPMI_ALG_MAC_SCHEME: hashes and CMAC
+	RoleSigScheme                        // TPMI_ALG_SIG_SCHEME
+	RoleRSADecrypt                       // TPMI_ALG_RSA_DECRYPT
+	RoleECCKeyExchange                   // TPMI_ECC_KEY_EXCHANGE
 )
 
 // Selector says where one algorithm may be named and in which sizes.
