@@ -26,3 +26,47 @@ type Attest struct {
 	Offset           uint16   // NV
 	NVContents       []byte   // NV
 }
+
+// Attest appends a TPMS_ATTEST, starting with TPM_GENERATED_VALUE.
+func (w *Writer) Attest(a *Attest) {
+	w.U32(GeneratedValue)
+	w.U16(uint16(a.Type))
+	w.Sized(a.QualifiedSigner)
+	w.Sized(a.ExtraData)
+	w.ClockInfo(&a.Clock)
+	w.U64(a.FirmwareVersion)
+	w.attested(a)
+}
+
+// attested appends the TPMU_ATTEST of a.Type.
+func (w *Writer) attested(a *Attest) {
+	switch a.Type {
+	case STAttestCertify:
+		w.Sized(a.Name)
+		w.Sized(a.QualifiedName)
+	case STAttestCreation:
+		w.Sized(a.ObjectName)
+		w.Sized(a.Digest)
+	case STAttestQuote:
+		w.PCRSelections(a.PCRs.Slice())
+		w.Sized(a.Digest)
+	case STAttestCommandAudit:
+		w.U64(a.AuditCounter)
+		w.U16(uint16(a.DigestAlg))
+		w.Sized(a.Digest)
+		w.Sized(a.CommandDigest)
+	case STAttestSessionAudit:
+		w.YesNo(a.ExclusiveSession)
+		w.Sized(a.Digest)
+	case STAttestTime:
+		w.TimeInfo(&a.Time)
+		w.U64(a.FirmwareVersion)
+	case STAttestNV:
+		w.Sized(a.IndexName)
+		w.U16(a.Offset)
+		w.Sized(a.NVContents)
+	case STAttestNVDigest:
+		w.Sized(a.IndexName)
+		w.Sized(a.Digest)
+	}
+}

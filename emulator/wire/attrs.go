@@ -99,6 +99,9 @@ const (
 	ObjectDecrypt              ObjectAttributes = 1 << 17
 	ObjectSignEncrypt          ObjectAttributes = 1 << 18
 	ObjectX509Sign             ObjectAttributes = 1 << 19
+
+	// ObjectReserved are the bits that must be zero.
+	ObjectReserved ObjectAttributes = 0xFFF0F009
 )
 
 // NVAttributes is a TPMA_NV (Part 2, section "TPMA_NV (NV Index Attributes)").

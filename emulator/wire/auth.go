@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // MaxDigest is the size in bytes of the largest digest (SHA-512), which bounds
 // nonces, authorisation values and policies.
 const MaxDigest = 64
@@ -63,11 +65,23 @@ func (w *Writer) AuthResponse(a *AuthResponse) {
 }
 
 // Ticket is one of the TPMT_TK_* structures (Part 2, section "Tickets"); Tag
-// says which.
+// says which. A decoded Digest aliases the input.
 type Ticket struct {
 	Tag       ST
 	Hierarchy Handle
 	Digest    []byte
+}
+
+// Ticket takes the TPMT_TK_* that has one of tags: TPM_RC_TAG for another tag,
+// TPM_RC_VALUE for what is no hierarchy, TPM_RC_SIZE for a digest longer than the
+// largest.
+func (r *Reader) Ticket(t *Ticket, tags ...ST) {
+	t.Tag = ST(r.U16())
+	if !slices.Contains(tags, t.Tag) {
+		r.Fail(RCTag)
+	}
+	t.Hierarchy = r.hierarchy()
+	t.Digest = r.Sized(MaxDigest)
 }
 
 // Ticket appends a TPMT_TK_*.

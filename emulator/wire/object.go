@@ -9,11 +9,15 @@ const (
 	MaxSymData     = 128 // sealed data: MAX_SYM_DATA
 	MaxDeriveField = 32  // label or context of a derived object: LABEL_MAX_BUFFER
 	MaxName        = 2 + MaxDigest
-)
 
-// ECPoint is a TPMS_ECC_POINT (Part 2, section "TPMS_ECC_POINT"): coordinates
-// as big-endian numbers. Decoded ones alias the input.
-type ECPoint struct{ X, Y []byte }
+	// MaxTemplate bounds a TPM2B_TEMPLATE by the largest TPMT_PUBLIC, that of an
+	// RSA storage key: type, nameAlg, attributes, policy, parameters, modulus.
+	MaxTemplate = 2 + 2 + 4 + (2 + MaxDigest) + (6 + 4 + 2 + 4) + (2 + MaxRSAKey)
+
+	// MaxSensitive is the size of the largest TPMT_SENSITIVE, that of an RSA key:
+	// type, authorisation value, seed, prime.
+	MaxSensitive = 2 + 2*(2+MaxDigest) + (2 + MaxRSAPrime)
+)
 
 // Public is a TPMT_PUBLIC (Part 2, section "TPMT_PUBLIC"). Its type is that of
 // Parms. Of the fields after Parms those are in use that the type has. Decoded
@@ -27,34 +31,105 @@ type Public struct {
 	Point      ECPoint // ECC
 }
 
+// Public takes a TPMT_PUBLIC, with nullName its "+" variant, whose nameAlg may be
+// TPM_ALG_NULL. TPM_RC_TYPE for another type, TPM_RC_HASH for a nameAlg that is
+// not accepted, TPM_RC_RESERVED_BITS for attributes that must be zero,
+// TPM_RC_SIZE for a policy or unique that is too long, and those of
+// PublicParms.
+//
+// Bits 8 and 9 of the attributes, firmwareLimited and svnLimited, are no longer
+// reserved since rev 1.59: they decode, and what does not implement them has to
+// refuse them with TPM_RC_ATTRIBUTES.
+func (r *Reader) Public(p *Public, nullName bool) {
+	r.publicHead(p, nullName)
+	switch p.Parms.Type {
+	case AlgKeyedHash, AlgSymCipher:
+		p.Unique = r.Sized(MaxDigest)
+	case AlgRSA:
+		p.Unique = r.Sized(MaxRSAKey)
+	case AlgECC:
+		r.Point(&p.Point)
+	}
+}
+
+// publicHead takes what a TPMT_PUBLIC has before its unique.
+func (r *Reader) publicHead(p *Public, nullName bool) {
+	*p = Public{Parms: PublicParms{Type: r.publicType()}}
+	p.NameAlg = r.HashAlg(nullName)
+	p.Attributes = ObjectAttributes(r.U32())
+	if p.Attributes&ObjectReserved != 0 {
+		r.Fail(RCReservedBits)
+	}
+	p.AuthPolicy = r.Sized(MaxDigest)
+	r.publicParms(&p.Parms)
+}
+
+// SizedPublic takes a TPM2B_PUBLIC, with nullName its "+" variant: TPM_RC_SIZE
+// for an empty one and for a size that is not that of what is in it, and those
+// of Public.
+func (r *Reader) SizedPublic(p *Public, nullName bool) {
+	left := r.inner()
+	r.Public(p, nullName)
+	r.end(left)
+}
+
+// Public appends a TPMT_PUBLIC: what the Name of the object is the digest of.
+func (w *Writer) Public(p *Public) {
+	w.publicHead(p)
+	if p.Parms.Type == AlgECC {
+		w.Point(&p.Point)
+	} else {
+		w.Sized(p.Unique)
+	}
+}
+
+func (w *Writer) publicHead(p *Public) {
+	w.U16(uint16(p.Parms.Type))
+	w.U16(uint16(p.NameAlg))
+	w.U32(uint32(p.Attributes))
+	w.Sized(p.AuthPolicy)
+	w.publicParms(&p.Parms)
+}
+
+// SizedPublic appends a TPM2B_PUBLIC.
+func (w *Writer) SizedPublic(p *Public) {
+	start := w.inner()
+	w.Public(p)
+	w.end(start)
+}
+
 // Derive is a TPMS_DERIVE, which a template for an object of a derivation
 // parent has in place of its unique field, whatever its type (Part 2, section
 // "TPMS_DERIVE").
 type Derive struct{ Label, Context []byte }
 
-// Sensitive is a TPMT_SENSITIVE (Part 2, section "TPMT_SENSITIVE"). Decoded byte
-// strings alias the input.
-type Sensitive struct {
-	Type AlgID
-	Auth []byte
-	Seed []byte // seedValue: of a storage key the seed of its children's protection, of others what obfuscates unique
-	Data []byte // RSA: one prime; ECC: scalar; KEYEDHASH: data or key; SYMCIPHER: key
+// Template takes a TPM2B_TEMPLATE, whose bytes are a TPMT_PUBLIC or, for an
+// object of a derivation parent, what DeriveTemplate takes: TPM_RC_SIZE if it is
+// longer than the largest TPMT_PUBLIC. The result aliases the input.
+func (r *Reader) Template() []byte { return r.Sized(MaxTemplate) }
+
+// DeriveTemplate takes a TPMT_PUBLIC with a TPMS_DERIVE in place of unique, and
+// fails as Public and Derive.
+func (r *Reader) DeriveTemplate(p *Public, d *Derive) {
+	r.publicHead(p, false)
+	r.Derive(d)
 }
 
-// SensitiveCreate is a TPMS_SENSITIVE_CREATE (Part 2, section
-// "TPMS_SENSITIVE_CREATE").
-type SensitiveCreate struct {
-	Auth []byte
-	Data []byte
+// Derive takes a TPMS_DERIVE: TPM_RC_SIZE for a label or context longer than
+// MaxDeriveField.
+func (r *Reader) Derive(d *Derive) {
+	d.Label = r.Sized(MaxDeriveField)
+	d.Context = r.Sized(MaxDeriveField)
 }
 
-// CreationData is a TPMS_CREATION_DATA (Part 2, section "TPMS_CREATION_DATA").
-type CreationData struct {
-	PCRs                PCRSelections
-	PCRDigest           []byte
-	Locality            LocalityAttributes
-	ParentNameAlg       AlgID
-	ParentName          []byte
-	ParentQualifiedName []byte
-	OutsideInfo         []byte
+// DeriveTemplate appends a TPMT_PUBLIC with a TPMS_DERIVE in place of unique.
+func (w *Writer) DeriveTemplate(p *Public, d *Derive) {
+	w.publicHead(p)
+	w.Derive(d)
+}
+
+// Derive appends a TPMS_DERIVE.
+func (w *Writer) Derive(d *Derive) {
+	w.Sized(d.Label)
+	w.Sized(d.Context)
 }

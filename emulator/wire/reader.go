@@ -106,6 +106,24 @@ func (r *Reader) Count(max int) int {
 	return int(n)
 }
 
+// inner takes the size field of a TPM2B that holds a structure: TPM_RC_SIZE if
+// it is 0. The result is for end.
+func (r *Reader) inner() int {
+	size := int(r.U16())
+	if r.rc == RCSuccess && size == 0 {
+		r.rc = RCSize
+	}
+	return r.Len() - size
+}
+
+// end fails with TPM_RC_SIZE if the structure taken since inner is not of the
+// size that the field gave.
+func (r *Reader) end(left int) {
+	if r.Len() != left {
+		r.Fail(RCSize)
+	}
+}
+
 // YesNo takes a TPMI_YES_NO (Part 2, section "TPMI_YES_NO"): TPM_RC_VALUE for
 // anything but 0 and 1.
 func (r *Reader) YesNo() bool {

@@ -10,3 +10,40 @@ type Signature struct {
 	R, S []byte // ECDSA, ECDAA, SM2, ECSCHNORR
 	HMAC []byte // a digest of Hash
 }
+
+// Signature takes a TPMT_SIGNATURE, with null its "+" variant: TPM_RC_SCHEME for
+// an algorithm that does not sign, TPM_RC_HASH for its hash, TPM_RC_SIZE for a
+// number that is longer than any key's.
+func (r *Reader) Signature(s *Signature, null bool) {
+	*s = Signature{Alg: r.alg(RoleSigScheme, null, RCScheme), Hash: AlgNull}
+	switch s.Alg {
+	case AlgNull:
+	case AlgHMAC:
+		ha := r.HA(false)
+		s.Hash, s.HMAC = ha.Hash, ha.Digest
+	case AlgRSASSA, AlgRSAPSS:
+		s.Hash = r.HashAlg(false)
+		s.RSA = r.Sized(MaxRSAKey)
+	default: // the schemes of ECC
+		s.Hash = r.HashAlg(false)
+		s.R = r.Sized(MaxECCKey)
+		s.S = r.Sized(MaxECCKey)
+	}
+}
+
+// Signature appends a TPMT_SIGNATURE.
+func (w *Writer) Signature(s *Signature) {
+	w.U16(uint16(s.Alg))
+	switch s.Alg {
+	case AlgNull:
+	case AlgHMAC:
+		w.HA(HA{Hash: s.Hash, Digest: s.HMAC})
+	case AlgRSASSA, AlgRSAPSS:
+		w.U16(uint16(s.Hash))
+		w.Sized(s.RSA)
+	default:
+		w.U16(uint16(s.Hash))
+		w.Sized(s.R)
+		w.Sized(s.S)
+	}
+}

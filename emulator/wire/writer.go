@@ -45,6 +45,16 @@ func (w *Writer) Sized(p []byte) {
 	w.Bytes(p)
 }
 
+// inner appends the size field of a TPM2B that holds a structure. The result is
+// for end.
+func (w *Writer) inner() int {
+	w.U16(0)
+	return w.Len()
+}
+
+// end fills in the size field of the structure appended since inner.
+func (w *Writer) end(start int) { w.SetU16(start-2, uint16(w.Len()-start)) }
+
 // SetU8 overwrites the byte at offset.
 func (w *Writer) SetU8(offset int, v uint8) { w.b[offset] = v }
 
