@@ -4,22 +4,47 @@ import (
 	"bytes"
 	"crypto/subtle"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
+
+// The authorisation area of commands (Part 1, chapter "Authorizations and
+// Acknowledgments"; Part 3, section "Session Area Validation" and following).
+
+// none is the index of a session that a command does not have.
+const none = -1
+
+// authSession is one session of a command.
+type authSession struct {
+	wire.AuthCommand
+	// loaded is the session, nil for a password.
+	loaded *state.Session
+	// handle is what the session authorises, TPM_RH_UNASSIGNED for a session
+	// that authorises nothing, TPM_RH_NULL when the command has removed it.
+	handle wire.Handle
+	// withAuth says that the authValue of handle is part of the HMAC key.
+	withAuth bool
+}
+
+// policy says whether it is a policy session.
+func (s *authSession) policy() bool {
+	return s.loaded != nil && s.loaded.Flags&state.SessionPolicy != 0
+}
 
 // stripZeros drops the zero octets at the end of an authorisation value, which
 // do not count (Part 1, section "Authorization Values").
 func stripZeros(b []byte) []byte { return bytes.TrimRight(b, "\x00") }
 
-// authArea decodes the authorisation area and checks every authorisation (Part
-// 3, section "Session Area Validation" and following).
+// authArea decodes the authorisation area, checks every authorisation, and
+// decrypts the first parameter.
 func (t *TPM) authArea(c *call) wire.RC {
 	if c.tag == wire.STNoSessions {
 		if c.cmd.AuthHandles() > 0 {
 			return wire.RCAuthMissing
 		}
-		return wire.RCSuccess
+		c.parameters = c.in.Rest()
+		return t.prepareAudit(c)
 	}
 	size := c.in.U32()
 	if rc := c.in.RC(); rc != wire.RCSuccess {
@@ -32,16 +57,26 @@ func (t *TPM) authArea(c *call) wire.RC {
 		return wire.RCAuthContext
 	}
 	area := wire.NewReader(c.in.Bytes(int(size)), nil)
+	c.parameters = c.in.Rest()
 	if rc := t.decodeSessions(c, &area); rc != wire.RCSuccess {
 		return rc
 	}
 	if c.nSession < c.cmd.AuthHandles() {
 		return wire.RCAuthMissing
 	}
+	for i := range c.cmd.AuthHandles() {
+		c.sessions[i].handle = c.handles[i]
+	}
 	for i := range c.sessions[:c.nSession] {
 		if rc := t.checkSession(c, i); rc != wire.RCSuccess {
 			return rc.Session(i + 1)
 		}
+	}
+	if rc := t.prepareAudit(c); rc != wire.RCSuccess {
+		return rc
+	}
+	if c.decrypt != none {
+		return t.decryptParameter(c).Session(c.decrypt + 1)
 	}
 	return wire.RCSuccess
 }
@@ -54,109 +89,264 @@ func (t *TPM) decodeSessions(c *call, area *wire.Reader) wire.RC {
 			return wire.RCSize.Session(n + 1)
 		}
 		s := &c.sessions[n]
-		area.AuthCommand(s, t.config.Limits.ActiveSessions)
+		*s = authSession{handle: wire.RHUnassigned}
+		area.AuthCommand(&s.AuthCommand, t.config.Limits.ActiveSessions)
 		if rc := area.RC(); rc != wire.RCSuccess {
 			return rc.Session(n + 1)
 		}
-		if s.Session != wire.RSPW {
-			return wire.RCReferenceS0 + wire.RC(n) // no session is ever loaded
-		}
-		if s.Attributes&^wire.SessionContinue != 0 {
-			return wire.RCAttributes.Session(n + 1)
-		}
-		if len(s.Nonce) != 0 {
-			return wire.RCNonce.Session(n + 1)
+		if s.Session == wire.RSPW {
+			if s.Attributes&^wire.SessionContinue != 0 {
+				return wire.RCAttributes.Session(n + 1)
+			}
+			if len(s.Nonce) != 0 {
+				return wire.RCNonce.Session(n + 1)
+			}
+		} else if rc := t.useSession(c, n); rc != wire.RCSuccess {
+			return rc.Session(n + 1)
 		}
 		c.nSession = n + 1
 	}
 	return wire.RCSuccess
 }
 
-// checkSession authorises the handle that session i belongs to. A password
-// session must belong to one.
+// useSession finds session n of a command, and what it is used for besides
+// authorisation.
+func (t *TPM) useSession(c *call, n int) wire.RC {
+	s := &c.sessions[n]
+	switch rc := t.sessionPresent(s.Session); rc {
+	case wire.RCSuccess:
+	case wire.RCReferenceH0:
+		return wire.RCReferenceS0 + wire.RC(n)
+	default:
+		return rc
+	}
+	s.loaded = t.session(s.Session)
+	for i := range n {
+		if c.sessions[i].Session == s.Session {
+			return wire.RCHandle
+		}
+	}
+	if rc := useFor(s, wire.SessionDecrypt, c.cmd.Decrypt, &c.decrypt, n); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := useFor(s, wire.SessionEncrypt, c.cmd.Encrypt, &c.encrypt, n); rc != wire.RCSuccess {
+		return rc
+	}
+	if s.Attributes&wire.SessionAudit == 0 {
+		return wire.RCSuccess
+	}
+	if c.audit != none || s.policy() {
+		return wire.RCAttributes
+	}
+	again := s.Attributes&wire.SessionAuditReset == 0 && s.loaded.Flags&state.SessionAudited != 0
+	if again && s.Attributes&wire.SessionAuditExclusive != 0 && t.s.Volatile.ExclusiveSession != s.Session {
+		return wire.RCExclusive
+	}
+	c.audit = n
+	return wire.RCSuccess
+}
+
+// useFor notes in index that session n encrypts or decrypts a parameter, if it
+// has the attribute. One session of a command can, if the command has such a
+// parameter and the session an algorithm.
+func useFor(s *authSession, attribute wire.SessionAttributes, possible bool, index *int, n int) wire.RC {
+	switch {
+	case s.Attributes&attribute == 0:
+		return wire.RCSuccess
+	case !possible, *index != none:
+		return wire.RCAttributes
+	case s.loaded.Symmetric.Alg == wire.AlgNull:
+		return wire.RCSymmetric
+	}
+	*index = n
+	return wire.RCSuccess
+}
+
+// checkSession checks session i: that it may be where it is, and that it
+// authorises what it stands for.
 func (t *TPM) checkSession(c *call, i int) wire.RC {
-	if i >= c.cmd.AuthHandles() {
-		return wire.RCHandle
+	s := &c.sessions[i]
+	if s.loaded == nil {
+		if s.handle == wire.RHUnassigned {
+			return wire.RCHandle
+		}
+		return t.authorise(c, i)
 	}
-	h := c.handles[i]
-	if h == wire.RHPlatform && t.presenceRequired(c.cmd) && !t.platform.PhysicalPresence() {
-		return wire.RCPP
+	if s.loaded.Flags&state.SessionTrial != 0 {
+		return wire.RCAttributes
 	}
-	if !t.daExempt(h) {
+	if s.loaded.Flags&state.SessionDABound != 0 {
+		h := wire.RHUnassigned
+		if s.loaded.Flags&state.SessionLockoutBound != 0 {
+			h = wire.RHLockout
+		}
 		if rc := t.daUse(c, h); rc != wire.RCSuccess {
 			return rc
 		}
 	}
-	if c.cmd.Handles[i].Role != RoleUser || t.policyRequired(h) {
-		return wire.RCAuthType
+	if s.handle != wire.RHUnassigned {
+		return t.authorise(c, i)
 	}
-	n := t.nvIndex(h)
-	if n != nil && !nvAuthAvailable(c.cmd, n) {
-		return wire.RCAuthUnavailable
+	if s.Attributes&(wire.SessionAudit|wire.SessionDecrypt|wire.SessionEncrypt) == 0 {
+		return wire.RCAttributes
 	}
-	return t.checkPassword(c, i, n)
+	return t.checkHMAC(c, i)
 }
 
-// checkPassword compares the password of session i with the authValue. If that
-// is of an NV index, n, what a PIN index counts must be recordable first: the
-// number of tries would not be limited otherwise.
-func (t *TPM) checkPassword(c *call, i int, n *state.NVIndex) wire.RC {
-	h := c.handles[i]
-	if n != nil && isPIN(n) {
+// authorise checks that session i authorises the use of its handle.
+func (t *TPM) authorise(c *call, i int) wire.RC {
+	s := &c.sessions[i]
+	h := s.handle
+	if h == wire.RHPlatform && t.presenceRequired(c.cmd) && !t.platform.PhysicalPresence() {
+		return wire.RCPP
+	}
+	switch {
+	case s.loaded == nil:
+		s.withAuth = true
+	case s.policy():
+		s.withAuth = s.loaded.Flags&(state.SessionAuthValue|state.SessionPassword) != 0
+	default:
+		s.withAuth = s.loaded.Flags&state.SessionBound == 0 || s.loaded.Bound != t.boundTo(h)
+	}
+	if s.withAuth && !t.daExempt(h) {
+		if rc := t.daUse(c, h); rc != wire.RCSuccess {
+			return rc
+		}
+	}
+	if s.policy() {
+		if !t.authPolicyAvailable(c, i) {
+			return wire.RCAuthUnavailable
+		}
+		if rc := t.checkPolicy(c, i); rc != wire.RCSuccess {
+			return rc
+		}
+	} else {
+		if t.policyRequired(c, i) {
+			return wire.RCAuthType
+		}
+		if !t.authValueAvailable(c, i) {
+			return wire.RCAuthUnavailable
+		}
+	}
+	return t.checkAuthValue(c, i)
+}
+
+// checkAuthValue compares what session i has for the authValue of its handle,
+// which is a password or an HMAC. If that is of a PIN index, what it counts must
+// be recordable first: the number of tries would not be limited otherwise.
+func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
+	s := &c.sessions[i]
+	n := t.nvIndex(s.handle)
+	if n != nil && !isPIN(n) {
+		n = nil
+	}
+	if n != nil {
 		if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
 			return rc
 		}
 	}
-	given, want := stripZeros(c.sessions[i].HMAC), t.authValue(h)
-	right := subtle.ConstantTimeCompare(given, want) == 1
-	if n != nil && isPIN(n) {
-		t.countPIN(n, right)
+	var rc wire.RC
+	if s.loaded == nil || s.loaded.Flags&state.SessionPassword != 0 {
+		if subtle.ConstantTimeCompare(stripZeros(s.HMAC), t.authValue(s.handle)) != 1 {
+			rc = t.sessionFailure(c, i)
+		}
+	} else {
+		rc = t.checkHMAC(c, i)
+	}
+	if n != nil {
+		t.countPIN(n, rc == wire.RCSuccess)
 		c.authRecorded = true
 	}
-	if !right {
-		c.authRecorded = true
-		return t.authFailure(h)
+	return rc
+}
+
+// checkHMAC compares the HMAC of session i. With an empty key it may be empty.
+func (t *TPM) checkHMAC(c *call, i int) wire.RC {
+	s := &c.sessions[i]
+	var space [2 * wire.MaxDigest]byte
+	key := t.hmacKey(s, space[:0])
+	if len(key) == 0 && len(s.HMAC) == 0 {
+		return wire.RCSuccess
+	}
+	var decrypt, encrypt []byte // nonces of the sessions that do it for the first
+	if i == 0 && s.handle != wire.RHUnassigned {
+		if c.decrypt > 0 {
+			decrypt = c.sessions[c.decrypt].loaded.NonceTPM.Bytes()
+		}
+		if c.encrypt > 0 && c.encrypt != c.decrypt {
+			encrypt = c.sessions[c.encrypt].loaded.NonceTPM.Bytes()
+		}
+	}
+	alg := s.loaded.AuthHash
+	var want [wire.MaxDigest]byte
+	hmac := crypt.AppendHMAC(alg, want[:0], key, c.cpHash(alg), s.Nonce, s.loaded.NonceTPM.Bytes(),
+		decrypt, encrypt, []byte{byte(s.Attributes)})
+	if subtle.ConstantTimeCompare(s.HMAC, hmac) != 1 {
+		return t.sessionFailure(c, i)
 	}
 	return wire.RCSuccess
 }
 
-// policyRequired says whether only a policy session can authorise the handle: a
-// PCR of a group that has a policy.
-func (t *TPM) policyRequired(h wire.Handle) bool {
+// hmacKey appends the key of the HMAC of a session: sessionKey, and the
+// authValue of what it authorises (Part 1, section "HMAC Computation").
+func (t *TPM) hmacKey(s *authSession, dst []byte) []byte {
+	dst = append(dst, s.loaded.Key.Bytes()...)
+	if s.withAuth {
+		dst = append(dst, t.authValue(s.handle)...)
+	}
+	return dst
+}
+
+// sessionFailure records that session i has failed. One that is bound to
+// lockoutAuth tells of tries to guess that, whatever it should authorise.
+func (t *TPM) sessionFailure(c *call, i int) wire.RC {
+	s := &c.sessions[i]
+	h, counts := s.handle, true
+	if s.loaded != nil {
+		if s.loaded.Flags&state.SessionLockoutBound != 0 {
+			h = wire.RHLockout
+		}
+		counts = s.loaded.Flags&state.SessionDABound != 0
+	} else {
+		counts = false
+	}
+	if !counts && (s.handle == wire.RHUnassigned || !s.withAuth || t.daExempt(s.handle)) {
+		return wire.RCBadAuth
+	}
+	c.authRecorded = true
+	return t.authFailure(h)
+}
+
+// policyRequired says whether only a policy session can authorise: the DUP role,
+// the ADMIN role for anything but an object that allows otherwise, and a PCR of
+// a group that has a policy.
+func (t *TPM) policyRequired(c *call, i int) bool {
+	h := c.sessions[i].handle
+	switch c.cmd.Handles[i].Role {
+	case RoleDup:
+		return true
+	case RoleAdmin:
+		o := t.object(h)
+		return o == nil || o.has(wire.ObjectAdminWithPolicy)
+	}
 	if h.Type() != wire.HTPCR {
 		return false
 	}
-	g := pcrTable[h].policyGroup
-	return g != 0 && t.s.Persistent.PCRPolicy[g-1].Alg != wire.AlgNull
+	_, alg := t.authPolicy(h)
+	return alg != wire.AlgNull
 }
 
-// authValue is the authorisation value of what is behind a handle that is
-// present, without zeros at its end.
-func (t *TPM) authValue(h wire.Handle) []byte {
-	p := &t.s.Persistent
-	switch h {
-	case wire.RHOwner:
-		return p.OwnerAuth.Bytes()
-	case wire.RHEndorsement:
-		return p.EndorsementAuth.Bytes()
-	case wire.RHLockout:
-		return p.LockoutAuth.Bytes()
-	case wire.RHPlatform:
-		return t.s.Clear.PlatformAuth.Bytes()
+// authValueAvailable says whether the authValue of the handle of session i can
+// authorise.
+func (t *TPM) authValueAvailable(c *call, i int) bool {
+	h := c.sessions[i].handle
+	if n := t.nvIndex(h); n != nil {
+		return nvAuthAvailable(c.cmd, n)
 	}
-	switch h.Type() {
-	case wire.HTPCR:
-		if g := pcrTable[h].authGroup; g != 0 {
-			return t.s.Clear.PCRAuth[g-1].Bytes()
-		}
-	case wire.HTTransient:
-		if o := t.object(h); o != nil {
-			return o.Auth.Bytes()
-		}
-	case wire.HTNVIndex:
-		if n := t.nvIndex(h); n != nil {
-			return n.Auth.Bytes()
-		}
+	o := t.object(h)
+	if o == nil || !o.loaded() {
+		return true
 	}
-	return nil
+	return !o.publicOnly() && (o.has(wire.ObjectUserWithAuth) ||
+		c.cmd.Handles[i].Role == RoleAdmin && !o.has(wire.ObjectAdminWithPolicy))
 }

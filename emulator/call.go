@@ -1,6 +1,10 @@
 package emulator
 
 import (
+	"encoding/binary"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -24,32 +28,46 @@ type call struct {
 	tag      wire.ST
 
 	handles  [maxHandles]wire.Handle
-	sessions [maxSessions]wire.AuthCommand
+	sessions [maxSessions]authSession
 	nSession int
+	// Indices of the sessions that decrypt the first parameter, encrypt the
+	// first response parameter, and audit the command; else none.
+	decrypt, encrypt, audit int
+	borrowed                int // object slots that persistent objects take
+
+	parameters []byte // the parameter area as it was received
+	cpHashes   hashCache
+	rpHashes   hashCache
 
 	in    wire.Reader
 	param int // number of the parameter being decoded, from 1
 
-	out      wire.Writer
-	rhandle  wire.Handle // response handle, for a command that has one
-	paramsAt int         // offset in out of the first response parameter
+	out     wire.Writer
+	rhandle wire.Handle // response handle, for a command that has one
+	// Offsets in out of the first response parameter, and behind the last.
+	paramsAt, paramsEnd int
 
 	notOrderly bool // withdraw the mark of an orderly shutdown at the end
 	// authRecorded says that an authorisation left a trace in the state, which
 	// stays whatever becomes of the command.
 	authRecorded bool
-	digests      wire.DigestValues
-	selections   wire.PCRSelections
-	digestSpace  [wire.MaxHashes * wire.MaxDigest]byte
+	// auditRestarted says that the command has made the command audit digest
+	// begin anew, and does not go into it.
+	auditRestarted bool
+	digests        wire.DigestValues
+	selections     wire.PCRSelections
+	digestSpace    [wire.MaxHashes * wire.MaxDigest]byte
 }
 
 // start makes the call ready for a new command. The lists keep their old
 // contents: whoever decodes into them sets their counts.
 func (c *call) start(t *TPM, locality uint8) {
 	c.t, c.cmd, c.locality, c.tag = t, nil, locality, 0
-	c.nSession, c.param = 0, 0
+	c.nSession, c.param, c.borrowed = 0, 0, 0
+	c.decrypt, c.encrypt, c.audit = none, none, none
+	c.cpHashes.n, c.rpHashes.n = 0, 0
 	c.rhandle = wire.RHUnassigned
-	c.notOrderly, c.authRecorded = false, false
+	c.notOrderly, c.authRecorded, c.auditRestarted = false, false, false
 }
 
 // reserve leaves room in the response for what comes before its parameters.
@@ -66,18 +84,123 @@ func (c *call) reserve(buf []byte) {
 }
 
 // respond completes the response of a command that succeeded: header, handle,
-// parameter size and one TPMS_AUTH_RESPONSE per session.
+// parameter size and one TPMS_AUTH_RESPONSE per session. New nonces come first,
+// then the first parameter is encrypted, then the command is audited (Part 1,
+// section "Response Processing").
 func (c *call) respond() []byte {
+	t := c.t
 	if c.cmd.ResponseHandle {
 		c.out.SetU32(responseHeader, uint32(c.rhandle))
 	}
 	if c.tag == wire.STSessions {
 		c.out.SetU32(c.paramsAt-4, uint32(c.out.Len()-c.paramsAt))
-		for range c.sessions[:c.nSession] {
-			c.out.AuthResponse(&wire.AuthResponse{Attributes: wire.SessionContinue})
+	}
+	for i := range c.sessions[:c.nSession] {
+		if s := c.sessions[i].loaded; s != nil {
+			t.drbg().Read(s.NonceTPM.Bytes())
 		}
 	}
+	if c.encrypt != none {
+		t.encryptParameter(c)
+	}
+	c.paramsEnd = c.out.Len()
+	t.auditSessions(c)
+	t.auditCommand(c)
+	for i := range c.sessions[:c.nSession] {
+		c.respondSession(&c.sessions[i])
+	}
 	return finishResponse(&c.out, c.tag)
+}
+
+// respondSession appends the TPMS_AUTH_RESPONSE of a session. What ends with
+// the command is flushed, and a policy has to be satisfied anew.
+func (c *call) respondSession(s *authSession) {
+	t := c.t
+	if s.loaded == nil {
+		c.out.AuthResponse(&wire.AuthResponse{Attributes: s.Attributes | wire.SessionContinue})
+		return
+	}
+	var space [wire.MaxDigest]byte
+	hmac := space[:0]
+	if !s.policy() || s.loaded.Flags&state.SessionPassword == 0 {
+		var keySpace [2 * wire.MaxDigest]byte
+		key := t.hmacKey(s, keySpace[:0])
+		if len(key) != 0 || len(s.HMAC) != 0 {
+			alg := s.loaded.AuthHash
+			hmac = crypt.AppendHMAC(alg, hmac, key, c.rpHash(alg), s.loaded.NonceTPM.Bytes(), s.Nonce, []byte{byte(s.Attributes)})
+		}
+	}
+	c.out.AuthResponse(&wire.AuthResponse{Nonce: s.loaded.NonceTPM.Bytes(), Attributes: s.Attributes, HMAC: hmac})
+	switch {
+	case s.Attributes&wire.SessionContinue == 0:
+		t.flushSession(s.Session)
+	case s.policy():
+		t.resetPolicy(s.loaded)
+	}
+}
+
+// dissociate is called when a command removes what is behind a handle: the
+// sessions that have authorised it have no authValue to answer with.
+func (c *call) dissociate(h wire.Handle) {
+	for i := range c.sessions[:c.nSession] {
+		if c.sessions[i].handle == h {
+			c.sessions[i].handle = wire.RHNull
+		}
+	}
+}
+
+// hashCache holds the hashes of one command, by algorithm.
+type hashCache struct {
+	n    int
+	algs [maxSessions + 1]wire.AlgID
+	sums [maxSessions + 1]state.TPM2B
+}
+
+// find gives the hash, or room for it and true.
+func (h *hashCache) find(alg wire.AlgID) (*state.TPM2B, bool) {
+	for i, a := range h.algs[:h.n] {
+		if a == alg {
+			return &h.sums[i], false
+		}
+	}
+	h.algs[h.n] = alg
+	h.n++
+	return &h.sums[h.n-1], true
+}
+
+// cpHash is the hash of the command code, the names of the handles and the
+// parameters as they were received (Part 1, section "cpHash"). It has to be
+// asked for before the command is executed.
+func (c *call) cpHash(alg wire.AlgID) []byte {
+	sum, isNew := c.cpHashes.find(alg)
+	if isNew {
+		b := binary.BigEndian.AppendUint32(c.t.hashing[:0], uint32(c.cmd.Code))
+		for _, h := range c.handles[:len(c.cmd.Handles)] {
+			b = c.t.appendName(b, h)
+		}
+		b = append(b, c.parameters...)
+		setDigest(sum, alg, b)
+	}
+	return sum.Bytes()
+}
+
+// setDigest sets sum to the digest of b.
+func setDigest(sum *state.TPM2B, alg wire.AlgID, b []byte) {
+	*sum = state.TPM2B{}
+	sum.Size = uint8(len(crypt.Digest(alg, sum.Buf[:0], b)))
+}
+
+// rpHash is the hash of the response code, the command code and the response
+// parameters as they are sent (Part 1, section "rpHash").
+func (c *call) rpHash(alg wire.AlgID) []byte {
+	sum, isNew := c.rpHashes.find(alg)
+	if isNew {
+		b := binary.BigEndian.AppendUint32(c.t.hashing[:0], uint32(wire.RCSuccess))
+		b = binary.BigEndian.AppendUint32(b, uint32(c.cmd.Code))
+		b = append(b, c.out.Data()[c.paramsAt:c.paramsEnd]...)
+		setDigest(sum, alg, b)
+	}
+	return sum.Bytes()
 }
 
 // next counts the parameter that is about to be decoded. After a failure the

@@ -138,12 +138,27 @@ func (t *TPM) capHandles(c *call, property, count uint32) (bool, wire.RC) {
 		for i := range t.s.NV.Indices {
 			list = append(list, t.s.NV.Indices[i].Handle)
 		}
-	case wire.HTPersistent, wire.HTHMACSession, wire.HTPolicySession:
+	case wire.HTPersistent:
+		for i := range t.s.Objects.List {
+			list = append(list, t.s.Objects.List[i].Handle)
+		}
+	case wire.HTHMACSession: // TPM_HT_LOADED_SESSION
+		for _, a := range t.s.Reset.ActiveSessions {
+			if a.Slot != 0 {
+				list = append(list, t.s.Volatile.Sessions[a.Slot-1].Handle)
+			}
+		}
+	case wire.HTPolicySession: // TPM_HT_SAVED_SESSION
+		for i, a := range t.s.Reset.ActiveSessions {
+			if a.Context != 0 {
+				list = append(list, wire.HMACFirst+wire.Handle(i))
+			}
+		}
 	default:
 		return false, c.badParam(2, wire.RCHandle)
 	}
 	for _, h := range list {
-		if h < first {
+		if h.Index() < first.Index() {
 			continue
 		}
 		if !l.room() {

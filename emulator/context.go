@@ -14,10 +14,17 @@ func (t *TPM) flushContext(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(h)
-	if o == nil {
+	if h.Type() != wire.HTTransient {
+		a := t.activeSession(h)
+		if *a == (state.ActiveSession{}) {
+			return c.badParam(1, wire.RCHandle)
+		}
+		t.flushSession(h)
+		return wire.RCSuccess
+	}
+	if t.object(h) == nil {
 		return c.badParam(1, wire.RCHandle)
 	}
-	*o = state.Object{}
+	t.flushObject(h)
 	return wire.RCSuccess
 }

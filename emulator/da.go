@@ -4,7 +4,7 @@ import "github.com/swtpmd/swtpmd/emulator/wire"
 
 // Dictionary attack protection (Part 1, section "Dictionary Attack
 // Protection"), and Part 3, chapter "Dictionary Attack Functions". It protects
-// lockoutAuth and the NV indices without TPMA_NV_NO_DA.
+// lockoutAuth, the NV indices without TPMA_NV_NO_DA and the objects without noDA.
 
 // Parameters of a new TPM, those of the reference implementation; times in
 // seconds.
@@ -26,6 +26,9 @@ func (t *TPM) daDefaults() {
 func (t *TPM) daExempt(h wire.Handle) bool {
 	if n := t.nvIndex(h); n != nil {
 		return n.Attributes&wire.NVNoDA != 0
+	}
+	if o := t.object(h); o != nil && o.loaded() {
+		return o.has(wire.ObjectNoDA)
 	}
 	return h != wire.RHLockout
 }

@@ -20,13 +20,14 @@ func (t *TPM) HashStart() error {
 	}
 	t.abortDRTM()
 	v := &t.s.Volatile
-	h, o := t.loadObject()
+	sequence := state.Object{Kind: state.ObjectEventSequence}
+	t.startHashes(&sequence, t.bankAlgs())
+	h, o := t.takeSlot(&sequence)
 	if o == nil {
-		h, o = wire.TransientFirst, &v.Objects[0]
+		h = wire.TransientFirst
+		t.fillSlot(0, &sequence)
 	}
 	v.DRTMSlot = uint16(h.Index() + 1)
-	*o = state.Object{Kind: state.ObjectEventSequence}
-	t.startHashes(o, t.bankAlgs())
 	if !t.s.Persistent.Established {
 		t.s.Persistent.Established = true
 		t.dirty = true
@@ -104,8 +105,8 @@ func (t *TPM) drtmSequence() *state.Object {
 // abortDRTM ends a hash sequence of locality 4 without a result, as every
 // command does.
 func (t *TPM) abortDRTM() {
-	if o := t.drtmSequence(); o != nil {
-		*o = state.Object{}
-		t.s.Volatile.DRTMSlot = 0
+	if v := &t.s.Volatile; v.DRTMSlot != 0 {
+		t.flushObject(wire.TransientFirst + wire.Handle(v.DRTMSlot-1))
+		v.DRTMSlot = 0
 	}
 }

@@ -25,6 +25,10 @@ func (t *TPM) execute(locality uint8, command []byte) []byte {
 		before = t.s.EncodeSnapshot(nil)
 	}
 	rc := t.run(c, command)
+	var response []byte
+	if rc == wire.RCSuccess && t.failure == nil {
+		response = c.respond() // it audits the command, which must be committed
+	}
 	if t.config.CheckErrors {
 		t.checkState(c, rc, before)
 	}
@@ -35,7 +39,7 @@ func (t *TPM) execute(locality uint8, command []byte) []byte {
 	if rc != wire.RCSuccess {
 		return t.errorResponse(rc)
 	}
-	return c.respond()
+	return response
 }
 
 // begin does what every command starts with, before it is looked at: it asks

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -166,32 +165,11 @@ func (t *TPM) present(h wire.Handle) wire.RC {
 		}
 		return wire.RCSuccess
 	case wire.HTHMACSession, wire.HTPolicySession:
-		return wire.RCReferenceH0 // no session is ever loaded
+		return t.sessionPresent(h)
 	case wire.HTNVIndex:
 		return t.nvPresent(h)
+	case wire.HTPersistent:
+		return t.persistentPresent(h)
 	}
-	return wire.RCHandle // no persistent object or AC is ever defined
-}
-
-// object is what is loaded behind a transient handle, else nil. It cannot meet
-// the sequence object of locality 4, which every command ends.
-func (t *TPM) object(h wire.Handle) *state.Object {
-	list := t.s.Volatile.Objects
-	i := h.Index()
-	if h.Type() != wire.HTTransient || uint64(i) >= uint64(len(list)) || list[i].Kind == state.ObjectNone {
-		return nil
-	}
-	return &list[i]
-}
-
-// loadObject finds a free slot: its handle and the object to fill in. Without
-// one the object is nil, and the command answers TPM_RC_OBJECT_MEMORY.
-func (t *TPM) loadObject() (wire.Handle, *state.Object) {
-	list := t.s.Volatile.Objects
-	for i := range list {
-		if list[i].Kind == state.ObjectNone {
-			return wire.TransientFirst + wire.Handle(i), &list[i]
-		}
-	}
-	return wire.RHUnassigned, nil
+	return wire.RCHandle // there are no ACs
 }

@@ -67,17 +67,18 @@ func (t *TPM) hashSequenceStart(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	h, o := t.loadObject()
+	var sequence state.Object
+	sequence.Auth.Set(auth)
+	if alg == wire.AlgNull {
+		sequence.Kind = state.ObjectEventSequence
+		t.startHashes(&sequence, t.bankAlgs())
+	} else {
+		sequence.Kind = state.ObjectHashSequence
+		t.startHashes(&sequence, []wire.AlgID{alg})
+	}
+	h, o := t.takeSlot(&sequence)
 	if o == nil {
 		return wire.RCObjectMemory
-	}
-	o.Auth.Set(auth)
-	if alg == wire.AlgNull {
-		o.Kind = state.ObjectEventSequence
-		t.startHashes(o, t.bankAlgs())
-	} else {
-		o.Kind = state.ObjectHashSequence
-		t.startHashes(o, []wire.AlgID{alg})
 	}
 	c.rhandle = h
 	return wire.RCSuccess
@@ -93,7 +94,7 @@ func (t *TPM) sequenceUpdate(c *call) wire.RC {
 	if o.Kind != state.ObjectHashSequence && o.Kind != state.ObjectEventSequence {
 		return c.badHandle(1, wire.RCMode)
 	}
-	t.updateHashes(o, data)
+	t.updateHashes(o.Object, data)
 	return wire.RCSuccess
 }
 
@@ -109,12 +110,12 @@ func (t *TPM) sequenceComplete(c *call) wire.RC {
 	if o.Kind != state.ObjectHashSequence {
 		return c.badHandle(1, wire.RCMode)
 	}
-	t.updateHashes(o, data)
+	t.updateHashes(o.Object, data)
 	alg := o.Hashes[0].Alg
 	digest := finishHash(&o.Hashes[0], nil)
 	c.out.Sized(digest)
 	t.hashCheckTicket(c, hierarchy, alg, digest, o.TicketSafe)
-	*o = state.Object{}
+	t.completeSequence(c, 0)
 	return wire.RCSuccess
 }
 
@@ -135,7 +136,7 @@ func (t *TPM) eventSequenceComplete(c *call) wire.RC {
 			return rc
 		}
 	}
-	t.updateHashes(o, data)
+	t.updateHashes(o.Object, data)
 	digests := c.digestSpace[:0]
 	c.digests.Count = 0
 	for i := range o.Hashes[:o.HashCount] {
@@ -144,8 +145,14 @@ func (t *TPM) eventSequenceComplete(c *call) wire.RC {
 		c.addDigest(o.Hashes[i].Alg, digests[at:])
 	}
 	t.eventDigests(c, pcr)
-	*o = state.Object{}
+	t.completeSequence(c, 1)
 	return wire.RCSuccess
+}
+
+// completeSequence flushes the sequence object of handle i.
+func (t *TPM) completeSequence(c *call, i int) {
+	t.flushObject(c.handles[i])
+	c.dissociate(c.handles[i])
 }
 
 // bankAlgs are the algorithms of the implemented PCR banks, in their order.

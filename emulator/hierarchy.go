@@ -118,6 +118,8 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 // changed. NV indices have no hierarchy but who has defined them, and those of
 // the platform outlive its seed.
 func (t *TPM) removeHierarchy(h wire.Handle) {
+	t.flushHierarchy(h)
+	t.removePersistent(func(p *state.PersistentObject) bool { return p.Object.Hierarchy == h })
 	if h == wire.RHOwner {
 		t.nvClearOwner()
 	}

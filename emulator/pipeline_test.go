@@ -36,40 +36,52 @@ func TestPacketsSucceed(t *testing.T) {
 // same, where both have the algorithms.
 func TestTruncation(t *testing.T) {
 	t.Parallel()
-	var got strings.Builder
 	for _, p := range packets() {
 		if p.bytes == nil {
 			continue
 		}
-		fmt.Fprintf(&got, "%s\n", p.name)
-		last, from := "", 1
-		flush := func(to int) {
-			if last != "" {
-				fmt.Fprintf(&got, "  %3d-%3d %s\n", from, to, last)
-			}
-		}
-		tpm := p.fresh(t)
-		for n := 1; n <= len(p.bytes)+2; n++ {
-			cut := resize(append(bytes.Clone(p.bytes), 0, 0)[:n])
-			rc := send(t, tpm, cut)
-			if rc == wire.RCSuccess {
-				require.Equal(t, len(p.bytes), n, "%s cut to %d succeeds", p.name, n)
-				tpm = p.fresh(t)
-			}
-			if text := rc.Error(); text != last {
-				flush(n - 1)
-				last, from = text, n
-			}
-		}
-		flush(len(p.bytes) + 2)
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			golden(t, "testdata/truncation/"+p.name+".txt", truncations(t, p))
+		})
 	}
-	const file = "testdata/truncation.txt"
+}
+
+// truncations lists the answers to a packet cut to every length.
+func truncations(t *testing.T, p packet) string {
+	var got strings.Builder
+	last, from := "", 1
+	flush := func(to int) {
+		if last != "" {
+			fmt.Fprintf(&got, "%3d-%3d %s\n", from, to, last)
+		}
+	}
+	tpm := p.fresh(t)
+	for n := 1; n <= len(p.bytes)+2; n++ {
+		cut := resize(append(bytes.Clone(p.bytes), 0, 0)[:n])
+		rc := send(t, tpm, cut)
+		if rc == wire.RCSuccess {
+			require.Equal(t, len(p.bytes), n, "cut to %d succeeds", n)
+			tpm = p.fresh(t)
+		}
+		if text := rc.Error(); text != last {
+			flush(n - 1)
+			last, from = text, n
+		}
+	}
+	flush(len(p.bytes) + 2)
+	return got.String()
+}
+
+// golden compares text with a file, which -update writes.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(got.String()), 0o644))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.Equal(t, string(want), got.String())
+	assert.Equal(t, string(want), got)
 }
 
 // A wrong commandSize is noticed whatever it is.

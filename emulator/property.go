@@ -64,7 +64,7 @@ var fixedProperties = [...]propertyValue{
 	wire.PTActiveSessionsMax - wire.PTFixed: func(t *TPM) uint32 { return t.config.Limits.ActiveSessions },
 	wire.PTPCRCount - wire.PTFixed:          constant(wire.PCRCount),
 	wire.PTPCRSelectMin - wire.PTFixed:      constant(wire.PCRSelectMin),
-	wire.PTContextGapMax - wire.PTFixed:     constant(0xFFFF),
+	wire.PTContextGapMax - wire.PTFixed:     constant(contextGap),
 	wire.PTNVCountersMax - wire.PTFixed:     constant(0), // no limit but space
 	wire.PTNVIndexMax - wire.PTFixed:        func(t *TPM) uint32 { return t.config.Limits.NVIndexSize },
 	wire.PTMemory - wire.PTFixed:            constant(uint32(wire.MemorySharedNV | wire.MemoryObjectCopiedToRAM)),
@@ -92,19 +92,18 @@ var fixedProperties = [...]propertyValue{
 	wire.PTMaxCapBuffer - wire.PTFixed:      constant(maxCapBuffer),
 }
 
-// variableProperties is the table of the PT_VAR group. What counts sessions and
-// persistent objects is zero as long as there is no command to make one.
+// variableProperties is the table of the PT_VAR group.
 var variableProperties = [...]propertyValue{
 	wire.PTPermanent - wire.PTVar:         (*TPM).permanentProperty,
 	wire.PTStartupClear - wire.PTVar:      (*TPM).startupClearProperty,
 	wire.PTHRNVIndex - wire.PTVar:         func(t *TPM) uint32 { return uint32(len(t.s.NV.Indices)) },
-	wire.PTHRLoaded - wire.PTVar:          constant(0),
-	wire.PTHRLoadedAvail - wire.PTVar:     func(t *TPM) uint32 { return t.config.Limits.LoadedSessions },
-	wire.PTHRActive - wire.PTVar:          constant(0),
-	wire.PTHRActiveAvail - wire.PTVar:     func(t *TPM) uint32 { return t.config.Limits.ActiveSessions },
+	wire.PTHRLoaded - wire.PTVar:          func(t *TPM) uint32 { loaded, _ := t.countSessions(); return uint32(loaded) },
+	wire.PTHRLoadedAvail - wire.PTVar:     (*TPM).loadedAvailProperty,
+	wire.PTHRActive - wire.PTVar:          func(t *TPM) uint32 { _, active := t.countSessions(); return uint32(active) },
+	wire.PTHRActiveAvail - wire.PTVar:     (*TPM).activeAvailProperty,
 	wire.PTHRTransientAvail - wire.PTVar:  (*TPM).transientAvailProperty,
-	wire.PTHRPersistent - wire.PTVar:      constant(0),
-	wire.PTHRPersistentAvail - wire.PTVar: func(t *TPM) uint32 { return t.config.Limits.Persistent },
+	wire.PTHRPersistent - wire.PTVar:      func(t *TPM) uint32 { return uint32(len(t.s.Objects.List)) },
+	wire.PTHRPersistentAvail - wire.PTVar: (*TPM).persistentAvailProperty,
 	wire.PTNVCounters - wire.PTVar:        (*TPM).nvCounters,
 	wire.PTNVCountersAvail - wire.PTVar:   (*TPM).nvCountersAvailable,
 	wire.PTAlgorithmSet - wire.PTVar:      constant(0),
@@ -149,14 +148,24 @@ func (t *TPM) startupClearProperty() uint32 {
 }
 
 // transientAvailProperty counts the free object slots.
-func (t *TPM) transientAvailProperty() uint32 {
-	n := uint32(0)
-	for i := range t.s.Volatile.Objects {
-		if t.s.Volatile.Objects[i].Kind == state.ObjectNone {
-			n++
-		}
-	}
-	return n
+func (t *TPM) transientAvailProperty() uint32 { return uint32(t.freeSlots()) }
+
+// loadedAvailProperty counts the free slots for sessions.
+func (t *TPM) loadedAvailProperty() uint32 {
+	loaded, _ := t.countSessions()
+	return t.config.Limits.LoadedSessions - uint32(loaded)
+}
+
+// activeAvailProperty counts the sessions that can be started before one has to
+// be flushed.
+func (t *TPM) activeAvailProperty() uint32 {
+	_, active := t.countSessions()
+	return t.config.Limits.ActiveSessions - uint32(active)
+}
+
+// persistentAvailProperty counts the objects that can still be made persistent.
+func (t *TPM) persistentAvailProperty() uint32 {
+	return t.config.Limits.Persistent - min(t.config.Limits.Persistent, uint32(len(t.s.Objects.List)))
 }
 
 // pcrProperty is one row of the table of PCR properties.

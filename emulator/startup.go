@@ -98,6 +98,8 @@ func (t *TPM) start(kind startupKind, locality uint8) {
 	t.daStartup(orderly)
 	t.advanceTime()
 	t.hierarchyStartup(kind)
+	t.sessionStartup(kind)
+	v.TimeEpoch = t.randomU64()
 	t.pcrStartup(kind, locality)
 	t.nvStartup(kind, orderly)
 	r := &t.s.Reset

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
@@ -24,6 +25,8 @@ const (
 	ErrNoPower Error = "the TPM has no power: call Init first"
 	// ErrPowered is returned by SetBufferSize while the TPM has power.
 	ErrPowered Error = "the TPM has power: call PowerOff first"
+	// ErrObjects is returned by Init.
+	ErrObjects Error = "a persistent object has an algorithm that this TPM does not have: use the Config with which it was made"
 	// ErrLocality is returned by ResetTPMEstablished.
 	ErrLocality Error = "tpmEstablished can be reset by localities 3 and 4 only"
 )
@@ -63,9 +66,15 @@ type TPM struct {
 	nvStatus wire.RC       // whether the Store can be written in this command
 	dirty    bool          // persistent state has changed and is not committed
 
-	call call   // the command in execution; here so that it is never allocated
-	out  []byte // room for the response
-	blob []byte // room for the encoded state
+	// Decoded objects: those in the slots of the state, and the persistent ones
+	// in the order of the state. A free slot is nil.
+	slots, persistent []*object
+
+	call    call   // the command in execution; here so that it is never allocated
+	out     []byte // room for the response
+	blob    []byte // room for the encoded state
+	plain   []byte // room for parameters with the first one decrypted
+	hashing []byte // room for what cpHash and rpHash are the digests of
 
 	started   atomic.Uint64 // number of the last command started
 	running   atomic.Uint64 // number of the command in execution, else 0
@@ -88,6 +97,7 @@ func New(p Platform, c Config) (*TPM, error) {
 		size:     c.Limits.Buffer,
 		nextSize: c.Limits.Buffer,
 		out:      make([]byte, 0, maxBuffer),
+		hashing:  make([]byte, 0, maxBuffer),
 	}, nil
 }
 
@@ -123,6 +133,11 @@ func (t *TPM) Init() error {
 	v := &t.s.Volatile
 	v.Objects = make([]state.Object, t.config.Limits.Transient)
 	v.ExclusiveSession = wire.RHUnassigned
+	if !t.decodeObjects() {
+		t.powered.Store(false)
+		t.s = state.State{}
+		return ErrObjects
+	}
 	if !t.seedDRBG() {
 		return nil
 	}
@@ -245,4 +260,11 @@ func (t *TPM) drbg() *crypt.DRBGState { return (*crypt.DRBGState)(&t.s.Volatile.
 func (t *TPM) random(b *state.TPM2B, n int) {
 	*b = state.TPM2B{Size: uint8(n)}
 	t.drbg().Read(b.Bytes())
+}
+
+// randomU64 is a random number.
+func (t *TPM) randomU64() uint64 {
+	var b [8]byte
+	t.drbg().Read(b[:])
+	return binary.BigEndian.Uint64(b[:])
 }

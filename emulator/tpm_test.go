@@ -282,7 +282,7 @@ func TestConfigErrors(t *testing.T) {
 		"NV memory":       {limits(func(l *emulator.Limits) { l.NVMemory = 1<<18 + 1 }), "Limits.NVMemory"},
 		"orderly memory":  {limits(func(l *emulator.Limits) { l.NVOrderlyMemory = 1<<18 + 1 }), "Limits.NVOrderlyMemory"},
 		"few slots":       {limits(func(l *emulator.Limits) { l.Transient = 2 }), "Limits.Transient"},
-		"many slots":      {limits(func(l *emulator.Limits) { l.Transient = 17 }), "Limits.Transient"},
+		"many slots":      {limits(func(l *emulator.Limits) { l.Transient = 257 }), "Limits.Transient"},
 		"bank twice":      {banks(emulator.Bank{Alg: wire.AlgSHA1}, emulator.Bank{Alg: wire.AlgSHA1}), "Banks"},
 		"no hash":         {banks(emulator.Bank{Alg: wire.AlgRSA}), "Banks"},
 		"unknown hash":    {banks(emulator.Bank{Alg: wire.AlgSM3_256}), "Banks"},

@@ -105,7 +105,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 		},
 		"a shutdown at power loss": {
 			ours: planted(func(d *twisted) { d.forgetful = true }), command: "GetCapability", steps: 6,
-			inDetail: "capability", campaign: differential.Campaign{Power: 8},
+			inDetail: "capability", campaign: differential.Campaign{Power: 40},
 		},
 		"a locality": {
 			ours: answering(func(locality uint8, command, response []byte) []byte {

@@ -30,6 +30,7 @@ const (
 	tagClear      = 4
 	tagVolatile   = 5
 	tagNV         = 6
+	tagObjects    = 7
 )
 
 // FormatError says why bytes are no state of a TPM. Where they came from is
@@ -76,7 +77,8 @@ func (s *State) encode(dst []byte, volatile bool) []byte {
 	dst = append(dst, magic...)
 	dst = binary.BigEndian.AppendUint16(dst, formatVersion)
 	known := slices.DeleteFunc(s.sections(), func(sec section) bool {
-		return sec.tag == tagVolatile && !volatile || sec.tag == tagNV && s.NV.Undefined()
+		return sec.tag == tagVolatile && !volatile || sec.tag == tagNV && s.NV.Undefined() ||
+			sec.tag == tagObjects && s.Objects.Undefined()
 	})
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(known)+len(s.Unknown)))
 	for _, sec := range known {
@@ -111,12 +113,13 @@ type section struct {
 // version.
 func (s *State) sections() []section {
 	return []section{
-		{tagPersistent, 2, s.Persistent.fields},
+		{tagPersistent, 3, s.Persistent.fields},
 		{tagOrderly, 1, s.Orderly.fields},
-		{tagReset, 1, s.Reset.fields},
+		{tagReset, 2, s.Reset.fields},
 		{tagClear, 1, s.Clear.fields},
-		{tagVolatile, 1, s.Volatile.fields},
+		{tagVolatile, 2, s.Volatile.fields},
 		{tagNV, 1, s.NV.fields},
+		{tagObjects, 1, s.Objects.fields},
 	}
 }
 

@@ -18,6 +18,20 @@ func (c *coder) refuse(what string) {
 	}
 }
 
+// failed says whether what was read so far is no state.
+func (c *coder) failed() bool { return c.bad != "" || c.decode && c.r.RC() != wire.RCSuccess }
+
+// slice codes a byte string of at most max octets that has memory of its own.
+func (c *coder) slice(p *[]byte, max int) {
+	n := len(*p)
+	c.count(&n, max)
+	if c.decode {
+		*p = append([]byte(nil), c.r.Bytes(n)...)
+		return
+	}
+	c.w.Bytes(*p)
+}
+
 func (c *coder) u8(p *uint8) {
 	if c.decode {
 		*p = c.r.U8()
@@ -157,6 +171,10 @@ func (p *Persistent) fields(c *coder) {
 		c.bytes(p.PPCommands[:])
 		c.bool(&p.DAUsed)
 	}
+	if c.version >= 3 {
+		c.alg(&p.AuditAlg)
+		c.bytes(p.AuditCommands[:])
+	}
 }
 
 func (o *Orderly) fields(c *coder) {
@@ -173,6 +191,13 @@ func (r *Reset) fields(c *coder) {
 	c.u32(&r.RestartCount)
 	c.u64(&r.ObjectContextID)
 	c.u32(&r.PCRUpdateCounter)
+	if c.version >= 2 {
+		c.tpm2b(&r.CommandAuditDigest)
+		r.sessions(c)
+		c.u64(&r.CommitCounter)
+		c.tpm2b(&r.CommitNonce)
+		c.bytes(r.CommitArray[:])
+	}
 }
 
 func (s *Clear) fields(c *coder) {

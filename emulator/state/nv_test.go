@@ -92,26 +92,32 @@ func TestNVRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "empty")
 }
 
-// A state that was written before the list of commands with physical presence
-// is read, and written in the new form.
-func TestPersistentVersion1(t *testing.T) {
+// A state that was written before its newest fields is read, and written in
+// the new form.
+func TestPersistentOldVersions(t *testing.T) {
 	t.Parallel()
-	s := sample()
-	s.Persistent.PPCommands, s.Persistent.DAUsed = state.CommandBits{}, false
-	b := s.Encode(nil)
-	n := binary.BigEndian.Uint32(b[16:])
-	old := append([]byte{}, b[:12]...)
-	old = append(old, 0, 1, 0, 1)
-	old = binary.BigEndian.AppendUint32(old, n-21)
-	old = append(old, b[20:20+n-21]...)
-	old = append(old, b[20+n:]...)
-	got, err := state.Decode(reseal(old))
-	require.NoError(t, err)
-	assert.Equal(t, s.Persistent, got.Persistent)
-	assert.Equal(t, b, got.Encode(nil))
-	old[15] = 0
-	_, err = state.Decode(reseal(old))
-	assert.Error(t, err, "there was no version 0")
+	const audit, presence = 2 + 20, 20 + 1 // bytes of what came with versions 3 and 2
+	for version, cut := range map[byte]uint32{1: audit + presence, 2: audit} {
+		s := sample()
+		s.Persistent.AuditAlg, s.Persistent.AuditCommands = 0, state.CommandBits{}
+		if version == 1 {
+			s.Persistent.PPCommands, s.Persistent.DAUsed = state.CommandBits{}, false
+		}
+		b := s.Encode(nil)
+		n := binary.BigEndian.Uint32(b[16:])
+		old := append([]byte{}, b[:12]...)
+		old = append(old, 0, 1, 0, version)
+		old = binary.BigEndian.AppendUint32(old, n-cut)
+		old = append(old, b[20:20+n-cut]...)
+		old = append(old, b[20+n:]...)
+		got, err := state.Decode(reseal(old))
+		require.NoError(t, err)
+		assert.Equal(t, s.Persistent, got.Persistent)
+		assert.Equal(t, b, got.Encode(nil))
+		old[15] = 0
+		_, err = state.Decode(reseal(old))
+		assert.Error(t, err, "there was no version 0")
+	}
 }
 
 func TestCommandBits(t *testing.T) {

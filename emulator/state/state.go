@@ -4,10 +4,10 @@ import "github.com/swtpmd/swtpmd/emulator/wire"
 
 // Bounds of the fixed tables.
 const (
-	MaxBanks   = 8  // PCR banks: SHA-1, four of SHA-2, three of SHA-3
-	SavedPCRs  = 16 // PCR 0 to 15 are kept by TPM2_Shutdown(STATE)
-	PCRGroups  = 1  // PCR groups with an authorisation value or policy
-	MaxObjects = 16 // slots for transient objects
+	MaxBanks   = 8   // PCR banks: SHA-1, four of SHA-2, three of SHA-3
+	SavedPCRs  = 16  // PCR 0 to 15 are kept by TPM2_Shutdown(STATE)
+	PCRGroups  = 1   // PCR groups with an authorisation value or policy
+	MaxObjects = 256 // slots for transient objects
 )
 
 // TPM2B is a byte string of at most 64 octets: authorisation values, proofs,
@@ -80,6 +80,11 @@ type Persistent struct {
 	// tried in this power cycle. Set before a stop without shutdown, it
 	// counts as a failed try.
 	DAUsed bool
+
+	// AuditAlg is the hash of the command audit digest, and AuditCommands the
+	// commands that go into it (Part 1, section "Command Audit").
+	AuditAlg      wire.AlgID
+	AuditCommands CommandBits
 }
 
 // firstCommand is the code of the first command that a CommandBits can have.
@@ -118,7 +123,23 @@ type Reset struct {
 	RestartCount        uint32
 	ObjectContextID     uint64
 	PCRUpdateCounter    uint32
+
+	// CommandAuditDigest is empty until a command is audited.
+	CommandAuditDigest TPM2B
+	// ContextCounter is the sequence number of the next session context that
+	// is saved, and ActiveSessions the sessions by the index of their handles.
+	ContextCounter uint64
+	ActiveSessions []ActiveSession
+	// Commitments of TPM2_Commit and TPM2_EC_Ephemeral: the number of the next
+	// one, the secret they are made from, and which of the last ones are not
+	// used up (Part 1, annex "TPM2_Commit() Algorithm").
+	CommitCounter uint64
+	CommitNonce   TPM2B
+	CommitArray   [MaxCommits / 8]uint8
 }
+
+// MaxCommits is how many commitments can be outstanding.
+const MaxCommits = 128
 
 // Clear is what only TPM Resume keeps.
 type Clear struct {
@@ -183,27 +204,6 @@ type HashState struct {
 	Buf  [224]byte
 }
 
-// ObjectKind says what a transient object slot holds.
-type ObjectKind uint8
-
-// What a slot can hold.
-const (
-	ObjectNone ObjectKind = iota
-	ObjectHashSequence
-	ObjectEventSequence
-)
-
-// Object is a slot for a transient object or sequence object.
-type Object struct {
-	Kind       ObjectKind
-	Auth       TPM2B
-	FirstBlock bool // a hash sequence has received data
-	TicketSafe bool // and they do not start with TPM_GENERATED_VALUE
-	// Hashes of a sequence: one, or one per bank of an event sequence.
-	HashCount int
-	Hashes    [MaxBanks]HashState
-}
-
 // Volatile is what _TPM_Init takes away.
 type Volatile struct {
 	Started          bool
@@ -221,7 +221,11 @@ type Volatile struct {
 	DAPending        bool     // a change of the lockout state waits for NV
 	SelfTested       []wire.AlgID
 	ExclusiveSession wire.Handle
-	FailureCode      uint32 // not 0 in failure mode
+	FailureCode      uint32    // not 0 in failure mode
+	Sessions         []Session // slots for loaded sessions
+	// TimeEpoch is a random number that tells this period of Time from others.
+	TimeEpoch uint64
+	ReadOnly  bool // TPM2_ReadOnlyControl (rev 1.84)
 }
 
 // Section is a section of the encoded form that this version does not know.
@@ -238,6 +242,7 @@ type State struct {
 	Clear      Clear
 	Volatile   Volatile
 	NV         NV
+	Objects    PersistentObjects
 	// Unknown are sections of a newer version, kept for it.
 	Unknown []Section
 }

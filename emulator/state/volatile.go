@@ -22,6 +22,11 @@ func (v *Volatile) fields(c *coder) {
 	c.algs(&v.SelfTested)
 	c.u32((*uint32)(&v.ExclusiveSession))
 	c.u32(&v.FailureCode)
+	if c.version >= 2 {
+		v.sessions(c)
+		c.u64(&v.TimeEpoch)
+		c.bool(&v.ReadOnly)
+	}
 }
 
 func (v *Volatile) objects(c *coder) {
@@ -37,22 +42,6 @@ func (v *Volatile) objects(c *coder) {
 	if int(v.DRTMSlot) > n {
 		c.refuse("the hash sequence is in a slot that is not there")
 		v.DRTMSlot = 0
-	}
-}
-
-func (o *Object) fields(c *coder) {
-	c.u8((*uint8)(&o.Kind))
-	if o.Kind > ObjectEventSequence {
-		c.refuse("the kind of an object is not known")
-	}
-	c.tpm2b(&o.Auth)
-	c.bool(&o.FirstBlock)
-	c.bool(&o.TicketSafe)
-	c.count(&o.HashCount, MaxBanks)
-	for i := range o.Hashes[:o.HashCount] {
-		h := &o.Hashes[i]
-		c.alg(&h.Alg)
-		c.sized(&h.Size, h.Buf[:])
 	}
 }
 

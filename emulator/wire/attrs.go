@@ -80,6 +80,14 @@ func LocalityBit(locality uint8) LocalityAttributes {
 	return 1 << locality
 }
 
+// Allows says whether the attributes, which are not zero, have a locality.
+func (a LocalityAttributes) Allows(locality uint8) bool {
+	if locality < LocalityExtended {
+		return a < LocalityExtended && a&LocalityBit(locality) != 0
+	}
+	return a == LocalityAttributes(locality)
+}
+
 // ObjectAttributes is a TPMA_OBJECT (Part 2, section "TPMA_OBJECT").
 type ObjectAttributes uint32
 

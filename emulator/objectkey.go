@@ -1,0 +1,53 @@
+package emulator
+
+import (
+	"errors"
+	"math/big"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// The keys of loaded objects in the form in which package crypt takes them.
+
+// rcOf is the response code of an error of package crypt, TPM_RC_FAILURE for
+// one that is not about what it was given.
+func rcOf(err error) wire.RC {
+	var refused *crypt.Error
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return wire.RCFailure
+}
+
+// rsaPublic is the public part of an RSA key.
+func rsaPublic(p *wire.Public) (*crypt.RSAPublicKey, wire.RC) {
+	k, err := crypt.NewRSAPublicKey(p.Unique, p.Parms.Exponent)
+	if err != nil {
+		return nil, rcOf(err)
+	}
+	return k, wire.RCSuccess
+}
+
+// rsaKey is an RSA key with both parts. It is kept with the object: what it
+// computes in advance costs more than a signature.
+func (o *object) rsaKey() (*crypt.RSAPrivateKey, wire.RC) {
+	if o.rsa == nil {
+		public, rc := rsaPublic(&o.public)
+		if rc != wire.RCSuccess {
+			return nil, rc
+		}
+		k, err := crypt.NewRSAPrivateKey(public, o.sensitive.Data)
+		if err != nil {
+			return nil, rcOf(err)
+		}
+		o.rsa = k
+	}
+	return o.rsa, wire.RCSuccess
+}
+
+// curve is the curve of an ECC key.
+func (o *object) curve() *crypt.Curve { return crypt.CurveOf(o.public.Parms.Curve) }
+
+// scalar is the private part of an ECC key.
+func (o *object) scalar() *big.Int { return new(big.Int).SetBytes(o.sensitive.Data) }

@@ -1,0 +1,148 @@
+package emulator
+
+import (
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Objects behind transient and persistent handles: the slots they are in, and
+// what is decoded of them.
+
+// object is what a handle of an object or sequence object leads to: its state,
+// and of a loaded object the areas decoded from it. The decoded byte strings
+// alias the state.
+type object struct {
+	*state.Object
+	public    wire.Public
+	sensitive wire.Sensitive // zero with state.ObjectPublicOnly
+
+	rsa *crypt.RSAPrivateKey // made from sensitive when it is first needed
+}
+
+// loaded says whether it is an object with a public area, not a sequence.
+func (o *object) loaded() bool { return o.Kind == state.ObjectLoaded }
+
+// has says whether an object has all of the attributes. A sequence has none.
+func (o *object) has(a wire.ObjectAttributes) bool {
+	return o.loaded() && o.public.Attributes&a == a
+}
+
+// publicOnly says whether the sensitive area is not there.
+func (o *object) publicOnly() bool { return o.Flags&state.ObjectPublicOnly != 0 }
+
+// authValue is the authorisation value, without zeros at its end.
+func (o *object) authValue() []byte {
+	if o.loaded() {
+		return o.sensitive.Auth
+	}
+	return o.Auth.Bytes()
+}
+
+// decodeObject decodes the areas of a loaded object. It is false for a state
+// that names an algorithm which this TPM does not have.
+func (t *TPM) decodeObject(s *state.Object) (*object, bool) {
+	o := &object{Object: s}
+	if !o.loaded() {
+		return o, true
+	}
+	r := wire.NewReader(s.Public, t.algs.Selectors())
+	r.Public(&o.public, true)
+	ok := r.RC() == wire.RCSuccess && r.Len() == 0
+	if !o.publicOnly() {
+		r = wire.NewReader(s.Sensitive, t.algs.Selectors())
+		r.Sensitive(&o.sensitive)
+		ok = ok && r.RC() == wire.RCSuccess && r.Len() == 0
+	}
+	return o, ok
+}
+
+// object is what is behind the handle of an object, else nil. It cannot meet
+// the sequence object of locality 4, which every command ends.
+func (t *TPM) object(h wire.Handle) *object {
+	switch h.Type() {
+	case wire.HTTransient:
+		if i := h.Index(); uint64(i) < uint64(len(t.slots)) {
+			return t.slots[i]
+		}
+	case wire.HTPersistent:
+		if i, ok := t.persistentPosition(h); ok {
+			return t.persistent[i]
+		}
+	}
+	return nil
+}
+
+// freeSlots counts the object slots that are free, besides those that the
+// persistent objects of the command in execution take: they are copied into
+// slots for its duration (TPMA_MEMORY objectCopiedToRam).
+func (t *TPM) freeSlots() int {
+	n := -t.call.borrowed
+	for _, o := range t.slots {
+		if o == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// takeSlot puts s into the first free slot, and gives its handle. Without one
+// the object is nil, and the command answers TPM_RC_OBJECT_MEMORY. The areas of
+// a loaded object are known to decode.
+func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
+	if t.freeSlots() < 1 {
+		return wire.RHUnassigned, nil
+	}
+	for i := range t.slots {
+		if t.slots[i] == nil {
+			t.fillSlot(i, s)
+			return wire.TransientFirst + wire.Handle(i), t.slots[i]
+		}
+	}
+	return wire.RHUnassigned, nil
+}
+
+// fillSlot puts s into slot i, whatever is there.
+func (t *TPM) fillSlot(i int, s *state.Object) {
+	slot := &t.s.Volatile.Objects[i]
+	*slot = *s
+	o, ok := t.decodeObject(slot)
+	if !ok {
+		panic("internal error: an object that was just made does not decode")
+	}
+	t.slots[i] = o
+}
+
+// flushObject frees the slot of a transient handle.
+func (t *TPM) flushObject(h wire.Handle) {
+	i := h.Index()
+	t.s.Volatile.Objects[i] = state.Object{}
+	t.slots[i] = nil
+}
+
+// flushHierarchy flushes the loaded objects of a hierarchy.
+func (t *TPM) flushHierarchy(hierarchy wire.Handle) {
+	for i, o := range t.slots {
+		if o != nil && o.loaded() && o.Hierarchy == hierarchy {
+			t.flushObject(wire.TransientFirst + wire.Handle(i))
+		}
+	}
+}
+
+// decodeObjects brings slots and persistent in line with the state. It is
+// false if an object is not one of this TPM.
+func (t *TPM) decodeObjects() bool {
+	v := &t.s.Volatile
+	t.slots = make([]*object, len(v.Objects))
+	for i := range v.Objects {
+		if v.Objects[i].Kind == state.ObjectNone {
+			continue
+		}
+		o, ok := t.decodeObject(&v.Objects[i])
+		if !ok {
+			return false
+		}
+		t.slots[i] = o
+	}
+	return t.decodePersistent()
+}

@@ -1,0 +1,166 @@
+package emulator
+
+import (
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Part 3, chapter "Session Commands".
+
+// minNonce is the size in bytes of the smallest nonceCaller.
+const minNonce = 16
+
+// sessionParameters are the parameters of TPM2_StartAuthSession.
+type sessionParameters struct {
+	nonceCaller []byte
+	salt        []byte // encryptedSalt
+	kind        wire.SE
+	symmetric   wire.SymDef
+	authHash    wire.AlgID
+}
+
+// startAuthSession is TPM2_StartAuthSession.
+func (t *TPM) startAuthSession(c *call) wire.RC {
+	var p sessionParameters
+	p.nonceCaller = c.sized(wire.MaxDigest)
+	p.salt = c.sized(wire.MaxEncryptedSecret)
+	p.kind = wire.SE(c.u8())
+	if p.kind != wire.SEHMAC && p.kind != wire.SEPolicy && p.kind != wire.SETrial {
+		c.in.Fail(wire.RCValue)
+	}
+	p.symmetric = c.next().SymDef(true)
+	p.authHash = c.hashAlg(false)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if len(p.nonceCaller) < minNonce || len(p.nonceCaller) > t.algs.DigestSize(p.authHash) {
+		return c.badParam(1, wire.RCSize)
+	}
+	salt, rc := t.sessionSalt(c, &p)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.bindable(c, c.handles[1]); rc != wire.RCSuccess {
+		return rc
+	}
+	if s := &p.symmetric; s.Alg != wire.AlgNull && s.Alg != wire.AlgXOR && s.Mode != wire.AlgCFB {
+		return c.badParam(4, wire.RCMode)
+	}
+	s, rc := t.createSession(&p, c.handles[1], salt)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	c.rhandle = s.Handle
+	c.out.Sized(s.NonceTPM.Bytes())
+	return wire.RCSuccess
+}
+
+// sessionSalt decrypts the salt with the key that the first handle names.
+func (t *TPM) sessionSalt(c *call, p *sessionParameters) ([]byte, wire.RC) {
+	if c.handles[0] == wire.RHNull {
+		if len(p.salt) != 0 {
+			return nil, c.badParam(2, wire.RCValue)
+		}
+		return nil, wire.RCSuccess
+	}
+	key := t.object(c.handles[0])
+	switch {
+	case !key.asymmetric():
+		return nil, c.badHandle(1, wire.RCKey)
+	case len(p.salt) == 0:
+		return nil, c.badParam(2, wire.RCValue)
+	case key.publicOnly():
+		return nil, c.badHandle(1, wire.RCHandle)
+	case !key.has(wire.ObjectDecrypt):
+		return nil, c.badHandle(1, wire.RCAttributes)
+	}
+	salt, rc := t.decryptSecret(key, labelSecret, p.salt)
+	if rc != wire.RCSuccess {
+		return nil, c.badParam(2, wire.RCValue)
+	}
+	return salt, wire.RCSuccess
+}
+
+// bindable says whether a session can be bound to what is behind a handle: it
+// must have an authValue that can be got at, and a PIN index would count.
+func (t *TPM) bindable(c *call, h wire.Handle) wire.RC {
+	if o := t.object(h); o != nil && o.publicOnly() {
+		return c.badHandle(2, wire.RCHandle)
+	}
+	if n := t.nvIndex(h); n != nil && isPIN(n) {
+		return c.badHandle(2, wire.RCHandle)
+	}
+	return wire.RCSuccess
+}
+
+// createSession makes a session bound to what is behind a handle, unless that
+// is TPM_RH_NULL.
+func (t *TPM) createSession(p *sessionParameters, bind wire.Handle, salt []byte) (*state.Session, wire.RC) {
+	slot, index, rc := t.takeSession()
+	if rc != wire.RCSuccess {
+		return nil, rc
+	}
+	s := &t.s.Volatile.Sessions[slot]
+	t.s.Reset.ActiveSessions[index] = state.ActiveSession{Slot: uint8(slot + 1)}
+	*s = state.Session{Handle: wire.HMACFirst + wire.Handle(index), AuthHash: p.authHash, Symmetric: p.symmetric}
+	if p.kind != wire.SEHMAC {
+		s.Handle = wire.PolicyFirst + wire.Handle(index)
+		s.Flags = state.SessionPolicy
+		if p.kind == wire.SETrial {
+			s.Flags |= state.SessionTrial
+		}
+		t.startSessionTime(s)
+		s.Digest.Size = uint8(t.algs.DigestSize(p.authHash))
+	}
+	t.random(&s.NonceTPM, len(p.nonceCaller))
+	if bind == wire.RHNull && len(salt) == 0 {
+		return s, wire.RCSuccess
+	}
+	t.sessionKey(s, bind, salt, p.nonceCaller)
+	return s, wire.RCSuccess
+}
+
+// sessionKey derives the sessionKey from the authValue of what the session is
+// bound to and the salt (Part 1, section "sessionKey Creation").
+func (t *TPM) sessionKey(s *state.Session, bind wire.Handle, salt, nonceCaller []byte) {
+	size := t.algs.DigestSize(s.AuthHash)
+	key := append(append([]byte(nil), t.authValue(bind)...), salt...)
+	s.Key.Set(crypt.KDFa(s.AuthHash, key, "ATH", s.NonceTPM.Bytes(), nonceCaller, size*8))
+	if bind == wire.RHNull {
+		return
+	}
+	if s.Flags&state.SessionPolicy == 0 {
+		s.Flags |= state.SessionBound
+		s.Bound = t.boundTo(bind)
+	}
+	if !t.daExempt(bind) {
+		s.Flags |= state.SessionDABound
+		if bind == wire.RHLockout {
+			s.Flags |= state.SessionLockoutBound
+		}
+	}
+}
+
+// startSessionTime begins the time in which a policy has to be used.
+func (t *TPM) startSessionTime(s *state.Session) {
+	s.Start, s.Epoch, s.Timeout = t.s.Volatile.Time, t.s.Volatile.TimeEpoch, 0
+}
+
+// resetPolicy brings a policy session back to where it started.
+func (t *TPM) resetPolicy(s *state.Session) {
+	s.Flags &= state.SessionPolicy | state.SessionTrial | state.SessionDABound | state.SessionLockoutBound
+	s.CommandCode, s.Locality, s.PCRCounter = 0, 0, 0
+	s.Hash = state.TPM2B{}
+	clear(s.Digest.Bytes())
+	t.startSessionTime(s)
+}
+
+// policyRestart is TPM2_PolicyRestart.
+func (t *TPM) policyRestart(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	t.resetPolicy(t.session(c.handles[0]))
+	return wire.RCSuccess
+}

@@ -1,0 +1,141 @@
+package state
+
+import "github.com/swtpmd/swtpmd/emulator/wire"
+
+// Bounds of what an object slot holds, in bytes.
+const (
+	maxMACState  = 512  // a running HMAC or CMAC with its key
+	maxPublic    = 1024 // TPMT_PUBLIC of RSA-4096: 2+2+4+66+16+514
+	maxSensitive = 1024 // TPMT_SENSITIVE of RSA-4096: 2+66+66+258
+)
+
+// MaxPersistentObjects bounds the number of persistent objects.
+const MaxPersistentObjects = 256
+
+// ObjectKind says what a transient object slot holds.
+type ObjectKind uint8
+
+// What a slot can hold.
+const (
+	ObjectNone ObjectKind = iota
+	ObjectHashSequence
+	ObjectEventSequence
+	ObjectMACSequence
+	ObjectLoaded // an object with a public area
+)
+
+// ObjectFlags are properties of a loaded object that are not in its public
+// area (Part 1, chapter "Objects").
+type ObjectFlags uint8
+
+// The flags.
+const (
+	ObjectPublicOnly   ObjectFlags = 1 << iota // there is no sensitive area
+	ObjectPrimary                              // made from a primary seed
+	ObjectExternal                             // came by TPM2_LoadExternal
+	ObjectTemporary                            // in the null hierarchy
+	ObjectUntilRestart                         // stClear, of itself or of an ancestor
+
+	objectFlags = ObjectUntilRestart<<1 - 1
+)
+
+// Object is a slot for a transient object or sequence object. What its kind
+// does not have is zero.
+type Object struct {
+	Kind ObjectKind
+	Auth TPM2B // of a sequence; that of a loaded object is in Sensitive
+
+	FirstBlock bool // a sequence has received data
+	TicketSafe bool // and they do not start with TPM_GENERATED_VALUE
+	// Hashes of a sequence: one, or one per bank of an event sequence.
+	HashCount int
+	Hashes    [MaxBanks]HashState
+	// MAC is the state of a MAC sequence: 1 octet, 0 for HMAC and 1 for CMAC,
+	// and what MarshalBinary of crypt.HMACState or crypt.CMACState gives.
+	MAC []byte
+
+	// Of a loaded object:
+	Flags         ObjectFlags
+	Hierarchy     wire.Handle
+	Public        []byte // TPMT_PUBLIC
+	Sensitive     []byte // TPMT_SENSITIVE, empty with ObjectPublicOnly
+	Name          []byte // empty where nameAlg is TPM_ALG_NULL
+	QualifiedName []byte
+}
+
+// PersistentObject is an object that TPM2_EvictControl has made persistent.
+type PersistentObject struct {
+	Handle wire.Handle
+	Object Object
+}
+
+// PersistentObjects are in ascending order of handle.
+type PersistentObjects struct{ List []PersistentObject }
+
+// Undefined says whether there is nothing to encode.
+func (p *PersistentObjects) Undefined() bool { return len(p.List) == 0 }
+
+func (o *Object) fields(c *coder) {
+	c.u8((*uint8)(&o.Kind))
+	if o.Kind > ObjectLoaded {
+		c.refuse("the kind of an object is not known")
+	}
+	c.tpm2b(&o.Auth)
+	c.bool(&o.FirstBlock)
+	c.bool(&o.TicketSafe)
+	c.count(&o.HashCount, MaxBanks)
+	for i := range o.Hashes[:o.HashCount] {
+		h := &o.Hashes[i]
+		c.alg(&h.Alg)
+		c.sized(&h.Size, h.Buf[:])
+	}
+	if c.version < 2 {
+		return
+	}
+	switch o.Kind {
+	case ObjectMACSequence:
+		c.slice(&o.MAC, maxMACState)
+	case ObjectLoaded:
+		o.loaded(c)
+	}
+}
+
+// loaded codes the fields of a loaded object.
+func (o *Object) loaded(c *coder) {
+	c.u8((*uint8)(&o.Flags))
+	if o.Flags&^objectFlags != 0 {
+		c.refuse("an object has a flag that is not known")
+	}
+	c.u32((*uint32)(&o.Hierarchy))
+	c.slice(&o.Public, maxPublic)
+	c.slice(&o.Sensitive, maxSensitive)
+	c.slice(&o.Name, wire.MaxName)
+	c.slice(&o.QualifiedName, wire.MaxName)
+	if (o.Flags&ObjectPublicOnly != 0) != (len(o.Sensitive) == 0) {
+		c.refuse("an object has a sensitive area and is public only, or neither")
+	}
+}
+
+func (p *PersistentObjects) fields(c *coder) {
+	n := len(p.List)
+	c.count(&n, MaxPersistentObjects)
+	last := wire.Handle(0)
+	for i := range n {
+		if c.decode {
+			if c.failed() {
+				return // before memory is taken for what is not there
+			}
+			p.List = append(p.List, PersistentObject{Object: Object{Kind: ObjectLoaded}})
+		}
+		x := &p.List[i]
+		c.u32((*uint32)(&x.Handle))
+		if x.Handle <= last || x.Handle.Type() != wire.HTPersistent {
+			c.refuse("persistent objects are not in ascending order of handle")
+		}
+		last = x.Handle
+		x.Object.loaded(c)
+	}
+	if p.Undefined() {
+		c.refuse("it is there though it is empty")
+	}
+}

@@ -1,0 +1,126 @@
+package state
+
+import "github.com/swtpmd/swtpmd/emulator/wire"
+
+// Bounds of the tables of sessions.
+const (
+	MaxLoadedSessions = 64
+	MaxActiveSessions = 1024
+)
+
+// SessionFlags are properties of a session that its commands have given it.
+type SessionFlags uint16
+
+// The flags.
+const (
+	SessionPolicy           SessionFlags = 1 << iota // or trial, not HMAC
+	SessionTrial                                     // cannot authorise
+	SessionBound                                     // Bound is in use
+	SessionDABound                                   // bound to an entity with dictionary attack protection
+	SessionLockoutBound                              // namely to lockoutAuth
+	SessionAudited                                   // Digest is an audit digest
+	SessionPassword                                  // TPM2_PolicyPassword
+	SessionAuthValue                                 // TPM2_PolicyAuthValue
+	SessionPresence                                  // TPM2_PolicyPhysicalPresence
+	SessionCpHash                                    // what Hash is of: command parameters,
+	SessionNameHash                                  // names of the handles,
+	SessionTemplateHash                              // the template of a new object,
+	SessionParametersHash                            // parameters without names
+	SessionNVWrittenChecked                          // TPM2_PolicyNvWritten,
+	SessionNVWritten                                 // with writtenSet
+
+	sessionFlags = SessionNVWritten<<1 - 1
+)
+
+// Session is a slot for a loaded session (Part 1, chapter "Authorizations and
+// Acknowledgments"). A free one is zero.
+type Session struct {
+	Handle    wire.Handle
+	Flags     SessionFlags
+	AuthHash  wire.AlgID
+	Symmetric wire.SymDef
+	Key       TPM2B // sessionKey, empty if neither bound nor salted
+	NonceTPM  TPM2B
+
+	// Bound is, of an HMAC session, the digest of what it is bound to.
+	Bound TPM2B
+	// Digest is the policyDigest, or of an HMAC session the audit digest.
+	Digest TPM2B
+
+	// Of a policy session; see the flags for Hash.
+	Hash        TPM2B
+	CommandCode wire.CC // 0 for any
+	Locality    wire.LocalityAttributes
+	PCRCounter  uint32 // PCR update counter at TPM2_PolicyPCR, 0 without
+	Start       uint64 // Time, in milliseconds
+	Timeout     uint64 // Time, in milliseconds; 0 for none
+	Epoch       uint64 // TimeEpoch
+}
+
+// ActiveSession says where the session with a handle is: nowhere, loaded, or
+// saved.
+type ActiveSession struct {
+	Slot    uint8  // of a loaded one, from 1
+	Context uint64 // of a saved one: the sequence number of its context
+}
+
+func (s *Session) fields(c *coder) {
+	c.u32((*uint32)(&s.Handle))
+	if s.Handle == 0 {
+		return
+	}
+	s.Context(c)
+}
+
+// Context codes all but the handle, which a saved context has outside of its
+// blob.
+func (s *Session) Context(c *coder) {
+	c.u16((*uint16)(&s.Flags))
+	if s.Flags&^sessionFlags != 0 {
+		c.refuse("a session has a flag that is not known")
+	}
+	c.alg(&s.AuthHash)
+	c.alg(&s.Symmetric.Alg)
+	c.u16(&s.Symmetric.KeyBits)
+	c.alg(&s.Symmetric.Mode)
+	c.alg(&s.Symmetric.Hash)
+	c.tpm2b(&s.Key, &s.NonceTPM, &s.Bound, &s.Digest, &s.Hash)
+	c.u32((*uint32)(&s.CommandCode))
+	c.u8((*uint8)(&s.Locality))
+	c.u32(&s.PCRCounter)
+	c.u64(&s.Start)
+	c.u64(&s.Timeout)
+	c.u64(&s.Epoch)
+}
+
+func (r *Reset) sessions(c *coder) {
+	c.u64(&r.ContextCounter)
+	n := len(r.ActiveSessions)
+	c.count(&n, MaxActiveSessions)
+	if c.decode && n > 0 {
+		if n*9 > c.r.Len() {
+			c.refuse("the table of sessions is cut short")
+			return
+		}
+		r.ActiveSessions = make([]ActiveSession, n)
+	}
+	for i := range r.ActiveSessions {
+		a := &r.ActiveSessions[i]
+		c.u8(&a.Slot)
+		c.u64(&a.Context)
+		if a.Slot > MaxLoadedSessions || a.Slot != 0 && a.Context != 0 {
+			c.refuse("a session is both loaded and saved, or where nothing is")
+		}
+	}
+}
+
+func (v *Volatile) sessions(c *coder) {
+	n := len(v.Sessions)
+	c.count(&n, MaxLoadedSessions)
+	if c.decode && n > 0 {
+		v.Sessions = make([]Session, n)
+	}
+	for i := range v.Sessions {
+		v.Sessions[i].fields(c)
+	}
+}
