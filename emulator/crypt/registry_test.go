@@ -60,3 +60,31 @@ func TestCompleteRegistry(t *testing.T) {
 	assert.True(t, s.HasCurve(wire.CurveNISTP256))
 	assert.False(t, s.HasCurve(wire.CurveBNP256))
 }
+
+// Part 2, chapter "Interface Types": which algorithms each type takes.
+func TestRolesOfAlgorithms(t *testing.T) {
+	t.Parallel()
+	hashes := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512, wire.AlgSHA3_256, wire.AlgSHA3_384, wire.AlgSHA3_512}
+	ciphers := []wire.AlgID{wire.AlgTDES, wire.AlgAES, wire.AlgCamellia}
+	modes := []wire.AlgID{wire.AlgCTR, wire.AlgOFB, wire.AlgCBC, wire.AlgCFB, wire.AlgECB}
+	for role, want := range map[wire.Role][]wire.AlgID{
+		wire.RoleHash:            hashes,
+		wire.RoleMACScheme:       append([]wire.AlgID{wire.AlgCMAC}, hashes...),
+		wire.RoleSymmetricObject: ciphers,
+		wire.RoleSymmetric:       append([]wire.AlgID{wire.AlgXOR}, ciphers...),
+		wire.RoleCipherMode:      modes,
+		wire.RoleSymmetricMode:   append([]wire.AlgID{wire.AlgCMAC}, modes...),
+		wire.RoleSigScheme: {wire.AlgHMAC, wire.AlgRSASSA, wire.AlgRSAPSS, wire.AlgECDSA, wire.AlgECDAA,
+			wire.AlgSM2, wire.AlgECSchnorr},
+		wire.RoleRSADecrypt:     {wire.AlgRSAES, wire.AlgOAEP},
+		wire.RoleECCKeyExchange: {wire.AlgECDH, wire.AlgSM2, wire.AlgECMQV},
+	} {
+		var got []wire.AlgID
+		for _, a := range crypt.Algorithms() {
+			if a.Roles&role != 0 {
+				got = append(got, a.ID)
+			}
+		}
+		assert.ElementsMatch(t, want, got, "role %#x", role)
+	}
+}

@@ -15,20 +15,23 @@ import (
 // SYMCIPHER.
 func algs() *wire.Selectors {
 	return wire.NewSelectors([]wire.Selector{
-		{Alg: wire.AlgSHA1, Roles: wire.RoleHash, DigestSize: 20},
-		{Alg: wire.AlgSHA256, Roles: wire.RoleHash, DigestSize: 32},
+		{Alg: wire.AlgSHA1, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 20},
+		{Alg: wire.AlgSHA256, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 32},
 		{Alg: wire.AlgRSA, Roles: wire.RolePublic, KeyBits: []uint16{2048}},
 		{Alg: wire.AlgECC, Roles: wire.RolePublic},
 		{Alg: wire.AlgKeyedHash, Roles: wire.RolePublic},
 		{Alg: wire.AlgSymCipher, Roles: wire.RolePublic},
-		{Alg: wire.AlgAES, Roles: wire.RoleSymmetricObject, KeyBits: []uint16{128}},
-		{Alg: wire.AlgCFB, Roles: wire.RoleSymmetricMode},
-		{Alg: wire.AlgRSASSA, Roles: wire.RoleRSAScheme},
-		{Alg: wire.AlgRSAES, Roles: wire.RoleRSAScheme},
-		{Alg: wire.AlgECDSA, Roles: wire.RoleECCScheme},
-		{Alg: wire.AlgECDAA, Roles: wire.RoleECCScheme},
-		{Alg: wire.AlgHMAC, Roles: wire.RoleKeyedHashScheme},
-		{Alg: wire.AlgXOR, Roles: wire.RoleKeyedHashScheme},
+		{Alg: wire.AlgAES, Roles: wire.RoleSymmetricObject | wire.RoleSymmetric, KeyBits: []uint16{128}},
+		{Alg: wire.AlgCFB, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode},
+		{Alg: wire.AlgCMAC, Roles: wire.RoleSymmetricMode | wire.RoleMACScheme},
+		{Alg: wire.AlgRSASSA, Roles: wire.RoleRSAScheme | wire.RoleSigScheme},
+		{Alg: wire.AlgRSAES, Roles: wire.RoleRSAScheme | wire.RoleRSADecrypt},
+		{Alg: wire.AlgOAEP, Roles: wire.RoleRSAScheme | wire.RoleRSADecrypt},
+		{Alg: wire.AlgECDSA, Roles: wire.RoleECCScheme | wire.RoleSigScheme},
+		{Alg: wire.AlgECDAA, Roles: wire.RoleECCScheme | wire.RoleSigScheme},
+		{Alg: wire.AlgECDH, Roles: wire.RoleECCScheme | wire.RoleECCKeyExchange},
+		{Alg: wire.AlgHMAC, Roles: wire.RoleKeyedHashScheme | wire.RoleSigScheme},
+		{Alg: wire.AlgXOR, Roles: wire.RoleKeyedHashScheme | wire.RoleSymmetric},
 		{Alg: wire.AlgKDF1_SP800_108, Roles: wire.RoleKDF},
 	}, []wire.Curve{wire.CurveNISTP256})
 }

@@ -19,11 +19,7 @@ type NVPublic struct {
 // large; TPM_RC_VALUE for a handle of another type, TPM_RC_HASH for a nameAlg
 // that is not accepted, TPM_RC_RESERVED_BITS for attributes that must be zero.
 func (r *Reader) NVPublic(p *NVPublic, maxSize uint32) {
-	size := int(r.U16())
-	if r.rc == RCSuccess && size == 0 {
-		r.rc = RCSize
-	}
-	before := r.Len()
+	left := r.inner()
 	p.Index = Handle(r.U32())
 	if p.Index.Type() != HTNVIndex {
 		r.Fail(RCValue)
@@ -35,17 +31,17 @@ func (r *Reader) NVPublic(p *NVPublic, maxSize uint32) {
 	}
 	p.Policy = r.Sized(MaxDigest)
 	p.Size = r.U16()
-	if uint32(p.Size) > maxSize || before-r.Len() != size {
+	if uint32(p.Size) > maxSize {
 		r.Fail(RCSize)
 	}
+	r.end(left)
 }
 
 // NVPublic appends a TPM2B_NV_PUBLIC.
 func (w *Writer) NVPublic(p *NVPublic) {
-	at := w.Len()
-	w.U16(0)
+	start := w.inner()
 	w.NVPublicArea(p)
-	w.SetU16(at, uint16(w.Len()-at-2))
+	w.end(start)
 }
 
 // NVPublicArea appends a TPMS_NV_PUBLIC: what the Name of the index is the

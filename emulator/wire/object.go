@@ -37,9 +37,10 @@ type Public struct {
 // TPM_RC_SIZE for a policy or unique that is too long, and those of
 // PublicParms.
 //
-// Bits 8 and 9 of the attributes, firmwareLimited and svnLimited, are no longer
-// reserved since rev 1.59: they decode, and what does not implement them has to
-// refuse them with TPM_RC_ATTRIBUTES.
+// Bits 8 and 9 of the attributes, firmwareLimited and svnLimited, are not
+// reserved in rev 1.84: they decode, and a TPM without hierarchies that are
+// limited so has to refuse them with TPM_RC_ATTRIBUTES (Part 3,
+// "TPM2_CreatePrimary").
 func (r *Reader) Public(p *Public, nullName bool) {
 	r.publicHead(p, nullName)
 	switch p.Parms.Type {
