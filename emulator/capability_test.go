@@ -1,6 +1,8 @@
 package emulator_test
 
 import (
+	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -112,14 +114,23 @@ func TestCapabilityErrors(t *testing.T) {
 func TestAlgorithms(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)
-	got, _ := list(t, tpm, wire.CapAlgs, 0, 1000, 6)
-	assert.Equal(t, [][]byte{{0, 4, 0, 0, 0, 4}, {0, 0xB, 0, 0, 0, 4}, {0, 0xC, 0, 0, 0, 4}, {0, 0xD, 0, 0, 0, 4}}, got)
-	tpm = et.New(t, et.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}))
-	got, _ = list(t, tpm, wire.CapAlgs, 0x20, 1000, 6)
-	assert.Equal(t, [][]byte{{0, 0x27, 0, 0, 0, 4}}, got, "a bank switches its hash on")
-	assert.Equal(t, wire.RCSuccess, send(t, tpm, hashCommand(nil, wire.AlgSHA3_256, wire.RHNull)))
+	algorithms := func() (ids []wire.AlgID) {
+		entries, _ := list(t, tpm, wire.CapAlgs, 0, 1000, 6)
+		for _, e := range entries {
+			ids = append(ids, wire.AlgID(binary.BigEndian.Uint16(e)))
+		}
+		return ids
+	}
+	assert.True(t, slices.IsSorted(algorithms()))
+	assert.ElementsMatch(t, emulator.DefaultAlgorithms(), algorithms())
+	got, _ := list(t, tpm, wire.CapAlgs, 0xB, 3, 6)
+	assert.Equal(t, [][]byte{{0, 0xB, 0, 0, 0, 4}, {0, 0xC, 0, 0, 0, 4}, {0, 0xD, 0, 0, 0, 4}}, got)
 	curves, _ := list(t, tpm, wire.CapECCCurves, 0, 1000, 2)
-	assert.Empty(t, curves)
+	assert.Equal(t, [][]byte{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 0x10}}, curves)
+
+	tpm = et.New(t, et.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}))
+	assert.ElementsMatch(t, append(emulator.DefaultAlgorithms(), wire.AlgSHA3_256), algorithms(), "a bank switches its hash on")
+	assert.Equal(t, wire.RCSuccess, send(t, tpm, hashCommand(nil, wire.AlgSHA3_256, wire.RHNull)))
 }
 
 func TestHandles(t *testing.T) {
@@ -214,7 +225,7 @@ func TestFixedProperties(t *testing.T) {
 		wire.PTNVIndexMax: 2048, wire.PTMemory: 6, wire.PTClockUpdate: 4096, wire.PTContextHash: 0xD,
 		wire.PTContextSym: 6, wire.PTContextSymSize: 256, wire.PTMaxCommandSize: 4096, wire.PTMaxResponseSize: 4096,
 		wire.PTMaxDigest: 64, wire.PTNVBufferMax: 1024, wire.PTMaxCapBuffer: 1024,
-		wire.PTPermanent: 0x400, wire.PTStartupClear: 0x8000000F, wire.PTLoadedCurves: 0,
+		wire.PTPermanent: 0x400, wire.PTStartupClear: 0x8000000F, wire.PTLoadedCurves: 6,
 		wire.PTMaxAuthFail: 3, wire.PTLockoutInterval: 1000, wire.PTLockoutRecovery: 1000,
 	} {
 		assert.Equal(t, want, property(t, tpm, pt), "0x%03X", uint32(pt))

@@ -16,10 +16,16 @@ type Config struct {
 	Identity Identity
 	// Limits are sizes and counts; zero is DefaultLimits.
 	Limits Limits
+	// Algorithms are switched on, in any order; decoders refuse all others, and
+	// TPM2_GetCapability does not list them. Nil means DefaultAlgorithms and the
+	// hash algorithm of every bank.
+	Algorithms []wire.AlgID
+	// Curves are the elliptic curves that are on, in any order. Nil means
+	// DefaultCurves, or none without ECC.
+	Curves []wire.Curve
 	// Banks are the implemented PCR banks in the order in which they are
-	// reported. None means SHA-1, SHA-256, SHA-384 and SHA-512, all allocated.
-	// The hash algorithm of a bank is switched on with it; those four always
-	// are.
+	// reported. None means those of SHA-1, SHA-256, SHA-384 and SHA-512 that are
+	// on, all allocated.
 	Banks []Bank
 	// CheckErrors makes the TPM compare its state before and after every
 	// command, and panic if one that answered an error changed anything but
@@ -143,9 +149,21 @@ func (c Config) withDefaults() Config {
 		c.Limits = DefaultLimits()
 	}
 	if len(c.Banks) == 0 {
-		c.Banks = defaultBanks()
+		c.Banks = slices.DeleteFunc(defaultBanks(), func(b Bank) bool { return c.Algorithms != nil && !slices.Contains(c.Algorithms, b.Alg) })
 	}
 	c.Banks = slices.Clone(c.Banks)
+	if c.Algorithms == nil {
+		c.Algorithms = DefaultAlgorithms()
+		for _, b := range c.Banks {
+			if crypt.HashSize(b.Alg) != 0 {
+				c.Algorithms = append(c.Algorithms, b.Alg)
+			}
+		}
+	}
+	if c.Curves == nil && slices.Contains(c.Algorithms, wire.AlgECC) {
+		c.Curves = DefaultCurves()
+	}
+	c.Algorithms, c.Curves = slices.Clone(c.Algorithms), slices.Clone(c.Curves)
 	return c
 }
 
@@ -174,24 +192,27 @@ func (c Config) check() (*crypt.Registry, error) {
 	case len(c.Banks) > state.MaxBanks:
 		return nil, &ConfigError{Field: "Banks", Value: len(c.Banks), Hint: fmt.Sprintf("at most %d", state.MaxBanks)}
 	}
-	ids := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512}
+	if err := c.checkBanks(); err != nil {
+		return nil, err
+	}
+	return c.checkAlgorithms()
+}
+
+func (c Config) checkBanks() error {
 	allocated := false
 	for i, b := range c.Banks {
-		if slices.ContainsFunc(c.Banks[:i], func(o Bank) bool { return o.Alg == b.Alg }) {
-			return nil, &ConfigError{Field: "Banks", Value: b.Alg, Hint: "name each bank once"}
-		}
-		if crypt.HashSize(b.Alg) == 0 {
-			return nil, &ConfigError{Field: "Banks", Err: &crypt.UnsupportedError{Alg: b.Alg, Want: "PCR bank"}}
+		switch {
+		case slices.ContainsFunc(c.Banks[:i], func(o Bank) bool { return o.Alg == b.Alg }):
+			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "name each bank once"}
+		case crypt.HashSize(b.Alg) == 0:
+			return &ConfigError{Field: "Banks", Err: &crypt.UnsupportedError{Alg: b.Alg, Want: "PCR bank"}}
+		case !slices.Contains(c.Algorithms, b.Alg):
+			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "add it to Algorithms"}
 		}
 		allocated = allocated || !b.Unallocated
-		ids = append(ids, b.Alg)
 	}
 	if !allocated {
-		return nil, &ConfigError{Field: "Banks", Value: "without an allocated one", Hint: "PCR 0 and PCR 17 must be in some bank"}
+		return &ConfigError{Field: "Banks", Value: "without an allocated one", Hint: "PCR 0 and PCR 17 must be in some bank"}
 	}
-	reg, err := crypt.NewRegistry(ids)
-	if err != nil {
-		return nil, &ConfigError{Field: "Banks", Err: err}
-	}
-	return reg, nil
+	return nil
 }

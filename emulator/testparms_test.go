@@ -31,8 +31,8 @@ func TestCapabilityListIsBounded(t *testing.T) {
 	}
 }
 
-// TestParms follows the registry: with everything switched on it takes the
-// storage template of Linux, with the algorithms of today it takes no key.
+// TestParms follows the registry: it takes the keys whose algorithms and curves
+// are on.
 func TestTestParms(t *testing.T) {
 	t.Parallel()
 	command := func(list ...uint16) []byte {
@@ -48,22 +48,23 @@ func TestTestParms(t *testing.T) {
 		name     string
 		c        []byte
 		complete wire.RC // with every algorithm
-		today    wire.RC
+		standard wire.RC // with the default ones
 	}{
-		{"ecc storage", command(0x23, 6, 128, 0x43, null, 3, null), wire.RCSuccess, wire.RCType.Parameter(1)},
-		{"rsa storage", command(1, 6, 128, 0x43, null, 2048, 0, 0), wire.RCSuccess, wire.RCType.Parameter(1)},
-		{"keyedhash", command(8, 5, 0xB), wire.RCSuccess, wire.RCType.Parameter(1)},
-		{"curve", command(0x23, 6, 128, 0x43, null, 0x10, null), wire.RCCurve.Parameter(1), wire.RCType.Parameter(1)},
-		{"key size", command(1, null, null, 2049, 0, 0), wire.RCValue.Parameter(1), wire.RCType.Parameter(1)},
-		{"trailing", command(8, null, 0), wire.RCSize, wire.RCType.Parameter(1)},
-		{"short", command(8), wire.RCInsufficient.Parameter(1), wire.RCType.Parameter(1)},
+		{"ecc storage", command(0x23, 6, 128, 0x43, null, 3, null), wire.RCSuccess, wire.RCSuccess},
+		{"rsa storage", command(1, 6, 128, 0x43, null, 2048, 0, 0), wire.RCSuccess, wire.RCSuccess},
+		{"keyedhash", command(8, 5, 0xB), wire.RCSuccess, wire.RCSuccess},
+		{"curve", command(0x23, 6, 128, 0x43, null, 0x10, null), wire.RCCurve.Parameter(1), wire.RCSuccess},
+		{"key size", command(1, null, null, 2049, 0, 0), wire.RCValue.Parameter(1), wire.RCValue.Parameter(1)},
+		{"Camellia", command(0x25, 0x26, 128, 0x43), wire.RCSuccess, wire.RCSymmetric.Parameter(1)},
+		{"trailing", command(8, null, 0), wire.RCSize, wire.RCSize},
+		{"short", command(8), wire.RCInsufficient.Parameter(1), wire.RCInsufficient.Parameter(1)},
 		{"nothing", command(), wire.RCInsufficient.Parameter(1), wire.RCInsufficient.Parameter(1)},
 		{"hash is no object", command(0xB), wire.RCType.Parameter(1), wire.RCType.Parameter(1)},
 	} {
 		for _, complete := range []bool{true, false} {
 			tpm, err := New(Platform{}, Config{CheckErrors: true})
 			require.NoError(t, err)
-			want := tc.today
+			want := tc.standard
 			if complete {
 				tpm.algs, want = crypt.Complete(), tc.complete
 			}

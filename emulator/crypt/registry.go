@@ -31,42 +31,42 @@ const (
 // algorithms is in ascending order of ID, which GetCapability relies on.
 // Attributes are those of the TCG Algorithm Registry rev 1.34, table 2.
 var algorithms = []Algorithm{
-	{ID: wire.AlgRSA, Attributes: attrAsym | attrObj, Roles: wire.RolePublic, KeyBits: []uint16{1024, 2048, 3072, 4096}},
+	{ID: wire.AlgRSA, Attributes: attrAsym | attrObj, Roles: wire.RolePublic, KeyBits: []uint16{1024, 2048, 3072, 4096}, Supported: true},
 	{ID: wire.AlgTDES, Attributes: attrSym, Roles: wire.RoleSymmetricObject | wire.RoleSymmetric, KeyBits: []uint16{128, 192}},
 	{ID: wire.AlgSHA1, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 20, BlockSize: 64, Supported: true},
-	{ID: wire.AlgHMAC, Attributes: attrHash | attrSig, Roles: wire.RoleKeyedHashScheme | wire.RoleSigScheme},
-	{ID: wire.AlgAES, Attributes: attrSym, Roles: wire.RoleSymmetricObject | wire.RoleSymmetric, KeyBits: []uint16{128, 192, 256}},
-	{ID: wire.AlgMGF1, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
-	{ID: wire.AlgKeyedHash, Attributes: attrHash | attrObj | attrSig | attrEnc, Roles: wire.RolePublic},
-	{ID: wire.AlgXOR, Attributes: attrHash | attrSym, Roles: wire.RoleKeyedHashScheme | wire.RoleSymmetric},
+	{ID: wire.AlgHMAC, Attributes: attrHash | attrSig, Roles: wire.RoleKeyedHashScheme | wire.RoleSigScheme, Supported: true},
+	{ID: wire.AlgAES, Attributes: attrSym, Roles: wire.RoleSymmetricObject | wire.RoleSymmetric, KeyBits: []uint16{128, 192, 256}, Supported: true},
+	{ID: wire.AlgMGF1, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
+	{ID: wire.AlgKeyedHash, Attributes: attrHash | attrObj | attrSig | attrEnc, Roles: wire.RolePublic, Supported: true},
+	{ID: wire.AlgXOR, Attributes: attrHash | attrSym, Roles: wire.RoleKeyedHashScheme | wire.RoleSymmetric, Supported: true},
 	{ID: wire.AlgSHA256, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 32, BlockSize: 64, Supported: true},
 	{ID: wire.AlgSHA384, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 48, BlockSize: 128, Supported: true},
 	{ID: wire.AlgSHA512, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 64, BlockSize: 128, Supported: true},
-	{ID: wire.AlgRSASSA, Attributes: attrAsym | attrSig, Roles: wire.RoleRSAScheme | wire.RoleSigScheme},
-	{ID: wire.AlgRSAES, Attributes: attrAsym | attrEnc, Roles: wire.RoleRSAScheme | wire.RoleRSADecrypt},
-	{ID: wire.AlgRSAPSS, Attributes: attrAsym | attrSig, Roles: wire.RoleRSAScheme | wire.RoleSigScheme},
-	{ID: wire.AlgOAEP, Attributes: attrAsym | attrEnc, Roles: wire.RoleRSAScheme | wire.RoleRSADecrypt},
-	{ID: wire.AlgECDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme},
-	{ID: wire.AlgECDH, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme | wire.RoleECCKeyExchange},
-	{ID: wire.AlgECDAA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme},
-	{ID: wire.AlgSM2, Attributes: attrAsym | attrSig | attrMethod, Roles: wire.RoleECCScheme | wire.RoleSigScheme | wire.RoleECCKeyExchange},
-	{ID: wire.AlgECSchnorr, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme},
-	{ID: wire.AlgECMQV, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme | wire.RoleECCKeyExchange},
-	{ID: wire.AlgKDF1_SP800_56A, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
+	{ID: wire.AlgRSASSA, Attributes: attrAsym | attrSig, Roles: wire.RoleRSAScheme | wire.RoleSigScheme, Supported: true},
+	{ID: wire.AlgRSAES, Attributes: attrAsym | attrEnc, Roles: wire.RoleRSAScheme | wire.RoleRSADecrypt, Supported: true},
+	{ID: wire.AlgRSAPSS, Attributes: attrAsym | attrSig, Roles: wire.RoleRSAScheme | wire.RoleSigScheme, Supported: true},
+	{ID: wire.AlgOAEP, Attributes: attrAsym | attrEnc, Roles: wire.RoleRSAScheme | wire.RoleRSADecrypt, Supported: true},
+	{ID: wire.AlgECDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: true},
+	{ID: wire.AlgECDH, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme | wire.RoleECCKeyExchange, Supported: true},
+	{ID: wire.AlgECDAA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: true},
+	{ID: wire.AlgSM2, Attributes: attrAsym | attrSig | attrMethod, Roles: wire.RoleECCScheme | wire.RoleSigScheme | wire.RoleECCKeyExchange, Supported: true},
+	{ID: wire.AlgECSchnorr, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: true},
+	{ID: wire.AlgECMQV, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme | wire.RoleECCKeyExchange, Supported: true},
+	{ID: wire.AlgKDF1_SP800_56A, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
 	{ID: wire.AlgKDF2, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
-	{ID: wire.AlgKDF1_SP800_108, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
-	{ID: wire.AlgECC, Attributes: attrAsym | attrObj, Roles: wire.RolePublic},
-	{ID: wire.AlgSymCipher, Attributes: attrObj, Roles: wire.RolePublic},
+	{ID: wire.AlgKDF1_SP800_108, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
+	{ID: wire.AlgECC, Attributes: attrAsym | attrObj, Roles: wire.RolePublic, Supported: true},
+	{ID: wire.AlgSymCipher, Attributes: attrObj, Roles: wire.RolePublic, Supported: true},
 	{ID: wire.AlgCamellia, Attributes: attrSym, Roles: wire.RoleSymmetricObject | wire.RoleSymmetric, KeyBits: []uint16{128, 192, 256}},
 	{ID: wire.AlgSHA3_256, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 32, BlockSize: 136, Supported: true},
 	{ID: wire.AlgSHA3_384, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 48, BlockSize: 104, Supported: true},
 	{ID: wire.AlgSHA3_512, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 64, BlockSize: 72, Supported: true},
-	{ID: wire.AlgCMAC, Attributes: attrSym | attrSig, Roles: wire.RoleSymmetricMode | wire.RoleMACScheme},
-	{ID: wire.AlgCTR, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode},
-	{ID: wire.AlgOFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode},
-	{ID: wire.AlgCBC, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode},
-	{ID: wire.AlgCFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode},
-	{ID: wire.AlgECB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode},
+	{ID: wire.AlgCMAC, Attributes: attrSym | attrSig, Roles: wire.RoleSymmetricMode | wire.RoleMACScheme, Supported: true},
+	{ID: wire.AlgCTR, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
+	{ID: wire.AlgOFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
+	{ID: wire.AlgCBC, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
+	{ID: wire.AlgCFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
+	{ID: wire.AlgECB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
 }
 
 // Algorithms is the whole table in ascending order of ID, supported or not.
@@ -83,6 +83,14 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("%v is not supported as %s: choose one of the algorithms with Supported set in crypt.Algorithms", e.Alg, e.Want)
 }
 
+// UnsupportedCurveError says that a curve cannot be switched on.
+type UnsupportedCurveError struct{ Curve wire.Curve }
+
+// Error names the curve and what to do about it.
+func (e *UnsupportedCurveError) Error() string {
+	return fmt.Sprintf("curve 0x%04x is not supported: choose one that crypt.CurveOf knows", uint16(e.Curve))
+}
+
 // Registry is the set of algorithms that one TPM has switched on. It is
 // read-only and may be shared.
 type Registry struct {
@@ -92,16 +100,24 @@ type Registry struct {
 	selectors *wire.Selectors
 }
 
-// NewRegistry switches on the given algorithms. It refuses one that is not
-// supported with an *UnsupportedError.
-func NewRegistry(ids []wire.AlgID) (*Registry, error) {
+// NewRegistry switches on the given algorithms and curves, in any order. It
+// refuses one that is not supported with an *UnsupportedError or an
+// *UnsupportedCurveError. Whether they make sense together is not looked at.
+func NewRegistry(ids []wire.AlgID, curves []wire.Curve) (*Registry, error) {
 	for _, id := range ids {
 		i := slices.IndexFunc(algorithms, func(a Algorithm) bool { return a.ID == id })
 		if i < 0 || !algorithms[i].Supported {
 			return nil, &UnsupportedError{Alg: id, Want: "algorithm"}
 		}
 	}
-	return newRegistry(func(a Algorithm) bool { return slices.Contains(ids, a.ID) }, nil), nil
+	for _, curve := range curves {
+		if CurveOf(curve) == nil {
+			return nil, &UnsupportedCurveError{Curve: curve}
+		}
+	}
+	sorted := slices.Clone(curves)
+	slices.Sort(sorted)
+	return newRegistry(func(a Algorithm) bool { return slices.Contains(ids, a.ID) }, slices.Compact(sorted)), nil
 }
 
 // Complete is the registry with every algorithm of the table and the NIST

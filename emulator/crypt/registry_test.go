@@ -32,7 +32,7 @@ func TestAlgorithmTable(t *testing.T) {
 
 func TestRegistry(t *testing.T) {
 	t.Parallel()
-	r, err := crypt.NewRegistry([]wire.AlgID{wire.AlgSHA256, wire.AlgSHA1})
+	r, err := crypt.NewRegistry([]wire.AlgID{wire.AlgSHA256, wire.AlgSHA1}, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256}, r.Hashes())
 	assert.Len(t, r.Rows(), 2)
@@ -43,8 +43,21 @@ func TestRegistry(t *testing.T) {
 	assert.False(t, r.Selectors().Has(wire.AlgSHA1, wire.RoleKDF))
 	assert.Empty(t, r.Curves())
 
-	for _, alg := range []wire.AlgID{wire.AlgRSA, wire.AlgNull, 0xFFFF} {
-		_, err = crypt.NewRegistry([]wire.AlgID{wire.AlgSHA1, alg})
+	r, err = crypt.NewRegistry([]wire.AlgID{wire.AlgECC}, []wire.Curve{wire.CurveNISTP384, wire.CurveNISTP256, wire.CurveNISTP384})
+	require.NoError(t, err)
+	assert.Equal(t, []wire.Curve{wire.CurveNISTP256, wire.CurveNISTP384}, r.Curves())
+	assert.True(t, r.Selectors().HasCurve(wire.CurveNISTP384))
+	assert.False(t, r.Selectors().HasCurve(wire.CurveNISTP521))
+
+	for _, curve := range []wire.Curve{wire.CurveNone, wire.CurveCurve25519, 0xFFFF} {
+		_, err = crypt.NewRegistry(nil, []wire.Curve{wire.CurveNISTP256, curve})
+		var un *crypt.UnsupportedCurveError
+		require.ErrorAs(t, err, &un)
+		assert.Equal(t, curve, un.Curve)
+		assert.NotEmpty(t, un.Error())
+	}
+	for _, alg := range []wire.AlgID{wire.AlgTDES, wire.AlgNull, 0xFFFF} {
+		_, err = crypt.NewRegistry([]wire.AlgID{wire.AlgSHA1, alg}, nil)
 		var un *crypt.UnsupportedError
 		require.ErrorAs(t, err, &un)
 		assert.Equal(t, alg, un.Alg)

@@ -1,0 +1,92 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// DefaultAlgorithms are those of swtpm 0.7.1 without TDES and Camellia, which
+// this TPM does not have, and KDF2, SM2 and ECMQV, which hardly any other has.
+func DefaultAlgorithms() []wire.AlgID {
+	return []wire.AlgID{
+		wire.AlgRSA, wire.AlgSHA1, wire.AlgHMAC, wire.AlgAES, wire.AlgMGF1, wire.AlgKeyedHash, wire.AlgXOR,
+		wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512, wire.AlgRSASSA, wire.AlgRSAES, wire.AlgRSAPSS, wire.AlgOAEP,
+		wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgECSchnorr, wire.AlgKDF1_SP800_56A, wire.AlgKDF1_SP800_108,
+		wire.AlgECC, wire.AlgSymCipher, wire.AlgCMAC, wire.AlgCTR, wire.AlgOFB, wire.AlgCBC, wire.AlgCFB, wire.AlgECB,
+	}
+}
+
+// DefaultCurves are those of swtpm 0.7.1 without BN P-638 and SM2 P-256.
+func DefaultCurves() []wire.Curve {
+	return []wire.Curve{
+		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521, wire.CurveBNP256,
+	}
+}
+
+// dependencies says which algorithms need which other one; those without alg
+// are needed by the TPM itself.
+var dependencies = [...]struct {
+	alg, needs wire.AlgID
+	why        string
+}{
+	{wire.AlgNull, wire.AlgHMAC, "sessions are authorised with it"},
+	{wire.AlgNull, wire.AlgKeyedHash, "every TPM has sealed data and HMAC keys"},
+	{wire.AlgNull, wire.AlgKDF1_SP800_108, "every key of the TPM is derived with it"},
+	{wire.AlgNull, wire.AlgAES, "saved contexts and protected objects are encrypted with it"},
+	{wire.AlgNull, wire.AlgCFB, "saved contexts and protected objects are encrypted with it"},
+	{wire.AlgNull, contextHash, "saved contexts and tickets have it"},
+
+	// TCG Algorithm Registry rev 1.34, table 2, column "Dep".
+	{wire.AlgRSASSA, wire.AlgRSA, "it is a scheme for such keys"},
+	{wire.AlgRSAES, wire.AlgRSA, "it is a scheme for such keys"},
+	{wire.AlgRSAPSS, wire.AlgRSA, "it is a scheme for such keys"},
+	{wire.AlgOAEP, wire.AlgRSA, "it is a scheme for such keys"},
+	{wire.AlgECDSA, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgECDH, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgECDAA, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgSM2, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgECSchnorr, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgECMQV, wire.AlgECC, "it is a scheme for such keys"},
+
+	// What storage keys of a type share their secrets with (Part 1, annexes "RSA"
+	// and "ECC", sections on secret sharing).
+	{wire.AlgRSA, wire.AlgOAEP, "seeds and salts are shared with it"},
+	{wire.AlgECC, wire.AlgECDH, "seeds and salts are shared with it"},
+	{wire.AlgECC, wire.AlgKDF1_SP800_56A, "seeds and salts are shared with it"},
+	{wire.AlgRSAPSS, wire.AlgMGF1, "its padding is made with it"},
+	{wire.AlgOAEP, wire.AlgMGF1, "its padding is made with it"},
+}
+
+// checkAlgorithms refuses algorithms and curves that do not go together.
+func (c Config) checkAlgorithms() (*crypt.Registry, error) {
+	on := func(alg wire.AlgID) bool { return slices.Contains(c.Algorithms, alg) }
+	reg, err := crypt.NewRegistry(c.Algorithms, c.Curves)
+	if err != nil {
+		field := "Algorithms"
+		if _, ok := err.(*crypt.UnsupportedCurveError); ok {
+			field = "Curves"
+		}
+		return nil, &ConfigError{Field: field, Err: err}
+	}
+	for _, d := range dependencies {
+		switch {
+		case on(d.needs):
+		case d.alg == wire.AlgNull:
+			return nil, &ConfigError{Field: "Algorithms", Value: fmt.Sprintf("without %v", d.needs), Hint: "add it: " + d.why}
+		case on(d.alg):
+			return nil, &ConfigError{Field: "Algorithms", Value: fmt.Sprintf("%v without %v", d.alg, d.needs), Hint: "add it: " + d.why}
+		}
+	}
+	switch {
+	case on(wire.AlgECC) && len(c.Curves) == 0:
+		return nil, &ConfigError{Field: "Curves", Value: "without one", Hint: "ECC is on, so that some curve must be"}
+	case !on(wire.AlgECC) && len(c.Curves) > 0:
+		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "add ECC to Algorithms"}
+	case on(wire.AlgSM2) && !slices.Contains(c.Curves, wire.CurveSM2P256):
+		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "SM2 is on, so that its curve must be"}
+	}
+	return reg, nil
+}
