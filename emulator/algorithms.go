@@ -63,13 +63,9 @@ var dependencies = [...]struct {
 // checkAlgorithms refuses algorithms and curves that do not go together.
 func (c Config) checkAlgorithms() (*crypt.Registry, error) {
 	on := func(alg wire.AlgID) bool { return slices.Contains(c.Algorithms, alg) }
-	reg, err := crypt.NewRegistry(c.Algorithms, c.Curves)
+	reg, err := crypt.NewRegistry(crypt.Selection{Algorithms: c.Algorithms, Curves: c.Curves, RSABits: c.RSABits, AESBits: c.AESBits})
 	if err != nil {
-		field := "Algorithms"
-		if _, ok := err.(*crypt.UnsupportedCurveError); ok {
-			field = "Curves"
-		}
-		return nil, &ConfigError{Field: field, Err: err}
+		return nil, &ConfigError{Field: fieldOf(err), Err: err}
 	}
 	for _, d := range dependencies {
 		switch {
@@ -83,10 +79,23 @@ func (c Config) checkAlgorithms() (*crypt.Registry, error) {
 	switch {
 	case on(wire.AlgECC) && len(c.Curves) == 0:
 		return nil, &ConfigError{Field: "Curves", Value: "without one", Hint: "ECC is on, so that some curve must be"}
+	case len(c.RSABits) == 0 || len(c.AESBits) == 0:
+		return nil, &ConfigError{Field: "RSABits", Value: "empty, or AESBits is", Hint: "name a key size, or leave it nil"}
 	case !on(wire.AlgECC) && len(c.Curves) > 0:
 		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "add ECC to Algorithms"}
 	case on(wire.AlgSM2) && !slices.Contains(c.Curves, wire.CurveSM2P256):
 		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "SM2 is on, so that its curve must be"}
 	}
 	return reg, nil
+}
+
+// fieldOf is the field of Config that crypt.NewRegistry complains about.
+func fieldOf(err error) string {
+	switch err := err.(type) {
+	case *crypt.UnsupportedCurveError:
+		return "Curves"
+	case *crypt.UnsupportedBitsError:
+		return map[wire.AlgID]string{wire.AlgRSA: "RSABits", wire.AlgAES: "AESBits"}[err.Alg]
+	}
+	return "Algorithms"
 }

@@ -23,6 +23,9 @@ type Config struct {
 	// Curves are the elliptic curves that are on, in any order. Nil means
 	// DefaultCurves, or none without ECC.
 	Curves []wire.Curve
+	// RSABits and AESBits are the accepted key sizes in bits, in any order. Nil
+	// means 1,024, 2,048 and 3,072, and 128 and 256, as swtpm 0.7.1 has them.
+	RSABits, AESBits []uint16
 	// Banks are the implemented PCR banks in the order in which they are
 	// reported. None means those of SHA-1, SHA-256, SHA-384 and SHA-512 that are
 	// on, all allocated.
@@ -163,7 +166,14 @@ func (c Config) withDefaults() Config {
 	if c.Curves == nil && slices.Contains(c.Algorithms, wire.AlgECC) {
 		c.Curves = DefaultCurves()
 	}
+	if c.RSABits == nil {
+		c.RSABits = []uint16{1024, 2048, 3072}
+	}
+	if c.AESBits == nil {
+		c.AESBits = []uint16{128, 256}
+	}
 	c.Algorithms, c.Curves = slices.Clone(c.Algorithms), slices.Clone(c.Curves)
+	c.RSABits, c.AESBits = slices.Clone(c.RSABits), slices.Clone(c.AESBits)
 	return c
 }
 

@@ -100,6 +100,12 @@ func (c *Case) covered(index uint32, size int) []bool {
 // propertiesBut says whether the properties both devices report agree but for
 // the given ones.
 func (c *Case) propertiesBut(properties ...uint32) bool {
+	return c.elementsBut(tpm2.TPMCapTPMProperties, properties...)
+}
+
+// elementsBut says whether what both devices report of a capability agrees but
+// for elements with the given keys.
+func (c *Case) elementsBut(capability tpm2.TPMCap, keys ...uint32) bool {
 	a, errA := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)
 	b, errB := conformance.ParseResponse(c.Command(), c.TheirOutcome.Response)
 	if errA != nil || errB != nil {
@@ -110,8 +116,8 @@ func (c *Case) propertiesBut(properties ...uint32) bool {
 	if errA != nil || errB != nil {
 		return false
 	}
-	without := slices.DeleteFunc(ours.entries, func(e entry) bool { return slices.Contains(properties, e.key) })
-	return compareEntries(uint32(tpm2.TPMCapTPMProperties), without, theirs.entries) == ""
+	without := slices.DeleteFunc(ours.entries, func(e entry) bool { return slices.Contains(keys, e.key) })
+	return compareEntries(uint32(capability), without, theirs.entries) == ""
 }
 
 // handleBetween says whether the command's handle area has a handle in a
@@ -130,6 +136,21 @@ func (c *Case) handleBetween(first, last uint32) bool {
 			return true
 		}
 		area = area[4:]
+	}
+	return false
+}
+
+// names says whether the parameters are a TPMT_PUBLIC_PARMS of a type with a
+// number of two bytes somewhere.
+func (c *Case) names(kind, value uint32) bool {
+	p := afterHeader(c.Step().Data)
+	if len(p) < 2 || number(p[:2]) != kind {
+		return false
+	}
+	for p = p[2:]; len(p) >= 2; p = p[2:] {
+		if number(p[:2]) == value {
+			return true
+		}
 	}
 	return false
 }
@@ -223,6 +244,14 @@ func (c *Case) setsClockAround(limit uint64) bool {
 	command, ok := c.Step().packet()
 	return ok && tpm2.TPMCC(c.Command()) == tpm2.TPMCCClockSet && len(command.Parameters) == 8 &&
 		binary.BigEndian.Uint64(command.Parameters) < limit && (ours == 0 && theirs == past || ours == past && theirs == 0)
+}
+
+// clocksAroundUpdate says whether between the two Clocks of successful
+// TPM2_ReadClocks there is a time at which Clock is saved.
+func (c *Case) clocksAroundUpdate() bool {
+	const interval = 1 << 12 // TPM_PT_CLOCK_UPDATE in milliseconds
+	clock := func(o Outcome) uint64 { return binary.BigEndian.Uint64(o.Response[18:26]) / interval }
+	return clock(c.OurOutcome) != clock(c.TheirOutcome)
 }
 
 // asksFor says whether the step is a successful question for a capability.

@@ -91,6 +91,18 @@ func (e *UnsupportedCurveError) Error() string {
 	return fmt.Sprintf("curve 0x%04x is not supported: choose one that crypt.CurveOf knows", uint16(e.Curve))
 }
 
+// UnsupportedBitsError says that an algorithm has no keys of a size.
+type UnsupportedBitsError struct {
+	Alg  wire.AlgID
+	Bits uint16
+	Want []uint16 // the sizes there are
+}
+
+// Error names the algorithm, the size and those that there are.
+func (e *UnsupportedBitsError) Error() string {
+	return fmt.Sprintf("%v with %d bits is not supported: choose among %v", e.Alg, e.Bits, e.Want)
+}
+
 // Registry is the set of algorithms that one TPM has switched on. It is
 // read-only and may be shared.
 type Registry struct {
@@ -100,39 +112,72 @@ type Registry struct {
 	selectors *wire.Selectors
 }
 
-// NewRegistry switches on the given algorithms and curves, in any order. It
-// refuses one that is not supported with an *UnsupportedError or an
-// *UnsupportedCurveError. Whether they make sense together is not looked at.
-func NewRegistry(ids []wire.AlgID, curves []wire.Curve) (*Registry, error) {
-	for _, id := range ids {
+// Selection is what NewRegistry switches on, each list in any order.
+type Selection struct {
+	Algorithms []wire.AlgID
+	Curves     []wire.Curve
+	// RSABits and AESBits are the key sizes; an empty list means all of the table.
+	RSABits, AESBits []uint16
+}
+
+// bits are the sizes that are selected of an algorithm, nil for all.
+func (s *Selection) bits(alg wire.AlgID) []uint16 {
+	switch alg {
+	case wire.AlgRSA:
+		return s.RSABits
+	case wire.AlgAES:
+		return s.AESBits
+	}
+	return nil
+}
+
+// NewRegistry switches on what is selected. It refuses what is not supported
+// with an *UnsupportedError, *UnsupportedCurveError or *UnsupportedBitsError.
+// Whether it makes sense together is not looked at.
+func NewRegistry(s Selection) (*Registry, error) {
+	for _, id := range s.Algorithms {
 		i := slices.IndexFunc(algorithms, func(a Algorithm) bool { return a.ID == id })
 		if i < 0 || !algorithms[i].Supported {
 			return nil, &UnsupportedError{Alg: id, Want: "algorithm"}
 		}
 	}
-	for _, curve := range curves {
+	for _, a := range algorithms {
+		for _, bits := range s.bits(a.ID) {
+			if !slices.Contains(a.KeyBits, bits) {
+				return nil, &UnsupportedBitsError{Alg: a.ID, Bits: bits, Want: a.KeyBits}
+			}
+		}
+	}
+	for _, curve := range s.Curves {
 		if CurveOf(curve) == nil {
 			return nil, &UnsupportedCurveError{Curve: curve}
 		}
 	}
-	sorted := slices.Clone(curves)
+	sorted := slices.Clone(s.Curves)
 	slices.Sort(sorted)
-	return newRegistry(func(a Algorithm) bool { return slices.Contains(ids, a.ID) }, slices.Compact(sorted)), nil
+	return newRegistry(func(a *Algorithm) bool {
+		if bits := s.bits(a.ID); len(bits) > 0 {
+			a.KeyBits = slices.Clone(bits)
+			slices.Sort(a.KeyBits)
+		}
+		return slices.Contains(s.Algorithms, a.ID)
+	}, slices.Compact(sorted)), nil
 }
 
 // Complete is the registry with every algorithm of the table and the NIST
 // curves, supported or not. It decodes everything that the structures of this
 // package can name, and serves decoder tests.
 func Complete() *Registry {
-	return newRegistry(func(Algorithm) bool { return true }, []wire.Curve{
+	return newRegistry(func(*Algorithm) bool { return true }, []wire.Curve{
 		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521})
 }
 
-func newRegistry(on func(Algorithm) bool, curves []wire.Curve) *Registry {
+// newRegistry has the rows that on accepts, which may narrow its copy of them.
+func newRegistry(on func(*Algorithm) bool, curves []wire.Curve) *Registry {
 	r := &Registry{curves: curves}
 	var sel []wire.Selector
 	for _, a := range algorithms {
-		if !on(a) {
+		if !on(&a) {
 			continue
 		}
 		r.rows = append(r.rows, a)

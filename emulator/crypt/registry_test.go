@@ -32,7 +32,7 @@ func TestAlgorithmTable(t *testing.T) {
 
 func TestRegistry(t *testing.T) {
 	t.Parallel()
-	r, err := crypt.NewRegistry([]wire.AlgID{wire.AlgSHA256, wire.AlgSHA1}, nil)
+	r, err := crypt.NewRegistry(crypt.Selection{Algorithms: []wire.AlgID{wire.AlgSHA256, wire.AlgSHA1}})
 	require.NoError(t, err)
 	assert.Equal(t, []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256}, r.Hashes())
 	assert.Len(t, r.Rows(), 2)
@@ -43,21 +43,37 @@ func TestRegistry(t *testing.T) {
 	assert.False(t, r.Selectors().Has(wire.AlgSHA1, wire.RoleKDF))
 	assert.Empty(t, r.Curves())
 
-	r, err = crypt.NewRegistry([]wire.AlgID{wire.AlgECC}, []wire.Curve{wire.CurveNISTP384, wire.CurveNISTP256, wire.CurveNISTP384})
+	r, err = crypt.NewRegistry(crypt.Selection{
+		Algorithms: []wire.AlgID{wire.AlgECC, wire.AlgRSA, wire.AlgAES},
+		Curves:     []wire.Curve{wire.CurveNISTP384, wire.CurveNISTP256, wire.CurveNISTP384},
+		RSABits:    []uint16{3072, 2048},
+	})
 	require.NoError(t, err)
 	assert.Equal(t, []wire.Curve{wire.CurveNISTP256, wire.CurveNISTP384}, r.Curves())
 	assert.True(t, r.Selectors().HasCurve(wire.CurveNISTP384))
 	assert.False(t, r.Selectors().HasCurve(wire.CurveNISTP521))
 
+	assert.Equal(t, []uint16{2048, 3072}, r.Rows()[0].KeyBits)
+	assert.True(t, r.Selectors().HasKeyBits(wire.AlgRSA, 3072))
+	assert.False(t, r.Selectors().HasKeyBits(wire.AlgRSA, 1024))
+	assert.True(t, r.Selectors().HasKeyBits(wire.AlgAES, 192))
+	assert.Len(t, crypt.Algorithms()[0].KeyBits, 4, "the table is as it was")
+
+	_, err = crypt.NewRegistry(crypt.Selection{AESBits: []uint16{128, 512}})
+	var bits *crypt.UnsupportedBitsError
+	require.ErrorAs(t, err, &bits)
+	assert.EqualValues(t, 512, bits.Bits)
+	assert.Contains(t, bits.Error(), "128 192 256")
+
 	for _, curve := range []wire.Curve{wire.CurveNone, wire.CurveCurve25519, 0xFFFF} {
-		_, err = crypt.NewRegistry(nil, []wire.Curve{wire.CurveNISTP256, curve})
+		_, err = crypt.NewRegistry(crypt.Selection{Curves: []wire.Curve{wire.CurveNISTP256, curve}})
 		var un *crypt.UnsupportedCurveError
 		require.ErrorAs(t, err, &un)
 		assert.Equal(t, curve, un.Curve)
 		assert.NotEmpty(t, un.Error())
 	}
 	for _, alg := range []wire.AlgID{wire.AlgTDES, wire.AlgNull, 0xFFFF} {
-		_, err = crypt.NewRegistry([]wire.AlgID{wire.AlgSHA1, alg}, nil)
+		_, err = crypt.NewRegistry(crypt.Selection{Algorithms: []wire.AlgID{wire.AlgSHA1, alg}})
 		var un *crypt.UnsupportedError
 		require.ErrorAs(t, err, &un)
 		assert.Equal(t, alg, un.Alg)
