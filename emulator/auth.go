@@ -36,6 +36,9 @@ func (s *authSession) policy() bool {
 // do not count (Part 1, section "Authorization Values").
 func stripZeros(b []byte) []byte { return bytes.TrimRight(b, "\x00") }
 
+// equalSecret compares without telling by its duration where two secrets differ.
+func equalSecret(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+
 // authArea decodes the authorisation area, checks every authorisation, and
 // decrypts the first parameter.
 func (t *TPM) authArea(c *call) wire.RC {
@@ -247,7 +250,7 @@ func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 	}
 	var rc wire.RC
 	if s.loaded == nil || s.loaded.Flags&state.SessionPassword != 0 {
-		if subtle.ConstantTimeCompare(stripZeros(s.HMAC), t.authValue(s.handle)) != 1 {
+		if !equalSecret(stripZeros(s.HMAC), t.authValue(s.handle)) {
 			rc = t.sessionFailure(c, i)
 		}
 	} else {
@@ -281,7 +284,7 @@ func (t *TPM) checkHMAC(c *call, i int) wire.RC {
 	var want [wire.MaxDigest]byte
 	hmac := crypt.AppendHMAC(alg, want[:0], key, c.cpHash(alg), s.Nonce, s.loaded.NonceTPM.Bytes(),
 		decrypt, encrypt, []byte{byte(s.Attributes)})
-	if subtle.ConstantTimeCompare(s.HMAC, hmac) != 1 {
+	if !equalSecret(s.HMAC, hmac) {
 		return t.sessionFailure(c, i)
 	}
 	return wire.RCSuccess

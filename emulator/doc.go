@@ -25,6 +25,6 @@
 //
 // There are no HMAC and policy sessions and no keys yet: authorisation is by
 // password, a session handle is never loaded, and what takes a policy cannot be
-// done (TPM2_NV_ChangeAuth, TPM2_NV_UndefineSpaceSpecial). Saving and restoring a running TPM is not offered either, though
-// its state is plain data with a codec (package state).
+// done (TPM2_NV_ChangeAuth, TPM2_NV_UndefineSpaceSpecial).
+// Snapshot and Restore have the whole TPM, the volatile part included.
 package emulator

@@ -13,6 +13,7 @@ const (
 	failStore    = 2 // Store.Commit failed
 	failSelfTest = 3 // an algorithm gave a wrong known answer
 	failCounter  = 4 // a counter that must not wrap would have
+	failContext  = 5 // a saved context is wrong, though this TPM has signed it
 )
 
 // FailureError says why a TPM is in failure mode.

@@ -68,7 +68,7 @@ func (t *TPM) nvDefineSpace(c *call) wire.RC {
 	}
 	memory, orderly := t.nvFree()
 	m, o := nvSize(p.Attributes, int(p.Size))
-	if m > memory || o > orderly {
+	if m > memory-t.persistentReserve() || o > orderly {
 		return wire.RCNVSpace
 	}
 	if rc := t.needNV(); rc != wire.RCSuccess {

@@ -184,10 +184,11 @@ func (t *TPM) nvStartup(kind startupKind, orderly bool) {
 	}
 }
 
-// nvFree gives the bytes that are free for indices, and for the data of orderly
-// ones.
+// nvFree gives the bytes that are free for indices and persistent objects, and
+// for the data of orderly indices.
 func (t *TPM) nvFree() (memory, orderly int) {
 	memory, orderly = int(t.config.Limits.NVMemory), int(t.config.Limits.NVOrderlyMemory)
+	memory -= len(t.s.Objects.List) * persistentSize
 	for i := range t.s.NV.Indices {
 		n := &t.s.NV.Indices[i]
 		m, o := nvSize(n.Attributes, len(n.Data))

@@ -311,7 +311,7 @@ func TestNVPinWithoutNV(t *testing.T) {
 func TestNVSpace(t *testing.T) {
 	t.Parallel()
 	limits := emulator.DefaultLimits()
-	limits.NVMemory, limits.NVOrderlyMemory = 1000, 60
+	limits.NVMemory, limits.NVOrderlyMemory, limits.Persistent = 1000, 60, 0
 	tpm := et.New(t, et.WithConfig(emulator.Config{Limits: limits}))
 	def := func(n wire.Handle, size int, a wire.NVAttributes) wire.RC {
 		return send(t, tpm, define(wire.RHOwner, nvPublic{index: nvFirst + n, size: size, attributes: nvUsable | a}, nil))

@@ -32,6 +32,22 @@ func (t *TPM) decodePersistent() bool {
 	return true
 }
 
+// persistentSize is how many bytes of the NV memory a persistent object takes,
+// whatever its size, about as many as in the reference implementation.
+const persistentSize = 2000
+
+// persistentFree is how many objects there is room for.
+func (t *TPM) persistentFree() int {
+	memory, _ := t.nvFree()
+	return min(memory/persistentSize, state.MaxPersistentObjects-len(t.s.Objects.List))
+}
+
+// persistentReserve is the memory that indices leave for the objects that the
+// TPM promises to have room for: TPM_PT_HR_PERSISTENT_MIN.
+func (t *TPM) persistentReserve() int {
+	return max(0, int(t.config.Limits.Persistent)-len(t.s.Objects.List)) * persistentSize
+}
+
 // makePersistent puts a copy of an object behind a persistent handle that is
 // free.
 func (t *TPM) makePersistent(h wire.Handle, s *state.Object) {

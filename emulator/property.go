@@ -164,9 +164,7 @@ func (t *TPM) activeAvailProperty() uint32 {
 }
 
 // persistentAvailProperty counts the objects that can still be made persistent.
-func (t *TPM) persistentAvailProperty() uint32 {
-	return t.config.Limits.Persistent - min(t.config.Limits.Persistent, uint32(len(t.s.Objects.List)))
-}
+func (t *TPM) persistentAvailProperty() uint32 { return uint32(max(0, t.persistentFree())) }
 
 // pcrProperty is one row of the table of PCR properties.
 type pcrProperty struct {

@@ -77,19 +77,22 @@ func (t *TPM) gapReached(i int) bool {
 	return i >= 0 && uint16(r.ActiveSessions[i].Context) == uint16(r.ContextCounter)
 }
 
-// takeSession finds a free slot, and the index of a handle that is free. With
-// the last slot it keeps the oldest context loadable.
-func (t *TPM) takeSession() (slot, index int, rc wire.RC) {
-	slot = -1
-	free := 0
-	for i := range t.s.Volatile.Sessions {
-		if t.s.Volatile.Sessions[i].Handle == 0 {
-			if free == 0 {
-				slot = i
-			}
+// freeSession gives the first free slot and how many there are.
+func (t *TPM) freeSession() (slot, free int) {
+	list := t.s.Volatile.Sessions
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].Handle == 0 {
+			slot = i
 			free++
 		}
 	}
+	return slot, free
+}
+
+// takeSession finds a free slot, and the index of a handle that is free. With
+// the last slot it keeps the oldest context loadable.
+func (t *TPM) takeSession() (slot, index int, rc wire.RC) {
+	slot, free := t.freeSession()
 	if free == 0 {
 		return 0, 0, wire.RCSessionMemory
 	}

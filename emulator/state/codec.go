@@ -33,6 +33,10 @@ const (
 	tagObjects    = 7
 )
 
+// volatileVersion is the version of the volatile section, and of what saved
+// contexts have of it.
+const volatileVersion = 2
+
 // FormatError says why bytes are no state of a TPM. Where they came from is
 // damaged, or written by something else.
 type FormatError struct {
@@ -117,7 +121,7 @@ func (s *State) sections() []section {
 		{tagOrderly, 1, s.Orderly.fields},
 		{tagReset, 2, s.Reset.fields},
 		{tagClear, 1, s.Clear.fields},
-		{tagVolatile, 2, s.Volatile.fields},
+		{tagVolatile, volatileVersion, s.Volatile.fields},
 		{tagNV, 1, s.NV.fields},
 		{tagObjects, 1, s.Objects.fields},
 	}
@@ -190,17 +194,23 @@ func (s *State) decodeSection(known []section, tag, version uint16, at int, data
 		}
 		c := coder{decode: true, version: version, r: wire.NewReader(data, nil)}
 		sec.fields(&c)
-		if c.bad == "" && c.r.RC() != wire.RCSuccess {
-			c.bad = "a field is cut short"
-		}
-		if c.bad == "" && c.r.Len() != 0 {
-			c.bad = "there is something behind the last field"
-		}
-		if c.bad != "" {
-			return &FormatError{at + len(data) - c.r.Len(), fmt.Sprintf("section %d: %s", tag, c.bad)}
-		}
-		return nil
+		return c.end(at, len(data), tag)
 	}
 	s.Unknown = append(s.Unknown, Section{tag, version, bytes.Clone(data)})
+	return nil
+}
+
+// end is what is wrong with the fields that were decoded, of which there are
+// size bytes from offset at on.
+func (c *coder) end(at, size int, tag uint16) error {
+	if c.bad == "" && c.r.RC() != wire.RCSuccess {
+		c.bad = "a field is cut short"
+	}
+	if c.bad == "" && c.r.Len() != 0 {
+		c.bad = "there is something behind the last field"
+	}
+	if c.bad != "" {
+		return &FormatError{at + size - c.r.Len(), fmt.Sprintf("section %d: %s", tag, c.bad)}
+	}
 	return nil
 }

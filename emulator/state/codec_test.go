@@ -59,7 +59,33 @@ func sample() *state.State {
 	o.Hashes[0] = state.HashState{Alg: wire.AlgSHA1, Size: 3, Buf: [224]byte{1, 2, 3}}
 	v.DRTMSlot, v.DAPending, v.SelfTested = 1, true, []wire.AlgID{wire.AlgSHA1}
 	v.ExclusiveSession, v.FailureCode = wire.RHUnassigned, 3
+	v.Objects[0] = state.Object{Kind: state.ObjectMACSequence, MAC: []byte{0, 1, 2}}
+	v.Objects[2] = loadedObject(wire.RHOwner)
+	v.Sessions = make([]state.Session, 3)
+	x := &v.Sessions[1]
+	*x = state.Session{Handle: wire.PolicyFirst + 1, Flags: state.SessionPolicy | state.SessionNVWritten, AuthHash: wire.AlgSHA256,
+		Symmetric:   wire.SymDef{Alg: wire.AlgAES, KeyBits: 128, Mode: wire.AlgCFB},
+		CommandCode: wire.CCNVRead, Locality: 3, PCRCounter: 4, Start: 5, Timeout: 6, Epoch: 7}
+	for _, d := range []*state.TPM2B{&x.Key, &x.NonceTPM, &x.Bound, &x.Digest, &x.Hash, &s.Reset.CommandAuditDigest, &s.Reset.CommitNonce} {
+		b(d)
+	}
+	v.Sessions[2] = state.Session{Handle: wire.HMACFirst, Symmetric: wire.SymDef{Alg: wire.AlgXOR, Hash: wire.AlgSHA1}}
+	v.TimeEpoch, v.ReadOnly, v.Fraction, v.BufferSize = 8, true, 9, 4096
+	s.Reset.ContextCounter = 70000
+	s.Reset.ActiveSessions = []state.ActiveSession{{Slot: 3}, {Slot: 2}, {Context: 69999}, {}}
+	s.Reset.CommitCounter, s.Reset.CommitArray = 11, [16]uint8{1, 15: 2}
+	p.AuditAlg, p.AuditCommands = wire.AlgSHA384, state.CommandBits{3: 4}
+	s.Objects.List = []state.PersistentObject{
+		{Handle: wire.PersistentFirst, Object: loadedObject(wire.RHOwner)},
+		{Handle: wire.PlatformPersist, Object: loadedObject(wire.RHPlatform)},
+	}
 	return s
+}
+
+// loadedObject is an object with something in every field.
+func loadedObject(hierarchy wire.Handle) state.Object {
+	return state.Object{Kind: state.ObjectLoaded, Flags: state.ObjectPrimary, Hierarchy: hierarchy,
+		Public: []byte{1, 2}, Sensitive: []byte{3}, Name: []byte{4, 5}, QualifiedName: []byte{6}}
 }
 
 func TestSnapshotRoundTrip(t *testing.T) {
@@ -82,6 +108,7 @@ func TestStoreEncodingLeavesOutVolatile(t *testing.T) {
 	assert.Equal(t, s.Orderly, got.Orderly)
 	assert.Equal(t, s.Reset, got.Reset)
 	assert.True(t, s.Clear == got.Clear)
+	assert.Equal(t, s.Objects, got.Objects)
 	assert.Equal(t, state.Volatile{}, got.Volatile)
 }
 

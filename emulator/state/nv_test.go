@@ -16,6 +16,7 @@ import (
 // withIndices is a sample with NV indices.
 func withIndices() *state.State {
 	s := sample()
+	s.Objects = state.PersistentObjects{} // whose section would follow
 	s.NV.MaxCounter = 7
 	s.NV.Indices = []state.NVIndex{
 		{Handle: 0x01000001, NameAlg: wire.AlgSHA256, Attributes: wire.NVOrderly | wire.NTCounter.Attributes(), Data: make([]byte, 8)},
@@ -46,6 +47,7 @@ func TestNVRoundTrip(t *testing.T) {
 func TestNVSectionOnlyWhenNeeded(t *testing.T) {
 	t.Parallel()
 	s := sample()
+	s.Objects = state.PersistentObjects{}
 	without := s.Encode(nil)
 	assert.EqualValues(t, 4, binary.BigEndian.Uint16(without[10:]))
 	s.NV.MaxCounter = 1
@@ -85,6 +87,7 @@ func TestNVRefuses(t *testing.T) {
 		require.Error(t, err)
 	}
 	s := sample()
+	s.Objects = state.PersistentObjects{}
 	s.NV.MaxCounter = 1
 	c := s.Encode(nil)
 	c[len(c)-sha256.Size-3] = 0 // MaxCounter, which leaves nothing

@@ -69,12 +69,11 @@ func (s *Session) fields(c *coder) {
 	if s.Handle == 0 {
 		return
 	}
-	s.Context(c)
+	s.context(c)
 }
 
-// Context codes all but the handle, which a saved context has outside of its
-// blob.
-func (s *Session) Context(c *coder) {
+// context codes all but the handle.
+func (s *Session) context(c *coder) {
 	c.u16((*uint16)(&s.Flags))
 	if s.Flags&^sessionFlags != 0 {
 		c.refuse("a session has a flag that is not known")

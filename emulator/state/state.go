@@ -226,6 +226,10 @@ type Volatile struct {
 	// TimeEpoch is a random number that tells this period of Time from others.
 	TimeEpoch uint64
 	ReadOnly  bool // TPM2_ReadOnlyControl (rev 1.84)
+	// Of a snapshot: nanoseconds that are not in Time yet, and the size of the
+	// command and response buffers in bytes.
+	Fraction   uint64
+	BufferSize uint32
 }
 
 // Section is a section of the encoded form that this version does not know.

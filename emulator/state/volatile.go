@@ -26,6 +26,8 @@ func (v *Volatile) fields(c *coder) {
 		v.sessions(c)
 		c.u64(&v.TimeEpoch)
 		c.bool(&v.ReadOnly)
+		c.u64(&v.Fraction)
+		c.u32(&v.BufferSize)
 	}
 }
 
