@@ -41,6 +41,7 @@ func TestStartAuthSessionRefuses(t *testing.T) {
 	}
 	nonce, none := et.Sized(make([]byte, 16)), et.Sized(nil)
 	null, hash := et.U16(uint16(wire.AlgNull)), et.U16(uint16(wire.AlgSHA1))
+	aes := append(et.U16(uint16(wire.AlgAES)), et.U16(128)...)
 	for name, tc := range map[string]struct {
 		command []byte
 		want    wire.RC
@@ -50,6 +51,7 @@ func TestStartAuthSessionRefuses(t *testing.T) {
 		"salt without key":  {start(wire.RHNull, wire.RHNull, nonce, et.Sized([]byte{1}), et.U8(0), null, hash), wire.RCValue.Parameter(2)},
 		"kind":              {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(2), null, hash), wire.RCValue.Parameter(3)},
 		"symmetric":         {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), et.U16(uint16(wire.AlgRSA)), hash), wire.RCSymmetric.Parameter(4)},
+		"mode":              {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), append(aes, et.U16(uint16(wire.AlgCBC))...), hash), wire.RCMode.Parameter(4)},
 		"no hash":           {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), null, null), wire.RCHash.Parameter(5)},
 		"key is not loaded": {start(wire.TransientFirst, wire.RHNull, nonce, none, et.U8(0), null, hash), wire.RCReferenceH0},
 		"key is no object":  {start(wire.RHOwner, wire.RHNull, nonce, none, et.U8(0), null, hash), wire.RCValue.Handle(1)},
@@ -125,8 +127,26 @@ func TestHMACSessionAuthorises(t *testing.T) {
 	}
 	require.NoError(t, change(tpm2.PasswordAuth(nil), "one"))
 	assert.ErrorIs(t, change(tpm2.HMAC(tpm2.TPMAlgSHA256, 16), "two"), tpm2.TPMRCBadAuth)
-	require.NoError(t, change(tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Auth([]byte("one"))), "one"))
-	require.NoError(t, change(tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Bound(tpm2.TPMRHOwner, tpm2.TPM2BName{Buffer: et.U32(uint32(wire.RHOwner))}, []byte("one")), tpm2.Auth([]byte("one"))), "one"))
+	aes := tpm2.AESEncryption(128, tpm2.EncryptIn)
+	require.NoError(t, change(tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Auth([]byte("one")), aes), "one"))
+	require.NoError(t, change(tpm2.HMAC(tpm2.TPMAlgSHA256, 16, tpm2.Bound(tpm2.TPMRHOwner, tpm2.TPM2BName{Buffer: et.U32(uint32(wire.RHOwner))}, []byte("one")), tpm2.Auth([]byte("one")), aes), "one"))
+}
+
+// What a session encrypts is what the TPM answers without.
+func TestParameterEncryption(t *testing.T) {
+	t.Parallel()
+	for name, option := range map[string]tpm2.AuthOption{
+		"AES-128": tpm2.AESEncryption(128, tpm2.EncryptOut),
+		"AES-256": tpm2.AESEncryption(256, tpm2.EncryptOut),
+	} {
+		tpm, twin := et.New(t), et.New(t)
+		rsp, err := tpm2.GetRandom{BytesRequested: 16}.Execute(tpm.Client(), tpm2.HMAC(tpm2.TPMAlgSHA256, 16, option))
+		require.NoError(t, err, name)
+		send(t, twin, startSession(wire.SEHMAC)) // which draws as much
+		plain, err := tpm2.GetRandom{BytesRequested: 16}.Execute(twin.Client())
+		require.NoError(t, err)
+		assert.Equal(t, plain.RandomBytes, rsp.RandomBytes, name)
+	}
 }
 
 // What the session area can have wrong with it besides its HMAC.
