@@ -34,7 +34,7 @@ func TestAlgorithmsGoTogether(t *testing.T) {
 		"SHA-3 bank":              {emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}, "", ""},
 		"none":                    {emulator.Config{Algorithms: []wire.AlgID{}}, "Banks", "without an allocated one"},
 		"unsupported":             {emulator.Config{Algorithms: append(all(), wire.AlgTDES)}, "Algorithms", "not supported"},
-		"unknown curve":           {emulator.Config{Curves: []wire.Curve{wire.CurveCurve25519}}, "Curves", "0x0040"},
+		"unknown curve":           {emulator.Config{Curves: []wire.Curve{wire.CurveCurve25519}}, "Curves", "CURVE_25519"},
 		"RSA-4096":                {emulator.Config{RSABits: []uint16{2048, 4096}}, "", ""},
 		"RSA-512":                 {emulator.Config{RSABits: []uint16{512}}, "RSABits", "512"},
 		"AES-64":                  {emulator.Config{AESBits: []uint16{64}}, "AESBits", "128 192 256"},

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -146,15 +147,25 @@ func Commands() []Command {
 // because actions read it, and the table names the actions.
 type commandSet [wire.CCPolicyTransportSPDM - wire.CCNVUndefineSpaceSpecial + 1]*Command
 
-// newCommandSet holds the implemented commands.
-func newCommandSet() *commandSet {
+// newCommandSet holds the implemented commands among the given ones, all if the
+// list is nil.
+func newCommandSet(codes []wire.CC) *commandSet {
 	var s commandSet
 	for i := range commandTable {
-		if c := &commandTable[i]; c.run != nil {
+		if c := &commandTable[i]; c.run != nil && (codes == nil || slices.Contains(codes, c.Code)) {
 			s[c.Code-wire.CCNVUndefineSpaceSpecial] = c
 		}
 	}
 	return &s
+}
+
+// commandOf is the row of the table with a code, nil for none.
+func commandOf(code wire.CC) *Command {
+	i, ok := slices.BinarySearchFunc(commandTable, code, func(c Command, code wire.CC) int { return cmp.Compare(c.Code, code) })
+	if !ok {
+		return nil
+	}
+	return &commandTable[i]
 }
 
 // lookup finds a command, nil for a code that is not implemented.

@@ -30,6 +30,11 @@ type Config struct {
 	// reported. None means those of SHA-1, SHA-256, SHA-384 and SHA-512 that are
 	// on, all allocated.
 	Banks []Bank
+	// Commands are switched on, in any order. All others answer
+	// TPM_RC_COMMAND_CODE, and TPM2_GetCapability does not list them. Nil means
+	// all that are implemented. TPM2_Startup, TPM2_GetCapability and the commands
+	// for testing are always needed.
+	Commands []wire.CC
 	// CheckErrors makes the TPM compare its state before and after every
 	// command, and panic if one that answered an error changed anything but
 	// what the specification lets it change, or if a change of persistent
@@ -174,6 +179,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Algorithms, c.Curves = slices.Clone(c.Algorithms), slices.Clone(c.Curves)
 	c.RSABits, c.AESBits = slices.Clone(c.RSABits), slices.Clone(c.AESBits)
+	c.Commands = slices.Clone(c.Commands)
 	return c
 }
 
@@ -205,6 +211,9 @@ func (c Config) check() (*crypt.Registry, error) {
 	if err := c.checkBanks(); err != nil {
 		return nil, err
 	}
+	if err := c.checkCommands(); err != nil {
+		return nil, err
+	}
 	return c.checkAlgorithms()
 }
 
@@ -223,6 +232,34 @@ func (c Config) checkBanks() error {
 	}
 	if !allocated {
 		return &ConfigError{Field: "Banks", Value: "without an allocated one", Hint: "PCR 0 and PCR 17 must be in some bank"}
+	}
+	return nil
+}
+
+// neededCommands are what no TPM can be without: the first command of all, and
+// those that say what it is and how it fares (Part 1, sections "Startup State"
+// and "Failure Mode").
+var neededCommands = [...]wire.CC{wire.CCStartup, wire.CCGetCapability, wire.CCGetTestResult, wire.CCSelfTest}
+
+func (c Config) checkCommands() error {
+	if c.Commands == nil {
+		return nil
+	}
+	for i, code := range c.Commands {
+		row := commandOf(code)
+		switch {
+		case row == nil:
+			return &ConfigError{Field: "Commands", Value: code, Hint: "choose among those of Commands"}
+		case !row.Implemented():
+			return &ConfigError{Field: "Commands", Value: row.Name, Hint: "leave it out, it is not implemented"}
+		case slices.Contains(c.Commands[:i], code):
+			return &ConfigError{Field: "Commands", Value: row.Name, Hint: "name each command once"}
+		}
+	}
+	for _, code := range neededCommands {
+		if !slices.Contains(c.Commands, code) {
+			return &ConfigError{Field: "Commands", Value: "without " + commandOf(code).Name, Hint: "add it: no TPM is without"}
+		}
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func New(p Platform, c Config) (*TPM, error) {
 		platform: p.withDefaults(),
 		config:   c,
 		algs:     algs,
-		commands: newCommandSet(),
+		commands: newCommandSet(c.Commands),
 		size:     c.Limits.Buffer,
 		nextSize: c.Limits.Buffer,
 		out:      make([]byte, 0, maxBuffer),

@@ -88,7 +88,7 @@ type UnsupportedCurveError struct{ Curve wire.Curve }
 
 // Error names the curve and what to do about it.
 func (e *UnsupportedCurveError) Error() string {
-	return fmt.Sprintf("curve 0x%04x is not supported: choose one that crypt.CurveOf knows", uint16(e.Curve))
+	return fmt.Sprintf("curve %v is not supported: choose one that crypt.CurveOf knows", e.Curve)
 }
 
 // UnsupportedBitsError says that an algorithm has no keys of a size.

@@ -93,6 +93,22 @@ const (
 	CurveCurve448   Curve = 0x0041
 )
 
+var curveNames = map[Curve]string{
+	CurveNISTP192: "NIST_P192", CurveNISTP224: "NIST_P224", CurveNISTP256: "NIST_P256",
+	CurveNISTP384: "NIST_P384", CurveNISTP521: "NIST_P521", CurveBNP256: "BN_P256",
+	CurveBNP638: "BN_P638", CurveSM2P256: "SM2_P256", CurveBPP256R1: "BP_P256_R1",
+	CurveBPP384R1: "BP_P384_R1", CurveBPP512R1: "BP_P512_R1",
+	CurveCurve25519: "CURVE_25519", CurveCurve448: "CURVE_448",
+}
+
+// String gives the name of Part 2 without its TPM_ECC_ prefix.
+func (c Curve) String() string {
+	if n, ok := curveNames[c]; ok {
+		return n
+	}
+	return fmt.Sprintf("CURVE(0x%04X)", uint16(c))
+}
+
 // AlgAttributes is a TPMA_ALGORITHM (Part 2, section "TPMA_ALGORITHM").
 type AlgAttributes uint32
 
