@@ -192,10 +192,9 @@ func (t *TPM) capPPCommands(c *call, first, count uint32) (bool, wire.RC) {
 	return t.listCodes(c, first, count, t.presenceRequired)
 }
 
-// capAuditCommands lists the commands under audit. Audit is switched on with
-// TPM2_SetCommandCodeAuditStatus, which does not exist yet, so that none is.
+// capAuditCommands lists the commands under audit.
 func (t *TPM) capAuditCommands(c *call, first, count uint32) (bool, wire.RC) {
-	return t.listCodes(c, first, count, func(*Command) bool { return false })
+	return t.listCodes(c, first, count, t.commandAudited)
 }
 
 func (t *TPM) listCodes(c *call, first, count uint32, which func(*Command) bool) (bool, wire.RC) {

@@ -207,13 +207,6 @@ func TestAuthPolicies(t *testing.T) {
 	assert.Equal(t, want, entries, "none has a policy")
 }
 
-func TestNoAuditCommands(t *testing.T) {
-	t.Parallel()
-	entries, more := list(t, et.New(t), wire.CapAuditCommands, 0, 1000, 4)
-	assert.Empty(t, entries)
-	assert.False(t, more)
-}
-
 func TestFixedProperties(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)

@@ -101,7 +101,7 @@ var commandTable = []Command{
 	{Code: wire.CCSetAlgorithmSet, Name: "SetAlgorithmSet", Chapter: chapterMiscellaneousManagementFunctions, Since: "1.16",
 		Handles: []CommandHandle{{HandlePlatform, RoleUser}}, NV: true, ReadOnly: true},
 	{Code: wire.CCSetCommandCodeAuditStatus, Name: "SetCommandCodeAuditStatus", Chapter: chapterCommandAudit, Since: "1.16",
-		Handles: []CommandHandle{{HandleProvision, RoleUser}}, NV: true, Presence: PresenceMay, ReadOnly: true},
+		Handles: []CommandHandle{{HandleProvision, RoleUser}}, NV: true, Presence: PresenceMay, ReadOnly: true, run: (*TPM).setCommandCodeAuditStatus},
 	{Code: wire.CCFieldUpgradeData, Name: "FieldUpgradeData", Chapter: chapterFieldUpgrade, Since: "1.16",
 		Decrypt: true, ReadOnly: true},
 	{Code: wire.CCIncrementalSelfTest, Name: "IncrementalSelfTest", Chapter: chapterTesting, Since: "1.16",

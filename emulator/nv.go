@@ -11,14 +11,14 @@ import (
 
 // Part 3, chapter "Non-volatile Storage": the commands that use indices.
 
-// nvReadable checks that what has authorised the command may read the index,
-// and that there is something to read.
-func nvReadable(c *call, n *state.NVIndex) wire.RC {
+// nvReadable checks that handle i of the command, which has authorised it, may
+// read the index, and that there is something to read.
+func nvReadable(c *call, i int, n *state.NVIndex) wire.RC {
 	a := n.Attributes
 	switch {
 	case a&wire.NVReadLocked != 0:
 		return wire.RCNVLocked
-	case !nvAuthorised(c, n, wire.NVOwnerRead, wire.NVPPRead):
+	case !nvAuthorised(c.handles[i], n, wire.NVOwnerRead, wire.NVPPRead):
 		return wire.RCNVAuthorization
 	case !n.Written():
 		return wire.RCNVUninitialized
@@ -31,7 +31,7 @@ func nvWritable(c *call, n *state.NVIndex) wire.RC {
 	switch {
 	case n.Attributes&wire.NVWriteLocked != 0:
 		return wire.RCNVLocked
-	case !nvAuthorised(c, n, wire.NVOwnerWrite, wire.NVPPWrite):
+	case !nvAuthorised(c.handles[0], n, wire.NVOwnerWrite, wire.NVPPWrite):
 		return wire.RCNVAuthorization
 	}
 	return wire.RCSuccess
@@ -40,14 +40,14 @@ func nvWritable(c *call, n *state.NVIndex) wire.RC {
 // nvAuthorised says whether the handle that has authorised the command may use
 // the index: the index itself, as the session area has found, or a hierarchy
 // with its attribute. Another index may not.
-func nvAuthorised(c *call, n *state.NVIndex, owner, platform wire.NVAttributes) bool {
-	switch c.handles[0] {
+func nvAuthorised(auth wire.Handle, n *state.NVIndex, owner, platform wire.NVAttributes) bool {
+	switch auth {
 	case wire.RHOwner:
 		return n.Attributes&owner != 0
 	case wire.RHPlatform:
 		return n.Attributes&platform != 0
 	}
-	return c.handles[0] == n.Handle
+	return auth == n.Handle
 }
 
 // nvUpdate is what the commands that write have in common: it ends the
@@ -181,7 +181,7 @@ func (t *TPM) nvReadLock(c *call) wire.RC {
 		return rc
 	}
 	n := t.nvIndex(c.handles[1])
-	switch rc := nvReadable(c, n); {
+	switch rc := nvReadable(c, 0, n); {
 	case rc == wire.RCNVLocked:
 		return wire.RCSuccess
 	case rc != wire.RCSuccess && rc != wire.RCNVUninitialized:
@@ -235,7 +235,7 @@ func (t *TPM) nvRead(c *call) wire.RC {
 		return rc
 	}
 	n := t.nvIndex(c.handles[1])
-	if rc := nvReadable(c, n); rc != wire.RCSuccess {
+	if rc := nvReadable(c, 0, n); rc != wire.RCSuccess {
 		return rc
 	}
 	switch {

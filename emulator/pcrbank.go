@@ -175,3 +175,23 @@ func (t *TPM) savePCRs() {
 		clear(t.s.Clear.PCRs.Banks[i].Values[state.SavedPCRs:])
 	}
 }
+
+// digestPCRs appends the digest of the PCRs of a selection, from which it takes
+// those that are not there (Part 1, section "Selecting Multiple PCR").
+func (t *TPM) digestPCRs(dst []byte, alg wire.AlgID, sel *wire.PCRSelections) []byte {
+	h := crypt.NewHash(alg)
+	for i := range sel.Slice() {
+		s := &sel.List[i]
+		b := t.bank(s.Hash)
+		for pcr := range wire.PCRCount {
+			switch {
+			case !s.Select.Has(pcr):
+			case b == nil || !b.Allocated.Has(pcr):
+				s.Select.Clear(pcr)
+			default:
+				h.Write(b.Value(pcr))
+			}
+		}
+	}
+	return h.Sum(dst)
+}

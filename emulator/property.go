@@ -83,7 +83,7 @@ var fixedProperties = [...]propertyValue{
 	wire.PTPSRevision - wire.PTFixed:        func(t *TPM) uint32 { return t.config.Identity.PSRevision },
 	wire.PTPSDayOfYear - wire.PTFixed:       func(t *TPM) uint32 { return t.config.Identity.PSDayOfYear },
 	wire.PTPSYear - wire.PTFixed:            func(t *TPM) uint32 { return t.config.Identity.PSYear },
-	wire.PTSplitMax - wire.PTFixed:          constant(0),
+	wire.PTSplitMax - wire.PTFixed:          constant(state.MaxCommits),
 	wire.PTTotalCommands - wire.PTFixed:     func(t *TPM) uint32 { return t.commands.count() },
 	wire.PTLibraryCommands - wire.PTFixed:   func(t *TPM) uint32 { return t.commands.count() },
 	wire.PTVendorCommands - wire.PTFixed:    constant(0),

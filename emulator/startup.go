@@ -38,6 +38,7 @@ func (t *TPM) manufacture() {
 		p.PCRPolicy[i] = noPolicy
 	}
 	t.daDefaults()
+	t.auditDefaults()
 	p.Shutdown = state.ShutdownClear // a new TPM has lost nothing
 	t.s.Orderly.Safe = true
 	t.dirty = true
@@ -99,6 +100,7 @@ func (t *TPM) start(kind startupKind, locality uint8) {
 	t.advanceTime()
 	t.hierarchyStartup(kind)
 	t.sessionStartup(kind)
+	t.commitStartup(kind)
 	v.TimeEpoch = t.randomU64()
 	t.pcrStartup(kind, locality)
 	t.nvStartup(kind, orderly)
@@ -111,6 +113,7 @@ func (t *TPM) start(kind startupKind, locality uint8) {
 		r.RestartCount++
 	case startupReset:
 		r.ClearCount, r.RestartCount, r.ObjectContextID = 0, 0, 0
+		r.CommandAuditDigest = state.TPM2B{}
 		p.ResetCount++
 		p.TotalResetCount++
 	}

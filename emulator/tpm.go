@@ -126,6 +126,9 @@ func (t *TPM) Init() error {
 		}
 		s.Volatile = state.Volatile{}
 		t.s = *s
+		if s.Persistent.AuditAlg == 0 {
+			t.auditDefaults() // a state from before there was an audit
+		}
 	}
 	t.size = t.nextSize
 	t.powered.Store(true)

@@ -22,6 +22,7 @@ type Attest struct {
 	DigestAlg        AlgID    // COMMAND_AUDIT
 	CommandDigest    []byte   // COMMAND_AUDIT
 	Time             TimeInfo // TIME
+	TimeFirmware     uint64   // TIME: firmwareVersion, never obfuscated
 	IndexName        []byte   // NV and NV_DIGEST
 	Offset           uint16   // NV
 	NVContents       []byte   // NV
@@ -60,7 +61,7 @@ func (w *Writer) attested(a *Attest) {
 		w.Sized(a.Digest)
 	case STAttestTime:
 		w.TimeInfo(&a.Time)
-		w.U64(a.FirmwareVersion)
+		w.U64(a.TimeFirmware)
 	case STAttestNV:
 		w.Sized(a.IndexName)
 		w.U16(a.Offset)
