@@ -45,8 +45,8 @@ func TestAttestAsGoTPM(t *testing.T) {
 	sum := func(s string) tpm2.TPM2BDigest { return tpm2.TPM2BDigest{Buffer: []byte(s)} }
 	full := wire.Attest{QualifiedSigner: []byte("signer"), ExtraData: []byte("extra"),
 		Clock:           wire.ClockInfo{Clock: 1, ResetCount: 2, RestartCount: 3, Safe: true},
-		FirmwareVersion: 0x0102030405060708,
-		Name:            []byte("name"), QualifiedName: []byte("qualified"), PCRs: ours, Digest: []byte("digest"),
+		FirmwareVersion: 0x0102030405060708, TimeFirmware: 0x1112131415161718,
+		Name: []byte("name"), QualifiedName: []byte("qualified"), PCRs: ours, Digest: []byte("digest"),
 		ObjectName: []byte("object"), ExclusiveSession: true, AuditCounter: 9, DigestAlg: wire.AlgSHA256,
 		CommandDigest: []byte("command"), Time: wire.TimeInfo{Time: 4, Clock: wire.ClockInfo{Clock: 5}},
 		IndexName: []byte("index"), Offset: 6, NVContents: []byte("contents")}
@@ -65,7 +65,7 @@ func TestAttestAsGoTPM(t *testing.T) {
 		{wire.STAttestSessionAudit, tpm2.NewTPMUAttest(tpm2.TPMSTAttestSessionAudit,
 			&tpm2.TPMSSessionAuditInfo{ExclusiveSession: true, SessionDigest: sum("digest")})},
 		{wire.STAttestTime, tpm2.NewTPMUAttest(tpm2.TPMSTAttestTime, &tpm2.TPMSTimeAttestInfo{
-			Time: tpm2.TPMSTimeInfo{Time: 4, ClockInfo: tpm2.TPMSClockInfo{Clock: 5}}, FirmwareVersion: 0x0102030405060708})},
+			Time: tpm2.TPMSTimeInfo{Time: 4, ClockInfo: tpm2.TPMSClockInfo{Clock: 5}}, FirmwareVersion: 0x1112131415161718})},
 		{wire.STAttestNV, tpm2.NewTPMUAttest(tpm2.TPMSTAttestNV, &tpm2.TPMSNVCertifyInfo{
 			IndexName: name("index"), Offset: 6, NVContents: tpm2.TPM2BData{Buffer: []byte("contents")}})},
 		{wire.STAttestNVDigest, tpm2.NewTPMUAttest(tpm2.TPMSTAttestNVDigest,
