@@ -43,22 +43,6 @@ func generatedByTPM(first []byte) bool {
 	return bytes.HasPrefix(first, generated[:])
 }
 
-// hashCheckTicket appends a TPMT_TK_HASHCHECK (Part 2, section
-// "TPMT_TK_HASHCHECK"): the NULL ticket for the null hierarchy and for a
-// message that is not safe.
-func (t *TPM) hashCheckTicket(c *call, hierarchy wire.Handle, alg wire.AlgID, digest []byte, safe bool) {
-	ticket := wire.Ticket{Tag: wire.STHashCheck, Hierarchy: wire.RHNull}
-	if hierarchy != wire.RHNull && safe {
-		w := wire.NewWriter(nil)
-		w.U16(uint16(wire.STHashCheck))
-		w.U16(uint16(alg))
-		w.Bytes(digest)
-		ticket.Hierarchy = hierarchy
-		ticket.Digest = crypt.HMAC(contextHash, t.proof(hierarchy), w.Data())
-	}
-	c.out.Ticket(&ticket)
-}
-
 // hashSequenceStart is TPM2_HashSequenceStart: with TPM_ALG_NULL it starts an
 // event sequence, which hashes for all PCR banks.
 func (t *TPM) hashSequenceStart(c *call) wire.RC {
@@ -91,10 +75,14 @@ func (t *TPM) sequenceUpdate(c *call) wire.RC {
 		return rc
 	}
 	o := t.object(c.handles[0])
-	if o.Kind != state.ObjectHashSequence && o.Kind != state.ObjectEventSequence {
+	switch o.Kind {
+	case state.ObjectHashSequence, state.ObjectEventSequence:
+		t.updateHashes(o.Object, data)
+	case state.ObjectMACSequence:
+		saveMAC(o.Object, updateMAC(o.Object, data))
+	default:
 		return c.badHandle(1, wire.RCMode)
 	}
-	t.updateHashes(o.Object, data)
 	return wire.RCSuccess
 }
 
@@ -107,7 +95,15 @@ func (t *TPM) sequenceComplete(c *call) wire.RC {
 		return rc
 	}
 	o := t.object(c.handles[0])
-	if o.Kind != state.ObjectHashSequence {
+	switch o.Kind {
+	case state.ObjectHashSequence:
+	case state.ObjectMACSequence:
+		var space [wire.MaxDigest]byte
+		c.out.Sized(updateMAC(o.Object, data).Finish(space[:0]))
+		c.out.Ticket(&wire.Ticket{Tag: wire.STHashCheck, Hierarchy: wire.RHNull})
+		t.completeSequence(c, 0)
+		return wire.RCSuccess
+	default:
 		return c.badHandle(1, wire.RCMode)
 	}
 	t.updateHashes(o.Object, data)

@@ -111,6 +111,9 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 		return rc
 	}
 	*flag = on
+	if !on && enable != wire.RHPlatformNV {
+		t.flushHierarchy(enable)
+	}
 	return wire.RCSuccess
 }
 

@@ -165,6 +165,10 @@ func (t *TPM) soundSequences(list []state.Object) bool {
 		o := &list[i]
 		want := 0
 		switch o.Kind {
+		case state.ObjectMACSequence:
+			if _, err := restoreMAC(o); err != nil {
+				return false
+			}
 		case state.ObjectHashSequence:
 			want = 1
 		case state.ObjectEventSequence:

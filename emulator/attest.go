@@ -1,0 +1,255 @@
+package emulator
+
+import (
+	"encoding/binary"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Part 3, chapter "Attestation Commands", and TPM2_NV_Certify of chapter
+// "Non-volatile Storage".
+
+// attestation is what the commands that attest have in common: their signer and
+// its scheme, and what is attested.
+type attestation struct {
+	key    *object // nil for TPM_RH_NULL
+	data   []byte  // qualifyingData
+	scheme wire.Scheme
+	body   wire.Attest
+}
+
+// maxData is the size in bytes of a TPM2B_DATA.
+const maxData = 2 + wire.MaxDigest
+
+// qualifying takes the TPM2B_DATA that goes into the attestation.
+func (c *call) qualifying() []byte { return c.sized(maxData) }
+
+// attest makes the structure for the signer that handle n names, with a scheme
+// that was asked for in parameter p. It knows all but what is attested.
+func (t *TPM) attest(c *call, n, p int, data []byte, asked wire.Scheme) (*attestation, wire.RC) {
+	a := &attestation{key: t.object(c.handles[n-1]), data: data}
+	if !a.key.signing() {
+		return nil, c.badHandle(n, wire.RCKey)
+	}
+	var ok bool
+	if a.scheme, ok = t.signScheme(a.key, asked); !ok {
+		return nil, c.badParam(p, wire.RCScheme)
+	}
+	b := &a.body
+	switch {
+	case a.key == nil:
+		b.QualifiedSigner = binary.BigEndian.AppendUint32(nil, uint32(wire.RHNull))
+	case !anonymous(a.scheme.Alg):
+		b.QualifiedSigner = a.key.QualifiedName
+	}
+	if !anonymous(a.scheme.Alg) {
+		b.ExtraData = data
+	}
+	b.Clock = t.clockInfo()
+	b.FirmwareVersion = t.config.Identity.Firmware
+	t.obfuscate(a)
+	return a, wire.RCSuccess
+}
+
+// obfuscate changes what would tell a TPM from others, and how often it was
+// reset, unless the signer is one that privacy administrators control (Part 1,
+// section "Obfuscation").
+func (t *TPM) obfuscate(a *attestation) {
+	if a.key != nil && (a.key.Hierarchy == wire.RHEndorsement || a.key.Hierarchy == wire.RHPlatform) {
+		return
+	}
+	k := crypt.KDFa(contextHash, t.s.Persistent.SHProof.Bytes(), "OBFUSCATE", a.body.QualifiedSigner, nil, 128)
+	a.body.FirmwareVersion += binary.BigEndian.Uint64(k)
+	a.body.Clock.ResetCount += binary.BigEndian.Uint32(k[8:])
+	a.body.Clock.RestartCount += binary.BigEndian.Uint32(k[12:])
+}
+
+// signAttest signs the structure and writes both as response parameters. A
+// scheme that keeps the signer unknown signs the qualifying data, which the
+// structure does not have. The code it fails with is bare.
+func (t *TPM) signAttest(c *call, a *attestation) wire.RC {
+	at := c.out.Len()
+	c.out.U16(0)
+	c.out.Attest(&a.body)
+	attested := c.out.Data()[at+2:]
+	c.out.SetU16(at, uint16(len(attested)))
+	var digest []byte
+	if a.key != nil {
+		digest = crypt.Digest(a.scheme.Hash, nil, attested)
+		if anonymous(a.scheme.Alg) && len(a.data) != 0 {
+			digest = crypt.Digest(a.scheme.Hash, nil, append(append([]byte(nil), a.data...), digest...))
+		}
+	}
+	s, rc := t.signDigest(c, a.key, a.scheme, digest)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	c.out.Signature(&s)
+	c.notOrderly = c.notOrderly || a.key != nil
+	return wire.RCSuccess
+}
+
+// quote is TPM2_Quote. Without a key a hash must be named all the same, which
+// cannot be: there is no unsigned quote.
+func (t *TPM) quote(c *call) wire.RC {
+	data := c.qualifying()
+	asked := c.next().SigScheme(true)
+	sel := &c.selections
+	c.next().PCRSelections(sel)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	a, rc := t.attest(c, 1, 2, data, asked)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	if a.scheme.Hash == wire.AlgNull {
+		return c.badParam(2, wire.RCScheme)
+	}
+	a.body.Type = wire.STAttestQuote
+	a.body.Digest = t.digestPCRs(nil, a.scheme.Hash, sel)
+	a.body.PCRs = *sel
+	return t.signAttest(c, a)
+}
+
+// certify is TPM2_Certify.
+func (t *TPM) certify(c *call) wire.RC {
+	data := c.qualifying()
+	asked := c.next().SigScheme(true)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	a, rc := t.attest(c, 2, 2, data, asked)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	o := t.object(c.handles[0])
+	a.body.Type = wire.STAttestCertify
+	a.body.Name = o.Name
+	if !anonymous(a.scheme.Alg) {
+		a.body.QualifiedName = o.QualifiedName
+	}
+	return t.signAttest(c, a)
+}
+
+// certifyCreation is TPM2_CertifyCreation.
+func (t *TPM) certifyCreation(c *call) wire.RC {
+	data := c.qualifying()
+	creationHash := c.sized(wire.MaxDigest)
+	asked := c.next().SigScheme(true)
+	var ticket wire.Ticket
+	c.next().Ticket(&ticket, wire.STCreation)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	a, rc := t.attest(c, 1, 3, data, asked)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	o := t.object(c.handles[1])
+	if !t.creationHolds(&ticket, o.Name, creationHash) {
+		return c.badParam(4, wire.RCTicket)
+	}
+	a.body.Type = wire.STAttestCreation
+	a.body.ObjectName, a.body.Digest = o.Name, creationHash
+	return t.signAttest(c, a)
+}
+
+// getTime is TPM2_GetTime.
+func (t *TPM) getTime(c *call) wire.RC {
+	data := c.qualifying()
+	asked := c.next().SigScheme(true)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	a, rc := t.attest(c, 2, 2, data, asked)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	a.body.Type = wire.STAttestTime
+	a.body.Time = wire.TimeInfo{Time: t.s.Volatile.Time, Clock: t.clockInfo()}
+	a.body.TimeFirmware = t.config.Identity.Firmware
+	return t.signAttest(c, a)
+}
+
+// getSessionAuditDigest is TPM2_GetSessionAuditDigest.
+func (t *TPM) getSessionAuditDigest(c *call) wire.RC {
+	data := c.qualifying()
+	asked := c.next().SigScheme(true)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	a, rc := t.attest(c, 2, 2, data, asked)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	s := t.session(c.handles[2])
+	if s.Flags&state.SessionAudited == 0 {
+		return c.badHandle(3, wire.RCType)
+	}
+	a.body.Type = wire.STAttestSessionAudit
+	a.body.Digest = s.Digest.Bytes()
+	a.body.ExclusiveSession = t.s.Volatile.ExclusiveSession == c.handles[2]
+	return t.signAttest(c, a)
+}
+
+// getCommandAuditDigest is TPM2_GetCommandAuditDigest. What it has signed is
+// not reported again.
+func (t *TPM) getCommandAuditDigest(c *call) wire.RC {
+	data := c.qualifying()
+	asked := c.next().SigScheme(true)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	a, rc := t.attest(c, 2, 2, data, asked)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	p, d := &t.s.Persistent, &t.s.Reset.CommandAuditDigest
+	a.body.Type = wire.STAttestCommandAudit
+	a.body.DigestAlg, a.body.AuditCounter = p.AuditAlg, p.AuditCounter
+	a.body.Digest, a.body.CommandDigest = d.Bytes(), t.auditedCommands()
+	if rc := t.signAttest(c, a); rc != wire.RCSuccess {
+		return rc
+	}
+	if a.key != nil {
+		*d = state.TPM2B{}
+	}
+	return wire.RCSuccess
+}
+
+// nvCertify is TPM2_NV_Certify. Of an index that is asked for whole with size
+// and offset 0 it attests a digest.
+func (t *TPM) nvCertify(c *call) wire.RC {
+	data := c.qualifying()
+	asked := c.next().SigScheme(true)
+	size, offset := int(c.u16()), int(c.u16())
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	a, rc := t.attest(c, 1, 2, data, asked)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	n := t.nvIndex(c.handles[2])
+	if rc := nvReadable(c, 1, n); rc != wire.RCSuccess {
+		return rc
+	}
+	switch {
+	case size+offset > len(n.Data):
+		return wire.RCNVRange
+	case size > int(t.config.Limits.NVBuffer):
+		return c.badParam(3, wire.RCValue)
+	}
+	a.body.IndexName = appendNVName(nil, n)
+	if size == 0 && offset == 0 {
+		a.body.Type = wire.STAttestNVDigest
+		a.body.Digest = crypt.Digest(a.scheme.Hash, nil, n.Data)
+	} else {
+		a.body.Type = wire.STAttestNV
+		a.body.Offset, a.body.NVContents = uint16(offset), n.Data[offset:offset+size]
+	}
+	return t.signAttest(c, a)
+}
