@@ -37,7 +37,6 @@ var dependencies = [...]struct {
 	{wire.AlgNull, wire.AlgKDF1_SP800_108, "every key of the TPM is derived with it"},
 	{wire.AlgNull, wire.AlgAES, "saved contexts and protected objects are encrypted with it"},
 	{wire.AlgNull, wire.AlgCFB, "saved contexts and protected objects are encrypted with it"},
-	{wire.AlgNull, contextHash, "saved contexts and tickets have it"},
 
 	// TCG Algorithm Registry rev 1.34, table 2, column "Dep".
 	{wire.AlgRSASSA, wire.AlgRSA, "it is a scheme for such keys"},

@@ -60,7 +60,7 @@ func (t *TPM) obfuscate(a *attestation) {
 	if a.key != nil && (a.key.Hierarchy == wire.RHEndorsement || a.key.Hierarchy == wire.RHPlatform) {
 		return
 	}
-	k := crypt.KDFa(contextHash, t.s.Persistent.SHProof.Bytes(), "OBFUSCATE", a.body.QualifiedSigner, nil, 128)
+	k := crypt.KDFa(t.contextHash, t.s.Persistent.SHProof.Bytes(), "OBFUSCATE", a.body.QualifiedSigner, nil, 128)
 	a.body.FirmwareVersion += binary.BigEndian.Uint64(k)
 	a.body.Clock.ResetCount += binary.BigEndian.Uint32(k[8:])
 	a.body.Clock.RestartCount += binary.BigEndian.Uint32(k[12:])

@@ -242,9 +242,12 @@ func (c *call) sized(max int) []byte { return c.next().Sized(max) }
 // buffer takes a TPM2B_MAX_BUFFER.
 func (c *call) buffer() []byte { return c.sized(int(c.t.config.Limits.InputBuffer)) }
 
+// digest takes a TPM2B_DIGEST.
+func (c *call) digest() []byte { return c.next().Digest() }
+
 // auth takes a TPM2B_AUTH and strips the zeros at its end (Part 1, section
 // "Authorization Values").
-func (c *call) auth() []byte { return stripZeros(c.sized(wire.MaxDigest)) }
+func (c *call) auth() []byte { return stripZeros(c.digest()) }
 
 // hashAlg takes a TPMI_ALG_HASH, with null its "+" variant.
 func (c *call) hashAlg(null bool) wire.AlgID { return c.next().HashAlg(null) }

@@ -13,7 +13,7 @@ import (
 // auditDefaults are what a new TPM audits: the command that changes it.
 func (t *TPM) auditDefaults() {
 	p := &t.s.Persistent
-	p.AuditAlg, p.AuditCommands, p.AuditCounter = contextHash, state.CommandBits{}, 0
+	p.AuditAlg, p.AuditCommands, p.AuditCounter = t.contextHash, state.CommandBits{}, 0
 	p.AuditCommands.Set(wire.CCSetCommandCodeAuditStatus)
 }
 

@@ -54,7 +54,7 @@ func (t *TPM) commitNumber(curve *crypt.Curve, name []byte, count uint16) (*big.
 
 // commitNumberOf is the number for a value of the counter.
 func (t *TPM) commitNumberOf(curve *crypt.Curve, name []byte, counter uint64) (*big.Int, bool) {
-	k, err := curve.CommitNumber(contextHash, t.s.Reset.CommitNonce.Bytes(), name, counter)
+	k, err := curve.CommitNumber(t.contextHash, t.s.Reset.CommitNonce.Bytes(), name, counter)
 	return k, err == nil
 }
 

@@ -85,46 +85,6 @@ func DefaultIdentity() Identity {
 	}
 }
 
-// Limits are the sizes and counts of a TPM.
-type Limits struct {
-	Buffer         uint32 // bytes of the command and of the response buffer
-	InputBuffer    uint32 // bytes of a TPM2B_MAX_BUFFER
-	Transient      uint32 // slots for transient objects and sequences
-	Persistent     uint32 // persistent objects
-	LoadedSessions uint32
-	ActiveSessions uint32
-	NVIndexSize    uint32 // bytes
-	NVBuffer       uint32 // bytes of a TPM2B_MAX_NV_BUFFER
-	NVMemory       uint32 // bytes for NV indices, 152 for each besides its data
-	// NVOrderlyMemory are the bytes for the data of orderly NV indices, which
-	// are not in NVMemory, and 12 for each.
-	NVOrderlyMemory uint32
-	ObjectContext   uint32 // bytes of the largest TPMS_CONTEXT of an object
-	SessionContext  uint32 // bytes of the largest TPMS_CONTEXT of a session
-}
-
-// Limits of SetBufferSize: a response must have room for the largest saved
-// context, and no transport has more.
-const (
-	minBuffer = 2808
-	maxBuffer = 4096
-)
-
-// maxNVMemory bounds both kinds of NV memory in bytes, so that the state of a
-// TPM with all of it in use stays below state.MaxSize, with fewer indices than
-// state.MaxNVIndices.
-const maxNVMemory = 1 << 18
-
-// DefaultLimits are those of swtpm 0.7.1.
-func DefaultLimits() Limits {
-	return Limits{
-		Buffer: maxBuffer, InputBuffer: 1024, Transient: 3, Persistent: 7,
-		LoadedSessions: 3, ActiveSessions: 64, NVIndexSize: 2048, NVBuffer: 1024,
-		NVMemory: 1 << 17, NVOrderlyMemory: 512,
-		ObjectContext: 2048, SessionContext: 404,
-	}
-}
-
 // ConfigError says which field of a Config makes no TPM.
 type ConfigError struct {
 	Field string
@@ -185,26 +145,12 @@ func (c Config) withDefaults() Config {
 
 // check refuses what makes no TPM and builds the registry of algorithms.
 func (c Config) check() (*crypt.Registry, error) {
-	id, l := c.Identity, c.Limits
+	id := c.Identity
 	switch {
 	case len(id.Manufacturer) > 4:
 		return nil, &ConfigError{Field: "Identity.Manufacturer", Value: id.Manufacturer, Hint: "at most 4 characters"}
 	case len(id.Vendor) > 16:
 		return nil, &ConfigError{Field: "Identity.Vendor", Value: id.Vendor, Hint: "at most 16 characters"}
-	case l.Buffer < minBuffer || l.Buffer > maxBuffer:
-		return nil, &ConfigError{Field: "Limits.Buffer", Value: l.Buffer, Hint: fmt.Sprintf("%d to %d bytes", minBuffer, maxBuffer)}
-	case l.InputBuffer < wire.MaxDigest || l.InputBuffer > l.Buffer-1024:
-		return nil, &ConfigError{Field: "Limits.InputBuffer", Value: l.InputBuffer, Hint: "64 bytes up to 1024 less than Limits.Buffer"}
-	case l.Transient < 3 || l.Transient > state.MaxObjects:
-		return nil, &ConfigError{Field: "Limits.Transient", Value: l.Transient, Hint: fmt.Sprintf("3 to %d slots", state.MaxObjects)}
-	case l.NVIndexSize < wire.MaxDigest || l.NVIndexSize > 0xFFFF:
-		return nil, &ConfigError{Field: "Limits.NVIndexSize", Value: l.NVIndexSize, Hint: "64 to 65535 bytes"}
-	case l.NVBuffer < wire.MaxDigest || l.NVBuffer > l.Buffer-1024:
-		return nil, &ConfigError{Field: "Limits.NVBuffer", Value: l.NVBuffer, Hint: "64 bytes up to 1024 less than Limits.Buffer"}
-	case l.NVMemory > maxNVMemory:
-		return nil, &ConfigError{Field: "Limits.NVMemory", Value: l.NVMemory, Hint: fmt.Sprintf("at most %d bytes", maxNVMemory)}
-	case l.NVOrderlyMemory > maxNVMemory:
-		return nil, &ConfigError{Field: "Limits.NVOrderlyMemory", Value: l.NVOrderlyMemory, Hint: fmt.Sprintf("at most %d bytes", maxNVMemory)}
 	case len(c.Banks) > state.MaxBanks:
 		return nil, &ConfigError{Field: "Banks", Value: len(c.Banks), Hint: fmt.Sprintf("at most %d", state.MaxBanks)}
 	}
@@ -214,7 +160,11 @@ func (c Config) check() (*crypt.Registry, error) {
 	if err := c.checkCommands(); err != nil {
 		return nil, err
 	}
-	return c.checkAlgorithms()
+	algs, err := c.checkAlgorithms()
+	if err != nil {
+		return nil, err
+	}
+	return algs, c.Limits.check(c.Banks, algs)
 }
 
 func (c Config) checkBanks() error {

@@ -20,11 +20,10 @@ const (
 	savedStClear  = wire.TransientFirst + 2
 )
 
-// Sizes of the parts of a TPMS_CONTEXT_DATA in bytes, and of the key that
-// encrypts it.
+// Sizes of the parts of a TPMS_CONTEXT_DATA in bytes, and of the initial value
+// with which it is encrypted.
 const (
-	contextFingerprint = 8  // a copy of the sequence number
-	contextKey         = 32 // AES-256: TPM_PT_CONTEXT_SYM_SIZE
+	contextFingerprint = 8 // a copy of the sequence number
 	contextIV          = 16
 )
 
@@ -179,7 +178,7 @@ func (t *TPM) loadSession(c *call, ctx *wire.Context, body []byte) wire.RC {
 // front, and signs it (Part 1, section "Context Integrity Protection").
 func (t *TPM) protectContext(ctx *wire.Context, body []byte) {
 	w := wire.NewWriter(nil)
-	w.Sized(make([]byte, crypt.HashSize(contextHash)))
+	w.Sized(make([]byte, crypt.HashSize(t.contextHash)))
 	integrity := w.Len()
 	w.U64(ctx.Sequence)
 	w.Bytes(body)
@@ -195,7 +194,7 @@ func (t *TPM) openContext(c *call, ctx *wire.Context) ([]byte, wire.RC) {
 	switch {
 	case r.RC() != wire.RCSuccess:
 		return nil, r.RC()
-	case len(integrity) != crypt.HashSize(contextHash), r.Len() < contextFingerprint:
+	case len(integrity) != crypt.HashSize(t.contextHash), r.Len() < contextFingerprint:
 		return nil, c.badParam(1, wire.RCSize)
 	case !equalSecret(integrity, t.contextIntegrity(ctx, r.Rest())):
 		return nil, c.badParam(1, wire.RCIntegrity)
@@ -227,7 +226,7 @@ func (t *TPM) contextIntegrity(ctx *wire.Context, encrypted []byte) []byte {
 	}
 	w.U64(ctx.Sequence)
 	w.U32(uint32(ctx.SavedHandle))
-	return crypt.HMAC(contextHash, t.proof(ctx.Hierarchy), w.Data(), encrypted)
+	return crypt.HMAC(t.contextHash, t.proof(ctx.Hierarchy), w.Data(), encrypted)
 }
 
 // cryptContext encrypts or decrypts in place with a key of the hierarchy that
@@ -235,10 +234,11 @@ func (t *TPM) contextIntegrity(ctx *wire.Context, encrypted []byte) []byte {
 func (t *TPM) cryptContext(ctx *wire.Context, data []byte, mode blockMode) {
 	sequence := binary.BigEndian.AppendUint64(nil, ctx.Sequence)
 	handle := binary.BigEndian.AppendUint32(nil, uint32(ctx.SavedHandle))
-	k := crypt.KDFa(contextHash, t.proof(ctx.Hierarchy), "CONTEXT", sequence, handle, (contextKey+contextIV)*8)
-	b, err := crypt.NewBlockCipher(wire.AlgAES, k[:contextKey])
+	size := int(t.contextBits) / 8
+	k := crypt.KDFa(t.contextHash, t.proof(ctx.Hierarchy), "CONTEXT", sequence, handle, (size+contextIV)*8)
+	b, err := crypt.NewBlockCipher(wire.AlgAES, k[:size])
 	if err == nil {
-		err = mode(b, wire.AlgCFB, k[contextKey:], data)
+		err = mode(b, wire.AlgCFB, k[size:], data)
 	}
 	if err != nil {
 		panic("internal error: AES refuses a context: " + err.Error())

@@ -14,9 +14,6 @@ import (
 // Part 3, chapter "Hash/HMAC/Event Sequences", and TPM2_Hash of chapter
 // "Symmetric Primitives".
 
-// contextHash is the hash of tickets and saved contexts: TPM_PT_CONTEXT_HASH.
-const contextHash = wire.AlgSHA512
-
 // hash is TPM2_Hash.
 func (t *TPM) hash(c *call) wire.RC {
 	data := c.buffer()

@@ -217,7 +217,7 @@ func (t *TPM) changeEPS(c *call) wire.RC {
 
 // setPrimaryPolicy is TPM2_SetPrimaryPolicy.
 func (t *TPM) setPrimaryPolicy(c *call) wire.RC {
-	digest := c.sized(wire.MaxDigest)
+	digest := c.digest()
 	alg := c.hashAlg(true)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc

@@ -198,7 +198,7 @@ func allocationSize(list []wire.PCRSelection) (needed, available uint32, complet
 
 // pcrSetAuthPolicy is TPM2_PCR_SetAuthPolicy.
 func (t *TPM) pcrSetAuthPolicy(c *call) wire.RC {
-	digest := c.sized(wire.MaxDigest)
+	digest := c.digest()
 	alg := c.hashAlg(true)
 	pcr := c.handle(HandlePCR)
 	if rc := c.done(); rc != wire.RCSuccess {

@@ -21,7 +21,7 @@ func (t *TPM) getRandom(c *call) wire.RC {
 		return rc
 	}
 	var b [wire.MaxDigest]byte
-	n = min(n, len(b))
+	n = min(n, t.algs.Selectors().LargestDigest())
 	t.drbg().Read(b[:n])
 	c.out.Sized(b[:n])
 	return wire.RCSuccess

@@ -23,7 +23,7 @@ type sessionParameters struct {
 // startAuthSession is TPM2_StartAuthSession.
 func (t *TPM) startAuthSession(c *call) wire.RC {
 	var p sessionParameters
-	p.nonceCaller = c.sized(wire.MaxDigest)
+	p.nonceCaller = c.digest()
 	p.salt = c.sized(wire.MaxEncryptedSecret)
 	p.kind = wire.SE(c.u8())
 	if p.kind != wire.SEHMAC && p.kind != wire.SEPolicy && p.kind != wire.SETrial {

@@ -142,6 +142,6 @@ func (t *TPM) boundTo(h wire.Handle) state.TPM2B {
 	var space [wire.MaxName + wire.MaxDigest]byte
 	b := append(t.appendName(space[:0], h), t.authValue(h)...)
 	var bound state.TPM2B
-	bound.Set(crypt.Digest(contextHash, nil, b))
+	bound.Set(crypt.Digest(t.contextHash, nil, b))
 	return bound
 }

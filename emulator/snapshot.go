@@ -97,8 +97,8 @@ func (t *TPM) fits(s *state.State) error {
 		return &SnapshotError{What: fmt.Sprintf("it has %d sessions, not %d", len(s.Reset.ActiveSessions), l.ActiveSessions)}
 	case !banks:
 		return &SnapshotError{What: "its PCR banks are others"}
-	case v.BufferSize < minBuffer || v.BufferSize > l.Buffer:
-		return &SnapshotError{What: fmt.Sprintf("its buffers have %d bytes, not %d to %d", v.BufferSize, minBuffer, l.Buffer)}
+	case v.BufferSize < l.smallestBuffer() || v.BufferSize > l.Buffer:
+		return &SnapshotError{What: fmt.Sprintf("its buffers have %d bytes, not %d to %d", v.BufferSize, l.smallestBuffer(), l.Buffer)}
 	case !coherent(s) || !t.soundSessions(v.Sessions):
 		return &SnapshotError{What: "its sessions are none of this TPM"}
 	case !t.soundSequences(v.Objects) || v.DRTMSlot != 0 && v.Objects[v.DRTMSlot-1].Kind != state.ObjectEventSequence:

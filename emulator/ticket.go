@@ -18,7 +18,7 @@ func (t *TPM) ticket(tag wire.ST, hierarchy wire.Handle, parts ...[]byte) wire.T
 	for _, p := range parts {
 		b = append(b, p...)
 	}
-	return wire.Ticket{Tag: tag, Hierarchy: hierarchy, Digest: crypt.HMAC(contextHash, t.proof(hierarchy), b)}
+	return wire.Ticket{Tag: tag, Hierarchy: hierarchy, Digest: crypt.HMAC(t.contextHash, t.proof(hierarchy), b)}
 }
 
 // nullTicket is the NULL Ticket, which says nothing and never holds.

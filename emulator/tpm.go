@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,10 @@ type TPM struct {
 	config   Config
 	algs     *crypt.Registry
 	commands *commandSet
+	// contextHash is the hash of tickets and saved contexts, and contextBits the
+	// size of the AES keys of the latter: TPM_PT_CONTEXT_HASH and _SYM_SIZE.
+	contextHash wire.AlgID
+	contextBits uint16
 
 	// powered is read without mu: whoever wants to cancel the command in
 	// execution, or to take its power, asks for it first.
@@ -94,6 +99,10 @@ func New(p Platform, c Config) (*TPM, error) {
 		config:   c,
 		algs:     algs,
 		commands: newCommandSet(c.Commands),
+
+		contextHash: algs.LargestHash(),
+		contextBits: slices.Max(algs.KeyBits(wire.AlgAES)),
+
 		size:     c.Limits.Buffer,
 		nextSize: c.Limits.Buffer,
 		out:      make([]byte, 0, maxBuffer),
@@ -201,7 +210,7 @@ func (t *TPM) canceled() bool { return t.cancelled.Load() == t.running.Load() }
 func (t *TPM) BufferSize() (size, min, max uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.nextSize, minBuffer, maxBuffer
+	return t.nextSize, t.config.Limits.smallestBuffer(), t.config.Limits.Buffer
 }
 
 // SetBufferSize makes the command and response buffers smaller, as a CRB
@@ -214,7 +223,7 @@ func (t *TPM) SetBufferSize(size uint32) (uint32, error) {
 	if t.powered.Load() {
 		return t.nextSize, ErrPowered
 	}
-	t.nextSize = max(minBuffer, min(size, maxBuffer))
+	t.nextSize = max(t.config.Limits.smallestBuffer(), min(size, t.config.Limits.Buffer))
 	return t.nextSize, nil
 }
 

@@ -202,5 +202,26 @@ func (r *Registry) Curves() []wire.Curve { return r.curves }
 // Selectors is what decoders accept.
 func (r *Registry) Selectors() *wire.Selectors { return r.selectors }
 
+// LargestHash is the hash with the largest digest, the first of several.
+func (r *Registry) LargestHash() wire.AlgID {
+	alg := wire.AlgNull
+	for _, h := range r.hashes {
+		if r.DigestSize(h) > HashSize(alg) {
+			alg = h
+		}
+	}
+	return alg
+}
+
+// KeyBits are the accepted key sizes of an algorithm that is on, in ascending
+// order; nil if it has none.
+func (r *Registry) KeyBits(alg wire.AlgID) []uint16 {
+	i := slices.IndexFunc(r.rows, func(a Algorithm) bool { return a.ID == alg })
+	if i < 0 {
+		return nil
+	}
+	return r.rows[i].KeyBits
+}
+
 // DigestSize gives the size in bytes of what a hash that is on produces, else 0.
 func (r *Registry) DigestSize(alg wire.AlgID) int { return r.selectors.DigestSize(alg) }

@@ -34,12 +34,12 @@ func (r *Reader) AuthCommand(a *AuthCommand, sessions uint32) {
 			r.Fail(RCValue)
 		}
 	}
-	a.Nonce = r.Sized(MaxDigest)
+	a.Nonce = r.Digest()
 	a.Attributes = SessionAttributes(r.U8())
 	if a.Attributes&SessionReserved != 0 {
 		r.Fail(RCReservedBits)
 	}
-	a.HMAC = r.Sized(MaxDigest)
+	a.HMAC = r.Digest()
 }
 
 // AuthCommand appends a TPMS_AUTH_COMMAND.
@@ -81,7 +81,7 @@ func (r *Reader) Ticket(t *Ticket, tags ...ST) {
 		r.Fail(RCTag)
 	}
 	t.Hierarchy = r.hierarchy()
-	t.Digest = r.Sized(MaxDigest)
+	t.Digest = r.Digest()
 }
 
 // Ticket appends a TPMT_TK_*.

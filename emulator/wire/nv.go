@@ -29,7 +29,7 @@ func (r *Reader) NVPublic(p *NVPublic, maxSize uint32) {
 	if p.Attributes&NVReserved != 0 {
 		r.Fail(RCReservedBits)
 	}
-	p.Policy = r.Sized(MaxDigest)
+	p.Policy = r.Digest()
 	p.Size = r.U16()
 	if uint32(p.Size) > maxSize {
 		r.Fail(RCSize)

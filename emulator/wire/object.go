@@ -45,7 +45,7 @@ func (r *Reader) Public(p *Public, nullName bool) {
 	r.publicHead(p, nullName)
 	switch p.Parms.Type {
 	case AlgKeyedHash, AlgSymCipher:
-		p.Unique = r.Sized(MaxDigest)
+		p.Unique = r.Digest()
 	case AlgRSA:
 		p.Unique = r.Sized(MaxRSAKey)
 	case AlgECC:
@@ -61,7 +61,7 @@ func (r *Reader) publicHead(p *Public, nullName bool) {
 	if p.Attributes&ObjectReserved != 0 {
 		r.Fail(RCReservedBits)
 	}
-	p.AuthPolicy = r.Sized(MaxDigest)
+	p.AuthPolicy = r.Digest()
 	r.publicParms(&p.Parms)
 }
 

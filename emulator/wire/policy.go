@@ -10,7 +10,7 @@ func (r *Reader) DigestList(dst [][]byte, min, max int) [][]byte {
 	}
 	list := dst
 	for range n {
-		list = append(list, r.Sized(MaxDigest))
+		list = append(list, r.Digest())
 	}
 	if r.rc != RCSuccess {
 		return dst

@@ -93,6 +93,10 @@ func (r *Reader) Sized(max int) []byte {
 	return r.Bytes(n)
 }
 
+// Digest takes a TPM2B_DIGEST, or another TPM2B with the same bound: the largest
+// digest of the algorithms.
+func (r *Reader) Digest() []byte { return r.Sized(r.algs.LargestDigest()) }
+
 // Count takes the UINT32 count of a list of at most max entries: TPM_RC_SIZE
 // if it is larger.
 func (r *Reader) Count(max int) int {

@@ -40,6 +40,7 @@ type Selectors struct {
 	keyBits map[AlgID][]uint16
 	curves  []Curve
 	hashes  int
+	largest int // size in bytes of the largest digest
 }
 
 // NewSelectors builds the set from one Selector per algorithm.
@@ -52,6 +53,7 @@ func NewSelectors(algs []Selector, curves []Curve) *Selectors {
 		s.keyBits[a.Alg] = a.KeyBits
 		if a.Roles&RoleHash != 0 {
 			s.hashes++
+			s.largest = max(s.largest, int(a.DigestSize))
 		}
 	}
 	return s
@@ -78,6 +80,15 @@ func (s *Selectors) HashCount() int {
 		return 0
 	}
 	return s.hashes
+}
+
+// LargestDigest is the size in bytes of the largest digest, TPM_PT_MAX_DIGEST:
+// MaxDigest if there is no set of algorithms to say it.
+func (s *Selectors) LargestDigest() int {
+	if s == nil || s.largest == 0 {
+		return MaxDigest
+	}
+	return s.largest
 }
 
 // HasKeyBits says whether alg is accepted with keys of that many bits.

@@ -13,8 +13,8 @@ type Sensitive struct {
 // a part that is too long.
 func (r *Reader) Sensitive(s *Sensitive) {
 	s.Type = r.publicType()
-	s.Auth = r.Sized(MaxDigest)
-	s.Seed = r.Sized(MaxDigest)
+	s.Auth = r.Digest()
+	s.Seed = r.Digest()
 	s.Data = r.Sized(sensitiveLimit(s.Type))
 }
 
@@ -74,7 +74,7 @@ type SensitiveCreate struct {
 // for a size that is not that of what is in it, and for a part that is too long.
 func (r *Reader) SensitiveCreate(s *SensitiveCreate) {
 	left := r.inner()
-	s.Auth = r.Sized(MaxDigest)
+	s.Auth = r.Digest()
 	s.Data = r.Sized(MaxSymData)
 	r.end(left)
 }

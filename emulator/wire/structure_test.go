@@ -126,7 +126,7 @@ func theirSensitives() map[string]tpm2.TPMTSensitive {
 			Sensitive: tpm2.NewTPMUSensitiveComposite(tpm2.TPMAlgSymCipher, &tpm2.TPM2BSymKey{Buffer: digest(32)})},
 	}
 	for name, s := range all {
-		s.AuthValue.Buffer, s.SeedValue.Buffer = []byte("pw"), digest(64)
+		s.AuthValue.Buffer, s.SeedValue.Buffer = []byte("pw"), digest(32)
 		all[name] = s
 	}
 	return all
@@ -212,18 +212,18 @@ func theirs() map[string][][]byte {
 	}
 	add("TPM2B_SENSITIVE_CREATE", tpm2.TPM2BSensitiveCreate{})
 	add("TPM2B_SENSITIVE_CREATE", tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{
-		UserAuth: tpm2.TPM2BAuth{Buffer: digest(64)},
+		UserAuth: tpm2.TPM2BAuth{Buffer: digest(32)},
 		Data:     tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: digest(128)})}})
 	point := tpm2.TPMSECCPoint{X: tpm2.TPM2BECCParameter{Buffer: digest(80)}, Y: tpm2.TPM2BECCParameter{Buffer: digest(1)}}
 	add("TPMS_ECC_POINT", point)
 	add("TPM2B_ECC_POINT", tpm2.New2B(point))
-	add("TPMT_TK_AUTH", tpm2.TPMTTKAuth{Tag: tpm2.TPMSTAuthSigned, Hierarchy: tpm2.TPMRHOwner, Digest: tpm2.TPM2BDigest{Buffer: digest(64)}})
+	add("TPMT_TK_AUTH", tpm2.TPMTTKAuth{Tag: tpm2.TPMSTAuthSigned, Hierarchy: tpm2.TPMRHOwner, Digest: tpm2.TPM2BDigest{Buffer: digest(32)}})
 	add("TPMT_TK_AUTH", tpm2.TPMTTKAuth{Tag: tpm2.TPMSTAuthSecret, Hierarchy: tpm2.TPMRHNull})
 	for _, h := range []tpm2.TPMHandle{0x80000000, 0x80000002, 0x02000001, 0x03FFFFFF} {
 		add("TPMS_CONTEXT", tpm2.TPMSContext{Sequence: 1 << 40, SavedHandle: h, Hierarchy: tpm2.TPMRHPlatform,
 			ContextBlob: tpm2.TPM2BContextData{Buffer: digest(wire.MaxContextBlob)}})
 	}
-	two := tpm2.TPMLDigest{Digests: []tpm2.TPM2BDigest{{Buffer: digest(64)}, {}}}
+	two := tpm2.TPMLDigest{Digests: []tpm2.TPM2BDigest{{Buffer: digest(32)}, {}}}
 	add("TPML_DIGEST", two)
 	add("TPML_DIGEST", tpm2.TPMLDigest{Digests: slices.Repeat(two.Digests, 4)})
 	add("TPM2B_ID_OBJECT", tpm2.TPM2BIDObject{Buffer: slices.Concat([]byte{0, 64}, digest(64+66))})
