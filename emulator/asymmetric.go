@@ -286,7 +286,7 @@ func (t *TPM) eccDecrypt(c *call) wire.RC {
 	var c1 wire.ECPoint
 	c.next().SizedPoint(&c1)
 	c2 := c.buffer()
-	c3 := c.sized(wire.MaxDigest)
+	c3 := c.digest()
 	asked := c.next().KDFScheme()
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc

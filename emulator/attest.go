@@ -137,7 +137,7 @@ func (t *TPM) certify(c *call) wire.RC {
 // certifyCreation is TPM2_CertifyCreation.
 func (t *TPM) certifyCreation(c *call) wire.RC {
 	data := c.qualifying()
-	creationHash := c.sized(wire.MaxDigest)
+	creationHash := c.digest()
 	asked := c.next().SigScheme(true)
 	var ticket wire.Ticket
 	c.next().Ticket(&ticket, wire.STCreation)

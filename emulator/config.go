@@ -62,7 +62,8 @@ type Identity struct {
 	DayOfYear uint32
 	Year      uint32
 
-	PSLevel     uint32 // of the PC Client Platform TPM Profile
+	PSFamily    uint32 // of the platform specification: 1 is PC Client
+	PSLevel     uint32
 	PSRevision  uint32
 	PSDayOfYear uint32
 	PSYear      uint32
@@ -79,6 +80,7 @@ func DefaultIdentity() Identity {
 		Revision:     164,
 		DayOfYear:    75,
 		Year:         2021,
+		PSFamily:     specFamily,
 		PSRevision:   164,
 		PSDayOfYear:  75,
 		PSYear:       2021,

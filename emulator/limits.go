@@ -18,7 +18,9 @@ type Limits struct {
 	ActiveSessions uint32
 	NVIndexSize    uint32 // bytes
 	NVBuffer       uint32 // bytes of a TPM2B_MAX_NV_BUFFER
-	NVMemory       uint32 // bytes for NV indices, 152 for each besides its data
+	// NVMemory are the bytes for NV indices, 152 for each besides its data, and
+	// for persistent objects, 2,000 for each.
+	NVMemory uint32
 	// NVOrderlyMemory are the bytes for the data of orderly NV indices, which
 	// are not in NVMemory, and 12 for each.
 	NVOrderlyMemory uint32
@@ -81,7 +83,7 @@ func (l *Limits) check(banks []Bank, algs *crypt.Registry) error {
 		{"ActiveSessions", l.ActiveSessions, l.LoadedSessions, state.MaxActiveSessions},
 		{"NVIndexSize", l.NVIndexSize, wire.MaxDigest, 0xFFFF},
 		{"NVBuffer", l.NVBuffer, wire.MaxDigest, l.Buffer - frame},
-		{"NVMemory", l.NVMemory, 0, maxNVMemory},
+		{"NVMemory", l.NVMemory, l.Persistent * persistentSize, maxNVMemory},
 		{"NVOrderlyMemory", l.NVOrderlyMemory, 0, maxNVMemory},
 		{"ObjectContext", l.ObjectContext, object, l.Buffer - responseHeader},
 		{"SessionContext", l.SessionContext, session, l.Buffer - responseHeader},

@@ -78,7 +78,7 @@ var fixedProperties = [...]propertyValue{
 	wire.PTMaxDigest - wire.PTFixed:         func(t *TPM) uint32 { return uint32(t.algs.Selectors().LargestDigest()) },
 	wire.PTMaxObjectContext - wire.PTFixed:  func(t *TPM) uint32 { return t.config.Limits.ObjectContext },
 	wire.PTMaxSessionContext - wire.PTFixed: func(t *TPM) uint32 { return t.config.Limits.SessionContext },
-	wire.PTPSFamilyIndicator - wire.PTFixed: constant(specFamily),
+	wire.PTPSFamilyIndicator - wire.PTFixed: func(t *TPM) uint32 { return t.config.Identity.PSFamily },
 	wire.PTPSLevel - wire.PTFixed:           func(t *TPM) uint32 { return t.config.Identity.PSLevel },
 	wire.PTPSRevision - wire.PTFixed:        func(t *TPM) uint32 { return t.config.Identity.PSRevision },
 	wire.PTPSDayOfYear - wire.PTFixed:       func(t *TPM) uint32 { return t.config.Identity.PSDayOfYear },

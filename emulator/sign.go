@@ -59,7 +59,7 @@ func (t *TPM) signsWith(keyType wire.AlgID, s wire.Scheme) bool {
 // sign is TPM2_Sign. A restricted key signs only what the TPM has hashed itself,
 // for which there is a ticket.
 func (t *TPM) sign(c *call) wire.RC {
-	digest := c.sized(wire.MaxDigest)
+	digest := c.digest()
 	asked := c.next().SigScheme(true)
 	var ticket wire.Ticket
 	c.next().Ticket(&ticket, wire.STHashCheck)
@@ -158,7 +158,7 @@ func (t *TPM) signECC(c *call, key *object, scheme wire.Scheme, digest []byte) (
 
 // verifySignature is TPM2_VerifySignature.
 func (t *TPM) verifySignature(c *call) wire.RC {
-	digest := c.sized(wire.MaxDigest)
+	digest := c.digest()
 	var s wire.Signature
 	c.next().Signature(&s, false)
 	if rc := c.done(); rc != wire.RCSuccess {

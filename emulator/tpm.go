@@ -26,8 +26,6 @@ const (
 	ErrNoPower Error = "the TPM has no power: call Init first"
 	// ErrPowered is returned by SetBufferSize while the TPM has power.
 	ErrPowered Error = "the TPM has power: call PowerOff first"
-	// ErrObjects is returned by Init.
-	ErrObjects Error = "a persistent object has an algorithm that this TPM does not have: use the Config with which it was made"
 	// ErrLocality is returned by ResetTPMEstablished.
 	ErrLocality Error = "tpmEstablished can be reset by localities 3 and 4 only"
 )
@@ -116,7 +114,8 @@ func New(p Platform, c Config) (*TPM, error) {
 // then be TPM2_Startup.
 //
 // A Store that cannot be read, or holds no state of a TPM, is an error and
-// leaves the TPM without power; nothing is overwritten. Entropy that fails
+// leaves the TPM without power; nothing is overwritten. The state of another
+// kind of TPM is refused with a *StateError. Entropy that fails
 // puts the TPM in failure mode, which is no error here: see Failure.
 func (t *TPM) Init() error {
 	t.Cancel()
@@ -133,6 +132,9 @@ func (t *TPM) Init() error {
 		if err != nil {
 			return fmt.Errorf("load TPM state: %w", err)
 		}
+		if err := t.refuses(s); err != nil {
+			return err
+		}
 		s.Volatile = state.Volatile{}
 		t.s = *s
 		if s.Persistent.AuditAlg == 0 {
@@ -148,7 +150,7 @@ func (t *TPM) Init() error {
 	if !t.decodeObjects() {
 		t.powered.Store(false)
 		t.s = state.State{}
-		return ErrObjects
+		return &StateError{"a persistent object has an algorithm that this TPM does not have"}
 	}
 	if !t.seedDRBG() {
 		return nil

@@ -90,6 +90,15 @@ func CurveOf(id wire.Curve) *Curve {
 	return nil
 }
 
+// Curves are the curves that CurveOf knows, in ascending order.
+func Curves() []wire.Curve {
+	var list []wire.Curve
+	for _, c := range curves {
+		list = append(list, c.ID)
+	}
+	return list
+}
+
 // FieldSize is the size in bytes of a coordinate.
 func (c *Curve) FieldSize() int { return (c.Bits + 7) / 8 }
 

@@ -1,0 +1,70 @@
+package emulator
+
+import (
+	"fmt"
+
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// StateError says why Init has refused a stored state: it is one of another kind
+// of TPM, made with another Config. Nothing was changed.
+type StateError struct{ What string }
+
+// Error names what does not fit, and the remedy.
+func (e *StateError) Error() string {
+	return fmt.Sprintf("TPM state: %s: use the Config or the profile with which it was made, or begin anew in an empty Store", e.What)
+}
+
+// refuses says what of a stored state this TPM could not go on with: nil if there
+// is nothing. Banks are not among it. One that the state does not know begins as
+// the Config says, one that this TPM does not know is gone, as after the update
+// of a TPM's firmware; but some bank must be left.
+func (t *TPM) refuses(s *state.State) error {
+	p := &s.Persistent
+	for _, a := range []struct {
+		of     string
+		policy state.Policy
+	}{
+		{"the owner's policy", p.OwnerPolicy}, {"the endorsement policy", p.EndorsementPolicy},
+		{"the lockout policy", p.LockoutPolicy}, {"the platform's policy", s.Clear.PlatformPolicy},
+		{"the policy of PCRs", p.PCRPolicy[0]}, {"command audit", state.Policy{Alg: p.AuditAlg}},
+	} {
+		if a.policy.Alg != 0 && a.policy.Alg != wire.AlgNull && t.algs.DigestSize(a.policy.Alg) == 0 {
+			return &StateError{fmt.Sprintf("%s is with %v, which this TPM does not have", a.of, a.policy.Alg)}
+		}
+	}
+	used := 0
+	for i := range s.NV.Indices {
+		n := &s.NV.Indices[i]
+		if t.algs.DigestSize(n.NameAlg) == 0 {
+			return &StateError{fmt.Sprintf("NV index 0x%08x is with %v, which this TPM does not have", uint32(n.Handle), n.NameAlg)}
+		}
+		memory, _ := nvSize(n.Attributes, len(n.Data))
+		used += memory
+	}
+	used += len(s.Objects.List) * persistentSize
+	if limit := int(t.config.Limits.NVMemory); used > limit {
+		return &StateError{fmt.Sprintf("NV indices and persistent objects take %d bytes, this TPM has %d", used, limit)}
+	}
+	if !t.keepsBank(p.Allocation) {
+		return &StateError{"no PCR bank would be left: those that are allocated are none of this TPM"}
+	}
+	return nil
+}
+
+// keepsBank says whether a bank has PCRs after allocateBanks.
+func (t *TPM) keepsBank(stored wire.PCRSelections) bool {
+	for _, b := range t.config.Banks {
+		sel, known := wire.PCRSelection{}, false
+		for _, s := range stored.Slice() {
+			if s.Hash == b.Alg {
+				sel, known = s, true
+			}
+		}
+		if known && sel.Select != (wire.PCRSelect{}) || !known && !b.Unallocated {
+			return true
+		}
+	}
+	return false
+}
