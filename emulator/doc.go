@@ -18,6 +18,10 @@
 // client: it answers TPM_RC_COMMAND_CODE and TPM2_GetCapability is silent
 // about it.
 //
+// What kind of TPM it is says Config: identity, limits, algorithms, curves, banks,
+// commands. A Profile is such a Config as a text with a name; Profiles lists those
+// that come with the package.
+//
 // Time, entropy, storage and physical presence come through Platform. Time is
 // read once per command and persistent state is committed at most once, after
 // the command. A fault of the platform ends in failure mode (Part 1, section

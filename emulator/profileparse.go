@@ -11,8 +11,8 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// maxProfile bounds the text of a profile in bytes.
-const maxProfile = 1 << 16
+// MaxProfile bounds the text of a profile in bytes.
+const MaxProfile = 1 << 16
 
 // ParseProfile reads a profile and checks that it makes a TPM. name is the
 // file's, for messages. Errors are of type *ProfileError.
@@ -42,8 +42,8 @@ const maxProfile = 1 << 16
 func ParseProfile(name string, text []byte) (*Profile, error) {
 	p := &profileParser{file: name, lines: make(map[string]int)}
 	p.profile.Config = Config{Identity: DefaultIdentity(), Limits: DefaultLimits()}
-	if len(text) > maxProfile {
-		return nil, p.fail("the text", "it has %d bytes: at most %d", len(text), maxProfile)
+	if len(text) > MaxProfile {
+		return nil, p.fail("the text", "it has %d bytes: at most %d", len(text), MaxProfile)
 	}
 	for line := range strings.Lines(string(text)) {
 		p.line++

@@ -33,6 +33,7 @@ The machine:
   --kernel=RELEASE       profile of another kernel: 6.1, 6.12, 7.3
   --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
   --seed=N               what the platform leaves open (default 1)
+  --profile=P            the kind of TPM, as swtpmd --help has it
 
 IMA and the TPM:
   --strategy=S           when IMA starts: late (default), late_sync, retry, kconfig,
@@ -80,6 +81,7 @@ func (w *bootWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.kernel, "kernel", "", "")
 	f.StringVar(&w.policy, "policy", "", "")
 	f.Uint64Var(&w.seed, "seed", 1, "")
+	w.kind.define(f)
 	f.TextVar(&w.strategy, "strategy", boot.Late, "")
 	f.TextVar(&w.attack, "attack", boot.NoAttack, "")
 	f.StringVar(&w.out, "out", "", "")

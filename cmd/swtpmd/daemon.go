@@ -42,6 +42,8 @@ func runDaemon(ctx context.Context, args []string, s streams) error {
 	var set settings
 	set.define(f)
 	showVersion := f.Bool("version", false, "")
+	profiles := f.Bool("profiles", false, "")
+	printProfile := f.Bool("print-profile", false, "")
 	if err := parse(f, args, s, daemonHelp); err != nil {
 		return err
 	}
@@ -51,6 +53,12 @@ func runDaemon(ctx context.Context, args []string, s streams) error {
 	}
 	if f.NArg() > 0 {
 		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd --help"}
+	}
+	switch {
+	case *profiles:
+		return listProfiles(s.out)
+	case *printProfile:
+		return set.kind.print(s.out)
 	}
 	if err := set.check(); err != nil {
 		return err
@@ -174,9 +182,12 @@ func unixEndpoint(path string) *endpoint {
 // build makes the chain from transport to TPM, without opening anything.
 func (d *daemon) build() error {
 	set := d.set
-	tpm, err := emulator.New(emulator.Platform{Store: d.store}, emulator.Config{})
+	tpm, err := emulator.New(emulator.Platform{Store: d.store}, set.kind.config())
 	if err != nil {
 		return err
+	}
+	if err := tryOn(tpm, d.store); err != nil {
+		return fmt.Errorf("%s: %w", set.state.dir, err)
 	}
 	d.tpm = tpm
 	d.clock = new(initcall.Clock)

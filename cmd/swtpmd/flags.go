@@ -24,6 +24,7 @@ type settings struct {
 	pid           output
 	log           logWords
 	state         stateWords
+	kind          kindWords
 
 	// What is swtpmd's own.
 	dir      string
@@ -107,6 +108,7 @@ type logWords struct {
 func (s *settings) define(f *flag.FlagSet) {
 	s.pid.fd, s.log.fd, s.log.level = -1, -1, -1
 
+	s.kind.define(f)
 	s.deferral.define(f)
 	f.IntVar(&s.deferral.boots, "defer-boots", 0, "")
 	f.StringVar(&s.console, "console", "", "")
@@ -151,7 +153,6 @@ var unsupported = map[string]string{
 	"key":           "state is not encrypted; keep its directory on an encrypted file system",
 	"migration-key": "state cannot be migrated",
 	"migration":     "state cannot be migrated",
-	"profile":       "there are no profiles to choose from",
 	"pcap":          "there is no packet capture",
 	"chroot":        "run swtpmd in a namespace or container instead",
 	"R":             "run swtpmd in a namespace or container instead",

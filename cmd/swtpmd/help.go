@@ -25,6 +25,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
        swtpmd verify [flags] LIST      say what may be concluded from a list
        swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
+       swtpmd commands [flags]         list the commands of the TPM
 
 Runs a software TPM 2.0 for a QEMU guest, and for any number of other clients
 beside it, until it is interrupted. When it is ready it prints on stdout what to
@@ -44,6 +45,12 @@ State:
                          there; one daemon only can use it at a time
   --tpmstate=WORDS       the same with more to say: dir=D or backend-uri=dir://D
                          [,mode=0600][,lock=false][,fsync=false]
+
+The kind of TPM:
+  --profile=P            one of those that swtpmd --profiles names, or a file with a
+                         slash or a dot in its name; without it the TPM is like swtpm
+  --print-profile        print the profile as a file, to begin an own one with
+  --profiles             list the profiles that come with the program
 
 Other:
   --json                 the ready line as JSON
@@ -65,6 +72,9 @@ Examples:
   # a TPM for tpm2-tools, the same one tomorrow
   swtpmd --dir=/tmp/tpm --state=$HOME/tpm --flags=startup-clear &
   tpm2_pcrread -T swtpm:path=/tmp/tpm/tpm.sock
+  # a TPM with room for software that has no resource manager
+  swtpmd --print-profile >roomy.profile && $EDITOR roomy.profile
+  swtpmd --profile=./roomy.profile
 
 Exit codes: 0 ended as asked; 1 failed, stderr says why; 2 the command line is
 wrong and nothing was started.
@@ -96,8 +106,9 @@ swtpm's flags:
   --daemon, -d           go to the background once ready, and speak by --log only
   --seccomp, --runas     accepted: no seccomp filter is set, the user must be one's own
   --print-capabilities   what libvirt asks for, as JSON on stdout
-Not offered, and refused: --key, --migration-key, --migration, --profile, --pcap,
---chroot.
+  --profile=WORDS        name=P or file=F, or as swtpmd --help has it: the profiles are
+                         swtpmd's, not libtpms's
+Not offered, and refused: --key, --migration-key, --migration, --pcap, --chroot.
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
 

@@ -43,12 +43,13 @@ func main() {
 // subcommands are what may stand first on the command line. The daemon itself
 // has no word.
 var subcommands = map[string]func(context.Context, []string, streams) error{
-	"socket":  runSocket,
-	"ctl":     runCtl,
-	"boot":    runBoot,
-	"verify":  runVerify,
-	"measure": runMeasure,
-	"matrix":  runMatrix,
+	"socket":   runSocket,
+	"ctl":      runCtl,
+	"boot":     runBoot,
+	"commands": runCommands,
+	"verify":   runVerify,
+	"measure":  runMeasure,
+	"matrix":   runMatrix,
 }
 
 // run is main without the process: tests call it.

@@ -37,7 +37,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve"}, "the commands are boot, ctl, "},
+		{[]string{"serve"}, "the commands are boot, commands, ctl, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
 		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --console, --ctrl, --daemon"},
 		{[]string{"ctl", "--nonsense"}, "the flags are --admin, --json"},
@@ -51,6 +51,12 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--dir=/x"}, "without the word socket"},
 		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--defer-until=late"}, "add --console"},
 		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "more"}, "unexpected argument"},
+		{[]string{"commands", "--format=xml"}, "table or json"},
+		{[]string{"commands", "GetRandom"}, "unexpected argument"},
+		{[]string{"measure", "--profile=tiny", "--tpm=/dev/tpm0", "x"}, "leave out one of the two"},
+		{[]string{"--profile=laptop"}, "choose default, hardware-like, pc-client, tiny"},
+		{[]string{"--profile=tiny", "--profile=default"}, "there is one already, tiny"},
+		{[]string{"boot", "--profile=./not-there.profile"}, "not-there.profile"},
 		{[]string{"ctl"}, "the commands are advance, journal, level, pcrs, status"},
 		{[]string{"ctl", "advance"}, "advance takes a level"},
 		{[]string{"ctl", "--admin=/x", "advance", "latest"}, "late_sync, userspace"},
@@ -63,7 +69,7 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestHelpAndVersionGoToStdout(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"-h"}, {"socket", "--help"}, {"ctl", "--help"}, {"--version"}} {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"socket", "--help"}, {"ctl", "--help"}, {"commands", "--help"}, {"--version"}, {"--profiles"}} {
 		code, out, errs := called(t, args...)
 		assert.Equal(t, exitOK, code, "%v", args)
 		assert.NotEmpty(t, out, "%v", args)

@@ -20,7 +20,7 @@ that is made for the strategy, and shows what each leaves.
 
   --platform=P           only this platform; may be repeated
   --strategy=S           only this strategy; may be repeated
-  --kernel=RELEASE, --policy=TEXT, --seed=N, and the flags of a deferral:
+  --kernel=RELEASE, --policy=TEXT, --seed=N, --profile=P, and the flags of a deferral:
                          as swtpmd boot --help has them
   --html=FILE            one self-contained page with the picture of every boot
   --json                 one JSON object a cell
@@ -74,6 +74,7 @@ func (w *matrixWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.kernel, "kernel", "", "")
 	f.StringVar(&w.policy, "policy", "", "")
 	f.Uint64Var(&w.seed, "seed", 1, "")
+	w.kind.define(f)
 	f.StringVar(&w.html, "html", "", "")
 	f.BoolVar(&w.json, "json", false, "")
 	w.deferral.define(f)

@@ -29,6 +29,7 @@ names that the kernel gives them, pcrs.json, and a quote.
   --tpm=ADDRESS          the TPM: emulated (default), unix:PATH or tcp:HOST:PORT of raw
                          TPM commands, or a device such as /dev/tpmrm0; it must have
                          been started up, and its PCR 10 not been extended
+  --profile=P            the kind of the emulated TPM, as swtpmd --help has it
   --policy=TEXT          ima_policy= of the kernel (default tcb), or file:PATH of rules
   --kernel=RELEASE       6.1, 6.12 (default), 7.3
   --template=NAME        the kernel's ima_template=, such as ima-sig
@@ -50,11 +51,13 @@ Exit codes: 0 measured; 1 a file or the TPM failed; 2 usage.
 type measurement struct {
 	out, tpm, policy, kernel, template, hash, nonce string
 	json                                            bool
+	kind                                            kindWords
 }
 
 func (m *measurement) define(f *flag.FlagSet) {
 	f.StringVar(&m.out, "out", "measured", "")
 	f.StringVar(&m.tpm, "tpm", "emulated", "")
+	m.kind.define(f)
 	f.StringVar(&m.policy, "policy", "tcb", "")
 	f.StringVar(&m.kernel, "kernel", "6.12", "")
 	f.StringVar(&m.template, "template", "", "")
@@ -83,6 +86,9 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	if f.NArg() == 0 {
 		return &usageError{errors.New("nothing to measure"), "name files or directories"}
 	}
+	if m.kind.profile != nil && m.tpm != "emulated" {
+		return &usageError{errors.New("--profile is for the emulated TPM, and --tpm names another one"), "leave out one of the two"}
+	}
 	nonce, err := hex.DecodeString(m.nonce)
 	if err != nil {
 		return &usageError{fmt.Errorf("--nonce: %w", err), "hex digits"}
@@ -91,7 +97,7 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return &usageError{err, ""}
 	}
-	device, done, err := openTPM(ctx, m.tpm)
+	device, done, err := openTPM(ctx, m.tpm, &m.kind)
 	if err != nil {
 		return err
 	}
@@ -263,11 +269,11 @@ func (m *measured) print(out io.Writer, asJSON bool) error {
 }
 
 // openTPM reaches the TPM at an address.
-func openTPM(ctx context.Context, address string) (transport.Device, func(), error) {
+func openTPM(ctx context.Context, address string, kind *kindWords) (transport.Device, func(), error) {
 	network, rest, _ := strings.Cut(address, ":")
 	switch {
 	case address == "emulated":
-		tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+		tpm, err := emulator.New(emulator.Platform{}, kind.config())
 		if err != nil {
 			return nil, nil, err
 		}

@@ -19,7 +19,8 @@ type ready struct {
 	Data    string `json:"data,omitempty"`
 	Console string `json:"console,omitempty"`
 	Admin   string `json:"admin"`
-	State   string `json:"state,omitempty"` // absent for memory
+	State   string `json:"state,omitempty"`   // absent for memory
+	Profile string `json:"profile,omitempty"` // absent without --profile
 	// QEMU are the options to paste, Append the words for the guest's
 	// kernel command line.
 	QEMU   []string `json:"qemu,omitempty"`
@@ -31,7 +32,7 @@ const kernelWords = "initcall_debug ignore_loglevel"
 
 func (d *daemon) ready() ready {
 	set := d.set
-	r := ready{Ready: true, PID: os.Getpid(), Dir: set.dir, Admin: set.admin, State: set.state.dir}
+	r := ready{Ready: true, PID: os.Getpid(), Dir: set.dir, Admin: set.admin, State: set.state.dir, Profile: set.kind.name()}
 	for _, e := range set.control {
 		if r.Control == "" && e.network == "unix" {
 			r.Control = e.address

@@ -23,6 +23,7 @@ type simulation struct {
 	rules    []faults.Rule
 	policy   string
 	seed     uint64
+	kind     kindWords
 }
 
 // outcome is what came of a simulation.
@@ -44,7 +45,7 @@ func (s *simulation) run(ctx context.Context) (*outcome, error) {
 	}
 	var o outcome
 	if hasTPM(s.platform) {
-		tpm, err := emulator.New(emulator.Platform{Entropy: entropy(s.seed), Clock: time}, emulator.Config{})
+		tpm, err := emulator.New(emulator.Platform{Entropy: entropy(s.seed), Clock: time}, s.kind.config())
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
 
@@ -96,6 +97,18 @@ func stateDir(w words) (string, error) {
 		return "", &wordError{"tpmstate", dir, "it needs dir= or backend-uri=dir://"}
 	}
 	return dir, nil
+}
+
+// tryOn gives the TPM power once, without a command, and takes it away: the state
+// of another kind of TPM is refused before anything is served.
+func tryOn(tpm *emulator.TPM, store state.Store) error {
+	if store == nil {
+		return nil
+	}
+	if err := tpm.Init(); err != nil {
+		return err
+	}
+	return tpm.PowerOff()
 }
 
 // swtpmState is the file in which swtpm keeps a TPM 2.0.

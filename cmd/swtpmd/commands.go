@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+const commandsHelp = `Usage: swtpmd commands [flags]
+
+Prints the command table of the emulated TPM: every command of Part 3 of the TPM
+2.0 Library up to revision 1.84, whether it is implemented or not.
+
+  --format=F             table (default) or json
+  --profile=P            what a TPM of this profile has, as swtpmd --help has it
+
+A line has the code, the name without TPM2_, the revision of the library that
+first has it, yes, no, or off for what the profile has switched off, the handles
+with the roles that authorise them, attributes, and the chapter. The attributes:
+  rhandle      the response has a handle
+  nv, extensive, flushed
+               as in TPMA_CC
+  decrypt, encrypt
+               a session may encrypt the first parameter of the command, of the
+               response
+  no-sessions  takes no sessions
+  pp, pp-must  physical presence can be demanded, is always demanded
+  read-only    refused in read-only mode
+  trial        may be used on a trial policy session
+
+Examples:
+  swtpmd commands --format=json | jq -r '.[] | select(.implemented | not) | .name'
+  swtpmd commands --profile=tiny
+
+Exit codes: 0; 1 writing failed; 2 usage.
+`
+
+// commandRow is a row of the command table as JSON.
+type commandRow struct {
+	Code        uint32          `json:"code"`
+	Name        string          `json:"name"`
+	Chapter     string          `json:"chapter"`
+	Since       string          `json:"since"`
+	Implemented bool            `json:"implemented"`
+	Enabled     bool            `json:"enabled"` // in the profile
+	Handles     []commandHandle `json:"handles"`
+	Attributes  []string        `json:"attributes"`
+	TPMACC      uint32          `json:"tpma_cc"`
+	Timeout     string          `json:"timeout"` // that Linux has for it
+}
+
+type commandHandle struct {
+	Kind string `json:"kind"`
+	Role string `json:"role"`
+}
+
+// timeouts are those of emulator.Duration, in its order.
+var timeouts = [...]string{"2m0s", "750ms", "2s", "5m0s"}
+
+func runCommands(_ context.Context, args []string, s streams) error {
+	f := flag.NewFlagSet("swtpmd commands", flag.ContinueOnError)
+	format := f.String("format", "table", "")
+	var kind kindWords
+	kind.define(f)
+	if err := parse(f, args, s, commandsHelp); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd commands --help"}
+	}
+	rows := commandRows(kind.config().Commands)
+	switch *format {
+	case "json":
+		return json.NewEncoder(s.out).Encode(rows)
+	case "table":
+		return printCommands(s.out, rows)
+	}
+	return &usageError{fmt.Errorf("--format=%s is no format", *format), "table or json"}
+}
+
+// commandRows is the table, with those switched on that a Config names; nil names
+// all.
+func commandRows(on []wire.CC) []commandRow {
+	var rows []commandRow
+	for _, c := range emulator.Commands() {
+		row := commandRow{
+			Code: uint32(c.Code), Name: c.Name, Chapter: c.Chapter, Since: c.Since,
+			Implemented: c.Implemented(), Handles: []commandHandle{},
+			Attributes: commandAttributes(&c), TPMACC: uint32(c.Attributes()), Timeout: timeouts[c.Duration],
+		}
+		row.Enabled = row.Implemented && (on == nil || slices.Contains(on, c.Code))
+		for _, h := range c.Handles {
+			row.Handles = append(row.Handles, commandHandle{h.Kind.String(), h.Role.String()})
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// commandAttributes are the words of the help.
+func commandAttributes(c *emulator.Command) []string {
+	words := []string{}
+	for _, a := range []struct {
+		word string
+		has  bool
+	}{
+		{"rhandle", c.ResponseHandle},
+		{"nv", c.NV},
+		{"extensive", c.Extensive},
+		{"flushed", c.Flushed},
+		{"decrypt", c.Decrypt},
+		{"encrypt", c.Encrypt},
+		{"no-sessions", c.Sessions == emulator.SessionsNone},
+		{"pp", c.Presence == emulator.PresenceMay},
+		{"pp-must", c.Presence == emulator.PresenceMust},
+		{"read-only", c.ReadOnly},
+		{"trial", c.Trial},
+	} {
+		if a.has {
+			words = append(words, a.word)
+		}
+	}
+	return words
+}
+
+// printCommands writes one line a command, in columns.
+func printCommands(out io.Writer, rows []commandRow) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CODE\tNAME\tSINCE\tHERE\tHANDLES\tATTRIBUTES\tCHAPTER")
+	for _, row := range rows {
+		here := "no"
+		switch {
+		case row.Enabled:
+			here = "yes"
+		case row.Implemented:
+			here = "off"
+		}
+		var handles []string
+		for _, h := range row.Handles {
+			handle := h.Kind
+			if h.Role != emulator.RoleNone.String() {
+				handle += ":" + h.Role
+			}
+			handles = append(handles, handle)
+		}
+		fmt.Fprintf(w, "0x%08x\t%s\t%s\t%s\t%s\t%s\t%s\n", row.Code, row.Name, row.Since, here,
+			dash(strings.Join(handles, ",")), dash(strings.Join(row.Attributes, ",")), row.Chapter)
+	}
+	return w.Flush()
+}
+
+// dash stands for nothing, so that every line has as many words.
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-tpm/tpm2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator"
+)
+
+func TestProfilesAreListedAndPrinted(t *testing.T) {
+	code, out, _ := called(t, "--profiles")
+	require.Equal(t, exitOK, code)
+	for _, name := range emulator.Profiles() {
+		assert.Contains(t, "\n"+out, "\n"+name+" ")
+		text, err := emulator.ProfileFile(name)
+		require.NoError(t, err)
+		_, printed, _ := called(t, "--profile="+name, "--print-profile")
+		assert.Equal(t, string(text), printed)
+	}
+	_, printed, _ := called(t, "--print-profile")
+	assert.Contains(t, printed, "\nprofile default ")
+}
+
+// What is printed can be changed and used.
+func TestAProfileOfOnesOwn(t *testing.T) {
+	_, text, _ := called(t, "--profile=hardware-like", "--print-profile")
+	text = strings.Replace(text, "profile hardware-like", "profile roomy", 1)
+	text = strings.Replace(text, "transient=3", "transient=100", 1)
+	file := filepath.Join(t.TempDir(), "roomy.profile")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	for _, words := range []string{file, "file=" + file} {
+		d := daemonWith(t, "--profile="+words, "--flags=startup-clear")
+		assert.Equal(t, "roomy", d.ready.Profile)
+		assert.EqualValues(t, 100, fixed(t, d, tpm2.TPMPTHRTransientMin))
+		assert.EqualValues(t, 1280, fixed(t, d, tpm2.TPMPTMaxCommandSize))
+		d.stop()
+		require.Equal(t, exitOK, <-d.ended)
+	}
+
+	require.NoError(t, os.WriteFile(file, []byte("profile mine\nlimits transient=1\n"), 0o600))
+	code, out, errs := called(t, "--profile="+file)
+	assert.Equal(t, exitUsage, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errs, file+":2: limits: key transient: 1 makes no TPM: 3 to 256")
+
+	require.NoError(t, os.WriteFile(file, make([]byte, emulator.MaxProfile+2), 0o600))
+	_, _, errs = called(t, "--profile="+file)
+	assert.Contains(t, errs, "at most 65536")
+}
+
+// fixed asks a daemon for a property.
+func fixed(t *testing.T, d *running, property tpm2.TPMPT) uint32 {
+	t.Helper()
+	rsp, err := tpm2.GetCapability{Capability: tpm2.TPMCapTPMProperties, Property: uint32(property), PropertyCount: 1}.Execute(overSocket{dial(t, d.ready.Data)})
+	require.NoError(t, err)
+	list, err := rsp.CapabilityData.Data.TPMProperties()
+	require.NoError(t, err)
+	require.Len(t, list.TPMProperty, 1)
+	return list.TPMProperty[0].Value
+}
+
+func TestSwtpmsWordsForAProfile(t *testing.T) {
+	set, err := parsed(t, "--profile", "name=tiny")
+	require.NoError(t, err)
+	assert.Equal(t, "tiny", set.kind.name())
+	set, err = parsed(t)
+	require.NoError(t, err)
+	assert.Empty(t, set.kind.name())
+	assert.Equal(t, emulator.Config{}, set.kind.config())
+}
+
+// A TPM keeps its profile: another one that cannot go on with the state is
+// refused before anything listens, and the state stays as it is.
+func TestStateOfAnotherProfile(t *testing.T) {
+	dir := t.TempDir()
+	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
+	d.stop()
+	require.Equal(t, exitOK, <-d.ended)
+	before, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))
+	require.NoError(t, err)
+
+	code, out, errs := called(t, "--dir", t.TempDir(), "--state="+dir, "--profile=tiny")
+	assert.Equal(t, exitFailed, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errs, dir+": TPM state: command audit is with SHA512")
+	assert.Contains(t, errs, "use the Config or the profile with which it was made")
+	after, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+}
+
+func TestBootsWithEveryProfile(t *testing.T) {
+	for _, name := range emulator.Profiles() {
+		code, out, errs := called(t, "boot", "--profile="+name, "--json")
+		require.Equal(t, exitOK, code, errs)
+		var o struct {
+			Boot struct {
+				Summary struct{ Kept, Extended int }
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &o))
+		assert.Positive(t, o.Boot.Summary.Kept, name)
+		assert.Equal(t, o.Boot.Summary.Kept, o.Boot.Summary.Extended, name)
+	}
+}
