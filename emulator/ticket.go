@@ -80,9 +80,9 @@ func (t *TPM) verifiedHolds(ticket *wire.Ticket, digest, keyName []byte) bool {
 	return len(made.Digest) != 0 && sameTicket(ticket, &made)
 }
 
-// authorization is what TPM2_PolicySigned and TPM2_PolicySecret have been
+// authorisation is what TPM2_PolicySigned and TPM2_PolicySecret have been
 // authorised, and what their ticket is of. Its bytes alias the command.
-type authorization struct {
+type authorisation struct {
 	tag       wire.ST // TPM_ST_AUTH_SIGNED or TPM_ST_AUTH_SECRET
 	name      []byte  // of the entity that has authorised
 	cpHash    []byte  // cpHashA, empty for any command
@@ -104,7 +104,7 @@ const timeoutSize = 8
 
 // encodedTimeout is the TPM2B_TIMEOUT that goes with the ticket, without its
 // size.
-func (a *authorization) encodedTimeout() []byte {
+func (a *authorisation) encodedTimeout() []byte {
 	timeout := a.timeout
 	if a.untilReset {
 		timeout |= untilResetBit
@@ -113,7 +113,7 @@ func (a *authorization) encodedTimeout() []byte {
 }
 
 // decodeTimeout is the inverse of encodedTimeout, false for another size.
-func (a *authorization) decodeTimeout(b []byte) bool {
+func (a *authorisation) decodeTimeout(b []byte) bool {
 	if len(b) != timeoutSize {
 		return false
 	}
@@ -124,7 +124,7 @@ func (a *authorization) decodeTimeout(b []byte) bool {
 
 // authTicket is a TPMT_TK_AUTH: the authorisation was given. Where it has a
 // timeout it does not outlast the period of Time that this refers to.
-func (t *TPM) authTicket(hierarchy wire.Handle, a *authorization) wire.Ticket {
+func (t *TPM) authTicket(hierarchy wire.Handle, a *authorisation) wire.Ticket {
 	end := binary.BigEndian.AppendUint64(nil, a.timeout)
 	if a.timeout != 0 {
 		end = binary.BigEndian.AppendUint64(end, t.s.Volatile.TimeEpoch)
@@ -136,7 +136,7 @@ func (t *TPM) authTicket(hierarchy wire.Handle, a *authorization) wire.Ticket {
 }
 
 // authHolds says whether a TPMT_TK_AUTH is of the authorisation.
-func (t *TPM) authHolds(ticket *wire.Ticket, a *authorization) bool {
+func (t *TPM) authHolds(ticket *wire.Ticket, a *authorisation) bool {
 	made := t.authTicket(ticket.Hierarchy, a)
 	return sameTicket(ticket, &made)
 }
