@@ -76,3 +76,58 @@ func (t *TPM) decryptRSASecret(key *object, label string, secret []byte) ([]byte
 	}
 	return b, wire.RCSuccess
 }
+
+// encryptSecret draws a secret as long as the digests of the key's nameAlg, and
+// encrypts it to the key, of which the public area is enough: seed is what both
+// sides derive keys from, secret the contents of a TPM2B_ENCRYPTED_SECRET. The
+// code it fails with is bare; then nothing was drawn.
+func (t *TPM) encryptSecret(key *object, label string) (seed, secret []byte, rc wire.RC) {
+	if !key.has(wire.ObjectDecrypt) {
+		return nil, nil, wire.RCAttributes
+	}
+	if key.public.Parms.Type == wire.AlgRSA {
+		return t.encryptRSASecret(key, label)
+	}
+	curve := key.curve()
+	q, err := curve.DecodePoint(key.public.Point.X, key.public.Point.Y)
+	if err != nil {
+		return nil, nil, wire.RCKey
+	}
+	d, p, err := curve.GenerateKey(t.drbg())
+	if err != nil {
+		return nil, nil, rcOf(err)
+	}
+	z, err := curve.ECDH(d, q)
+	if err != nil {
+		return nil, nil, rcOf(err)
+	}
+	var point wire.ECPoint
+	point.X, point.Y = curve.EncodePoint(p)
+	var w wire.Writer
+	w.Point(&point)
+	alg := key.public.NameAlg
+	return crypt.KDFe(alg, z, label, point.X, key.public.Point.X, crypt.HashSize(alg)*8), w.Data(), wire.RCSuccess
+}
+
+// encryptRSASecret is encryptSecret for an RSA key. Whatever the scheme of the
+// key, it is OAEP with the nameAlg, as the reference has it: a storage key has
+// no scheme.
+func (t *TPM) encryptRSASecret(key *object, label string) (seed, secret []byte, rc wire.RC) {
+	k, rc := rsaPublic(&key.public)
+	if rc != wire.RCSuccess {
+		return nil, nil, rc
+	}
+	alg := key.public.NameAlg
+	n := crypt.HashSize(alg)
+	if k.Size() < 3*n+2 { // room for OAEP, before anything is drawn
+		return nil, nil, wire.RCValue
+	}
+	seed = make([]byte, n)
+	t.drbg().Read(seed)
+	scheme := wire.Scheme{Alg: wire.AlgOAEP, Hash: alg, KDF: wire.AlgNull}
+	secret, err := crypt.EncryptRSA(t.drbg(), k, scheme, append([]byte(label), 0), seed)
+	if err != nil {
+		return nil, nil, rcOf(err)
+	}
+	return seed, secret, wire.RCSuccess
+}

@@ -4,18 +4,19 @@ package wire
 const (
 	MaxRSAKey      = 512 // modulus of 4,096 bits: MAX_RSA_KEY_BYTES
 	MaxRSAPrime    = MaxRSAKey / 2
-	MaxECCKey      = 80  // coordinate of BN_P638: MAX_ECC_KEY_BYTES
-	MaxSymKey      = 32  // AES-256: MAX_SYM_KEY_BYTES
-	MaxSymData     = 128 // sealed data: MAX_SYM_DATA
-	MaxDeriveField = 32  // label or context of a derived object: LABEL_MAX_BUFFER
+	MaxRSAPrivate  = 5 * MaxRSAPrime // both primes and what the Chinese remainder theorem needs: RSA_PRIVATE_SIZE
+	MaxECCKey      = 80              // coordinate of BN_P638: MAX_ECC_KEY_BYTES
+	MaxSymKey      = 32              // AES-256: MAX_SYM_KEY_BYTES
+	MaxSymData     = 128             // sealed data: MAX_SYM_DATA
+	MaxDeriveField = 32              // label or context of a derived object: LABEL_MAX_BUFFER
 	MaxName        = 2 + MaxDigest
 
 	// MaxTemplate bounds a TPM2B_TEMPLATE by the largest TPMT_PUBLIC, that of an
 	// RSA storage key: type, nameAlg, attributes, policy, parameters, modulus.
 	MaxTemplate = 2 + 2 + 4 + (2 + MaxDigest) + (6 + 4 + 2 + 4) + (2 + MaxRSAKey)
 
-	// MaxSensitive is the size of the largest TPMT_SENSITIVE, that of an RSA key:
-	// type, authorisation value, seed, prime.
+	// MaxSensitive is the size of the largest TPMT_SENSITIVE of an object, that of
+	// an RSA key: type, authorisation value, seed, prime.
 	MaxSensitive = 2 + 2*(2+MaxDigest) + (2 + MaxRSAPrime)
 )
 

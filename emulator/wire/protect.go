@@ -5,9 +5,8 @@ const (
 	// MaxPrivate bounds a TPM2B_PRIVATE by the _PRIVATE of an RSA key of 4,096
 	// bits (Part 2, section "_PRIVATE"): two integrity values, then a
 	// TPM2B_SENSITIVE with authorisation value, seed and a key of
-	// RSA_PRIVATE_SIZE, here that of a TPM which keeps both primes and what the
-	// Chinese remainder theorem needs: five halves of the modulus.
-	MaxPrivate = 2*(2+MaxDigest) + 2 + 2 + 2*(2+MaxDigest) + (2 + 5*MaxRSAPrime)
+	// RSA_PRIVATE_SIZE.
+	MaxPrivate = 2*(2+MaxDigest) + 2 + 2 + 2*(2+MaxDigest) + (2 + MaxRSAPrivate)
 
 	// MaxEncryptedSecret bounds a TPM2B_ENCRYPTED_SECRET by the largest part of
 	// TPMU_ENCRYPTED_SECRET, what RSA makes of a secret.

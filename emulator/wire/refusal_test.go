@@ -40,7 +40,7 @@ func TestStructureRefusals(t *testing.T) {
 		{"TPMT_SENSITIVE", "type", u16s(4), wire.RCType},
 		{"TPMT_SENSITIVE", "authorisation value", slices.Concat(u16s(1), sized(65)), wire.RCSize},
 		{"TPMT_SENSITIVE", "seed", slices.Concat(u16s(1, 0), sized(65)), wire.RCSize},
-		{"TPMT_SENSITIVE", "prime", slices.Concat(u16s(1, 0, 0), sized(257)), wire.RCSize},
+		{"TPMT_SENSITIVE", "RSA key", slices.Concat(u16s(1, 0, 0), sized(1281)), wire.RCSize},
 		{"TPMT_SENSITIVE", "scalar", slices.Concat(u16s(0x23, 0, 0), sized(81)), wire.RCSize},
 		{"TPMT_SENSITIVE", "data", slices.Concat(u16s(8, 0, 0), sized(129)), wire.RCSize},
 		{"TPMT_SENSITIVE", "key", slices.Concat(u16s(0x25, 0, 0), sized(33)), wire.RCSize},

@@ -6,11 +6,17 @@ type Sensitive struct {
 	Type AlgID
 	Auth []byte
 	Seed []byte // seedValue: of a storage key the seed of its children's protection, of others what obfuscates unique
-	Data []byte // RSA: one prime; ECC: scalar; KEYEDHASH: data or key; SYMCIPHER: key
+	Data []byte // RSA: one prime, or see RSAParts; ECC: scalar; KEYEDHASH: data or key; SYMCIPHER: key
 }
 
+// RSAParts is how many numbers, each half as long as the modulus, a TPM may keep
+// of an RSA key where no other TPM reads it: both primes, two exponents and an
+// inverse (Part 2, section "TPM2B_PRIVATE_KEY_RSA").
+const RSAParts = MaxRSAPrivate / MaxRSAPrime
+
 // Sensitive takes a TPMT_SENSITIVE: TPM_RC_TYPE for another type, TPM_RC_SIZE for
-// a part that is too long.
+// a part that is too long. An RSA key may have RSAParts, so its size has to be
+// checked.
 func (r *Reader) Sensitive(s *Sensitive) {
 	s.Type = r.publicType()
 	s.Auth = r.Digest()
@@ -23,7 +29,7 @@ func (r *Reader) Sensitive(s *Sensitive) {
 func sensitiveLimit(alg AlgID) int {
 	switch alg {
 	case AlgRSA:
-		return MaxRSAPrime
+		return MaxRSAPrivate
 	case AlgECC:
 		return MaxECCKey
 	case AlgKeyedHash:
