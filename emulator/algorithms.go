@@ -9,13 +9,13 @@ import (
 )
 
 // DefaultAlgorithms are those of swtpm 0.7.1 without TDES and Camellia, which
-// this TPM does not have, and KDF2, SM2 and ECMQV, which hardly any other has.
+// this TPM does not have, and SM2 and ECMQV, which hardly any other has.
 func DefaultAlgorithms() []wire.AlgID {
 	return []wire.AlgID{
 		wire.AlgRSA, wire.AlgSHA1, wire.AlgHMAC, wire.AlgAES, wire.AlgMGF1, wire.AlgKeyedHash, wire.AlgXOR,
 		wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512, wire.AlgRSASSA, wire.AlgRSAES, wire.AlgRSAPSS, wire.AlgOAEP,
-		wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgECSchnorr, wire.AlgKDF1_SP800_56A, wire.AlgKDF1_SP800_108,
-		wire.AlgECC, wire.AlgSymCipher, wire.AlgCMAC, wire.AlgCTR, wire.AlgOFB, wire.AlgCBC, wire.AlgCFB, wire.AlgECB,
+		wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgECSchnorr, wire.AlgKDF1_SP800_56A, wire.AlgKDF2,
+		wire.AlgKDF1_SP800_108, wire.AlgECC, wire.AlgSymCipher, wire.AlgCMAC, wire.AlgCTR, wire.AlgOFB, wire.AlgCBC, wire.AlgCFB, wire.AlgECB,
 	}
 }
 

@@ -53,7 +53,7 @@ var algorithms = []Algorithm{
 	{ID: wire.AlgECSchnorr, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: true},
 	{ID: wire.AlgECMQV, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme | wire.RoleECCKeyExchange, Supported: true},
 	{ID: wire.AlgKDF1_SP800_56A, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
-	{ID: wire.AlgKDF2, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF},
+	{ID: wire.AlgKDF2, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
 	{ID: wire.AlgKDF1_SP800_108, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
 	{ID: wire.AlgECC, Attributes: attrAsym | attrObj, Roles: wire.RolePublic, Supported: true},
 	{ID: wire.AlgSymCipher, Attributes: attrObj, Roles: wire.RolePublic, Supported: true},

@@ -63,6 +63,8 @@ func selfTest(alg wire.AlgID) func() ([]answer, error) {
 		return testMGF1
 	case wire.AlgKDF1_SP800_56A:
 		return testKDFe
+	case wire.AlgKDF2:
+		return testKDF2
 	case wire.AlgKDF1_SP800_108:
 		return testKDFa
 	case wire.AlgAES:
@@ -177,6 +179,13 @@ func testMGF1() ([]answer, error) {
 	mask := make([]byte, 50)
 	MGF1(wire.AlgSHA256, mask, []byte("bar"))
 	return []answer{{"mask", mask, octets("382576a7841021cc28fc4c0948753fb8312090cea942ea4c4e735d10dc724b155f9f6069f289d61daca0cb814502ef04eae1")}}, nil
+}
+
+// testKDF2 has an example of ISO/IEC 18033-2, annex C, with SHA-256.
+func testKDF2() ([]answer, error) {
+	out := make([]byte, 64)
+	KDF2(wire.AlgSHA256, out, octets("032e45326fa859a72ec235acff929b15d1372e30b207255f0611b8f785d764374152e0ac009e509e7ba30cd2f1778e113b64e135cf4e2292c75efe5288edfda4"))
+	return []answer{{"key", out, octets("10a2403db42a8743cb989de86e668d168cbe6046e23ff26f741e87949a3bba1311ac179f819a3d18412e9eb45668f2923c087c1299005f8d5fd42ca257bc93e8")}}, nil
 }
 
 // testKDFa has the derived keys of RFC 8009, appendix A, for SHA-256 and usage 2:

@@ -1,6 +1,6 @@
 # The TPM without a profile: like swtpm 0.7.1, whose TPM2_GetCapability gives the
 # numbers here. Two things are its own: the manufacturer, and what it has not: the
-# block ciphers TDES and Camellia, and KDF2.
+# block ciphers TDES and Camellia.
 profile default title="like swtpm"
 
 # Tools recognise a software TPM by the vendor string and the type.
@@ -21,7 +21,7 @@ algorithms RSA RSASSA RSAES RSAPSS OAEP
 algorithms ECC ECDSA ECDH ECDAA ECSCHNORR
 algorithms AES SYMCIPHER CTR OFB CBC CFB ECB CMAC
 algorithms SHA1 SHA256 SHA384 SHA512 HMAC KEYEDHASH XOR
-algorithms MGF1 KDF1_SP800_56A KDF1_SP800_108
+algorithms MGF1 KDF1_SP800_56A KDF2 KDF1_SP800_108
 curves NIST_P192 NIST_P224 NIST_P256 NIST_P384 NIST_P521 BN_P256
 bits rsa 1024 2048 3072
 bits aes 128 256
