@@ -1,0 +1,142 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// The directives of a profile that name things.
+
+// names takes words as names of what value finds, each named for the first
+// time.
+func names[T comparable](p *profileParser, directive string, words []string, to *[]T, value func(string) (T, bool), hint string) error {
+	if len(words) == 0 {
+		return p.fail(directive, "it needs names: %s", hint)
+	}
+	for _, word := range words {
+		v, ok := value(word)
+		switch {
+		case !ok:
+			return p.fail(fmt.Sprintf("%s: %q", directive, clip(word)), "there is none of that name: %s", hint)
+		case slices.Contains(*to, v):
+			return p.fail(fmt.Sprintf("%s: %q", directive, word), "it comes twice")
+		}
+		*to = append(*to, v)
+	}
+	return nil
+}
+
+// algorithmNamed finds a supported algorithm.
+func algorithmNamed(name string) (wire.AlgID, bool) {
+	for _, a := range crypt.Algorithms() {
+		if a.Supported && a.ID.String() == name {
+			return a.ID, true
+		}
+	}
+	return wire.AlgNull, false
+}
+
+func (p *profileParser) algorithms(words []string) error {
+	p.lines["Algorithms"] = p.line
+	return names(p, "algorithms", words, &p.profile.Config.Algorithms, algorithmNamed, "the default profile names most of them")
+}
+
+func (p *profileParser) curves(words []string) error {
+	p.lines["Curves"] = p.line
+	find := func(name string) (wire.Curve, bool) {
+		for _, c := range crypt.Curves() {
+			if c.String() == name {
+				return c, true
+			}
+		}
+		return wire.CurveNone, false
+	}
+	return names(p, "curves", words, &p.profile.Config.Curves, find, fmt.Sprint("choose among ", crypt.Curves()))
+}
+
+func (p *profileParser) bits(words []string) error {
+	c := &p.profile.Config
+	fields := map[string]struct {
+		name string
+		to   *[]uint16
+	}{"rsa": {"RSABits", &c.RSABits}, "aes": {"AESBits", &c.AESBits}}
+	if len(words) == 0 || fields[words[0]].to == nil {
+		return p.fail("bits", "it begins with %s", known(fields))
+	}
+	f := fields[words[0]]
+	p.lines[f.name] = p.line
+	size := func(word string) (uint16, bool) {
+		n, err := strconv.ParseUint(word, 10, 16)
+		return uint16(n), err == nil
+	}
+	return names(p, "bits "+words[0], words[1:], f.to, size, "key sizes such as 256 or 2048")
+}
+
+func (p *profileParser) bank(words []string) error {
+	p.lines["Banks"] = p.line
+	if len(words) == 0 || len(words) > 2 || len(words) == 2 && words[1] != "unallocated" {
+		return p.fail("bank", "it has the name of a hash, and may say unallocated after it")
+	}
+	alg, ok := algorithmNamed(words[0])
+	if !ok {
+		return p.fail(fmt.Sprintf("bank %q", clip(words[0])), "there is no algorithm of that name: choose a hash such as SHA256")
+	}
+	p.profile.Config.Banks = append(p.profile.Config.Banks, Bank{Alg: alg, Unallocated: len(words) == 2})
+	return nil
+}
+
+func (p *profileParser) commands(words []string) error {
+	if p.lines["omit"] != 0 {
+		return p.fail("commands", "omit in line %d has named others: a profile has one of the two", p.lines["omit"])
+	}
+	p.lines["Commands"] = p.line
+	find := func(name string) (wire.CC, bool) {
+		row := commandNamed(name)
+		if row == nil {
+			return 0, false
+		}
+		return row.Code, row.Implemented()
+	}
+	return names(p, "commands", words, &p.profile.Config.Commands, find, "swtpmd commands lists those that are implemented")
+}
+
+func (p *profileParser) omit(words []string) error {
+	if p.lines["Commands"] != 0 && p.lines["omit"] == 0 {
+		return p.fail("omit", "commands in line %d has named others: a profile has one of the two", p.lines["Commands"])
+	}
+	c := &p.profile.Config
+	if c.Commands == nil {
+		for i := range commandTable {
+			if commandTable[i].Implemented() {
+				c.Commands = append(c.Commands, commandTable[i].Code)
+			}
+		}
+	}
+	p.lines["Commands"], p.lines["omit"] = p.line, p.line
+	var list []wire.CC
+	find := func(name string) (wire.CC, bool) {
+		row := commandNamed(name)
+		if row == nil {
+			return 0, false
+		}
+		return row.Code, true
+	}
+	if err := names(p, "omit", words, &list, find, "swtpmd commands lists all"); err != nil {
+		return err
+	}
+	c.Commands = slices.DeleteFunc(c.Commands, func(code wire.CC) bool { return slices.Contains(list, code) })
+	return nil
+}
+
+func commandNamed(name string) *Command {
+	for i := range commandTable {
+		if commandTable[i].Name == name {
+			return &commandTable[i]
+		}
+	}
+	return nil
+}
