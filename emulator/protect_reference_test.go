@@ -42,7 +42,7 @@ func newSimulatedParent(t *testing.T, in *inside) *simulatedParent {
 	source := rand.New(rand.NewSource(1))
 	source.Read(seeds[:64])
 	source.Read(seeds[64:])
-	gen := crypt.NewPrimaryGenerator(seeds[64:], nameOf(wire.AlgSHA256, string(tpm2.Marshal(tpm2.ECCSRKTemplate))), nil)
+	gen := crypt.NewPrimaryGenerator(seeds[64:], digestName(wire.AlgSHA256, string(tpm2.Marshal(tpm2.ECCSRKTemplate))), nil)
 	_, _, err = p.curve().GenerateKey(gen)
 	require.NoError(t, err)
 	p.sensitive.Seed = make([]byte, 32)
@@ -65,7 +65,7 @@ func TestRSAKeyOfTheReference(t *testing.T) {
 	}.Execute(p.tpm)
 	require.NoError(t, err)
 	assert.Greater(t, len(made.OutPrivate.Buffer), 5*64)
-	s, rc := in.unwrapSensitive(p.object, nameOf(wire.AlgSHA256, string(made.OutPublic.Bytes())), made.OutPrivate.Buffer)
+	s, rc := in.unwrapSensitive(p.object, digestName(wire.AlgSHA256, string(made.OutPublic.Bytes())), made.OutPrivate.Buffer)
 	require.Equal(t, wire.RCSuccess, rc)
 	assert.Equal(t, "auth", string(s.Auth))
 	key := object{sensitive: s}
@@ -87,7 +87,7 @@ func TestReferenceLoadsPrivateArea(t *testing.T) {
 	rsa.sensitive.Auth = []byte("auth")
 	var w wire.Writer
 	w.Public(&rsa.public)
-	name := nameOf(wire.AlgSHA256, string(w.Data()))
+	name := digestName(wire.AlgSHA256, string(w.Data()))
 	loaded, err := tpm2.Load{
 		ParentHandle: p.at,
 		InPrivate:    tpm2.TPM2BPrivate{Buffer: in.wrapSensitive(p.object, name, &rsa.sensitive)},

@@ -26,8 +26,8 @@ func storageKey(alg wire.AlgID, sym wire.SymDef, attributes wire.ObjectAttribute
 	}
 }
 
-// nameOf is some Name.
-func nameOf(alg wire.AlgID, of string) []byte {
+// digestName is the Name with the digest of some text.
+func digestName(alg wire.AlgID, of string) []byte {
 	return crypt.Digest(alg, []byte{byte(alg >> 8), byte(alg)}, []byte(of))
 }
 
@@ -58,7 +58,7 @@ func TestPrivateAreaOfTheReference(t *testing.T) {
 		r := wire.NewReader(unhex(g.Public), in.algs.Selectors())
 		r.Public(&parent.public, false)
 		require.Equal(t, wire.RCSuccess, r.RC())
-		gen := crypt.NewPrimaryGenerator(unhex(g.PrimarySeed), nameOf(wire.AlgSHA256, string(unhex(g.Template))), unhex(g.Data))
+		gen := crypt.NewPrimaryGenerator(unhex(g.PrimarySeed), digestName(wire.AlgSHA256, string(unhex(g.Template))), unhex(g.Data))
 		if parent.public.Parms.Type == wire.AlgRSA {
 			_, err = crypt.GenerateRSA(gen, 2048, crypt.RSAOptions{})
 		} else {
@@ -93,7 +93,7 @@ func TestPrivateArea(t *testing.T) {
 		"RSA":            {storageKey(wire.AlgSHA256, aes128, wire.ObjectFixedTPM, "seed"), wire.AlgSHA1, wire.Sensitive{Type: wire.AlgRSA, Data: make([]byte, wire.MaxRSAPrime)}, 34 + 18 + 4 + 2 + 20 + 2 + 2 + 256},
 		"RSA, all parts": {storageKey(wire.AlgSHA256, aes128, 0, "seed"), wire.AlgSHA1, wire.Sensitive{Type: wire.AlgRSA, Data: make([]byte, wire.MaxRSAPrivate)}, 34 + 18 + 4 + 2 + 20 + 2 + 2 + 1280},
 	} {
-		name2 := nameOf(tc.alg, name)
+		name2 := digestName(tc.alg, name)
 		private := in.wrapSensitive(tc.parent, name2, &tc.s)
 		assert.Len(t, private, tc.size, name)
 		assert.LessOrEqual(t, len(private), wire.MaxPrivate)
@@ -117,7 +117,7 @@ func TestPrivateArea(t *testing.T) {
 func TestPrivateAreaIsBound(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)
-	parent, name := storageKey(wire.AlgSHA256, aes128, 0, "seed"), nameOf(wire.AlgSHA256, "child")
+	parent, name := storageKey(wire.AlgSHA256, aes128, 0, "seed"), digestName(wire.AlgSHA256, "child")
 	private := in.wrapSensitive(parent, name, &wire.Sensitive{Type: wire.AlgKeyedHash, Data: []byte("data")})
 	refused := func(parent *object, name, private []byte) wire.RC {
 		before := bytes.Clone(private)
@@ -139,7 +139,7 @@ func TestPrivateAreaIsBound(t *testing.T) {
 	}
 	assert.Equal(t, wire.RCSize, refused(parent, name, append([]byte{0, 65}, make([]byte, 65)...)))
 	assert.Equal(t, wire.RCIntegrity, refused(parent, name, append([]byte{0, 0}, private[34:]...)), "an empty integrity value")
-	assert.Equal(t, wire.RCIntegrity, refused(parent, nameOf(wire.AlgSHA256, "another"), private))
+	assert.Equal(t, wire.RCIntegrity, refused(parent, digestName(wire.AlgSHA256, "another"), private))
 	assert.Equal(t, wire.RCIntegrity, refused(storageKey(wire.AlgSHA256, aes128, 0, "another"), name, private))
 	assert.Equal(t, wire.RCSuccess, refused(parent, name, private))
 }
@@ -148,7 +148,7 @@ func TestPrivateAreaIsBound(t *testing.T) {
 func TestPrivateAreaContents(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)
-	parent, name := storageKey(wire.AlgSHA256, aes128, 0, "seed"), nameOf(wire.AlgSHA256, "child")
+	parent, name := storageKey(wire.AlgSHA256, aes128, 0, "seed"), digestName(wire.AlgSHA256, "child")
 	o := childWrapper(parent, name)
 	sealed := func(protected []byte) []byte {
 		return append(append([]byte{0, 32}, o.integrity(nil, protected)...), protected...)
@@ -184,7 +184,7 @@ func TestPrivateAreaContents(t *testing.T) {
 func TestPrivateAreaWithRSAParts(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)
-	name := nameOf(wire.AlgSHA256, "child")
+	name := digestName(wire.AlgSHA256, "child")
 	parts := append(bytes.Repeat([]byte{1}, 128), make([]byte, 4*128)...)
 	for _, tc := range []struct {
 		attributes wire.ObjectAttributes
