@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
 	"conformance/differential": {"conformance", "transport", "ima"},
+	"conformance/tour":         {},
 }
 
 // foreign says which modules outside the standard library a package may import.
