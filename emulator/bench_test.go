@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -77,6 +78,48 @@ func BenchmarkNV(b *testing.B) {
 	b.Run("ReadPublic", func(b *testing.B) {
 		benchmark(b, emulator.Config{}, et.Command(wire.CCNVReadPublic, handles{nvFirst}, nil), defined(0))
 	})
+}
+
+// started is a TPM with the default platform after TPM2_Startup.
+func started(b *testing.B) *emulator.TPM {
+	tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+	if err == nil {
+		err = tpm.Init()
+	}
+	if err == nil {
+		_, err = tpm.Send(context.Background(), 0, et.Command(wire.CCStartup, nil, nil, et.U16(0)))
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return tpm
+}
+
+// BenchmarkStart is a new TPM up to its first response.
+func BenchmarkStart(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		started(b)
+	}
+}
+
+// BenchmarkIdle reports the memory of a TPM that has been started and does
+// nothing, as the mean of a thousand.
+func BenchmarkIdle(b *testing.B) {
+	const engines = 1000
+	for b.Loop() {
+		var before, after runtime.MemStats
+		list := make([]*emulator.TPM, engines)
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range list {
+			list[i] = started(b)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/engines/1024, "KiB/TPM")
+		runtime.KeepAlive(list)
+	}
 }
 
 // The response is all that a PCR_Extend allocates.

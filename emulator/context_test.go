@@ -222,3 +222,21 @@ func TestContextSizes(t *testing.T) {
 	assert.LessOrEqual(t, len(sequence), int(l.ObjectContext))
 	assert.EqualValues(t, len(sequence), 18+binary.BigEndian.Uint16(sequence[16:]))
 }
+
+// Linux keeps the contexts of three objects in one page of 4,096 bytes
+// (drivers/char/tpm/tpm2-space.c), and a loaded object goes on as it was.
+func TestObjectContext(t *testing.T) {
+	t.Parallel()
+	for name, k := range externalKeys() {
+		tpm := et.New(t)
+		h := load(t, tpm, loadExternal(k))
+		public := et.Command(wire.CCReadPublic, handles{h}, nil)
+		want := tpm.Execute(0, public)
+		ctx := saveContext(t, tpm, h)
+		assert.LessOrEqual(t, 3*len(ctx), 4096, name)
+		flush(t, tpm, h)
+		rc, again := loadContext(tpm, ctx)
+		require.Equal(t, wire.RCSuccess, rc, name)
+		assert.Equal(t, want, tpm.Execute(0, et.Command(wire.CCReadPublic, handles{again}, nil)), name)
+	}
+}

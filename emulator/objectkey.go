@@ -50,4 +50,10 @@ func (o *object) rsaKey() (*crypt.RSAPrivateKey, wire.RC) {
 func (o *object) curve() *crypt.Curve { return crypt.CurveOf(o.public.Parms.Curve) }
 
 // scalar is the private part of an ECC key.
-func (o *object) scalar() *big.Int { return new(big.Int).SetBytes(o.sensitive.Data) }
+func (o *object) scalar() *big.Int { return scalarOf(&o.sensitive) }
+
+// scalarOf is the private part in the sensitive area of an ECC key.
+func scalarOf(s *wire.Sensitive) *big.Int { return new(big.Int).SetBytes(s.Data) }
+
+// sameNumber says whether b is the number n, with or without leading zeros.
+func sameNumber(b []byte, n *big.Int) bool { return new(big.Int).SetBytes(b).Cmp(n) == 0 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -80,15 +79,17 @@ func (s *State) encode(dst []byte, volatile bool) []byte {
 	start := len(dst)
 	dst = append(dst, magic...)
 	dst = binary.BigEndian.AppendUint16(dst, formatVersion)
-	known := slices.DeleteFunc(s.sections(), func(sec section) bool {
-		return sec.tag == tagVolatile && !volatile || sec.tag == tagNV && s.NV.Undefined() ||
-			sec.tag == tagObjects && s.Objects.Undefined()
-	})
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(known)+len(s.Unknown)))
-	for _, sec := range known {
-		c := coder{version: sec.version, w: wire.NewWriter(appendSection(dst, sec.tag, sec.version))}
-		body := len(c.w.Data())
-		sec.fields(&c)
+	countAt, count := len(dst), len(s.Unknown)
+	dst = append(dst, 0, 0)
+	var c coder
+	for _, sec := range &sections {
+		if s.empty(sec.tag) || sec.tag == tagVolatile && !volatile {
+			continue
+		}
+		count++
+		c.version, c.w = sec.version, wire.NewWriter(appendSection(dst, sec.tag, sec.version))
+		body := c.w.Len()
+		s.fields(sec.tag, &c)
 		c.w.SetU32(body-4, uint32(c.w.Len()-body))
 		dst = c.w.Data()
 	}
@@ -97,6 +98,7 @@ func (s *State) encode(dst []byte, volatile bool) []byte {
 		binary.BigEndian.PutUint32(dst[len(dst)-4:], uint32(len(sec.Data)))
 		dst = append(dst, sec.Data...)
 	}
+	binary.BigEndian.PutUint16(dst[countAt:], uint16(count))
 	sum := sha256.Sum256(dst[start:])
 	return append(dst, sum[:]...)
 }
@@ -107,24 +109,43 @@ func appendSection(dst []byte, tag, version uint16) []byte {
 	return append(dst, 0, 0, 0, 0)
 }
 
-// section binds a tag to the struct it holds.
-type section struct {
-	tag, version uint16
-	fields       func(*coder)
+// section is a tag with the newest version of its section.
+type section struct{ tag, version uint16 }
+
+// sections are all known sections in ascending order of tag.
+var sections = [...]section{
+	{tagPersistent, 3},
+	{tagOrderly, 1},
+	{tagReset, 2},
+	{tagClear, 1},
+	{tagVolatile, volatileVersion},
+	{tagNV, 1},
+	{tagObjects, 1},
 }
 
-// sections are all known sections in ascending order of tag, each in its newest
-// version.
-func (s *State) sections() []section {
-	return []section{
-		{tagPersistent, 3, s.Persistent.fields},
-		{tagOrderly, 1, s.Orderly.fields},
-		{tagReset, 2, s.Reset.fields},
-		{tagClear, 1, s.Clear.fields},
-		{tagVolatile, volatileVersion, s.Volatile.fields},
-		{tagNV, 1, s.NV.fields},
-		{tagObjects, 1, s.Objects.fields},
+// fields codes the fields of a section.
+func (s *State) fields(tag uint16, c *coder) {
+	switch tag {
+	case tagPersistent:
+		s.Persistent.fields(c)
+	case tagOrderly:
+		s.Orderly.fields(c)
+	case tagReset:
+		s.Reset.fields(c)
+	case tagClear:
+		s.Clear.fields(c)
+	case tagVolatile:
+		s.Volatile.fields(c)
+	case tagNV:
+		s.NV.fields(c)
+	case tagObjects:
+		s.Objects.fields(c)
 	}
+}
+
+// empty says whether a section is left out because there is nothing in it.
+func (s *State) empty(tag uint16) bool {
+	return tag == tagNV && s.NV.Undefined() || tag == tagObjects && s.Objects.Undefined()
 }
 
 // Decode is the inverse of Encode and EncodeSnapshot: Volatile stays zero if it
@@ -153,7 +174,6 @@ func Decode(b []byte) (*State, error) {
 
 func decodeSections(body []byte, count int) (*State, error) {
 	s := &State{}
-	known := s.sections()
 	last := uint16(0)
 	at := headerSize
 	for range count {
@@ -170,7 +190,7 @@ func decodeSections(body []byte, count int) (*State, error) {
 			return nil, &FormatError{at, fmt.Sprintf("section %d is not expected after section %d", tag, last)}
 		}
 		last = tag
-		if err := s.decodeSection(known, tag, version, at, body[at:at+int(n)]); err != nil {
+		if err := s.decodeSection(tag, version, at, body[at:at+int(n)]); err != nil {
 			return nil, err
 		}
 		at += int(n)
@@ -184,8 +204,8 @@ func decodeSections(body []byte, count int) (*State, error) {
 	return s, nil
 }
 
-func (s *State) decodeSection(known []section, tag, version uint16, at int, data []byte) error {
-	for _, sec := range known {
+func (s *State) decodeSection(tag, version uint16, at int, data []byte) error {
+	for _, sec := range &sections {
 		if sec.tag != tag {
 			continue
 		}
@@ -193,7 +213,7 @@ func (s *State) decodeSection(known []section, tag, version uint16, at int, data
 			return &VersionError{Offset: at - sectionHeader + 2, Section: tag, Version: version, Known: sec.version}
 		}
 		c := coder{decode: true, version: version, r: wire.NewReader(data, nil)}
-		sec.fields(&c)
+		s.fields(tag, &c)
 		return c.end(at, len(data), tag)
 	}
 	s.Unknown = append(s.Unknown, Section{tag, version, bytes.Clone(data)})

@@ -92,25 +92,47 @@ func (s *Session) context(c *coder) {
 	c.u64(&s.Epoch)
 }
 
+// sessions codes the table of active sessions: its length, and of its entries
+// those that are not free, by their index.
 func (r *Reset) sessions(c *coder) {
 	c.u64(&r.ContextCounter)
 	n := len(r.ActiveSessions)
 	c.count(&n, MaxActiveSessions)
 	if c.decode && n > 0 {
-		if n*9 > c.r.Len() {
-			c.refuse("the table of sessions is cut short")
-			return
-		}
 		r.ActiveSessions = make([]ActiveSession, n)
 	}
-	for i := range r.ActiveSessions {
+	active := 0
+	for _, a := range r.ActiveSessions {
+		if a != (ActiveSession{}) {
+			active++
+		}
+	}
+	c.count(&active, n)
+	next := 0
+	for range active {
+		i := r.nextActive(next)
+		index := uint16(i)
+		c.u16(&index)
+		if i = int(index); i < next || i >= n {
+			c.refuse("sessions are not in ascending order of index")
+			return
+		}
 		a := &r.ActiveSessions[i]
 		c.u8(&a.Slot)
 		c.u64(&a.Context)
-		if a.Slot > MaxLoadedSessions || a.Slot != 0 && a.Context != 0 {
-			c.refuse("a session is both loaded and saved, or where nothing is")
+		if a.Slot > MaxLoadedSessions || (a.Slot != 0) == (a.Context != 0) {
+			c.refuse("a session is both loaded and saved, or neither")
 		}
+		next = i + 1
 	}
+}
+
+// nextActive is the index of the first entry from i on that is not free.
+func (r *Reset) nextActive(i int) int {
+	for i < len(r.ActiveSessions) && r.ActiveSessions[i] == (ActiveSession{}) {
+		i++
+	}
+	return i
 }
 
 func (v *Volatile) sessions(c *coder) {

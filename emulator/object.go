@@ -1,0 +1,171 @@
+package emulator
+
+import (
+	"encoding/binary"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Part 3, chapter "Object Commands": the commands that need no parent, and what
+// all of them make objects with.
+
+// objectName is the Name of an object: nameAlg, and its digest of the TPMT_PUBLIC
+// (Part 1, section "Names"). It is empty without nameAlg.
+func objectName(nameAlg wire.AlgID, public []byte) []byte { return nameOf(nameAlg, public) }
+
+// qualifiedName is the Qualified Name of an object: nameAlg, and its digest of
+// the parent's Qualified Name and the object's Name (Part 1, section "Qualified
+// Names"). For a primary object the parent's is the handle of its hierarchy.
+func qualifiedName(nameAlg wire.AlgID, parent, name []byte) []byte {
+	return nameOf(nameAlg, append(append(make([]byte, 0, len(parent)+len(name)), parent...), name...))
+}
+
+// nameOf is alg and the digest of b, empty for TPM_ALG_NULL.
+func nameOf(alg wire.AlgID, b []byte) []byte {
+	if alg == wire.AlgNull {
+		return nil
+	}
+	return crypt.Digest(alg, binary.BigEndian.AppendUint16(make([]byte, 0, wire.MaxName), uint16(alg)), b)
+}
+
+// publicName is objectName of a public area that is not marshalled.
+func publicName(p *wire.Public) []byte {
+	w := wire.NewWriter(make([]byte, 0, wire.MaxTemplate))
+	w.Public(p)
+	return objectName(p.NameAlg, w.Data())
+}
+
+// newObject is a loaded object made of its areas, which it copies; without
+// sensitive it is public only. Flags that follow from the areas and the
+// hierarchy are added to flags. An external object has no parent, and its
+// Qualified Name is its Name (Part 1, section "Qualified Names").
+func newObject(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Handle, parentQualifiedName []byte, flags state.ObjectFlags) state.Object {
+	w := wire.NewWriter(make([]byte, 0, wire.MaxTemplate))
+	w.Public(public)
+	o := state.Object{Kind: state.ObjectLoaded, Hierarchy: hierarchy, Flags: flags, Public: w.Data()}
+	o.Name = objectName(public.NameAlg, o.Public)
+	if flags&state.ObjectExternal != 0 {
+		o.QualifiedName = o.Name
+	} else {
+		o.QualifiedName = qualifiedName(public.NameAlg, parentQualifiedName, o.Name)
+	}
+	if public.Attributes&wire.ObjectStClear != 0 {
+		o.Flags |= state.ObjectUntilRestart
+	}
+	if hierarchy == wire.RHNull {
+		o.Flags |= state.ObjectTemporary
+	}
+	if sensitive == nil {
+		o.Flags |= state.ObjectPublicOnly
+		return o
+	}
+	s := *sensitive
+	s.Auth = stripZeros(s.Auth) // as object.authValue has it
+	w = wire.NewWriter(make([]byte, 0, wire.MaxSensitive))
+	w.Sensitive(&s)
+	o.Sensitive = w.Data()
+	return o
+}
+
+// newPrimary is newObject for a primary object of a hierarchy. One of the null
+// hierarchy is only temporary.
+func newPrimary(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Handle) state.Object {
+	flags := state.ObjectPrimary
+	if hierarchy == wire.RHNull {
+		flags = 0
+	}
+	return newObject(public, sensitive, hierarchy, handleName(hierarchy), flags)
+}
+
+// newChild is newObject for an object with a parent, from which it inherits how
+// long it can be there (Part 1, section "Object Structure Elements").
+func newChild(parent *object, public *wire.Public, sensitive *wire.Sensitive) state.Object {
+	inherited := parent.Flags & (state.ObjectTemporary | state.ObjectUntilRestart)
+	return newObject(public, sensitive, parent.Hierarchy, parent.QualifiedName, inherited)
+}
+
+// handleName is the Name of what has none but its handle.
+func handleName(h wire.Handle) []byte { return binary.BigEndian.AppendUint32(nil, uint32(h)) }
+
+// isParent says whether an object can have children: it is a restricted
+// decryption key with both areas, and not external (Part 1, section "Storage
+// Keys").
+func (o *object) isParent() bool {
+	return o.has(wire.ObjectRestricted|wire.ObjectDecrypt) && o.Flags&state.ObjectExternal == 0 &&
+		!o.publicOnly() && o.public.NameAlg != wire.AlgNull
+}
+
+// isStorageParent says whether an object can have children whose private areas
+// it protects.
+func (o *object) isStorageParent() bool {
+	return o.isParent() && o.public.Parms.Type != wire.AlgKeyedHash
+}
+
+// isDerivationParent says whether an object can have children that are derived
+// from it (Part 1, section "Derivation Parents").
+func (o *object) isDerivationParent() bool {
+	return o.isParent() && o.public.Parms.Type == wire.AlgKeyedHash
+}
+
+// loadExternal is TPM2_LoadExternal.
+func (t *TPM) loadExternal(c *call) wire.RC {
+	var private wire.Sensitive
+	var public wire.Public
+	both := c.next().SizedSensitive(&private)
+	c.next().SizedPublic(&public, true)
+	hierarchy := c.handle(HandleHierarchy)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if t.freeSlots() < 1 {
+		return wire.RCObjectMemory
+	}
+	if !t.hierarchyEnabled(hierarchy) {
+		return c.badParam(3, wire.RCHierarchy)
+	}
+	var sensitive *wire.Sensitive
+	if both {
+		// What is known outside must not pass for a key of this TPM.
+		if hierarchy != wire.RHNull {
+			return c.badParam(3, wire.RCHierarchy)
+		}
+		if public.Attributes&(wire.ObjectFixedTPM|wire.ObjectFixedParent|wire.ObjectRestricted) != 0 {
+			return c.badParam(2, wire.RCAttributes)
+		}
+		sensitive = &private
+	}
+	if rc := c.checkLoad(nil, &public, sensitive, 2, 1); rc != wire.RCSuccess {
+		return rc
+	}
+	s := newObject(&public, sensitive, hierarchy, nil, state.ObjectExternal)
+	return c.respondLoaded(&s)
+}
+
+// respondLoaded puts an object into a slot, and its handle and Name into the
+// response.
+func (c *call) respondLoaded(s *state.Object) wire.RC {
+	h, o := c.t.takeSlot(s)
+	if o == nil {
+		return wire.RCObjectMemory
+	}
+	c.rhandle = h
+	c.out.Sized(o.Name)
+	return wire.RCSuccess
+}
+
+// readPublic is TPM2_ReadPublic.
+func (t *TPM) readPublic(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	o := t.object(c.handles[0])
+	if !o.loaded() {
+		return wire.RCSequence
+	}
+	c.out.Sized(o.Public)
+	c.out.Sized(o.Name)
+	c.out.Sized(o.QualifiedName)
+	return wire.RCSuccess
+}
