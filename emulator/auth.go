@@ -236,11 +236,12 @@ func (t *TPM) authorise(c *call, i int) wire.RC {
 
 // checkAuthValue compares what session i has for the authValue of its handle,
 // which is a password or an HMAC. If that is of a PIN index, what it counts must
-// be recordable first: the number of tries would not be limited otherwise.
+// be recordable first: the number of tries would not be limited otherwise. A
+// policy that does not ask for the authValue counts nothing.
 func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 	s := &c.sessions[i]
 	n := t.nvIndex(s.handle)
-	if n != nil && !isPIN(n) {
+	if n != nil && (!isPIN(n) || !s.withAuth) {
 		n = nil
 	}
 	if n != nil {
@@ -300,24 +301,24 @@ func (t *TPM) hmacKey(s *authSession, dst []byte) []byte {
 	return dst
 }
 
-// sessionFailure records that session i has failed. One that is bound to
-// lockoutAuth tells of tries to guess that, whatever it should authorise.
+// sessionFailure records that session i has failed, and gives the code for it.
+// It counts if it may have been a try to guess what is protected: the authValue
+// of its handle, or that of what the session is bound to, whatever it should
+// authorise. Of both lockoutAuth comes first.
 func (t *TPM) sessionFailure(c *call, i int) wire.RC {
 	s := &c.sessions[i]
-	h, counts := s.handle, true
-	if s.loaded != nil {
-		if s.loaded.Flags&state.SessionLockoutBound != 0 {
-			h = wire.RHLockout
-		}
-		counts = s.loaded.Flags&state.SessionDABound != 0
-	} else {
-		counts = false
+	lockout := s.withAuth && s.handle == wire.RHLockout
+	counts := s.withAuth && !t.daExempt(s.handle)
+	if s.loaded != nil && s.loaded.Flags&state.SessionDABound != 0 {
+		counts = true
+		lockout = lockout || s.loaded.Flags&state.SessionLockoutBound != 0
 	}
-	if !counts && (s.handle == wire.RHUnassigned || !s.withAuth || t.daExempt(s.handle)) {
+	if !counts {
 		return wire.RCBadAuth
 	}
 	c.authRecorded = true
-	return t.authFailure(h)
+	t.authFailed(lockout)
+	return wire.RCAuthFail
 }
 
 // policyRequired says whether only a policy session can authorise: the DUP role,

@@ -47,6 +47,11 @@ type call struct {
 	// Offsets in out of the first response parameter, and behind the last.
 	paramsAt, paramsEnd int
 
+	// completed is the sequence object that the command has completed, else
+	// TPM_RH_UNASSIGNED. It is flushed when the response, into which its
+	// authValue goes, has been made.
+	completed wire.Handle
+
 	notOrderly bool // withdraw the mark of an orderly shutdown at the end
 	// authRecorded says that an authorisation left a trace in the state, which
 	// stays whatever becomes of the command.
@@ -66,7 +71,7 @@ func (c *call) start(t *TPM, locality uint8) {
 	c.nSession, c.param, c.borrowed = 0, 0, 0
 	c.decrypt, c.encrypt, c.audit = none, none, none
 	c.cpHashes.n, c.rpHashes.n = 0, 0
-	c.rhandle = wire.RHUnassigned
+	c.rhandle, c.completed = wire.RHUnassigned, wire.RHUnassigned
 	c.notOrderly, c.authRecorded, c.auditRestarted = false, false, false
 }
 
@@ -109,6 +114,9 @@ func (c *call) respond() []byte {
 	for i := range c.sessions[:c.nSession] {
 		c.respondSession(&c.sessions[i])
 	}
+	if c.completed != wire.RHUnassigned {
+		t.flushObject(c.completed)
+	}
 	return finishResponse(&c.out, c.tag)
 }
 
@@ -136,6 +144,7 @@ func (c *call) respondSession(s *authSession) {
 		t.flushSession(s.Session)
 	case s.policy():
 		t.resetPolicy(s.loaded)
+		t.startSessionTime(s.loaded)
 	}
 }
 
@@ -244,6 +253,10 @@ func (c *call) buffer() []byte { return c.sized(int(c.t.config.Limits.InputBuffe
 
 // digest takes a TPM2B_DIGEST.
 func (c *call) digest() []byte { return c.next().Digest() }
+
+// objectName takes a TPM2B_NAME: an algorithm and its digest, or a handle. It
+// aliases the command.
+func (c *call) objectName() []byte { return c.sized(2 + c.t.algs.Selectors().LargestDigest()) }
 
 // auth takes a TPM2B_AUTH and strips the zeros at its end (Part 1, section
 // "Authorization Values").

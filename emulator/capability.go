@@ -45,7 +45,8 @@ func (l *capList) room() bool {
 }
 
 // capability is one row of the table of capabilities: it writes the
-// TPMU_CAPABILITIES and says whether there is more.
+// TPMU_CAPABILITIES and says whether there is more. The code it fails with is
+// about property, and bare.
 type capability func(t *TPM, c *call, property, count uint32) (more bool, rc wire.RC)
 
 // capabilityOf finds the row. TPM_CAP_ACT and newer ones are absent, as is
@@ -92,7 +93,7 @@ func (t *TPM) getCapability(c *call) wire.RC {
 	c.out.U32(uint32(id))
 	more, rc := report(t, c, property, count)
 	if rc != wire.RCSuccess {
-		return rc
+		return c.badParam(2, rc)
 	}
 	if more {
 		c.out.SetU8(moreAt, 1)
@@ -155,7 +156,7 @@ func (t *TPM) capHandles(c *call, property, count uint32) (bool, wire.RC) {
 			}
 		}
 	default:
-		return false, c.badParam(2, wire.RCHandle)
+		return false, wire.RCHandle
 	}
 	for _, h := range list {
 		if h.Index() < first.Index() {
@@ -213,7 +214,7 @@ func (t *TPM) listCodes(c *call, first, count uint32, which func(*Command) bool)
 // capPCRs gives the allocation in force: all banks for any count but 0.
 func (t *TPM) capPCRs(c *call, property, count uint32) (bool, wire.RC) {
 	if property != 0 {
-		return false, c.badParam(2, wire.RCValue)
+		return false, wire.RCValue
 	}
 	if count == 0 {
 		c.out.PCRSelections(nil)
@@ -285,7 +286,7 @@ func (t *TPM) capECCCurves(c *call, first, count uint32) (bool, wire.RC) {
 // one; without a policy the hash algorithm is TPM_ALG_NULL.
 func (t *TPM) capAuthPolicies(c *call, property, count uint32) (bool, wire.RC) {
 	if wire.Handle(property).Type() != wire.HTPermanent {
-		return false, c.badParam(2, wire.RCValue)
+		return false, wire.RCValue
 	}
 	l := newCapList(c, count, 4+2+wire.MaxDigest)
 	for _, h := range permanentHandles {

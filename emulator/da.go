@@ -74,17 +74,13 @@ func (t *TPM) lockedOut(h wire.Handle) wire.RC {
 	return wire.RCSuccess
 }
 
-// authFailure records that an authorisation of the handle failed and gives
-// the code for it: TPM_RC_AUTH_FAIL where that has consequences, else
-// TPM_RC_BAD_AUTH.
-func (t *TPM) authFailure(h wire.Handle) wire.RC {
-	if t.daExempt(h) {
-		return wire.RCBadAuth
-	}
+// authFailed records that an authorisation with lockoutAuth, or else with
+// something that is protected, failed: TPM_RC_AUTH_FAIL.
+func (t *TPM) authFailed(lockout bool) {
 	p, o := &t.s.Persistent, &t.s.Orderly
 	t.call.notOrderly = true
 	persistent := p.LockoutRecovery != 0
-	if h == wire.RHLockout {
+	if lockout {
 		p.LockoutAuthEnabled = false
 		o.LockoutTimer = int64(t.s.Volatile.Time)
 	} else {
@@ -94,14 +90,14 @@ func (t *TPM) authFailure(h wire.Handle) wire.RC {
 		}
 		o.SelfHealTimer = int64(t.s.Volatile.Time)
 	}
-	if persistent {
-		if t.nvStatus == wire.RCSuccess {
-			t.dirty = true
-		} else {
-			t.s.Volatile.DAPending = true
-		}
+	if !persistent {
+		return
 	}
-	return wire.RCAuthFail
+	if t.nvStatus == wire.RCSuccess {
+		t.dirty = true
+	} else {
+		t.s.Volatile.DAPending = true
+	}
 }
 
 // daRecord has what waits for NV written with this command.

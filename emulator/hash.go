@@ -98,7 +98,7 @@ func (t *TPM) sequenceComplete(c *call) wire.RC {
 		var space [wire.MaxDigest]byte
 		c.out.Sized(updateMAC(o.Object, data).Finish(space[:0]))
 		c.out.Ticket(&wire.Ticket{Tag: wire.STHashCheck, Hierarchy: wire.RHNull})
-		t.completeSequence(c, 0)
+		c.completed = c.handles[0]
 		return wire.RCSuccess
 	default:
 		return c.badHandle(1, wire.RCMode)
@@ -108,7 +108,7 @@ func (t *TPM) sequenceComplete(c *call) wire.RC {
 	digest := finishHash(&o.Hashes[0], nil)
 	c.out.Sized(digest)
 	t.hashCheckTicket(c, hierarchy, alg, digest, o.TicketSafe)
-	t.completeSequence(c, 0)
+	c.completed = c.handles[0]
 	return wire.RCSuccess
 }
 
@@ -138,14 +138,8 @@ func (t *TPM) eventSequenceComplete(c *call) wire.RC {
 		c.addDigest(o.Hashes[i].Alg, digests[at:])
 	}
 	t.eventDigests(c, pcr)
-	t.completeSequence(c, 1)
+	c.completed = c.handles[1]
 	return wire.RCSuccess
-}
-
-// completeSequence flushes the sequence object of handle i.
-func (t *TPM) completeSequence(c *call, i int) {
-	t.flushObject(c.handles[i])
-	c.dissociate(c.handles[i])
 }
 
 // bankAlgs are the algorithms of the implemented PCR banks, in their order.

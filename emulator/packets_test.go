@@ -77,7 +77,6 @@ func basicPackets() []packet {
 		{name: "FlushContext", code: wire.CCFlushContext, bytes: et.Command(wire.CCFlushContext, nil, nil, et.U32(uint32(seq))), sequence: wire.AlgSHA256},
 		{name: "NV_DefineSpace", code: wire.CCNVDefineSpace, bytes: define(wire.RHOwner, nvPublic{policy: make([]byte, 32)}, pw)},
 		{name: "NV_UndefineSpace", code: wire.CCNVUndefineSpace, bytes: et.Command(wire.CCNVUndefineSpace, handles{wire.RHOwner, nvFirst}, noAuth), before: [][]byte{defined(0)}},
-		{name: "NV_UndefineSpaceSpecial", code: wire.CCNVUndefineSpaceSpecial}, // needs a policy session
 		{name: "NV_ReadPublic", code: wire.CCNVReadPublic, bytes: et.Command(wire.CCNVReadPublic, handles{nvFirst}, nil), before: [][]byte{defined(0)}},
 		{name: "NV_Write", code: wire.CCNVWrite, bytes: et.Command(wire.CCNVWrite, index, noAuth, et.Sized([]byte("abcd")), et.U16(4)), before: [][]byte{defined(0)}},
 		{name: "NV_Increment", code: wire.CCNVIncrement, bytes: et.Command(wire.CCNVIncrement, index, noAuth), before: [][]byte{defined(wire.NTCounter)}},
@@ -87,7 +86,6 @@ func basicPackets() []packet {
 		{name: "NV_GlobalWriteLock", code: wire.CCNVGlobalWriteLock, bytes: et.Command(wire.CCNVGlobalWriteLock, owner, noAuth), before: [][]byte{defined(0)}},
 		{name: "NV_Read", code: wire.CCNVRead, bytes: et.Command(wire.CCNVRead, index, noAuth, et.U16(4), et.U16(2)), before: [][]byte{defined(0), nvWrite(nvFirst, nvFirst, nil, make([]byte, 8), 0)}},
 		{name: "NV_ReadLock", code: wire.CCNVReadLock, bytes: et.Command(wire.CCNVReadLock, index, noAuth), before: [][]byte{defined(0)}},
-		{name: "NV_ChangeAuth", code: wire.CCNVChangeAuth}, // needs a policy session
 		{name: "DictionaryAttackLockReset", code: wire.CCDictionaryAttackLockReset, bytes: et.Command(wire.CCDictionaryAttackLockReset, lockout, noAuth)},
 		{name: "DictionaryAttackParameters", code: wire.CCDictionaryAttackParameters, bytes: et.Command(wire.CCDictionaryAttackParameters, lockout, noAuth, et.U32(3), et.U32(10), et.U32(100))},
 		{name: "Clear", code: wire.CCClear, bytes: et.Command(wire.CCClear, lockout, noAuth)},

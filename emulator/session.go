@@ -142,21 +142,23 @@ func (t *TPM) sessionKey(s *state.Session, bind wire.Handle, salt, nonceCaller [
 	}
 }
 
-// startSessionTime begins the time in which a policy has to be used.
+// startSessionTime begins the time in which a policy has to be used. Every new
+// nonceTPM does.
 func (t *TPM) startSessionTime(s *state.Session) {
 	s.Start, s.Epoch, s.Timeout = t.s.Volatile.Time, t.s.Volatile.TimeEpoch, 0
 }
 
-// resetPolicy brings a policy session back to where it started.
+// resetPolicy takes back what was asserted in a policy session. Its time goes
+// on.
 func (t *TPM) resetPolicy(s *state.Session) {
 	s.Flags &= state.SessionPolicy | state.SessionTrial | state.SessionDABound | state.SessionLockoutBound
 	s.CommandCode, s.Locality, s.PCRCounter = 0, 0, 0
-	s.Hash = state.TPM2B{}
+	s.Hash, s.Timeout = state.TPM2B{}, 0
 	clear(s.Digest.Bytes())
-	t.startSessionTime(s)
 }
 
-// policyRestart is TPM2_PolicyRestart.
+// policyRestart is TPM2_PolicyRestart. The session keeps its nonceTPM, and so the
+// time from which authorisations with it count.
 func (t *TPM) policyRestart(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
