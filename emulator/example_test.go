@@ -71,3 +71,42 @@ func ExampleCommands() {
 	// TPM2_ClockRateAdjust 0x130 since 1.16 implemented true
 	// TPM2_ReadClock 0x181 since 1.16 implemented true
 }
+
+// A snapshot is a point to come back to, as often as one likes: each attempt of
+// a test starts with the same keys, sessions, PCRs and random numbers.
+func ExampleTPM_Snapshot() {
+	tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := tpm.Init(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := emulatortest.Client{TPM: tpm}
+	if _, err := (tpm2.Startup{StartupType: tpm2.TPMSUClear}).Execute(client); err != nil {
+		fmt.Println(err)
+		return
+	}
+	snapshot, err := tpm.Snapshot()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var drawn []string
+	for range 2 {
+		if err := tpm.Restore(snapshot); err != nil {
+			fmt.Println(err)
+			return
+		}
+		rsp, err := tpm2.GetRandom{BytesRequested: 16}.Execute(client)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		drawn = append(drawn, string(rsp.RandomBytes.Buffer))
+	}
+	fmt.Println("the same random bytes:", drawn[0] == drawn[1])
+	// Output: the same random bytes: true
+}
