@@ -49,38 +49,37 @@ func (r *run) read(name string) ([]byte, error) { return os.ReadFile(r.path(name
 // blanks makes one blank of any number.
 func blanks(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-func (r *run) printed(texts []string) (string, bool, error) {
-	out, err := r.read("stdout")
+// printed gives the last output, and of the texts those that are in it and those
+// that are not.
+func (r *run) printed(texts []string) (out string, there, missing []string, err error) {
+	content, err := r.read("stdout")
 	if err != nil {
-		return "", false, err
+		return "", nil, nil, err
 	}
 	for _, text := range texts {
-		if !strings.Contains(blanks(string(out)), blanks(text)) {
-			return string(out), false, nil
+		if strings.Contains(blanks(string(content)), blanks(text)) {
+			there = append(there, text)
+		} else {
+			missing = append(missing, text)
 		}
 	}
-	return string(out), true, nil
+	return string(content), there, missing, nil
 }
 
 func (r *run) prints(_ context.Context, texts []string) error {
-	out, ok, err := r.printed(texts)
-	if err == nil && !ok {
-		err = fmt.Errorf("not printed; it printed:\n%s", beginning(out))
+	out, _, missing, err := r.printed(texts)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("not printed: %q; it printed:\n%s", missing, beginning(out))
 	}
 	return err
 }
 
 func (r *run) silent(_ context.Context, texts []string) error {
-	for _, text := range texts {
-		out, found, err := r.printed([]string{text})
-		if err != nil {
-			return err
-		}
-		if found {
-			return fmt.Errorf("%q was printed:\n%s", text, beginning(out))
-		}
+	out, there, _, err := r.printed(texts)
+	if err == nil && len(there) > 0 {
+		err = fmt.Errorf("printed: %q; it printed:\n%s", there, beginning(out))
 	}
-	return nil
+	return err
 }
 
 func (r *run) both(names []string) (a, b []byte, err error) {
@@ -239,7 +238,7 @@ func (r *run) reset(ctx context.Context, _ []string) error { return r.target.Res
 // beginning is an output for a message: lists of capabilities have hundreds of
 // lines.
 func beginning(out string) string {
-	const most = 2000
+	const most = 800
 	if len(out) <= most {
 		return out
 	}
