@@ -1,7 +1,9 @@
 package emulatortest_test
 
 import (
+	"encoding/hex"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -40,6 +42,38 @@ func ExampleTPM_Client() {
 	}
 	fmt.Println("resetCount", rsp.CurrentTime.ClockInfo.ResetCount)
 	// Output: resetCount 1
+}
+
+// TestChannel reads responses in pieces, and in none.
+func TestChannel(t *testing.T) {
+	t.Parallel()
+	c := emulatortest.New(t).Channel()
+	c.Log = []byte("log")
+	command := emulatortest.Command(wire.CCGetRandom, nil, nil, emulatortest.U16(4))
+	for range 2 {
+		n, err := c.Write(command)
+		require.NoError(t, err)
+		assert.Equal(t, len(command), n)
+		head := make([]byte, 10)
+		_, err = io.ReadFull(c, head)
+		require.NoError(t, err)
+		assert.Equal(t, "80010000001000000000", hex.EncodeToString(head))
+	} // the rest of the first response is in nobody's way
+	rest, err := io.ReadAll(c)
+	require.NoError(t, err)
+	assert.Len(t, rest, 6)
+	_, err = c.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, io.EOF)
+
+	log, err := c.MeasurementLog()
+	require.NoError(t, err)
+	assert.Equal(t, "log", string(log))
+	require.NoError(t, c.Close())
+
+	off := emulatortest.New(t, emulatortest.WithoutPower()).Channel()
+	n, err := off.Write(command)
+	assert.ErrorIs(t, err, emulator.ErrNoPower)
+	assert.Zero(t, n)
 }
 
 func random(t *testing.T, tpm *emulatortest.TPM) string {

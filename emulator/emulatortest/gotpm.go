@@ -2,6 +2,7 @@ package emulatortest
 
 import (
 	"context"
+	"io"
 
 	"github.com/google/go-tpm/tpm2/transport"
 
@@ -24,3 +25,46 @@ func (c Client) Send(command []byte) ([]byte, error) {
 
 // Client is the TPM at locality 0 as google/go-tpm wants it.
 func (t *TPM) Client() Client { return Client{TPM: t.TPM} }
+
+// Channel is a TPM as a file: one Write is a command, what is read then is its
+// response. This is what clients of go-tpm's legacy packages want, such as
+// go-tpm-tools/client. With MeasurementLog it is go-attestation's
+// attest.CommandChannelTPM20 as well.
+//
+// As with a file, a Channel has one user at a time.
+type Channel struct {
+	transport.TPM
+	// Log is the event log of the firmware, in the TCG's binary format.
+	Log []byte
+
+	response []byte
+}
+
+// Channel is the TPM at locality 0 as a file.
+func (t *TPM) Channel() *Channel { return &Channel{TPM: t.Client()} }
+
+// Write executes a command. The response to an earlier one is gone, read or not.
+func (c *Channel) Write(command []byte) (int, error) {
+	response, err := c.Send(command)
+	c.response = response
+	if err != nil {
+		return 0, err
+	}
+	return len(command), nil
+}
+
+// Read gives what is left of the response, and io.EOF when nothing is.
+func (c *Channel) Read(p []byte) (int, error) {
+	if len(c.response) == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, c.response)
+	c.response = c.response[n:]
+	return n, nil
+}
+
+// Close does nothing: the TPM is its test's.
+func (c *Channel) Close() error { return nil }
+
+// MeasurementLog gives Log.
+func (c *Channel) MeasurementLog() ([]byte, error) { return c.Log, nil }
