@@ -105,8 +105,18 @@ func (k HandleKind) accepts(h wire.Handle) bool {
 			return true
 		}
 	}
-	return k == HandleACT && h >= wire.RHACT0 && h <= wire.RHACTF
+	switch k {
+	case HandleACT:
+		return h >= wire.RHACT0 && h <= wire.RHACTF
+	case HandleEntity, HandleEntityNull:
+		return vendorAuth(h)
+	}
+	return false
 }
+
+// vendorAuth says whether h is one of the handles for authorisations that a
+// vendor defines. This TPM has none, but they are of the kinds that name them.
+func vendorAuth(h wire.Handle) bool { return h >= wire.RHAuth00 && h <= wire.RHAuthFF }
 
 // acceptsHandle is HandleKind.accepts for this TPM, which has only so many
 // session and object handles.
@@ -155,7 +165,10 @@ func (t *TPM) present(h wire.Handle) wire.RC {
 	case wire.HTPCR:
 		return wire.RCSuccess
 	case wire.HTPermanent:
-		if !t.hierarchyEnabled(h) {
+		switch {
+		case vendorAuth(h):
+			return wire.RCValue
+		case !t.hierarchyEnabled(h):
 			return wire.RCHierarchy
 		}
 		return wire.RCSuccess

@@ -34,6 +34,21 @@ func sessionPackets() []packet {
 	}
 }
 
+// The kinds of all handles are looked at before any is looked for, and a vendor's
+// authorisation is of the right kind.
+func TestVendorAuthorisations(t *testing.T) {
+	t.Parallel()
+	secret := func(auth, session wire.Handle) []byte {
+		return et.Command(wire.CCPolicySecret, handles{auth, session}, et.NoAuth(), et.Sized(nil), et.Sized(nil), et.Sized(nil), et.U32(0))
+	}
+	for _, h := range []wire.Handle{wire.RHAuth00, wire.RHAuthFF} {
+		assert.Equal(t, wire.RCValue.Handle(2), send(t, et.New(t), secret(h, hmacSession)))
+		assert.Equal(t, wire.RCValue.Handle(1), send(t, et.New(t), secret(h, policySession)))
+	}
+	assert.Equal(t, wire.RCValue.Handle(1), send(t, et.New(t), secret(wire.RHAuth00-1, hmacSession)))
+	assert.Equal(t, wire.RCValue.Handle(1), send(t, et.New(t), secret(wire.RHAuthFF+1, hmacSession)))
+}
+
 func TestStartAuthSessionRefuses(t *testing.T) {
 	t.Parallel()
 	start := func(key, bind wire.Handle, params ...[]byte) []byte {
@@ -46,17 +61,18 @@ func TestStartAuthSessionRefuses(t *testing.T) {
 		command []byte
 		want    wire.RC
 	}{
-		"short nonce":       {start(wire.RHNull, wire.RHNull, et.Sized(make([]byte, 15)), none, et.U8(0), null, hash), wire.RCSize.Parameter(1)},
-		"long nonce":        {start(wire.RHNull, wire.RHNull, et.Sized(make([]byte, 21)), none, et.U8(0), null, hash), wire.RCSize.Parameter(1)},
-		"salt without key":  {start(wire.RHNull, wire.RHNull, nonce, et.Sized([]byte{1}), et.U8(0), null, hash), wire.RCValue.Parameter(2)},
-		"kind":              {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(2), null, hash), wire.RCValue.Parameter(3)},
-		"symmetric":         {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), et.U16(uint16(wire.AlgRSA)), hash), wire.RCSymmetric.Parameter(4)},
-		"mode":              {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), append(aes, et.U16(uint16(wire.AlgCBC))...), hash), wire.RCMode.Parameter(4)},
-		"no hash":           {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), null, null), wire.RCHash.Parameter(5)},
-		"key is not loaded": {start(wire.TransientFirst, wire.RHNull, nonce, none, et.U8(0), null, hash), wire.RCReferenceH0},
-		"key is no object":  {start(wire.RHOwner, wire.RHNull, nonce, none, et.U8(0), null, hash), wire.RCValue.Handle(1)},
-		"bind is absent":    {start(wire.RHNull, nvFirst, nonce, none, et.U8(0), null, hash), wire.RCHandle.Handle(2)},
-		"trailing":          {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), null, hash, et.U8(0)), wire.RCSize},
+		"short nonce":        {start(wire.RHNull, wire.RHNull, et.Sized(make([]byte, 15)), none, et.U8(0), null, hash), wire.RCSize.Parameter(1)},
+		"long nonce":         {start(wire.RHNull, wire.RHNull, et.Sized(make([]byte, 21)), none, et.U8(0), null, hash), wire.RCSize.Parameter(1)},
+		"salt without key":   {start(wire.RHNull, wire.RHNull, nonce, et.Sized([]byte{1}), et.U8(0), null, hash), wire.RCValue.Parameter(2)},
+		"kind":               {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(2), null, hash), wire.RCValue.Parameter(3)},
+		"symmetric":          {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), et.U16(uint16(wire.AlgRSA)), hash), wire.RCSymmetric.Parameter(4)},
+		"mode":               {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), append(aes, et.U16(uint16(wire.AlgCBC))...), hash), wire.RCMode.Parameter(4)},
+		"no hash":            {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), null, null), wire.RCHash.Parameter(5)},
+		"key is not loaded":  {start(wire.TransientFirst, wire.RHNull, nonce, none, et.U8(0), null, hash), wire.RCReferenceH0},
+		"key is no object":   {start(wire.RHOwner, wire.RHNull, nonce, none, et.U8(0), null, hash), wire.RCValue.Handle(1)},
+		"bind is a vendor's": {start(wire.RHNull, wire.RHAuth00, nonce, none, et.U8(0), null, hash), wire.RCValue.Handle(2)},
+		"bind is absent":     {start(wire.RHNull, nvFirst, nonce, none, et.U8(0), null, hash), wire.RCHandle.Handle(2)},
+		"trailing":           {start(wire.RHNull, wire.RHNull, nonce, none, et.U8(0), null, hash, et.U8(0)), wire.RCSize},
 	} {
 		assert.Equal(t, tc.want, send(t, et.New(t), tc.command), name)
 	}
