@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -26,6 +27,9 @@ type packet struct {
 	sequence wire.AlgID // a sequence object of this algorithm must be loaded first
 	before   [][]byte   // commands that must have succeeded first
 	presence bool       // physical presence must be asserted
+
+	// state is changed after all that, nil for what commands alone can do.
+	state func(*state.State)
 }
 
 // packetLists are the lists of packets of the test files, one for a chapter or
@@ -135,7 +139,21 @@ func (p packet) fresh(tb testing.TB, opts ...et.Option) *et.TPM {
 	for _, c := range p.before {
 		require.Equal(tb, wire.RCSuccess, send(tb, tpm, c), p.name)
 	}
+	if p.state != nil {
+		changeState(tb, tpm, p.state)
+	}
 	return tpm
+}
+
+// changeState changes the state of a TPM between two commands.
+func changeState(tb testing.TB, tpm *et.TPM, change func(*state.State)) {
+	tb.Helper()
+	snapshot, err := tpm.Snapshot()
+	require.NoError(tb, err)
+	s, err := state.Decode(snapshot)
+	require.NoError(tb, err)
+	change(s)
+	require.NoError(tb, tpm.Restore(s.EncodeSnapshot(nil)))
 }
 
 // send executes a command at locality 0 and gives its code.
