@@ -3,6 +3,7 @@ module github.com/swtpmd/swtpmd
 go 1.26.0
 
 require (
+	filippo.io/bigmod v0.1.0
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/google/go-tpm v0.9.8
 	golang.org/x/sys v0.49.0

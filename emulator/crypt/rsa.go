@@ -1,9 +1,10 @@
 package crypt
 
 import (
-	"crypto/sha512"
 	"math/big"
 	"runtime"
+
+	"filippo.io/bigmod"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -15,6 +16,8 @@ const defaultExponent = 65537
 type RSAPublicKey struct {
 	N *big.Int
 	E uint32
+
+	fast *bigmod.Modulus // N, if bigmod is faster than math/big with it
 }
 
 // NewRSAPublicKey makes a public key from the unique field and the exponent of
@@ -32,7 +35,44 @@ func NewRSAPublicKey(modulus []byte, exponent uint32) (*RSAPublicKey, error) {
 	if len(modulus) < 64 || len(modulus) > 512 || modulus[0]&0x80 == 0 || modulus[len(modulus)-1]&1 == 0 {
 		return nil, refuse(op, wire.RCKey, "a modulus of %d bytes; it must be odd, have 64 to 512 bytes and start with a set bit", len(modulus))
 	}
-	return &RSAPublicKey{N: new(big.Int).SetBytes(modulus), E: exponent}, nil
+	return newRSAPublicKey(new(big.Int).SetBytes(modulus), exponent), nil
+}
+
+func newRSAPublicKey(n *big.Int, e uint32) *RSAPublicKey {
+	k := &RSAPublicKey{N: n, E: e}
+	if unrolled(n) {
+		k.fast = newModulus(n)
+	}
+	return k
+}
+
+// unrolled says whether bigmod has code of its own for numbers of the size of n.
+// Exponentiation takes it four fifths of the time of math/big then and up to
+// twice as long otherwise.
+func unrolled(n *big.Int) bool {
+	switch (n.BitLen() + 63) / 64 {
+	case 1024 / 64, 1536 / 64, 2048 / 64:
+		return true
+	}
+	return false
+}
+
+// newModulus prepares for computing modulo n, an odd number above 1.
+func newModulus(n *big.Int) *bigmod.Modulus {
+	m, err := bigmod.NewModulus(n.Bytes())
+	if err != nil {
+		panic("internal error: a modulus below 2")
+	}
+	return m
+}
+
+// residue makes a number of x, which must be below m.
+func residue(x *big.Int, m *bigmod.Modulus) *bigmod.Nat {
+	r, err := bigmod.NewNat().SetBytes(x.FillBytes(make([]byte, m.Size())), m)
+	if err != nil {
+		panic("internal error: a number is not below its modulus")
+	}
+	return r
 }
 
 // Size is the size of the modulus, of signatures and cipher texts in bytes.
@@ -41,9 +81,15 @@ func (k *RSAPublicKey) Size() int { return (k.N.BitLen() + 7) / 8 }
 // Modulus gives the modulus as the unique field has it.
 func (k *RSAPublicKey) Modulus() []byte { return k.N.FillBytes(make([]byte, k.Size())) }
 
-// apply is the public operation (RFC 8017, section 5.1.1, RSAEP).
-func (k *RSAPublicKey) apply(m *big.Int) *big.Int {
-	return new(big.Int).Exp(m, new(big.Int).SetUint64(uint64(k.E)), k.N)
+// apply is the public operation (RFC 8017, section 5.1.1, RSAEP) on a number
+// below N. The result is as long as the modulus.
+func (k *RSAPublicKey) apply(m *big.Int) []byte {
+	if k.fast != nil {
+		x := residue(m, k.fast)
+		return x.ExpShortVarTime(x, uint(k.E), k.fast).Bytes(k.fast)
+	}
+	x := new(big.Int).Exp(m, new(big.Int).SetUint64(uint64(k.E)), k.N)
+	return x.FillBytes(make([]byte, k.Size()))
 }
 
 // Encrypt is the public operation without padding, TPM_ALG_NULL of
@@ -54,16 +100,24 @@ func (k *RSAPublicKey) Encrypt(m []byte) ([]byte, error) {
 	if n.Cmp(k.N) >= 0 {
 		return nil, refuse("RSA encryption", wire.RCValue, "the number is not below the modulus")
 	}
-	return k.apply(n).FillBytes(make([]byte, k.Size())), nil
+	return k.apply(n), nil
 }
 
 // RSAPrivateKey is an RSA key with both parts and what its private operation
 // needs. It is not changed once made and may be shared.
 type RSAPrivateKey struct {
 	RSAPublicKey
-	P, Q       *big.Int // P is the one that a sensitive area holds
-	dp, dq, qi *big.Int // 1/E modulo P-1 and Q-1, 1/Q modulo P
-	blind      [48]byte // secret that blinding numbers are made from
+	P, Q *big.Int // P is the one that a sensitive area holds
+
+	p, q rsaHalf
+	qi   *bigmod.Nat // 1/Q modulo P
+}
+
+// rsaHalf is the half of the private operation that goes on modulo one prime.
+type rsaHalf struct {
+	prime   *big.Int
+	modulus *bigmod.Modulus // prime
+	d       []byte          // 1/E modulo prime-1, big-endian
 }
 
 // NewRSAPrivateKey makes a private key from its public part and the prime of a
@@ -83,7 +137,7 @@ func NewRSAPrivateKey(public *RSAPublicKey, prime []byte) (*RSAPrivateKey, error
 	if rest.Sign() != 0 {
 		return nil, refuse(op, wire.RCBinding, "the prime is not a factor of the modulus")
 	}
-	k := newRSAPrivateKey(public.E, p, q)
+	k := newRSAPrivateKey(public, p, q)
 	if k == nil {
 		return nil, refuse(op, wire.RCBinding, "the factors do not permit a private exponent for %d", public.E)
 	}
@@ -91,20 +145,34 @@ func NewRSAPrivateKey(public *RSAPublicKey, prime []byte) (*RSAPrivateKey, error
 }
 
 // newRSAPrivateKey gives nil if an inverse does not exist.
-func newRSAPrivateKey(e uint32, p, q *big.Int) *RSAPrivateKey {
-	one, exp := big.NewInt(1), new(big.Int).SetUint64(uint64(e))
-	k := &RSAPrivateKey{RSAPublicKey: RSAPublicKey{N: new(big.Int).Mul(p, q), E: e}, P: p, Q: q}
-	if p.Cmp(one) <= 0 || q.Cmp(one) <= 0 {
+func newRSAPrivateKey(public *RSAPublicKey, p, q *big.Int) *RSAPrivateKey {
+	e := new(big.Int).SetUint64(uint64(public.E))
+	k := &RSAPrivateKey{RSAPublicKey: *public, P: p, Q: q, p: newRSAHalf(e, p), q: newRSAHalf(e, q)}
+	qi := new(big.Int).ModInverse(q, p)
+	if k.p.d == nil || k.q.d == nil || qi == nil {
 		return nil
 	}
-	k.dp = new(big.Int).ModInverse(exp, new(big.Int).Sub(p, one))
-	k.dq = new(big.Int).ModInverse(exp, new(big.Int).Sub(q, one))
-	k.qi = new(big.Int).ModInverse(q, p)
-	if k.dp == nil || k.dq == nil || k.qi == nil {
-		return nil
-	}
-	k.blind = sha512.Sum384(p.Bytes())
+	k.qi = residue(qi, k.p.modulus)
 	return k
+}
+
+// newRSAHalf gives one without d if there is none.
+func newRSAHalf(e, prime *big.Int) rsaHalf {
+	one := big.NewInt(1)
+	if prime.Cmp(one) <= 0 {
+		return rsaHalf{}
+	}
+	d := new(big.Int).ModInverse(e, new(big.Int).Sub(prime, one))
+	if d == nil {
+		return rsaHalf{}
+	}
+	return rsaHalf{prime: prime, modulus: newModulus(prime), d: d.Bytes()}
+}
+
+// exp gives c to the power of the private exponent.
+func (h *rsaHalf) exp(c *big.Int) *bigmod.Nat {
+	x := residue(new(big.Int).Mod(c, h.prime), h.modulus)
+	return x.Exp(x, h.d, h.modulus)
 }
 
 // Prime gives P as a sensitive area has it: half as long as the modulus.
@@ -114,57 +182,33 @@ func (k *RSAPrivateKey) Prime() []byte { return k.P.FillBytes(make([]byte, (k.Si
 // RSADP), TPM_ALG_NULL of TPM2_RSA_Decrypt. The result is as long as the
 // modulus. A number that is not below the modulus is refused with TPM_RC_SIZE.
 //
-// The number is blinded, so that its course in time, which is that of math/big,
-// tells little about the key to who chose the number.
+// The exponentiations take a time that depends on the size of the key alone,
+// which is why there is no blinding.
 func (k *RSAPrivateKey) Decrypt(c []byte) ([]byte, error) {
 	n := new(big.Int).SetBytes(c)
 	if n.Cmp(k.N) >= 0 {
 		return nil, refuse("RSA decryption", wire.RCSize, "the number is not below the modulus")
 	}
-	out := make([]byte, k.Size())
-	if r, inverse := k.blinding(c); r != nil {
-		n.Mul(n, k.apply(r)).Mod(n, k.N)
-		n = k.exp(n)
-		n.Mul(n, inverse).Mod(n, k.N)
-		return n.FillBytes(out), nil
-	}
-	return k.exp(n).FillBytes(out), nil
-}
-
-// blinding gives a number and its inverse modulo N. Who does not know the key
-// cannot tell it from a random one; nil for one number that has no inverse,
-// which factors N.
-func (k *RSAPrivateKey) blinding(c []byte) (r, inverse *big.Int) {
-	seed := [DRBGSeedSize]byte(AppendHMAC(wire.AlgSHA384, nil, k.blind[:], c))
-	var gen DRBGState
-	gen.Instantiate(&seed)
-	b := make([]byte, k.Size())
-	gen.Read(b)
-	r = new(big.Int).SetBytes(b)
-	r.Mod(r, k.N)
-	if inverse = new(big.Int).ModInverse(r, k.N); inverse == nil {
-		return nil, nil
-	}
-	return r, inverse
+	return k.exp(n).FillBytes(make([]byte, k.Size())), nil
 }
 
 // exp is the private operation with the Chinese remainder theorem, its two
 // halves at once if there are processors for them.
 func (k *RSAPrivateKey) exp(c *big.Int) *big.Int {
-	m1, m2 := new(big.Int), new(big.Int)
-	half := func() { m2.Exp(m2.Mod(c, k.Q), k.dq, k.Q) }
+	var m1, m2 *bigmod.Nat
 	if runtime.GOMAXPROCS(0) > 1 {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			half()
+			m2 = k.q.exp(c)
 		}()
-		m1.Exp(m1.Mod(c, k.P), k.dp, k.P)
+		m1 = k.p.exp(c)
 		<-done
 	} else {
-		half()
-		m1.Exp(m1.Mod(c, k.P), k.dp, k.P)
+		m1, m2 = k.p.exp(c), k.q.exp(c)
 	}
-	m1.Sub(m1, m2).Mul(m1, k.qi).Mod(m1, k.P)
-	return m1.Mul(m1, k.Q).Add(m1, m2)
+	h := m1.Sub(bigmod.NewNat().Mod(m2, k.p.modulus), k.p.modulus)
+	h.Mul(k.qi, k.p.modulus)
+	z := new(big.Int).SetBytes(h.Bytes(k.p.modulus))
+	return z.Mul(z, k.Q).Add(z, new(big.Int).SetBytes(m2.Bytes(k.q.modulus)))
 }

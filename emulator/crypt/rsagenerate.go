@@ -70,7 +70,7 @@ func GenerateRSA(gen *DRBGState, bits int, o RSAOptions) (*RSAPrivateKey, error)
 		if new(big.Int).Sub(p, q).BitLen() <= minPrimeDistance {
 			continue
 		}
-		if k := newRSAPrivateKey(o.Exponent, p, q); k != nil {
+		if k := newRSAPrivateKey(newRSAPublicKey(new(big.Int).Mul(p, q), o.Exponent), p, q); k != nil {
 			return k, nil
 		}
 	}

@@ -257,7 +257,7 @@ func VerifyRSA(k *RSAPublicKey, scheme wire.Scheme, digest, signature []byte) bo
 	if s.Cmp(k.N) >= 0 {
 		return false
 	}
-	em := k.apply(s).FillBytes(make([]byte, k.Size()))
+	em := k.apply(s)
 	switch scheme.Alg {
 	case wire.AlgRSASSA:
 		want, err := padSSA(scheme.Hash, digest, k.Size())
