@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 
+	"filippo.io/bigmod"
+
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -125,32 +127,35 @@ func adjustCandidate(b []byte) {
 // suspect is a number that may be prime, with the position of its first base in
 // the requests to come.
 type suspect struct {
-	n     *big.Int
-	less1 *big.Int // n-1
-	base  int
+	n         *big.Int
+	less1     *big.Int // n-1
+	base      int
+	composite bool // it has a factor, and no base will be found that it passes with
 }
 
 // around finds a prime among the numbers around n: nil if there is none or the
 // search was canceled. The order in which it looks at what the sieve leaves is
 // given by the lower 32 bits of n.
 func (s *primeSearch) around(n *big.Int) *big.Int {
-	var f sieve
 	first := uint32(modWord(n, 1<<32)) | 1<<31
-	f.fill(n, s.lineage.sieveLimit(s.bits))
+	f := newSieve(n, s.lineage.sieveLimit(s.bits), s.workers, s.each)
 	var batch []suspect
 	for {
-		next := 0
+		next, tests := 0, 0
 		if len(batch) > 0 {
-			next = batch[len(batch)-1].base + 1
+			next, tests = batch[len(batch)-1].base+1, len(batch)
 		}
-		for len(batch) < s.workers && f.ones > 0 {
-			c := f.take(first % f.ones)
+		for tests < s.workers && f.ones > 0 {
+			c, composite := f.take(first % f.ones)
 			// The exponent must not divide c-1; the reference does not want
 			// it to divide c either.
 			if r := modWord(c, uint64(s.exponent)); r <= 1 {
 				continue
 			}
-			batch = append(batch, s.suspect(c, &next))
+			batch = append(batch, s.suspect(c, composite, &next))
+			if !composite {
+				tests++
+			}
 		}
 		if len(batch) == 0 || s.canceled != nil && s.canceled() {
 			return nil
@@ -164,8 +169,8 @@ func (s *primeSearch) around(n *big.Int) *big.Int {
 }
 
 // suspect finds the base of c at next or later, and moves next behind it.
-func (s *primeSearch) suspect(c *big.Int, next *int) suspect {
-	p := suspect{n: c, less1: new(big.Int).Sub(c, big.NewInt(1)), base: *next}
+func (s *primeSearch) suspect(c *big.Int, composite bool, next *int) suspect {
+	p := suspect{n: c, less1: new(big.Int).Sub(c, big.NewInt(1)), base: *next, composite: composite}
 	for !p.admits(s.peek(p.base)) {
 		p.base++
 	}
@@ -182,8 +187,14 @@ func (p *suspect) admits(b *big.Int) bool {
 // It returns the first one that is prime. If one passed with its first base and
 // failed with another, it returns those after it with new bases, else none.
 func (s *primeSearch) test(batch []suspect) (prime *big.Int, rest []suspect) {
+	var open []int
+	for i := range batch {
+		if !batch[i].composite {
+			open = append(open, i)
+		}
+	}
 	passed := make([]bool, len(batch))
-	s.each(len(batch), func(i int) { passed[i] = batch[i].passes(s.ahead[batch[i].base].value) })
+	s.each(len(open), func(i int) { passed[open[i]] = batch[open[i]].passes(s.ahead[batch[open[i]].base].value) })
 	for i := range batch {
 		if !passed[i] {
 			continue
@@ -196,7 +207,7 @@ func (s *primeSearch) test(batch []suspect) (prime *big.Int, rest []suspect) {
 		}
 		next := 0
 		for _, p := range batch[i+1:] {
-			rest = append(rest, s.suspect(p.n, &next))
+			rest = append(rest, s.suspect(p.n, p.composite, &next))
 		}
 		return nil, rest
 	}
@@ -210,7 +221,7 @@ func (s *primeSearch) confirm(p *suspect) (used int, ok bool) {
 	at := make([]int, millerRabinRounds(s.bits)-1)
 	next := p.base + 1
 	for i := range at {
-		at[i] = s.suspect(p.n, &next).base
+		at[i] = s.suspect(p.n, p.composite, &next).base
 	}
 	passed := make([]bool, len(at))
 	s.each(len(at), func(i int) { passed[i] = p.passes(s.ahead[at[i]].value) })
@@ -224,7 +235,7 @@ func (s *primeSearch) confirm(p *suspect) (used int, ok bool) {
 
 // each calls f for 0…n-1, several at once if there are workers.
 func (s *primeSearch) each(n int, f func(i int)) {
-	if s.workers <= 1 || n == 1 {
+	if s.workers <= 1 || n <= 1 {
 		for i := range n {
 			f(i)
 		}
@@ -241,8 +252,11 @@ func (s *primeSearch) each(n int, f func(i int)) {
 // passes is one round of the Miller-Rabin test (FIPS 186-4, appendix C.3.1).
 func (p *suspect) passes(base *big.Int) bool {
 	twos := p.less1.TrailingZeroBits()
-	z := new(big.Int).Rsh(p.less1, twos)
-	z.Exp(base, z, p.n)
+	odd := new(big.Int).Rsh(p.less1, twos)
+	if unrolled(p.n) {
+		return passesFast(newModulus(p.n), base, odd, twos)
+	}
+	z := odd.Exp(base, odd, p.n)
 	if z.IsUint64() && z.Uint64() == 1 {
 		return true
 	}
@@ -254,6 +268,25 @@ func (p *suspect) passes(base *big.Int) bool {
 			return false
 		}
 		z.Mul(z, z).Mod(z, p.n)
+	}
+}
+
+// passesFast is passes for a number odd·2^twos + 1 of a size that bigmod has
+// code for.
+func passesFast(n *bigmod.Modulus, base, odd *big.Int, twos uint) bool {
+	z := residue(base, n)
+	z.Exp(z, odd.Bytes(), n)
+	if z.IsOne() == 1 {
+		return true
+	}
+	for j := uint(1); ; j++ {
+		if z.IsMinusOne(n) == 1 {
+			return true
+		}
+		if j >= twos {
+			return false
+		}
+		z.Mul(z, n)
 	}
 }
 

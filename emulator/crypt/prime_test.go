@@ -1,7 +1,10 @@
 package crypt
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"testing"
@@ -34,55 +37,99 @@ func TestSievePrimes(t *testing.T) {
 			product *= uint64(p)
 		}
 		require.Equal(t, product, g.product)
+		require.Less(t, product, uint64(1)<<63)
 		all = append(all, g.primes...)
 	}
-	assert.Equal(t, 6542, len(all), "6,543 primes are below 2^16+2, one of them is even")
+	assert.Len(t, all, 22999, "23,000 primes are below 2^18, one of them is even")
 	assert.Equal(t, []uint32{3, 5, 7, 11, 13}, all[:5])
-	assert.EqualValues(t, 65537, all[len(all)-1])
-	for _, p := range all {
+	for i, p := range all {
 		require.True(t, big.NewInt(int64(p)).ProbablyPrime(0))
+		require.True(t, i == 0 || all[i-1] < p)
 	}
 	assert.EqualValues(t, 8167, all[1023], "the reference counts from 3")
+	assert.Contains(t, all, uint32(maxSievePrime))
 }
 
-// The field leaves exactly the odd numbers without a small factor.
-func TestSieveField(t *testing.T) {
+// Division by multiplication gives what division gives.
+func TestSieveGroupRest(t *testing.T) {
+	t.Parallel()
+	source := rand.New(rand.NewPCG(7, 8))
+	for range 2000 {
+		product := source.Uint64()>>(1+source.IntN(60)) | 1
+		if product == 1 {
+			continue
+		}
+		g := newSieveGroup(product, nil)
+		n := make([]uint64, source.IntN(34))
+		for i := range n {
+			switch source.IntN(4) {
+			case 0: // 0
+			case 1:
+				n[i] = math.MaxUint64
+			default:
+				n[i] = source.Uint64()
+			}
+		}
+		number := new(big.Int)
+		for _, w := range n {
+			number.Lsh(number, 64).Or(number, new(big.Int).SetUint64(w))
+		}
+		require.Equal(t, modWord(number, product), g.rest(n)%product, "%v mod %d", number, product)
+		require.Equal(t, number, new(big.Int).SetBytes(bytesOf(words(number))))
+	}
+}
+
+func bytesOf(words []uint64) []byte {
+	var b []byte
+	for _, w := range words {
+		b = binary.BigEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
+// The sieve leaves exactly the odd numbers without a factor that the reference
+// looks for, and knows those with one that only we look for.
+func TestSieveLeaves(t *testing.T) {
 	t.Parallel()
 	source := rand.New(rand.NewPCG(3, 4))
-	for _, limit := range []uint32{8167, 38891, maxSievePrime} {
+	for i, limit := range []uint32{8167, 38891, maxSievePrime - 2, maxSievePrime} {
 		b := make([]byte, 64)
 		for i := range b {
 			b[i] = byte(source.Uint32())
 		}
 		b[63] |= 1
 		n := new(big.Int).SetBytes(b)
-		var s sieve
-		s.fill(n, limit)
+		s := newSieve(n, limit, 1+i, inTurn)
 		require.Zero(t, modWord(s.base, 105))
 		require.EqualValues(t, 1, s.base.Bit(0))
 		off := new(big.Int).Sub(n, s.base)
 		require.True(t, off.Sign() >= 0 && off.Cmp(big.NewInt(210)) < 0)
 
-		left := map[string]bool{}
+		left := map[string]bool{} // whether it is composite
 		for ones := s.ones; s.ones > 0; ones-- {
 			require.Equal(t, ones, s.ones)
-			left[s.take(s.ones-1).String()] = true
+			c, composite := s.take(s.ones - 1)
+			left[c.String()] = composite
 		}
 		want := 0
 		for i := range int64(64 * sieveWords) {
 			c := new(big.Int).Add(s.base, big.NewInt(2*i))
-			free := true
+			free, rough := true, true
 			for _, g := range sievePrimes() {
 				rest := modWord(c, g.product)
 				for _, p := range g.primes {
-					free = free && (p > limit || rest%uint64(p) != 0)
+					divides := rest%uint64(p) == 0
+					free = free && (p > limit || !divides)
+					rough = rough && (p > trialLimit(512) || !divides)
 				}
 				if !free {
 					break
 				}
 			}
-			require.Equal(t, free, left[c.String()], "%d", i)
+			composite, ok := left[c.String()]
+			require.Equal(t, free, ok, "%d", i)
 			if free {
+				require.Equal(t, !rough, composite, "%d", i)
 				want++
 			}
 		}
@@ -91,14 +138,26 @@ func TestSieveField(t *testing.T) {
 	}
 }
 
+func inTurn(n int, f func(i int)) {
+	for i := range n {
+		f(i)
+	}
+}
+
 func TestSieveTakesInOrder(t *testing.T) {
 	t.Parallel()
 	s := sieve{base: big.NewInt(1000), ones: 4}
-	s.field[0], s.field[2] = 0b1001, 1<<63|1
-	assert.EqualValues(t, 1000+2*128, s.take(2).Int64())
-	assert.EqualValues(t, 1000+2*191, s.take(2).Int64())
-	assert.EqualValues(t, 1000, s.take(0).Int64())
-	assert.EqualValues(t, 1006, s.take(0).Int64())
+	s.left[0], s.left[2] = 0b1001, 1<<63|1
+	s.rough[2] = 1 << 63
+	for _, c := range []struct {
+		n         uint32
+		want      int64
+		composite bool
+	}{{2, 1000 + 2*128, true}, {2, 1000 + 2*191, false}, {0, 1000, true}, {0, 1006, true}} {
+		got, composite := s.take(c.n)
+		assert.Equal(t, c.want, got.Int64())
+		assert.Equal(t, c.composite, composite)
+	}
 	assert.Zero(t, s.ones)
 }
 
@@ -162,7 +221,7 @@ func oneByOne(gen *DRBGState, size int, numbers []*big.Int) *big.Int {
 				gen.Read(b)
 				base.SetBytes(b)
 			}
-			ok = p.passes(base)
+			ok = strongProbablePrime(n, base)
 		}
 		if ok {
 			return n
@@ -196,7 +255,7 @@ func TestSpeculationChangesNothing(t *testing.T) {
 				next = batch[len(batch)-1].base + 1
 			}
 			for len(batch) < s.workers && len(rest) > 0 {
-				batch = append(batch, s.suspect(rest[0], &next))
+				batch = append(batch, s.suspect(rest[0], false, &next))
 				rest = rest[1:]
 			}
 			found, batch = s.test(batch)
@@ -251,4 +310,20 @@ func TestGenerateRSACancels(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		assert.Equal(t, wire.RCCanceled, refused.Code)
 	}
+}
+
+func FuzzSieveGroupRest(f *testing.F) {
+	f.Add(uint64(15), []byte{1, 2, 3})
+	f.Add(uint64(1)<<63-1, bytes.Repeat([]byte{0xFF}, 128))
+	f.Fuzz(func(t *testing.T, product uint64, n []byte) {
+		product = product>>1 | 1
+		if product == 1 || len(n) > 1024 {
+			return
+		}
+		g := newSieveGroup(product, nil)
+		number := new(big.Int).SetBytes(n)
+		if want, got := modWord(number, product), g.rest(words(number))%product; want != got {
+			t.Fatalf("%v mod %d is %d, not %d", number, product, want, got)
+		}
+	})
 }
