@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
-	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -22,29 +22,25 @@ func duplicationPackets() []packet {
 	k := importable(hmacKey())
 	blob, secret := createDuplicate(eccStorage(), k)
 	return []packet{
-		{name: "Duplicate", code: wire.CCDuplicate, bytes: duplicate(object+1, nil, aes128CFB), before: [][]byte{startSession(wire.SEPolicy)}, state: duplicating(duplicable(hmacKey()), eccStorage())},
+		{name: "Duplicate", code: wire.CCDuplicate, bytes: duplicate(object+1, nil, aes128CFB), before: mayDuplicate(), state: planting(duplicable(hmacKey()), eccStorage())},
 		{name: "Rewrap", code: wire.CCRewrap, bytes: rewrap(object, object+1, blob, k.name(), secret), state: planting(eccStorage(), rsaStorage())},
 		{name: "Import", code: wire.CCImport, bytes: importBlob(nil, k, blob, secret, noSym), state: planting(eccStorage())},
 	}
 }
 
-// duplicable is a key that may be duplicated by a policy that asserts no more
-// than the command.
+// duplicable is a key whose policy is that it may be duplicated.
 func duplicable(k testKey) testKey {
-	k.public.AuthPolicy = make([]byte, 32)
+	k.public.AuthPolicy = onlyFor(wire.CCDuplicate)
 	return k
+}
+
+// mayDuplicate starts the session that fulfils this policy.
+func mayDuplicate() [][]byte {
+	return [][]byte{startSession(wire.SEPolicy), assertTrue(wire.CCPolicyCommandCode, et.U32(uint32(wire.CCDuplicate)))}
 }
 
 // importable is a key as it may have been duplicated elsewhere.
 func importable(k testKey) testKey { return k.withAuth("auth") }
-
-// duplicating puts keys into the slots, and lets the first session duplicate.
-func duplicating(keys ...testKey) func(*state.State) {
-	return func(s *state.State) {
-		planting(keys...)(s)
-		s.Volatile.Sessions[0].CommandCode = wire.CCDuplicate
-	}
-}
 
 // duplicate is TPM2_Duplicate of the object in the first slot.
 func duplicate(newParent wire.Handle, key []byte, sym wire.SymDef) []byte {
@@ -120,13 +116,12 @@ func TestDuplicate(t *testing.T) {
 
 func checkDuplicate(t *testing.T, name string, k testKey, parent *testKey, sym wire.SymDef, key []byte) {
 	t.Helper()
-	tpm := et.New(t)
-	require.Equal(t, wire.RCSuccess, send(t, tpm, startSession(wire.SEPolicy)))
 	keys, newParent := []testKey{k}, wire.RHNull
 	if parent != nil {
 		keys, newParent = append(keys, *parent), object+1
 	}
-	changeState(t, tpm, duplicating(keys...))
+	tpm := withKeys(t, keys...)
+	succeed(t, tpm, mayDuplicate()...)
 	rsp := tpm.Execute(0, duplicate(newParent, key, sym))
 	require.Equal(t, wire.RCSuccess, et.ResponseCode(rsp), name)
 	out := sizedList(t, et.Parameters(rsp, false), 3)
@@ -147,6 +142,37 @@ func checkDuplicate(t *testing.T, name string, k testKey, parent *testKey, sym w
 		blob = openInner(t, made, k.name(), blob)
 	}
 	assert.Equal(t, padded(k), blob, name)
+}
+
+// TPM2_PolicyDuplicationSelect lets an object go to one new parent only.
+func TestDuplicateToSelectedParent(t *testing.T) {
+	t.Parallel()
+	calculator, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
+	require.NoError(t, err)
+	selected := tpm2.PolicyDuplicationSelect{NewParentName: tpm2.TPM2BName{Buffer: eccStorage().name()}}
+	require.NoError(t, selected.Update(calculator))
+	k := change(hmacKey(), func(k *testKey) { k.public.AuthPolicy = calculator.Hash().Digest })
+	selected.ObjectName.Buffer = k.name()
+	tpm := withKeys(t, k, eccStorage(), rsaStorage())
+	to := func(handle wire.Handle, parent testKey) (*tpm2.DuplicateResponse, error) {
+		policy := func(tpm transport.TPM, session tpm2.TPMISHPolicy, _ tpm2.TPM2BNonce) error {
+			selected.PolicySession = session
+			_, err := selected.Execute(tpm)
+			return err
+		}
+		return tpm2.Duplicate{
+			ObjectHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(object), Name: tpm2.TPM2BName{Buffer: k.name()},
+				Auth: tpm2.Policy(tpm2.TPMAlgSHA256, 16, policy)},
+			NewParentHandle: tpm2.NamedHandle{Handle: tpm2.TPMHandle(handle), Name: tpm2.TPM2BName{Buffer: parent.name()}},
+			Symmetric:       tpm2.TPMTSymDef{Algorithm: tpm2.TPMAlgNull},
+		}.Execute(tpm.Client())
+	}
+	rsp, err := to(object+1, eccStorage())
+	require.NoError(t, err)
+	seed := openSecret(t, eccStorage(), "DUPLICATE", rsp.OutSymSeed.Buffer)
+	assert.Equal(t, padded(k), openOuter(t, seed, k.name(), rsp.Duplicate.Buffer))
+	_, err = to(object+2, rsaStorage())
+	assert.ErrorIs(t, err, tpm2.TPMRCPolicyFail)
 }
 
 func TestDuplicateRefuses(t *testing.T) {
@@ -185,9 +211,8 @@ func TestDuplicateRefuses(t *testing.T) {
 		"object without nameAlg":     {nameless, eccStorage(), duplicate(object+1, nil, noSym), wire.RCPolicyFail.Session(1)},
 		"password":                   {with(0), eccStorage(), et.Command(wire.CCDuplicate, handles{object, object + 1}, et.NoAuth(), et.Sized(nil), symDef(noSym)), wire.RCAuthType},
 	} {
-		tpm := et.New(t)
-		require.Equal(t, wire.RCSuccess, send(t, tpm, startSession(wire.SEPolicy)))
-		changeState(t, tpm, duplicating(tc.k, tc.parent))
+		tpm := withKeys(t, tc.k, tc.parent)
+		succeed(t, tpm, mayDuplicate()...)
 		assert.Equal(t, tc.want, send(t, tpm, tc.command), name)
 	}
 }
