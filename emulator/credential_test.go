@@ -109,6 +109,12 @@ func TestMakeCredentialRefuses(t *testing.T) {
 		require.Equal(t, wire.RCSuccess, send(t, tpm, loadExternalPublic(tc.key, wire.RHNull)), name)
 		assert.Equal(t, tc.want, send(t, tpm, tc.command), name)
 	}
+	for name, k := range map[string]testKey{
+		"key that signs too":          change(eccStorage(), func(k *testKey) { k.public.Attributes |= wire.ObjectSignEncrypt }),
+		"key that protects with none": change(eccStorage(), func(k *testKey) { k.public.Parms.Sym = noSym }),
+	} {
+		assert.Equal(t, wire.RCType.Handle(1), send(t, withKeys(t, k), makeCredential(nil, nil)), name)
+	}
 	tpm := et.New(t)
 	loadSequence(t, tpm, wire.AlgSHA256)
 	assert.Equal(t, wire.RCType.Handle(1), send(t, tpm, makeCredential(nil, nil)), "a sequence")

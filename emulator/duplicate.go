@@ -102,13 +102,12 @@ func (t *TPM) duplicate(c *call) wire.RC {
 }
 
 // checkDuplicate checks whether an object can be duplicated so. Without
-// newParent it is to have no outer wrapper.
+// newParent it is to have no outer wrapper. That the object has a nameAlg need
+// not be checked: without one it has no policy which a session could fulfil.
 func (c *call) checkDuplicate(o, newParent *object, inner *innerWrapper) wire.RC {
 	switch {
 	case o.has(wire.ObjectFixedParent):
 		return c.badHandle(1, wire.RCAttributes)
-	case o.public.NameAlg == wire.AlgNull:
-		return c.badHandle(1, wire.RCType)
 	case newParent != nil && !newParent.storageKey():
 		return c.badHandle(2, wire.RCType)
 	}
