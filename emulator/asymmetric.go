@@ -33,7 +33,7 @@ func encryptScheme(p *wire.Public, asked wire.Scheme) (wire.Scheme, bool) {
 func (t *TPM) rsaInput(c *call, permitted func(*object) bool) (o *object, data []byte, scheme wire.Scheme, label []byte, rc wire.RC) {
 	data = c.sized(wire.MaxRSAKey)
 	asked := c.next().RSADecrypt(true)
-	label = c.sized(maxData)
+	label = c.data()
 	if rc = c.done(); rc != wire.RCSuccess {
 		return
 	}

@@ -20,12 +20,6 @@ type attestation struct {
 	body   wire.Attest
 }
 
-// maxData is the size in bytes of a TPM2B_DATA.
-const maxData = 2 + wire.MaxDigest
-
-// qualifying takes the TPM2B_DATA that goes into the attestation.
-func (c *call) qualifying() []byte { return c.sized(maxData) }
-
 // attest makes the structure for the signer that handle n names, with a scheme
 // that was asked for in parameter p. It knows all but what is attested.
 func (t *TPM) attest(c *call, n, p int, data []byte, asked wire.Scheme) (*attestation, wire.RC) {
@@ -68,8 +62,15 @@ func (t *TPM) obfuscate(a *attestation) {
 
 // signAttest signs the structure and writes both as response parameters. A
 // scheme that keeps the signer unknown signs the qualifying data, which the
-// structure does not have. The code it fails with is bare.
+// structure does not have. Clock as it attests it after a shutdown must not pass
+// for later than what it attests after a power cut, so the mark of the shutdown
+// goes. The code it fails with is bare.
 func (t *TPM) signAttest(c *call, a *attestation) wire.RC {
+	if a.key != nil {
+		if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
+			return rc
+		}
+	}
 	at := c.out.Len()
 	c.out.U16(0)
 	c.out.Attest(&a.body)
@@ -94,7 +95,7 @@ func (t *TPM) signAttest(c *call, a *attestation) wire.RC {
 // quote is TPM2_Quote. Without a key a hash must be named all the same, which
 // cannot be: there is no unsigned quote.
 func (t *TPM) quote(c *call) wire.RC {
-	data := c.qualifying()
+	data := c.data()
 	asked := c.next().SigScheme(true)
 	sel := &c.selections
 	c.next().PCRSelections(sel)
@@ -116,7 +117,7 @@ func (t *TPM) quote(c *call) wire.RC {
 
 // certify is TPM2_Certify.
 func (t *TPM) certify(c *call) wire.RC {
-	data := c.qualifying()
+	data := c.data()
 	asked := c.next().SigScheme(true)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
@@ -136,7 +137,7 @@ func (t *TPM) certify(c *call) wire.RC {
 
 // certifyCreation is TPM2_CertifyCreation.
 func (t *TPM) certifyCreation(c *call) wire.RC {
-	data := c.qualifying()
+	data := c.data()
 	creationHash := c.digest()
 	asked := c.next().SigScheme(true)
 	var ticket wire.Ticket
@@ -159,7 +160,7 @@ func (t *TPM) certifyCreation(c *call) wire.RC {
 
 // getTime is TPM2_GetTime.
 func (t *TPM) getTime(c *call) wire.RC {
-	data := c.qualifying()
+	data := c.data()
 	asked := c.next().SigScheme(true)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
@@ -176,7 +177,7 @@ func (t *TPM) getTime(c *call) wire.RC {
 
 // getSessionAuditDigest is TPM2_GetSessionAuditDigest.
 func (t *TPM) getSessionAuditDigest(c *call) wire.RC {
-	data := c.qualifying()
+	data := c.data()
 	asked := c.next().SigScheme(true)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
@@ -198,7 +199,7 @@ func (t *TPM) getSessionAuditDigest(c *call) wire.RC {
 // getCommandAuditDigest is TPM2_GetCommandAuditDigest. What it has signed is
 // not reported again.
 func (t *TPM) getCommandAuditDigest(c *call) wire.RC {
-	data := c.qualifying()
+	data := c.data()
 	asked := c.next().SigScheme(true)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
@@ -223,7 +224,7 @@ func (t *TPM) getCommandAuditDigest(c *call) wire.RC {
 // nvCertify is TPM2_NV_Certify. Of an index that is asked for whole with size
 // and offset 0 it attests a digest.
 func (t *TPM) nvCertify(c *call) wire.RC {
-	data := c.qualifying()
+	data := c.data()
 	asked := c.next().SigScheme(true)
 	size, offset := int(c.u16()), int(c.u16())
 	if rc := c.done(); rc != wire.RCSuccess {

@@ -258,6 +258,9 @@ func (c *call) digest() []byte { return c.next().Digest() }
 // aliases the command.
 func (c *call) objectName() []byte { return c.sized(2 + c.t.algs.Selectors().LargestDigest()) }
 
+// data takes a TPM2B_DATA, which has room for a TPMT_HA.
+func (c *call) data() []byte { return c.sized(2 + c.t.algs.Selectors().LargestDigest()) }
+
 // auth takes a TPM2B_AUTH and strips the zeros at its end (Part 1, section
 // "Authorization Values").
 func (c *call) auth() []byte { return stripZeros(c.digest()) }

@@ -151,14 +151,20 @@ func (t *TPM) commitOutsideCommand() {
 // written in this command.
 func (t *TPM) needNV() wire.RC { return t.nvStatus }
 
-// changeOrderly announces a change to state that TPM2_Shutdown has saved. If
-// there was a shutdown its mark must go, for which NV is needed. An action
-// calls it as its last check.
+// orderlyChangeable says whether state that TPM2_Shutdown has saved can change.
+// If there was a shutdown its mark must go, for which NV is needed.
+func (t *TPM) orderlyChangeable() wire.RC {
+	if t.s.Persistent.Shutdown == state.ShutdownNone {
+		return wire.RCSuccess
+	}
+	return t.needNV()
+}
+
+// changeOrderly announces a change to state that TPM2_Shutdown has saved. An
+// action calls it as its last check.
 func (t *TPM) changeOrderly(c *call) wire.RC {
-	if t.s.Persistent.Shutdown != state.ShutdownNone {
-		if rc := t.needNV(); rc != wire.RCSuccess {
-			return rc
-		}
+	if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
+		return rc
 	}
 	c.notOrderly = true
 	return wire.RCSuccess

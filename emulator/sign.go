@@ -119,8 +119,9 @@ func (t *TPM) signDigest(c *call, key *object, scheme wire.Scheme, digest []byte
 	return s, wire.RCSuccess
 }
 
-// signECC signs with an ECC key. ECDAA uses up a commitment, which is announced
-// as a change of what TPM2_Shutdown saves.
+// signECC signs with an ECC key. ECDAA uses up a commitment, which must not be
+// there again after a restart because TPM2_Shutdown has saved it: two signatures
+// with one number give the key away.
 func (t *TPM) signECC(c *call, key *object, scheme wire.Scheme, digest []byte) (wire.Signature, wire.RC) {
 	s := wire.Signature{Alg: scheme.Alg, Hash: scheme.Hash}
 	curve, d := key.curve(), key.scalar()
@@ -138,12 +139,13 @@ func (t *TPM) signECC(c *call, key *object, scheme wire.Scheme, digest []byte) (
 		if !ok {
 			return s, wire.RCValue
 		}
-		if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+		if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
 			return s, rc
 		}
 		s.R, b, err = curve.SignECDAA(t.drbg(), d, r, scheme.Hash, digest)
 		if err == nil {
 			t.endCommit(scheme.Count)
+			c.notOrderly = true
 		}
 	}
 	if err != nil {
