@@ -68,7 +68,7 @@ func innerIntegrity(name, sensitive []byte) []byte {
 
 // duplicate is TPM2_Duplicate.
 func (t *TPM) duplicate(c *call) wire.RC {
-	inner := innerWrapper{key: c.sized(maxData)}
+	inner := innerWrapper{key: c.data()}
 	inner.sym = c.next().SymDefObject(true)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
@@ -181,7 +181,7 @@ func (t *TPM) rewrapFor(c *call, newParent *object, name, duplicate []byte) (wra
 
 // importObject is TPM2_Import: a duplicate becomes the private area of a child.
 func (t *TPM) importObject(c *call) wire.RC {
-	inner := innerWrapper{key: c.sized(maxData)}
+	inner := innerWrapper{key: c.data()}
 	var public wire.Public
 	c.next().SizedPublic(&public, false)
 	duplicate := c.sized(wire.MaxPrivate)
