@@ -27,8 +27,11 @@
 // the command. A fault of the platform ends in failure mode (Part 1, section
 // "Failure Mode").
 //
-// There are no HMAC and policy sessions and no keys yet: authorisation is by
-// password, a session handle is never loaded, and what takes a policy cannot be
-// done (TPM2_NV_ChangeAuth, TPM2_NV_UndefineSpaceSpecial).
+// Keys are made here and nowhere else: primary objects are derived from the seed
+// of their hierarchy as the reference implementation derives them, so that equal
+// seeds give equal keys on both; the others come from the random generator of the
+// TPM, whose whole course follows from Platform.Entropy. Equal entropy and equal
+// commands therefore give equal responses, byte for byte.
+//
 // Snapshot and Restore have the whole TPM, the volatile part included.
 package emulator

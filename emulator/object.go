@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
@@ -8,8 +9,8 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Part 3, chapter "Object Commands": the commands that need no parent, and what
-// all of them make objects with.
+// Part 3, chapter "Object Commands", but for what creates objects: the commands
+// on objects that there are, and what all make objects with.
 
 // objectName is the Name of an object: nameAlg, and its digest of the TPMT_PUBLIC
 // (Part 1, section "Names"). It is empty without nameAlg.
@@ -90,11 +91,10 @@ func newChild(parent *object, public *wire.Public, sensitive *wire.Sensitive) st
 func handleName(h wire.Handle) []byte { return binary.BigEndian.AppendUint32(nil, uint32(h)) }
 
 // isParent says whether an object can have children: it is a restricted
-// decryption key with both areas, and not external (Part 1, section "Storage
-// Keys").
+// decryption key with both areas (Part 1, section "Storage Keys"). So it is not
+// external, and has a Name.
 func (o *object) isParent() bool {
-	return o.has(wire.ObjectRestricted|wire.ObjectDecrypt) && o.Flags&state.ObjectExternal == 0 &&
-		!o.publicOnly() && o.public.NameAlg != wire.AlgNull
+	return o.has(wire.ObjectRestricted|wire.ObjectDecrypt) && !o.publicOnly()
 }
 
 // isStorageParent says whether an object can have children whose private areas
@@ -143,6 +143,35 @@ func (t *TPM) loadExternal(c *call) wire.RC {
 	return c.respondLoaded(&s)
 }
 
+// load is TPM2_Load.
+func (t *TPM) load(c *call) wire.RC {
+	private := c.sized(wire.MaxPrivate)
+	var public wire.Public
+	c.next().SizedPublic(&public, false)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if t.freeSlots() < 1 {
+		return wire.RCObjectMemory
+	}
+	if len(private) == 0 {
+		return c.badParam(1, wire.RCSize)
+	}
+	parent := t.object(c.handles[0])
+	if !parent.isStorageParent() {
+		return c.badHandle(1, wire.RCType)
+	}
+	sensitive, rc := t.unwrapSensitive(parent, publicName(&public), private)
+	if rc != wire.RCSuccess {
+		return c.badParam(1, rc)
+	}
+	if rc := c.checkLoad(parent, &public, &sensitive, 2, 1); rc != wire.RCSuccess {
+		return rc
+	}
+	s := newChild(parent, &public, &sensitive)
+	return c.respondLoaded(&s)
+}
+
 // respondLoaded puts an object into a slot, and its handle and Name into the
 // response.
 func (c *call) respondLoaded(s *state.Object) wire.RC {
@@ -167,5 +196,48 @@ func (t *TPM) readPublic(c *call) wire.RC {
 	c.out.Sized(o.Public)
 	c.out.Sized(o.Name)
 	c.out.Sized(o.QualifiedName)
+	return wire.RCSuccess
+}
+
+// unseal is TPM2_Unseal.
+func (t *TPM) unseal(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	o := t.object(c.handles[0])
+	if !o.loaded() || o.public.Parms.Type != wire.AlgKeyedHash {
+		return c.badHandle(1, wire.RCType)
+	}
+	if o.public.Attributes&(wire.ObjectDecrypt|wire.ObjectSignEncrypt|wire.ObjectRestricted) != 0 {
+		return c.badHandle(1, wire.RCAttributes)
+	}
+	c.out.Sized(o.sensitive.Data)
+	return wire.RCSuccess
+}
+
+// objectChangeAuth is TPM2_ObjectChangeAuth. It makes a new private area, which
+// has to be loaded; the object stays as it is. Its parent is known by the
+// Qualified Name.
+func (t *TPM) objectChangeAuth(c *call) wire.RC {
+	auth := c.auth()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	o, parent := t.object(c.handles[0]), t.object(c.handles[1])
+	if !o.loaded() {
+		return c.badHandle(1, wire.RCType)
+	}
+	if !authFits(o.public.NameAlg, auth) {
+		return c.badParam(1, wire.RCSize)
+	}
+	// What has no Name, or a parent that it is derived from, is not loaded with a
+	// private area.
+	if !parent.isStorageParent() || len(o.Name) == 0 ||
+		!bytes.Equal(o.QualifiedName, qualifiedName(o.public.NameAlg, parent.QualifiedName, o.Name)) {
+		return c.badHandle(2, wire.RCType)
+	}
+	s := o.sensitive
+	s.Auth = auth
+	c.out.Sized(t.wrapSensitive(parent, o.Name, &s))
 	return wire.RCSuccess
 }

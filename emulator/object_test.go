@@ -20,6 +20,15 @@ const object = wire.TransientFirst
 func objectPackets() []packet {
 	return []packet{
 		{name: "LoadExternal", code: wire.CCLoadExternal, bytes: loadExternal(hmacKey())},
+		{name: "CreatePrimary", code: wire.CCCreatePrimary, bytes: et.Command(wire.CCCreatePrimary, handles{wire.RHOwner}, et.NoAuth(), sensitiveCreate("auth", ""),
+			eccStorage().template(made).publicParameter(), et.Sized([]byte("outside")), et.Selection(wire.AlgSHA256, 0))},
+		{name: "Create", code: wire.CCCreate, before: [][]byte{storagePrimary()}, bytes: et.Command(wire.CCCreate, handles{object}, et.NoAuth(), sensitiveCreate("auth", "data"),
+			sealed("").template(0).publicParameter(), et.Sized([]byte("outside")), et.Selection(wire.AlgSHA256, 0))},
+		{name: "CreateLoaded", code: wire.CCCreateLoaded, bytes: createLoaded(wire.RHOwner, eccStorage().template(made).publicArea(), "auth", "")},
+		{name: "Load", code: wire.CCLoad, bytes: sealedChild(), before: [][]byte{storagePrimary()}},
+		{name: "Unseal", code: wire.CCUnseal, bytes: et.Command(wire.CCUnseal, handles{object + 1}, [][]byte{pw}), before: [][]byte{storagePrimary(), sealedChild()}},
+		{name: "ObjectChangeAuth", code: wire.CCObjectChangeAuth, before: [][]byte{storagePrimary(), sealedChild()},
+			bytes: et.Command(wire.CCObjectChangeAuth, handles{object + 1, object}, [][]byte{pw}, et.Sized([]byte("new")))},
 		{name: "ReadPublic", code: wire.CCReadPublic, bytes: et.Command(wire.CCReadPublic, handles{object}, nil), before: [][]byte{loadExternal(hmacKey())}},
 	}
 }

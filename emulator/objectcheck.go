@@ -30,6 +30,12 @@ func checkCreation(parent *object, p *wire.Public, data int) wire.RC {
 	return checkPublic(parent, p)
 }
 
+// storesChildren says whether the attributes of an object are those of a parent.
+func storesChildren(p *wire.Public) bool {
+	const parent = wire.ObjectRestricted | wire.ObjectDecrypt
+	return p.Attributes&parent == parent
+}
+
 // symmetricType says whether objects of a type have a hash of their secret for
 // unique.
 func symmetricType(alg wire.AlgID) bool { return alg == wire.AlgKeyedHash || alg == wire.AlgSymCipher }
@@ -81,10 +87,7 @@ func attributesFit(parent *object, a wire.ObjectAttributes) bool {
 	} else if fixedTPM || (a^pa)&wire.ObjectEncryptedDuplication != 0 {
 		return false
 	}
-	if parent.isDerivationParent() {
-		return fixedParent && (a^pa)&wire.ObjectFixedTPM == 0
-	}
-	return true
+	return fixedParent || !parent.isDerivationParent() // there is no private area that could go
 }
 
 // checkScheme checks the algorithms in a public area against its attributes.
@@ -98,7 +101,7 @@ func checkScheme(parent *object, p *wire.Public) wire.RC {
 	default:
 		rc = checkAsymmetricScheme(p)
 	}
-	if rc != wire.RCSuccess || p.Attributes&wire.ObjectRestricted == 0 || p.Attributes&wire.ObjectDecrypt == 0 {
+	if rc != wire.RCSuccess || !storesChildren(p) {
 		return rc
 	}
 	return checkProtection(parent, p)
@@ -139,7 +142,6 @@ func checkKeyedHashScheme(p *wire.Public) wire.RC {
 // both. Only a parent has a block cipher.
 func checkAsymmetricScheme(p *wire.Public) wire.RC {
 	restricted, scheme := p.Attributes&wire.ObjectRestricted != 0, p.Parms.Scheme.Alg
-	parent := restricted && p.Attributes&wire.ObjectDecrypt != 0
 	ok := scheme == wire.AlgNull
 	switch p.Attributes & (wire.ObjectSignEncrypt | wire.ObjectDecrypt) {
 	case wire.ObjectSignEncrypt:
@@ -150,7 +152,7 @@ func checkAsymmetricScheme(p *wire.Public) wire.RC {
 	switch {
 	case !ok:
 		return wire.RCScheme
-	case !parent && p.Parms.Sym.Alg != wire.AlgNull:
+	case !storesChildren(p) && p.Parms.Sym.Alg != wire.AlgNull:
 		return wire.RCSymmetric
 	case p.Parms.Type == wire.AlgECC && p.Parms.KDF.Alg != wire.AlgNull:
 		return wire.RCKDF // there is no use for one
@@ -254,8 +256,7 @@ func (c *call) checkKey(p *wire.Public, s *wire.Sensitive, public, private int) 
 	if rc != wire.RCSuccess || s == nil || digest == 0 {
 		return rc
 	}
-	const parent = wire.ObjectRestricted | wire.ObjectDecrypt
-	if p.Attributes&parent == parent && (len(s.Seed) < digest/2 || len(s.Seed) > digest) {
+	if storesChildren(p) && (len(s.Seed) < digest/2 || len(s.Seed) > digest) {
 		return c.badParam(private, wire.RCSize) // its children would be protected too weakly
 	}
 	return wire.RCSuccess
@@ -313,7 +314,7 @@ func (c *call) checkECCKey(p *wire.Public, s *wire.Sensitive, public int) wire.R
 }
 
 func (c *call) checkSymmetricKey(p *wire.Public, s *wire.Sensitive, private int) wire.RC {
-	if rc := checkSecretSize(p, len(s.Data)); rc != wire.RCSuccess {
+	if !secretFits(p, len(s.Data)) {
 		return c.badParam(private, wire.RCKeySize)
 	}
 	if p.NameAlg == wire.AlgNull {
@@ -328,35 +329,24 @@ func (c *call) checkSymmetricKey(p *wire.Public, s *wire.Sensitive, private int)
 	return wire.RCSuccess
 }
 
-// maxSecret is the size in bytes of the largest secret of a KEYEDHASH object: a
-// block of the hash of its scheme, or sealed data.
-func maxSecret(p *wire.Public) int {
-	if p.Parms.Scheme.Alg == wire.AlgNull {
-		return wire.MaxSymData
+// secretFits says whether an object can have a secret of so many bytes: a
+// SYMCIPHER key the size that it names, a KEYEDHASH object a block of the hash of
+// its scheme, and without one as much as can be sealed.
+func secretFits(p *wire.Public, n int) bool {
+	switch {
+	case p.Parms.Type == wire.AlgSymCipher:
+		return n == int(p.Parms.Sym.KeyBits)/8
+	case p.Parms.Scheme.Alg == wire.AlgNull:
+		return n <= wire.MaxSymData
 	}
-	return min(crypt.BlockSize(p.Parms.Scheme.Hash), wire.MaxSymData)
-}
-
-// checkSecretSize is TPM_RC_KEY_SIZE for a secret of so many bytes that a
-// SYMCIPHER key does not have, TPM_RC_SIZE for one that is too long for a
-// KEYEDHASH object.
-func checkSecretSize(p *wire.Public, n int) wire.RC {
-	if p.Parms.Type == wire.AlgSymCipher {
-		if n != int(p.Parms.Sym.KeyBits)/8 {
-			return wire.RCKeySize
-		}
-	} else if n > maxSecret(p) {
-		return wire.RCSize
-	}
-	return wire.RCSuccess
+	return n <= crypt.BlockSize(p.Parms.Scheme.Hash)
 }
 
 // symmetricUnique is what the unique of a KEYEDHASH or SYMCIPHER object must be:
 // a hash of its obfuscation value and secret, for a parent an HMAC (Part 1,
 // sections "Public Area of Symmetric Objects" and "Derivation Parents").
 func symmetricUnique(p *wire.Public, s *wire.Sensitive) []byte {
-	const parent = wire.ObjectRestricted | wire.ObjectDecrypt
-	if p.Attributes&parent == parent {
+	if storesChildren(p) {
 		return crypt.HMAC(p.NameAlg, s.Seed, s.Data)
 	}
 	return crypt.Digest(p.NameAlg, nil, append(append(make([]byte, 0, len(s.Seed)+len(s.Data)), s.Seed...), s.Data...))

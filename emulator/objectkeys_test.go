@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdh"
 	"math/big"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -189,3 +191,76 @@ func load(tb testing.TB, tpm *et.TPM, command []byte) wire.Handle {
 	require.Equal(tb, wire.RCSuccess, et.ResponseCode(rsp))
 	return et.ResponseHandle(rsp)
 }
+
+// Keys that a TPM makes.
+
+// made is the attributes of an object that a TPM makes and does not let go.
+const made = wire.ObjectSensitiveDataOrigin | wire.ObjectFixedTPM | wire.ObjectFixedParent
+
+// template is the key as a template: without unique, and with attributes added.
+func (k testKey) template(a wire.ObjectAttributes) testKey {
+	k.public.Attributes |= a
+	k.public.Unique, k.public.Point = nil, wire.ECPoint{}
+	return k
+}
+
+// sensitiveCreate is a TPM2B_SENSITIVE_CREATE.
+func sensitiveCreate(auth, data string) []byte {
+	return et.Sized(append(et.Sized([]byte(auth)), et.Sized([]byte(data))...))
+}
+
+// createPrimary is TPM2_CreatePrimary with the template, without outside
+// information and PCRs.
+func createPrimary(hierarchy wire.Handle, k testKey, auth, data string) []byte {
+	return et.Command(wire.CCCreatePrimary, handles{hierarchy}, et.NoAuth(), sensitiveCreate(auth, data), k.publicParameter(), et.Sized(nil), et.U32(0))
+}
+
+// storagePrimary is TPM2_CreatePrimary of a P-256 storage key of the owner. On a
+// new TPM it becomes object.
+func storagePrimary() []byte {
+	return createPrimary(wire.RHOwner, eccStorage().template(made), "", "")
+}
+
+// create is TPM2_Create with the template, without outside information and PCRs.
+func create(parent wire.Handle, k testKey, auth, data string) []byte {
+	return et.Command(wire.CCCreate, handles{parent}, et.NoAuth(), sensitiveCreate(auth, data), k.publicParameter(), et.Sized(nil), et.U32(0))
+}
+
+// createLoaded is TPM2_CreateLoaded with the template, given as bytes.
+func createLoaded(parent wire.Handle, template []byte, auth, data string) []byte {
+	return et.Command(wire.CCCreateLoaded, handles{parent}, et.NoAuth(), sensitiveCreate(auth, data), et.Sized(template))
+}
+
+// loadChild is TPM2_Load of what TPM2_Create has answered.
+func loadChild(parent wire.Handle, created []byte) []byte {
+	private, public := createdAreas(created)
+	return et.Command(wire.CCLoad, handles{parent}, et.NoAuth(), et.Sized(private), et.Sized(public))
+}
+
+// createdAreas are the private and the public area in the response to
+// TPM2_Create.
+func createdAreas(created []byte) (private, public []byte) {
+	r := wire.NewReader(et.Parameters(created, false), nil)
+	private = r.Sized(wire.MaxPrivate)
+	return private, r.Sized(wire.MaxTemplate)
+}
+
+// sealedChild is TPM2_Load, on a TPM of emulatortest.New that has executed
+// storagePrimary, of sealed data with the password pw.
+var sealedChild = sync.OnceValue(func() []byte {
+	tpm, err := emulator.New(emulator.Platform{Clock: &et.Clock{}, Entropy: et.NewEntropy(1), Store: &et.Store{}}, emulator.Config{})
+	if err == nil {
+		err = tpm.Init()
+	}
+	var rsp []byte
+	for _, command := range [][]byte{et.Command(wire.CCStartup, nil, nil, et.U16(0)), storagePrimary(),
+		create(object, sealed("").template(wire.ObjectFixedTPM|wire.ObjectFixedParent), string(pw), "sealed data")} {
+		if err == nil {
+			rsp, err = tpm.Send(context.Background(), 0, command)
+		}
+	}
+	if err != nil {
+		panic(err)
+	}
+	return loadChild(object, rsp)
+})

@@ -129,7 +129,7 @@ func TestStartupState(t *testing.T) {
 			assert.Equal(t, wire.RCInitialize, send(t, tpm, p.bytes), p.name)
 		}
 	}
-	assert.Equal(t, wire.RCCommandCode, send(t, tpm, et.Command(wire.CCCreate, nil, nil)), "before the startup state")
+	assert.Equal(t, wire.RCCommandCode, send(t, tpm, et.Command(wire.CCFieldUpgradeData, nil, nil)), "before the startup state")
 	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
 	assert.Equal(t, wire.RCInitialize, tpm.Startup(0, wire.SUClear))
 	assert.Equal(t, wire.RCInitialize, send(t, tpm, et.Command(wire.CCStartup, nil, et.NoAuth())))
