@@ -102,6 +102,9 @@ func (t *TPM) header(c *call, command []byte) wire.RC {
 	if t.s.Volatile.Started == (code == wire.CCStartup) {
 		return wire.RCInitialize
 	}
+	if t.s.Clear.ReadOnly && c.cmd.ReadOnly {
+		return wire.RCReadOnly
+	}
 	return wire.RCSuccess
 }
 

@@ -117,6 +117,23 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
+// readOnlyControl is TPM2_ReadOnlyControl (rev 1.84). Read-only mode ends with
+// the next TPM2_Startup that is no TPM Resume.
+func (t *TPM) readOnlyControl(c *call) wire.RC {
+	on := c.yesNo()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if t.s.Clear.ReadOnly == on {
+		return wire.RCSuccess
+	}
+	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+		return rc
+	}
+	t.s.Clear.ReadOnly = on
+	return wire.RCSuccess
+}
+
 // removeHierarchy removes what belongs to a hierarchy whose seed or proof has
 // changed. NV indices have no hierarchy but who has defined them, and those of
 // the platform outlive its seed.

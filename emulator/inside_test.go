@@ -290,8 +290,8 @@ func TestInitIgnoresVolatile(t *testing.T) {
 	assert.Equal(t, wire.RCInitialize, in.send(getTestResult))
 }
 
-// The actions of the commands for which a policy is needed, as long as there
-// are no policy sessions: their rows are changed to take a password.
+// The actions of the commands for which a policy is needed: their rows are
+// changed to take a password.
 func TestNVAdminActions(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)

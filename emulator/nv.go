@@ -37,6 +37,16 @@ func nvWritable(c *call, n *state.NVIndex) wire.RC {
 	return wire.RCSuccess
 }
 
+// nvReadOnly is TPM_RC_READ_ONLY in read-only mode, unless what changes of the
+// index is gone with the next TPM Reset or TPM Restart anyway.
+func (t *TPM) nvReadOnly(n *state.NVIndex) wire.RC {
+	const passing = wire.NVOrderly | wire.NVClearStClear
+	if t.s.Clear.ReadOnly && n.Attributes&passing != passing {
+		return wire.RCReadOnly
+	}
+	return wire.RCSuccess
+}
+
 // nvAuthorised says whether the handle that has authorised the command may use
 // the index: the index itself, as the session area has found, or a hierarchy
 // with its attribute. Another index may not.
@@ -58,6 +68,9 @@ func (t *TPM) nvUpdate(c *call, wrong wire.RC, types ...wire.NT) (*state.NVIndex
 		return nil, rc
 	}
 	n := t.nvIndex(c.handles[1])
+	if rc := t.nvReadOnly(n); rc != wire.RCSuccess {
+		return nil, rc
+	}
 	if rc := nvWritable(c, n); rc != wire.RCSuccess {
 		return nil, rc
 	}
@@ -75,6 +88,18 @@ func (t *TPM) nvReadPublic(c *call) wire.RC {
 	n := t.nvIndex(c.handles[0])
 	public := nvPublic(n)
 	c.out.NVPublic(&public)
+	c.out.Sized(appendNVName(c.digestSpace[:0], n))
+	return wire.RCSuccess
+}
+
+// nvReadPublic2 is TPM2_NV_ReadPublic2 (rev 1.83).
+func (t *TPM) nvReadPublic2(c *call) wire.RC {
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	n := t.nvIndex(c.handles[0])
+	public := nvPublic(n)
+	c.out.NVPublic2(&public)
 	c.out.Sized(appendNVName(c.digestSpace[:0], n))
 	return wire.RCSuccess
 }
@@ -164,6 +189,9 @@ func (t *TPM) nvWriteLock(c *call) wire.RC {
 		return rc
 	}
 	n := t.nvIndex(c.handles[1])
+	if rc := t.nvReadOnly(n); rc != wire.RCSuccess {
+		return rc
+	}
 	switch rc := nvWritable(c, n); {
 	case rc == wire.RCNVLocked:
 		return wire.RCSuccess
@@ -181,6 +209,9 @@ func (t *TPM) nvReadLock(c *call) wire.RC {
 		return rc
 	}
 	n := t.nvIndex(c.handles[1])
+	if rc := t.nvReadOnly(n); rc != wire.RCSuccess {
+		return rc
+	}
 	switch rc := nvReadable(c, 0, n); {
 	case rc == wire.RCNVLocked:
 		return wire.RCSuccess

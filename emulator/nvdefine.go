@@ -59,7 +59,27 @@ func (t *TPM) nvDefineSpace(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	if rc := t.nvCheckPublic(c, &p, len(auth)); rc != wire.RCSuccess {
+	return t.nvDefine(c, auth, &p)
+}
+
+// nvDefineSpace2 is TPM2_NV_DefineSpace2 (rev 1.83). There are neither external
+// nor permanent indices.
+func (t *TPM) nvDefineSpace2(c *call) wire.RC {
+	auth := c.auth()
+	var p wire.NVPublic
+	kind := c.next().NVPublic2(&p, t.config.Limits.NVIndexSize)
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if kind != wire.HTNVIndex {
+		return c.badParam(2, wire.RCHandle)
+	}
+	return t.nvDefine(c, auth, &p)
+}
+
+// nvDefine makes an index if there can be such a one.
+func (t *TPM) nvDefine(c *call, auth []byte, p *wire.NVPublic) wire.RC {
+	if rc := t.nvCheckPublic(c, p, len(auth)); rc != wire.RCSuccess {
 		return rc
 	}
 	at, defined := t.nvPosition(p.Index)

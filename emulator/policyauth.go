@@ -114,6 +114,10 @@ func (t *TPM) policySecret(c *call) wire.RC {
 		return rc
 	}
 	entity, s := c.handles[0], t.session(c.handles[1])
+	n := t.nvIndex(entity)
+	if n != nil && isPIN(n) && t.s.Clear.ReadOnly {
+		return wire.RCReadOnly
+	}
 	if !trial(s) {
 		if rc := t.checkAssertion(c, s, &a); rc != wire.RCSuccess {
 			return rc
@@ -121,7 +125,6 @@ func (t *TPM) policySecret(c *call) wire.RC {
 	}
 	a.name = t.appendName(c.digestSpace[:0], entity)
 	t.authorisePolicy(s, &a.authorisation)
-	n := t.nvIndex(entity)
 	pinPass := n != nil && n.Attributes.Type() == wire.NTPinPass
 	t.respondTicket(c, t.hierarchyOf(entity), &a.authorisation, a.expiration < 0 && !trial(s) && !pinPass)
 	return wire.RCSuccess

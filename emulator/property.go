@@ -144,6 +144,7 @@ func (t *TPM) startupClearProperty() uint32 {
 		bit(s.ShEnable, wire.StartupClearShEnable) |
 		bit(s.EhEnable, wire.StartupClearEhEnable) |
 		bit(s.PhEnableNV, wire.StartupClearPhEnableNV) |
+		bit(s.ReadOnly, wire.StartupClearReadOnly) |
 		bit(v.PreviousShutdown != state.ShutdownNone, wire.StartupClearOrderly))
 }
 

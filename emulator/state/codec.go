@@ -117,7 +117,7 @@ var sections = [...]section{
 	{tagPersistent, 3},
 	{tagOrderly, 1},
 	{tagReset, 2},
-	{tagClear, 1},
+	{tagClear, 2},
 	{tagVolatile, volatileVersion},
 	{tagNV, 1},
 	{tagObjects, 1},

@@ -70,7 +70,7 @@ func sample() *state.State {
 		b(d)
 	}
 	v.Sessions[2] = state.Session{Handle: wire.HMACFirst, Symmetric: wire.SymDef{Alg: wire.AlgXOR, Hash: wire.AlgSHA1}}
-	v.TimeEpoch, v.ReadOnly, v.Fraction, v.BufferSize = 8, true, 9, 4096
+	v.TimeEpoch, v.Fraction, v.BufferSize, s.Clear.ReadOnly = 8, 9, 4096, true
 	s.Reset.ContextCounter = 70000
 	s.Reset.ActiveSessions = []state.ActiveSession{{Slot: 3}, {Slot: 2}, {Context: 69999}, {}}
 	s.Reset.CommitCounter, s.Reset.CommitArray = 11, [16]uint8{1, 15: 2}

@@ -210,6 +210,9 @@ func (s *Clear) fields(c *coder) {
 		c.tpm2b(&s.PCRAuth[i])
 	}
 	s.PCRs.fields(c, SavedPCRs)
+	if c.version >= 2 {
+		c.bool(&s.ReadOnly)
+	}
 }
 
 // fields codes the first n PCRs of each bank.

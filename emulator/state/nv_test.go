@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"reflect"
@@ -121,6 +122,24 @@ func TestPersistentOldVersions(t *testing.T) {
 		_, err = state.Decode(reseal(old))
 		assert.Error(t, err, "there was no version 0")
 	}
+}
+
+// The state that TPM2_Shutdown has saved did not have read-only mode first.
+func TestClearOldVersion(t *testing.T) {
+	t.Parallel()
+	s := sample()
+	s.Clear.ReadOnly = false
+	b := s.Encode(nil)
+	at := bytes.Index(b, []byte{0, 4, 0, 2})
+	n := binary.BigEndian.Uint32(b[at+4:])
+	end := at + 8 + int(n)
+	old := append(bytes.Clone(b[:at]), 0, 4, 0, 1)
+	old = binary.BigEndian.AppendUint32(old, n-1)
+	old = append(old, b[at+8:end-1]...)
+	got, err := state.Decode(reseal(append(old, b[end:]...)))
+	require.NoError(t, err)
+	assert.Equal(t, s.Clear, got.Clear)
+	assert.Equal(t, b, got.Encode(nil))
 }
 
 func TestCommandBits(t *testing.T) {

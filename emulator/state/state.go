@@ -148,6 +148,7 @@ type Clear struct {
 	PlatformPolicy                 Policy
 	PCRAuth                        [PCRGroups]TPM2B
 	PCRs                           PCRs // PCR 0 to 15 as TPM2_Shutdown(STATE) left them
+	ReadOnly                       bool // TPM2_ReadOnlyControl (rev 1.84)
 }
 
 // PCRs are the values of all PCR banks.
@@ -225,7 +226,6 @@ type Volatile struct {
 	Sessions         []Session // slots for loaded sessions
 	// TimeEpoch is a random number that tells this period of Time from others.
 	TimeEpoch uint64
-	ReadOnly  bool // TPM2_ReadOnlyControl (rev 1.84)
 	// Of a snapshot: nanoseconds that are not in Time yet, and the size of the
 	// command and response buffers in bytes.
 	Fraction   uint64

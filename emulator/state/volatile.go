@@ -25,7 +25,6 @@ func (v *Volatile) fields(c *coder) {
 	if c.version >= 2 {
 		v.sessions(c)
 		c.u64(&v.TimeEpoch)
-		c.bool(&v.ReadOnly)
 		c.u64(&v.Fraction)
 		c.u32(&v.BufferSize)
 	}

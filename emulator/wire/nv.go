@@ -20,13 +20,25 @@ type NVPublic struct {
 // that is not accepted, TPM_RC_RESERVED_BITS for attributes that must be zero.
 func (r *Reader) NVPublic(p *NVPublic, maxSize uint32) {
 	left := r.inner()
+	r.nvPublicArea(p, HTNVIndex, maxSize)
+	r.end(left)
+}
+
+// nvPublicArea takes a TPMS_NV_PUBLIC, or for HTExternalNV a
+// TPMS_NV_PUBLIC_EXP_ATTR, which has attributes of 64 bits. The upper ones, of
+// which three are defined, are dropped.
+func (r *Reader) nvPublicArea(p *NVPublic, kind HT, maxSize uint32) {
 	p.Index = Handle(r.U32())
-	if p.Index.Type() != HTNVIndex {
+	if p.Index.Type() != kind {
 		r.Fail(RCValue)
 	}
 	p.NameAlg = r.HashAlg(false)
+	var upper uint32
+	if kind == HTExternalNV {
+		upper = r.U32()
+	}
 	p.Attributes = NVAttributes(r.U32())
-	if p.Attributes&NVReserved != 0 {
+	if p.Attributes&NVReserved != 0 || upper&^nvExternal != 0 {
 		r.Fail(RCReservedBits)
 	}
 	p.Policy = r.Digest()
@@ -34,7 +46,30 @@ func (r *Reader) NVPublic(p *NVPublic, maxSize uint32) {
 	if uint32(p.Size) > maxSize {
 		r.Fail(RCSize)
 	}
+}
+
+// nvExternal are the upper bits that a TPMA_NV_EXP has, shifted down:
+// encryption, integrity, antirollback.
+const nvExternal = 7
+
+// NVPublic2 takes a TPM2B_NV_PUBLIC_2 (rev 1.83; Part 2, section of that name),
+// whose first octet is the type of the handle: HTNVIndex, or HTExternalNV and
+// HTPermanentNV, of which all is checked but only the type of use. The failures
+// are those of NVPublic, and TPM_RC_SELECTOR for another type. A permanent index
+// has the structure of an ordinary one, whose handle cannot be its own.
+func (r *Reader) NVPublic2(p *NVPublic, maxSize uint32) HT {
+	left := r.inner()
+	kind := HT(r.U8())
+	switch kind {
+	case HTNVIndex, HTPermanentNV:
+		r.nvPublicArea(p, HTNVIndex, maxSize)
+	case HTExternalNV:
+		r.nvPublicArea(p, HTExternalNV, maxSize)
+	default:
+		r.Fail(RCSelector)
+	}
 	r.end(left)
+	return kind
 }
 
 // NVPublic appends a TPM2B_NV_PUBLIC.
@@ -52,4 +87,12 @@ func (w *Writer) NVPublicArea(p *NVPublic) {
 	w.U32(uint32(p.Attributes))
 	w.Sized(p.Policy)
 	w.U16(p.Size)
+}
+
+// NVPublic2 appends a TPM2B_NV_PUBLIC_2 of an ordinary index.
+func (w *Writer) NVPublic2(p *NVPublic) {
+	start := w.inner()
+	w.U8(uint8(HTNVIndex))
+	w.NVPublicArea(p)
+	w.end(start)
 }
