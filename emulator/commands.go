@@ -39,7 +39,7 @@ var commandTable = []Command{
 	{Code: wire.CCNVUndefineSpaceSpecial, Name: "NV_UndefineSpaceSpecial", Chapter: chapterNonvolatileStorage, Since: "1.16",
 		Handles: []CommandHandle{{HandleNVIndex, RoleAdmin}, {HandlePlatform, RoleUser}}, NV: true, Presence: PresenceMay, ReadOnly: true, run: (*TPM).nvUndefineSpaceSpecial},
 	{Code: wire.CCEvictControl, Name: "EvictControl", Chapter: chapterContextManagement, Since: "1.16",
-		Handles: []CommandHandle{{HandleProvision, RoleUser}, {HandleObject, RoleNone}}, NV: true, Presence: PresenceMay, ReadOnly: true},
+		Handles: []CommandHandle{{HandleProvision, RoleUser}, {HandleObject, RoleNone}}, NV: true, Presence: PresenceMay, ReadOnly: true, run: (*TPM).evictControl},
 	{Code: wire.CCHierarchyControl, Name: "HierarchyControl", Chapter: chapterHierarchyCommands, Since: "1.16",
 		Handles: []CommandHandle{{HandleBaseHierarchy, RoleUser}}, NV: true, Extensive: true, Presence: PresenceMay, ReadOnly: true, Duration: DurationLong, run: (*TPM).hierarchyControl},
 	{Code: wire.CCNVUndefineSpace, Name: "NV_UndefineSpace", Chapter: chapterNonvolatileStorage, Since: "1.16",
