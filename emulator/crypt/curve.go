@@ -162,7 +162,8 @@ func (c *Curve) EncodePoint(p Point) (x, y []byte) {
 		return nil, nil
 	}
 	n := c.FieldSize()
-	return p.X.FillBytes(make([]byte, n)), p.Y.FillBytes(make([]byte, n))
+	b := make([]byte, 2*n)
+	return p.X.FillBytes(b[:n:n]), p.Y.FillBytes(b[n:])
 }
 
 // EncodeScalar gives a private key or a part of a signature: big-endian and

@@ -68,21 +68,27 @@ func (s *DRBGState) generate(p []byte, additional *[DRBGSeedSize]byte) {
 		additional = new([DRBGSeedSize]byte)
 	}
 	block := s.cipher()
-	var out [drbgBlock]byte
-	for len(p) > 0 {
+	for ; len(p) >= drbgBlock; p = p[drbgBlock:] {
 		s.increment()
-		block.Encrypt(out[:], s.V[:])
-		p = p[copy(p, out[:]):]
+		block.Encrypt(p, s.V[:])
 	}
-	s.updateWith(block, additional)
+	var temp [DRBGSeedSize]byte
+	if len(p) > 0 {
+		s.increment()
+		block.Encrypt(temp[:], s.V[:])
+		copy(p, temp[:])
+	}
+	s.updateWith(block, &temp, additional)
 	s.Reseeds++
 }
 
 // update is CTR_DRBG_Update (SP 800-90A section 10.2.1.2).
-func (s *DRBGState) update(data *[DRBGSeedSize]byte) { s.updateWith(s.cipher(), data) }
+func (s *DRBGState) update(data *[DRBGSeedSize]byte) {
+	s.updateWith(s.cipher(), new([DRBGSeedSize]byte), data)
+}
 
-func (s *DRBGState) updateWith(block cipher.Block, data *[DRBGSeedSize]byte) {
-	var temp [DRBGSeedSize]byte
+// updateWith works in temp, which is on the heap because a cipher.Block gets it.
+func (s *DRBGState) updateWith(block cipher.Block, temp, data *[DRBGSeedSize]byte) {
 	for i := 0; i < len(temp); i += drbgBlock {
 		s.increment()
 		block.Encrypt(temp[i:], s.V[:])

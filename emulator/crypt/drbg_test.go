@@ -67,6 +67,34 @@ func TestDRBGBacktrackingResistance(t *testing.T) {
 	require.EqualValues(t, 3, s.Reseeds)
 }
 
+// What is left of a block is thrown away, so that a shorter request gives the
+// start of a longer one, and both leave the generator in the same state if they
+// have as many blocks.
+func TestDRBGPartialBlocks(t *testing.T) {
+	t.Parallel()
+	var start DRBGState
+	start.Instantiate(ramp(1))
+	long := start
+	want := make([]byte, 48)
+	long.Read(want)
+	for n := range 48 {
+		s, got := start, make([]byte, n)
+		s.Read(got)
+		require.Equal(t, want[:n], got)
+		if n > 32 {
+			require.Equal(t, long, s)
+		}
+	}
+}
+
+func TestDRBGAllocatesItsCipherOnly(t *testing.T) {
+	gen := drbg(1)
+	for _, n := range []int{7, 16, 40} {
+		b := make([]byte, n)
+		require.EqualValues(t, 2, testing.AllocsPerRun(10, func() { gen.Read(b) }), "key schedule and a block, for %d bytes", n)
+	}
+}
+
 func TestDRBGLongRead(t *testing.T) {
 	t.Parallel()
 	var one, two DRBGState

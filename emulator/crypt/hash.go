@@ -1,7 +1,6 @@
 package crypt
 
 import (
-	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha3"
@@ -121,11 +120,12 @@ func UnmarshalHash(alg wire.AlgID, b []byte) (hash.Hash, error) {
 	return h, nil
 }
 
-// HMAC gives HMAC(key, parts…) with a supported hash (Part 1, section "HMAC").
+// HMAC gives HMAC(key, parts…), see AppendHMAC; nil for an algorithm that is no
+// supported hash.
 func HMAC(alg wire.AlgID, key []byte, parts ...[]byte) []byte {
-	m := hmac.New(func() hash.Hash { return NewHash(alg) }, key)
-	for _, p := range parts {
-		m.Write(p)
+	size := HashSize(alg)
+	if size == 0 {
+		return nil
 	}
-	return m.Sum(nil)
+	return AppendHMAC(alg, make([]byte, 0, size), key, parts...)
 }

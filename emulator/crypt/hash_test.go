@@ -102,4 +102,5 @@ func TestHMAC(t *testing.T) {
 	for alg, w := range want {
 		assert.Equal(t, w, hex.EncodeToString(crypt.HMAC(alg, []byte("Jefe"), []byte("what do ya want "), []byte("for nothing?"))))
 	}
+	assert.Nil(t, crypt.HMAC(wire.AlgNull, []byte("Jefe")))
 }

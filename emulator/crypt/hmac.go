@@ -45,9 +45,11 @@ func keyBlock(alg wire.AlgID, block, key []byte) {
 	copy(block, key)
 }
 
+// xorPad goes by eight bytes, of which all blocks are multiples.
 func xorPad(block []byte, pad byte) {
-	for i := range block {
-		block[i] ^= pad
+	pads := uint64(pad) * 0x0101_0101_0101_0101
+	for ; len(block) > 0; block = block[8:] {
+		binary.LittleEndian.PutUint64(block, binary.LittleEndian.Uint64(block)^pads)
 	}
 }
 
@@ -63,13 +65,13 @@ func AppendHMAC(alg wire.AlgID, dst, key []byte, parts ...[]byte) []byte {
 	var short [maxBlock + 512]byte
 	inner := short[:size]
 	keyBlock(alg, inner, key)
+	var outer [maxBlock + wire.MaxDigest]byte
+	copy(outer[:size], inner)
 	xorPad(inner, innerPad)
+	xorPad(outer[:size], outerPad)
 	for _, p := range parts {
 		inner = append(inner, p...)
 	}
-	var outer [maxBlock + wire.MaxDigest]byte
-	keyBlock(alg, outer[:size], key)
-	xorPad(outer[:size], outerPad)
 	return Digest(alg, dst, Digest(alg, outer[:size], inner))
 }
 

@@ -67,6 +67,21 @@ func TestShortHMACDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// What a session does for each command: an HMAC of the command, one of the
+// response, and the encryption of a parameter.
+func TestSessionsAllocateLittle(t *testing.T) {
+	key, nonces, data := make([]byte, 64), make([]byte, 64), make([]byte, 256)
+	assert.EqualValues(t, 1, testing.AllocsPerRun(10, func() { crypt.HMAC(wire.AlgSHA256, key, nonces, data) }), "HMAC: the result")
+	assert.EqualValues(t, 1, testing.AllocsPerRun(10, func() { crypt.KDFa(wire.AlgSHA256, key, "ATH", nonces[:32], nonces[32:], 256) }), "KDFa: the result")
+	assert.EqualValues(t, 2, testing.AllocsPerRun(10, func() {
+		k := crypt.KDFa(wire.AlgSHA256, key, "CFB", nonces[:32], nonces[32:], 256)
+		block, err := crypt.NewBlockCipher(wire.AlgAES, k[:16])
+		require.NoError(t, err)
+		require.NoError(t, crypt.Encrypt(block, wire.AlgCFB, k[16:], data))
+	}), "CFB: KDFa and the key schedule")
+	assert.Zero(t, testing.AllocsPerRun(10, func() { crypt.XORObfuscation(wire.AlgSHA256, key, nonces[:32], nonces[32:], data) }))
+}
+
 func TestHMACStateRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, alg := range supported(t) {
