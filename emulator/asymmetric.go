@@ -60,7 +60,7 @@ func (t *TPM) rsaEncrypt(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	k, rc := rsaPublic(&o.public)
+	k, rc := o.rsaPublic()
 	if rc != wire.RCSuccess {
 		return rc
 	}

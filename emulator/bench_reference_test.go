@@ -120,7 +120,7 @@ func BenchmarkBesideReferences(b *testing.B) {
 					c.repeat(b, row.repeat, func(i int) []byte { return distinct(c.last, round*row.repeat+i) })
 				}
 			}
-			report(b, all, row.mean)
+			reportBeside(b, all, row.mean)
 			for _, c := range all {
 				c.flushAll()
 			}
@@ -140,8 +140,8 @@ func distinct(command []byte, n int) []byte {
 	return command
 }
 
-// report gives the figures of one row.
-func report(b *testing.B, all []*contender, mean bool) {
+// reportBeside gives the figures of one row.
+func reportBeside(b *testing.B, all []*contender, mean bool) {
 	b.ReportMetric(0, "ns/op")
 	middle := func(v []float64) float64 {
 		sum := 0.0

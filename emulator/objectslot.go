@@ -17,7 +17,8 @@ type object struct {
 	public    wire.Public
 	sensitive wire.Sensitive // zero with state.ObjectPublicOnly
 
-	rsa *crypt.RSAPrivateKey // made from sensitive when it is first needed
+	rsa     *crypt.RSAPrivateKey // made from sensitive when it is first needed
+	rsaOpen *crypt.RSAPublicKey  // made from public when it is first needed
 }
 
 // loaded says whether it is an object with a public area, not a sequence.

@@ -95,7 +95,7 @@ func TestReferenceLoadsPrivateArea(t *testing.T) {
 	}.Execute(p.tpm)
 	require.NoError(t, err)
 	assert.Equal(t, name, loaded.Name.Buffer)
-	k, rc := rsaPublic(&rsa.public)
+	k, rc := rsa.rsaPublic()
 	require.Equal(t, wire.RCSuccess, rc)
 	secret, err := crypt.EncryptRSA(in.drbg(), k, wire.Scheme{Alg: wire.AlgOAEP, Hash: wire.AlgSHA256}, nil, []byte("secret"))
 	require.NoError(t, err)

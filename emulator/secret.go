@@ -113,7 +113,7 @@ func (t *TPM) encryptSecret(key *object, label string) (seed, secret []byte, rc 
 // key, it is OAEP with the nameAlg, as the reference has it: a storage key has
 // no scheme.
 func (t *TPM) encryptRSASecret(key *object, label string) (seed, secret []byte, rc wire.RC) {
-	k, rc := rsaPublic(&key.public)
+	k, rc := key.rsaPublic()
 	if rc != wire.RCSuccess {
 		return nil, nil, rc
 	}

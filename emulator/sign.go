@@ -189,7 +189,7 @@ func (t *TPM) verify(key *object, digest []byte, s *wire.Signature) wire.RC {
 		if s.Alg != wire.AlgRSASSA && s.Alg != wire.AlgRSAPSS {
 			return wire.RCScheme
 		}
-		k, rc := rsaPublic(&key.public)
+		k, rc := key.rsaPublic()
 		if rc != wire.RCSuccess {
 			return wire.RCSignature
 		}

@@ -1,7 +1,6 @@
 package crypt
 
 import (
-	"crypto/ecdsa"
 	"io"
 	"math/big"
 
@@ -83,11 +82,6 @@ func (c *Curve) SignECDSA(gen io.Reader, d *big.Int, digest []byte) (r, s *big.I
 func (c *Curve) VerifyECDSA(q Point, digest []byte, r, s *big.Int) bool {
 	if !c.ValidScalar(r) || !c.ValidScalar(s) || !c.OnCurve(q) {
 		return false
-	}
-	if c.std != nil {
-		x, y := c.EncodePoint(q)
-		pub, err := ecdsa.ParseUncompressedPublicKey(c.std, append(append([]byte{4}, x...), y...))
-		return err == nil && ecdsa.Verify(pub, digest, r, s)
 	}
 	w := new(big.Int).ModInverse(s, c.N)
 	u1 := new(big.Int).Mul(c.truncate(digest), w)
