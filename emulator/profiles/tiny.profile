@@ -24,9 +24,14 @@ bank SHA256
 
 commands Startup Shutdown SelfTest GetTestResult GetCapability
 # Linux: drivers/char/tpm/tpm2-cmd.c, tpm2-sessions.c and tpm2-space.c.
-commands GetRandom PCR_Read PCR_Extend StartAuthSession FlushContext ContextSave ContextLoad
-# systemd-pcrextend and firmware.
+commands GetRandom PCR_Read PCR_Extend ReadPublic CreatePrimary
+commands StartAuthSession FlushContext ContextSave ContextLoad
+# Trusted keys: security/keys/trusted-keys/trusted_tpm2.c.
+commands Create Load Unseal PolicyPCR PolicyAuthValue PolicyGetDigest
+# Firmware and loaders.
 commands HashSequenceStart SequenceUpdate SequenceComplete EventSequenceComplete PCR_Event
 commands NV_DefineSpace NV_UndefineSpace NV_Write NV_Read NV_ReadPublic
+# Attestation: a key, its credential, quotes.
+commands EvictControl ActivateCredential PolicySecret Quote
 # Who owns it.
 commands HierarchyChangeAuth HierarchyControl Clear
