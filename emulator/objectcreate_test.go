@@ -2,8 +2,12 @@ package emulator_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/sha256"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -284,4 +288,58 @@ func TestClearAndEndorsementKeys(t *testing.T) {
 	require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCClear, handles{wire.RHLockout}, et.NoAuth())))
 	assert.Equal(t, public, et.Parameters(tpm.Execute(0, primary), true)[:100])
 	assert.Equal(t, wire.RCIntegrity.Parameter(1), send(t, tpm, loadChild(object, created)))
+}
+
+// What TPM2_Create says about a key TPM2_CertifyCreation repeats, signed by that
+// very key: the ticket holds, and with it the private part belongs to the public
+// one. RSA and ECC, in every hierarchy.
+func TestCertifyCreationOfNewKeys(t *testing.T) {
+	t.Parallel()
+	none := tpm2.PasswordAuth(nil)
+	rsa2048, p256 := rsaKey(signKey, noSym, hashScheme(wire.AlgRSASSA, wire.AlgSHA256)), eccKey(signKey, noSym, hashScheme(wire.AlgECDSA, wire.AlgSHA256))
+	for _, hierarchy := range []tpm2.TPMHandle{tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHPlatform, tpm2.TPMRHNull} {
+		tpm := et.New(t)
+		srk, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.AuthHandle{Handle: hierarchy, Auth: none}, InPublic: tpm2.New2B(tpm2.ECCSRKTemplate)}.Execute(tpm.Client())
+		require.NoError(t, err)
+		parent := tpm2.AuthHandle{Handle: srk.ObjectHandle, Name: srk.Name, Auth: none}
+		for _, k := range []testKey{rsa2048, p256} {
+			made, err := tpm2.Create{ParentHandle: parent, InPublic: tpm2.BytesAs2B[tpm2.TPMTPublic](k.template(made).publicArea())}.Execute(tpm.Client())
+			require.NoError(t, err)
+			loaded, err := tpm2.Load{ParentHandle: parent, InPrivate: made.OutPrivate, InPublic: made.OutPublic}.Execute(tpm.Client())
+			require.NoError(t, err)
+			certify := tpm2.CertifyCreation{SignHandle: tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: none},
+				ObjectHandle: tpm2.NamedHandle{Handle: loaded.ObjectHandle, Name: loaded.Name}, CreationHash: made.CreationHash,
+				InScheme: tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull}, CreationTicket: made.CreationTicket}
+			certified, err := certify.Execute(tpm.Client())
+			require.NoError(t, err, "%x %v", hierarchy, k.public.Parms.Type)
+			public := contentsOf(t, made.OutPublic)
+			requireSigned(t, &public, certified.CertifyInfo.Bytes(), &certified.Signature)
+			certify.CreationHash.Buffer = bytes.Repeat([]byte{1}, 32)
+			_, err = certify.Execute(tpm.Client())
+			assert.ErrorIs(t, err, tpm2.TPMRCTicket)
+			_, err = tpm2.FlushContext{FlushHandle: loaded.ObjectHandle}.Execute(tpm.Client())
+			require.NoError(t, err)
+		}
+	}
+}
+
+// requireSigned verifies a signature with SHA-256 by the standard library.
+func requireSigned(t *testing.T, key *tpm2.TPMTPublic, message []byte, s *tpm2.TPMTSignature) {
+	t.Helper()
+	public, err := tpm2.Pub(*key)
+	require.NoError(t, err)
+	digest := sha256.Sum256(message)
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		signature, err := s.Signature.RSASSA()
+		require.NoError(t, err)
+		require.NoError(t, rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature.Sig.Buffer))
+	case *ecdsa.PublicKey:
+		signature, err := s.Signature.ECDSA()
+		require.NoError(t, err)
+		r, s := new(big.Int).SetBytes(signature.SignatureR.Buffer), new(big.Int).SetBytes(signature.SignatureS.Buffer)
+		require.True(t, ecdsa.Verify(public, digest[:], r, s))
+	default:
+		require.Fail(t, "neither an RSA nor an ECC key")
+	}
 }
