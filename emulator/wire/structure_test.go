@@ -68,7 +68,6 @@ var recoders = map[string]func(r *wire.Reader, w *wire.Writer){
 			w.Sized(d)
 		}
 	},
-	"TPM2B_ID_OBJECT":       func(r *wire.Reader, w *wire.Writer) { w.IDObject(r.IDObject()) },
 	"TPM2B_OPERAND":         func(r *wire.Reader, w *wire.Writer) { w.Sized(r.Operand()) },
 	"TPM_EO":                func(r *wire.Reader, w *wire.Writer) { w.U16(uint16(r.EO())) },
 	"TPMI_ALG_CIPHER_MODE":  func(r *wire.Reader, w *wire.Writer) { w.U16(uint16(r.CipherMode(false))) },
@@ -226,7 +225,6 @@ func theirs() map[string][][]byte {
 	two := tpm2.TPMLDigest{Digests: []tpm2.TPM2BDigest{{Buffer: digest(32)}, {}}}
 	add("TPML_DIGEST", two)
 	add("TPML_DIGEST", tpm2.TPMLDigest{Digests: slices.Repeat(two.Digests, 4)})
-	add("TPM2B_ID_OBJECT", tpm2.TPM2BIDObject{Buffer: slices.Concat([]byte{0, 64}, digest(64+66))})
 	add("TPM2B_OPERAND", tpm2.TPM2BOperand{Buffer: digest(64)})
 	number("TPM_EO", uint16(tpm2.TPMEOBitClear))
 	number("TPMI_ALG_CIPHER_MODE", uint16(tpm2.TPMAlgCFB))
