@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/conformance/tour"
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/reference"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
@@ -75,6 +76,18 @@ func startSWTPM(t *testing.T) *reference.SWTPM {
 func TestTourOfSWTPM(t *testing.T) {
 	t.Parallel()
 	walk(t, func(t *testing.T) tour.Target { return served(t, startSWTPM(t)) })
+}
+
+// TestTourOfTheEmulator is the same with our TPM, which looks after every command
+// that failed whether it changed anything.
+func TestTourOfTheEmulator(t *testing.T) {
+	t.Parallel()
+	walk(t, func(t *testing.T) tour.Target {
+		tpm, err := emulator.New(emulator.Platform{}, emulator.Config{CheckErrors: true})
+		require.NoError(t, err)
+		require.NoError(t, tpm.Init())
+		return served(t, tpm)
+	})
 }
 
 // walk goes through all chapters, each on a TPM of its own.
