@@ -1,0 +1,11 @@
+// Package clients holds tests only: programs of other people, written against
+// other people's TPMs, run here against the emulator and against references.
+//
+//   - google/go-tpm: endorsement and attestation keys, quotes, sealing, NV, audit,
+//     import, and the test suites of both of its packages
+//   - google/go-tpm-tools/client: attestation, sealing to PCRs, certificates in NV
+//   - google/go-attestation: attest, and its test suite
+//
+// What a flow expects is therefore what these programs expect of a TPM, and a
+// flow that a reference fails is a wrong flow.
+package clients
