@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"testing"
+	"time"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
@@ -27,6 +28,7 @@ type policyTest struct {
 	alg  wire.AlgID
 	zero []byte // the policyDigest at the start
 	key  testKey
+	now  time.Duration // by how much a test has advanced the clock
 }
 
 // approvedIndex is the index with a policyDigest.
@@ -35,7 +37,7 @@ const approvedIndex = nvFirst + 1
 func newPolicyTest(tb testing.TB, alg wire.AlgID) *policyTest {
 	tb.Helper()
 	config := emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA256}, {Alg: wire.AlgSHA384, Unallocated: true}}}
-	p := &policyTest{et.New(tb, et.WithConfig(config)), alg, make([]byte, crypt.HashSize(alg)), eccSigning()}
+	p := &policyTest{et.New(tb, et.WithConfig(config)), alg, make([]byte, crypt.HashSize(alg)), eccSigning(), 0}
 	approved := append(et.U16(uint16(alg)), p.zero...)
 	for _, c := range [][]byte{
 		loadExternalPublic(p.key, wire.RHOwner),
