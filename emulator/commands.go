@@ -266,7 +266,7 @@ var commandTable = []Command{
 	{Code: wire.CCPolicyACSendSelect, Name: "Policy_AC_SendSelect", Chapter: chapterAttachedComponents, Since: "1.59",
 		Handles: []CommandHandle{{HandlePolicySession, RoleNone}}, Decrypt: true, Trial: true},
 	{Code: wire.CCCertifyX509, Name: "CertifyX509", Chapter: chapterAttestationCommands, Since: "1.59",
-		Handles: []CommandHandle{{HandleObject, RoleAdmin}, {HandleObjectNull, RoleUser}}, Decrypt: true, Encrypt: true},
+		Handles: []CommandHandle{{HandleObject, RoleAdmin}, {HandleObjectNull, RoleUser}}, Decrypt: true, Encrypt: true, run: (*TPM).certifyX509},
 	{Code: wire.CCACTSetTimeout, Name: "ACT_SetTimeout", Chapter: chapterAuthenticatedCountdownTimer, Since: "1.59",
 		Handles: []CommandHandle{{HandleACT, RoleUser}}},
 	{Code: wire.CCECCEncrypt, Name: "ECC_Encrypt", Chapter: chapterAsymmetricPrimitives, Since: "1.83",

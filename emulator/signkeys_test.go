@@ -88,9 +88,8 @@ func signed(k testKey, digest []byte, s *wire.Signature) bool {
 		options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
 		return rsa.VerifyPSS(k.rsaPublic(), stdHash[s.Hash], digest, s.RSA, options) == nil
 	case wire.AlgECDSA:
-		p := k.public.Point
-		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, p.X, p.Y))
-		return err == nil && ecdsa.Verify(public, digest, new(big.Int).SetBytes(s.R), new(big.Int).SetBytes(s.S))
+		public, ok := k.publicKey().(*ecdsa.PublicKey)
+		return ok && ecdsa.Verify(public, digest, new(big.Int).SetBytes(s.R), new(big.Int).SetBytes(s.S))
 	case wire.AlgECSchnorr:
 		return p256.schnorr(k.public.Point, s, digest)
 	case wire.AlgHMAC:
@@ -102,7 +101,30 @@ func signed(k testKey, digest []byte, s *wire.Signature) bool {
 }
 
 func (k testKey) rsaPublic() *rsa.PublicKey {
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(k.public.Unique), E: 65537}
+	e := int(k.public.Parms.Exponent)
+	if e == 0 {
+		e = 65537
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(k.public.Unique), E: e}
+}
+
+// publicKey is the public key in the form of the standard library, nil if that
+// does not have such keys.
+func (k testKey) publicKey() crypto.PublicKey {
+	if k.public.Parms.Type == wire.AlgRSA {
+		return k.rsaPublic()
+	}
+	curve := map[wire.Curve]elliptic.Curve{wire.CurveNISTP224: elliptic.P224(), wire.CurveNISTP256: elliptic.P256(),
+		wire.CurveNISTP384: elliptic.P384(), wire.CurveNISTP521: elliptic.P521()}[k.public.Parms.Curve]
+	if curve == nil {
+		return nil
+	}
+	p := k.public.Point
+	public, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, p.X, p.Y))
+	if err != nil {
+		return nil
+	}
+	return public
 }
 
 // rsaPrivate is the key of all RSA keys of tests.

@@ -47,9 +47,9 @@ func padSSA(hash wire.AlgID, digest []byte, size int) ([]byte, error) {
 	return append(em, digest...), nil
 }
 
-// pssSaltSize is the size of the salt for a modulus of size bytes: that of the
+// PSSSaltSize is the size of the salt for a modulus of size bytes: that of the
 // digest, or what fits (Part 1, annex "RSAPSS").
-func pssSaltSize(hashSize, size int) int { return max(0, min(hashSize, size-hashSize-2)) }
+func PSSSaltSize(hashSize, size int) int { return max(0, min(hashSize, size-hashSize-2)) }
 
 // pssHash is H(0^8 | digest | salt).
 func pssHash(hash wire.AlgID, digest, salt []byte) []byte {
@@ -70,7 +70,7 @@ func padPSS(gen io.Reader, hash wire.AlgID, digest []byte, size int) ([]byte, er
 	if size < h+2 {
 		return nil, refuse(op, wire.RCSize, "a modulus of %d bytes has no room for a digest of %v", size, hash)
 	}
-	salt := make([]byte, pssSaltSize(h, size))
+	salt := make([]byte, PSSSaltSize(h, size))
 	if _, err := io.ReadFull(gen, salt); err != nil {
 		return nil, err
 	}

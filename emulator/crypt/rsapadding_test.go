@@ -15,10 +15,10 @@ var paddingHashes = []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, w
 
 func TestPSSSaltSize(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, 32, pssSaltSize(32, 128))
-	assert.Equal(t, 62, pssSaltSize(64, 128))
-	assert.Equal(t, 0, pssSaltSize(64, 66))
-	assert.Equal(t, 0, pssSaltSize(64, 60))
+	assert.Equal(t, 32, PSSSaltSize(32, 128))
+	assert.Equal(t, 62, PSSSaltSize(64, 128))
+	assert.Equal(t, 0, PSSSaltSize(64, 66))
+	assert.Equal(t, 0, PSSSaltSize(64, 60))
 }
 
 func TestPaddingNeedsRoom(t *testing.T) {
