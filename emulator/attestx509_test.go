@@ -305,6 +305,7 @@ func TestCertifyX509Refuses(t *testing.T) {
 		"no extensions":          {derSeq(issuer, validity, subject), value},
 		"extensions twice":       {derSeq(issuer, validity, subject, signing, signing), value},
 		"unique identifier":      {derSeq(issuer, validity, subject, tagged(0x81, []byte{0, 1}), signing), value},
+		"constructed one":        {derSeq(issuer, validity, subject, tagged(0xA1, derSeq(use)), signing), value},
 		"primitive extensions":   {derSeq(issuer, validity, subject, tagged(0x83, derSeq(use))), value},
 		"no list":                {partial(tagged(0xA3, tagged(0x31, use))), value},
 		"two lists":              {partial(tagged(0xA3, derSeq(use), derSeq(use))), value},
@@ -340,19 +341,20 @@ func TestCertifyX509Refuses(t *testing.T) {
 		command        []byte
 		want           wire.RC
 	}{
-		"reserved":       {signer, certified, et.Command(wire.CCCertifyX509, handles{second, key}, [][]byte{nil, nil}, et.Sized([]byte{0}), schemeOf(ecdsa256), et.Sized(good)), wire.RCSize.Parameter(reserved)},
-		"no signer":      {signer, certified, certifyX509(second, wire.RHNull, ecdsa256, good), wire.RCKey.Handle(2)},
-		"nameless":       {nameless, certified, certifyX509(second, key, ecdsa256, good), wire.RCKey.Handle(2)},
-		"decrypts":       {loadExternal(eccECDH()), certified, certifyX509(second, key, ecdsa256, good), wire.RCKey.Handle(2)},
-		"no scheme":      {signer, certified, certifyX509(second, key, noScheme, good), wire.RCScheme.Parameter(scheme)},
-		"ECSchnorr":      {signer, certified, certifyX509(second, key, hashScheme(wire.AlgECSchnorr, wire.AlgSHA256), good), wire.RCScheme.Handle(2)},
-		"HMAC key":       {signer, loadExternal(hmacKey()), certifyX509(second, key, ecdsa256, good), wire.RCAsymmetric.Handle(1)},
-		"block cipher":   {signer, loadExternal(aesKey(wire.AlgCFB)), certifyX509(second, key, ecdsa256, good), wire.RCAsymmetric.Handle(1)},
-		"BN curve":       {signer, loadExternal(eccKey(signKey, noSym, ecdaa256).onBN256()), certifyX509(second, key, ecdsa256, good), wire.RCAsymmetric.Handle(1)},
-		"public only":    {signer, loadExternalPublic(eccSigning(), wire.RHNull), certifyX509(second, key, ecdsa256, good), wire.RCAuthUnavailable.Session(1)},
-		"ECDAA, no r":    {loadExternal(eccKey(signKey, noSym, ecdaa256)), certified, certifyX509(second, key, ecdaaWith(1), derSeq(derSeq(), issuer, validity, subject, signing)), wire.RCValue},
-		"order of both":  {loadExternal(eccECDH()), loadExternal(hmacKey()), certifyX509(second, key, ecdsa256, nil), wire.RCKey.Handle(2)},
-		"order of parts": {signer, certified, certifyX509(second, key, hashScheme(wire.AlgECSchnorr, wire.AlgSHA256), partial(extensions())), wire.RCScheme.Handle(2)},
+		"reserved":        {signer, certified, et.Command(wire.CCCertifyX509, handles{second, key}, [][]byte{nil, nil}, et.Sized([]byte{0}), schemeOf(ecdsa256), et.Sized(good)), wire.RCSize.Parameter(reserved)},
+		"no signer":       {signer, certified, certifyX509(second, wire.RHNull, ecdsa256, good), wire.RCKey.Handle(2)},
+		"nameless":        {nameless, certified, certifyX509(second, key, ecdsa256, good), wire.RCKey.Handle(2)},
+		"decrypts":        {loadExternal(eccECDH()), certified, certifyX509(second, key, ecdsa256, good), wire.RCKey.Handle(2)},
+		"no scheme":       {signer, certified, certifyX509(second, key, noScheme, good), wire.RCScheme.Parameter(scheme)},
+		"ECSchnorr":       {signer, certified, certifyX509(second, key, hashScheme(wire.AlgECSchnorr, wire.AlgSHA256), good), wire.RCScheme.Handle(2)},
+		"HMAC key":        {signer, loadExternal(hmacKey()), certifyX509(second, key, ecdsa256, good), wire.RCAsymmetric.Handle(1)},
+		"block cipher":    {signer, loadExternal(aesKey(wire.AlgCFB)), certifyX509(second, key, ecdsa256, good), wire.RCAsymmetric.Handle(1)},
+		"BN curve":        {signer, loadExternal(eccKey(signKey, noSym, ecdaa256).onBN256()), certifyX509(second, key, ecdsa256, good), wire.RCAsymmetric.Handle(1)},
+		"public only":     {signer, loadExternalPublic(eccSigning(), wire.RHNull), certifyX509(second, key, ecdsa256, good), wire.RCAuthUnavailable.Session(1)},
+		"ECDAA, no r":     {loadExternal(eccKey(signKey, noSym, ecdaa256)), certified, certifyX509(second, key, ecdaaWith(1), derSeq(derSeq(), issuer, validity, subject, signing)), wire.RCValue},
+		"order of both":   {loadExternal(eccECDH()), loadExternal(hmacKey()), certifyX509(second, key, ecdsa256, nil), wire.RCKey.Handle(2)},
+		"order of checks": {signer, certified, certifyX509(second, key, hashScheme(wire.AlgECSchnorr, wire.AlgSHA256), derSeq(issuer, validity, subject)), value},
+		"order of parts":  {signer, certified, certifyX509(second, key, hashScheme(wire.AlgECSchnorr, wire.AlgSHA256), partial(extensions())), wire.RCScheme.Handle(2)},
 	} {
 		assert.Equal(t, tc.want, send(t, with(t, tc.signer, tc.object), tc.command), name)
 	}
