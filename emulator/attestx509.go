@@ -45,7 +45,7 @@ func (t *TPM) certifyX509(c *call) wire.RC {
 	if !ok {
 		return c.badParam(2, wire.RCScheme)
 	}
-	publicKey, ok := publicKeyInfo(&o.public)
+	publicKey, ok := o.publicKeyInfo()
 	if !ok {
 		return c.badHandle(1, wire.RCAsymmetric)
 	}

@@ -53,10 +53,11 @@ func algorithmIdentifier(id oid, parameters []byte) []byte {
 
 // publicKeyInfo encodes the SubjectPublicKeyInfo of a key, false for one that has
 // none.
-func publicKeyInfo(p *wire.Public) ([]byte, bool) {
+func (o *object) publicKeyInfo() ([]byte, bool) {
+	p := &o.public
 	switch p.Parms.Type {
 	case wire.AlgRSA:
-		k, rc := rsaPublic(p)
+		k, rc := o.rsaPublic()
 		if rc != wire.RCSuccess {
 			return nil, false
 		}
