@@ -80,6 +80,9 @@ func (t *TPM) checkPolicy(c *call, i int) wire.RC {
 	if s.Hash.Size != 0 && !bytes.Equal(s.Hash.Bytes(), t.policyHash(c, s)) {
 		return wire.RCPolicyFail
 	}
+	if s.Flags&state.SessionSecureChannel != 0 {
+		return wire.RCChannel
+	}
 	if s.Flags&state.SessionNVWrittenChecked != 0 {
 		n := t.nvIndex(c.sessions[i].handle)
 		if n == nil || n.Written() != (s.Flags&state.SessionNVWritten != 0) {

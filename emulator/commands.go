@@ -99,7 +99,7 @@ var commandTable = []Command{
 	{Code: wire.CCSequenceComplete, Name: "SequenceComplete", Chapter: chapterHashHMACEventSequences, Since: "1.16",
 		Handles: []CommandHandle{{HandleObject, RoleUser}}, Decrypt: true, Encrypt: true, Flushed: true, Duration: DurationMedium, run: (*TPM).sequenceComplete},
 	{Code: wire.CCSetAlgorithmSet, Name: "SetAlgorithmSet", Chapter: chapterMiscellaneousManagementFunctions, Since: "1.16",
-		Handles: []CommandHandle{{HandlePlatform, RoleUser}}, NV: true, ReadOnly: true},
+		Handles: []CommandHandle{{HandlePlatform, RoleUser}}, NV: true, ReadOnly: true, run: (*TPM).setAlgorithmSet},
 	{Code: wire.CCSetCommandCodeAuditStatus, Name: "SetCommandCodeAuditStatus", Chapter: chapterCommandAudit, Since: "1.16",
 		Handles: []CommandHandle{{HandleProvision, RoleUser}}, NV: true, Presence: PresenceMay, ReadOnly: true, run: (*TPM).setCommandCodeAuditStatus},
 	{Code: wire.CCFieldUpgradeData, Name: "FieldUpgradeData", Chapter: chapterFieldUpgrade, Since: "1.16",
@@ -286,5 +286,5 @@ var commandTable = []Command{
 	{Code: wire.CCReadOnlyControl, Name: "ReadOnlyControl", Chapter: chapterHierarchyCommands, Since: "1.84",
 		Handles: []CommandHandle{{HandlePlatform, RoleUser}}, NV: true, Presence: PresenceMay, run: (*TPM).readOnlyControl},
 	{Code: wire.CCPolicyTransportSPDM, Name: "PolicyTransportSPDM", Chapter: chapterEnhancedAuthorizationEACommands, Since: "1.84",
-		Handles: []CommandHandle{{HandlePolicySession, RoleNone}}, Decrypt: true, Trial: true},
+		Handles: []CommandHandle{{HandlePolicySession, RoleNone}}, Decrypt: true, Trial: true, run: (*TPM).policyTransportSPDM},
 }

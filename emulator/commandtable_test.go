@@ -59,7 +59,7 @@ var measured = map[wire.CC]uint32{
 var specified = map[wire.CC]uint32{
 	wire.CCECCEncrypt: 0x2000199, wire.CCECCDecrypt: 0x200019a, wire.CCPolicyCapability: 0x200019b,
 	wire.CCPolicyParameters: 0x200019c, wire.CCNVDefineSpace2: 0x240019d, wire.CCNVReadPublic2: 0x200019e,
-	wire.CCReadOnlyControl: 0x24001a0,
+	wire.CCReadOnlyControl: 0x24001a0, wire.CCPolicyTransportSPDM: 0x20001a1,
 }
 
 func TestCommandTable(t *testing.T) {

@@ -47,3 +47,17 @@ func (t *TPM) presenceOptional(code wire.CC) bool {
 	cmd := t.commands.lookup(code)
 	return cmd != nil && cmd.Presence == PresenceMay
 }
+
+// setAlgorithmSet is TPM2_SetAlgorithmSet. There is one set of algorithms, that
+// of Config; the number is kept for TPM_PT_ALGORITHM_SET.
+func (t *TPM) setAlgorithmSet(c *call) wire.RC {
+	set := c.u32()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := t.needNV(); rc != wire.RCSuccess {
+		return rc
+	}
+	t.s.Persistent.AlgorithmSet, t.dirty = set, true
+	return wire.RCSuccess
+}

@@ -106,7 +106,7 @@ var variableProperties = [...]propertyValue{
 	wire.PTHRPersistentAvail - wire.PTVar: (*TPM).persistentAvailProperty,
 	wire.PTNVCounters - wire.PTVar:        (*TPM).nvCounters,
 	wire.PTNVCountersAvail - wire.PTVar:   (*TPM).nvCountersAvailable,
-	wire.PTAlgorithmSet - wire.PTVar:      constant(0),
+	wire.PTAlgorithmSet - wire.PTVar:      func(t *TPM) uint32 { return t.s.Persistent.AlgorithmSet },
 	wire.PTLoadedCurves - wire.PTVar:      func(t *TPM) uint32 { return uint32(len(t.algs.Curves())) },
 	wire.PTLockoutCounter - wire.PTVar:    func(t *TPM) uint32 { return t.s.Persistent.FailedTries },
 	wire.PTMaxAuthFail - wire.PTVar:       func(t *TPM) uint32 { return t.s.Persistent.MaxTries },

@@ -74,7 +74,7 @@ func sample() *state.State {
 	s.Reset.ContextCounter = 70000
 	s.Reset.ActiveSessions = []state.ActiveSession{{Slot: 3}, {Slot: 2}, {Context: 69999}, {}}
 	s.Reset.CommitCounter, s.Reset.CommitArray = 11, [16]uint8{1, 15: 2}
-	p.AuditAlg, p.AuditCommands = wire.AlgSHA384, state.CommandBits{3: 4}
+	p.AuditAlg, p.AuditCommands, p.AlgorithmSet = wire.AlgSHA384, state.CommandBits{3: 4}, 5
 	s.Objects.List = []state.PersistentObject{
 		{Handle: wire.PersistentFirst, Object: loadedObject(wire.RHOwner)},
 		{Handle: wire.PlatformPersist, Object: loadedObject(wire.RHPlatform)},

@@ -174,6 +174,7 @@ func (p *Persistent) fields(c *coder) {
 	if c.version >= 3 {
 		c.alg(&p.AuditAlg)
 		c.bytes(p.AuditCommands[:])
+		c.u32(&p.AlgorithmSet)
 	}
 }
 

@@ -100,10 +100,10 @@ func TestNVRefuses(t *testing.T) {
 // the new form.
 func TestPersistentOldVersions(t *testing.T) {
 	t.Parallel()
-	const audit, presence = 2 + 20, 20 + 1 // bytes of what came with versions 3 and 2
+	const audit, presence = 2 + 20 + 4, 20 + 1 // bytes of what came with versions 3 and 2
 	for version, cut := range map[byte]uint32{1: audit + presence, 2: audit} {
 		s := sample()
-		s.Persistent.AuditAlg, s.Persistent.AuditCommands = 0, state.CommandBits{}
+		s.Persistent.AuditAlg, s.Persistent.AuditCommands, s.Persistent.AlgorithmSet = 0, state.CommandBits{}, 0
 		if version == 1 {
 			s.Persistent.PPCommands, s.Persistent.DAUsed = state.CommandBits{}, false
 		}

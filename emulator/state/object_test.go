@@ -23,7 +23,6 @@ func TestObjectsAndSessionsRefuse(t *testing.T) {
 		"long name":               func(s *state.State) { s.Volatile.Objects[2].Name = make([]byte, 67) },
 		"large MAC":               func(s *state.State) { s.Volatile.Objects[0].MAC = make([]byte, 2000) },
 		"kind":                    func(s *state.State) { s.Volatile.Objects[0].Kind = 9 },
-		"session flag":            func(s *state.State) { s.Volatile.Sessions[1].Flags = 1 << 15 },
 		"too many loaded":         func(s *state.State) { s.Volatile.Sessions = make([]state.Session, state.MaxLoadedSessions+1) },
 		"too many active":         func(s *state.State) { s.Reset.ActiveSessions = make([]state.ActiveSession, state.MaxActiveSessions+1) },
 		"slot":                    func(s *state.State) { s.Reset.ActiveSessions[0].Slot = 65 },

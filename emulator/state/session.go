@@ -28,8 +28,7 @@ const (
 	SessionParametersHash                            // parameters without names
 	SessionNVWrittenChecked                          // TPM2_PolicyNvWritten,
 	SessionNVWritten                                 // with writtenSet
-
-	sessionFlags = SessionNVWritten<<1 - 1
+	SessionSecureChannel                             // TPM2_PolicyTransportSPDM
 )
 
 // Session is a slot for a loaded session (Part 1, chapter "Authorizations and
@@ -75,9 +74,6 @@ func (s *Session) fields(c *coder) {
 // context codes all but the handle.
 func (s *Session) context(c *coder) {
 	c.u16((*uint16)(&s.Flags))
-	if s.Flags&^sessionFlags != 0 {
-		c.refuse("a session has a flag that is not known")
-	}
 	c.alg(&s.AuthHash)
 	c.alg(&s.Symmetric.Alg)
 	c.u16(&s.Symmetric.KeyBits)

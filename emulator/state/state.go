@@ -85,6 +85,7 @@ type Persistent struct {
 	// commands that go into it (Part 1, section "Command Audit").
 	AuditAlg      wire.AlgID
 	AuditCommands CommandBits
+	AlgorithmSet  uint32 // TPM2_SetAlgorithmSet
 }
 
 // firstCommand is the code of the first command that a CommandBits can have.
