@@ -43,6 +43,9 @@ Examples:
   swtpmd measure /etc /usr/bin
   swtpmd measure --tpm=/dev/tpmrm0 --nonce=c0ffee --out=evidence /opt/app
   swtpmd verify --pcrs=measured/pcrs.json --vouched measured/binary_runtime_measurements
+  swtpmd verify --pcrs=evidence/pcrs.json --nonce=c0ffee --quote=evidence/quote.attest \
+      --signature=evidence/quote.signature --key=evidence/quote.key.pem \
+      evidence/binary_runtime_measurements
 
 Exit codes: 0 measured; 1 a file or the TPM failed; 2 usage.
 `

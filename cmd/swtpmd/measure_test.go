@@ -80,8 +80,70 @@ func TestMeasureIntoARunningDaemon(t *testing.T) {
 	}
 }
 
-// The distribution's swtpm has what a quote needs.
-func TestMeasureLeavesAQuoteThatVerifies(t *testing.T) {
+// quoted gives what verify says of what measure has left in a directory, with a
+// nonce.
+func quoted(t *testing.T, out, nonce string) (int, string) {
+	t.Helper()
+	code, said, errs := called(t, "verify", "--policy=accept-late", "--pcrs", filepath.Join(out, "pcrs.json"),
+		"--quote", filepath.Join(out, "quote.attest"), "--signature", filepath.Join(out, "quote.signature"),
+		"--key", filepath.Join(out, "quote.key.pem"), "--nonce="+nonce, filepath.Join(out, "binary_runtime_measurements"))
+	return code, said + errs
+}
+
+// Every kind of emulated TPM leaves a quote that verifies, for its nonce alone.
+func TestMeasureLeavesAQuote(t *testing.T) {
+	files := someFiles(t)
+	for _, profile := range []string{"default", "pc-client", "hardware-like", "tiny"} {
+		out := t.TempDir()
+		m := measuredTo(t, out, "--profile="+profile, "--nonce=c0ffee", files)
+		assert.Equal(t, "of PCR 0-10", m.Quote, profile)
+		code, said := quoted(t, out, "c0ffee")
+		assert.Equal(t, exitOK, code, said)
+		assert.Contains(t, said, "quote-verified", profile)
+		code, said = quoted(t, out, "bad0")
+		assert.Equal(t, exitRejected, code, said)
+		assert.Contains(t, said, "quote-nonce", profile)
+	}
+}
+
+// What somebody has changed of it does not verify any more.
+func TestQuoteThatWasChanged(t *testing.T) {
+	files, first, other := someFiles(t), t.TempDir(), t.TempDir()
+	measuredTo(t, first, "--nonce=c0ffee", files)
+	measuredTo(t, other, "--nonce=c0ffee", filepath.Join(files, "program"))
+	for name, tc := range map[string]struct {
+		file string
+		put  string // in place of it, the same of the other measurement
+		flip int    // else the octet that is another, from the end
+		says string
+	}{
+		"signature":      {file: "quote.signature", flip: 1, says: "quote-signature"},
+		"PCR digest":     {file: "quote.attest", flip: 1, says: "quote-signature"},
+		"another quote":  {file: "quote.attest", put: "quote.attest", says: "quote-signature"},
+		"another key":    {file: "quote.key.pem", put: "quote.key.pem", says: "quote-signature"},
+		"another's PCRs": {file: "pcrs.json", put: "pcrs.json", says: "quote-digest"},
+		"another's list": {file: "binary_runtime_measurements", put: "binary_runtime_measurements", says: "replay-mismatch"},
+	} {
+		out := t.TempDir()
+		require.NoError(t, os.CopyFS(out, os.DirFS(first)))
+		content, err := os.ReadFile(filepath.Join(first, tc.file))
+		require.NoError(t, err)
+		if tc.put != "" {
+			content, err = os.ReadFile(filepath.Join(other, tc.put))
+			require.NoError(t, err)
+		} else {
+			content[len(content)-tc.flip] ^= 1
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(out, tc.file), content, 0o644))
+		code, said := quoted(t, out, "c0ffee")
+		assert.Equal(t, exitRejected, code, "%s: %s", name, said)
+		assert.Contains(t, said, tc.says, name)
+	}
+}
+
+// The distribution's swtpm quotes too, and so does what measures into a TPM that
+// somebody else runs.
+func TestMeasureQuotesOtherTPMs(t *testing.T) {
 	path, err := exec.LookPath("swtpm")
 	if err != nil {
 		t.Skip("no swtpm here; scripts/setup installs it")
@@ -99,22 +161,15 @@ func TestMeasureLeavesAQuoteThatVerifies(t *testing.T) {
 		}
 		return err == nil
 	}, 10*time.Second, 5*time.Millisecond)
-
-	out := t.TempDir()
-	m := measuredTo(t, out, "--tpm=unix:"+socket, "--nonce=c0ffee", someFiles(t))
-	assert.Equal(t, "of PCR 0-10", m.Quote)
-	verify := func(nonce string) (int, string) {
-		code, said, errs := called(t, "verify", "--policy=accept-late", "--pcrs", filepath.Join(out, "pcrs.json"),
-			"--quote", filepath.Join(out, "quote.attest"), "--signature", filepath.Join(out, "quote.signature"),
-			"--key", filepath.Join(out, "quote.key.pem"), "--nonce="+nonce, filepath.Join(out, "binary_runtime_measurements"))
-		return code, said + errs
+	d := daemonWith(t, "--flags=startup-clear")
+	for name, address := range map[string]string{"swtpm": socket, "swtpmd": d.ready.Data} {
+		out := t.TempDir()
+		m := measuredTo(t, out, "--tpm=unix:"+address, "--nonce=c0ffee", someFiles(t))
+		assert.Equal(t, "of PCR 0-10", m.Quote, name)
+		code, said := quoted(t, out, "c0ffee")
+		assert.Equal(t, exitOK, code, "%s: %s", name, said)
+		assert.Contains(t, said, "quote-verified", name)
 	}
-	code, said := verify("c0ffee")
-	assert.Equal(t, exitOK, code, said)
-	assert.Contains(t, said, "quote-verified")
-	code, said = verify("bad0")
-	assert.Equal(t, exitRejected, code, said)
-	assert.Contains(t, said, "quote-nonce")
 }
 
 func TestWrongMeasurements(t *testing.T) {

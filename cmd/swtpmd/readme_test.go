@@ -10,16 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README's commands print what it shows, line by line in that order; lines
-// in between are left out there.
+// The README's commands, one after the other in an empty directory, print what it
+// shows, line by line in that order; lines in between are left out there.
 func TestREADMECommandsPrintWhatItShows(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	shown := regexp.MustCompile("(?s)<!-- run: swtpmd (.*?) -->\n```\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
 	require.NotEmpty(t, shown)
+	t.Chdir(t.TempDir())
 	for _, block := range shown {
-		_, out, errs := called(t, strings.Fields(block[1])...)
-		require.Empty(t, errs, block[1])
+		code, out, errs := called(t, strings.Fields(block[1])...)
+		require.NotContains(t, []int{exitFailed, exitUsage}, code, "%s: %s", block[1], errs)
 		rest := "\n" + out
 		for _, line := range strings.Split(strings.TrimSuffix(block[2], "\n"), "\n") {
 			_, after, found := strings.Cut(rest, "\n"+line+"\n")
@@ -28,4 +29,22 @@ func TestREADMECommandsPrintWhatItShows(t *testing.T) {
 		}
 		assert.NotEmpty(t, block[2])
 	}
+}
+
+// The commands that the README shows the output of are those that it tells to
+// run, and the first one needs nothing but a fresh clone.
+func TestREADMETellsWhatItShows(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	text := strings.ReplaceAll(string(readme), "\\\n", " ")
+	commands := regexp.MustCompile(`(?m)^    (\./|go run \./cmd/)swtpmd (.*)$`).FindAllStringSubmatch(text, -1)
+	require.NotEmpty(t, commands)
+	told := map[string]bool{}
+	for _, c := range commands {
+		told[strings.Join(strings.Fields(c[2]), " ")] = true
+	}
+	for _, block := range regexp.MustCompile("<!-- run: swtpmd (.*?) -->").FindAllStringSubmatch(string(readme), -1) {
+		assert.True(t, told[block[1]], "swtpmd %s", block[1])
+	}
+	assert.Equal(t, []string{"go run ./cmd/", "boot --defer-until=late_sync"}, commands[0][1:])
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readmeFlags are the daemon's flags of the README's first command.
+// readmeFlags are the daemon's flags of the boot in the README.
 var readmeFlags = []string{"--defer-until=late_sync"}
 
 // readmeBoot is the boot that the README shows: scripts/qemu-boot with its
