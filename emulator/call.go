@@ -148,16 +148,6 @@ func (c *call) respondSession(s *authSession) {
 	}
 }
 
-// dissociate is called when a command removes what is behind a handle: the
-// sessions that have authorised it have no authValue to answer with.
-func (c *call) dissociate(h wire.Handle) {
-	for i := range c.sessions[:c.nSession] {
-		if c.sessions[i].handle == h {
-			c.sessions[i].handle = wire.RHNull
-		}
-	}
-}
-
 // hashCache holds the hashes of one command, by algorithm.
 type hashCache struct {
 	n    int
