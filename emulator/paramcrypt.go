@@ -20,7 +20,7 @@ func (t *TPM) decryptParameter(c *call) wire.RC {
 	if rc := r.RC(); rc != wire.RCSuccess {
 		return rc
 	}
-	if size > r.Len() || r.Len() == 0 {
+	if size > r.Len() {
 		return wire.RCSize
 	}
 	t.plain = append(t.plain[:0], c.parameters...)

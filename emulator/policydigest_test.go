@@ -49,6 +49,12 @@ func newPolicyTest(tb testing.TB, alg wire.AlgID) *policyTest {
 	return p
 }
 
+// advance advances the clock.
+func (p *policyTest) advance(d time.Duration) {
+	p.Clock.Advance(d)
+	p.now += d
+}
+
 // start starts a session, which has the handle policySession.
 func (p *policyTest) start(tb testing.TB, kind wire.SE) {
 	tb.Helper()

@@ -73,8 +73,7 @@ func (p *policyTest) tickets(t *testing.T, nonceTPM []byte) map[string]authorisa
 func withTickets(t *testing.T) (*policyTest, map[string]authorisation) {
 	t.Helper()
 	p := newPolicyTest(t, wire.AlgSHA256)
-	p.now = 20 * time.Second
-	p.Clock.Advance(p.now)
+	p.advance(20 * time.Second)
 	tickets := p.tickets(t, nonceOf(t, p.TPM))
 	newPolicySession(t, p.TPM)
 	return p, tickets

@@ -223,64 +223,66 @@ func nonceOf(t *testing.T, tpm *et.TPM) []byte {
 // of several the first counts. The sign of the expiration does not matter.
 func TestPolicyExpires(t *testing.T) {
 	t.Parallel()
-	const start = 2500 * time.Millisecond // Time when the session starts
+	const start, most = 2500 * time.Millisecond, 0x80000000 * time.Second // Time when the session starts
+	// used is what makes of a nonceTPM the one of a session that has authorised.
+	used := func(t *testing.T, p *policyTest, _ []byte) []byte {
+		p.assert(t, ownerPolicy(nullSHA256))
+		p.advance(2 * time.Second)
+		r := wire.NewReader(p.Execute(0, adjust())[14:], nil)
+		return bytes.Clone(r.Sized(32))
+	}
+	// restarted is a session that would have expired soon.
+	restarted := func(t *testing.T, p *policyTest, nonce []byte) []byte {
+		p.assert(t, secretUntil(nonce, 3))
+		p.advance(2 * time.Second)
+		p.assert(t, assertTrue(wire.CCPolicyRestart))
+		return nonce
+	}
+	later := func(_ *testing.T, p *policyTest, nonce []byte) []byte {
+		p.advance(3 * time.Second)
+		return nonce
+	}
+	noNonce := func(*testing.T, *policyTest, []byte) []byte { return nil }
+	same := func(_ *testing.T, _ *policyTest, nonce []byte) []byte { return nonce }
 	for name, tc := range map[string]struct {
-		nonce    bool
-		seconds  []int32
-		restart  time.Duration // after which TPM2_PolicyRestart comes, 0 for none
-		last     time.Duration // Time at which it authorises for the last time
-		assertAt time.Duration // after the start of the session
+		before  func(*testing.T, *policyTest, []byte) []byte // gives the nonceTPM of the assertions
+		seconds []int32
+		last    time.Duration // Time at which the session authorises for the last time
 	}{
-		"from the start":                 {true, []int32{10}, 0, start + 10*time.Second, 0},
-		"from the start, with ticket":    {true, []int32{-10}, 0, start + 10*time.Second, 0},
-		"from the start, later":          {true, []int32{10}, 0, start + 10*time.Second, 3 * time.Second},
-		"from the start, restarted":      {true, []int32{10}, 2 * time.Second, start + 10*time.Second, 0},
-		"at a Time":                      {false, []int32{10}, 0, 10*time.Second + 500*time.Millisecond, 0},
-		"at a Time, with ticket":         {false, []int32{-10}, 0, 10*time.Second + 500*time.Millisecond, 0},
-		"the first of two":               {true, []int32{10, 5}, 0, start + 5*time.Second, 0},
-		"the first of two, in order":     {true, []int32{5, 10}, 0, start + 5*time.Second, 0},
-		"one of two that does expire":    {true, []int32{5, 0}, 0, start + 5*time.Second, 0},
-		"the largest number":             {true, []int32{0x7FFFFFFF}, 0, start + 0x7FFFFFFF*time.Second, 0},
-		"the smallest number, as a Time": {true, []int32{-0x80000000}, 0, start + 0x80000000*time.Second, 0},
+		"from the start":              {same, []int32{10}, start + 10*time.Second},
+		"from the start, with ticket": {same, []int32{-10}, start + 10*time.Second},
+		"from the start, later":       {later, []int32{10}, start + 10*time.Second},
+		"from the start, restarted":   {restarted, []int32{10}, start + 10*time.Second},
+		"from the last use":           {used, []int32{10}, start + 12*time.Second},
+		"at a Time":                   {noNonce, []int32{10}, 10*time.Second + 500*time.Millisecond},
+		"at a Time, with ticket":      {noNonce, []int32{-10}, 10*time.Second + 500*time.Millisecond},
+		"the first of two":            {same, []int32{10, 5}, start + 5*time.Second},
+		"the first of two, in order":  {same, []int32{5, 10}, start + 5*time.Second},
+		"one of two that does expire": {same, []int32{5, 0}, start + 5*time.Second},
+		"the largest number":          {same, []int32{0x7FFFFFFF}, start + most - time.Second},
+		"the smallest number":         {same, []int32{-0x80000000}, start + most},
 	} {
-		tpm := et.New(t)
-		tpm.Clock.Advance(start)
-		nonce := nonceOf(t, tpm)
-		p := &policyTest{TPM: tpm}
-		if tc.restart != 0 {
-			p.assert(t, secretUntil(nonce, 1))
-			tpm.Clock.Advance(tc.restart)
-			p.assert(t, assertTrue(wire.CCPolicyRestart))
+		prepare := func(at time.Duration) (*policyTest, []byte) {
+			p := &policyTest{TPM: et.New(t)}
+			p.advance(start)
+			nonce := tc.before(t, p, nonceOf(t, p.TPM))
+			for _, s := range tc.seconds {
+				p.assert(t, secretUntil(nonce, s))
+			}
+			p.assert(t, ownerPolicy(policyDigest(t, p.TPM)))
+			p.advance(at - p.now)
+			return p, nonce
 		}
-		if !tc.nonce {
-			nonce = nil
+		p, nonce := prepare(tc.last + time.Millisecond)
+		assert.Equal(t, wire.RCExpired.Session(1), send(t, p.TPM, adjust()), name)
+		if len(nonce) != 0 && len(tc.seconds) == 1 {
+			assert.Equal(t, wire.RCExpired.Parameter(4), send(t, p.TPM, secretUntil(nonce, tc.seconds[0])), name)
 		}
-		tpm.Clock.Advance(tc.assertAt)
-		for _, s := range tc.seconds {
-			p.assert(t, secretUntil(nonce, s))
-		}
-		require.Equal(t, wire.RCSuccess, send(t, tpm, ownerPolicy(policyDigest(t, tpm))), name)
-		tpm.Clock.Advance(tc.last - start - tc.restart - tc.assertAt + time.Millisecond)
-		assert.Equal(t, wire.RCExpired.Session(1), send(t, tpm, adjust()), name)
-		if tc.nonce && len(tc.seconds) == 1 {
-			assert.Equal(t, wire.RCExpired.Parameter(4), send(t, tpm, secretUntil(nonce, tc.seconds[0])), name)
-		}
-		// The same again, a millisecond earlier.
-		tpm = et.New(t)
-		tpm.Clock.Advance(start)
-		p.TPM = tpm
-		if nonce = nonceOf(t, tpm); !tc.nonce {
-			nonce = nil
-		}
-		for _, s := range tc.seconds {
-			p.assert(t, secretUntil(nonce, s))
-		}
-		require.Equal(t, wire.RCSuccess, send(t, tpm, ownerPolicy(policyDigest(t, tpm))), name)
-		tpm.Clock.Advance(tc.last - start)
-		tpm.Store.SetWritable(state.ErrUnavailable)
-		assert.Equal(t, wire.RCNVUnavailable, send(t, tpm, adjust()), "%s: Time stands still", name)
-		tpm.Store.SetWritable(nil)
-		assert.Equal(t, wire.RCSuccess, send(t, tpm, adjust()), name)
+		p, _ = prepare(tc.last)
+		p.Store.SetWritable(state.ErrUnavailable)
+		assert.Equal(t, wire.RCNVUnavailable, send(t, p.TPM, adjust()), "%s: Time stands still", name)
+		p.Store.SetWritable(nil)
+		assert.Equal(t, wire.RCSuccess, send(t, p.TPM, adjust()), name)
 	}
 }
 

@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"testing"
@@ -144,6 +145,57 @@ func TestDictionaryAttackWithPolicySession(t *testing.T) {
 	assert.Equal(t, wire.RCLockout, send(t, tpm, read(s, string(pw))), "the authValue is asked for")
 }
 
+// A policy session that does not ask for lockoutAuth tells nothing of it, though
+// it may tell of what it was started with.
+func TestPolicySessionForLockout(t *testing.T) {
+	t.Parallel()
+	tpm := withProtected(t)
+	succeed(t, tpm, setPolicy(wire.RHLockout, wire.AlgSHA256, nullSHA256))
+	s := startClient(t, tpm, wire.SEPolicy, nvFirst, string(pw))
+	use := s.use("wrong", wire.SessionContinue, wire.CCDictionaryAttackLockReset, [][]byte{name(wire.RHLockout)})
+	command := et.CommandWithSessions(wire.CCDictionaryAttackLockReset, handles{wire.RHLockout}, []wire.AuthCommand{use})
+	assert.Equal(t, wire.RCAuthFail.Session(1), send(t, tpm, command))
+	assert.EqualValues(t, 1, property(t, tpm, wire.PTLockoutCounter))
+	succeed(t, tpm, daReset(nil))
+}
+
+// A failure withdraws the mark of an orderly shutdown, which would take it back.
+func TestFailureAfterShutdown(t *testing.T) {
+	t.Parallel()
+	tpm := withProtected(t)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	assert.Equal(t, wire.RCAuthFail.Session(1), send(t, tpm, daReset([]byte("wrong"))))
+	assert.Equal(t, wire.RCValue.Parameter(1), tpm.Restart(wire.SUState))
+}
+
+// The nonces of sessions that encrypt are in the HMAC of the first session alone.
+func TestTwoAuthorisationsAndDecryption(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	h := loadSequence(t, tpm, wire.AlgNull)
+	first := startClient(t, tpm, wire.SEHMAC, wire.RHNull, "")
+	second := startClient(t, tpm, wire.SEHMAC, wire.RHNull, "")
+	rsp := tpm.Execute(0, et.Command(wire.CCStartAuthSession, handles{wire.RHNull, wire.RHNull}, nil, et.Sized(make([]byte, 16)),
+		noParam, et.U8(uint8(wire.SEHMAC)), et.U16(uint16(wire.AlgXOR)), et.U16(uint16(wire.AlgSHA256)), et.U16(uint16(wire.AlgSHA256))))
+	r := wire.NewReader(et.Parameters(rsp, true), nil)
+	third := &clientSession{handle: et.ResponseHandle(rsp), nonceTPM: bytes.Clone(r.Sized(32)), nonceCaller: make([]byte, 16)}
+	const code, a = wire.CCEventSequenceComplete, wire.SessionContinue
+	names := [][]byte{name(16), nil} // a sequence object has no Name
+	command := func(ofFirst, ofSecond []byte) []byte {
+		with := func(s *clientSession, authValue string, nonce []byte) wire.AuthCommand {
+			of := *s
+			of.nonceTPM = append(bytes.Clone(s.nonceTPM), nonce...)
+			return of.use(authValue, a, code, names, noParam)
+		}
+		return et.CommandWithSessions(code, handles{16, h}, []wire.AuthCommand{
+			with(first, "", ofFirst), with(second, string(pw), ofSecond), third.use("", a|wire.SessionDecrypt, code, names, noParam)}, noParam)
+	}
+	nonce := third.nonceTPM
+	assert.Equal(t, wire.RCBadAuth.Session(1), send(t, tpm, command(nil, nil)))
+	assert.Equal(t, wire.RCBadAuth.Session(2), send(t, tpm, command(nonce, nonce)))
+	assert.Equal(t, wire.RCSuccess, send(t, tpm, command(nonce, nil)))
+}
+
 // A command may have a session that authorises, one that decrypts and one that
 // encrypts, and any of them may audit: go-tpm and the TPM agree on which nonces
 // are in which HMAC, and on what is encrypted.
@@ -184,6 +236,17 @@ func TestThreeSessions(t *testing.T) {
 			require.NoError(t, err, what)
 			assert.Equal(t, want.Sum(nil), rsp.OutHMAC.Buffer, what)
 		}
+	}
+}
+
+// An empty parameter can be encrypted, also where no other follows.
+func TestEmptyParameterIsDecrypted(t *testing.T) {
+	t.Parallel()
+	for _, option := range []tpm2.AuthOption{tpm2.AESEncryption(128, tpm2.EncryptIn), tpm2.AESEncryption(256, tpm2.EncryptIn)} {
+		_, err := tpm2.HierarchyChangeAuth{
+			AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.HMAC(tpm2.TPMAlgSHA256, 16, option)},
+		}.Execute(et.New(t).Client())
+		assert.NoError(t, err)
 	}
 }
 
