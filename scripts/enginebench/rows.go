@@ -25,9 +25,15 @@ var rows = []row{
 	{name: "Load P-256", setup: created(eccSigning), command: loadBlobs, after: flushLoaded},
 	{name: "Load RSA-2048", setup: created(rsaSigning), command: loadBlobs, after: flushLoaded},
 	{name: "Sign ECDSA P-256", setup: signer(eccSigning), command: sign},
+	{name: "Sign ECDSA P-384", setup: signer(p384Signing), command: sign},
 	{name: "Sign RSASSA-2048", setup: signer(rsaSigning), command: sign},
 	{name: "VerifySignature ECDSA P-256", setup: signed(eccSigning), command: verify},
+	{name: "VerifySignature ECDSA P-384", setup: signed(p384Signing), command: verify},
 	{name: "VerifySignature RSASSA-2048", setup: signed(rsaSigning), command: verify},
+	{name: "ECDH_KeyGen P-256", setup: signer(eccExchange), command: func(b *bench, _ int) []byte { return et.Command(wire.CCECDHKeyGen, handles{b.key}, nil) }},
+	{name: "ECDH_ZGen P-256", setup: pointed, command: func(b *bench, _ int) []byte {
+		return et.Command(wire.CCECDHZGen, handles{b.key}, et.NoAuth(), b.blobs...)
+	}},
 	{name: "Quote ECDSA P-256", setup: signer(eccSigning), command: quote},
 	{name: "Quote RSASSA-2048", setup: signer(rsaSigning), command: quote},
 	{name: "NV_Read 32", setup: index, command: always(nvCommand(wire.CCNVRead, et.U16(32), et.U16(0)))},
@@ -65,9 +71,17 @@ var (
 		Parms: wire.PublicParms{Type: wire.AlgRSA, Sym: aesCFB, Scheme: null, KeyBits: 2048}}
 	eccSigning = wire.Public{NameAlg: wire.AlgSHA256, Attributes: signingAttributes,
 		Parms: wire.PublicParms{Type: wire.AlgECC, Sym: noSym, Scheme: wire.Scheme{Alg: wire.AlgECDSA, Hash: wire.AlgSHA256}, Curve: wire.CurveNISTP256, KDF: null}}
+	p384Signing = onP384(eccSigning)
+	eccExchange = wire.Public{NameAlg: wire.AlgSHA256, Attributes: signingAttributes ^ wire.ObjectSignEncrypt ^ wire.ObjectDecrypt,
+		Parms: wire.PublicParms{Type: wire.AlgECC, Sym: noSym, Scheme: null, Curve: wire.CurveNISTP256, KDF: null}}
 	rsaSigning = wire.Public{NameAlg: wire.AlgSHA256, Attributes: signingAttributes,
 		Parms: wire.PublicParms{Type: wire.AlgRSA, Sym: noSym, Scheme: wire.Scheme{Alg: wire.AlgRSASSA, Hash: wire.AlgSHA256}, KeyBits: 2048}}
 )
+
+func onP384(p wire.Public) wire.Public {
+	p.Parms.Curve = wire.CurveNISTP384
+	return p
+}
 
 // creation are the parameters of TPM2_CreatePrimary and TPM2_Create.
 func creation(p wire.Public) []byte {
@@ -160,6 +174,21 @@ func signed(p wire.Public) func(*bench) error {
 
 func verify(b *bench, _ int) []byte {
 	return et.Command(wire.CCVerifySignature, handles{b.key}, nil, et.Sized(digest[:]), b.blobs[0])
+}
+
+// pointed has another party's point for a key that agrees on secrets.
+func pointed(b *bench) error {
+	if err := signer(eccExchange)(b); err != nil {
+		return err
+	}
+	response, err := exchange(b.device, et.Command(wire.CCECDHKeyGen, handles{b.key}, nil))
+	if err != nil {
+		return err
+	}
+	r := wire.NewReader(et.Parameters(response, false), nil)
+	r.Sized(0xFFFF) // zPoint
+	b.blobs = [][]byte{et.Sized(r.Sized(0xFFFF))}
+	return nil
 }
 
 func quote(b *bench, _ int) []byte {
