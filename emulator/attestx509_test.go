@@ -372,3 +372,53 @@ func TestCertifyX509Buffer(t *testing.T) {
 	assert.Equal(t, wire.RCKeySize.Handle(1), send(t, tpm, certifyX509(second, key, ecdsa256, partial(signing))))
 	assert.Equal(t, wire.RCSuccess, send(t, tpm, certifyX509(key, key, ecdsa256, partial(signing))))
 }
+
+// FuzzPartialCertificate has the TPM certify a key that signs and nothing else.
+// Whatever it has signed is no certificate, or one that crypto/x509 reads as the
+// TPM does.
+func FuzzPartialCertificate(f *testing.F) {
+	use := keyUsage(digitalSignature)
+	for _, seed := range [][]byte{
+		partial(signing), derSeq(derSeq(), issuer, validity, subject, signing), derSeq(signing, issuer, validity, subject),
+		partial(extensions(tpmAttributes(uint32(signKey)), use)), partial(extensions(use, use)),
+		partial(extensions(keyUsage(digitalSignature|keyCertSign), extension(true, derSeq(), 2, 5, 29, 19))),
+	} {
+		f.Add(seed)
+	}
+	tpm := et.New(f)
+	for _, command := range [][]byte{loadExternal(eccSigning()), loadExternal(eccKey(signKey, noSym, ecdsa256))} {
+		require.Equal(f, wire.RCSuccess, send(f, tpm, command))
+	}
+	snapshot, err := tpm.Snapshot()
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tpm := restored(t, [][]byte{snapshot}, 0)
+		rsp := tpm.Execute(0, certifyX509(second, key, ecdsa256, b))
+		checkResponse(t, rsp)
+		if et.ResponseCode(rsp) != wire.RCSuccess {
+			return
+		}
+		r := wire.NewReader(et.Parameters(rsp, false), nil)
+		added := elements(t, r.Sized(1024))
+		var given, tail [][]byte
+		for _, e := range elements(t, b) {
+			if e[0] == 0xA3 {
+				tail = append(tail, e)
+			} else {
+				given = append(given, e)
+			}
+		}
+		if len(given) == 4 {
+			added = slices.Insert(added, 2, given[0])
+			given = given[1:]
+		}
+		algorithm := added[2]
+		tbs := derSeq(slices.Concat(slices.Concat(added[:3]...), slices.Concat(given...), added[3], tail[0]))
+		require.Equal(t, hashOf(wire.AlgSHA256, tbs), r.Digest(), "that is what it has signed")
+		cert, err := x509.ParseCertificate(derSeq(tbs, algorithm, der(asn1.BitString{Bytes: []byte{0}, BitLength: 8})))
+		if err != nil {
+			return
+		}
+		require.Zero(t, cert.KeyUsage&^(x509.KeyUsageDigitalSignature|x509.KeyUsageCertSign|x509.KeyUsageCRLSign))
+	})
+}

@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,62 +25,88 @@ func checkResponse(t *testing.T, rsp []byte) {
 	}
 }
 
-// FuzzCommand sends one command, as it is, to a TPM with a sequence object and
-// an NV index of every type.
-// That an error changes nothing is checked by Config.CheckErrors.
-func FuzzCommand(f *testing.F) {
-	seeds := 0
-	for _, p := range packets() {
-		if p.bytes != nil {
-			f.Add(uint8(0), p.bytes)
-			seeds++
-		}
+// prepared are snapshots of TPMs: of one with a sequence object and an NV index of
+// every type, and for every packet of one on which it succeeds, with the objects,
+// sessions and indices that it needs. They are made once, because an execution
+// should not have to load keys.
+func prepared(tb testing.TB) [][]byte {
+	tb.Helper()
+	tpm := et.New(tb)
+	loadSequence(tb, tpm, wire.AlgNull)
+	defineAll(tb, tpm)
+	list := []*et.TPM{tpm}
+	for _, p := range seeds() {
+		list = append(list, p.fresh(tb))
 	}
-	require.NotZero(f, seeds)
-	f.Add(uint8(3), et.Command(wire.CCStartup, nil, nil, et.U16(0)))
-	f.Fuzz(func(t *testing.T, locality uint8, command []byte) {
-		tpm := et.New(t)
-		loadSequence(t, tpm, wire.AlgNull)
-		defineAll(t, tpm)
-		tpm.Presence.Assert(true)
-		checkResponse(t, tpm.Execute(locality, command))
+	var snapshots [][]byte
+	for _, tpm := range list {
+		b, err := tpm.Snapshot()
+		require.NoError(tb, err)
+		snapshots = append(snapshots, b)
+	}
+	return snapshots
+}
+
+// seeds are the packets with something to send.
+func seeds() []packet {
+	return slices.DeleteFunc(packets(), func(p packet) bool { return p.bytes == nil })
+}
+
+// restored is a TPM made from one of the snapshots.
+func restored(t *testing.T, snapshots [][]byte, which uint16) *et.TPM {
+	t.Helper()
+	tpm := et.New(t)
+	require.NoError(t, tpm.Restore(snapshots[int(which)%len(snapshots)]))
+	tpm.Presence.Assert(true)
+	return tpm
+}
+
+// FuzzCommand sends one command, as it is, to one of the prepared TPMs. That an
+// error changes nothing is checked by Config.CheckErrors.
+func FuzzCommand(f *testing.F) {
+	require.NotEmpty(f, seeds())
+	for i, p := range seeds() {
+		f.Add(uint16(0), uint8(0), p.bytes)
+		f.Add(uint16(i+1), uint8(0), p.bytes)
+	}
+	f.Add(uint16(0), uint8(3), et.Command(wire.CCStartup, nil, nil, et.U16(0)))
+	snapshots := prepared(f)
+	f.Fuzz(func(t *testing.T, which uint16, locality uint8, command []byte) {
+		checkResponse(t, restored(t, snapshots, which).Execute(locality, command))
 	})
 }
 
 // FuzzHandleAndAuthArea puts arbitrary handle and authorisation areas and
 // parameters behind a right header.
 func FuzzHandleAndAuthArea(f *testing.F) {
-	for _, p := range packets() {
-		if p.bytes != nil {
-			f.Add(uint16(p.code), p.bytes[1] == 2, p.bytes[10:])
-		}
+	for i, p := range seeds() {
+		f.Add(uint16(i+1), uint16(p.code), p.bytes[1] == 2, p.bytes[10:])
 	}
-	f.Fuzz(func(t *testing.T, code uint16, sessions bool, rest []byte) {
-		tpm := et.New(t)
-		loadSequence(t, tpm, wire.AlgSHA1)
-		defineAll(t, tpm)
-		tpm.Presence.Assert(true)
+	snapshots := prepared(f)
+	f.Fuzz(func(t *testing.T, which, code uint16, sessions bool, rest []byte) {
 		c := et.Command(wire.CC(code), nil, nil, rest)
 		if sessions {
 			c[1] = 2
 		}
-		checkResponse(t, tpm.Execute(0, c))
+		checkResponse(t, restored(t, snapshots, which).Execute(0, c))
 	})
 }
 
 // FuzzSequence takes its input for a script: commands, signals, power, time
-// and the store.
+// and the store. A script is short, for every packet one: it is run again and
+// again while it is made smaller.
 func FuzzSequence(f *testing.F) {
-	script := []byte{5, 8} // Init, TPM2_Startup(CLEAR)
-	for _, p := range packets() {
-		for _, c := range append(p.before, p.bytes) {
-			if c != nil {
-				script = append(script, 0, byte(len(c)))
-				script = append(script, c...)
-			}
+	for _, p := range seeds() {
+		script := []byte{5, 8} // Init, TPM2_Startup(CLEAR)
+		before := p.before
+		if p.sequence != 0 {
+			before = append([][]byte{startSequence(p.sequence)}, before...)
 		}
+		for _, c := range append(before, p.bytes) {
+			script = append(append(append(script, 0), et.U16(uint16(len(c)))...), c...)
+		}
+		f.Add(script)
 	}
-	f.Add(script)
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9})
 	f.Add([]byte{5, 5, 1, 2, 3, 8, 1, 9, 10, 11, 6, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
@@ -97,9 +124,9 @@ func step(t *testing.T, tpm *et.TPM, op byte, script []byte) []byte {
 	switch op % 12 {
 	case 0:
 		n := 0
-		if len(script) > 0 {
-			n = min(int(script[0]), len(script)-1)
-			script = script[1:]
+		if len(script) > 1 {
+			n = min(int(binary.BigEndian.Uint16(script)), len(script)-2)
+			script = script[2:]
 		}
 		if tpm.Powered() {
 			checkResponse(t, tpm.Execute(op/12, script[:n]))

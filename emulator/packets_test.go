@@ -119,11 +119,16 @@ func ha(alg wire.AlgID, octet byte) wire.HA {
 	return wire.HA{Hash: alg, Digest: bytes.Repeat([]byte{octet}, n)}
 }
 
+// startSequence is the command with which loadSequence does it.
+func startSequence(alg wire.AlgID) []byte {
+	return et.Command(wire.CCHashSequenceStart, nil, nil, et.Sized(pw), et.U16(uint16(alg)))
+}
+
 // loadSequence loads a sequence object with password pw; TPM_ALG_NULL makes it
 // an event sequence.
 func loadSequence(tb testing.TB, tpm *et.TPM, alg wire.AlgID) wire.Handle {
 	tb.Helper()
-	rsp := tpm.Execute(0, et.Command(wire.CCHashSequenceStart, nil, nil, et.Sized(pw), et.U16(uint16(alg))))
+	rsp := tpm.Execute(0, startSequence(alg))
 	require.Equal(tb, wire.RCSuccess, et.ResponseCode(rsp))
 	return et.ResponseHandle(rsp)
 }
