@@ -346,6 +346,27 @@ func TestVerifyAnyPSSSalt(t *testing.T) {
 	}
 }
 
+// The salt is as long as the digest, or as there is room for (Part 1, annex
+// "RSAPSS").
+func TestPSSSaltThatFits(t *testing.T) {
+	t.Parallel()
+	var gen crypt.DRBGState
+	gen.Instantiate(&[crypt.DRBGSeedSize]byte{2})
+	private, err := crypt.GenerateRSA(&gen, 1024, crypt.RSAOptions{})
+	require.NoError(t, err)
+	k := rsaSigning()
+	k.public.Parms.KeyBits, k.public.Unique, k.sensitive.Data = 1024, private.Modulus(), private.Prime()
+	tpm := with(t, loadExternal(k))
+	for alg, salt := range map[wire.AlgID]int{wire.AlgSHA1: 20, wire.AlgSHA384: 48, wire.AlgSHA512: 1024/8 - 64 - 2} {
+		digest := hashOf(alg, nil)
+		r := answer(t, tpm, sign(digest, hashScheme(wire.AlgRSAPSS, alg)))
+		s := signature(t, &r)
+		assert.Len(t, s.RSA, 1024/8, alg)
+		assert.NoError(t, rsa.VerifyPSS(k.rsaPublic(), stdHash[alg], digest, s.RSA, &rsa.PSSOptions{SaltLength: salt}), alg)
+		assert.Equal(t, wire.RCSuccess, send(t, tpm, verify(digest, *s)), alg)
+	}
+}
+
 func TestVerifySignatureRefuses(t *testing.T) {
 	t.Parallel()
 	const signature = 2
