@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/google/go-attestation/attest"
@@ -118,12 +119,18 @@ func only(pcrs []attest.PCR, algorithm crypto.Hash) []attest.PCR {
 	return some
 }
 
+// newKeys is held while go-attestation makes a key: it writes the template's curve
+// to a variable that all its TPMs share (attest/wrapped_tpm20.go, ecdsaKeyTemplate).
+var newKeys sync.Mutex
+
 // TestApplicationKeys has an attestation key vouch for another key, which signs.
 func TestApplicationKeys(t *testing.T) {
 	each(t, func(t *testing.T, channel *emulatortest.Channel) {
 		tpm := opened(t, channel)
 		ak := newAK(t, tpm, attest.ECDSA)
+		newKeys.Lock()
 		key, err := tpm.NewKey(ak, &attest.KeyConfig{Algorithm: attest.ECDSA, Size: 256})
+		newKeys.Unlock()
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, key.Close()) })
 		parameters := key.CertificationParameters()
