@@ -81,7 +81,7 @@ func (c *Case) allocationCleared() bool {
 // showsAllocation says whether the answer depends on which PCRs there are.
 func (c *Case) showsAllocation() bool {
 	switch tpm2.TPMCC(c.Command()) {
-	case tpm2.TPMCCPCRRead, tpm2.TPMCCPCRAllocate, tpm2.TPMCCPolicyPCR, tpm2.TPMCCQuote:
+	case tpm2.TPMCCPCRRead, tpm2.TPMCCPCRAllocate, tpm2.TPMCCPolicyPCR, tpm2.TPMCCPolicyGetDigest, tpm2.TPMCCQuote:
 		return true
 	}
 	return c.asksFor(tpm2.TPMCapPCRs)
