@@ -27,7 +27,8 @@ func passData(t *testing.T, control *transporttest.Peer) *transporttest.Peer {
 }
 
 func TestSetDataFD(t *testing.T) {
-	t.Parallel()
+	// Not beside tests that start processes: a child has copies of all sockets
+	// until it executes its program, and they keep a closed one alive.
 	device := running(t)
 	r := serve(t, device, swtpm.Options{})
 	control := r.dialControl()
@@ -51,8 +52,7 @@ func TestSetDataFD(t *testing.T) {
 	assert.Equal(t, rcSuccess, first.Ask(startup), "it outlives the control connection")
 }
 
-func TestSetDataFDWhileTheLastOneIsBusy(t *testing.T) {
-	t.Parallel()
+func TestSetDataFDWhileTheLastOneIsBusy(t *testing.T) { // alone, as TestSetDataFD is
 	device := running(t)
 	entered := make(chan struct{}, 1)
 	device.Answer = func(ctx context.Context, _ uint8, _ []byte) ([]byte, error) {

@@ -5,6 +5,7 @@ package transporttest
 import (
 	"net"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,10 +16,7 @@ import (
 // is closed at the end of the test, and a descriptor, which is the caller's.
 func Pair(t testing.TB) (*Peer, int) {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	require.NoError(t, err)
-	unix.CloseOnExec(fds[0])
-	unix.CloseOnExec(fds[1])
+	fds := socketpair(t)
 	return NewPeer(t, connOf(t, fds[0])), fds[1]
 }
 
@@ -26,9 +24,21 @@ func Pair(t testing.TB) (*Peer, int) {
 // them.
 func Conns(t testing.TB) (net.Conn, net.Conn) {
 	t.Helper()
+	fds := socketpair(t)
+	return connOf(t, fds[0]), connOf(t, fds[1])
+}
+
+// socketpair makes sockets that no process started beside the test inherits,
+// which would keep them open after the test has closed them.
+func socketpair(t testing.TB) [2]int {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	require.NoError(t, err)
-	return connOf(t, fds[0]), connOf(t, fds[1])
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return fds
 }
 
 func connOf(t testing.TB, fd int) net.Conn {
