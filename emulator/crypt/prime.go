@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"math/big"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"filippo.io/bigmod"
 
@@ -67,6 +69,11 @@ type primeSearch struct {
 	workers  int
 	ahead    []draw // requests made that were not needed yet
 }
+
+// testsAhead is how many candidates there are for each worker in a batch, which
+// take some milliseconds: with fewer, waking workers up and waiting for the last
+// of them takes a large part of the time, with more it takes long to be canceled.
+func testsAhead(primeBits int) int { return max(2, 4096/primeBits) }
 
 // draw is what a request gave and the generator's state after it.
 type draw struct {
@@ -145,7 +152,7 @@ func (s *primeSearch) around(n *big.Int) *big.Int {
 		if len(batch) > 0 {
 			next, tests = batch[len(batch)-1].base+1, len(batch)
 		}
-		for tests < s.workers && f.ones > 0 {
+		for tests < testsAhead(s.bits)*s.workers && f.ones > 0 {
 			c, composite := f.take(first % f.ones)
 			// The exponent must not divide c-1; the reference does not want
 			// it to divide c either.
@@ -187,18 +194,13 @@ func (p *suspect) admits(b *big.Int) bool {
 // It returns the first one that is prime. If one passed with its first base and
 // failed with another, it returns those after it with new bases, else none.
 func (s *primeSearch) test(batch []suspect) (prime *big.Int, rest []suspect) {
-	var open []int
-	for i := range batch {
-		if !batch[i].composite {
-			open = append(open, i)
-		}
-	}
 	passed := make([]bool, len(batch))
-	s.each(len(open), func(i int) { passed[open[i]] = batch[open[i]].passes(s.ahead[batch[open[i]].base].value) })
-	for i := range batch {
-		if !passed[i] {
-			continue
-		}
+	s.each(len(batch), func(i int) bool {
+		p := &batch[i]
+		passed[i] = !p.composite && p.passes(s.ahead[p.base].value)
+		return passed[i]
+	})
+	if i := slices.Index(passed, true); i >= 0 {
 		used, ok := s.confirm(&batch[i])
 		s.use(used)
 		if ok {
@@ -224,7 +226,10 @@ func (s *primeSearch) confirm(p *suspect) (used int, ok bool) {
 		at[i] = s.suspect(p.n, p.composite, &next).base
 	}
 	passed := make([]bool, len(at))
-	s.each(len(at), func(i int) { passed[i] = p.passes(s.ahead[at[i]].value) })
+	s.each(len(at), func(i int) bool {
+		passed[i] = p.passes(s.ahead[at[i]].value)
+		return !passed[i]
+	})
 	for i, ok := range passed {
 		if !ok {
 			return at[i] + 1, false
@@ -233,19 +238,27 @@ func (s *primeSearch) confirm(p *suspect) (used int, ok bool) {
 	return next, true
 }
 
-// each calls f for 0…n-1, several at once if there are workers.
-func (s *primeSearch) each(n int, f func(i int)) {
-	if s.workers <= 1 || n <= 1 {
-		for i := range n {
-			f(i)
+// each calls f for 0, 1, 2 … n-1, as many at once as there are workers, and no
+// further once a call says that it is enough.
+func (s *primeSearch) each(n int, f func(i int) (enough bool)) {
+	var next atomic.Int64
+	var enough atomic.Bool
+	work := func() {
+		for !enough.Load() {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			if f(i) {
+				enough.Store(true)
+			}
 		}
-		return
 	}
 	var wg sync.WaitGroup
-	for i := 1; i < n; i++ {
-		wg.Go(func() { f(i) })
+	for range min(s.workers, n) - 1 {
+		wg.Go(work)
 	}
-	f(0)
+	work()
 	wg.Wait()
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -138,9 +139,35 @@ func TestSieveLeaves(t *testing.T) {
 	}
 }
 
-func inTurn(n int, f func(i int)) {
+func inTurn(n int, f func(i int) bool) {
 	for i := range n {
 		f(i)
+	}
+}
+
+// What is called is the numbers from 0 to at least the first that is enough.
+func TestEachStops(t *testing.T) {
+	t.Parallel()
+	for workers := range 5 {
+		for n := range 20 {
+			for first := range n + 1 {
+				called := make([]atomic.Int32, n)
+				s := &primeSearch{workers: workers}
+				s.each(n, func(i int) bool {
+					called[i].Add(1)
+					return i >= first
+				})
+				over := false
+				for i := range called {
+					c := called[i].Load()
+					require.LessOrEqual(t, c, int32(1))
+					require.False(t, c == 1 && over, "%d is called without the one before", i)
+					require.True(t, c == 1 || i > first, "%d is not called", i)
+					require.False(t, c == 1 && i >= first+max(1, workers), "%d of %d is called after %d was enough", i, n, first)
+					over = c == 0
+				}
+			}
+		}
 	}
 }
 

@@ -135,8 +135,8 @@ type sieve struct {
 // newSieve makes the sieve around an odd number, whose base becomes the number
 // or one less by up to 209. The multiples of the primes up to limit are gone
 // from what is left, those primes themselves too if the number is that small.
-// each calls a function for 0…n-1, as many at once as it likes.
-func newSieve(n *big.Int, limit uint32, workers int, each func(n int, f func(i int))) *sieve {
+// each is that of a search.
+func newSieve(n *big.Int, limit uint32, workers int, each func(n int, f func(i int) bool)) *sieve {
 	adjust := modWord(n, 105)
 	if adjust%2 != 0 {
 		adjust += 105
@@ -146,7 +146,10 @@ func newSieve(n *big.Int, limit uint32, workers int, each func(n int, f func(i i
 	s.rough.set()
 	words, groups, reach := words(s.base), sievePrimes(), max(limit, trialLimit(n.BitLen()))
 	parts := make([]sieve, workers)
-	each(workers, func(i int) { parts[i].fill(words, groups, i, workers, limit, reach) })
+	each(workers, func(i int) bool {
+		parts[i].fill(words, groups, i, workers, limit, reach)
+		return false
+	})
 	for _, p := range parts {
 		for i := range s.left {
 			s.left[i] &= p.left[i]
