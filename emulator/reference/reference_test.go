@@ -23,6 +23,7 @@ type tpm interface {
 	transport.Power
 	transport.HashSequence
 	Manufacture() error
+	ManufactureWith(reference.Seeds) error
 	Close() error
 }
 
@@ -167,6 +168,40 @@ func TestManufactureForgetsEverything(t *testing.T) {
 	}
 }
 
+// TestSeedsMakeTheKeys makes a primary key with both references: the same from
+// the same seeds, also after a loss of power.
+func TestSeedsMakeTheKeys(t *testing.T) {
+	// TPM2_CreatePrimary(owner) of a P-256 storage key
+	const createPrimary = "800200000043000001314000000100000009400000090000000000000400000000001a" +
+		"0023000b00030472000000060080004300100003001000000000" + "0000" + "00000000"
+	seeds := func(b byte) (s reference.Seeds) {
+		for i := range s.Storage {
+			s.Endorsement[i], s.Storage[i], s.Platform[i] = 1, b, 2
+		}
+		return s
+	}
+	made := map[string][]string{}
+	for _, name := range []string{"simulator", "swtpm"} {
+		t.Run(name, func(t *testing.T) {
+			device := open(t, name)
+			make := func(b byte) string {
+				require.NoError(t, device.ManufactureWith(seeds(b)))
+				require.NoError(t, device.Init())
+				assert.Equal(t, success, send(t, device, startupClear))
+				response := send(t, device, createPrimary)
+				require.Greater(t, len(response), 300, response)
+				return response[36:220] // outPublic
+			}
+			made[name] = []string{make(3), make(4), make(3)}
+			assert.Equal(t, made[name][0], made[name][2])
+			assert.NotEqual(t, made[name][0], made[name][1])
+		})
+	}
+	if len(made) == 2 {
+		assert.Equal(t, made["simulator"], made["swtpm"])
+	}
+}
+
 func TestSWTPMKnowsLocalities(t *testing.T) {
 	device := open(t, "swtpm")
 	raw, err := hex.DecodeString(startupClear)
@@ -187,6 +222,9 @@ func TestSWTPMGivesUpWithTheContext(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	_, err = device.Send(context.Background(), 0, []byte{0x80, 0x01})
 	assert.ErrorIs(t, err, context.DeadlineExceeded, "the next answer could be to the wrong command")
+
+	require.NoError(t, device.Manufacture())
+	assert.Equal(t, success, send(t, device, startupClear), "another process is as good as the first was")
 }
 
 func TestStartSWTPMSaysWhatIsMissing(t *testing.T) {

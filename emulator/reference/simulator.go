@@ -15,9 +15,13 @@ package reference
 // __attribute__((weak)) void _TPM_Hash_Start(void);
 // __attribute__((weak)) void _TPM_Hash_Data(uint32_t size, unsigned char *data);
 // __attribute__((weak)) void _TPM_Hash_End(void);
+// // The persistent data in RAM, and what writes its seeds to NV memory.
+// __attribute__((weak)) extern unsigned char gp[];
+// __attribute__((weak)) void sync_seeds(void);
 //
 // static bool linked(void) {
-//     return _plat__Reset && _plat__RunCommand && _TPM_Hash_Start && _TPM_Hash_Data && _TPM_Hash_End;
+//     return _plat__Reset && _plat__RunCommand && _TPM_Hash_Start && _TPM_Hash_Data && _TPM_Hash_End &&
+//            gp && sync_seeds;
 // }
 //
 // static uint32_t execute(uint32_t size, unsigned char *command, uint32_t max, unsigned char *response) {
@@ -30,6 +34,8 @@ package reference
 // static void hashStart(void) { _TPM_Hash_Start(); }
 // static void hashData(uint32_t size, unsigned char *data) { _TPM_Hash_Data(size, data); }
 // static void hashEnd(void) { _TPM_Hash_End(); }
+// static unsigned char *persistent(void) { return gp; }
+// static void syncSeeds(void) { sync_seeds(); }
 import "C"
 
 import (
@@ -104,6 +110,30 @@ func (s *Simulator) Manufacture() error {
 	}
 	s.powered = true
 	return s.forget()
+}
+
+// persistentPrefix is less than the persistent data has, in bytes, and enough
+// to find the seeds in: before them are three policies and three authorization
+// values.
+const persistentPrefix = 1024
+
+// ManufactureWith is Manufacture with given seeds.
+func (s *Simulator) ManufactureWith(seeds Seeds) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.library == nil {
+		return ErrClosed
+	}
+	s.powered = true
+	if err := s.forget(); err != nil {
+		return err
+	}
+	data := unsafe.Slice((*byte)(C.persistent()), persistentPrefix)
+	if err := replaceSeeds(data, [2]byte{SeedSize, 0}, seeds); err != nil {
+		return err
+	}
+	C.syncSeeds() // or they would be gone with the next _TPM_Init
+	return nil
 }
 
 // forget makes the TPM as good as new; the caller holds s.mu. Manufacturing

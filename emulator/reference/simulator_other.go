@@ -13,6 +13,9 @@ func OpenSimulator() (*Simulator, error) { return nil, ErrNoSimulator }
 // Manufacture gives ErrNoSimulator.
 func (*Simulator) Manufacture() error { return ErrNoSimulator }
 
+// ManufactureWith gives ErrNoSimulator.
+func (*Simulator) ManufactureWith(Seeds) error { return ErrNoSimulator }
+
 // Close does nothing.
 func (*Simulator) Close() error { return nil }
 

@@ -44,13 +44,16 @@ const maxHashData = 4096
 // SWTPM is a process of the swtpm program. Methods may be called from several
 // goroutines.
 type SWTPM struct {
-	mu       sync.Mutex
-	process  *exec.Cmd
-	exited   chan error
-	stderr   *bytes.Buffer
-	control  *net.UnixConn
-	data     *net.UnixConn
-	state    string
+	program string
+	mu      sync.Mutex
+	process *exec.Cmd
+	exited  chan error
+	stderr  *bytes.Buffer
+	control *net.UnixConn
+	data    *net.UnixConn
+	state   string
+	// unused is the permanent state of a TPM before its first TPM2_Startup.
+	unused   []byte
 	locality uint8
 	powered  bool
 	// lost is why the data channel is of no use any more: an answer may still
@@ -68,7 +71,7 @@ func StartSWTPM(program, dir string) (*SWTPM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
-	s := &SWTPM{state: state, stderr: &bytes.Buffer{}, exited: make(chan error, 1)}
+	s := &SWTPM{program: program, state: state, stderr: &bytes.Buffer{}, exited: make(chan error, 1)}
 	if err := s.start(program); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(state))
 	}
@@ -76,6 +79,30 @@ func StartSWTPM(program, dir string) (*SWTPM, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// revive starts the process again if it has ended, which the code of a TPM that
+// is tested may have made it do, or if its data channel is of no use any more.
+func (s *SWTPM) revive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return ErrClosed
+	}
+	if s.lost != nil {
+		_ = s.process.Process.Kill() // a process that died already needs none
+		<-s.exited
+	} else {
+		select {
+		case <-s.exited:
+		default:
+			return nil
+		}
+	}
+	err := errors.Join(s.control.Close(), s.data.Close())
+	s.lost, s.locality = nil, 0
+	s.stderr.Reset()
+	return errors.Join(err, s.start(s.program), s.attach())
 }
 
 func (s *SWTPM) start(program string) error {
@@ -198,12 +225,42 @@ func (s *SWTPM) must(name string, code uint32, payload []byte) error {
 	return err
 }
 
-// Manufacture forgets all state, new seeds included, and powers the TPM on.
+// Manufacture forgets all state, new seeds included, and powers the TPM on. A
+// process that has ended is started again.
 func (s *SWTPM) Manufacture() error {
+	if err := s.revive(); err != nil {
+		return err
+	}
 	if err := s.PowerOff(); err != nil {
 		return err
 	}
 	if err := os.Remove(filepath.Join(s.state, swtpmState)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("reference: %w", err)
+	}
+	return s.Init()
+}
+
+// ManufactureWith is Manufacture with given seeds. They are put into the state
+// of a TPM that has not been used yet, which is the same for every TPM but for
+// its secrets.
+func (s *SWTPM) ManufactureWith(seeds Seeds) error {
+	if s.unused == nil {
+		if err := s.Manufacture(); err != nil {
+			return err
+		}
+		unused, err := os.ReadFile(filepath.Join(s.state, swtpmState))
+		if err != nil {
+			return fmt.Errorf("reference: state of a new swtpm: %w", err)
+		}
+		s.unused = unused
+	}
+	if err := errors.Join(s.revive(), replaceSeeds(s.unused, [2]byte{0, SeedSize}, seeds)); err != nil {
+		return err
+	}
+	if err := s.PowerOff(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.state, swtpmState), s.unused, 0o600); err != nil {
 		return fmt.Errorf("reference: %w", err)
 	}
 	return s.Init()
