@@ -22,6 +22,7 @@ func (t *TPM) HashStart() error {
 	v := &t.s.Volatile
 	sequence := state.Object{Kind: state.ObjectEventSequence}
 	t.startHashes(&sequence, t.bankAlgs())
+	t.call.borrowed = 0 // the command before is over
 	h, o := t.takeSlot(&sequence)
 	if o == nil {
 		h = wire.TransientFirst

@@ -153,6 +153,20 @@ func TestPersistentObjectsTakeSlots(t *testing.T) {
 	assert.EqualValues(t, 0, property(t, tpm, wire.PTHRTransientAvail))
 }
 
+// A persistent object is copied into the first free slot, so a new object gets
+// the next one. The signals of locality 4 come when the slot is free again.
+func TestSlotsBesidesPersistentObjects(t *testing.T) {
+	t.Parallel()
+	tpm := with(t, storagePrimary(), evict(wire.RHOwner, key, ours), et.Command(wire.CCFlushContext, nil, nil, et.U32(uint32(key))))
+	response := tpm.Execute(0, createLoaded(ours, eccSigning().template(made).publicArea(), "", ""))
+	require.Equal(t, wire.RCSuccess, et.ResponseCode(response))
+	assert.Equal(t, wire.TransientFirst+1, et.ResponseHandle(response))
+	succeed(t, tpm, startHash(), et.Command(wire.CCReadPublic, handles{ours}, nil))
+	require.NoError(t, tpm.HashStart())
+	succeed(t, tpm, et.Command(wire.CCReadPublic, handles{wire.TransientFirst + 1}, nil))
+	assert.EqualValues(t, 1, property(t, tpm, wire.PTHRTransientAvail), "nothing was evicted")
+}
+
 // NV memory is promised to so many objects, and has room for more.
 func TestPersistentObjectsHaveRoom(t *testing.T) {
 	t.Parallel()

@@ -87,15 +87,18 @@ func (t *TPM) freeSlots() int {
 	return n
 }
 
-// takeSlot puts s into the first free slot, and gives its handle. Without one
-// the object is nil, and the command answers TPM_RC_OBJECT_MEMORY. The areas of
-// a loaded object are known to decode.
+// takeSlot puts s into the first free slot, and gives its handle; the first ones
+// have the persistent objects of the command. Without one the object is nil, and
+// the command answers TPM_RC_OBJECT_MEMORY. The areas of a loaded object are
+// known to decode.
 func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
-	if t.freeSlots() < 1 {
-		return wire.RHUnassigned, nil
-	}
+	borrowed := t.call.borrowed
 	for i := range t.slots {
-		if t.slots[i] == nil {
+		switch {
+		case t.slots[i] != nil:
+		case borrowed > 0:
+			borrowed--
+		default:
 			t.fillSlot(i, s)
 			return wire.TransientFirst + wire.Handle(i), t.slots[i]
 		}
