@@ -1,6 +1,7 @@
 package emulatortest_test
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -165,4 +166,25 @@ func TestPackets(t *testing.T) {
 	assert.Equal(t, wire.Handle(0x80000001), emulatortest.ResponseHandle(rsp))
 	assert.Equal(t, wire.RHUnassigned, emulatortest.ResponseHandle(rsp[:13]))
 	assert.Equal(t, []byte{0, 0, 0, 1, 0, 4, 3, 1, 0, 0x80}, emulatortest.Selection(wire.AlgSHA1, 0, 23))
+}
+
+func TestWithPrimarySeeds(t *testing.T) {
+	t.Parallel()
+	store, err := emulatortest.WithPrimarySeeds(emulator.Config{}, []byte("endorsement"), []byte("storage"), []byte("platform"))
+	require.NoError(t, err)
+	blob, err := store.Load()
+	require.NoError(t, err)
+	s, err := state.Decode(blob)
+	require.NoError(t, err)
+	assert.Equal(t, "endorsement", string(s.Persistent.EPSeed.Bytes()))
+	assert.Equal(t, "storage", string(s.Persistent.SPSeed.Bytes()))
+	assert.Equal(t, "platform", string(s.Persistent.PPSeed.Bytes()))
+	assert.Zero(t, s.Persistent.ResetCount, "a TPM that was never started")
+
+	tpm, err := emulator.New(emulator.Platform{Store: store}, emulator.Config{})
+	require.NoError(t, err)
+	require.NoError(t, tpm.Init())
+	response, err := tpm.Send(context.Background(), 0, emulatortest.Command(wire.CCStartup, nil, nil, emulatortest.U16(0)))
+	require.NoError(t, err)
+	assert.Equal(t, wire.RCSuccess, emulatortest.ResponseCode(response))
 }
