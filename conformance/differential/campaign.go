@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/transport"
@@ -19,6 +22,9 @@ type Campaign struct {
 	// Packets is the number of single commands of the first layer, Sequences
 	// and Power the number of scripts of the second and third.
 	Packets, Sequences, Power int
+	// OneDevice says that Ours and Theirs are one device, which cannot play two
+	// scripts at a time.
+	OneDevice bool
 	// Known are the differences that are no findings.
 	Known []Difference
 	// MaxFindings stops a campaign that has found so many kinds of
@@ -45,25 +51,46 @@ type run struct {
 	shared, others []uint32
 	report         *Report
 	layer          *Layer
-	findings       map[signature]int // index into report.Findings
+
+	both common
+	// reference is locked while a script is played on the reference: there is
+	// one that draws scripts, and one that shortens what was found.
+	reference sync.Mutex
+	findings  map[findingKind]int // index into report.Findings
 }
 
 // Run plays the campaign. The report is never nil; with an error it holds what
 // was done until then.
 func (c Campaign) Run(ctx context.Context) (*Report, error) {
-	r := &run{campaign: c, findings: map[signature]int{}, report: &Report{
+	r := &run{campaign: c, findings: map[findingKind]int{}, report: &Report{
 		Seed: c.Seed, Ours: c.Ours.Name, Theirs: c.Theirs.Name,
-		Commands: map[string]Tally{}, Codes: map[string]int{}, Explained: map[string]int{},
+		Commands: map[string]Tally{}, Codes: map[string]int{}, Explained: map[string]int{}, Fatal: map[string]int{},
 	}}
 	if r.campaign.MaxFindings == 0 {
 		r.campaign.MaxFindings = 50
 	}
+	r.match()
 	err := r.identify(ctx)
 	if err == nil {
 		err = errors.Join(r.packetLayer(ctx), r.sequenceLayer(ctx), r.powerLayer(ctx))
 	}
 	r.finish()
 	return r.report, err
+}
+
+// match gives all devices the same primary seeds, if they can be given any.
+func (r *run) match() {
+	r.both.harmful = []func([]byte) bool{r.campaign.Ours.Harmful, r.campaign.Theirs.Harmful}
+	if r.campaign.Ours.Seeded == nil || r.campaign.Theirs.Seeded == nil {
+		return
+	}
+	r.both.seeds = &Seeds{}
+	rng := rand.New(rand.NewPCG(r.campaign.Seed, streamSeeds))
+	for _, seed := range []*[64]byte{&r.both.seeds.Endorsement, &r.both.seeds.Storage, &r.both.seeds.Platform} {
+		for i := range seed {
+			seed[i] = byte(rng.UintN(256))
+		}
+	}
 }
 
 // identify learns what both devices implement.
@@ -107,19 +134,19 @@ func (r *run) packetLayer(ctx context.Context) error {
 	// crowded out.
 	changes = changes[:min(len(changes), r.campaign.Packets/2)]
 	n := (r.campaign.Packets + packetsPerScript - 1) / packetsPerScript
-	return r.playLayer(ctx, "packets", n, func(i int) (*generator, source) {
+	return r.playLayer(ctx, "packets", n, func(i int) (*generator, func()) {
 		g := newGenerator(r.campaign.Seed, streamPackets+uint64(i), packetStyle(r.minCommand()), r.shared, r.others)
 		of := min(packetsPerScript, r.campaign.Packets-i*packetsPerScript)
 		part := changes[i*len(changes)/n : (i+1)*len(changes)/n]
-		return g, g.packets(of, part)
+		return g, func() { g.packets(of, part) }
 	})
 }
 
 func (r *run) sequenceLayer(ctx context.Context) error {
 	power := r.bothHave(ctx)
-	return r.playLayer(ctx, "sequences", r.campaign.Sequences, func(i int) (*generator, source) {
+	return r.playLayer(ctx, "sequences", r.campaign.Sequences, func(i int) (*generator, func()) {
 		g := newGenerator(r.campaign.Seed, streamSequences+uint64(i), sequenceStyle(r.minCommand()), r.shared, r.others)
-		return g, g.sequence(power)
+		return g, func() { g.sequence(power) }
 	})
 }
 
@@ -127,9 +154,9 @@ func (r *run) powerLayer(ctx context.Context) error {
 	if r.campaign.Power > 0 && !r.bothHave(ctx) {
 		return errors.New("differential: the power layer needs devices that are transport.Power and transport.HashSequence; set Power to 0")
 	}
-	return r.playLayer(ctx, "power", r.campaign.Power, func(i int) (*generator, source) {
+	return r.playLayer(ctx, "power", r.campaign.Power, func(i int) (*generator, func()) {
 		g := newGenerator(r.campaign.Seed, streamPower+uint64(i), powerStyle(r.minCommand(), r.localities()), r.shared, r.others)
-		return g, g.powerScript()
+		return g, g.powerScript
 	})
 }
 
@@ -150,51 +177,99 @@ func (r *run) bothHave(ctx context.Context) bool {
 	return true
 }
 
-func (r *run) playLayer(ctx context.Context, name string, n int, make func(int) (*generator, source)) error {
+// played is a script and what the reference answered.
+type played struct {
+	script Script
+	theirs []Outcome
+	fatal  [][]byte
+	err    error
+}
+
+func (r *run) playLayer(ctx context.Context, name string, n int, script func(int) (*generator, func())) error {
 	if n <= 0 {
 		return nil
 	}
 	r.report.Layers = append(r.report.Layers, Layer{Name: name})
 	r.layer = &r.report.Layers[len(r.report.Layers)-1]
-	for i := range n {
-		g, steps := make(i)
-		script, theirs, err := r.generate(ctx, g, steps)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	i := 0
+	for d := range r.drawAll(ctx, n, script) {
+		err := d.err
 		if err == nil {
-			err = r.check(ctx, script, theirs)
+			r.report.fatal(d.fatal)
+			err = r.check(ctx, d.script, d.theirs)
 		}
 		if err != nil {
 			return fmt.Errorf("%s script %d of seed %d: %w", name, i, r.campaign.Seed, err)
 		}
+		i++
 		r.layer.Scripts++
 		if r.campaign.Progress != nil {
-			r.campaign.Progress(name, i+1, n, r.report.Unexplained())
+			r.campaign.Progress(name, i, n, r.report.Unexplained())
 		}
 		if len(r.report.Findings) >= r.campaign.MaxFindings {
 			return ErrTooManyFindings
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
-// generate writes a script while playing it on the reference.
-func (r *run) generate(ctx context.Context, g *generator, steps source) (Script, []Outcome, error) {
-	p, err := r.campaign.Theirs.player(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var (
-		script   Script
-		outcomes []Outcome
-	)
-	for step, ok := steps(); ok; step, ok = steps() {
-		outcome, err := p.do(ctx, step)
-		if err != nil {
-			return nil, nil, err
+// drawAll draws n scripts with the reference, one ahead of those that are
+// checked with the device under test. It stops when the caller does.
+func (r *run) drawAll(ctx context.Context, n int, script func(int) (*generator, func())) iter.Seq[played] {
+	if r.campaign.OneDevice {
+		return func(yield func(played) bool) {
+			for i := range n {
+				if !yield(r.draw(ctx, i, script)) {
+					return
+				}
+			}
 		}
-		g.observe(step, outcome)
-		script, outcomes = append(script, step), append(outcomes, outcome)
 	}
-	return script, outcomes, nil
+	return func(yield func(played) bool) {
+		ahead, stopped := make(chan played), make(chan struct{})
+		go func() {
+			defer close(ahead)
+			for i := range n {
+				p := r.draw(ctx, i, script)
+				select {
+				case <-stopped:
+					return
+				case ahead <- p:
+				}
+			}
+		}()
+		defer func() {
+			close(stopped)
+			for range ahead { // until nobody draws any more
+			}
+		}()
+		for p := range ahead {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// draw writes a script while playing it on the reference.
+func (r *run) draw(ctx context.Context, i int, script func(int) (*generator, func())) played {
+	r.reference.Lock()
+	defer r.reference.Unlock()
+	g, write := script(i)
+	g.ctx = ctx
+	if g.player, g.err = r.campaign.Theirs.player(ctx, &r.both); g.err == nil {
+		write()
+	}
+	return played{script: g.script, theirs: g.outcomes, fatal: g.fatal, err: g.err}
+}
+
+// playTheirs plays a script on the reference again.
+func (r *run) playTheirs(ctx context.Context, script Script) ([]Outcome, error) {
+	r.reference.Lock()
+	defer r.reference.Unlock()
+	return r.campaign.Theirs.play(ctx, &r.both, script)
 }
 
 // check plays a script on the device under test and compares. After a finding
@@ -204,7 +279,7 @@ func (r *run) generate(ctx context.Context, g *generator, steps source) (Script,
 func (r *run) check(ctx context.Context, script Script, theirs []Outcome) error {
 	counted := 0
 	for replay := 0; ; replay++ {
-		ours, err := r.campaign.Ours.Play(ctx, script)
+		ours, err := r.campaign.Ours.play(ctx, &r.both, script)
 		if err != nil {
 			return err
 		}
@@ -218,7 +293,7 @@ func (r *run) check(ctx context.Context, script Script, theirs []Outcome) error 
 			r.uncompared(len(script) - at)
 			return nil
 		}
-		if theirs, err = r.campaign.Theirs.Play(ctx, script); err != nil {
+		if theirs, err = r.playTheirs(ctx, script); err != nil {
 			return err
 		}
 	}
@@ -231,7 +306,7 @@ func (r *run) compareFrom(ctx context.Context, script Script, ours, theirs []Out
 	for i := counted; i < len(script); i++ {
 		r.layer.Steps++
 		r.report.tally(script[i], theirs[i])
-		c := r.examine(script, i, ours[i], theirs[i])
+		c := r.examine(script, i, ours, theirs)
 		if c == nil {
 			r.count(script[i], ours[i], theirs[i])
 			continue
@@ -239,7 +314,7 @@ func (r *run) compareFrom(ctx context.Context, script Script, ours, theirs []Out
 		if d := r.known(c); d != nil {
 			r.layer.Explained++
 			r.report.Explained[d.ID]++
-			if d.Diverges {
+			if d.Diverges || (outcomeCode(ours[i]) == 0) != (outcomeCode(theirs[i]) == 0) {
 				r.uncompared(len(script) - i - 1)
 				return -1, nil
 			}
@@ -269,12 +344,22 @@ func (r *run) count(step Step, ours, theirs Outcome) {
 }
 
 // examine gives the case of a step if the outcomes are different.
-func (r *run) examine(script Script, at int, ours, theirs Outcome) *Case {
-	v, detail := r.compare(script[at], ours, theirs)
+func (r *run) examine(script Script, at int, ours, theirs []Outcome) *Case {
+	v, detail := r.compare(script[at], ours[at], theirs[at])
 	if v != different {
 		return nil
 	}
-	return &Case{Theirs: r.campaign.Theirs.Name, Script: script, At: at, OurOutcome: ours, TheirOutcome: theirs, Detail: detail, comparer: &r.comparer}
+	sent := make(Script, at+1)
+	for i, step := range script[:at+1] {
+		if step.isCommand() && theirs[i].Sent != nil {
+			step.Data, step.Holes = theirs[i].Sent, nil
+		}
+		sent[i] = step
+	}
+	return &Case{
+		Theirs: r.campaign.Theirs.Name, Script: sent, At: at, OurOutcome: ours[at], TheirOutcome: theirs[at], Detail: detail,
+		script: script[:at+1], comparer: &r.comparer,
+	}
 }
 
 // known finds the entry that explains a case.
@@ -289,12 +374,12 @@ func (r *run) known(c *Case) *Difference {
 
 // found books a finding; the first of its kind is shrunk.
 func (r *run) found(ctx context.Context, c *Case) error {
-	s := c.signature()
+	s := c.findingKind()
 	if i, seen := r.findings[s]; seen {
 		r.report.Findings[i].Count++
 		return nil
 	}
-	shrunk, err := r.shrink(ctx, c.Script[:c.At+1], s)
+	shrunk, err := r.shrink(ctx, c.script, s)
 	if err != nil {
 		return err
 	}
@@ -306,7 +391,7 @@ func (r *run) found(ctx context.Context, c *Case) error {
 	r.report.Findings = append(r.report.Findings, Finding{
 		Command: s.command, Detail: shrunk.Detail + note, Count: 1,
 		Ours: shrunk.OurOutcome.String(), Theirs: shrunk.TheirOutcome.String(),
-		Transcript: shrunk.Script[:shrunk.At+1].String(),
+		Transcript: shrunk.script.String(),
 	})
 	return nil
 }

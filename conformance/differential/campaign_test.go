@@ -77,7 +77,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 				}
 				return response
 			}),
-			command: "GetRandom", steps: 2, inDetail: "parameters", campaign: differential.Campaign{Packets: 2500},
+			command: "GetRandom", steps: 2, inDetail: "size", campaign: differential.Campaign{Packets: 1500},
 		},
 		"a handle": {
 			ours: command(0x186, func(r []byte) {
@@ -88,7 +88,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 			command: "HashSequenceStart", steps: 2, inDetail: "handle", campaign: differential.Campaign{Sequences: 3},
 		},
 		"a malformed answer": {
-			ours: command(0x181, func(r []byte) { r[5]++ }), command: "ReadClock", steps: 2,
+			ours: command(0x181, func(r []byte) { r[5]++ }), command: "ReadClock", steps: 3,
 			inDetail: "malformed", campaign: differential.Campaign{Packets: 900},
 		},
 		"the restart count": {
@@ -105,7 +105,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 		},
 		"a shutdown at power loss": {
 			ours: planted(func(d *twisted) { d.forgetful = true }), command: "GetCapability", steps: 6,
-			inDetail: "capability", campaign: differential.Campaign{Power: 40},
+			inDetail: "capability", campaign: differential.Campaign{Power: 25},
 		},
 		"a locality": {
 			ours: answering(func(locality uint8, command, response []byte) []byte {
@@ -231,7 +231,7 @@ func TestSeedsReplayIdentically(t *testing.T) {
 	run := func(seed uint64) []string {
 		var log journal
 		_, err := differential.Campaign{
-			Ours: emulated(), Theirs: recorded(emulated(), &log), Seed: seed, Packets: 450, Sequences: 4, Power: 4,
+			Ours: emulated(), Theirs: recorded(determined(), &log), Seed: seed, Packets: 450, Sequences: 4, Power: 4,
 		}.Run(context.Background())
 		require.NoError(t, err)
 		return log.lines

@@ -143,7 +143,7 @@ func undefinedProperty(capability, property uint32) bool {
 }
 
 // from gives the elements from a property on; properties of a TPM only within
-// their group.
+// the group of that one, and below all groups within the first.
 func (id *identity) from(capability, property uint32) []entry {
 	whole := id.lists[capability]
 	from := slices.IndexFunc(whole, func(e entry) bool { return e.key >= property })
@@ -152,7 +152,7 @@ func (id *identity) from(capability, property uint32) []entry {
 	}
 	rest := whole[from:]
 	if capability == uint32(tpm2.TPMCapTPMProperties) {
-		group := rest[0].key &^ 0xff
+		group := max(property, propertyGroups[0]) &^ 0xff
 		if end := slices.IndexFunc(rest, func(e entry) bool { return e.key&^0xff != group }); end >= 0 {
 			rest = rest[:end]
 		}

@@ -35,19 +35,20 @@ func (c *comparer) compare(step Step, ours, theirs Outcome) (v verdict, detail s
 	if !step.isCommand() || ours.Err != nil {
 		return equal, ""
 	}
-	code, ok := conformance.CommandCode(step.Data)
+	code, ok := conformance.CommandCode(theirs.Sent)
 	if ok && c.ours.has(code) != c.theirs.has(code) {
 		return c.compareOneSided(code, ours, theirs)
 	}
-	a, errA := conformance.ParseResponse(code, ours.Response)
-	b, errB := conformance.ParseResponse(code, theirs.Response)
+	if bytes.Equal(ours.Response, theirs.Response) && outcomeCode(ours) != 0 {
+		return equal, ""
+	}
+	a, errA := conformance.ParseResponse(code, ours.plain)
+	b, errB := conformance.ParseResponse(code, theirs.plain)
 	switch {
 	case errA != nil && !bytes.Equal(ours.Response, theirs.Response):
 		return different, "ours: " + errA.Error()
 	case errB != nil && !bytes.Equal(ours.Response, theirs.Response):
 		return different, "theirs: " + errB.Error()
-	case ours.same(theirs) && a.Code != 0:
-		return equal, ""
 	case a.Code != b.Code:
 		return different, fmt.Sprintf("ours %s, theirs %s", conformance.Describe(a.Code), conformance.Describe(b.Code))
 	case a.Tag != b.Tag:
@@ -55,13 +56,20 @@ func (c *comparer) compare(step Step, ours, theirs Outcome) (v verdict, detail s
 	case a.Handle != b.Handle:
 		return different, fmt.Sprintf("handle: ours %#x, theirs %#x", a.Handle, b.Handle)
 	}
-	if ours.Problem != theirs.Problem {
-		return different, fmt.Sprintf("session: ours %q, theirs %q", ours.Problem, theirs.Problem)
+	switch {
+	case ours.Problem != "":
+		return different, "ours alone: " + ours.Problem
+	case theirs.Problem != "":
+		return different, "theirs alone: " + theirs.Problem
 	}
-	if detail := compareSessions(step.Data, a.Sessions, b.Sessions); detail != "" {
+	if detail := compareSessions(a.Sessions, b.Sessions); detail != "" {
 		return different, detail
 	}
-	if detail := c.compareParameters(code, step.Data, a.Parameters, b.Parameters); detail != "" {
+	same := ours.inputs == theirs.inputs
+	if tpm2.TPMCC(code) == tpm2.TPMCCGetCommandAuditDigest {
+		same = ours.history == theirs.history
+	}
+	if detail := c.compareParameters(code, theirs.Sent, a.Parameters, b.Parameters, same); detail != "" {
 		return different, detail
 	}
 	return equal, ""
@@ -86,7 +94,7 @@ func (c *comparer) compareOneSided(code uint32, ours, theirs Outcome) (verdict, 
 // compareSessions compares authorization areas. The nonces and HMACs of
 // sessions that are no passwords are random or follow from random values, so
 // only their sizes count.
-func compareSessions(command []byte, ours, theirs []conformance.Session) string {
+func compareSessions(ours, theirs []conformance.Session) string {
 	if len(ours) != len(theirs) {
 		return fmt.Sprintf("sessions: ours %d, theirs %d", len(ours), len(theirs))
 	}
@@ -120,22 +128,22 @@ func excerpt(b []byte) string {
 }
 
 // compareParameters compares the parameters of two successes.
-func (c *comparer) compareParameters(code uint32, command, ours, theirs []byte) string {
-	switch tpm2.TPMCC(code) {
-	case tpm2.TPMCCGetCapability:
+func (c *comparer) compareParameters(code uint32, command, ours, theirs []byte, same bool) string {
+	if tpm2.TPMCC(code) == tpm2.TPMCCGetCapability {
 		return c.compareCapability(afterHeader(command), ours, theirs)
-	case tpm2.TPMCCReadClock:
-		return compareClocks(ours, theirs)
 	}
-	if mask, ok := masks[tpm2.TPMCC(code)]; ok {
-		a, okA := mask(ours)
-		b, okB := mask(theirs)
-		if !okA || !okB {
-			return fmt.Sprintf("layout: ours %s, theirs %s", hex.EncodeToString(ours), hex.EncodeToString(theirs))
+	layout := layoutOf(code)
+	a, okA := layout.split(ours)
+	b, okB := layout.split(theirs)
+	if !okA || !okB {
+		return fmt.Sprintf("layout: ours %s, theirs %s", hex.EncodeToString(ours), hex.EncodeToString(theirs))
+	}
+	for i, kind := range layout {
+		if detail := kind.difference(a[i], b[i], same); detail != "" {
+			return detail
 		}
-		return exact(a, b)
 	}
-	return exact(ours, theirs)
+	return ""
 }
 
 // afterHeader gives the parameters of a command without handles; sessions are
@@ -150,58 +158,6 @@ func afterHeader(command []byte) []byte {
 		return nil
 	}
 	return rest[4+size:]
-}
-
-// masks blank what may differ in the parameters of a success, and say whether
-// the parameters were laid out as they should be.
-var masks = map[tpm2.TPMCC]func([]byte) ([]byte, bool){
-	tpm2.TPMCCGetRandom:        maskSized,
-	tpm2.TPMCCStartAuthSession: maskSized,
-	tpm2.TPMCCHash:             maskTicket,
-	tpm2.TPMCCSequenceComplete: maskTicket,
-	tpm2.TPMCCPolicySecret:     maskTimeout,
-	tpm2.TPMCCContextSave:      maskContext,
-}
-
-// maskSized keeps the size of a TPM2B and blanks its bytes.
-func maskSized(b []byte) ([]byte, bool) {
-	data, rest, ok := conformance.CutSized(b)
-	if !ok || len(rest) != 0 {
-		return nil, false
-	}
-	return conformance.AppendSized(nil, make([]byte, len(data))), true
-}
-
-// maskTicket keeps a digest or timeout, and of the ticket behind it the tag,
-// the hierarchy and the size: the rest is an HMAC with a secret of the TPM.
-func maskTicket(b []byte) ([]byte, bool) {
-	_, ticket, ok := conformance.CutSized(b)
-	if !ok || len(ticket) < 6 {
-		return nil, false
-	}
-	masked, ok := maskSized(ticket[6:])
-	return append(bytes.Clone(b[:len(b)-len(ticket)+6]), masked...), ok
-}
-
-// maskTimeout keeps the size of the timeout and the rest as maskTicket does:
-// when a policy expires depends on the time, and how it is written on the TPM
-// (TPM 2.0 Library Part 3, section "TPM2_PolicySigned").
-func maskTimeout(b []byte) ([]byte, bool) {
-	masked, ok := maskTicket(b)
-	timeout, _, _ := conformance.CutSized(masked)
-	clear(timeout)
-	return masked, ok
-}
-
-// maskContext keeps sequence, savedHandle and hierarchy of a TPMS_CONTEXT; the
-// blob behind them is the TPM's own business.
-func maskContext(b []byte) ([]byte, bool) {
-	const fields = 8 + 4 + 4
-	if len(b) < fields {
-		return nil, false
-	}
-	_, rest, ok := conformance.CutSized(b[fields:])
-	return b[:fields], ok && len(rest) == 0
 }
 
 // clockTolerance is how far apart the clocks of two devices may be, in

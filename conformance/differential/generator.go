@@ -1,7 +1,9 @@
 package differential
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"slices"
 
@@ -23,76 +25,66 @@ type style struct {
 	minCommand int
 }
 
-// generator draws commands. It is given the reference's answer to each and
-// keeps a model of the state they left, so that most commands make sense.
+// generator writes a script: it draws commands and plays each on the reference
+// at once, keeping a model of the state that left, so that most commands make
+// sense.
 type generator struct {
 	rng   *rand.Rand
 	style style
-	// theme are the commands this script is about; they are drawn more often.
-	theme map[tpm2.TPMCC]recipe
-	// handles are those of the command whose parameters are being drawn, and
-	// secrets those of its HMAC sessions.
-	handles []uint32
-	secrets []Secret
+	// recipes has the commands the generator understands; theme are those this
+	// script is about, which are drawn more often.
+	recipes, theme map[tpm2.TPMCC]recipe
 	// shared are the commands both devices have, by rising code, and others
 	// the codes only one has.
 	shared []uint32
 	others []uint32
 	model  model
-}
 
-// model is what the generator believes about the reference.
-type model struct {
-	// auths are the authorization values of hierarchies and of PCRs; PCRs of
-	// the one authorization group share an entry.
-	auths map[uint32][]byte
-	// objects are the live sequence objects and keys.
-	objects []object
-	// clockSet says that the clock has been set since power was applied, and so
-	// is far from zero.
-	clockSet bool
-	// sessions are the live sessions, indices the defined NV indices.
-	sessions []session
-	indices  []index
-}
+	// handles are those of the command whose parameters are being drawn.
+	handles []uint32
+	// input is the answer that a command under way is about.
+	input result
+	// wanted and wantedKey are what an object to be made should be, if they are
+	// not nil; publicOnly wants the public area alone.
+	wanted     *class
+	wantedKey  *key
+	publicOnly bool
+	// preparing counts the commands under way that need others before them, and
+	// keep has what those need: objects and sessions that have to stay.
+	preparing int
+	keep      []uint32
 
-type session struct {
-	handle uint32
-	// kind is a TPM_SE: 0 HMAC, 1 policy, 3 trial.
-	kind byte
-	// hash is the session's algorithm.
-	hash tpm2.TPMAlgID
+	// ctx and player are what steps are played with; script and outcomes what
+	// has become of them, and err why there is no going on.
+	ctx      context.Context
+	player   *player
+	script   Script
+	outcomes []Outcome
+	err      error
+	// steps counts them, also those that are left out again: fatal are the
+	// commands after which the reference gave up, and over says that there were
+	// too many of them. begun says that the reference is known to work.
+	steps       int
+	fatal       [][]byte
+	begun, over bool
 }
-
-type index struct {
-	handle     uint32
-	auth       []byte
-	attributes uint32
-	size       int
-	// platform says that the platform defined it, written that it has a value.
-	platform, written bool
-}
-
-type object struct {
-	handle uint32
-	auth   []byte
-	// key is an object with a name, as opposed to a sequence.
-	key bool
-}
-
-// pcrAuthGroup is where the model keeps the value of the PCRs 20 to 22, which
-// are the only ones with an authorization value in the references.
-const pcrAuthGroup = 20
 
 // newGenerator draws from stream of seed: equal arguments give equal scripts
 // as long as the reference gives equal answers.
 func newGenerator(seed, stream uint64, style style, shared, others []uint32) *generator {
 	g := &generator{
 		rng: rand.New(rand.NewPCG(seed, stream)), style: style, shared: shared, others: others,
-		model: model{auths: map[uint32][]byte{}},
+		recipes: recipes, model: newModel(),
 	}
-	g.theme = pick(g, basics, sessionRecipes, nvRecipes, objectRecipes)
+	g.theme = pick(g, themes()...)
 	return g
+}
+
+// themes are what a script can be about.
+func themes() []map[tpm2.TPMCC]recipe {
+	return []map[tpm2.TPMCC]recipe{
+		basics, sessionRecipes, policyRecipes, nvRecipes, objectRecipes, cryptoRecipes, attestRecipes,
+	}
 }
 
 func (g *generator) chance(p float64) bool { return g.rng.Float64() < p }
@@ -103,11 +95,11 @@ func (g *generator) odd() bool { return g.chance(g.style.wild) }
 func pick[T any](g *generator, from ...T) T { return from[g.rng.IntN(len(from))] }
 
 func (g *generator) bytes(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(g.rng.UintN(256))
+	b := make([]byte, (n+7)&^7)
+	for i := 0; i < n; i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], g.rng.Uint64())
 	}
-	return b
+	return b[:n]
 }
 
 // sized draws a TPM2B with up to limit bytes, and sometimes more.
@@ -116,184 +108,102 @@ func (g *generator) sized(limit int) []byte {
 	if g.odd() {
 		n = pick(g, 0, limit, limit+1, limit+2, 2*limit+3, 1024, 1025)
 	}
-	return conformance.AppendSized(nil, g.bytes(n))
+	return sized(g.bytes(n))
 }
 
-// hashSizes are the digest sizes in bytes of the algorithms the banks of all
-// implementations use.
-var hashSizes = map[tpm2.TPMAlgID]int{
-	tpm2.TPMAlgSHA1: 20, tpm2.TPMAlgSHA256: 32, tpm2.TPMAlgSHA384: 48, tpm2.TPMAlgSHA512: 64,
-}
-
-// hash draws the identifier of a hash algorithm.
-func (g *generator) hash() tpm2.TPMAlgID {
-	if g.odd() {
-		return g.algorithm()
-	}
-	return pick(g, tpm2.TPMAlgSHA1, tpm2.TPMAlgSHA256, tpm2.TPMAlgSHA256, tpm2.TPMAlgSHA384, tpm2.TPMAlgSHA512)
-}
-
-// algorithm draws any algorithm identifier, defined or not.
-func (g *generator) algorithm() tpm2.TPMAlgID {
-	if g.chance(0.1) {
-		return tpm2.TPMAlgID(g.rng.UintN(0x10000))
-	}
-	return tpm2.TPMAlgID(g.rng.UintN(0x48))
-}
-
-// strangeHandles has at least one handle of every kind, absent ones and ones
-// next to a limit (TPM 2.0 Library Part 2, sections "Handles" and
-// "TPM_RH").
-var strangeHandles = [...]uint32{
-	0, 23, 24, 31, 32, 0x00ffffff,
-	0x01000000, 0x01400001, 0x01800000, 0x01c00002, 0x01ffffff,
-	0x02000000, 0x02000001, 0x0200003f, 0x02000040, 0x03000000, 0x03000040,
-	0x40000000, 0x40000001, 0x40000002, 0x40000006, 0x40000007, 0x40000008, 0x40000009,
-	0x4000000a, 0x4000000b, 0x4000000c, 0x4000000d, 0x4000000e, 0x40000010, 0x4000010f, 0x40000110, 0x4000011f, 0x40000140,
-	0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80ffffff,
-	0x81000000, 0x81000001, 0x81800000, 0x81ffffff,
-	0x90000000, 0xc0000000, 0xffffffff,
-}
-
-func (g *generator) strangeHandle() uint32 {
-	if g.chance(0.05) {
-		return g.rng.Uint32()
-	}
-	return strangeHandles[g.rng.IntN(len(strangeHandles))]
-}
-
-// handle draws a handle of a kind.
-func (g *generator) handle(kind conformance.HandleKind) uint32 {
-	if g.odd() {
-		return g.strangeHandle()
-	}
-	switch kind {
-	case conformance.PCR:
-		return uint32(g.rng.UintN(24))
-	case conformance.Hierarchy, conformance.NVAuth, conformance.Entity:
-		return uint32(pick(g, tpm2.TPMRHPlatform, tpm2.TPMRHPlatform, tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHLockout))
-	case conformance.Object, conformance.Context:
-		if n := len(g.model.objects); n > 0 {
-			return g.model.objects[g.rng.IntN(n)].handle
-		}
-		return 0x80000000
-	case conformance.NVIndex:
-		if n := len(g.model.indices); n > 0 && g.chance(0.9) {
-			return g.model.indices[g.rng.IntN(n)].handle
-		}
-		return pick[uint32](g, 0x01400001, 0x01800001, 0x01c00002)
-	}
-	if n := len(g.model.sessions); n > 0 && g.chance(0.9) {
-		return g.model.sessions[g.rng.IntN(n)].handle
-	}
-	return pick[uint32](g, 0x02000000, 0x03000000)
-}
-
-// auth gives the authorization value the model has for a handle.
-func (g *generator) auth(handle uint32) []byte {
-	for _, o := range g.model.objects {
-		if o.handle == handle {
-			return o.auth
+// can says whether both devices have all of the commands.
+func (g *generator) can(codes ...tpm2.TPMCC) bool {
+	for _, code := range codes {
+		if _, ok := slices.BinarySearch(g.shared, uint32(code)); !ok {
+			return false
 		}
 	}
-	for _, n := range g.model.indices {
-		if n.handle == handle {
-			return n.auth
+	return true
+}
+
+// do plays a step on the reference and takes it into the script. ok says that
+// it was a command that succeeded; then the answer is as the caller reads it.
+func (g *generator) do(step Step) (r result, ok bool) {
+	if g.err != nil || g.over {
+		return result{}, false
+	}
+	g.steps++
+	step.ID = g.steps
+	outcome, err := g.player.do(g.ctx, step)
+	if err != nil {
+		g.err = err
+		return result{}, false
+	}
+	if outcome.broken() && g.begun {
+		g.fatal = append(g.fatal, outcome.Sent)
+		g.repair()
+		return result{}, false
+	}
+	g.script, g.outcomes = append(g.script, step), append(g.outcomes, outcome)
+	return g.observe(step, outcome)
+}
+
+// broken says whether the device has given up: a TPM in failure mode, or one
+// that does not answer any more.
+func (o Outcome) broken() bool {
+	return o.Err != nil && o.Sent != nil && !errors.Is(o.Err, errHarmful) || outcomeCode(o) == uint32(tpm2.TPMRCFailure)
+}
+
+// maxRepairs bounds how often a script is played again on a new reference.
+const maxRepairs = 10
+
+// repair plays the script so far on a new reference, because the one there was
+// has given up: the command after which it did is left out of the script.
+func (g *generator) repair() {
+	if len(g.fatal) > maxRepairs {
+		g.over = true
+		return
+	}
+	if g.player, g.err = g.player.again(g.ctx); g.err != nil {
+		return
+	}
+	for i, step := range g.script {
+		if g.outcomes[i], g.err = g.player.do(g.ctx, step); g.err != nil {
+			return
 		}
 	}
-	if handle >= pcrAuthGroup && handle <= 22 {
-		handle = pcrAuthGroup
-	}
-	return g.model.auths[handle]
 }
 
-// packet draws a command with the given code, sound as far as the generator
-// can tell and the values drawn are not odd.
-func (g *generator) packet(code uint32) conformance.Packet {
-	command, _ := conformance.Lookup(code)
-	p := conformance.Packet{Code: code}
-	g.secrets = nil
-	for _, kind := range command.Handles {
-		p.Handles = append(p.Handles, g.handle(kind))
+// play plays a script of its own.
+func (g *generator) play(script Script) {
+	for _, step := range script {
+		g.do(step)
 	}
-	recipe, known := recipes[tpm2.TPMCC(code)]
-	if known && recipe.handles != nil && !g.odd() {
-		p.Handles = recipe.handles(g)
-	}
-	for i := range command.Auths {
-		p.Sessions = append(p.Sessions, g.authorization(p.Handles[i]))
-	}
-	g.handles = p.Handles
-	if known {
-		p.Parameters = recipe.parameters(g)
-	} else {
-		p.Parameters = g.bytes(g.rng.IntN(40))
-	}
-	return p
 }
 
-// authorization draws the authorization for a handle: its value in the clear,
-// now and then an HMAC session, a policy session without an HMAC, or any
-// session with a wrong one.
-func (g *generator) authorization(handle uint32) conformance.Session {
-	s := conformance.Password(g.auth(handle))
-	if n := len(g.model.sessions); n > 0 && g.chance(0.3) {
-		live := g.model.sessions[g.rng.IntN(n)]
-		s = conformance.Session{Handle: live.handle, Nonce: g.bytes(pick(g, 0, 16, 32)), Attributes: conformance.ContinueSession}
-		switch size := hashSizes[live.hash]; {
-		case live.kind == sessionHMAC && size > 0 && g.plainName(handle) && !g.odd():
-			s.HMAC = make([]byte, size)
-			g.secrets = append(g.secrets, Secret{Session: live.handle, Auth: g.auth(handle)})
-		case g.chance(0.2):
-			s.HMAC = g.bytes(32)
-		}
-		if g.chance(0.1) {
-			s.Attributes = 0 // the session ends
-		}
-		return s
-	}
-	s.Attributes = pick[uint8](g, 0, conformance.ContinueSession)
-	return s
+// send plays a command as it was drawn.
+func (g *generator) send(d draft, note string) (result, bool) {
+	laidOut, spans := g.lay(d)
+	return g.do(g.step(d, laidOut, spans, note))
 }
 
-// plainName says whether the name of an entity is its handle or empty, so that
-// the caller's side can make an HMAC without asking for it.
-func (g *generator) plainName(handle uint32) bool {
-	switch handle >> 24 {
-	case 0x00, 0x40:
-		return true
-	case 0x80:
-		return !slices.ContainsFunc(g.model.objects, func(o object) bool { return o.handle == handle && o.key })
-	}
-	return false
+// sound draws a command without anything odd and sends it.
+func (g *generator) sound(code tpm2.TPMCC, note string) (result, bool) {
+	return g.send(g.soundly(uint32(code)), note)
 }
 
-// draw draws the next command and damages it if the style says so.
-func (g *generator) draw() Step {
-	p := g.packet(g.code())
+// soundly draws a command without anything odd.
+func (g *generator) soundly(code uint32) draft {
+	wild := g.style.wild
+	g.style.wild = 0
+	defer func() { g.style.wild = wild }()
+	return g.packet(code)
+}
+
+// draw draws the next command, damages it if the style says so, and sends it.
+func (g *generator) draw() {
+	g.restock()
+	d := g.packet(g.code())
 	if g.chance(g.style.mutate) {
-		return g.damage(p)
+		g.damage(d)
+		return
 	}
-	return g.step(p.Bytes(), "")
-}
-
-// step wraps a command; one that is too short for the transport is lengthened
-// with zeros, its size field left alone.
-func (g *generator) step(command []byte, note string) Step {
-	for len(command) < g.style.minCommand {
-		command = append(command, 0)
-	}
-	step := Step{Action: Send, Data: command, Note: note}
-	if len(g.secrets) > 0 {
-		step.Action, step.Secrets = SendHMAC, g.secrets
-	}
-	if len(g.style.localities) > 0 {
-		step.Locality = g.style.localities[0]
-		if g.chance(0.3) {
-			step.Locality = pick(g, g.style.localities...)
-		}
-	}
-	return step
+	g.send(d, "")
 }
 
 // code draws a command code, by weight.
@@ -319,7 +229,7 @@ const themeFactor = 8
 
 // weight of a command without a recipe is least: its parameters are noise.
 func (g *generator) weight(code uint32) int {
-	r, ok := recipes[tpm2.TPMCC(code)]
+	r, ok := g.recipes[tpm2.TPMCC(code)]
 	if !ok {
 		return 1
 	}
@@ -329,53 +239,49 @@ func (g *generator) weight(code uint32) int {
 	return r.weight
 }
 
-// observe tells the generator how the reference answered.
-func (g *generator) observe(step Step, outcome Outcome) {
+// observe tells the model how the reference answered.
+func (g *generator) observe(step Step, outcome Outcome) (result, bool) {
 	if step.Action == Init || step.Action == PowerOff {
-		g.model.objects, g.model.sessions, g.model.clockSet = nil, nil, false
-		return
+		g.model.restarted()
+		return result{}, false
 	}
-	code, ok := conformance.CommandCode(step.Data)
+	code, ok := conformance.CommandCode(outcome.Sent)
 	if !step.isCommand() || !ok || outcome.Err != nil {
-		return
+		return result{}, false
 	}
-	response, err := conformance.ParseResponse(code, outcome.Response)
+	response, err := conformance.ParseResponse(code, outcome.plain)
 	if err != nil || response.Code != 0 {
-		return
+		return result{}, false
 	}
-	g.model.endSessions(step.Data, response)
-	recipe, ok := recipes[tpm2.TPMCC(code)]
-	if !ok || recipe.effect == nil {
-		return
+	r := result{id: step.ID, response: response}
+	if r.command, ok = takeApart(outcome.Sent); !ok {
+		return result{}, false
 	}
-	if sent, ok := takeApart(step.Data); ok {
-		recipe.effect(&g.model, sent, response)
+	g.begun = true
+	g.model.endSessions(outcome.Sent, response)
+	if recipe, ok := g.recipes[tpm2.TPMCC(code)]; ok && recipe.effect != nil {
+		recipe.effect(&g.model, r)
 	}
+	g.model.remember(r)
+	return r, true
 }
 
-// endSessions forgets the sessions that a command ended.
-func (m *model) endSessions(command []byte, response conformance.Response) {
-	area, ok := sessionsOf(command)
-	if !ok || len(area) != len(response.Sessions) {
-		return
-	}
-	for i, s := range area {
-		if response.Sessions[i].Attributes&conformance.ContinueSession == 0 {
-			m.forget(s.Handle)
-		}
-	}
-}
-
-// takeApart splits a command the reference executed into handles and
-// parameters.
+// takeApart splits a command into handles and parameters, which are slices of
+// raw; ok is false if it has not all handles.
 func takeApart(raw []byte) (conformance.Packet, bool) {
-	code, _ := conformance.CommandCode(raw)
-	command, ok := conformance.Lookup(code)
+	code, ok := conformance.CommandCode(raw)
+	command, known := conformance.Lookup(code)
+	if !ok || !known {
+		return conformance.Packet{}, false
+	}
 	rest := raw[conformance.HeaderSize:]
-	if !ok || len(rest) < 4*len(command.Handles) {
+	if len(rest) < 4*len(command.Handles) {
 		return conformance.Packet{}, false
 	}
 	p := conformance.Packet{Code: code}
+	if len(command.Handles) > 0 {
+		p.Handles = make([]uint32, 0, len(command.Handles))
+	}
 	for range command.Handles {
 		p.Handles, rest = append(p.Handles, binary.BigEndian.Uint32(rest)), rest[4:]
 	}

@@ -31,9 +31,9 @@ func (id *identity) has(code uint32) bool {
 	return slices.ContainsFunc(id.lists[uint32(tpm2.TPMCapCommands)], func(e entry) bool { return e.value&0x2000ffff == code })
 }
 
-// hasAlgorithm says whether the device lists an algorithm.
-func (id *identity) hasAlgorithm(alg uint32) bool {
-	return slices.ContainsFunc(id.lists[uint32(tpm2.TPMCapAlgs)], func(e entry) bool { return e.key == alg })
+// listed says whether the device lists an algorithm or a curve.
+func (id *identity) listed(capability tpm2.TPMCap, key uint32) bool {
+	return slices.ContainsFunc(id.lists[uint32(capability)], func(e entry) bool { return e.key == key })
 }
 
 // listCapabilities are the capabilities whose lists an identity keeps.

@@ -10,7 +10,8 @@ import (
 type Case struct {
 	// Theirs is the name of the reference.
 	Theirs string
-	// Script and At give the step and all before it.
+	// Script and At give the step and all before it, with the bytes that the
+	// reference got.
 	Script Script
 	At     int
 	// OurOutcome and TheirOutcome are the answers; Detail says in words what
@@ -18,6 +19,8 @@ type Case struct {
 	OurOutcome, TheirOutcome Outcome
 	Detail                   string
 
+	// script is the same with its holes.
+	script   Script
 	comparer *comparer
 }
 
@@ -57,7 +60,8 @@ type Difference struct {
 	// and who depends on it.
 	Reason string
 	// Diverges says that the two devices have different state afterwards, so
-	// that the rest of the script cannot be compared.
+	// that the rest of the script cannot be compared. They have also if only
+	// one of them succeeded.
 	Diverges bool
 	// Match says whether a case belongs here.
 	Match func(*Case) bool

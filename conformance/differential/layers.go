@@ -2,7 +2,6 @@ package differential
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -10,12 +9,13 @@ import (
 )
 
 // Streams of the campaign's seed: one for each layer, the number of the script
-// added, and one for the order of the sweep.
+// added, one for the order of the sweep and one for primary seeds.
 const (
 	streamPackets   uint64 = 1 << 40
 	streamSequences uint64 = 2 << 40
 	streamPower     uint64 = 3 << 40
 	streamSweep     uint64 = 4 << 40
+	streamSeeds     uint64 = 5 << 40
 )
 
 // presentClock is the clock value in milliseconds that scripts begin with, so
@@ -30,10 +30,6 @@ func sequenceStyle(min int) style {
 func powerStyle(min int, localities []uint8) style {
 	return style{wild: 0.01, mutate: 0.01, minCommand: min, localities: localities}
 }
-
-// A source gives the steps of a script one after the other; ok is false at the
-// end. It is asked again after the reference answered the step before.
-type source func() (step Step, ok bool)
 
 // startup is TPM2_Startup with a TPM_SU, 0 CLEAR or 1 STATE.
 func startup(kind byte) Step {
@@ -88,96 +84,120 @@ func epilogue() Script {
 
 // orphans are commands that only one of the devices has. They stand at the end
 // of a script, because one device may execute them.
-func (g *generator) orphans(n int) Script {
-	var script Script
+func (g *generator) orphans(n int) {
 	for range n {
 		if len(g.others) > 0 {
-			p := g.packet(pick(g, g.others...))
-			script = append(script, g.step(p.Bytes(), ""))
+			g.send(g.packet(pick(g, g.others...)), "")
 		}
-	}
-	return script
-}
-
-// list plays steps that are known beforehand.
-func list(script Script) source {
-	return func() (Step, bool) {
-		if len(script) == 0 {
-			return Step{}, false
-		}
-		step := script[0]
-		script = script[1:]
-		return step, true
 	}
 }
 
-// scripts plays n scripts, each drawn when its turn comes.
-func scripts(n int, draw func() Script) source {
-	var current Script
-	return func() (Step, bool) {
-		for len(current) == 0 {
-			if n == 0 {
-				return Step{}, false
-			}
-			n--
-			current = draw()
-		}
-		step := current[0]
-		current = current[1:]
-		return step, true
+// restock makes room where there is none for the commands to come, and an
+// object if none is left, so that commands on objects find one.
+func (g *generator) restock() {
+	if g.transients() >= maxLoaded && g.chance(0.7) {
+		g.roomForObject(1)
 	}
-}
-
-// concat plays sources one after the other.
-func concat(sources ...source) source {
-	return func() (Step, bool) {
-		for len(sources) > 0 {
-			if step, ok := sources[0](); ok {
-				return step, true
-			}
-			sources = sources[1:]
-		}
-		return Step{}, false
+	if len(g.model.objects) == 0 && g.can(tpm2.TPMCCHashSequenceStart) && g.chance(0.2) {
+		g.send(g.packet(uint32(tpm2.TPMCCHashSequenceStart)), "restock")
 	}
-}
-
-// restocked draws a step, but first a sequence object if none is left and now
-// and then, so that commands on objects find one.
-func (g *generator) restocked(draw func() Step) Script {
-	start := uint32(tpm2.TPMCCHashSequenceStart)
-	if len(g.model.objects) == 0 && slices.Contains(g.shared, start) && g.chance(0.2) {
-		p := g.packet(start)
-		return Script{g.step(p.Bytes(), "restock")}
-	}
-	return Script{draw()}
 }
 
 // packets is a script of the first layer: the changes from the sweep as long
-// as there are any, and drawn commands up to n.
-func (g *generator) packets(n int, changes []change) source {
-	draw := func() Step {
-		for len(changes) > 0 {
-			c := changes[0]
-			changes = changes[1:]
-			if step, ok := g.changed(c); ok {
-				return step
-			}
+// as there are any, and drawn commands, n in all but for those they need.
+func (g *generator) packets(n int, changes []change) {
+	g.play(prologue())
+	g.stock()
+	for range n {
+		if g.err != nil {
+			return
 		}
-		return g.draw()
+		if !g.nextChange(&changes) {
+			g.draw()
+		}
 	}
-	return concat(list(prologue()), scripts(n, func() Script { return g.restocked(draw) }),
-		list(epilogue()), scripts(1, func() Script { return g.orphans(2) }))
+	g.play(epilogue())
+	g.orphans(2)
+}
+
+// nextChange sends the next change of the sweep that applies.
+func (g *generator) nextChange(changes *[]change) bool {
+	for len(*changes) > 0 && g.err == nil {
+		c := (*changes)[0]
+		*changes = (*changes)[1:]
+		g.restock()
+		if g.changed(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // sequence is a script of the second layer: commands that build state, with a
 // restart now and then.
-func (g *generator) sequence(power bool) source {
-	step := func() Script {
-		if power && g.chance(0.02) {
-			return g.restart()
-		}
-		return g.restocked(g.draw)
+func (g *generator) sequence(power bool) {
+	g.play(prologue())
+	if g.chance(0.5) {
+		g.stock()
 	}
-	return concat(list(prologue()), scripts(20+g.rng.IntN(60), step),
-		list(epilogue()), scripts(1, func() Script { return g.orphans(1) }))
+	for range 20 + g.rng.IntN(60) {
+		if power && g.chance(0.02) {
+			g.restart()
+		} else {
+			g.draw()
+		}
+	}
+	g.play(epilogue())
+	g.orphans(1)
+}
+
+// stock makes persistent objects, so that the commands on them find some while
+// all slots but one are in use: a parent and keys of this package below it.
+func (g *generator) stock() {
+	if !g.can(tpm2.TPMCCCreatePrimary, tpm2.TPMCCImport, tpm2.TPMCCLoad, tpm2.TPMCCEvictControl, tpm2.TPMCCFlushContext) {
+		return
+	}
+	wild, preparing := g.style.wild, g.preparing
+	g.style.wild, g.preparing = 0, maxPreparing
+	defer func() { g.style.wild, g.preparing, g.wanted, g.wantedKey = wild, preparing, nil, nil }()
+	g.wanted = classNamed("storage ECC")
+	parent, ok := g.madeBy(tpm2.TPMCCCreatePrimary)
+	if !ok || !g.persist(parent.response.Handle, firstStocked) {
+		return
+	}
+	for i, c := range stocked(g) {
+		for _, k := range knownKeys() {
+			if k.fits(c) {
+				g.wanted, g.wantedKey = c, k
+			}
+		}
+		if r, ok := g.madeBy(tpm2.TPMCCImport, tpm2.TPMCCLoad); ok {
+			g.persist(r.response.Handle, firstStocked+1+uint32(i))
+		}
+	}
+}
+
+// firstStocked is the persistent handle of the parent that stock makes.
+const firstStocked = 0x81000010
+
+// stocked draws the classes of the keys that stock makes.
+func stocked(g *generator) []*class {
+	all := []string{"any RSA", "any ECC", "HMAC", "cipher", "sealed", "attesting ECC", "attesting RSA", "decrypting RSA", "signing ECC"}
+	g.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	var of []*class
+	for _, name := range all[:4] {
+		of = append(of, classNamed(name))
+	}
+	return of
+}
+
+// persist moves an object to a persistent handle.
+func (g *generator) persist(transient, persistent uint32) bool {
+	_, ok := g.send(draft{Packet: conformance.Packet{
+		Code: uint32(tpm2.TPMCCEvictControl), Handles: []uint32{uint32(tpm2.TPMRHOwner), transient},
+		Sessions:   []conformance.Session{conformance.Password(g.model.auth(uint32(tpm2.TPMRHOwner)))},
+		Parameters: u32(persistent),
+	}}, "stock")
+	g.flush(transient)
+	return ok
 }

@@ -102,26 +102,34 @@ var damages = [...]damage{
 	}},
 }
 
-// damage spoils a command in one or two ways.
-func (g *generator) damage(p conformance.Packet) Step {
+// longCommand is how long a command has to be, in bytes, to be the same for both
+// devices: with blobs of its own, it could be too long for one of them only.
+const longCommand = 3000
+
+// damage spoils a command in one or two ways and sends it.
+func (g *generator) damage(d draft) {
 	note := ""
 	var after []damage
 	for range 1 + g.rng.IntN(6)/5 {
-		d := damages[g.rng.IntN(len(damages))]
-		if d.packet == nil {
-			after = append(after, d)
-		} else if d.packet(g, &p) {
-			note += ", wrong " + d.name
+		way := damages[g.rng.IntN(len(damages))]
+		if way.packet == nil {
+			after = append(after, way)
+		} else if way.packet(g, &d.Packet) {
+			note += ", wrong " + way.name
 		}
 	}
-	raw := p.Bytes()
-	for _, d := range after {
-		if len(raw) > 0 {
-			raw = d.bytes(g, raw)
-			note += ", wrong " + d.name
+	code := d.Code
+	laidOut, spans := g.lay(d)
+	for _, way := range after {
+		if len(laidOut) > 0 {
+			laidOut = way.bytes(g, laidOut)
+			note += ", wrong " + way.name
 		}
 	}
-	return g.step(raw, fmt.Sprintf("of %s%s", conformance.CommandName(p.Code), note))
+	if len(laidOut) > longCommand {
+		spans = nil
+	}
+	g.do(g.step(d, laidOut, spans, fmt.Sprintf("of %s%s", conformance.CommandName(code), note)))
 }
 
 func spoilTag(g *generator, p *conformance.Packet) bool {

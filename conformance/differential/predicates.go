@@ -18,25 +18,36 @@ func (c *Case) successes(code tpm2.TPMCC) bool {
 	return c.Command() == uint32(code) && ours == 0 && theirs == 0
 }
 
-// sameBut says whether the responses are equal but for the bytes from..to.
+// parameters gives those of two successes, decrypted.
+func (c *Case) parameters() (ours, theirs []byte) {
+	of := func(o Outcome) []byte {
+		response, err := conformance.ParseResponse(c.Command(), o.plain)
+		if err != nil {
+			return nil
+		}
+		return response.Parameters
+	}
+	return of(c.OurOutcome), of(c.TheirOutcome)
+}
+
+// sameBut says whether the parameters are equal but for the bytes from..to.
 func (c *Case) sameBut(from, to int) bool {
-	a, b := c.OurOutcome.Response, c.TheirOutcome.Response
+	a, b := c.parameters()
 	return len(a) == len(b) && len(a) >= to && bytes.Equal(a[:from], b[:from]) && bytes.Equal(a[to:], b[to:])
 }
 
 // sameTimeBut says whether two TPMS_TIME_INFO agree but for ranges of bytes,
 // given as from, to, from, to.
 func (c *Case) sameTimeBut(ranges ...int) bool {
-	a, errA := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)
-	b, errB := conformance.ParseResponse(c.Command(), c.TheirOutcome.Response)
-	if errA != nil || errB != nil || len(a.Parameters) != 25 || len(b.Parameters) != 25 {
+	a, b := c.parameters()
+	if len(a) != timeSize || len(b) != timeSize {
 		return false
 	}
-	patched := bytes.Clone(a.Parameters)
+	patched := bytes.Clone(a)
 	for ; len(ranges) >= 2; ranges = ranges[2:] {
-		copy(patched[ranges[0]:ranges[1]], b.Parameters[ranges[0]:ranges[1]])
+		copy(patched[ranges[0]:ranges[1]], b[ranges[0]:ranges[1]])
 	}
-	return compareClocks(patched, b.Parameters) == ""
+	return compareClocks(patched, b) == ""
 }
 
 // countersExplained says whether NO_INCREMENT explains how far the simulator's
@@ -52,7 +63,8 @@ func (c *Case) countersExplained() bool {
 			startups++
 		}
 	}
-	ahead := number(c.TheirOutcome.Response[10:14]) - number(c.OurOutcome.Response[10:14])
+	ours, theirs := c.parameters()
+	ahead := number(theirs[:4]) - number(ours[:4])
 	return ahead <= startups
 }
 
@@ -112,13 +124,9 @@ func (c *Case) propertiesBut(properties ...uint32) bool {
 // elementsBut says whether what both devices report of a capability agrees but
 // for elements with the given keys.
 func (c *Case) elementsBut(capability tpm2.TPMCap, keys ...uint32) bool {
-	a, errA := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)
-	b, errB := conformance.ParseResponse(c.Command(), c.TheirOutcome.Response)
-	if errA != nil || errB != nil {
-		return false
-	}
-	ours, errA := parseCapability(a.Parameters)
-	theirs, errB := parseCapability(b.Parameters)
+	a, b := c.parameters()
+	ours, errA := parseCapability(a)
+	theirs, errB := parseCapability(b)
 	if errA != nil || errB != nil {
 		return false
 	}
@@ -168,44 +176,65 @@ func (c *Case) comparesNegative() bool {
 	return p[2]&0x80 != 0 && slices.Contains([]uint32{2, 4, 6, 8}, operation) // TPM_EO_SIGNED_GT, LT, GE and LE
 }
 
-// names says whether the parameters are a TPMT_PUBLIC_PARMS of a type with a
-// number of two bytes somewhere.
-func (c *Case) names(kind, value uint32) bool {
-	p := afterHeader(c.Step().Data)
-	if len(p) < 2 || number(p[:2]) != kind {
+// mentions says whether a number of two bytes is somewhere in the parameters.
+func (c *Case) mentions(value uint16) bool {
+	command, ok := c.Step().packet()
+	if !ok {
 		return false
 	}
-	for p = p[2:]; len(p) >= 2; p = p[2:] {
-		if number(p[:2]) == value {
+	return bytes.Contains(command.Parameters, u16(value))
+}
+
+// publicParameter reads the public area in the parameters of a command that
+// makes or loads an object.
+func (c *Case) publicParameter() (publicArea, bool) {
+	command, ok := c.Step().packet()
+	if !ok {
+		return publicArea{}, false
+	}
+	in := &cursor{rest: command.Parameters}
+	switch tpm2.TPMCC(command.Code) {
+	case tpm2.TPMCCCreatePrimary, tpm2.TPMCCCreate, tpm2.TPMCCCreateLoaded, tpm2.TPMCCLoad, tpm2.TPMCCLoadExternal, tpm2.TPMCCImport:
+		in.sized() // the sensitive area, or the key of an inner wrapper
+	default:
+		return publicArea{}, false
+	}
+	in.u16()
+	public, _ := parsePublic(in.rest) // what is behind it does not matter
+	return public, len(in.rest) >= 8
+}
+
+// refusesAlgorithm says whether one device refuses a parameter for an algorithm
+// or a curve in it that only the other one has.
+func (c *Case) refusesAlgorithm() bool {
+	const number = 0xf00
+	ours, theirs := c.Codes()
+	command, ok := c.Step().packet()
+	if !ok {
+		return false
+	}
+	for _, code := range [...]struct {
+		refusal uint32
+		listed  tpm2.TPMCap
+	}{
+		{0xca /* TYPE */, tpm2.TPMCapAlgs}, {0xd2 /* SCHEME */, tpm2.TPMCapAlgs}, {0xc4 /* VALUE */, tpm2.TPMCapAlgs},
+		{0xd6 /* SYMMETRIC */, tpm2.TPMCapAlgs}, {0xcc /* KDF */, tpm2.TPMCapAlgs}, {0xe6 /* CURVE */, tpm2.TPMCapECCCurves},
+	} {
+		if ours&^number == code.refusal && names(command.Parameters, code.listed, c.comparer.theirs, c.comparer.ours) ||
+			theirs&^number == code.refusal && names(command.Parameters, code.listed, c.comparer.ours, c.comparer.theirs) {
 			return true
 		}
 	}
 	return false
 }
 
-// refusesAlgorithm says whether one device refuses the first parameter of a
-// command on algorithms for an algorithm that the other has.
-func (c *Case) refusesAlgorithm() bool {
-	const typeP1, valueP1 = 0x1ca, 0x1c4
-	ours, theirs := c.Codes()
-	p := afterHeader(c.Step().Data)
-	switch c.Command() {
-	case uint32(tpm2.TPMCCTestParms):
-		if len(p) < 2 {
-			return false
+// names says whether parameters have a number of two bytes in them that one
+// device lists and the other does not.
+func names(parameters []byte, list tpm2.TPMCap, has, lacks *identity) bool {
+	for ; len(parameters) >= 2; parameters = parameters[1:] {
+		if n := number(parameters[:2]); has.listed(list, n) && !lacks.listed(list, n) {
+			return true
 		}
-		a, b := c.comparer.ours.hasAlgorithm(number(p[:2])), c.comparer.theirs.hasAlgorithm(number(p[:2]))
-		return !a && b && ours == typeP1 || a && !b && theirs == typeP1
-	case uint32(tpm2.TPMCCIncrementalSelfTest):
-		oneSided := func(has, lacks *identity) bool {
-			for rest := p[min(4, len(p)):]; len(rest) >= 2; rest = rest[2:] {
-				if has.hasAlgorithm(number(rest[:2])) && !lacks.hasAlgorithm(number(rest[:2])) {
-					return true
-				}
-			}
-			return false
-		}
-		return ours == valueP1 && oneSided(c.comparer.theirs, c.comparer.ours) || theirs == valueP1 && oneSided(c.comparer.ours, c.comparer.theirs)
 	}
 	return false
 }
@@ -278,12 +307,87 @@ func (c *Case) setsClockAround(limit uint64) bool {
 // TPM2_ReadClocks there is a time at which Clock is saved.
 func (c *Case) clocksAroundUpdate() bool {
 	const interval = 1 << 12 // TPM_PT_CLOCK_UPDATE in milliseconds
-	clock := func(o Outcome) uint64 { return binary.BigEndian.Uint64(o.Response[18:26]) / interval }
-	return clock(c.OurOutcome) != clock(c.TheirOutcome)
+	clock := func(p []byte) uint64 { return binary.BigEndian.Uint64(p[8:16]) / interval }
+	ours, theirs := c.parameters()
+	return clock(ours) != clock(theirs)
 }
 
 // asksFor says whether the step is a successful question for a capability.
 func (c *Case) asksFor(capability tpm2.TPMCap) bool {
 	p := afterHeader(c.Step().Data)
 	return c.successes(tpm2.TPMCCGetCapability) && len(p) >= 4 && number(p[:4]) == uint32(capability)
+}
+
+// sameNumbers says whether the parameters are equal if the zeros at the beginning
+// of TPM2Bs are left out; the first bytes are no TPM2B and have to be equal.
+func (c *Case) sameNumbers(first int) bool {
+	ours, theirs := c.parameters()
+	if len(ours) < first || len(theirs) < first || !bytes.Equal(ours[:first], theirs[:first]) {
+		return false
+	}
+	a, b := &cursor{rest: ours[first:]}, &cursor{rest: theirs[first:]}
+	for len(a.rest) > 0 && len(b.rest) > 0 {
+		if !bytes.Equal(bytes.TrimLeft(a.sized(), "\x00"), bytes.TrimLeft(b.sized(), "\x00")) {
+			return false
+		}
+	}
+	return a.done() && b.done()
+}
+
+// curveHead is how many bytes of a TPMS_ALGORITHM_DETAIL_ECC are before the
+// numbers: identifier, size and two schemes.
+func (c *Case) curveHead() int {
+	ours, _ := c.parameters()
+	in := &cursor{rest: ours}
+	in.u32()
+	for range 2 {
+		if in.alg() != tpm2.TPMAlgNull {
+			in.u16()
+		}
+	}
+	return len(ours) - len(in.rest)
+}
+
+// tooLargeForTheirs says whether the reference refuses the size of a parameter
+// that is larger than a modulus of 2,048 bits.
+func (c *Case) tooLargeForTheirs() bool {
+	const parameter, size, number = 0x40, 0x15, 0xf00
+	_, theirs := c.Codes()
+	command, ok := c.Step().packet()
+	if !ok || theirs&^number != 0x80|parameter|size {
+		return false
+	}
+	for p := command.Parameters; len(p) >= 2; p = p[1:] {
+		if n := binary.BigEndian.Uint16(p); n > 256 && n <= 2048 {
+			return true
+		}
+	}
+	return false
+}
+
+// isSizeError says whether a code is TPM_RC_SIZE or TPM_RC_INSUFFICIENT of a
+// parameter, a session, or nothing in particular.
+func isSizeError(code uint32) bool {
+	const anything, size, insufficient = 0xf40, 0x95, 0x9a
+	return code&^anything == size || code&^anything == insufficient
+}
+
+// decrypts says whether a session of the command is to decrypt a parameter.
+func (c *Case) decrypts() bool {
+	area, ok := sessionsOf(c.Step().Data)
+	return ok && slices.ContainsFunc(area, func(s conformance.Session) bool { return s.Attributes&attributeDecrypt != 0 })
+}
+
+// sameButVector says whether two answers to TPM2_EncryptDecrypt have the same
+// data, which ends with an incomplete block, and vectors of the same size.
+func (c *Case) sameButVector() bool {
+	code := tpm2.TPMCC(c.Command())
+	if code != tpm2.TPMCCEncryptDecrypt && code != tpm2.TPMCCEncryptDecrypt2 {
+		return false
+	}
+	ours, theirs := c.parameters()
+	a, b := &cursor{rest: ours}, &cursor{rest: theirs}
+	dataA, dataB := a.sized(), b.sized()
+	const block = 16
+	return len(dataA)%block != 0 && bytes.Equal(dataA, dataB) && len(a.sized()) == len(b.sized()) && a.done() && b.done()
 }

@@ -86,3 +86,46 @@ func (c *Case) showsAllocation() bool {
 	}
 	return c.asksFor(tpm2.TPMCapPCRs)
 }
+
+// changedAfterShutdown says whether the script has a command between a
+// TPM2_Shutdown and the next _TPM_Init that may be audited, or counts
+// commitments: TPM2_SetCommandCodeAuditStatus and any command once it has been
+// sent, and those on ephemeral keys.
+func (c *Case) changedAfterShutdown() bool {
+	shut, changed, any := false, false, false
+	for _, step := range c.Script[:c.At] {
+		code, _ := conformance.CommandCode(step.Data)
+		switch {
+		case step.Action == Init && changed:
+			return true
+		case step.Action == Init:
+			shut = false
+		case !step.isCommand():
+		case tpm2.TPMCC(code) == tpm2.TPMCCShutdown:
+			shut, changed = true, false
+		case tpm2.TPMCC(code) == tpm2.TPMCCSetCommandCodeAuditStatus:
+			any, changed = true, shut
+		case tpm2.TPMCC(code) == tpm2.TPMCCECEphemeral, tpm2.TPMCC(code) == tpm2.TPMCCCommit, any && shut:
+			changed = shut
+		}
+	}
+	return false
+}
+
+// startedTwice says whether after a _TPM_Init there are two TPM2_Startup, of
+// which the first must have failed.
+func (c *Case) startedTwice() bool {
+	starts := 0
+	for _, step := range c.Script[:c.At] {
+		code, _ := conformance.CommandCode(step.Data)
+		switch {
+		case step.Action == Init:
+			starts = 1
+		case step.isCommand() && tpm2.TPMCC(code) == tpm2.TPMCCStartup && starts > 0:
+			if starts++; starts > 2 {
+				return true
+			}
+		}
+	}
+	return false
+}

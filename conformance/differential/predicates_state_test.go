@@ -13,7 +13,8 @@ func caseOf(t *testing.T, lines ...string) *Case {
 	t.Helper()
 	script, err := ReadScript(strings.NewReader(strings.Join(lines, "\n") + "\n"))
 	require.NoError(t, err)
-	success := Outcome{Response: []byte{0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0}}
+	answer := []byte{0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0}
+	success := Outcome{Response: answer, plain: answer}
 	return &Case{Script: script, At: len(script) - 1, OurOutcome: success, TheirOutcome: success}
 }
 

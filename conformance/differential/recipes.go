@@ -16,15 +16,23 @@ type recipe struct {
 	// weight is how often the command is drawn, compared with the others.
 	weight int
 	// parameters draws the parameter area.
-	parameters func(*generator) []byte
-	// handles draws the handle area where the kinds alone would seldom hit.
+	parameters func(*generator) area
+	// handles draws the handle area where the kinds alone would seldom hit. It
+	// may send commands before, to have what is needed.
 	handles func(*generator) []uint32
+	// secrets gives those the command needs besides those of its sessions.
+	secrets func(*generator) []Secret
 	// effect takes a success into the model.
-	effect func(*model, conformance.Packet, conformance.Response)
+	effect func(*model, result)
+}
+
+// bare makes an area of bytes without holes.
+func bare(parameters func(*generator) []byte) func(*generator) area {
+	return func(g *generator) area { return area{bytes: parameters(g)} }
 }
 
 // recipes has the commands the generator understands.
-var recipes = merge(basics, sessionRecipes, nvRecipes, objectRecipes)
+var recipes = merge(themes()...)
 
 func merge(tables ...map[tpm2.TPMCC]recipe) map[tpm2.TPMCC]recipe {
 	all := map[tpm2.TPMCC]recipe{}
@@ -36,43 +44,43 @@ func merge(tables ...map[tpm2.TPMCC]recipe) map[tpm2.TPMCC]recipe {
 
 // basics are the commands that need neither sessions nor keys.
 var basics = map[tpm2.TPMCC]recipe{
-	tpm2.TPMCCStartup:                    {weight: 1, parameters: startupType, effect: started},
-	tpm2.TPMCCShutdown:                   {weight: 2, parameters: startupType},
-	tpm2.TPMCCSelfTest:                   {weight: 1, parameters: yesNo},
-	tpm2.TPMCCIncrementalSelfTest:        {weight: 1, parameters: algorithmList},
-	tpm2.TPMCCGetTestResult:              {weight: 1, parameters: nothing},
-	tpm2.TPMCCGetCapability:              {weight: 10, parameters: capabilityQuestion},
-	tpm2.TPMCCGetRandom:                  {weight: 3, parameters: randomSize},
-	tpm2.TPMCCStirRandom:                 {weight: 2, parameters: func(g *generator) []byte { return g.sized(128) }},
-	tpm2.TPMCCPCRRead:                    {weight: 8, parameters: selection},
-	tpm2.TPMCCPCRExtend:                  {weight: 12, parameters: digestValues},
-	tpm2.TPMCCPCREvent:                   {weight: 6, parameters: func(g *generator) []byte { return g.sized(256) }},
-	tpm2.TPMCCPCRReset:                   {weight: 5, parameters: nothing, handles: resettable},
-	tpm2.TPMCCPCRAllocate:                {weight: 1, parameters: selection, handles: platform},
-	tpm2.TPMCCPCRSetAuthPolicy:           {weight: 3, parameters: pcrPolicy, handles: platform},
-	tpm2.TPMCCPCRSetAuthValue:            {weight: 3, parameters: authValue, handles: grouped, effect: pcrAuthSet},
-	tpm2.TPMCCReadClock:                  {weight: 3, parameters: nothing},
-	tpm2.TPMCCClockSet:                   {weight: 3, parameters: newTime, effect: func(m *model, _ conformance.Packet, _ conformance.Response) { m.clockSet = true }},
-	tpm2.TPMCCClockRateAdjust:            {weight: 2, parameters: clockRate},
-	tpm2.TPMCCHierarchyChanegAuth:        {weight: 5, parameters: authValue, effect: hierarchyAuthSet},
-	tpm2.TPMCCHierarchyControl:           {weight: 2, parameters: enable},
-	tpm2.TPMCCSetPrimaryPolicy:           {weight: 3, parameters: policy},
-	tpm2.TPMCCClear:                      {weight: 1, parameters: nothing, handles: clearing, effect: cleared},
-	tpm2.TPMCCChangePPS:                  {weight: 1, parameters: nothing, handles: platform},
-	tpm2.TPMCCChangeEPS:                  {weight: 1, parameters: nothing, handles: platform},
-	tpm2.TPMCCHash:                       {weight: 6, parameters: hashInput},
-	tpm2.TPMCCHashSequenceStart:          {weight: 8, parameters: sequenceStart, effect: sequenceStarted},
-	tpm2.TPMCCSequenceUpdate:             {weight: 8, parameters: func(g *generator) []byte { return g.sized(256) }},
-	tpm2.TPMCCSequenceComplete:           {weight: 5, parameters: sequenceComplete, effect: sequenceEnded},
-	tpm2.TPMCCEventSequenceComplete:      {weight: 5, parameters: func(g *generator) []byte { return g.sized(256) }, effect: eventSequenceEnded},
+	tpm2.TPMCCStartup:                    {weight: 1, parameters: bare(startupType), effect: started},
+	tpm2.TPMCCShutdown:                   {weight: 2, parameters: bare(startupType)},
+	tpm2.TPMCCSelfTest:                   {weight: 1, parameters: bare(yesNo)},
+	tpm2.TPMCCIncrementalSelfTest:        {weight: 1, parameters: bare(algorithmList)},
+	tpm2.TPMCCGetTestResult:              {weight: 1, parameters: bare(nothing)},
+	tpm2.TPMCCGetCapability:              {weight: 10, parameters: bare(capabilityQuestion)},
+	tpm2.TPMCCGetRandom:                  {weight: 3, parameters: bare(randomSize)},
+	tpm2.TPMCCStirRandom:                 {weight: 2, parameters: bare(func(g *generator) []byte { return g.sized(128) })},
+	tpm2.TPMCCPCRRead:                    {weight: 8, parameters: bare(selection)},
+	tpm2.TPMCCPCRExtend:                  {weight: 12, parameters: bare(digestValues)},
+	tpm2.TPMCCPCREvent:                   {weight: 6, parameters: bare(func(g *generator) []byte { return g.sized(256) })},
+	tpm2.TPMCCPCRReset:                   {weight: 5, parameters: bare(nothing), handles: resettable},
+	tpm2.TPMCCPCRAllocate:                {weight: 1, parameters: bare(selection), handles: platform},
+	tpm2.TPMCCPCRSetAuthPolicy:           {weight: 3, parameters: bare(pcrPolicy), handles: platform},
+	tpm2.TPMCCPCRSetAuthValue:            {weight: 3, parameters: bare(authValue), handles: grouped, effect: pcrAuthSet},
+	tpm2.TPMCCReadClock:                  {weight: 3, parameters: bare(nothing)},
+	tpm2.TPMCCClockSet:                   {weight: 3, parameters: bare(newTime), effect: func(m *model, _ result) { m.clockSet = true }},
+	tpm2.TPMCCClockRateAdjust:            {weight: 2, parameters: bare(clockRate)},
+	tpm2.TPMCCHierarchyChanegAuth:        {weight: 5, parameters: bare(authValue), effect: hierarchyAuthSet},
+	tpm2.TPMCCHierarchyControl:           {weight: 2, parameters: bare(enable)},
+	tpm2.TPMCCSetPrimaryPolicy:           {weight: 3, parameters: bare(policy)},
+	tpm2.TPMCCClear:                      {weight: 1, parameters: bare(nothing), handles: clearing, effect: cleared},
+	tpm2.TPMCCChangePPS:                  {weight: 1, parameters: bare(nothing), handles: platform},
+	tpm2.TPMCCChangeEPS:                  {weight: 1, parameters: bare(nothing), handles: platform},
+	tpm2.TPMCCHash:                       {weight: 6, parameters: bare(hashInput)},
+	tpm2.TPMCCHashSequenceStart:          {weight: 8, parameters: bare(sequenceStart), handles: room, effect: sequenceStarted},
+	tpm2.TPMCCSequenceUpdate:             {weight: 8, parameters: bare(func(g *generator) []byte { return g.sized(256) }), handles: aSequence},
+	tpm2.TPMCCSequenceComplete:           {weight: 5, parameters: bare(sequenceComplete), handles: aSequence, effect: sequenceEnded},
+	tpm2.TPMCCEventSequenceComplete:      {weight: 5, parameters: bare(func(g *generator) []byte { return g.sized(256) }), handles: anEventSequence, effect: eventSequenceEnded},
 	tpm2.TPMCCFlushContext:               {weight: 3, parameters: flushHandle, effect: flushed},
-	tpm2.TPMCCTestParms:                  {weight: 4, parameters: publicParameters},
-	tpm2.TPMCCSetCommandCodeAuditStatus:  {weight: 2, parameters: auditStatus},
-	tpm2.TPMCCDictionaryAttackLockReset:  {weight: 1, parameters: nothing, handles: lockout},
-	tpm2.TPMCCDictionaryAttackParameters: {weight: 1, parameters: attackParameters, handles: lockout},
-	tpm2.TPMCCClearControl:               {weight: 2, parameters: yesNo},
-	tpm2.TPMCCECCParameters:              {weight: 2, parameters: func(g *generator) []byte { return binary.BigEndian.AppendUint16(nil, uint16(g.rng.UintN(0x24))) }},
-	tpm2.TPMCCPPCommands:                 {weight: 1, parameters: commandLists, handles: platform},
+	tpm2.TPMCCTestParms:                  {weight: 4, parameters: bare(publicParameters)},
+	tpm2.TPMCCSetCommandCodeAuditStatus:  {weight: 2, parameters: bare(auditStatus)},
+	tpm2.TPMCCDictionaryAttackLockReset:  {weight: 1, parameters: bare(nothing), handles: lockout},
+	tpm2.TPMCCDictionaryAttackParameters: {weight: 1, parameters: bare(attackParameters), handles: lockout},
+	tpm2.TPMCCClearControl:               {weight: 2, parameters: bare(yesNo)},
+	tpm2.TPMCCECCParameters:              {weight: 2, parameters: bare(func(g *generator) []byte { return binary.BigEndian.AppendUint16(nil, uint16(g.rng.UintN(0x24))) })},
+	tpm2.TPMCCPPCommands:                 {weight: 1, parameters: bare(commandLists), handles: platform},
 }
 
 func nothing(g *generator) []byte {
@@ -110,8 +118,8 @@ func startupType(g *generator) []byte {
 
 // started forgets what TPM2_Startup(CLEAR) resets: the platform's
 // authorization value and those of the PCRs.
-func started(m *model, p conformance.Packet, _ conformance.Response) {
-	if bytes.Equal(p.Parameters, []byte{0, 0}) {
+func started(m *model, r result) {
+	if bytes.Equal(r.command.Parameters, []byte{0, 0}) {
 		delete(m.auths, uint32(tpm2.TPMRHPlatform))
 		delete(m.auths, pcrAuthGroup)
 	}
@@ -228,11 +236,14 @@ func policy(g *generator) []byte {
 }
 
 // cleared forgets what TPM2_Clear takes away.
-func cleared(m *model, _ conformance.Packet, _ conformance.Response) {
+func cleared(m *model, _ result) {
 	for _, hierarchy := range []tpm2.TPMHandle{tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHLockout} {
 		delete(m.auths, uint32(hierarchy))
 	}
 	m.indices = slices.DeleteFunc(m.indices, func(n index) bool { return !n.platform })
+	m.objects = slices.DeleteFunc(m.objects, func(o object) bool {
+		return o.hierarchy == uint32(tpm2.TPMRHOwner) || o.hierarchy == uint32(tpm2.TPMRHEndorsement)
+	})
 }
 
 func pcrPolicy(g *generator) []byte {
@@ -258,12 +269,12 @@ func stripped(parameters []byte) []byte {
 	return bytes.Clone(bytes.TrimRight(value, "\x00"))
 }
 
-func hierarchyAuthSet(m *model, p conformance.Packet, _ conformance.Response) {
-	m.auths[p.Handles[0]] = stripped(p.Parameters)
+func hierarchyAuthSet(m *model, r result) {
+	m.auths[r.command.Handles[0]] = stripped(r.command.Parameters)
 }
 
-func pcrAuthSet(m *model, p conformance.Packet, _ conformance.Response) {
-	m.auths[pcrAuthGroup] = stripped(p.Parameters)
+func pcrAuthSet(m *model, r result) {
+	m.auths[pcrAuthGroup] = stripped(r.command.Parameters)
 }
 
 // newTime draws a clock value. Values near the present are left out: whether
@@ -297,57 +308,6 @@ func enable(g *generator) []byte {
 	return append(u32(handle), yesNo(g)...)
 }
 
-func hashInput(g *generator) []byte {
-	b := g.sized(300)
-	b = append(b, u16(uint16(g.hash()))...)
-	return append(b, u32(g.ticketHierarchy())...)
-}
-
-func (g *generator) ticketHierarchy() uint32 {
-	if g.odd() {
-		return g.strangeHandle()
-	}
-	return uint32(pick(g, tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHPlatform, tpm2.TPMRHNull))
-}
-
-func sequenceStart(g *generator) []byte {
-	algorithm := g.hash()
-	if g.chance(0.4) {
-		algorithm = tpm2.TPMAlgNull
-	}
-	return append(authValue(g), u16(uint16(algorithm))...)
-}
-
-func sequenceStarted(m *model, p conformance.Packet, r conformance.Response) {
-	m.objects = append(m.objects, object{handle: r.Handle, auth: stripped(p.Parameters)})
-}
-
-func sequenceComplete(g *generator) []byte {
-	return append(g.sized(256), u32(g.ticketHierarchy())...)
-}
-
-func (m *model) forget(handle uint32) {
-	m.sessions = slices.DeleteFunc(m.sessions, func(s session) bool { return s.handle == handle })
-	m.objects = slices.DeleteFunc(m.objects, func(o object) bool { return o.handle == handle })
-}
-
-func sequenceEnded(m *model, p conformance.Packet, _ conformance.Response) { m.forget(p.Handles[0]) }
-
-func eventSequenceEnded(m *model, p conformance.Packet, _ conformance.Response) {
-	m.forget(p.Handles[1])
-}
-
-func flushHandle(g *generator) []byte {
-	if len(g.model.sessions) > 0 && g.chance(0.5) {
-		return u32(g.handle(conformance.PolicySession))
-	}
-	return u32(g.handle(conformance.Context))
-}
-
-func flushed(m *model, p conformance.Packet, _ conformance.Response) {
-	m.forget(number(p.Parameters[:4]))
-}
-
 // publicParameters draws a TPMT_PUBLIC_PARMS.
 func publicParameters(g *generator) []byte {
 	kind := pick(g, tpm2.TPMAlgRSA, tpm2.TPMAlgECC, tpm2.TPMAlgKeyedHash, tpm2.TPMAlgSymCipher)
@@ -358,7 +318,11 @@ func publicParameters(g *generator) []byte {
 	switch kind {
 	case tpm2.TPMAlgRSA:
 		b = append(append(b, symmetric(g, true)...), scheme(g, tpm2.TPMAlgRSASSA, tpm2.TPMAlgRSAPSS, tpm2.TPMAlgRSAES, tpm2.TPMAlgOAEP)...)
-		b = append(b, u16(pick[uint16](g, 2048, 1024, 3072, 4096, 2047, 0, 512))...)
+		bits := pick[uint16](g, 2048, 1024)
+		if g.odd() {
+			bits = pick[uint16](g, 3072, 4096, 2047, 0, 512)
+		}
+		b = append(b, u16(bits)...)
 		return append(b, u32(pick[uint32](g, 0, 65537, 3, 4, 0xffffffff))...)
 	case tpm2.TPMAlgECC:
 		b = append(append(b, symmetric(g, true)...), scheme(g, tpm2.TPMAlgECDSA, tpm2.TPMAlgECDH, tpm2.TPMAlgECDAA, tpm2.TPMAlgECSchnorr)...)

@@ -1,6 +1,7 @@
 package differential
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 
@@ -12,19 +13,19 @@ import (
 // nvRecipes are the commands on NV indices.
 var nvRecipes = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCNVDefineSpace:          {weight: 10, parameters: nvDefine, handles: nvOwner, effect: nvDefined},
-	tpm2.TPMCCNVUndefineSpace:        {weight: 3, parameters: nothing, effect: nvUndefined, handles: func(g *generator) []uint32 { return []uint32{nvOwner(g)[0], g.handle(conformance.NVIndex)} }},
-	tpm2.TPMCCNVUndefineSpaceSpecial: {weight: 1, parameters: nothing},
-	tpm2.TPMCCNVWrite:                {weight: 8, parameters: nvWrite, handles: nvPairOf(0, 0, 0, 8, 9), effect: nvWasWritten},
-	tpm2.TPMCCNVRead:                 {weight: 8, parameters: nvRead, handles: nvPair},
-	tpm2.TPMCCNVIncrement:            {weight: 4, parameters: nothing, handles: nvPairOf(1)},
-	tpm2.TPMCCNVExtend:               {weight: 4, parameters: func(g *generator) []byte { return g.sized(64) }, handles: nvPairOf(4)},
-	tpm2.TPMCCNVSetBits:              {weight: 4, parameters: func(g *generator) []byte { return g.bytes(8) }, handles: nvPairOf(2)},
-	tpm2.TPMCCNVReadPublic:           {weight: 6, parameters: nothing},
-	tpm2.TPMCCNVWriteLock:            {weight: 2, parameters: nothing, handles: nvPair},
-	tpm2.TPMCCNVReadLock:             {weight: 2, parameters: nothing, handles: nvPair},
-	tpm2.TPMCCNVGlobalWriteLock:      {weight: 1, parameters: nothing, handles: nvOwner},
-	tpm2.TPMCCNVChangeAuth:           {weight: 2, parameters: authValue, effect: nvAuthChanged},
-	tpm2.TPMCCPolicyNV:               {weight: 2, parameters: policyNV, handles: nvPolicy},
+	tpm2.TPMCCNVUndefineSpace:        {weight: 3, parameters: bare(nothing), effect: nvUndefined, handles: func(g *generator) []uint32 { return []uint32{nvOwner(g)[0], g.handle(conformance.NVIndex)} }},
+	tpm2.TPMCCNVUndefineSpaceSpecial: {weight: 1, parameters: bare(nothing)},
+	tpm2.TPMCCNVWrite:                {weight: 8, parameters: bare(nvWrite), handles: nvPairOf(0, 0, 0, 8, 9), effect: nvWasWritten},
+	tpm2.TPMCCNVRead:                 {weight: 8, parameters: bare(nvRead), handles: nvPair},
+	tpm2.TPMCCNVIncrement:            {weight: 4, parameters: bare(nothing), handles: nvPairOf(1)},
+	tpm2.TPMCCNVExtend:               {weight: 4, parameters: bare(func(g *generator) []byte { return g.sized(64) }), handles: nvPairOf(4)},
+	tpm2.TPMCCNVSetBits:              {weight: 4, parameters: bare(func(g *generator) []byte { return g.bytes(8) }), handles: nvPairOf(2)},
+	tpm2.TPMCCNVReadPublic:           {weight: 6, parameters: bare(nothing)},
+	tpm2.TPMCCNVWriteLock:            {weight: 2, parameters: bare(nothing), handles: nvPair},
+	tpm2.TPMCCNVReadLock:             {weight: 2, parameters: bare(nothing), handles: nvPair},
+	tpm2.TPMCCNVGlobalWriteLock:      {weight: 1, parameters: bare(nothing), handles: nvOwner},
+	tpm2.TPMCCNVChangeAuth:           {weight: 2, parameters: bare(authValue), effect: nvAuthChanged},
+	tpm2.TPMCCPolicyNV:               {weight: 2, parameters: bare(policyNV), handles: nvPolicy},
 }
 
 // Attributes of NV indices (TPM 2.0 Library Part 2, section "TPMA_NV").
@@ -54,7 +55,7 @@ var nvTypes = [...]struct {
 }{{0, 0}, {0, 0}, {1, 8}, {2, 8}, {4, 32}, {8, 8}, {9, 8}}
 
 // nvDefine draws an authorization value and a TPM2B_NV_PUBLIC.
-func nvDefine(g *generator) []byte {
+func nvDefine(g *generator) area {
 	kind := nvTypes[g.rng.IntN(len(nvTypes))]
 	size := kind.size
 	if kind.kind == 0 {
@@ -83,7 +84,7 @@ func nvDefine(g *generator) []byte {
 	if g.odd() {
 		handle = g.strangeHandle()
 	}
-	return append(nvAuth(g), conformance.AppendSized(nil, nvPublic(g, handle, attributes, size))...)
+	return join(plain(nvAuth(g)), inSized(nvPublic(g, handle, attributes, size)))
 }
 
 // nvAuth draws the value of an index; most have none.
@@ -94,43 +95,46 @@ func nvAuth(g *generator) []byte {
 	return authValue(g)
 }
 
-func nvPublic(g *generator, handle, attributes uint32, size int) []byte {
+func nvPublic(g *generator, handle, attributes uint32, size int) area {
 	algorithm := tpm2.TPMAlgSHA256
 	if g.chance(0.1) {
 		algorithm = g.hash()
 	}
-	b := append(u32(handle), u16(uint16(algorithm))...)
-	b = append(b, u32(attributes)...)
-	var policy []byte
+	policy := plain([]byte{0, 0})
 	if g.chance(0.4) {
-		policy = satisfiable[g.rng.IntN(len(satisfiable))].digest()
+		policy = plain(sized(satisfiable[g.rng.IntN(len(satisfiable))].digest()))
+	}
+	if attributes&(nvPolicyRead|nvPolicyWrite) != 0 && g.chance(0.5) {
+		if p := g.program(pick[tpm2.TPMCC](g, 0, 0, tpm2.TPMCCNVChangeAuth, tpm2.TPMCCNVUndefineSpaceSpecial)); p != nil {
+			policy = p.area()
+		}
 	}
 	if g.odd() {
-		policy = g.bytes(pick(g, 1, 20, 31, 48, 64))
+		policy = plain(sized(g.bytes(pick(g, 1, 20, 31, 48, 64))))
 	}
-	return append(conformance.AppendSized(b, policy), u16(uint16(size))...)
+	return join(plain(u32(handle), u16(uint16(algorithm)), u32(attributes)), policy, plain(u16(uint16(size))))
 }
 
-func nvDefined(m *model, p conformance.Packet, _ conformance.Response) {
-	_, rest, _ := conformance.CutSized(p.Parameters)
+func nvDefined(m *model, r result) {
+	_, rest, _ := conformance.CutSized(r.command.Parameters)
 	public, _, ok := conformance.CutSized(rest)
 	if !ok || len(public) < 14 {
 		return
 	}
 	m.indices = append(m.indices, index{
-		handle: number(public[:4]), auth: stripped(p.Parameters), attributes: number(public[6:10]),
-		size: int(binary.BigEndian.Uint16(public[len(public)-2:])), platform: number(public[6:10])&nvPlatformCreate != 0,
+		handle: number(public[:4]), auth: stripped(r.command.Parameters), attributes: number(public[6:10]),
+		size: int(binary.BigEndian.Uint16(public[len(public)-2:])), policy: bytes.Clone((&cursor{rest: public[10:]}).sized()), platform: number(public[6:10])&nvPlatformCreate != 0,
 	})
 }
 
-func nvUndefined(m *model, p conformance.Packet, _ conformance.Response) {
-	m.indices = slices.DeleteFunc(m.indices, func(n index) bool { return n.handle == p.Handles[1] })
+func nvUndefined(m *model, r result) {
+	m.indices = slices.DeleteFunc(m.indices, func(n index) bool { return n.handle == r.command.Handles[1] })
 }
 
-func nvAuthChanged(m *model, p conformance.Packet, _ conformance.Response) {
+func nvAuthChanged(m *model, r result) {
 	for i := range m.indices {
-		if m.indices[i].handle == p.Handles[0] {
-			m.indices[i].auth = stripped(p.Parameters)
+		if m.indices[i].handle == r.command.Handles[0] {
+			m.indices[i].auth = stripped(r.command.Parameters)
 		}
 	}
 }
@@ -174,9 +178,9 @@ func (g *generator) nvWritten() bool {
 	return slices.ContainsFunc(g.model.indices, func(n index) bool { return n.written && slices.Contains(g.handles, n.handle) })
 }
 
-func nvWasWritten(m *model, p conformance.Packet, _ conformance.Response) {
+func nvWasWritten(m *model, r result) {
 	for i := range m.indices {
-		m.indices[i].written = m.indices[i].written || m.indices[i].handle == p.Handles[1]
+		m.indices[i].written = m.indices[i].written || m.indices[i].handle == r.command.Handles[1]
 	}
 }
 

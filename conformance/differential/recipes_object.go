@@ -1,147 +1,372 @@
 package differential
 
 import (
+	"bytes"
+
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance"
 )
 
-// objectRecipes are the commands on keys. Keys come from outside, with both
-// parts known, so that what is done with them can be compared exactly.
+// objectRecipes are the commands that make, load, move and take away objects.
 var objectRecipes = map[tpm2.TPMCC]recipe{
-	tpm2.TPMCCLoadExternal:    {weight: 6, parameters: external, effect: externalLoaded},
-	tpm2.TPMCCReadPublic:      {weight: 4, parameters: nothing},
-	tpm2.TPMCCHMAC:            {weight: 5, parameters: hmacInput},
-	tpm2.TPMCCHMACStart:       {weight: 4, parameters: hmacStart, effect: sequenceStarted},
-	tpm2.TPMCCEncryptDecrypt:  {weight: 4, parameters: encrypt},
-	tpm2.TPMCCEncryptDecrypt2: {weight: 4, parameters: encrypt2},
-	tpm2.TPMCCUnseal:          {weight: 1, parameters: nothing},
+	tpm2.TPMCCCreatePrimary:      {weight: 3, parameters: createPrimary, handles: primaryHierarchy, effect: primaryCreated},
+	tpm2.TPMCCCreate:             {weight: 4, parameters: create, handles: storageParent, effect: created},
+	tpm2.TPMCCLoad:               {weight: 5, parameters: load, handles: loadParent, effect: loaded},
+	tpm2.TPMCCLoadExternal:       {weight: 6, parameters: external, handles: room, effect: externalLoaded},
+	tpm2.TPMCCCreateLoaded:       {weight: 3, parameters: createLoaded, handles: createLoadedParent, effect: loadedCreated},
+	tpm2.TPMCCReadPublic:         {weight: 4, parameters: bare(nothing)},
+	tpm2.TPMCCObjectChangeAuth:   {weight: 2, parameters: bare(authValue), handles: changeAuth, effect: authChanged},
+	tpm2.TPMCCUnseal:             {weight: 4, parameters: bare(nothing), handles: one("sealed")},
+	tpm2.TPMCCEvictControl:       {weight: 3, parameters: bare(persistentHandle), handles: evict, effect: evicted},
+	tpm2.TPMCCMakeCredential:     {weight: 3, parameters: makeCredential, handles: one("storage ECC", "storage RSA")},
+	tpm2.TPMCCActivateCredential: {weight: 3, parameters: activateCredential, handles: credentialKeys},
+	tpm2.TPMCCDuplicate:          {weight: 4, parameters: bare(duplicate), handles: duplicable, effect: duplicated},
+	tpm2.TPMCCImport:             {weight: 3, parameters: importKey, handles: importParent, effect: imported},
+	tpm2.TPMCCRewrap:             {weight: 2, parameters: rewrap, handles: rewrapParents, effect: rewrapped},
+	tpm2.TPMCCContextSave:        {weight: 4, parameters: bare(nothing), handles: savable, effect: contextSaved},
+	tpm2.TPMCCContextLoad:        {weight: 4, parameters: contextLoad, effect: contextLoaded},
 }
 
-// Attributes of objects (TPM 2.0 Library Part 2, section "TPMA_OBJECT").
-const (
-	objectUserWithAuth = 1 << 6
-	objectNoDA         = 1 << 10
-	objectDecrypt      = 1 << 17
-	objectSign         = 1 << 18
-)
+// room makes room for an object; there are no handles.
+func room(g *generator) []uint32 {
+	g.roomForObject(1)
+	return nil
+}
 
-// external draws the parameters of LoadExternal: a keyed hash key or a
-// symmetric key, with its sensitive area and in the null hierarchy, or the
-// public area alone.
-func external(g *generator) []byte {
-	auth := stripped(authValue(g))
-	seed := g.bytes(32)
-	key := g.bytes(32)
-	public, kind := keyedHash(g, seed, key), tpm2.TPMAlgKeyedHash
-	if g.chance(0.4) {
-		key = key[:16]
-		public, kind = symmetricKey(g, seed, key), tpm2.TPMAlgSymCipher
+func primaryHierarchy(g *generator) []uint32 {
+	g.roomForObject(1)
+	return []uint32{uint32(pick(g, tpm2.TPMRHOwner, tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHPlatform, tpm2.TPMRHNull))}
+}
+
+// sensitive draws a TPM2B_SENSITIVE_CREATE for a class, and the attributes that
+// go with it.
+func (g *generator) sensitive(c *class) (sensitive []byte, besides uint32) {
+	var data []byte
+	besides = objectOrigin
+	switch {
+	case c.name == "sealed":
+		data, besides = g.bytes(1+g.rng.IntN(64)), 0
+	case c.kind == tpm2.TPMAlgKeyedHash && g.chance(0.4):
+		data, besides = g.bytes(1+g.rng.IntN(40)), 0
+	case c.kind == tpm2.TPMAlgSymCipher && g.chance(0.4):
+		data, besides = g.bytes(16), 0
 	}
+	if g.odd() {
+		data = g.bytes(pick(g, 0, 1, 16, 128, 129))
+	}
+	auth := authValue(g)
+	if len(auth) > 34 && !g.odd() {
+		auth = []byte{0, 0}
+	}
+	return sized(append(auth, sized(data)...)), besides
+}
+
+// creation draws inSensitive and the attributes and policy of a template; admin
+// are the commands its policy may be for.
+func (g *generator) creation(c *class, parent *object) (sensitive []byte, t template) {
+	sensitive, besides := g.sensitive(c)
+	fixed := uint32(objectFixedTPM | objectFixedParent)
+	if parent != nil && parent.public.attributes&objectFixedTPM == 0 {
+		fixed = objectFixedParent
+	}
+	if g.chance(0.25) {
+		fixed = 0
+	}
+	t = g.template(c, besides|fixed)
+	if c.name == "sealed" && besides == 0 || g.chance(0.98) {
+		// An object that brings its secret along was made elsewhere.
+		t.attributes = t.attributes&^objectOrigin | besides&objectOrigin
+	}
+	if g.chance(0.15) || fixed == 0 && g.chance(0.7) {
+		code := pick[tpm2.TPMCC](g, 0, tpm2.TPMCCCertify, tpm2.TPMCCActivateCredential, tpm2.TPMCCObjectChangeAuth)
+		if fixed == 0 {
+			code = tpm2.TPMCCDuplicate
+		}
+		if p := g.program(code); p != nil {
+			t.policy, t.nameAlg = p.area(), p.hash
+			if code != 0 && code != tpm2.TPMCCDuplicate {
+				t.attributes |= objectAdminWithPolicy
+			}
+		}
+	}
+	return sensitive, t
+}
+
+// creationEnd draws outsideInfo and creationPCR.
+func creationEnd(g *generator) area {
+	pcrs := u32(0)
+	if g.chance(0.2) {
+		pcrs = selection(g)
+	}
+	return plain(g.sized(32), pcrs)
+}
+
+func createPrimary(g *generator) area {
+	sensitive, t := g.creation(g.drawnClass(), nil)
+	if g.handles[0] == uint32(tpm2.TPMRHPlatform) && g.chance(0.5) {
+		t.attributes &^= objectFixedTPM
+	}
+	return join(plain(sensitive), inSized(t.area()), creationEnd(g))
+}
+
+// drawnClass is the class asked for, or any. Few are of RSA keys, because to
+// generate one takes as long as a thousand commands.
+func (g *generator) drawnClass() *class {
+	if g.wanted != nil {
+		return g.wanted
+	}
+	generates := g.chance(0.1)
+	return g.drawClass(func(c *class) bool { return generates || c.kind != tpm2.TPMAlgRSA })
+}
+
+func create(g *generator) area {
+	sensitive, t := g.creation(g.drawnClass(), g.model.object(g.handles[0]))
+	return join(plain(sensitive), inSized(t.area()), creationEnd(g))
+}
+
+// authAndData takes a TPM2B_SENSITIVE_CREATE apart.
+func authAndData(parameters []byte) (auth, data []byte) {
+	c := &cursor{rest: (&cursor{rest: parameters}).sized()}
+	return bytes.TrimRight(bytes.Clone(c.sized()), "\x00"), bytes.Clone(c.sized())
+}
+
+// add takes a new object into the model.
+func (m *model) add(r result, public []byte, o object) {
+	area, ok := parsePublic(bytes.Clone(public))
+	if !ok {
+		return
+	}
+	m.forget(r.response.Handle)
+	o.handle, o.id, o.key, o.public = r.response.Handle, r.id, true, area
+	o.name = fieldOf(r, nameFields[tpm2.TPMCC(r.command.Code)], sized(area.name()))
+	if p := m.object(o.parent); p != nil {
+		o.hierarchy = p.hierarchy
+	} else if o.parent>>24 == 0x40 {
+		o.hierarchy = o.parent
+	}
+	m.objects = append(m.objects, o)
+}
+
+// nameFields are where answers have the Name of a new object.
+var nameFields = map[tpm2.TPMCC]int{
+	tpm2.TPMCCCreatePrimary: 5, tpm2.TPMCCCreateLoaded: 3, tpm2.TPMCCLoad: 1, tpm2.TPMCCLoadExternal: 1,
+}
+
+func primaryCreated(m *model, r result) {
+	auth, data := authAndData(r.command.Parameters)
+	public, _, _ := conformance.CutSized(r.response.Parameters)
+	m.add(r, public, object{
+		auth: auth, private: true, parent: r.command.Handles[0],
+		origin: origin{auth: auth, data: data, public: fieldOf(r, 1, sized(public))},
+	})
+}
+
+// fieldOf is the hole for a field of an answer, with what the reference has.
+func fieldOf(r result, field int, value []byte) area {
+	return holeIn(value, Hole{Kind: HoleField, Step: r.id, Field: field})
+}
+
+func created(m *model, r result) {
+	auth, data := authAndData(r.command.Parameters)
+	private, rest, _ := conformance.CutSized(r.response.Parameters)
+	public, _, _ := conformance.CutSized(rest)
+	m.origins[string(private)] = origin{auth: auth, data: data, public: fieldOf(r, 2, sized(public))}
+}
+
+func storageParent(g *generator) []uint32 {
+	return []uint32{g.objectOf(func(o *object) bool { return o.isParent(false) }, "storage ECC", "storage ECC", "storage ECC", "storage RSA", "storage symmetric")}
+}
+
+// isParent says whether objects can be made below; derivation says which kind
+// of parent is meant.
+func (o *object) isParent(derivation bool) bool {
+	return o.key && o.private && o.public.attributes&usesMask == objectRestricted|objectDecrypt &&
+		(o.public.kind == tpm2.TPMAlgKeyedHash) == derivation
+}
+
+// loadParent draws what is to be loaded, and its parent.
+func loadParent(g *generator) []uint32 {
+	code := tpm2.TPMCCCreate
+	if g.can(tpm2.TPMCCImport) && g.chance(0.25) {
+		code = tpm2.TPMCCImport
+	}
+	if len(g.model.past[tpm2.TPMCCObjectChangeAuth]) > 0 && g.chance(0.1) {
+		code = tpm2.TPMCCObjectChangeAuth
+	}
+	g.input, _ = g.answerTo(code)
+	g.roomForObject(1)
+	if len(g.input.command.Handles) == 0 {
+		return storageParent(g)
+	}
+	if g.input.command.Code == uint32(tpm2.TPMCCObjectChangeAuth) {
+		return g.input.command.Handles[1:]
+	}
+	return g.input.command.Handles[:1]
+}
+
+func load(g *generator) area {
+	if g.input.id == 0 {
+		return plain(g.sized(100), g.sized(100))
+	}
+	private, _, _ := conformance.CutSized(g.input.response.Parameters)
+	public := g.model.origins[string(private)].public
+	if public.bytes == nil {
+		public = plain([]byte{0, 0})
+	}
+	return join(g.hole(g.input, 1), public)
+}
+
+func loaded(m *model, r result) {
+	private, rest, _ := conformance.CutSized(r.command.Parameters)
+	public, _, _ := conformance.CutSized(rest)
+	o := m.origins[string(private)]
+	m.add(r, public, object{auth: o.auth, private: true, parent: r.command.Handles[0], origin: o})
+}
+
+// external draws the parameters of LoadExternal: a key of this package, with
+// its sensitive area and in the null hierarchy, or the public area alone.
+func external(g *generator) area {
+	k := g.knownKey()
+	public, sensitive := g.known(k)
 	hierarchy := uint32(tpm2.TPMRHNull)
-	sensitive := u16(uint16(kind))
-	sensitive = conformance.AppendSized(sensitive, auth)
-	sensitive = conformance.AppendSized(sensitive, seed)
-	sensitive = conformance.AppendSized(sensitive, key)
-	b := conformance.AppendSized(nil, sensitive)
-	if g.chance(0.1) {
-		b, hierarchy = []byte{0, 0}, g.ticketHierarchy()
+	if (g.publicOnly || g.chance(0.1)) && k.asymmetric() {
+		sensitive, hierarchy = []byte{0, 0}, g.ticketHierarchy()
 	}
-	b = append(b, conformance.AppendSized(nil, public)...)
-	return append(b, u32(hierarchy)...)
+	return join(plain(sensitive), inSized(public), plain(u32(hierarchy)))
 }
 
-// attributes draws the attributes of a key, sensible ones mostly.
-func (g *generator) attributes(sensible uint32) []byte {
+// knownKey draws a key of this package, of the class that is wanted.
+func (g *generator) knownKey() *key {
+	if g.wantedKey != nil {
+		return g.wantedKey
+	}
+	return pick(g, knownKeys()...)
+}
+
+// known draws a public and a sensitive area of a key of this package. The
+// latter is a TPM2B_SENSITIVE.
+func (g *generator) known(k *key) (public area, sensitive []byte) {
+	t := g.knownTemplate(k)
+	auth := authValue(g)
+	if len(auth) > 34 && !g.odd() {
+		auth = []byte{0, 0}
+	}
+	var seed []byte
+	if !k.asymmetric() {
+		seed = g.bytes(max(hashSizes[t.nameAlg], 20))
+		sum := nameOf(t.nameAlg, seed, k.secret)
+		t.unique = sized(sum[min(2, len(sum)):])
+		if g.odd() {
+			t.unique[len(t.unique)-1] ^= 1
+		}
+	}
+	body := bytes.Join([][]byte{u16(uint16(k.kind)), auth, sized(seed), sized(k.secret)}, nil)
+	return t.area(), sized(body)
+}
+
+func externalLoaded(m *model, r result) {
+	in := &cursor{rest: r.command.Parameters}
+	sensitive, public := in.sized(), in.sized()
+	hierarchy := in.u32()
+	o := object{private: len(sensitive) > 0, parent: hierarchy}
+	if o.private {
+		s := &cursor{rest: sensitive[2:]}
+		o.auth = bytes.TrimRight(bytes.Clone(s.sized()), "\x00")
+	}
+	o.origin = origin{auth: o.auth, public: plain(sized(public))}
+	m.add(r, public, o)
+}
+
+func createLoadedParent(g *generator) []uint32 {
+	g.roomForObject(1)
+	switch g.rng.IntN(3) {
+	case 0:
+		return primaryHierarchy(g)
+	case 1:
+		return []uint32{g.objectOf(func(o *object) bool { return o.isParent(true) }, "derivation parent")}
+	}
+	return storageParent(g)
+}
+
+// createLoaded draws the same as create, without what is in a creation ticket.
+// For a derived object the template ends with label and context.
+func createLoaded(g *generator) area {
+	parent := g.model.object(g.handles[0])
+	c := g.drawnClass()
+	if parent == nil || !parent.isParent(true) {
+		sensitive, t := g.creation(c, parent)
+		return join(plain(sensitive), inSized(t.area()))
+	}
+	for c.kind == tpm2.TPMAlgRSA || c.uses&(objectRestricted|objectDecrypt) == objectRestricted|objectDecrypt {
+		c = g.drawClass(nil)
+	}
+	t := g.template(c, objectFixedParent)
+	t.unique = append(g.sized(20), g.sized(20)...)
+	return join(plain(sized(append(authValue(g), 0, 0))), inSized(t.area()))
+}
+
+func loadedCreated(m *model, r result) {
+	auth, data := authAndData(r.command.Parameters)
+	private, rest, _ := conformance.CutSized(r.response.Parameters)
+	public, _, _ := conformance.CutSized(rest)
+	o := origin{auth: auth, data: data, public: fieldOf(r, 2, sized(public))}
+	if len(private) > 0 {
+		m.origins[string(private)] = o
+	}
+	m.add(r, public, object{auth: auth, private: true, parent: r.command.Handles[0], origin: o})
+}
+
+// changeAuth draws an object and its parent.
+func changeAuth(g *generator) []uint32 {
+	o := g.objectOf(func(o *object) bool { return o.key && g.model.object(o.parent) != nil }, "sealed", "HMAC", "signing ECC")
+	if live := g.model.object(o); live != nil && g.model.object(live.parent) != nil {
+		return []uint32{o, live.parent}
+	}
+	return []uint32{o, storageParent(g)[0]}
+}
+
+func authChanged(m *model, r result) {
+	private, _, _ := conformance.CutSized(r.response.Parameters)
+	if o := m.object(r.command.Handles[0]); o != nil {
+		changed := o.origin
+		changed.auth = stripped(r.command.Parameters)
+		m.origins[string(private)] = changed
+	}
+}
+
+// evict draws who asks, and a transient or persistent object.
+func evict(g *generator) []uint32 {
+	hierarchy := uint32(pick(g, tpm2.TPMRHOwner, tpm2.TPMRHOwner, tpm2.TPMRHPlatform))
+	of := g.handle(conformance.Object)
+	if o := g.model.object(of); o != nil && o.hierarchy == uint32(tpm2.TPMRHPlatform) {
+		hierarchy = o.hierarchy
+	}
+	return []uint32{hierarchy, of}
+}
+
+func persistentHandle(g *generator) []byte {
+	handle := 0x81000000 + g.rng.Uint32N(5)
+	if g.handles[0] == uint32(tpm2.TPMRHPlatform) {
+		handle += 0x00800000
+	}
+	if g.handles[1]>>24 == 0x81 && !g.odd() {
+		handle = g.handles[1]
+	}
 	if g.odd() {
-		sensible ^= 1 << g.rng.UintN(32)
+		handle = g.strangeHandle()
 	}
-	return u32(sensible)
+	return u32(handle)
 }
 
-func keyedHash(g *generator, seed, key []byte) []byte {
-	b := append(u16(uint16(tpm2.TPMAlgKeyedHash)), u16(uint16(tpm2.TPMAlgSHA256))...)
-	b = append(b, g.attributes(objectUserWithAuth|objectNoDA|objectSign)...)
-	b = append(b, 0, 0) // authPolicy
-	if g.chance(0.8) {
-		b = append(b, u16(uint16(tpm2.TPMAlgHMAC))...)
-		b = append(b, u16(uint16(pick(g, tpm2.TPMAlgSHA256, tpm2.TPMAlgSHA1, tpm2.TPMAlgSHA384)))...)
-	} else {
-		b = append(b, keyedHashScheme(g)...)
+func evicted(m *model, r result) {
+	handle := number(r.command.Parameters)
+	o := m.object(r.command.Handles[1])
+	if o == nil || o.handle>>24 == 0x81 {
+		m.forget(r.command.Handles[1])
+		return
 	}
-	return conformance.AppendSized(b, g.unique(seed, key))
-}
-
-func symmetricKey(g *generator, seed, key []byte) []byte {
-	b := append(u16(uint16(tpm2.TPMAlgSymCipher)), u16(uint16(tpm2.TPMAlgSHA256))...)
-	b = append(b, g.attributes(objectUserWithAuth|objectNoDA|objectDecrypt|objectSign)...)
-	b = append(b, 0, 0)
-	b = append(b, u16(uint16(tpm2.TPMAlgAES))...)
-	b = append(b, u16(128)...)
-	b = append(b, u16(uint16(pick(g, tpm2.TPMAlgCFB, tpm2.TPMAlgNull, tpm2.TPMAlgCBC, tpm2.TPMAlgCTR, tpm2.TPMAlgOFB, tpm2.TPMAlgECB)))...)
-	return conformance.AppendSized(b, g.unique(seed, key))
-}
-
-// unique is the hash that binds the public area to the sensitive area, wrong
-// now and then.
-func (g *generator) unique(seed, key []byte) []byte {
-	sum := sha256Of(seed, key)
-	if g.odd() {
-		sum[0] ^= 1
-	}
-	return sum
-}
-
-func externalLoaded(m *model, p conformance.Packet, r conformance.Response) {
-	sensitive, _, _ := conformance.CutSized(p.Parameters)
-	var auth []byte
-	if len(sensitive) > 2 {
-		auth = stripped(sensitive[2:])
-	}
-	m.objects = append(m.objects, object{handle: r.Handle, auth: auth, key: true})
-}
-
-func hmacInput(g *generator) []byte {
-	return append(g.sized(200), u16(uint16(g.macHash()))...)
-}
-
-func hmacStart(g *generator) []byte {
-	return append(authValue(g), u16(uint16(g.macHash()))...)
-}
-
-// macHash is the scheme's hash algorithm mostly.
-func (g *generator) macHash() tpm2.TPMAlgID {
-	if g.chance(0.5) {
-		return tpm2.TPMAlgNull
-	}
-	return g.hash()
-}
-
-// encrypt draws decrypt, mode, ivIn and inData.
-func encrypt(g *generator) []byte {
-	return append(append(yesNo(g), cipherMode(g)...), plainText(g)...)
-}
-
-// encrypt2 draws the same with inData first.
-func encrypt2(g *generator) []byte {
-	return append(append(plainText(g), yesNo(g)...), cipherMode(g)...)
-}
-
-func cipherMode(g *generator) []byte {
-	mode := pick(g, tpm2.TPMAlgNull, tpm2.TPMAlgCFB, tpm2.TPMAlgCBC, tpm2.TPMAlgCTR, tpm2.TPMAlgOFB, tpm2.TPMAlgECB)
-	if g.odd() {
-		mode = g.algorithm()
-	}
-	iv := g.bytes(16)
-	if mode == tpm2.TPMAlgECB || g.odd() {
-		iv = g.bytes(pick(g, 0, 0, 15, 17))
-	}
-	return append(u16(uint16(mode)), conformance.AppendSized(nil, iv)...)
-}
-
-func plainText(g *generator) []byte {
-	if g.chance(0.3) {
-		return g.sized(64)
-	}
-	return conformance.AppendSized(nil, g.bytes(16*g.rng.IntN(5)))
+	persistent := *o
+	persistent.handle, persistent.id = handle, 0
+	m.objects = append(m.objects, persistent)
 }

@@ -17,39 +17,43 @@ const (
 	sessionTrial  = 3
 )
 
-// sessionRecipes are the commands on sessions and policies. Sessions are
-// neither bound nor salted: the bytes of a script are fixed, and a session key
-// would depend on secrets of the device. HMACs are made when a script is played.
+// sessionRecipes are the commands on sessions as such.
 var sessionRecipes = map[tpm2.TPMCC]recipe{
-	tpm2.TPMCCStartAuthSession:        {weight: 8, parameters: sessionStart, handles: unboundUnsalted, effect: sessionStarted},
-	tpm2.TPMCCPolicyRestart:           {weight: 2, parameters: nothing},
-	tpm2.TPMCCPolicyGetDigest:         {weight: 6, parameters: nothing},
-	tpm2.TPMCCPolicyPassword:          {weight: 2, parameters: nothing},
-	tpm2.TPMCCPolicyAuthValue:         {weight: 2, parameters: nothing},
-	tpm2.TPMCCPolicyPhysicalPresence:  {weight: 1, parameters: nothing},
-	tpm2.TPMCCPolicyLocality:          {weight: 3, parameters: localityMask},
-	tpm2.TPMCCPolicyCommandCode:       {weight: 3, parameters: policyCode},
-	tpm2.TPMCCPolicyNvWritten:         {weight: 2, parameters: yesNo},
-	tpm2.TPMCCPolicyPCR:               {weight: 3, parameters: policyPCR},
-	tpm2.TPMCCPolicyOR:                {weight: 2, parameters: digestList},
-	tpm2.TPMCCPolicyCpHash:            {weight: 1, parameters: oneDigest},
-	tpm2.TPMCCPolicyNameHash:          {weight: 1, parameters: oneDigest},
-	tpm2.TPMCCPolicyTemplate:          {weight: 1, parameters: oneDigest},
-	tpm2.TPMCCPolicyDuplicationSelect: {weight: 1, parameters: duplicationSelect},
-	tpm2.TPMCCPolicyCounterTimer:      {weight: 2, parameters: counterTimer},
-	tpm2.TPMCCPolicySecret:            {weight: 3, parameters: policySecret},
-	tpm2.TPMCCPolicyAuthorize:         {weight: 1, parameters: policyAuthorize},
-	tpm2.TPMCCPolicyTicket:            {weight: 1, parameters: policyTicket},
+	tpm2.TPMCCStartAuthSession: {weight: 8, parameters: sessionStart, handles: sessionKeys, effect: sessionStarted, secrets: boundTo},
+	tpm2.TPMCCPolicyRestart:    {weight: 2, parameters: bare(nothing)},
+	tpm2.TPMCCPolicyGetDigest:  {weight: 6, parameters: bare(nothing)},
 }
 
-// assertion is a policy of one assertion without secrets.
-type assertion struct {
+// policyRecipes are the commands that make a policy.
+var policyRecipes = map[tpm2.TPMCC]recipe{
+	tpm2.TPMCCPolicyPassword:          {weight: 2, parameters: bare(nothing)},
+	tpm2.TPMCCPolicyAuthValue:         {weight: 2, parameters: bare(nothing)},
+	tpm2.TPMCCPolicyPhysicalPresence:  {weight: 1, parameters: bare(nothing)},
+	tpm2.TPMCCPolicyLocality:          {weight: 3, parameters: bare(localityMask)},
+	tpm2.TPMCCPolicyCommandCode:       {weight: 3, parameters: bare(policyCode)},
+	tpm2.TPMCCPolicyNvWritten:         {weight: 2, parameters: bare(yesNo)},
+	tpm2.TPMCCPolicyPCR:               {weight: 3, parameters: bare(policyPCR)},
+	tpm2.TPMCCPolicyOR:                {weight: 2, parameters: bare(digestList)},
+	tpm2.TPMCCPolicyCpHash:            {weight: 1, parameters: bare(oneDigest)},
+	tpm2.TPMCCPolicyNameHash:          {weight: 1, parameters: bare(oneDigest)},
+	tpm2.TPMCCPolicyTemplate:          {weight: 1, parameters: bare(oneDigest)},
+	tpm2.TPMCCPolicyDuplicationSelect: {weight: 1, parameters: bare(duplicationSelect)},
+	tpm2.TPMCCPolicyCounterTimer:      {weight: 2, parameters: bare(counterTimer)},
+	tpm2.TPMCCPolicySecret:            {weight: 3, parameters: policySecret, handles: secretEntity},
+	tpm2.TPMCCPolicySigned:            {weight: 3, parameters: policySigned, handles: policySigner},
+	tpm2.TPMCCPolicyAuthorize:         {weight: 2, parameters: policyAuthorize},
+	tpm2.TPMCCPolicyTicket:            {weight: 2, parameters: policyTicket},
+	tpm2.TPMCCPolicyAuthorizeNV:       {weight: 2, parameters: bare(nothing), handles: nvPolicy},
+}
+
+// statement is a policy of one assertion without secrets.
+type statement struct {
 	code       tpm2.TPMCC
 	parameters []byte
 }
 
 // satisfiable are policies a session of the generator may come to satisfy.
-var satisfiable = [...]assertion{
+var satisfiable = [...]statement{
 	{tpm2.TPMCCPolicyLocality, []byte{0x01}},
 	{tpm2.TPMCCPolicyLocality, []byte{0x1f}},
 	{tpm2.TPMCCPolicyAuthValue, nil}, // what PolicyPassword adds is the same
@@ -61,7 +65,7 @@ var satisfiable = [...]assertion{
 
 // digest is the policy's with SHA-256: the hash of a zero digest, the command
 // code and the parameters (TPM 2.0 Library Part 3, section "EA Commands").
-func (a assertion) digest() []byte {
+func (a statement) digest() []byte {
 	return sha256Of(make([]byte, 32), u32(uint32(a.code)), a.parameters)
 }
 
@@ -70,48 +74,113 @@ func sha256Of(parts ...[]byte) []byte {
 	return sum[:]
 }
 
-func unboundUnsalted(*generator) []uint32 {
-	return []uint32{uint32(tpm2.TPMRHNull), uint32(tpm2.TPMRHNull)}
+// sessionKeys draws tpmKey and bind: neither mostly.
+func sessionKeys(g *generator) []uint32 {
+	g.roomForSession()
+	key, bind := uint32(tpm2.TPMRHNull), uint32(tpm2.TPMRHNull)
+	if g.chance(0.25) {
+		key = g.objectOf(func(o *object) bool { return o.canBeSalted() }, "storage ECC", "storage ECC", "storage RSA", "decrypting RSA")
+		g.keep = append(g.keep, key)
+	}
+	if g.chance(0.2) {
+		bind = g.boundEntity()
+	}
+	return []uint32{key, bind}
 }
 
-func sessionStart(g *generator) []byte {
+// canBeSalted says whether a salt can be encrypted to the object here.
+func (o *object) canBeSalted() bool {
+	if !o.key || !o.private || o.public.attributes&objectDecrypt == 0 || sessionHashes[o.public.nameAlg] == 0 {
+		return false
+	}
+	return o.public.kind == tpm2.TPMAlgRSA && o.public.bits >= 1024 ||
+		o.public.kind == tpm2.TPMAlgECC && (o.public.curve == tpm2.TPMECCNistP256 || o.public.curve == tpm2.TPMECCNistP384)
+}
+
+// boundEntity draws what a session can be bound to.
+func (g *generator) boundEntity() uint32 {
+	switch g.rng.IntN(4) {
+	case 0:
+		if o := g.someKey(); o != nil {
+			return o.handle
+		}
+	case 1:
+		if n := len(g.model.indices); n > 0 {
+			if index := g.model.indices[g.rng.IntN(n)].handle; g.named([]uint32{index}) {
+				return index
+			}
+		}
+	}
+	return uint32(pick(g, tpm2.TPMRHOwner, tpm2.TPMRHPlatform, tpm2.TPMRHEndorsement, tpm2.TPMRHLockout))
+}
+
+// boundTo gives the secret of the entity a session is bound to.
+func boundTo(g *generator) []Secret {
+	if g.handles[1] == uint32(tpm2.TPMRHNull) {
+		return nil
+	}
+	return []Secret{{Session: bindSecret, Auth: g.model.auth(g.handles[1])}}
+}
+
+func sessionStart(g *generator) area {
 	nonce := g.bytes(pick(g, 16, 20, 32, 32))
 	if g.odd() {
 		nonce = g.bytes(pick(g, 0, 15, 33, 64, 65))
 	}
-	b := conformance.AppendSized(nil, nonce)
-	b = append(b, 0, 0) // encryptedSalt
-	kind := pick[byte](g, sessionPolicy, sessionPolicy, sessionTrial, sessionHMAC)
+	kind := pick[byte](g, sessionPolicy, sessionPolicy, sessionTrial, sessionHMAC, sessionHMAC)
 	if g.odd() {
 		kind = pick[byte](g, 2, 4, 0xff)
 	}
-	b = append(b, kind)
-	b = append(b, sessionSymmetric(g)...)
 	algorithm := tpm2.TPMAlgSHA256
 	if g.chance(0.2) {
 		algorithm = g.hash()
 	}
-	return append(b, u16(uint16(algorithm))...)
+	return join(plain(sized(nonce)), g.salt(), plain([]byte{kind}, sessionSymmetric(g), u16(uint16(algorithm))))
+}
+
+// salt draws encryptedSalt.
+func (g *generator) salt() area {
+	e := g.player.caller.entities[g.handles[0]]
+	if e == nil || e.public.kind == 0 {
+		if g.odd() {
+			return plain(g.sized(64))
+		}
+		return plain([]byte{0, 0})
+	}
+	salt := g.bytes(max(hashSizes[e.public.nameAlg], 20))
+	secret, ok := shareSecret(&e.public, salt)
+	if !ok {
+		return plain(g.sized(64))
+	}
+	return holeIn(secret, Hole{Kind: HoleSalt, Text: salt})
 }
 
 // sessionSymmetric draws a TPMT_SYM_DEF.
 func sessionSymmetric(g *generator) []byte {
-	switch g.rng.IntN(4) {
-	case 0:
+	switch g.rng.IntN(5) {
+	case 0, 1:
+		if !g.odd() {
+			return bytes.Join([][]byte{u16(uint16(tpm2.TPMAlgAES)), u16(pick[uint16](g, 128, 256)), u16(uint16(tpm2.TPMAlgCFB))}, nil)
+		}
 		return symmetric(g, false)
-	case 1:
+	case 2:
 		return append(u16(uint16(tpm2.TPMAlgXOR)), u16(uint16(g.hash()))...)
 	}
 	return u16(uint16(tpm2.TPMAlgNull))
 }
 
-func sessionStarted(m *model, p conformance.Packet, r conformance.Response) {
-	_, rest, _ := conformance.CutSized(p.Parameters)
-	_, rest, ok := conformance.CutSized(rest)
-	if ok && len(rest) > 2 {
-		hash := tpm2.TPMAlgID(binary.BigEndian.Uint16(rest[len(rest)-2:]))
-		m.sessions = append(m.sessions, session{handle: r.Handle, kind: rest[0], hash: hash})
+func sessionStarted(m *model, r result) {
+	p := &cursor{rest: r.command.Parameters}
+	p.sized() // nonceCaller
+	p.sized() // encryptedSalt
+	s := session{handle: r.response.Handle, id: r.id, kind: p.u8(), symmetric: p.alg() != tpm2.TPMAlgNull}
+	if len(p.rest) < 2 {
+		return
 	}
+	s.hash = tpm2.TPMAlgID(binary.BigEndian.Uint16(p.rest[len(p.rest)-2:]))
+	s.keyed = r.command.Handles[0] != uint32(tpm2.TPMRHNull) || r.command.Handles[1] != uint32(tpm2.TPMRHNull)
+	m.forget(s.handle)
+	m.sessions = append(m.sessions, s)
 }
 
 func localityMask(g *generator) []byte {
@@ -180,38 +249,99 @@ func counterTimer(g *generator) []byte {
 	return append(b, u16(uint16(g.rng.UintN(13)))...)
 }
 
-// policySecret draws nonceTPM, cpHashA, policyRef and expiration.
-func policySecret(g *generator) []byte {
-	b := []byte{0, 0}
+// secretEntity draws an entity with a value, and a session.
+func secretEntity(g *generator) []uint32 {
+	entity := g.handle(conformance.Entity)
+	if g.chance(0.4) {
+		entity = g.boundEntity()
+	}
+	return []uint32{entity, g.handle(conformance.PolicySession)}
+}
+
+// assertedBy draws nonceTPM, cpHashA, policyRef and expiration.
+func assertedBy(g *generator) area {
+	session := g.handles[1]
+	head := plain([]byte{0, 0})
+	if s := g.player.caller.sessions[session]; s != nil && g.chance(0.4) {
+		head = holeIn(sized(s.nonceTPM), Hole{Kind: HoleNonce})
+	}
 	if g.odd() {
-		b = g.sized(32)
+		head = plain(g.sized(32))
 	}
 	cpHash := []byte{0, 0}
 	if g.chance(0.2) {
 		cpHash = oneDigest(g)
 	}
-	b = append(b, cpHash...)
-	b = append(b, g.sized(8)...)
-	return append(b, u32(pick[uint32](g, 0, 0, 0, 1000, 0xfffffff0))...)
+	return join(head, plain(cpHash, g.sized(8), u32(pick[uint32](g, 0, 0, 0, 1000, 0xfffffff0, 0xfffffff0))))
 }
 
-func policyAuthorize(g *generator) []byte {
-	b := oneDigest(g)
-	b = append(b, g.sized(8)...)
-	b = append(b, conformance.AppendSized(nil, append(u16(uint16(tpm2.TPMAlgSHA256)), g.bytes(32)...))...)
-	return append(b, ticket(g, pick[uint16](g, 0x8022, 0x8022, 0x8024))...)
+func policySecret(g *generator) area { return assertedBy(g) }
+
+// policySigner draws a key whose private part is known here, and a session.
+func policySigner(g *generator) []uint32 {
+	session := g.handle(conformance.PolicySession)
+	g.keep = append(g.keep, session)
+	for _, o := range g.model.objects {
+		if o.knownKey() != nil && g.chance(0.7) {
+			return []uint32{o.handle, session}
+		}
+	}
+	if handle, ok := g.loadPublic(keyNamed(pick(g, "rsa", "p256", "p384"))); ok {
+		return []uint32{handle, session}
+	}
+	return []uint32{g.handle(conformance.Object), session}
+}
+
+// knownKey is the key of this package that the object is, nil if it is none.
+func (o *object) knownKey() *key {
+	if !o.key {
+		return nil
+	}
+	for _, k := range knownKeys() {
+		if k.asymmetric() && bytes.Equal(o.public.raw[o.public.uniqueAt:], k.unique()) {
+			return k
+		}
+	}
+	return nil
+}
+
+func policySigned(g *generator) area {
+	o := g.model.object(g.handles[0])
+	if o == nil || o.knownKey() == nil {
+		return join(assertedBy(g), plain(g.noSignature()))
+	}
+	return join(assertedBy(g), policySignature(o.knownKey()))
+}
+
+// policyAuthorize draws a ticket that was given, or one that was not.
+func policyAuthorize(g *generator) area {
+	if r, ok := g.past(tpm2.TPMCCVerifySignature); ok && g.chance(0.3) {
+		return join(plain(oneDigest(g), g.sized(8)), g.nameArea(r.command.Handles[0]), g.hole(r, 1))
+	}
+	return plain(oneDigest(g), g.sized(8), sized(append(u16(uint16(tpm2.TPMAlgSHA256)), g.bytes(32)...)),
+		ticket(g, pick[uint16](g, 0x8022, 0x8022, 0x8024)))
 }
 
 // ticket draws a ticket that is not one: with an empty digest, or a wrong one.
 func ticket(g *generator, tag uint16) []byte {
 	b := append(u16(tag), u32(g.ticketHierarchy())...)
-	return append(b, conformance.AppendSized(nil, g.bytes(pick(g, 0, 32, 64)))...)
+	return append(b, sized(g.bytes(pick(g, 0, 32, 64)))...)
 }
 
-func policyTicket(g *generator) []byte {
-	b := conformance.AppendSized(nil, g.bytes(pick(g, 8, 0, 9)))
-	b = append(b, 0, 0)
-	b = append(b, g.sized(4)...)
-	b = append(b, conformance.AppendSized(nil, append(u16(uint16(tpm2.TPMAlgSHA256)), g.bytes(32)...))...)
-	return append(b, ticket(g, pick[uint16](g, 0x8023, 0x8025, 0x8024))...)
+// policyTicket draws a ticket of TPM2_PolicySigned or TPM2_PolicySecret, or one
+// that is none.
+func policyTicket(g *generator) area {
+	code := pick(g, tpm2.TPMCCPolicySigned, tpm2.TPMCCPolicySecret)
+	if r, ok := g.past(code); ok && g.chance(0.7) {
+		in := &cursor{rest: r.command.Parameters}
+		in.sized() // nonceTPM
+		cpHash, ref := in.sized(), in.sized()
+		name := g.nameArea(r.command.Handles[0])
+		if r.command.Handles[0]>>24 == 0x40 {
+			name = plain(sized(u32(r.command.Handles[0])))
+		}
+		return join(g.hole(r, 1), plain(sized(cpHash), sized(ref)), name, g.hole(r, 2))
+	}
+	return plain(sized(g.bytes(pick(g, 8, 0, 9))), []byte{0, 0}, g.sized(4),
+		sized(append(u16(uint16(tpm2.TPMAlgSHA256)), g.bytes(32)...)), ticket(g, pick[uint16](g, 0x8023, 0x8025, 0x8024)))
 }

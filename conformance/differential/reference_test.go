@@ -69,7 +69,7 @@ func TestSimulatorAgainstItself(t *testing.T) {
 	simulator := simulated(t)
 	seed := drawnSeed()
 	report, err := differential.Campaign{
-		Ours: simulator, Theirs: simulator, Seed: seed, Packets: 3000, Sequences: 60, Power: 20,
+		Ours: simulator, Theirs: simulator, OneDevice: true, Seed: seed, Packets: 3000, Sequences: 60, Power: 20,
 		Known: differential.Known(), // the reset count goes on from device to device
 	}.Run(context.Background())
 	require.NoError(t, err)
@@ -118,8 +118,11 @@ func simulated(t *testing.T) differential.Target {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, device.Close()) })
 	return differential.Target{
-		Name:  "simulator",
+		Name: "simulator", Harmful: differential.HarmfulToSimulator,
 		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
+		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+			return device, device.ManufactureWith(reference.Seeds(seeds))
+		},
 	}
 }
 
@@ -132,7 +135,10 @@ func swtpm(t *testing.T) differential.Target {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, device.Close()) })
 	return differential.Target{
-		Name: "swtpm", Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: conformance.HeaderSize,
+		Name: "swtpm", Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: conformance.HeaderSize, Retries: true,
 		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
+		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+			return device, device.ManufactureWith(reference.Seeds(seeds))
+		},
 	}
 }

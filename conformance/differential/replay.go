@@ -11,14 +11,15 @@ import (
 // unexplained.
 func Replay(ctx context.Context, ours, theirs Target, known []Difference, script Script, w io.Writer) (bool, error) {
 	r := &run{campaign: Campaign{Ours: ours, Theirs: theirs, Known: known}, report: &Report{}}
+	r.match()
 	if err := r.identify(ctx); err != nil {
 		return false, err
 	}
-	b, err := theirs.Play(ctx, script)
+	b, err := theirs.play(ctx, &r.both, script)
 	if err != nil {
 		return false, err
 	}
-	a, err := ours.Play(ctx, script)
+	a, err := ours.play(ctx, &r.both, script)
 	if err != nil {
 		return false, err
 	}
@@ -26,7 +27,7 @@ func Replay(ctx context.Context, ours, theirs Target, known []Difference, script
 	equal := true
 	for i, step := range script {
 		mark, why := "=", ""
-		if c := r.examine(script, i, a[i], b[i]); c != nil {
+		if c := r.examine(script, i, a, b); c != nil {
 			mark, why = "!", c.Detail
 			if d := r.known(c); d != nil {
 				mark, why = "~", d.ID

@@ -24,6 +24,9 @@ type Report struct {
 	Codes map[string]int `json:"codes"`
 	// Unshared are the commands only one of the two implements.
 	Unshared []string `json:"unshared"`
+	// Fatal counts the commands after which the reference gave up, in failure mode
+	// or for good. They are left out of the scripts.
+	Fatal map[string]int `json:"fatal"`
 	// Explained counts the differences each known entry explained.
 	Explained map[string]int `json:"explained"`
 	// Unused are the entries for this reference that explained nothing.
@@ -93,6 +96,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		out.printf("%-28s %9d %9d\n", name, r.Commands[name].Sent, r.Commands[name].Succeeded)
 	}
 	out.printf("\n%d different response codes of the reference; %d commands are implemented by one of the two only\n", len(r.Codes), len(r.Unshared))
+	for _, name := range slices.Sorted(maps.Keys(r.Fatal)) {
+		out.printf("%s gave up after %s: %d\n", r.Theirs, name, r.Fatal[name])
+	}
 	for _, id := range slices.Sorted(maps.Keys(r.Explained)) {
 		out.printf("known difference %s: %d\n", id, r.Explained[id])
 	}
@@ -117,6 +123,14 @@ func (p *printer) printf(format string, a ...any) {
 	}
 }
 
+// fatal counts commands after which the reference gave up.
+func (r *Report) fatal(commands [][]byte) {
+	for _, command := range commands {
+		code, _ := conformance.CommandCode(command)
+		r.Fatal[conformance.CommandName(code)]++
+	}
+}
+
 // tally counts a step and the reference's answer.
 func (r *Report) tally(step Step, theirs Outcome) {
 	if !step.isCommand() {
@@ -138,16 +152,16 @@ func (r *Report) tally(step Step, theirs Outcome) {
 	r.Commands[name] = t
 }
 
-// signature tells findings apart: command and answers, not values.
-type signature struct {
+// findingKind tells findings apart: command and answers, not values.
+type findingKind struct {
 	command      string
 	ours, theirs uint32
 	kind         string
 }
 
-func (c *Case) signature() signature {
+func (c *Case) findingKind() findingKind {
 	ours, theirs := c.Codes()
-	s := signature{command: c.Step().Action.String(), ours: ours, theirs: theirs}
+	s := findingKind{command: c.Step().Action.String(), ours: ours, theirs: theirs}
 	if c.Step().isCommand() {
 		s.command = conformance.CommandName(c.Command())
 	}

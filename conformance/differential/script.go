@@ -43,9 +43,14 @@ func (a Action) String() string {
 
 // Step is one thing done to a device.
 type Step struct {
+	// ID is how holes of later steps refer to this one; 0 if none does.
+	ID       int
 	Action   Action
 	Locality uint8
-	Data     []byte
+	// Data is the command, but for what each device gets of its own: that is in
+	// Holes, in the order of their places.
+	Data  []byte
+	Holes []Hole
 	// Secrets are for SendHMAC: the sessions whose HMACs are to be made. In
 	// Data there are as many bytes in their place.
 	Secrets []Secret
@@ -59,23 +64,28 @@ type Script []Step
 
 // String gives the step as a line of a transcript:
 //
-//	send 0 8001… # Startup
-//	send-hmac 0 8002… 02000000=736563726574
+//	7: send 0 8001… # CreatePrimary
+//	send-hmac 0 8002…{7.0}… 1=736563726574
 //	hash-data 6162
 //	init
-func (s Step) String() string {
+func (s Step) String() string { return s.line(s.ID > 0) }
+
+func (s Step) line(labelled bool) string {
 	var b strings.Builder
+	if labelled {
+		fmt.Fprintf(&b, "%d: ", s.ID)
+	}
 	b.WriteString(s.Action.String())
 	switch s.Action {
 	case Send:
-		fmt.Fprintf(&b, " %d %s", s.Locality, hexOrDash(s.Data))
+		fmt.Fprintf(&b, " %d %s", s.Locality, s.text())
 	case SendHMAC:
-		fmt.Fprintf(&b, " %d %s ", s.Locality, hexOrDash(s.Data))
+		fmt.Fprintf(&b, " %d %s ", s.Locality, s.text())
 		for i, secret := range s.Secrets {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, "%08x=%x", secret.Session, secret.Auth)
+			fmt.Fprintf(&b, "%d=%x", secret.Session, secret.Auth)
 		}
 		if len(s.Secrets) == 0 {
 			b.WriteByte('-')
@@ -86,6 +96,21 @@ func (s Step) String() string {
 	if note := s.remark(); note != "" {
 		b.WriteString(" # " + note)
 	}
+	return b.String()
+}
+
+// text writes the command with its holes.
+func (s Step) text() string {
+	if len(s.Holes) == 0 {
+		return hexOrDash(s.Data)
+	}
+	var b strings.Builder
+	done := 0
+	for _, h := range s.Holes {
+		b.WriteString(hex.EncodeToString(s.Data[done:h.At]) + h.String())
+		done = h.At + h.Len
+	}
+	b.WriteString(hex.EncodeToString(s.Data[done:]))
 	return b.String()
 }
 
@@ -109,11 +134,18 @@ func hexOrDash(b []byte) string {
 	return hex.EncodeToString(b)
 }
 
-// String gives the script as a transcript, one step a line.
+// String gives the script as a transcript, one step a line. Steps that others
+// refer to have their ID in front.
 func (s Script) String() string {
+	referred := map[int]bool{}
+	for _, step := range s {
+		for _, h := range step.Holes {
+			referred[h.Step] = true
+		}
+	}
 	var b strings.Builder
 	for _, step := range s {
-		b.WriteString(step.String())
+		b.WriteString(step.line(step.ID > 0 && referred[step.ID]))
 		b.WriteByte('\n')
 	}
 	return b.String()
@@ -165,40 +197,75 @@ func ReadScript(r io.Reader) (Script, error) {
 }
 
 func parseStep(fields []string) (Step, error) {
+	var step Step
+	if id, ok := strings.CutSuffix(fields[0], ":"); ok {
+		n, err := strconv.ParseUint(id, 10, 31)
+		if err != nil || n == 0 || len(fields) == 1 {
+			return Step{}, fmt.Errorf("%q is no number of a step", fields[0])
+		}
+		step.ID, fields = int(n), fields[1:]
+	}
 	for action, name := range actionNames {
 		if fields[0] == name {
-			return parseArguments(Step{Action: Action(action)}, fields[1:])
+			step.Action = Action(action)
+			return step.parseArguments(fields[1:])
 		}
 	}
 	return Step{}, fmt.Errorf("unknown step %q; want one of %s", fields[0], strings.Join(actionNames[:], ", "))
 }
 
-func parseArguments(step Step, arguments []string) (Step, error) {
-	want := map[Action]int{Send: 2, SendHMAC: 3, HashData: 1}[step.Action]
+func (s Step) parseArguments(arguments []string) (Step, error) {
+	want := map[Action]int{Send: 2, SendHMAC: 3, HashData: 1}[s.Action]
 	if len(arguments) != want {
-		return Step{}, fmt.Errorf("%s takes %d arguments, not %d", step.Action, want, len(arguments))
+		return Step{}, fmt.Errorf("%s takes %d arguments, not %d", s.Action, want, len(arguments))
 	}
 	var err error
-	if step.Action == SendHMAC {
-		if step.Secrets, err = parseSecrets(arguments[2]); err != nil {
+	if s.Action == SendHMAC {
+		if s.Secrets, err = parseSecrets(arguments[2]); err != nil {
 			return Step{}, err
 		}
-		arguments = arguments[:2]
 	}
-	if step.isCommand() {
+	if s.isCommand() {
 		locality, err := strconv.ParseUint(arguments[0], 10, 8)
 		if err != nil {
 			return Step{}, fmt.Errorf("locality %q is not a number up to 255", arguments[0])
 		}
-		step.Locality = uint8(locality)
+		s.Locality = uint8(locality)
 		arguments = arguments[1:]
 	}
 	if len(arguments) > 0 && arguments[0] != "-" {
-		if step.Data, err = hex.DecodeString(arguments[0]); err != nil {
-			return Step{}, fmt.Errorf("%q is not hexadecimal", arguments[0])
+		if err := s.parseData(arguments[0]); err != nil {
+			return Step{}, err
 		}
 	}
-	return step, nil
+	return s, nil
+}
+
+// parseData reads hexadecimal digits, and holes where the step is a command.
+func (s *Step) parseData(text string) error {
+	for text != "" {
+		digits, rest, open := strings.Cut(text, "{")
+		data, err := hex.DecodeString(digits)
+		if err != nil {
+			return fmt.Errorf("%q is not hexadecimal", digits)
+		}
+		s.Data = append(s.Data, data...)
+		if !open {
+			return nil
+		}
+		inside, behind, closed := strings.Cut(rest, "}")
+		if !closed || !s.isCommand() {
+			return fmt.Errorf("no hole can be in %q", "{"+rest)
+		}
+		h, err := parseHole(inside)
+		if err != nil {
+			return err
+		}
+		h.At, h.Len = len(s.Data), h.placeholder()
+		s.Data, s.Holes = append(s.Data, make([]byte, h.Len)...), append(s.Holes, h)
+		text = behind
+	}
+	return nil
 }
 
 // maxSecrets is more sessions than any command has.
@@ -210,13 +277,13 @@ func parseSecrets(text string) ([]Secret, error) {
 	}
 	var secrets []Secret
 	for part := range strings.SplitSeq(text, ",") {
-		handle, auth, ok := strings.Cut(part, "=")
-		session, err := strconv.ParseUint(handle, 16, 32)
+		number, auth, ok := strings.Cut(part, "=")
+		session, err := strconv.ParseUint(number, 10, 8)
 		value, errAuth := hex.DecodeString(auth)
-		if !ok || err != nil || errAuth != nil || len(secrets) == maxSecrets {
-			return nil, fmt.Errorf("%q is not a list of at most %d session=value, both hexadecimal", text, maxSecrets)
+		if !ok || err != nil || errAuth != nil || session == 0 || len(secrets) == maxSecrets {
+			return nil, fmt.Errorf("%q is not a list of at most %d session=value, the session by its number from 1 on, the value hexadecimal", text, maxSecrets)
 		}
-		secrets = append(secrets, Secret{Session: uint32(session), Auth: value})
+		secrets = append(secrets, Secret{Session: int(session), Auth: value})
 	}
 	return secrets, nil
 }

@@ -22,7 +22,7 @@ func TestTranscriptsAreReadBack(t *testing.T) {
 		{Action: differential.HashData},
 		{Action: differential.HashEnd},
 		{Action: differential.SendHMAC, Data: []byte{1}},
-		{Action: differential.SendHMAC, Data: []byte{1}, Secrets: []differential.Secret{{Session: 0x02000000, Auth: []byte("a")}, {Session: 2, Auth: []byte{}}}},
+		{Action: differential.SendHMAC, Data: []byte{1}, Secrets: []differential.Secret{{Session: 1, Auth: []byte("a")}, {Session: 2, Auth: []byte{}}}},
 	}
 	text := script.String()
 	assert.Contains(t, text, "send 3 80010000000c000001440000 # Startup two lines\nsend 0 -\ninit\n")
@@ -45,7 +45,20 @@ func TestReadScriptSaysWhatIsWrong(t *testing.T) {
 		"send-hmac 0 00":                "send-hmac takes 3 arguments, not 2",
 		"send-hmac 0 00 1":              "not a list",
 		"send-hmac 0 00 1=z":            "not a list",
-		"send-hmac 0 00 123456789=00":   "not a list",
+		"send-hmac 0 00 0=00":           "not a list",
+		"send-hmac 0 00 256=00":         "not a list",
+		"0: init":                       "no number of a step",
+		"7:":                            "no number of a step",
+		"send 0 80{7.1":                 "no hole can be",
+		"hash-data {7.1}":               "no hole can be",
+		"send 0 {7}":                    "is no hole",
+		"send 0 {0.1}":                  "is no hole",
+		"send 0 {7.1^1}":                "is no hole",
+		"send 0 {7.1^1=100}":            "is no hole",
+		"send 0 {7.1/0}":                "is no hole",
+		"send 0 {salt:0}":               "is no hole",
+		"send 0 {nonce:1}":              "is no hole",
+		"send 0 {signed:nobody}":        "is no hole",
 		strings.Repeat("init\n", 70000): "more than 65536 steps",
 	} {
 		_, err := differential.ReadScript(strings.NewReader(text))
@@ -60,7 +73,8 @@ func TestReadScriptSaysWhatIsWrong(t *testing.T) {
 
 func FuzzReadScript(f *testing.F) {
 	f.Add("send 0 8001\ninit\n")
-	f.Add("send-hmac 0 8002 02000000=6162,3000000=\nsend-hmac 0 - -")
+	f.Add("send-hmac 0 8002 1=6162,2=\nsend-hmac 0 - -")
+	f.Add("7: send 0 8001{salt:00ff}{nonce}{signed:rsa}\nsend 1 {7.0}80{7.1^3=80^4=01/7}")
 	f.Add("hash-data - # note\nsend 255 -")
 	f.Fuzz(func(t *testing.T, text string) {
 		script, err := differential.ReadScript(strings.NewReader(text))

@@ -5,20 +5,26 @@ import "context"
 // shrinkPlays bounds the attempts to shorten one script.
 const shrinkPlays = 200
 
-// shrink gives a script as short as it can find whose last step still shows
-// the difference with the given signature. Ever smaller pieces are left out,
-// from the end backwards; what can be left out stays out.
-func (r *run) shrink(ctx context.Context, script Script, want signature) (*Case, error) {
+// shrink gives a script as short as it can find whose last step still shows the
+// difference of the given kind. What the last step refers to is tried alone
+// first; then ever smaller pieces are left out, from the end backwards, and what
+// can be left out stays out.
+func (r *run) shrink(ctx context.Context, script Script, want findingKind) (*Case, error) {
 	best, err := r.shows(ctx, script, want)
 	if best == nil || err != nil {
 		return best, err
 	}
+	if shorter, err := r.shows(ctx, best.script.needed(), want); err != nil {
+		return nil, err
+	} else if shorter != nil {
+		best = shorter
+	}
 	plays := 0
 	for piece := max(len(script)/2, 1); ; piece = max(piece/2, 1) {
 		removed := false
-		for end := len(best.Script) - 1; end > 0 && plays < shrinkPlays; {
+		for end := len(best.script) - 1; end > 0 && plays < shrinkPlays; {
 			start := max(end-piece, 0)
-			candidate := append(append(Script{}, best.Script[:start]...), best.Script[end:]...)
+			candidate := append(append(Script{}, best.script[:start]...), best.script[end:]...)
 			plays++
 			shorter, err := r.shows(ctx, candidate, want)
 			if err != nil {
@@ -35,20 +41,43 @@ func (r *run) shrink(ctx context.Context, script Script, want signature) (*Case,
 	}
 }
 
+// needed gives the first step, the last step, and those whose answers they and
+// each other have in their holes.
+func (s Script) needed() Script {
+	last := len(s) - 1
+	wanted := map[int]bool{}
+	keep := make([]bool, len(s))
+	for i := last; i >= 0; i-- {
+		if keep[i] = i == 0 || i == last || s[i].ID > 0 && wanted[s[i].ID]; !keep[i] {
+			continue
+		}
+		for _, h := range s[i].Holes {
+			wanted[h.Step] = true
+		}
+	}
+	var needed Script
+	for i, step := range s {
+		if keep[i] {
+			needed = append(needed, step)
+		}
+	}
+	return needed
+}
+
 // shows plays a script on both devices and gives the case of its last step if
 // that has the signature and is not known.
-func (r *run) shows(ctx context.Context, script Script, want signature) (*Case, error) {
-	theirs, err := r.campaign.Theirs.Play(ctx, script)
+func (r *run) shows(ctx context.Context, script Script, want findingKind) (*Case, error) {
+	theirs, err := r.playTheirs(ctx, script)
 	if err != nil {
 		return nil, err
 	}
-	ours, err := r.campaign.Ours.Play(ctx, script)
+	ours, err := r.campaign.Ours.play(ctx, &r.both, script)
 	if err != nil {
 		return nil, err
 	}
 	last := len(script) - 1
-	c := r.examine(script, last, ours[last], theirs[last])
-	if c == nil || c.signature() != want || r.known(c) != nil {
+	c := r.examine(script, last, ours, theirs)
+	if c == nil || c.findingKind() != want || r.known(c) != nil {
 		return nil, nil
 	}
 	return c, nil

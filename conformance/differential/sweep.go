@@ -9,107 +9,102 @@ import (
 	"github.com/swtpmd/swtpmd/conformance"
 )
 
-// A variation is a systematic series of changes to a sound command. The i-th
-// change gives the bytes to send, or nil where the command has no such place.
+// A variation is a systematic series of changes to a sound command, before or
+// after it is laid out. The i-th change says whether the command has such a
+// place.
 type variation struct {
-	name  string
-	count int
-	apply func(g *generator, p conformance.Packet, i int) []byte
+	name   string
+	count  int
+	packet func(g *generator, p *conformance.Packet, i int) bool
+	bytes  func(g *generator, b []byte, i int) ([]byte, bool)
 }
 
 // variations are played for every command: all of them in a campaign that is
 // long enough, a seeded choice in a shorter one.
 var variations = [...]variation{
-	{"sound", 24, func(_ *generator, p conformance.Packet, _ int) []byte { return p.Bytes() }},
-	{"cut", 160, cutAt},
-	{"cut with the old size", 64, func(_ *generator, p conformance.Packet, i int) []byte {
-		if b := p.Bytes(); i < len(b) {
-			return b[:i]
-		}
-		return nil
+	{name: "sound", count: 24},
+	{name: "cut", count: 640, bytes: cutAt},
+	{name: "cut with the old size", count: 64, bytes: func(_ *generator, b []byte, i int) ([]byte, bool) { return b[:min(i, len(b))], i < len(b) }},
+	{name: "trailing bytes", count: 12, bytes: func(g *generator, b []byte, i int) ([]byte, bool) {
+		b = append(b, g.bytes(i+1)...)
+		binary.BigEndian.PutUint32(b[2:], uint32(len(b)))
+		return b, true
 	}},
-	{"trailing bytes", 12, func(g *generator, p conformance.Packet, i int) []byte {
-		p.Parameters = append(slices.Clone(p.Parameters), g.bytes(i+1)...)
-		return p.Bytes()
-	}},
-	{"tag bit", 17, func(_ *generator, p conformance.Packet, i int) []byte {
-		b := p.Bytes()
+	{name: "tag bit", count: 17, bytes: func(_ *generator, b []byte, i int) ([]byte, bool) {
 		binary.BigEndian.PutUint16(b, binary.BigEndian.Uint16(b)^uint16(1<<i)) // the 17th changes nothing
-		return b
+		return b, true
 	}},
-	{"attributes", 256, func(_ *generator, p conformance.Packet, i int) []byte {
+	{name: "attributes", count: 256, packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		if len(p.Sessions) == 0 {
 			p.Sessions = []conformance.Session{conformance.Password(nil)}
 		}
 		p.Sessions[0].Attributes = byte(i)
-		return p.Bytes()
+		return true
 	}},
-	{"last attributes", 8, func(_ *generator, p conformance.Packet, i int) []byte {
+	{name: "last attributes", count: 8, packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		if len(p.Sessions) < 2 {
-			return nil
+			return false
 		}
 		p.Sessions[len(p.Sessions)-1].Attributes ^= 1 << i
-		return p.Bytes()
+		return true
 	}},
-	{"authorization size", 40, func(_ *generator, p conformance.Packet, i int) []byte {
-		if len(p.Sessions) == 0 {
-			return nil
-		}
+	{name: "authorization size", count: 40, packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		size := uint32(i)
 		p.WrongAuthSize = &size
-		return p.Bytes()
+		return len(p.Sessions) > 0
 	}},
-	{"handle 1", len(strangeHandles), withHandle(0)},
-	{"handle 2", len(strangeHandles), withHandle(1)},
-	{"session handle", len(strangeHandles), func(_ *generator, p conformance.Packet, i int) []byte {
+	{name: "handle 1", count: len(strangeHandles), packet: withHandle(0)},
+	{name: "handle 2", count: len(strangeHandles), packet: withHandle(1)},
+	{name: "handle 3", count: len(strangeHandles), packet: withHandle(2)},
+	{name: "session handle", count: len(strangeHandles), packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		if len(p.Sessions) == 0 {
 			p.Sessions = []conformance.Session{conformance.Password(nil)}
 		}
 		p.Sessions[0].Handle = strangeHandles[i]
-		return p.Bytes()
+		return true
 	}},
-	{"nonce size", 72, func(g *generator, p conformance.Packet, i int) []byte {
+	{name: "nonce size", count: 72, packet: func(g *generator, p *conformance.Packet, i int) bool {
 		if len(p.Sessions) == 0 {
-			return nil
+			return false
 		}
 		p.Sessions[0].Nonce = g.bytes(i)
-		return p.Bytes()
+		return true
 	}},
-	{"sessions", 6, func(_ *generator, p conformance.Packet, i int) []byte {
+	{name: "sessions", count: 6, packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		for len(p.Sessions) < i {
 			p.Sessions = append(p.Sessions, conformance.Password(nil))
 		}
 		p.Sessions = p.Sessions[:i]
-		return p.Bytes()
+		return true
 	}},
-	{"sessions without tag", 1, func(_ *generator, p conformance.Packet, _ int) []byte {
+	{name: "sessions without tag", count: 1, packet: func(_ *generator, p *conformance.Packet, _ int) bool {
 		p.Tag = conformance.NoSessions
-		return p.Bytes()
+		return true
 	}},
-	{"count", 300, func(_ *generator, p conformance.Packet, i int) []byte {
+	{name: "count", count: 300, packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		if len(p.Parameters) < 4 {
-			return nil
+			return false
 		}
 		p.Parameters = slices.Clone(p.Parameters)
 		binary.BigEndian.PutUint32(p.Parameters, uint32(i))
-		return p.Bytes()
+		return true
 	}},
-	{"word", 12 * wordValues, func(_ *generator, p conformance.Packet, i int) []byte {
+	{name: "word", count: 12 * wordValues, packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		at := i / wordValues
 		if len(p.Parameters) < at+2 {
-			return nil
+			return false
 		}
 		p.Parameters = slices.Clone(p.Parameters)
 		binary.BigEndian.PutUint16(p.Parameters[at:], uint16(i%wordValues))
-		return p.Bytes()
+		return true
 	}},
-	{"parameter bit", 24 * 8, func(_ *generator, p conformance.Packet, i int) []byte {
+	{name: "parameter bit", count: 96 * 8, packet: func(_ *generator, p *conformance.Packet, i int) bool {
 		if len(p.Parameters) <= i/8 {
-			return nil
+			return false
 		}
 		p.Parameters = slices.Clone(p.Parameters)
 		p.Parameters[i/8] ^= 1 << (i % 8)
-		return p.Bytes()
+		return true
 	}},
 }
 
@@ -117,30 +112,25 @@ var variations = [...]variation{
 const wordValues = 0x48
 
 // cutAt shortens the command, size field included, so that the parsing of
-// every field is seen to run out of bytes. Past the usual length of commands
-// the place is drawn.
-func cutAt(g *generator, p conformance.Packet, i int) []byte {
-	b := p.Bytes()
-	if i >= 100 {
-		i = g.rng.IntN(len(b))
-	}
+// every field is seen to run out of bytes.
+func cutAt(_ *generator, b []byte, i int) ([]byte, bool) {
 	if i >= len(b) {
-		return nil
+		return nil, false
 	}
 	if b = b[:i]; i >= 6 {
 		binary.BigEndian.PutUint32(b[2:], uint32(i))
 	}
-	return b
+	return b, true
 }
 
 // withHandle puts each strange handle in one place of the handle area.
-func withHandle(at int) func(*generator, conformance.Packet, int) []byte {
-	return func(_ *generator, p conformance.Packet, i int) []byte {
+func withHandle(at int) func(*generator, *conformance.Packet, int) bool {
+	return func(_ *generator, p *conformance.Packet, i int) bool {
 		if len(p.Handles) <= at {
-			return nil
+			return false
 		}
 		p.Handles[at] = strangeHandles[i]
-		return p.Bytes()
+		return true
 	}
 }
 
@@ -166,15 +156,21 @@ func sweep(seed uint64, codes []uint32) []change {
 	return all
 }
 
-// changed draws the command a change is for and applies it; ok is false where
-// it does not apply. But for the change the command is sound.
-func (g *generator) changed(c change) (step Step, ok bool) {
-	wild := g.style.wild
-	g.style.wild = 0
-	defer func() { g.style.wild = wild }()
-	b := c.variation.apply(g, g.packet(c.code), c.index)
-	if b == nil && c.index > 0 {
-		return Step{}, false
+// changed draws the command a change is for, applies it and sends what comes of
+// it; false says that it does not apply. But for the change the command is
+// sound.
+func (g *generator) changed(c change) bool {
+	d := g.soundly(c.code)
+	if v := c.variation; v.packet != nil && !v.packet(g, &d.Packet, c.index) {
+		return false
 	}
-	return g.step(b, fmt.Sprintf("of %s, %s %d", conformance.CommandName(c.code), c.variation.name, c.index)), true
+	laidOut, spans := g.lay(d)
+	if c.variation.bytes != nil {
+		var ok bool
+		if laidOut, ok = c.variation.bytes(g, laidOut, c.index); !ok {
+			return false
+		}
+	}
+	g.do(g.step(d, laidOut, spans, fmt.Sprintf("of %s, %s %d", conformance.CommandName(c.code), c.variation.name, c.index)))
+	return true
 }

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+
+	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/transport"
@@ -19,11 +23,26 @@ type Target struct {
 	// TPM2_Startup, with nothing left of the device it gave before, which is
 	// not used any more.
 	Fresh func(context.Context) (transport.Device, error)
+	// Seeded is Fresh with given primary seeds, nil if that cannot be had. Where
+	// both targets can, what follows from the seeds is compared exactly.
+	Seeded func(context.Context, Seeds) (transport.Device, error)
 	// Localities at which commands may be sent; nil stands for 0 alone.
 	Localities []uint8
+	// Harmful says of a command that it would kill the device, nil that none
+	// does. Such commands are sent to neither device of a campaign.
+	Harmful func(command []byte) bool
+	// Retries says that the device answers TPM_RC_RETRY before it does what it
+	// could have done at once, and that a caller sends the command again, as
+	// drivers do.
+	Retries bool
 	// MinCommand is the smallest command that gets an answer, in bytes. A
 	// transport that waits for a whole header needs 10.
 	MinCommand int
+}
+
+// Seeds are the primary seeds of a device, 64 bytes each.
+type Seeds struct {
+	Endorsement, Storage, Platform [64]byte
 }
 
 // Outcome is what became of a step.
@@ -34,8 +53,19 @@ type Outcome struct {
 	// compared by presence: their texts are the transport's.
 	Err error
 	// Problem says what is wrong with the answer to the caller of a session:
-	// its HMAC. Empty if nothing is, or nothing was to be checked.
+	// an HMAC, a signature, a name. Empty if nothing is, or nothing was to be
+	// checked.
 	Problem string
+	// Sent is the command as this device got it, but for HMACs and encryption.
+	Sent []byte
+
+	// plain is Response with its first parameter decrypted.
+	plain []byte
+	// inputs and history are equal for two devices if all that the answer may
+	// depend on is, of this step and of all before it.
+	inputs, history uint64
+	// onSequence says that a handle is that of a sequence.
+	onSequence bool
 }
 
 func (o Outcome) String() string {
@@ -67,16 +97,42 @@ func (e *UnsupportedError) Error() string {
 type player struct {
 	target *Target
 	device transport.Device
-	caller caller
+	caller *caller
+	both   *common
 }
 
+// common is what the two devices of a campaign have in common.
+type common struct {
+	// seeds are their primary seeds, nil if they cannot be chosen.
+	seeds *Seeds
+	// harmful are the Harmful functions of both.
+	harmful []func([]byte) bool
+}
+
+// errHarmful is the outcome of a command that is not sent.
+var errHarmful = errors.New("differential: not sent, because it would kill one of the devices")
+
 // player gives a player on a fresh device.
-func (t *Target) player(ctx context.Context) (*player, error) {
-	device, err := t.Fresh(ctx)
+func (t *Target) player(ctx context.Context, both *common) (*player, error) {
+	device, err := t.fresh(ctx, both.seeds)
 	if err != nil {
 		return nil, fmt.Errorf("fresh %s: %w", t.Name, err)
 	}
-	return &player{target: t, device: device, caller: caller{sessions: map[uint32]*liveSession{}}}, nil
+	return &player{target: t, device: device, caller: newCaller(both.seeds != nil), both: both}, nil
+}
+
+// again gives a player on another fresh device.
+func (p *player) again(ctx context.Context) (*player, error) { return p.target.player(ctx, p.both) }
+
+func (b *common) isHarmful(command []byte) bool {
+	return slices.ContainsFunc(b.harmful, func(harmful func([]byte) bool) bool { return harmful != nil && harmful(command) })
+}
+
+func (t *Target) fresh(ctx context.Context, seeds *Seeds) (transport.Device, error) {
+	if seeds != nil {
+		return t.Seeded(ctx, *seeds)
+	}
+	return t.Fresh(ctx)
 }
 
 // do carries out one step. The error is for a device that cannot, as opposed
@@ -93,7 +149,7 @@ func (p *player) do(ctx context.Context, step Step) (Outcome, error) {
 		if !ok {
 			return Outcome{}, &UnsupportedError{Target: p.target.Name, Action: step.Action}
 		}
-		clear(p.caller.sessions)
+		p.caller.restarted()
 		if step.Action == Init {
 			return Outcome{Err: power.Init()}, nil
 		}
@@ -120,21 +176,30 @@ func (p *player) send(ctx context.Context, step Step) (outcome Outcome) {
 			outcome = Outcome{Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
 		}
 	}()
-	command := step.Data
-	if step.Action == SendHMAC {
-		command = p.caller.signed(command, step.Secrets)
+	x := p.caller.prepare(&step)
+	if p.both.isHarmful(x.sent) {
+		return Outcome{Err: errHarmful, Sent: x.sent}
 	}
-	response, err := p.device.Send(ctx, step.Locality, command)
-	if err != nil {
-		return Outcome{Err: err}
+	response, err := p.device.Send(ctx, step.Locality, x.wire)
+	if code, ok := conformance.ResponseCode(response); ok && code == uint32(tpm2.TPMRCRetry) && p.target.Retries {
+		response, err = p.device.Send(ctx, step.Locality, x.wire)
 	}
-	return Outcome{Response: response, Problem: p.caller.observe(command, response, step.Secrets)}
+	outcome = Outcome{Response: response, Err: err, Sent: x.sent, inputs: x.inputs, history: p.caller.history, onSequence: p.caller.onSequence(x)}
+	if err == nil {
+		s := p.caller.observe(x, response)
+		outcome.plain, outcome.Problem = s.plain, s.problem
+	}
+	return outcome
 }
 
 // Play plays a script on a fresh device and gives the outcome of every step.
 // The error is for a device that could not be made or cannot do a step.
 func (t *Target) Play(ctx context.Context, script Script) ([]Outcome, error) {
-	p, err := t.player(ctx)
+	return t.play(ctx, &common{harmful: []func([]byte) bool{t.Harmful}}, script)
+}
+
+func (t *Target) play(ctx context.Context, both *common, script Script) ([]Outcome, error) {
+	p, err := t.player(ctx, both)
 	if err != nil {
 		return nil, err
 	}

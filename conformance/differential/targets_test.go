@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/transport"
 )
 
@@ -21,16 +24,41 @@ func checked() differential.Target {
 }
 
 func configured(platform emulator.Platform, config emulator.Config) differential.Target {
+	fresh := func(platform emulator.Platform) (transport.Device, error) {
+		tpm, err := emulator.New(platform, config)
+		if err != nil {
+			return nil, err
+		}
+		return tpm, tpm.Init()
+	}
 	return differential.Target{
 		Name: "emulator", Localities: []uint8{0, 1, 2, 3, 4},
-		Fresh: func(context.Context) (transport.Device, error) {
-			tpm, err := emulator.New(platform, config)
+		Fresh: func(context.Context) (transport.Device, error) { return fresh(platform) },
+		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+			store, err := emulatortest.WithPrimarySeeds(config, seeds.Endorsement[:], seeds.Storage[:], seeds.Platform[:])
 			if err != nil {
 				return nil, err
 			}
-			return tpm, tpm.Init()
+			seeded := platform
+			seeded.Store = store
+			return fresh(seeded)
 		},
 	}
+}
+
+// still is a clock that stands.
+type still struct{}
+
+func (still) Now() time.Duration { return 0 }
+
+// determined makes emulators that answer the same commands with the same bytes.
+func determined() differential.Target {
+	target := emulated()
+	target.Fresh = func(ctx context.Context) (transport.Device, error) {
+		return configured(emulator.Platform{Entropy: rand.NewChaCha8([32]byte{}), Clock: still{}}, emulator.Config{}).Fresh(ctx)
+	}
+	target.Seeded = nil
+	return target
 }
 
 // twisted is a device with a fault planted in it. The zero functions change
@@ -74,7 +102,7 @@ func (d *twisted) Init() error {
 func planted(plant func(*twisted)) differential.Target {
 	target := emulated()
 	fresh := target.Fresh
-	target.Name = "twisted"
+	target.Name, target.Seeded = "twisted", nil
 	target.Fresh = func(ctx context.Context) (transport.Device, error) {
 		device, err := fresh(ctx)
 		if err != nil {
@@ -126,6 +154,7 @@ func unlist(response []byte, missing uint32) []byte {
 // recorded keeps the commands of all devices a target makes.
 func recorded(target differential.Target, log *journal) differential.Target {
 	fresh := target.Fresh
+	target.Seeded = nil
 	target.Fresh = func(ctx context.Context) (transport.Device, error) {
 		device, err := fresh(ctx)
 		if err != nil {

@@ -8,7 +8,9 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance/differential"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/reference"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/transport"
 )
 
@@ -37,7 +39,7 @@ func (t *targets) named(name string) (differential.Target, error) {
 			return differential.Target{}, err
 		}
 		t.closes = append(t.closes, simulator.Close)
-		return differential.Target{Name: name, Fresh: manufactured(simulator)}, nil
+		return differential.Target{Name: name, Fresh: manufactured(simulator), Seeded: seeded(simulator), Harmful: differential.HarmfulToSimulator}, nil
 	case "swtpm":
 		return t.swtpm()
 	}
@@ -54,15 +56,24 @@ func (t *targets) close() error {
 }
 
 func (t *targets) emulator() differential.Target {
+	config := emulator.Config{CheckErrors: t.check}
+	with := func(store state.Store) (transport.Device, error) {
+		platform := emulator.Platform{Store: store, PhysicalPresence: func() bool { return t.present }}
+		tpm, err := emulator.New(platform, config)
+		if err != nil {
+			return nil, err
+		}
+		return tpm, tpm.Init()
+	}
 	return differential.Target{
 		Name: "emulator", Localities: []uint8{0, 1, 2, 3, 4},
-		Fresh: func(context.Context) (transport.Device, error) {
-			platform := emulator.Platform{PhysicalPresence: func() bool { return t.present }}
-			tpm, err := emulator.New(platform, emulator.Config{CheckErrors: t.check})
+		Fresh: func(context.Context) (transport.Device, error) { return with(nil) },
+		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+			store, err := emulatortest.WithPrimarySeeds(config, seeds.Endorsement[:], seeds.Storage[:], seeds.Platform[:])
 			if err != nil {
 				return nil, err
 			}
-			return tpm, tpm.Init()
+			return with(store)
 		},
 	}
 }
@@ -78,8 +89,8 @@ func (t *targets) swtpm() (differential.Target, error) {
 	}
 	t.closes = append(t.closes, process.Close, func() error { return os.RemoveAll(dir) })
 	return differential.Target{
-		Name: "swtpm", Fresh: manufactured(process),
-		Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: 10,
+		Name: "swtpm", Fresh: manufactured(process), Seeded: seeded(process),
+		Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: 10, Retries: true,
 	}, nil
 }
 
@@ -89,4 +100,14 @@ func manufactured[D interface {
 	Manufacture() error
 }](device D) func(context.Context) (transport.Device, error) {
 	return func(context.Context) (transport.Device, error) { return device, device.Manufacture() }
+}
+
+// seeded does the same with given primary seeds.
+func seeded[D interface {
+	transport.Device
+	ManufactureWith(reference.Seeds) error
+}](device D) func(context.Context, differential.Seeds) (transport.Device, error) {
+	return func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+		return device, device.ManufactureWith(reference.Seeds(seeds))
+	}
 }

@@ -1,0 +1,85 @@
+package differential
+
+import (
+	"bytes"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
+
+// Hashes, sequences, and what ends them.
+
+func hashInput(g *generator) []byte {
+	b := g.sized(300)
+	b = append(b, u16(uint16(g.hash()))...)
+	return append(b, u32(g.ticketHierarchy())...)
+}
+
+func (g *generator) ticketHierarchy() uint32 {
+	if g.odd() {
+		return g.strangeHandle()
+	}
+	return uint32(pick(g, tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHPlatform, tpm2.TPMRHNull))
+}
+
+func sequenceStart(g *generator) []byte {
+	algorithm := g.hash()
+	if g.chance(0.4) {
+		algorithm = tpm2.TPMAlgNull
+	}
+	return append(authValue(g), u16(uint16(algorithm))...)
+}
+
+// aSequence draws a sequence object.
+func aSequence(g *generator) []uint32 { return []uint32{g.sequenceObject(false)} }
+
+// anEventSequence draws a PCR and an event sequence, mostly.
+func anEventSequence(g *generator) []uint32 {
+	return []uint32{g.handle(conformance.PCR), g.sequenceObject(g.chance(0.8))}
+}
+
+func (g *generator) sequenceObject(event bool) uint32 {
+	var of []uint32
+	for _, o := range g.model.objects {
+		if !o.key && (o.event || !event) {
+			of = append(of, o.handle)
+		}
+	}
+	if len(of) == 0 {
+		return g.handle(conformance.Object)
+	}
+	return pick(g, of...)
+}
+
+func sequenceStarted(m *model, r result) {
+	in := &cursor{rest: r.command.Parameters}
+	auth := bytes.TrimRight(bytes.Clone(in.sized()), "\x00")
+	m.forget(r.response.Handle)
+	m.objects = append(m.objects, object{handle: r.response.Handle, id: r.id, auth: auth, event: in.alg() == tpm2.TPMAlgNull && len(r.command.Handles) == 0})
+}
+
+func sequenceComplete(g *generator) []byte {
+	return append(g.sized(256), u32(g.ticketHierarchy())...)
+}
+
+func sequenceEnded(m *model, r result) { m.forget(r.command.Handles[0]) }
+
+func eventSequenceEnded(m *model, r result) {
+	m.forget(r.command.Handles[1])
+}
+
+func flushHandle(g *generator) area {
+	handle := g.handle(conformance.Context)
+	if len(g.model.sessions) > 0 && g.chance(0.5) {
+		handle = g.handle(conformance.PolicySession)
+	}
+	if id := g.model.idOf(handle); id > 0 {
+		return holeIn(u32(handle), Hole{Kind: HoleField, Step: id})
+	}
+	return plain(u32(handle))
+}
+
+func flushed(m *model, r result) {
+	m.forget(number(r.command.Parameters[:4]))
+}
