@@ -86,6 +86,13 @@ func TestActivateCredential(t *testing.T) {
 func TestMakeCredentialRefuses(t *testing.T) {
 	t.Parallel()
 	sha1 := change(eccStorage(), func(k *testKey) { k.public.NameAlg = wire.AlgSHA1 })
+	smallRSA := func(nameAlg wire.AlgID) testKey {
+		return change(rsaStorage(), func(k *testKey) {
+			k.public.NameAlg, k.public.Parms.KeyBits = nameAlg, 1024
+			k.public.Unique = k.public.Unique[128:]
+			k.public.Unique[0] |= 0x80
+		})
+	}
 	for name, tc := range map[string]struct {
 		key     testKey
 		command []byte
@@ -99,11 +106,8 @@ func TestMakeCredentialRefuses(t *testing.T) {
 		"as long as a digest":  {sha1, makeCredential(credential[:20], nil), wire.RCSuccess},
 		"longest Name":         {eccStorage(), makeCredential(nil, make([]byte, 66)), wire.RCSuccess},
 		"longer Name":          {eccStorage(), makeCredential(nil, make([]byte, 67)), wire.RCSize.Parameter(2)},
-		"no room for OAEP": {change(rsaStorage(), func(k *testKey) {
-			k.public.NameAlg, k.public.Parms.KeyBits = wire.AlgSHA512, 1024
-			k.public.Unique = k.public.Unique[128:]
-			k.public.Unique[0] |= 0x80
-		}), makeCredential(nil, nil), wire.RCValue},
+		"no room for OAEP":     {smallRSA(wire.AlgSHA512), makeCredential(nil, nil), wire.RCHash},
+		"no room for a secret": {smallRSA(wire.AlgSHA384), makeCredential(nil, nil), wire.RCValue},
 	} {
 		tpm := et.New(t)
 		require.Equal(t, wire.RCSuccess, send(t, tpm, loadExternalPublic(tc.key, wire.RHNull)), name)

@@ -227,7 +227,7 @@ func TestSecretsRefuse(t *testing.T) {
 		"no decryption":       {changed(eccStorageKey(t, in, wire.CurveNISTP256), func(p *wire.Public) { p.Attributes &^= wire.ObjectDecrypt }), wire.RCAttributes},
 		"not on the curve":    {changed(eccStorageKey(t, in, wire.CurveNISTP256), func(p *wire.Public) { p.Point.X[31] ^= 1 }), wire.RCKey},
 		"no modulus":          {changed(rsaStorageKey(t, in, 1024), func(p *wire.Public) { p.Unique[127] &^= 1 }), wire.RCKey},
-		"no room for SHA-512": {changed(rsaStorageKey(t, in, 1024), func(p *wire.Public) { p.NameAlg = wire.AlgSHA512 }), wire.RCValue},
+		"no room for SHA-512": {changed(rsaStorageKey(t, in, 1024), func(p *wire.Public) { p.NameAlg = wire.AlgSHA512 }), wire.RCHash},
 	} {
 		before := *in.drbg()
 		_, _, rc := in.encryptSecret(tc.key, labelIdentity)

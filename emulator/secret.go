@@ -119,7 +119,10 @@ func (t *TPM) encryptRSASecret(key *object, label string) (seed, secret []byte, 
 	}
 	alg := key.public.NameAlg
 	n := crypt.HashSize(alg)
-	if k.Size() < 3*n+2 { // room for OAEP, before anything is drawn
+	switch { // room for OAEP, before anything is drawn
+	case k.Size() < 2*n+2:
+		return nil, nil, wire.RCHash
+	case k.Size() < 3*n+2:
 		return nil, nil, wire.RCValue
 	}
 	seed = make([]byte, n)

@@ -187,10 +187,15 @@ func (s *Simulator) ready() error {
 	return nil
 }
 
+// maxDecrypted is more than a TPM2B can say it has, behind the largest command.
+const maxDecrypted = 1 << 17
+
 // execute runs one command; the caller holds s.mu. The command is copied,
-// because the reference code decrypts parameters in place.
+// because the reference code decrypts parameters in place, and as many bytes as
+// the size of the first parameter says, also behind the end of a cut command.
 func (s *Simulator) execute(command []byte) ([]byte, error) {
-	in := C.CBytes(append(command[:len(command):len(command)], 0))
+	in := C.calloc(1, maxDecrypted)
+	copy(unsafe.Slice((*byte)(in), maxDecrypted), command)
 	defer C.free(in)
 	out := C.malloc(maxResponse)
 	defer C.free(out)
