@@ -235,5 +235,5 @@ func (o *options) equip(ctx context.Context, c *vm.Config, progress io.Writer) (
 	return done, nil
 }
 
-// accelPatience is how long a usable KVM may take to say its first word.
+// accelPatience is how long a usable KVM may take to run through firmware.
 const accelPatience = 3 * time.Second

@@ -123,12 +123,14 @@ const (
 	TCG Accel = "tcg"
 )
 
-// firmwareSign is what SeaBIOS prints first on its debug port.
-const firmwareSign = "SeaBIOS"
+// firmwareSign is what SeaBIOS prints last on its debug port when there is
+// nothing to boot.
+const firmwareSign = "No bootable device"
 
 // FindAccel says whether this machine's KVM carries a guest: some virtual
-// machines have a /dev/kvm that opens and then runs nothing. It starts a guest
-// without disks and waits at most patience for its firmware's first words.
+// machines have a /dev/kvm that opens and then runs nothing, or crawls, ten times
+// slower than TCG. It starts a guest without disks and waits at most patience for
+// its firmware to be through; its first words come in time from a crawling guest.
 func FindAccel(ctx context.Context, qemu string, patience time.Duration) Accel {
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
