@@ -1,23 +1,35 @@
 package differential
 
-import "context"
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/conformance"
+)
 
 // shrinkPlays bounds the attempts to shorten one script.
 const shrinkPlays = 200
 
 // shrink gives a script as short as it can find whose last step still shows the
-// difference of the given kind. What the last step refers to is tried alone
-// first; then ever smaller pieces are left out, from the end backwards, and what
+// difference of the given kind. A last command without its sessions, and what the
+// last step refers to alone, are tried first; then ever smaller pieces are left out, from the end backwards, and what
 // can be left out stays out.
 func (r *run) shrink(ctx context.Context, script Script, want findingKind) (*Case, error) {
 	best, err := r.shows(ctx, script, want)
 	if best == nil || err != nil {
 		return best, err
 	}
-	if shorter, err := r.shows(ctx, best.script.needed(), want); err != nil {
-		return nil, err
-	} else if shorter != nil {
-		best = shorter
+	for _, simpler := range []func(Script) Script{Script.sessionless, Script.needed} {
+		candidate := simpler(best.script)
+		if candidate == nil {
+			continue
+		}
+		if shorter, err := r.shows(ctx, candidate, want); err != nil {
+			return nil, err
+		} else if shorter != nil {
+			best = shorter
+		}
 	}
 	plays := 0
 	for piece := max(len(script)/2, 1); ; piece = max(piece/2, 1) {
@@ -39,6 +51,35 @@ func (r *run) shrink(ctx context.Context, script Script, want findingKind) (*Cas
 			return best, nil
 		}
 	}
+}
+
+// sessionless gives the script with a last command that has no authorization
+// area, and so needs no steps that start sessions; nil if it has none now, or
+// cannot be without.
+func (s Script) sessionless() Script {
+	step := s[len(s)-1]
+	command, ok := step.packet()
+	if !ok || number(step.Data[:2]) != uint32(conformance.Sessions) {
+		return nil
+	}
+	if row, known := conformance.Lookup(command.Code); !known || row.Auths > 0 {
+		return nil
+	}
+	from, to := conformance.HeaderSize+4*len(command.Handles), len(step.Data)-len(command.Parameters)
+	data := slices.Concat(step.Data[:from], command.Parameters)
+	binary.BigEndian.PutUint16(data, uint16(conformance.NoSessions))
+	binary.BigEndian.PutUint32(data[2:], uint32(len(data)))
+	holes := make([]Hole, 0, len(step.Holes))
+	for _, h := range step.Holes {
+		if h.At >= to {
+			h.At -= to - from
+		} else if h.At >= from {
+			continue
+		}
+		holes = append(holes, h)
+	}
+	step.Action, step.Data, step.Holes, step.Secrets = Send, data, holes, nil
+	return append(slices.Clone(s[:len(s)-1]), step)
 }
 
 // needed gives the first step, the last step, and those whose answers they and
