@@ -137,18 +137,24 @@ func hexOrDash(b []byte) string {
 // String gives the script as a transcript, one step a line. Steps that others
 // refer to have their ID in front.
 func (s Script) String() string {
-	referred := map[int]bool{}
-	for _, step := range s {
-		for _, h := range step.Holes {
-			referred[h.Step] = true
-		}
-	}
+	referred := s.referred()
 	var b strings.Builder
 	for _, step := range s {
 		b.WriteString(step.line(step.ID > 0 && referred[step.ID]))
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// referred are the IDs of the steps whose answers are in holes.
+func (s Script) referred() map[int]bool {
+	referred := map[int]bool{}
+	for _, step := range s {
+		for _, h := range step.Holes {
+			referred[h.Step] = true
+		}
+	}
+	return referred
 }
 
 // Limits of a transcript read back.
@@ -170,7 +176,8 @@ func (e *SyntaxError) Error() string {
 }
 
 // ReadScript reads a transcript. Empty lines and lines that begin with # are
-// skipped. The error is a *SyntaxError or comes from r.
+// skipped, and so are the IDs of steps that no hole refers to. The error is a
+// *SyntaxError or comes from r.
 func ReadScript(r io.Reader) (Script, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxStepLine)
@@ -192,6 +199,12 @@ func ReadScript(r io.Reader) (Script, error) {
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read transcript: %w", err)
+	}
+	referred := script.referred()
+	for i := range script {
+		if !referred[script[i].ID] {
+			script[i].ID = 0
+		}
 	}
 	return script, nil
 }

@@ -75,6 +75,7 @@ func FuzzReadScript(f *testing.F) {
 	f.Add("send 0 8001\ninit\n")
 	f.Add("send-hmac 0 8002 1=6162,2=\nsend-hmac 0 - -")
 	f.Add("7: send 0 8001{salt:00ff}{nonce}{signed:rsa}\nsend 1 {7.0}80{7.1^3=80^4=01/7}")
+	f.Add("7: send 0 80\n")
 	f.Add("hash-data - # note\nsend 255 -")
 	f.Fuzz(func(t *testing.T, text string) {
 		script, err := differential.ReadScript(strings.NewReader(text))
