@@ -128,16 +128,19 @@ func (t *TPM) end(c *call) {
 		p.Shutdown = state.ShutdownNone
 		t.dirty = true
 	}
-	if t.dirty && t.nvStatus == wire.RCSuccess && t.failure == nil {
+	if (t.dirty || t.dirtyNV) && t.nvStatus == wire.RCSuccess && t.failure == nil {
 		t.commit()
 	}
 }
 
 // commit writes the state to the Store.
 func (t *TPM) commit() {
-	t.blob = t.s.Encode(t.blob[:0])
-	t.dirty = false
-	if err := t.platform.Store.Commit(t.blob); err != nil {
+	encode := t.encoder.EncodeNV
+	if t.dirty {
+		encode = t.encoder.Encode
+	}
+	t.dirty, t.dirtyNV = false, false
+	if err := t.platform.Store.Commit(encode(&t.s)); err != nil {
 		t.fail(failStore, fmt.Errorf("commit TPM state: %w", err))
 	}
 }
@@ -145,6 +148,7 @@ func (t *TPM) commit() {
 // commitOutsideCommand commits after a platform signal, if the Store can be
 // written; if not, the next command that can will do it.
 func (t *TPM) commitOutsideCommand() {
+	t.dirty = true
 	if t.failure == nil && t.platform.Store.Writable() == nil {
 		t.commit()
 	}

@@ -183,7 +183,7 @@ func TestCounterOverflow(t *testing.T) {
 	assert.ErrorContains(t, failure, "pcrUpdateCounter")
 
 	in = newInside(t)
-	in.s.Persistent.TotalResetCount = ^uint64(0)
+	in.s.Persistent.TotalResetCount, in.dirty = ^uint64(0), true
 	in.commit()
 	require.NoError(t, in.Init())
 	assert.Equal(t, wire.RCFailure, in.startup())

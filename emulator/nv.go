@@ -143,7 +143,7 @@ func (t *TPM) nvIncrement(c *call) wire.RC {
 	if count&orderlyCount == 0 {
 		// From here on what NV holds of an orderly counter, with its low bits
 		// set, would be behind.
-		t.dirty = true
+		t.dirtyNV = true
 	}
 	t.nvStoreU64(n, count)
 	return wire.RCSuccess
@@ -241,7 +241,7 @@ func (t *TPM) nvLock(lock wire.NVAttributes, list ...*state.NVIndex) wire.RC {
 	for _, n := range list {
 		n.Attributes |= lock
 	}
-	t.dirty = t.dirty || inNV
+	t.dirtyNV = t.dirtyNV || inNV
 	return wire.RCSuccess
 }
 

@@ -1,8 +1,10 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
+	"sort"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -27,9 +29,8 @@ const orderlyCount = 0xFF
 
 // nvPosition is where an index is in the list, or would have to be.
 func (t *TPM) nvPosition(h wire.Handle) (int, bool) {
-	return slices.BinarySearchFunc(t.s.NV.Indices, h, func(n state.NVIndex, h wire.Handle) int {
-		return int(int64(n.Handle) - int64(h))
-	})
+	list := t.s.NV.Indices // by index, because an element is large
+	return sort.Find(len(list), func(i int) int { return cmp.Compare(h, list[i].Handle) })
 }
 
 // nvIndex is the index with the handle, nil if it is not defined.
@@ -113,10 +114,10 @@ func (t *TPM) nvStore(n *state.NVIndex, offset int, data []byte) {
 		clear(n.Data)
 		n.Attributes |= wire.NVWritten
 		// Lost, the first value of an orderly counter would be given twice.
-		t.dirty = t.dirty || n.Attributes.Type() == wire.NTCounter
+		t.dirtyNV = t.dirtyNV || n.Attributes.Type() == wire.NTCounter
 	}
 	copy(n.Data[offset:], data)
-	t.dirty = t.dirty || !n.Orderly()
+	t.dirtyNV = t.dirtyNV || !n.Orderly()
 }
 
 // nvStoreU64 puts the value into an index of eight bytes.

@@ -1,7 +1,9 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
+	"sort"
 
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -12,9 +14,8 @@ import (
 // persistentPosition is where a persistent object is in the list, or would have
 // to be.
 func (t *TPM) persistentPosition(h wire.Handle) (int, bool) {
-	return slices.BinarySearchFunc(t.s.Objects.List, h, func(p state.PersistentObject, h wire.Handle) int {
-		return int(int64(p.Handle) - int64(h))
-	})
+	list := t.s.Objects.List // by index, because an element is large
+	return sort.Find(len(list), func(i int) int { return cmp.Compare(h, list[i].Handle) })
 }
 
 // decodePersistent decodes the persistent objects, after the list has changed.

@@ -67,7 +67,7 @@ func (t *TPM) Restore(snapshot []byte) error {
 	v := &t.s.Volatile
 	t.size = v.BufferSize
 	t.at, t.fraction = t.platform.Clock.Now(), time.Duration(v.Fraction)
-	t.failure, t.dirty = nil, false
+	t.failure = nil
 	if v.FailureCode != 0 {
 		t.failure = &FailureError{Code: v.FailureCode, Err: errRestoredFailure}
 	}

@@ -180,3 +180,30 @@ func reseal(b []byte) []byte {
 	sum := sha256.Sum256(b[:len(b)-sha256.Size])
 	return append(b[:len(b)-sha256.Size], sum[:]...)
 }
+
+// What is written to NV after a Restore goes on the restored state, not on what
+// this TPM had committed before, also if the Store could not be written then.
+func TestRestoreThenWriteNV(t *testing.T) {
+	t.Parallel()
+	first := et.New(t, et.WithSeed(1))
+	require.Equal(t, wire.RCSuccess, send(t, first, defined(0)))
+	snapshot, err := first.Snapshot()
+	require.NoError(t, err)
+	for name, writable := range map[string]error{"at once": nil, "later": state.ErrUnavailable} {
+		second := et.New(t, et.WithSeed(2))
+		require.Equal(t, wire.RCSuccess, send(t, second, defined(0)))
+		require.Equal(t, wire.RCSuccess, send(t, second, nvWrite(nvFirst, nvFirst, nil, make([]byte, 8), 0)))
+		second.Store.SetWritable(writable)
+		require.NoError(t, second.Restore(snapshot), name)
+		second.Store.SetWritable(nil)
+		require.Equal(t, wire.RCSuccess, send(t, second, nvWrite(nvFirst, nvFirst, nil, []byte("restored"), 0)), name)
+		blob, err := second.Store.Load()
+		require.NoError(t, err)
+		got, err := state.Decode(blob)
+		require.NoError(t, err)
+		want, err := state.Decode(snapshot)
+		require.NoError(t, err)
+		assert.Equal(t, want.Persistent, got.Persistent, name)
+		assert.Equal(t, "restored", string(got.NV.Indices[0].Data[:8]), name)
+	}
+}

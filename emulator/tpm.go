@@ -68,6 +68,7 @@ type TPM struct {
 	now      time.Duration // Platform.Clock of this command
 	nvStatus wire.RC       // whether the Store can be written in this command
 	dirty    bool          // persistent state has changed and is not committed
+	dirtyNV  bool          // NV indices have changed, and are not committed
 
 	// Decoded objects: those in the slots of the state, and the persistent ones
 	// in the order of the state. A free slot is nil.
@@ -75,7 +76,7 @@ type TPM struct {
 
 	call    call   // the command in execution; here so that it is never allocated
 	out     []byte // room for the response
-	blob    []byte // room for the encoded state
+	encoder state.Encoder
 	plain   []byte // room for parameters with the first one decrypted
 	hashing []byte // room for what cpHash and rpHash are the digests of
 
@@ -122,7 +123,7 @@ func (t *TPM) Init() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.powered.Store(false)
-	t.s, t.failure, t.dirty = state.State{}, nil, false
+	t.forget()
 	blob, err := t.platform.Store.Load()
 	if err != nil {
 		return fmt.Errorf("load TPM state: %w", err)
@@ -169,9 +170,14 @@ func (t *TPM) PowerOff() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.powered.Store(false)
-	t.failure, t.dirty = nil, false
-	t.s = state.State{}
+	t.forget()
 	return nil
+}
+
+// forget leaves nothing of what a power cycle, or another TPM, has left.
+func (t *TPM) forget() {
+	t.s, t.failure, t.dirty, t.dirtyNV = state.State{}, nil, false, false
+	t.encoder = state.Encoder{}
 }
 
 // Powered says whether the TPM has power. It does not wait for a command in
@@ -250,7 +256,6 @@ func (t *TPM) ResetTPMEstablished(locality uint8) error {
 		return ErrLocality
 	case t.s.Persistent.Established:
 		t.s.Persistent.Established = false
-		t.dirty = true
 		t.commitOutsideCommand()
 	}
 	return nil

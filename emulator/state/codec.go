@@ -77,30 +77,56 @@ func (s *State) EncodeSnapshot(dst []byte) []byte { return s.encode(dst, true) }
 
 func (s *State) encode(dst []byte, volatile bool) []byte {
 	start := len(dst)
+	dst = s.appendRest(s.appendHead(dst, volatile))
+	sum := sha256.Sum256(dst[start:])
+	return append(dst, sum[:]...)
+}
+
+// appendHead appends the frame and the sections before that of NV.
+func (s *State) appendHead(dst []byte, volatile bool) []byte {
 	dst = append(dst, magic...)
 	dst = binary.BigEndian.AppendUint16(dst, formatVersion)
-	countAt, count := len(dst), len(s.Unknown)
-	dst = append(dst, 0, 0)
-	var c coder
-	for _, sec := range &sections {
-		if s.empty(sec.tag) || sec.tag == tagVolatile && !volatile {
-			continue
+	dst = binary.BigEndian.AppendUint16(dst, s.count(volatile))
+	for _, sec := range sections[:tagNV-1] {
+		if sec.tag != tagVolatile || volatile {
+			dst = s.appendFields(dst, sec)
 		}
-		count++
-		c.version, c.w = sec.version, wire.NewWriter(appendSection(dst, sec.tag, sec.version))
-		body := c.w.Len()
-		s.fields(sec.tag, &c)
-		c.w.SetU32(body-4, uint32(c.w.Len()-body))
-		dst = c.w.Data()
+	}
+	return dst
+}
+
+// appendRest appends the section of NV and those behind it.
+func (s *State) appendRest(dst []byte) []byte {
+	for _, sec := range sections[tagNV-1:] {
+		if !s.empty(sec.tag) {
+			dst = s.appendFields(dst, sec)
+		}
 	}
 	for _, sec := range s.Unknown {
 		dst = appendSection(dst, sec.Tag, sec.Version)
 		binary.BigEndian.PutUint32(dst[len(dst)-4:], uint32(len(sec.Data)))
 		dst = append(dst, sec.Data...)
 	}
-	binary.BigEndian.PutUint16(dst[countAt:], uint16(count))
-	sum := sha256.Sum256(dst[start:])
-	return append(dst, sum[:]...)
+	return dst
+}
+
+// count is the number of sections.
+func (s *State) count(volatile bool) uint16 {
+	n := len(s.Unknown)
+	for _, sec := range &sections {
+		if !s.empty(sec.tag) && (sec.tag != tagVolatile || volatile) {
+			n++
+		}
+	}
+	return uint16(n)
+}
+
+func (s *State) appendFields(dst []byte, sec section) []byte {
+	c := coder{version: sec.version, w: wire.NewWriter(appendSection(dst, sec.tag, sec.version))}
+	body := c.w.Len()
+	s.fields(sec.tag, &c)
+	c.w.SetU32(body-4, uint32(c.w.Len()-body))
+	return c.w.Data()
 }
 
 func appendSection(dst []byte, tag, version uint16) []byte {
