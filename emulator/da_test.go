@@ -114,6 +114,14 @@ func TestDictionaryAttackPowerCut(t *testing.T) {
 	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
 	assert.EqualValues(t, 2, tries(tpm))
 
+	require.Equal(t, wire.RCSuccess, try(t, tpm, pw))
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	require.Equal(t, wire.RCSuccess, try(t, tpm, pw))
+	require.NoError(t, tpm.Init())
+	assert.Equal(t, wire.RCValue.Parameter(1), tpm.Startup(0, wire.SUState), "also if there was one before it")
+	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
+	assert.EqualValues(t, 3, tries(tpm))
+
 	succeed(t, tpm, daParameters(nil, 2, 1000, 1000), daReset(nil))
 	for want := range uint32(3) {
 		assert.Equal(t, min(want, 2), tries(tpm), "never above the limit")

@@ -142,6 +142,10 @@ func (t *TPM) shutdown(c *call) wire.RC {
 		p.Shutdown, p.ShutdownHCRTM, p.ShutdownLocality = state.ShutdownState, v.HCRTM, v.StartupLocality
 		t.savePCRs()
 	}
+	// The next use of what has dictionary attack protection is recorded again,
+	// before it is known whether it fails, and with it that the shutdown is no
+	// longer orderly.
+	p.DAUsed = false
 	t.s.Orderly.Time = v.Time
 	t.dirty = true
 	return wire.RCSuccess
