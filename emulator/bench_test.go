@@ -131,3 +131,23 @@ func TestPCRExtendAllocatesResponseOnly(t *testing.T) {
 		t.Errorf("%v allocations per TPM2_PCR_Extend", n)
 	}
 }
+
+// BenchmarkLoadP256 is TPM2_Load of a signing key, and TPM2_FlushContext.
+func BenchmarkLoadP256(b *testing.B) {
+	tpm := started(b)
+	send := func(command []byte) []byte {
+		rsp, err := tpm.Send(context.Background(), 0, command)
+		if err != nil || et.ResponseCode(rsp) != wire.RCSuccess {
+			b.Fatal(err, et.ResponseCode(rsp))
+		}
+		return rsp
+	}
+	send(storagePrimary())
+	load := loadChild(object, send(create(object, eccSigning().template(made), "", "")))
+	flush := et.Command(wire.CCFlushContext, nil, nil, et.U32(uint32(object+1)))
+	b.ReportAllocs()
+	for b.Loop() {
+		send(load)
+		send(flush)
+	}
+}

@@ -14,26 +14,34 @@ import (
 
 // objectName is the Name of an object: nameAlg, and its digest of the TPMT_PUBLIC
 // (Part 1, section "Names"). It is empty without nameAlg.
-func objectName(nameAlg wire.AlgID, public []byte) []byte { return nameOf(nameAlg, public) }
+func objectName(nameAlg wire.AlgID, public []byte) []byte {
+	return appendName(make([]byte, 0, wire.MaxName), nameAlg, public)
+}
 
 // qualifiedName is the Qualified Name of an object: nameAlg, and its digest of
 // the parent's Qualified Name and the object's Name (Part 1, section "Qualified
 // Names"). For a primary object the parent's is the handle of its hierarchy.
 func qualifiedName(nameAlg wire.AlgID, parent, name []byte) []byte {
-	return nameOf(nameAlg, append(append(make([]byte, 0, len(parent)+len(name)), parent...), name...))
+	return appendQualifiedName(make([]byte, 0, wire.MaxName), nameAlg, parent, name)
 }
 
-// nameOf is alg and the digest of b, empty for TPM_ALG_NULL.
-func nameOf(alg wire.AlgID, b []byte) []byte {
+func appendQualifiedName(dst []byte, nameAlg wire.AlgID, parent, name []byte) []byte {
+	var space [2 * wire.MaxName]byte
+	return appendName(dst, nameAlg, append(append(space[:0], parent...), name...))
+}
+
+// appendName appends alg and the digest of b, nothing for TPM_ALG_NULL.
+func appendName(dst []byte, alg wire.AlgID, b []byte) []byte {
 	if alg == wire.AlgNull {
-		return nil
+		return dst
 	}
-	return crypt.Digest(alg, binary.BigEndian.AppendUint16(make([]byte, 0, wire.MaxName), uint16(alg)), b)
+	return crypt.Digest(alg, binary.BigEndian.AppendUint16(dst, uint16(alg)), b)
 }
 
 // publicName is objectName of a public area that is not marshalled.
 func publicName(p *wire.Public) []byte {
-	w := wire.NewWriter(make([]byte, 0, wire.MaxTemplate))
+	var space [wire.MaxTemplate]byte
+	w := wire.NewWriter(space[:0])
 	w.Public(p)
 	return objectName(p.NameAlg, w.Data())
 }
@@ -43,15 +51,28 @@ func publicName(p *wire.Public) []byte {
 // hierarchy are added to flags. An external object has no parent, and its
 // Qualified Name is its Name (Part 1, section "Qualified Names").
 func newObject(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Handle, parentQualifiedName []byte, flags state.ObjectFlags) state.Object {
-	w := wire.NewWriter(make([]byte, 0, wire.MaxTemplate))
+	var space [wire.MaxTemplate + 2*wire.MaxName + wire.MaxSensitive]byte
+	w := wire.NewWriter(space[:0])
 	w.Public(public)
-	o := state.Object{Kind: state.ObjectLoaded, Hierarchy: hierarchy, Flags: flags, Public: w.Data()}
-	o.Name = objectName(public.NameAlg, o.Public)
+	nameAt := w.Len()
+	b := appendName(w.Data(), public.NameAlg, w.Data())
+	qualifiedAt := len(b)
 	if flags&state.ObjectExternal != 0 {
-		o.QualifiedName = o.Name
+		b = append(b, b[nameAt:]...)
 	} else {
-		o.QualifiedName = qualifiedName(public.NameAlg, parentQualifiedName, o.Name)
+		b = appendQualifiedName(b, public.NameAlg, parentQualifiedName, b[nameAt:])
 	}
+	sensitiveAt := len(b)
+	if sensitive != nil {
+		s := *sensitive
+		s.Auth = stripZeros(s.Auth) // as object.authValue has it
+		w = wire.NewWriter(b)
+		w.Sensitive(&s)
+		b = w.Data()
+	}
+	b = bytes.Clone(b)
+	o := state.Object{Kind: state.ObjectLoaded, Hierarchy: hierarchy, Flags: flags, Public: b[:nameAt:nameAt], Name: b[nameAt:qualifiedAt:qualifiedAt],
+		QualifiedName: b[qualifiedAt:sensitiveAt:sensitiveAt], Sensitive: b[sensitiveAt:]}
 	if public.Attributes&wire.ObjectStClear != 0 {
 		o.Flags |= state.ObjectUntilRestart
 	}
@@ -60,13 +81,7 @@ func newObject(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Ha
 	}
 	if sensitive == nil {
 		o.Flags |= state.ObjectPublicOnly
-		return o
 	}
-	s := *sensitive
-	s.Auth = stripZeros(s.Auth) // as object.authValue has it
-	w = wire.NewWriter(make([]byte, 0, wire.MaxSensitive))
-	w.Sensitive(&s)
-	o.Sensitive = w.Data()
 	return o
 }
 

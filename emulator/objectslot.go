@@ -19,6 +19,8 @@ type object struct {
 
 	rsa     *crypt.RSAPrivateKey // made from sensitive when it is first needed
 	rsaOpen *crypt.RSAPublicKey  // made from public when it is first needed
+
+	integrityKey []byte // of the children of a storage key, derived when it is first needed
 }
 
 // loaded says whether it is an object with a public area, not a sequence.

@@ -149,7 +149,7 @@ func TestDerivedObjectsAreTheReferences(t *testing.T) {
 			assert.Equal(t, d.Public, hex.EncodeToString(loaded.OutPublic.Bytes()), "%s with %s in the template", d.Name, inTemplate)
 			assert.Empty(t, loaded.OutPrivate.Buffer)
 			o := in.object(wire.Handle(loaded.ObjectHandle))
-			assert.Equal(t, nameOf(wire.AlgSHA256, append(in.object(wire.Handle(parent.ObjectHandle)).QualifiedName, o.Name...)), o.QualifiedName)
+			assert.Equal(t, objectName(wire.AlgSHA256, append(in.object(wire.Handle(parent.ObjectHandle)).QualifiedName, o.Name...)), o.QualifiedName)
 			in.flushObject(wire.Handle(loaded.ObjectHandle))
 		}
 	}

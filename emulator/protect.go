@@ -29,11 +29,19 @@ type outerWrapper struct {
 	// iv says that there is an initial value in front of what is encrypted. What
 	// is encrypted with a seed that is used once has none.
 	iv bool
+	// integrityKey is the key of the integrity value, nil if it has yet to be
+	// derived.
+	integrityKey []byte
 }
 
 // childWrapper protects a child of a storage key.
 func childWrapper(parent *object, name []byte) outerWrapper {
-	return outerWrapper{alg: parent.public.NameAlg, sym: parent.public.Parms.Sym, seed: parent.sensitive.Seed, name: name, iv: true}
+	o := outerWrapper{alg: parent.public.NameAlg, sym: parent.public.Parms.Sym, seed: parent.sensitive.Seed, name: name, iv: true}
+	if parent.integrityKey == nil {
+		parent.integrityKey = o.deriveIntegrityKey()
+	}
+	o.integrityKey = parent.integrityKey
+	return o
 }
 
 // seedWrapper protects what is sent to a storage key, of which the public area
@@ -49,8 +57,16 @@ func (o *outerWrapper) block() cipher.Block {
 
 // integrity appends the HMAC over what is encrypted and the Name.
 func (o *outerWrapper) integrity(dst, protected []byte) []byte {
-	key := crypt.KDFa(o.alg, o.seed, labelIntegrity, nil, nil, crypt.HashSize(o.alg)*8)
+	key := o.integrityKey
+	if key == nil {
+		key = o.deriveIntegrityKey()
+	}
 	return crypt.AppendHMAC(o.alg, dst, key, protected, o.name)
+}
+
+// deriveIntegrityKey derives a key that does not depend on the Name.
+func (o *outerWrapper) deriveIntegrityKey() []byte {
+	return crypt.KDFa(o.alg, o.seed, labelIntegrity, nil, nil, crypt.HashSize(o.alg)*8)
 }
 
 // objectCipher is the cipher of a TPMT_SYM_DEF_OBJECT that was decoded and is
