@@ -204,41 +204,6 @@ func (c *Case) publicParameter() (publicArea, bool) {
 	return public, len(in.rest) >= 8
 }
 
-// refusesAlgorithm says whether one device refuses a parameter for an algorithm
-// or a curve in it that only the other one has.
-func (c *Case) refusesAlgorithm() bool {
-	const number = 0xf00
-	ours, theirs := c.Codes()
-	command, ok := c.Step().packet()
-	if !ok {
-		return false
-	}
-	for _, code := range [...]struct {
-		refusal uint32
-		listed  tpm2.TPMCap
-	}{
-		{0xca /* TYPE */, tpm2.TPMCapAlgs}, {0xd2 /* SCHEME */, tpm2.TPMCapAlgs}, {0xc4 /* VALUE */, tpm2.TPMCapAlgs},
-		{0xd6 /* SYMMETRIC */, tpm2.TPMCapAlgs}, {0xcc /* KDF */, tpm2.TPMCapAlgs}, {0xe6 /* CURVE */, tpm2.TPMCapECCCurves},
-	} {
-		if ours&^number == code.refusal && names(command.Parameters, code.listed, c.comparer.theirs, c.comparer.ours) ||
-			theirs&^number == code.refusal && names(command.Parameters, code.listed, c.comparer.ours, c.comparer.theirs) {
-			return true
-		}
-	}
-	return false
-}
-
-// names says whether parameters have a number of two bytes in them that one
-// device lists and the other does not.
-func names(parameters []byte, list tpm2.TPMCap, has, lacks *identity) bool {
-	for ; len(parameters) >= 2; parameters = parameters[1:] {
-		if n := number(parameters[:2]); has.listed(list, n) && !lacks.listed(list, n) {
-			return true
-		}
-	}
-	return false
-}
-
 // countedAfterShutdown says whether the script has a hash sequence, or a change
 // of a PCR that is not saved, between a Shutdown(STATE) and the next _TPM_Init.
 func (c *Case) countedAfterShutdown() bool {
@@ -304,12 +269,18 @@ func (c *Case) setsClockAround(limit uint64) bool {
 }
 
 // clocksAroundUpdate says whether between the two Clocks of successful
-// TPM2_ReadClocks there is a time at which Clock is saved.
+// TPM2_ReadClocks there is a time at which Clock is saved, or has been one since
+// _TPM_Init for one of them only.
 func (c *Case) clocksAroundUpdate() bool {
 	const interval = 1 << 12 // TPM_PT_CLOCK_UPDATE in milliseconds
-	clock := func(p []byte) uint64 { return binary.BigEndian.Uint64(p[8:16]) / interval }
+	read := func(p []byte) (now, start uint64) {
+		time, clock := binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:])
+		return clock / interval, (clock - time) / interval
+	}
 	ours, theirs := c.parameters()
-	return clock(ours) != clock(theirs)
+	nowA, startA := read(ours)
+	nowB, startB := read(theirs)
+	return nowA != nowB || startA != startB
 }
 
 // asksFor says whether the step is a successful question for a capability.
@@ -346,23 +317,6 @@ func (c *Case) curveHead() int {
 		}
 	}
 	return len(ours) - len(in.rest)
-}
-
-// tooLargeForTheirs says whether the reference refuses the size of a parameter
-// that is larger than a modulus of 2,048 bits.
-func (c *Case) tooLargeForTheirs() bool {
-	const parameter, size, number = 0x40, 0x15, 0xf00
-	_, theirs := c.Codes()
-	command, ok := c.Step().packet()
-	if !ok || theirs&^number != 0x80|parameter|size {
-		return false
-	}
-	for p := command.Parameters; len(p) >= 2; p = p[1:] {
-		if n := binary.BigEndian.Uint16(p); n > 256 && n <= 2048 {
-			return true
-		}
-	}
-	return false
 }
 
 // isSizeError says whether a code is TPM_RC_SIZE or TPM_RC_INSUFFICIENT of a

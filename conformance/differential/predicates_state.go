@@ -1,6 +1,7 @@
 package differential
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
@@ -128,4 +129,49 @@ func (c *Case) startedTwice() bool {
 		}
 	}
 	return false
+}
+
+// startedUnorderly says whether the script has a _TPM_Init that may not have been
+// in order: the command before it is no TPM2_Shutdown(CLEAR), which never fails
+// and is not undone before the next one.
+func (c *Case) startedUnorderly() bool {
+	orderly := false
+	for _, step := range c.Script[:c.At] {
+		switch {
+		case step.Action == Init && !orderly:
+			return true
+		case step.isCommand():
+			orderly = bytes.HasSuffix(step.Data, []byte{0, 0, 1, 0x45, 0, 0})
+		}
+	}
+	return false
+}
+
+// usedAfterShutdown says whether the script has a command between a TPM2_Shutdown
+// and the next _TPM_Init that uses an object or an NV index with an
+// authorization.
+func (c *Case) usedAfterShutdown() bool {
+	shut, used := false, false
+	for _, step := range c.Script[:c.At] {
+		command, ok := step.packet()
+		switch {
+		case step.Action == Init && used:
+			return true
+		case step.Action == Init:
+			shut = false
+		case !ok:
+		case tpm2.TPMCC(command.Code) == tpm2.TPMCCShutdown:
+			shut, used = true, false
+		case shut && number(step.Data[:2]) == uint32(conformance.Sessions):
+			used = used || slices.ContainsFunc(command.Handles, func(h uint32) bool { return h>>24 == 0x80 || h>>24 == 0x81 || h>>24 == 0x01 })
+		}
+	}
+	return false
+}
+
+// showsOrderly says whether the answer depends on whether the last shutdown was
+// orderly.
+func (c *Case) showsOrderly() bool {
+	return c.Command() == uint32(tpm2.TPMCCStartup) || c.Command() == uint32(tpm2.TPMCCReadClock) ||
+		c.asksFor(tpm2.TPMCapTPMProperties) || c.successes(tpm2.TPMCCPCRRead) && c.sameBut(0, 4)
 }

@@ -1,0 +1,266 @@
+package differential
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// What entries of the list of known differences ask about the parameter that a
+// response code is about.
+
+// leading says how long the parameters of a command are, as far as it can be
+// said without reading them: s is a TPM2B, a digit so many bytes.
+var leading = map[tpm2.TPMCC]string{
+	tpm2.TPMCCActivateCredential: "s", tpm2.TPMCCCertify: "s", tpm2.TPMCCCertifyCreation: "ss", tpm2.TPMCCCertifyX509: "s",
+	tpm2.TPMCCCommit: "ss", tpm2.TPMCCCreate: "s", tpm2.TPMCCCreateLoaded: "s", tpm2.TPMCCCreatePrimary: "s",
+	tpm2.TPMCCDuplicate: "s", tpm2.TPMCCECCParameters: "", tpm2.TPMCCECDHZGen: "", tpm2.TPMCCECEphemeral: "",
+	tpm2.TPMCCGetCommandAuditDigest: "s", tpm2.TPMCCGetSessionAuditDigest: "s", tpm2.TPMCCGetTime: "s", tpm2.TPMCCHash: "s",
+	tpm2.TPMCCHashSequenceStart: "s", tpm2.TPMCCHMAC: "s", tpm2.TPMCCHMACStart: "s", tpm2.TPMCCImport: "sss",
+	tpm2.TPMCCIncrementalSelfTest: "", tpm2.TPMCCLoad: "s", tpm2.TPMCCLoadExternal: "s", tpm2.TPMCCNVCertify: "s",
+	tpm2.TPMCCNVDefineSpace: "s", tpm2.TPMCCPolicySigned: "sss4", tpm2.TPMCCQuote: "s", tpm2.TPMCCRewrap: "ss",
+	tpm2.TPMCCRSADecrypt: "s", tpm2.TPMCCRSAEncrypt: "s", tpm2.TPMCCSetPrimaryPolicy: "s", tpm2.TPMCCSign: "s",
+	tpm2.TPMCCStartAuthSession: "ss1", tpm2.TPMCCTestParms: "", tpm2.TPMCCVerifySignature: "s", tpm2.TPMCCZGen2Phase: "ss",
+}
+
+// parameter is one of the parameters of a command.
+type parameter struct {
+	command tpm2.TPMCC
+	number  uint32 // from 1 on
+}
+
+// parameterOf takes the number of a parameter out of a response code.
+func parameterOf(code uint32) (n uint32, ok bool) {
+	const format1, isParameter = 0x80, 0x40
+	return code >> 8 & 0xf, code < 0x1000 && code&(format1|isParameter) == format1|isParameter
+}
+
+// blamed gives the parameter that a response code is about, and what the command
+// has from there on.
+func (c *Case) blamed(code uint32) (p parameter, rest []byte, ok bool) {
+	n, ok := parameterOf(code)
+	packet, parsed := c.Step().packet()
+	if !ok || !parsed {
+		return parameter{}, nil, false
+	}
+	p = parameter{tpm2.TPMCC(packet.Code), n}
+	shape, ok := leading[p.command]
+	if !ok || n == 0 || int(n) > len(shape)+1 {
+		return p, nil, false
+	}
+	in := &cursor{rest: packet.Parameters}
+	for _, kind := range []byte(shape[:n-1]) {
+		if kind == 's' {
+			in.sized()
+		} else {
+			in.take(int(kind - '0'))
+		}
+	}
+	return p, in.rest, !in.bad
+}
+
+// hasPublic are the parameters that are a TPM2B_PUBLIC, or the TPM2B_TEMPLATE
+// with one in it.
+var hasPublic = []parameter{
+	{tpm2.TPMCCCreate, 2}, {tpm2.TPMCCCreateLoaded, 2}, {tpm2.TPMCCCreatePrimary, 2}, {tpm2.TPMCCImport, 2}, {tpm2.TPMCCLoad, 2},
+	{tpm2.TPMCCLoadExternal, 2},
+}
+
+// longestScheme is more than the algorithms of a parameter take, in bytes: those
+// of a TPMT_PUBLIC_PARMS.
+const longestScheme = 20
+
+// algorithms gives the bytes of a blamed parameter that name algorithms and
+// sizes of keys.
+func algorithms(p parameter, rest []byte) []byte {
+	switch {
+	case slices.Contains(hasPublic, p):
+		in := &cursor{rest: rest}
+		in.u16()
+		head := in.take(4) // type and nameAlg
+		in.u32()
+		in.sized() // policy
+		rest = append(slices.Clone(head), in.rest[:min(longestScheme, len(in.rest))]...)
+	case p.command != tpm2.TPMCCIncrementalSelfTest:
+		rest = rest[:min(longestScheme, len(rest))]
+	}
+	return rest
+}
+
+// refusesAlgorithm says whether one device refuses a parameter for an algorithm
+// or a curve in it that only the other one has.
+func (c *Case) refusesAlgorithm() bool {
+	ours, theirs := c.Codes()
+	return c.refusedFor(ours, c.comparer.theirs, c.comparer.ours) || c.refusedFor(theirs, c.comparer.ours, c.comparer.theirs)
+}
+
+// refusedFor says whether a code refuses a parameter in which there is an
+// algorithm, or a curve, that one device has and the other lacks.
+func (c *Case) refusedFor(code uint32, has, lacks *identity) bool {
+	p, rest, ok := c.blamed(code)
+	if !ok {
+		return false
+	}
+	list := tpm2.TPMCapAlgs
+	switch code & 0xff {
+	case 0xca /* TYPE */, 0xd2 /* SCHEME */, 0xc4 /* VALUE */, 0xd6 /* SYMMETRIC */, 0xcc /* KDF */ :
+	case 0xe6 /* CURVE */ :
+		list = tpm2.TPMCapECCCurves
+	default:
+		return false
+	}
+	for b := algorithms(p, rest); len(b) >= 2; b = b[1:] {
+		if n := number(b[:2]); has.listed(list, n) && !lacks.listed(list, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// refusesBits says whether the reference refuses a parameter that has a number of
+// bits in it with TPM_RC_VALUE.
+func (c *Case) refusesBits(bits uint16) bool {
+	_, theirs := c.Codes()
+	p, rest, ok := c.blamed(theirs)
+	if !ok || theirs&0xff != 0xc4 {
+		return false
+	}
+	for b := algorithms(p, rest); len(b) >= 2; b = b[1:] {
+		if binary.BigEndian.Uint16(b) == bits {
+			return true
+		}
+	}
+	return false
+}
+
+// signatureSchemes are the parameters that choose how to sign, and the codes of
+// what the references check between finding a scheme not allowed and saying so.
+var signatureSchemes = map[parameter][]uint32{
+	{tpm2.TPMCCCertify, 2}:               nil,
+	{tpm2.TPMCCCertifyCreation, 3}:       {0x4e0 /* TICKET, parameter 4 */},
+	{tpm2.TPMCCCertifyX509, 2}:           {0x292 /* SCHEME, handle 2 */},
+	{tpm2.TPMCCGetCommandAuditDigest, 2}: nil,
+	{tpm2.TPMCCGetSessionAuditDigest, 2}: {0x38a /* TYPE, handle 3 */},
+	{tpm2.TPMCCGetTime, 2}:               nil,
+	{tpm2.TPMCCNVCertify, 2}:             nil,
+	{tpm2.TPMCCQuote, 2}:                 nil,
+	{tpm2.TPMCCSign, 2}:                  {0x1d5 /* SIZE, parameter 1 */, 0x3e0 /* TICKET, parameter 3 */},
+}
+
+// schemeLate says whether we refuse how to sign, and the reference does so
+// without saying where, or had something else to say first.
+func (c *Case) schemeLate() bool {
+	ours, theirs := c.Codes()
+	n, ok := parameterOf(ours)
+	codes, signs := signatureSchemes[parameter{tpm2.TPMCC(c.Command()), n}]
+	const schemeP, scheme = 0xd2, 0x92
+	return ok && signs && ours&0xff == schemeP && (theirs == scheme || slices.Contains(codes, theirs))
+}
+
+// What the references' largest keys are at most, in bytes: RSA-2048, and a curve
+// of 528 bits; and what ours are.
+const (
+	theirModulus, ourModulus       = 256, 512
+	theirCoordinate, ourCoordinate = 66, 80
+	theirPrivate, ourPrivate       = 900, 1550
+	theirPrime, ourPrimes          = 128, 1280
+)
+
+// holdsKeys are the parameters whose size depends on that of the largest key,
+// with functions that say whether one is in between.
+var holdsKeys = map[parameter]func(*cursor) bool{
+	{tpm2.TPMCCActivateCredential, 2}: modulusBetween,
+	{tpm2.TPMCCCommit, 1}:             pointBetween,
+	{tpm2.TPMCCCommit, 3}:             coordinateBetween,
+	{tpm2.TPMCCCreate, 2}:             publicBetween,
+	{tpm2.TPMCCCreateLoaded, 2}:       publicBetween,
+	{tpm2.TPMCCCreatePrimary, 2}:      publicBetween,
+	{tpm2.TPMCCECDHZGen, 1}:           pointBetween,
+	{tpm2.TPMCCImport, 2}:             publicBetween,
+	{tpm2.TPMCCImport, 3}:             privateBetween,
+	{tpm2.TPMCCImport, 4}:             modulusBetween,
+	{tpm2.TPMCCLoad, 1}:               privateBetween,
+	{tpm2.TPMCCLoad, 2}:               publicBetween,
+	{tpm2.TPMCCLoadExternal, 1}:       sensitiveBetween,
+	{tpm2.TPMCCLoadExternal, 2}:       publicBetween,
+	{tpm2.TPMCCPolicySigned, 5}:       signatureBetween,
+	{tpm2.TPMCCRewrap, 1}:             privateBetween,
+	{tpm2.TPMCCRewrap, 3}:             modulusBetween,
+	{tpm2.TPMCCRSADecrypt, 1}:         modulusBetween,
+	{tpm2.TPMCCRSAEncrypt, 1}:         modulusBetween,
+	{tpm2.TPMCCStartAuthSession, 2}:   modulusBetween,
+	{tpm2.TPMCCVerifySignature, 2}:    signatureBetween,
+	{tpm2.TPMCCZGen2Phase, 1}:         pointBetween,
+	{tpm2.TPMCCZGen2Phase, 2}:         pointBetween,
+}
+
+func between(n uint16, theirs, ours int) bool { return theirs < int(n) && int(n) <= ours }
+
+func modulusBetween(in *cursor) bool    { return between(in.u16(), theirModulus, ourModulus) }
+func coordinateBetween(in *cursor) bool { return between(in.u16(), theirCoordinate, ourCoordinate) }
+func privateBetween(in *cursor) bool    { return between(in.u16(), theirPrivate, ourPrivate) }
+
+// coordinatesBetween looks at two TPM2Bs, of which the second need not be there.
+func coordinatesBetween(in *cursor) bool {
+	x := in.u16()
+	in.take(min(int(x), len(in.rest)))
+	return between(x, theirCoordinate, ourCoordinate) || coordinateBetween(in)
+}
+
+func pointBetween(in *cursor) bool {
+	in.u16()
+	return coordinatesBetween(in)
+}
+
+func publicBetween(in *cursor) bool {
+	in.u16()
+	p, _ := parsePublic(in.rest)
+	if p.uniqueAt == 0 {
+		return false
+	}
+	unique := &cursor{rest: in.rest[p.uniqueAt:]}
+	if p.kind == tpm2.TPMAlgECC {
+		return coordinatesBetween(unique)
+	}
+	return modulusBetween(unique)
+}
+
+func sensitiveBetween(in *cursor) bool {
+	in.u16()
+	kind := in.alg()
+	in.sized() // authValue
+	in.sized() // seed
+	if kind == tpm2.TPMAlgECC {
+		return coordinateBetween(in)
+	}
+	return between(in.u16(), theirPrime, ourPrimes)
+}
+
+func signatureBetween(in *cursor) bool {
+	scheme := in.alg()
+	in.alg()
+	if scheme == tpm2.TPMAlgRSASSA || scheme == tpm2.TPMAlgRSAPSS {
+		return modulusBetween(in)
+	}
+	return coordinatesBetween(in)
+}
+
+// tooLargeForTheirs says whether the reference refuses the size of a parameter
+// that has room for our keys, and not for its own.
+func (c *Case) tooLargeForTheirs() bool {
+	_, theirs := c.Codes()
+	p, rest, ok := c.blamed(theirs)
+	holds := holdsKeys[p]
+	return ok && theirs&0xff == 0xd5 && holds != nil && holds(&cursor{rest: rest})
+}
+
+// drawnSize says whether both refuse the size of a parameter that is different
+// in the two commands, because it stands in the middle of what each has drawn or
+// encrypted.
+func (c *Case) drawnSize() bool {
+	ours, theirs := c.Codes()
+	n, ok := parameterOf(ours)
+	m, same := parameterOf(theirs)
+	return ok && same && n == m && isSizeError(ours) && isSizeError(theirs) && c.OurOutcome.inputs != c.TheirOutcome.inputs
+}
