@@ -115,3 +115,26 @@ func TestAForgedHMACIsFound(t *testing.T) {
 		assert.Contains(t, finding.Transcript, "send-hmac")
 	}
 }
+
+// A session without an HMAC, which authorizes what has no authValue, encrypts with
+// an empty key.
+func TestAnswersAreDecryptedWithoutAnHMAC(t *testing.T) {
+	t.Parallel()
+	const script = `send 0 80010000000c000001440000 # Startup
+3: send 0 80010000002d0000017640000007400000070010518c71da613afb396850a5286134192d000000000a000b000b # StartAuthSession
+send 0 80020000007e000001314000000b00000019{3.0}0010e9fe93ba4e56aa0595a15a7da782d7e54100000034000e5d6e496202416f78aa25d40f1a8c0022cb93dc8a893440057d9507b6831164f09273106d5933e6100af0d1157c128c027c2a000e0008000b00000452000000100000000715df9619f82b4000000000 # CreatePrimary
+`
+	for name, target := range map[string]func(*testing.T) differential.Target{"simulator": simulated, "swtpm": swtpm} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			read, err := differential.ReadScript(strings.NewReader(script))
+			require.NoError(t, err)
+			reference := target(t)
+			outcomes, err := reference.Play(context.Background(), read)
+			require.NoError(t, err)
+			code, _ := conformance.ResponseCode(outcomes[2].Response)
+			require.Zero(t, code, outcomes[2])
+			assert.Empty(t, outcomes[2].Problem)
+		})
+	}
+}

@@ -93,18 +93,28 @@ func (c *Case) readsUnwritten() bool {
 	})
 }
 
-// covered says which of the first bytes of an NV index the script has written.
+// covered says which of the first bytes of an NV index the script has written,
+// since the _TPM_Init that may have taken back what was written before.
 func (c *Case) covered(index uint32, size int) []bool {
 	covered := make([]bool, size)
+	passing := false
 	for _, step := range c.Script[:c.At] {
-		if code, _ := conformance.CommandCode(step.Data); !step.isCommand() || tpm2.TPMCC(code) != tpm2.TPMCCNVWrite {
+		if step.Action == Init && passing {
+			clear(covered)
+		}
+		command, ok := step.packet()
+		switch {
+		case !ok:
+			continue
+		case tpm2.TPMCC(command.Code) == tpm2.TPMCCNVDefineSpace:
+			if defined, attributes, ok := definition(command); ok && defined == index {
+				passing = attributes&(nvOrderly|nvClearStClear) != 0
+			}
+			continue
+		case tpm2.TPMCC(command.Code) != tpm2.TPMCCNVWrite || command.Handles[1] != index:
 			continue
 		}
-		write, ok := takeApart(step.Data)
-		if !ok || write.Handles[1] != index {
-			continue
-		}
-		data, rest, ok := conformance.CutSized(write.Parameters)
+		data, rest, ok := conformance.CutSized(command.Parameters)
 		if !ok || len(rest) < 2 {
 			continue
 		}

@@ -95,6 +95,23 @@ func (c *Case) refusesAlgorithm() bool {
 	return c.refusedFor(ours, c.comparer.theirs, c.comparer.ours) || c.refusedFor(theirs, c.comparer.ours, c.comparer.theirs)
 }
 
+// curveOf gives the curve that a blamed parameter names.
+func curveOf(p parameter, rest []byte) uint32 {
+	in := &cursor{rest: rest}
+	switch {
+	case slices.Contains(hasPublic, p):
+		in.u16()
+		public, _ := parsePublic(in.rest)
+		return uint32(public.curve)
+	case p.command == tpm2.TPMCCTestParms:
+		var public publicArea
+		in.alg()
+		public.cipher(in)
+		public.asymmetricScheme(in)
+	}
+	return uint32(in.u16())
+}
+
 // refusedFor says whether a code refuses a parameter in which there is an
 // algorithm, or a curve, that one device has and the other lacks.
 func (c *Case) refusedFor(code uint32, has, lacks *identity) bool {
@@ -102,16 +119,16 @@ func (c *Case) refusedFor(code uint32, has, lacks *identity) bool {
 	if !ok {
 		return false
 	}
-	list := tpm2.TPMCapAlgs
 	switch code & 0xff {
 	case 0xca /* TYPE */, 0xd2 /* SCHEME */, 0xc4 /* VALUE */, 0xd6 /* SYMMETRIC */, 0xcc /* KDF */ :
 	case 0xe6 /* CURVE */ :
-		list = tpm2.TPMCapECCCurves
+		curve := curveOf(p, rest)
+		return has.listed(tpm2.TPMCapECCCurves, curve) && !lacks.listed(tpm2.TPMCapECCCurves, curve)
 	default:
 		return false
 	}
 	for b := algorithms(p, rest); len(b) >= 2; b = b[1:] {
-		if n := number(b[:2]); has.listed(list, n) && !lacks.listed(list, n) {
+		if n := number(b[:2]); has.listed(tpm2.TPMCapAlgs, n) && !lacks.listed(tpm2.TPMCapAlgs, n) {
 			return true
 		}
 	}
@@ -143,7 +160,7 @@ var signatureSchemes = map[parameter][]uint32{
 	{tpm2.TPMCCGetCommandAuditDigest, 2}: nil,
 	{tpm2.TPMCCGetSessionAuditDigest, 2}: {0x38a /* TYPE, handle 3 */},
 	{tpm2.TPMCCGetTime, 2}:               nil,
-	{tpm2.TPMCCNVCertify, 2}:             nil,
+	{tpm2.TPMCCNVCertify, 2}:             {0x148, 0x149, 0x14a /* NV_LOCKED, NV_AUTHORIZATION, NV_UNINITIALIZED */},
 	{tpm2.TPMCCQuote, 2}:                 nil,
 	{tpm2.TPMCCSign, 2}:                  {0x1d5 /* SIZE, parameter 1 */, 0x3e0 /* TICKET, parameter 3 */},
 }
@@ -255,12 +272,16 @@ func (c *Case) tooLargeForTheirs() bool {
 	return ok && theirs&0xff == 0xd5 && holds != nil && holds(&cursor{rest: rest})
 }
 
-// drawnSize says whether both refuse the size of a parameter that is different
-// in the two commands, because it stands in the middle of what each has drawn or
-// encrypted.
+// drawnSize says whether both refuse a parameter that is different in the two
+// commands, because its size stands in the middle of what each has drawn or
+// encrypted: for that size, or the one as a secret that cannot be decrypted.
 func (c *Case) drawnSize() bool {
 	ours, theirs := c.Codes()
 	n, ok := parameterOf(ours)
 	m, same := parameterOf(theirs)
-	return ok && same && n == m && isSizeError(ours) && isSizeError(theirs) && c.OurOutcome.inputs != c.TheirOutcome.inputs
+	if !ok || !same || n != m || c.OurOutcome.inputs == c.TheirOutcome.inputs {
+		return false
+	}
+	const value = 0xc4
+	return isSizeError(ours) && (isSizeError(theirs) || theirs&0xff == value) || ours&0xff == value && isSizeError(theirs)
 }

@@ -12,8 +12,23 @@ import (
 // What entries of the list of known differences ask about the state that the
 // script has made before a case.
 
-// nvOrderly is TPMA_NV_ORDERLY (TPM 2.0 Library Part 2, section "TPMA_NV").
-const nvOrderly = 1 << 26
+// TPMA_NV_ORDERLY and TPMA_NV_CLEAR_STCLEAR (TPM 2.0 Library Part 2, section
+// "TPMA_NV").
+const (
+	nvOrderly      = 1 << 26
+	nvClearStClear = 1 << 27
+)
+
+// definition gives the handle and the attributes of the index that a
+// TPM2_NV_DefineSpace defines.
+func definition(p conformance.Packet) (index, attributes uint32, ok bool) {
+	_, rest, _ := conformance.CutSized(p.Parameters)
+	public, _, ok := conformance.CutSized(rest)
+	if !ok || len(public) < 10 {
+		return 0, 0, false
+	}
+	return number(public[:4]), number(public[6:10]), true
+}
 
 // packet takes the command of the step apart, if it is one that has all handles.
 func (s Step) packet() (conformance.Packet, bool) {
@@ -43,9 +58,8 @@ func (c *Case) namesOrderlyLockLost() bool {
 		}
 		switch tpm2.TPMCC(command.Code) {
 		case tpm2.TPMCCNVDefineSpace:
-			_, rest, _ := conformance.CutSized(command.Parameters)
-			if public, _, ok := conformance.CutSized(rest); ok && len(public) >= 10 && number(public[6:10])&nvOrderly != 0 {
-				orderly[number(public[:4])] = true
+			if index, attributes, ok := definition(command); ok && attributes&nvOrderly != 0 {
+				orderly[index] = true
 			}
 		case tpm2.TPMCCNVWriteLock, tpm2.TPMCCNVReadLock:
 			if h := command.Handles[1]; orderly[h] {
@@ -103,7 +117,7 @@ func (c *Case) changedAfterShutdown() bool {
 			shut = false
 		case !step.isCommand():
 		case tpm2.TPMCC(code) == tpm2.TPMCCShutdown:
-			shut, changed = true, false
+			shut, changed = true, changed && !step.shutsDown()
 		case tpm2.TPMCC(code) == tpm2.TPMCCSetCommandCodeAuditStatus:
 			any, changed = true, shut
 		case tpm2.TPMCC(code) == tpm2.TPMCCECEphemeral, tpm2.TPMCC(code) == tpm2.TPMCCCommit, any && shut:
@@ -141,11 +155,15 @@ func (c *Case) startedUnorderly() bool {
 		case step.Action == Init && !orderly:
 			return true
 		case step.isCommand():
-			orderly = bytes.HasSuffix(step.Data, []byte{0, 0, 1, 0x45, 0, 0})
+			orderly = step.shutsDown()
 		}
 	}
 	return false
 }
+
+// shutsDown says whether the step is TPM2_Shutdown(CLEAR). The other kind fails if
+// TPM2_PCR_Allocate came before it.
+func (s Step) shutsDown() bool { return bytes.HasSuffix(s.Data, []byte{0, 0, 1, 0x45, 0, 0}) }
 
 // usedAfterShutdown says whether the script has a command between a TPM2_Shutdown
 // and the next _TPM_Init that uses an object or an NV index with an
@@ -161,7 +179,7 @@ func (c *Case) usedAfterShutdown() bool {
 			shut = false
 		case !ok:
 		case tpm2.TPMCC(command.Code) == tpm2.TPMCCShutdown:
-			shut, used = true, false
+			shut, used = true, used && !step.shutsDown()
 		case shut && number(step.Data[:2]) == uint32(conformance.Sessions):
 			used = used || slices.ContainsFunc(command.Handles, func(h uint32) bool { return h>>24 == 0x80 || h>>24 == 0x81 || h>>24 == 0x01 })
 		}

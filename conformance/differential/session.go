@@ -187,11 +187,11 @@ func (c *caller) sessionWith(x *exchange, attribute byte) (at int, s *liveSessio
 	for i, sent := range x.area {
 		if s := c.sessions[sent.Handle]; s != nil && sent.Attributes&attribute != 0 {
 			auth, known := secretOf(x.step.Secrets, i+1)
-			if !known {
-				return 0, nil, nil
-			}
-			if i >= x.auths {
+			switch {
+			case i >= x.auths:
 				auth = nil
+			case !known && (s.kind != sessionHMAC || len(sent.HMAC) > 0):
+				return 0, nil, nil // without an HMAC it authorizes what has no authValue
 			}
 			return i, s, auth
 		}
