@@ -33,5 +33,6 @@
 // TPM, whose whole course follows from Platform.Entropy. Equal entropy and equal
 // commands therefore give equal responses, byte for byte.
 //
-// Snapshot and Restore have the whole TPM, the volatile part included.
+// Snapshot and Restore have the whole TPM, the volatile part included; SaveState
+// and LoadState have it in the two parts that a virtual machine moves.
 package emulator

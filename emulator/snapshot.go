@@ -42,9 +42,13 @@ func (t *TPM) Snapshot() ([]byte, error) {
 	if !t.powered.Load() {
 		return nil, ErrNoPower
 	}
+	return t.encodeSnapshot(), nil
+}
+
+func (t *TPM) encodeSnapshot() []byte {
 	t.s.Volatile.Fraction = uint64(t.fraction)
 	t.s.Volatile.BufferSize = t.size
-	return t.s.EncodeSnapshot(nil), nil
+	return t.s.EncodeSnapshot(nil)
 }
 
 // Restore makes this TPM the one that a snapshot was taken of, whatever it was

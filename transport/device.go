@@ -84,6 +84,20 @@ type BufferSize interface {
 	SetBufferSize(size uint32) (uint32, error)
 }
 
+// Migratable is implemented by a Device whose state can be moved to another one,
+// as a virtual machine does that moves to another host.
+type Migratable interface {
+	// SaveState gives the state of a Device with power, in a form of its own, as
+	// it is between two commands: what survives the loss of power, and what
+	// does not. The Device goes on.
+	SaveState() (permanent, volatile []byte, err error)
+	// LoadState makes the Device one of which the state was saved. Without
+	// volatile, which only a Device without power takes, that shows with the
+	// next Init; with it, which needs power, the Device goes on at once where
+	// the other one was. State that it cannot take changes nothing.
+	LoadState(permanent, volatile []byte) error
+}
+
 // Unwrapper is implemented by a Device that wraps another one.
 type Unwrapper interface {
 	Unwrap() Device

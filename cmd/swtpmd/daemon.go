@@ -225,7 +225,14 @@ func (d *daemon) build() error {
 // power-on of the guest, and after a boot has begun it is the next one.
 func (d *daemon) power(e swtpm.Event) {
 	d.log.Info("power", "event", e.Kind.String())
-	if e.Kind != swtpm.EventInit {
+	switch {
+	case e.Kind != swtpm.EventInit:
+		return
+	case e.Resumes:
+		// A guest that goes on does not boot. How far it was is not known: it
+		// is taken to have its boot behind it.
+		d.on = true
+		_ = d.clock.Advance(initcall.Userspace, initcall.NoTime, "the guest goes on from saved state")
 		return
 	}
 	d.powerOn("INIT on the control channel")

@@ -161,6 +161,32 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	assert.Equal(t, exitOK, <-d.ended)
 }
 
+// A guest that QEMU has saved, or moved to another host, goes on with a daemon
+// that has not seen it boot: its TPM is there, until the next boot.
+func TestAGuestGoesOn(t *testing.T) {
+	from, to := daemonWith(t), daemonWith(t, "--defer-from=firmware", "--defer-until=late_sync")
+	source, target := dial(t, from.ready.Control), dial(t, to.ready.Control)
+	require.Equal(t, "00000000", ask(t, source, cmdInit, 4))
+	require.Equal(t, "80010000000a00000000", ask(t, dial(t, from.ready.Data), startupClear10, 10))
+	for _, kind := range []string{"00000001", "00000002"} {
+		head := ask(t, source, "0000000c 00000001 "+kind+" 00000000", 16)
+		require.Equal(t, "0000000000000000", head[:16])
+		size, err := strconv.ParseUint(head[24:], 16, 32)
+		require.NoError(t, err)
+		blob := ask(t, source, "", int(size))
+		require.Equal(t, "00000000", ask(t, target, "0000000d 00000000 "+kind+" "+head[24:]+blob, 4))
+	}
+	require.Equal(t, "00000000", ask(t, target, "00000002 00000001", 4))
+	data := dial(t, to.ready.Data)
+	assert.Equal(t, "80010000000a00000000", ask(t, data, selfTest10, 10), "started already")
+	status, err := control.NewClient(to.ready.Admin).Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, initcall.Userspace, status.Now.Level)
+
+	require.Equal(t, "00000000", ask(t, target, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000101", ask(t, data, startupClear10, 10), "the next boot is deferred")
+}
+
 // waitHeld waits until a command is held.
 func waitHeld(t *testing.T, d *running) {
 	t.Helper()

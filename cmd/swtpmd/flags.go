@@ -151,8 +151,8 @@ func both(f *flag.FlagSet, long, short string, set func(string) error) {
 // would be to promise something.
 var unsupported = map[string]string{
 	"key":           "state is not encrypted; keep its directory on an encrypted file system",
-	"migration-key": "state cannot be migrated",
-	"migration":     "state cannot be migrated",
+	"migration-key": "state is handed over as it is; have QEMU migrate over an encrypted connection",
+	"migration":     "two hosts cannot share a state directory; a guest migrates to a swtpmd with a directory of its own",
 	"pcap":          "there is no packet capture",
 	"chroot":        "run swtpmd in a namespace or container instead",
 	"R":             "run swtpmd in a namespace or container instead",

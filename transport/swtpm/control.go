@@ -204,10 +204,10 @@ func (c *control) body(n uint32, take func([]byte) error) (failed, broken error)
 }
 
 // answer writes the reply with one write: clients read it with one read.
-// Only a success has more than the result word.
+// Only a success has more than the result word, but for GET_STATEBLOB.
 func (c *control) answer(req *request, result Result) error {
 	c.out = binary.BigEndian.AppendUint32(c.out[:0], uint32(result))
-	if result == Success {
+	if result == Success || req.always {
 		c.out = append(c.out, req.reply...)
 	}
 	_, err := c.conn.Write(c.out)

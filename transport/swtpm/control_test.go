@@ -69,7 +69,7 @@ func TestControlWhileACommandRuns(t *testing.T) {
 			data.Say(startup)
 			<-held
 			for _, request := range [][2]string{
-				{"00000001", "000000000000fcbf"}, {"00000004", "0000000000000000"},
+				{"00000001", "000000000000ffbf"}, {"00000004", "0000000000000000"},
 				{"00000005 01", "00000000"}, {"0000000F", "0000000000000000"},
 				{"00000006", "00000000"}, {"00000007 00000001 61", "00000000"}, {"00000008", "00000000"},
 				{"00000011 00000000", "000000000000100000000af800001000"},
@@ -182,13 +182,13 @@ func TestPipelining(t *testing.T) {
 	device := running(t)
 	p := serve(t, device, swtpm.Options{}).dialControl()
 	for _, c := range []struct{ say, hear string }{
-		{"0000000F 00000001", "0000000000000000 000000000000FCBF"},
+		{"0000000F 00000001", "0000000000000000 000000000000FFBF"},
 		{"00000005 01 0000000F", "00000000 0000000000000000"},
-		{"00000005 01 00000001", "00000000 000000000000FCBF"},
-		{"00000005 01000000 00000001", "00000000 000000000000FCBF"},
+		{"00000005 01 00000001", "00000000 000000000000FFBF"},
+		{"00000005 01000000 00000001", "00000000 000000000000FFBF"},
 		{"00000005 01000000 00000005 02 00000005 03", "00000000 00000000 00000000"},
 		{"00000006 00000007 00000003 616263 00000008", "00000000 00000000 00000000"},
-		{"00000007 00000000 00000001", "00000000 000000000000FCBF"},
+		{"00000007 00000000 00000001", "00000000 000000000000FFBF"},
 	} {
 		p.Say(c.say)
 		hears(t, p, c.hear)
@@ -254,14 +254,14 @@ func TestSeveralControlClients(t *testing.T) {
 		wg.Go(func() {
 			p := r.dialControl()
 			for range 50 {
-				if !assert.Equal(t, "000000000000fcbf", p.Ask("00000001")) {
+				if !assert.Equal(t, "000000000000ffbf", p.Ask("00000001")) {
 					return
 				}
 			}
 		})
 	}
 	wg.Wait()
-	assert.Equal(t, "000000000000fcbf", idle.Ask("00000001"))
+	assert.Equal(t, "000000000000ffbf", idle.Ask("00000001"))
 }
 
 // TestChurn: clients that connect and go, with and without a word, leave
@@ -277,7 +277,7 @@ func TestChurn(t *testing.T) {
 				for range 40 {
 					p := r.dialControl()
 					if i%2 == 0 {
-						assert.Equal(t, "000000000000fcbf", p.Ask("00000001"))
+						assert.Equal(t, "000000000000ffbf", p.Ask("00000001"))
 					}
 					assert.NoError(t, p.Close())
 					d := r.dialData()
@@ -293,7 +293,7 @@ func TestChurn(t *testing.T) {
 		p := r.dialControl()
 		p.Say("00000001 0000000F")
 		require.NoError(t, p.Conn.(*net.UnixConn).CloseWrite())
-		hears(t, p, "000000000000FCBF 0000000000000000")
+		hears(t, p, "000000000000FFBF 0000000000000000")
 		r.dialControl()
 		r.dialData()
 		r.close()
@@ -364,7 +364,7 @@ func TestSingleConnections(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { s.ServeControlConn(controlEnd) })
 		wg.Go(func() { assert.NoError(t, s.ServeDataConn(dataEnd)) })
-		assert.Equal(t, "000000000000fcbf", transporttest.NewPeer(t, control).Ask("00000001"))
+		assert.Equal(t, "000000000000ffbf", transporttest.NewPeer(t, control).Ask("00000001"))
 		assert.Equal(t, rcSuccess, transporttest.NewPeer(t, data).Ask(startup))
 		require.NoError(t, control.Close())
 		require.NoError(t, s.Close(context.Background()))

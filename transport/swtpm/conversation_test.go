@@ -30,8 +30,9 @@ type exchange struct {
 
 // Why replies differ.
 const (
-	whyCaps  = "no state blobs"
-	whyBlobs = "no state blobs: BAD_ORDINAL, as the capability word says"
+	whyCaps  = "volatile state is not stored"
+	whyStore = "volatile state is not stored: BAD_ORDINAL, as the capability word says"
+	whyType  = "a type that does not exist is FAIL, as in swtpm 0.11"
 	whyStray = "swtpm waits for data it already has"
 )
 
@@ -61,7 +62,9 @@ var conversation = []struct {
 		exchange{say: "0000000A", hear: "0000000a"},
 		exchange{say: "0000000B 03", hear: "0000000a"},
 		exchange{say: "0000000C 00000001 00000001 00000000", hear: "0000000a"},
-		exchange{say: "0000000D 00000001 00000001 00000000", hear: "0000000a", swtpm: "00000000", why: whyBlobs},
+		exchange{say: "0000000D 00000001 00000001 00000000", hear: "00000000"},
+		exchange{say: "0000000D 00000001 00000003 00000000", hear: "00000000"},
+		exchange{say: "0000000D 00000001 00000004 00000000", hear: "00000003"},
 		exchange{say: "0000000E", hear: "00000000"},
 		exchange{say: "00000011 00000001", hear: "0000000000000af800000af800001000"},
 		exchange{say: "00000011 0000270F", hear: "00000000000010000000" + "0af800001000"},
@@ -87,8 +90,8 @@ var conversation = []struct {
 		exchange{say: "00000009", hear: "00000000"},
 		exchange{say: "00000009 00", hear: "00000003"},
 		exchange{say: "00000004", hear: "0000000001000000"},
-		exchange{say: "0000000A", hear: "0000000a", swtpm: "00000000", why: whyBlobs},
-		exchange{say: "0000000A 00", hear: "0000000a", swtpm: "00000003", why: whyBlobs},
+		exchange{say: "0000000A", hear: "0000000a", swtpm: "00000000", why: whyStore},
+		exchange{say: "0000000A 00", hear: "0000000a", swtpm: "00000003", why: whyStore},
 		exchange{say: "0000000B", hear: "closed"},
 		exchange{say: "0000000B 02", hear: "0000003d"},
 		exchange{say: "0000000B 00000000", hear: "0000003d"},
@@ -96,8 +99,11 @@ var conversation = []struct {
 		exchange{say: "0000000B 03000000 00", hear: "00000000"},
 		exchange{say: "0000000B 0301", hear: "00000000"},
 		exchange{say: "00000004", hear: "0000000000000000"},
-		exchange{say: "0000000C 00000001 00000003 00000000", hear: "0000000a",
-			swtpm: "00000800000000000000000000000000", why: whyBlobs},
+		exchange{say: "0000000C 00000001 00000003 00000000", hear: "00000800000000000000000000000000"},
+		exchange{say: "0000000C 00000000 00000001 00001000", hear: "00000000000000000000000000000000"},
+		exchange{say: "0000000C 00000001 00000004 00000000", hear: "00000009000000000000000000000000",
+			swtpm: "00000800000000000000000000000000", why: whyType},
+		exchange{say: "0000000C 00000001 00000003 00000000 00", hear: "00000800000000000000000000000000"},
 		exchange{say: "0000000D 00000001 00000001 00000000", hear: "0000000a"},
 		exchange{say: "00000011 00000001", hear: "0000000a"},
 		exchange{say: "00000011 0000270F", hear: "0000000a"},
@@ -117,9 +123,9 @@ var conversation = []struct {
 
 // anyTime are requests whose replies do not depend on the TPM's state.
 var anyTime = []exchange{
-	{say: "00000001", hear: "000000000000fcbf", swtpm: "000000000000ffff", why: whyCaps},
-	{say: "00000001 00", hear: "000000000000fcbf", swtpm: "000000000000ffff", why: whyCaps},
-	{say: "00000001 00000000", hear: "000000000000fcbf", swtpm: "000000000000ffff", why: whyCaps},
+	{say: "00000001", hear: "000000000000ffbf", swtpm: "000000000000ffff", why: whyCaps},
+	{say: "00000001 00", hear: "000000000000ffbf", swtpm: "000000000000ffff", why: whyCaps},
+	{say: "00000001 00000000", hear: "000000000000ffbf", swtpm: "000000000000ffff", why: whyCaps},
 	{say: "00000005 02", hear: "00000000"},
 	{say: "00000005 020000", hear: "00000000"},
 	{say: "00000005 02000000", hear: "00000000"},

@@ -15,8 +15,10 @@ type request struct {
 	fds     *fdQueue
 	// data reads the body piece by piece, handing each to take.
 	data func(take func([]byte) error) error
-	// reply collects what follows the result word in the reply of a success.
-	reply []byte
+	// reply collects what follows the result word in the reply of a success, and
+	// with always of a failure too.
+	reply  []byte
+	always bool
 	// ends is why the server ends after the reply, "" for not.
 	ends Reason
 }

@@ -25,9 +25,12 @@
 // same segment are the next request if they begin with a code that exists,
 // even where swtpm would call them excess and answer BAD_PARAMETER.
 //
-// STORE_VOLATILE, GET_STATEBLOB, SET_STATEBLOB and LOCK_STORAGE need state
-// blobs, which a Device does not have: they answer BAD_ORDINAL and their bits
-// are not in the capability word. QEMU then runs, and refuses to migrate.
+// GET_STATEBLOB and SET_STATEBLOB move the state of a transport.Migratable, in a
+// form of its own that swtpm does not read. So QEMU migrates, and saves and loads
+// virtual machines, between servers of this package. With another Device, QEMU
+// runs and refuses to migrate. STORE_VOLATILE and LOCK_STORAGE answer BAD_ORDINAL,
+// and their bits are not in the capability word: nothing is stored for a later
+// server, and two servers do not share a state.
 //
 // QEMU that ends while a command runs closes its connections without SHUTDOWN,
 // and so does QEMU that is killed: Options.TerminateWithControl ends the server

@@ -62,7 +62,7 @@ func FuzzControl(f *testing.F) {
 		if s.ended() {
 			return // it was SHUTDOWN
 		}
-		assert.Equal(t, "000000000000fcbf", talk(t, s.ServeControlConn, []byte{0, 0, 0, 1}))
+		assert.Equal(t, "000000000000ffbf", talk(t, s.ServeControlConn, []byte{0, 0, 0, 1}))
 	})
 }
 

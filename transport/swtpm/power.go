@@ -13,8 +13,10 @@ func (c *control) init(req *request) Result {
 	flags := binary.BigEndian.Uint32(req.payload)
 	s.switching.Lock()
 	defer s.switching.Unlock()
-	s.event(Event{Kind: EventInit, DeleteVolatile: flags&InitDeleteVolatile != 0})
-	err := s.power.Init()
+	given := s.given
+	s.given = givenState{}
+	s.event(Event{Kind: EventInit, DeleteVolatile: flags&InitDeleteVolatile != 0, Resumes: len(given.volatile) > 0})
+	err := s.initWith(given)
 	s.learnMaxCommand()
 	return s.result("INIT", err)
 }
@@ -36,6 +38,7 @@ func (c *control) shutdown(req *request) Result {
 	req.ends = EndedByShutdown
 	s.switching.Lock()
 	defer s.switching.Unlock()
+	s.given = givenState{}
 	s.event(Event{Kind: EventShutdown})
 	if s.power == nil {
 		return Success

@@ -8,10 +8,13 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,16 +65,16 @@ type machine struct {
 	stderr  bytes.Buffer
 }
 
-func startMachine(t *testing.T, model, control string) *machine {
+func startMachine(t *testing.T, model, control string, options ...string) *machine {
 	t.Helper()
 	program, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
 		t.Skip("QEMU is not installed (Debian package qemu-system-x86); scripts/test installs it")
 	}
-	command := exec.Command(program, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults",
+	command := exec.Command(program, append([]string{"-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults",
 		"-display", "none", "-qmp", "stdio",
-		"-chardev", "socket,id=chr,path="+control,
-		"-tpmdev", "emulator,id=tpm,chardev=chr", "-device", model+",tpmdev=tpm")
+		"-chardev", "socket,id=chr,path=" + control,
+		"-tpmdev", "emulator,id=tpm,chardev=chr", "-device", model + ",tpmdev=tpm"}, options...)...)
 	m := &machine{t: t, events: make(chan string, 64), exited: make(chan error, 1)}
 	command.Stderr = &m.stderr
 	m.monitor, err = command.StdinPipe()
@@ -94,16 +97,22 @@ func (m *machine) listen(out io.Reader) {
 	for lines.Scan() {
 		var message struct {
 			Event string `json:"event"`
+			Data  struct {
+				Status string `json:"status"`
+			} `json:"data"`
 		}
 		if json.Unmarshal(lines.Bytes(), &message) == nil && message.Event != "" {
-			m.events <- message.Event
+			m.events <- strings.TrimSpace(message.Event + " " + message.Data.Status)
 		}
 	}
 }
 
-func (m *machine) say(command string) {
+func (m *machine) say(command string) { m.sayWith(command, "{}") }
+
+// sayWith gives the command arguments, as JSON.
+func (m *machine) sayWith(command, arguments string) {
 	m.t.Helper()
-	_, err := io.WriteString(m.monitor, `{"execute":"`+command+"\"}\n")
+	_, err := fmt.Fprintf(m.monitor, `{"execute":%q,"arguments":%s}`+"\n", command, arguments)
 	require.NoError(m.t, err)
 }
 
@@ -117,6 +126,8 @@ func (m *machine) await(event string) {
 			if e == event {
 				return
 			}
+		case err := <-m.exited:
+			require.Fail(m.t, "QEMU has ended", "%v %s", err, m.stderr.String())
 		case <-late:
 			require.Fail(m.t, "no event", event)
 		}
@@ -209,6 +220,59 @@ func TestQEMUSystem(t *testing.T) {
 			assert.Equal(t, "SHUTDOWN", all[len(all)-1])
 			assert.False(t, tpm.Powered())
 			assert.False(t, (<-first).Probe, "the version probe came before INIT and was not passed on")
+		})
+	}
+}
+
+// TestQEMUMigrates moves a virtual machine with its TPM to another QEMU with
+// another server, through a file, as a suspended machine does.
+func TestQEMUMigrates(t *testing.T) {
+	t.Parallel()
+	for _, model := range []string{"tpm-tis", "tpm-crb"} {
+		t.Run(model, func(t *testing.T) {
+			t.Parallel()
+			log := [2]*requests{{}, {}}
+			var tpms [2]*emulator.TPM
+			var rigs [2]*rig
+			resumed := make(chan bool, 64)
+			extended := make(chan struct{}, 64)
+			for i := range tpms {
+				tpms[i] = newTPM(t)
+				tap := transport.NewTap(tpms[i], nil, func(e transport.Exchange) {
+					if i == 0 && binary.BigEndian.Uint32(e.Command[6:]) == 0x182 { // PCR_Extend
+						extended <- struct{}{}
+					}
+				})
+				rigs[i] = serve(t, tap, swtpm.Options{Logger: slog.New(log[i]), Events: func(e swtpm.Event) {
+					if i == 1 && e.Kind == swtpm.EventInit {
+						resumed <- e.Resumes
+					}
+				}})
+			}
+			file := filepath.Join(t.TempDir(), "machine")
+			from := startMachine(t, model, rigs[0].control)
+			select {
+			case <-extended:
+			case <-time.After(time.Minute):
+				require.Fail(t, "the firmware measures nothing", "%q", log[0].from(0))
+			}
+			from.sayWith("migrate-set-capabilities", `{"capabilities":[{"capability":"events","state":true}]}`)
+			from.sayWith("migrate", fmt.Sprintf(`{"uri":"exec:cat >%s"}`, file))
+			from.await("MIGRATION completed")
+			want := pcrs(t, tpms[0])
+			assert.Contains(t, log[0].from(0), "GET_STATEBLOB")
+
+			to := startMachine(t, model, rigs[1].control, "-incoming", "exec:cat "+file)
+			to.await("RESUME")
+			assert.True(t, <-resumed, "%q", log[1].from(0))
+			assert.Equal(t, want, pcrs(t, tpms[1]))
+			all := log[1].from(0)
+			i := slices.Index(all, "SET_STATEBLOB")
+			require.GreaterOrEqual(t, i, 1, "%q", all)
+			assert.Equal(t, []string{"STOP", "SET_STATEBLOB", "SET_STATEBLOB", "INIT"}, all[i-1:i+3])
+			for _, m := range []*machine{from, to} {
+				m.say("quit")
+			}
 		})
 	}
 }

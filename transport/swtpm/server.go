@@ -58,6 +58,9 @@ type Event struct {
 	// DeleteVolatile is the flag of INIT: stored volatile state is to be
 	// deleted after it has been loaded.
 	DeleteVolatile bool
+	// Resumes says of EventInit that the TPM goes on from volatile state that
+	// SET_STATEBLOB has given: no machine begins to boot.
+	Resumes bool
 }
 
 // EventKind says what happens to the power.
@@ -66,7 +69,7 @@ type EventKind uint8
 // The kinds of events.
 const (
 	// EventInit is INIT: power on, or a reset of a TPM that has power. The
-	// machine begins to boot.
+	// machine begins to boot, unless it resumes.
 	EventInit EventKind = iota + 1
 	// EventStop is STOP of a TPM that has power.
 	EventStop
@@ -132,6 +135,7 @@ type Server struct {
 	// switching is held while the power is switched, so that a change, the
 	// check before it and its event are one.
 	switching sync.Mutex
+	given     givenState // for the next INIT; switching is held
 	locality  atomic.Uint32
 	// maxCommand is the largest command the device takes now, in bytes,
 	// largestCommand what any buffer size allows.

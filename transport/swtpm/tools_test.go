@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // tool runs a program of another project against a server, and returns what it
@@ -55,7 +57,7 @@ func TestSwtpmIoctl(t *testing.T) {
 		prints    string
 		fails     bool
 	}{
-		{"-c", "ptm capability is 0xfcbf", false},
+		{"-c", "ptm capability is 0xffbf", false},
 		{"-e", "PTM_GET_TPMESTABLISHED: 0xa", true}, // before INIT
 		{"-b 3968", "TPM buffersize: 3968", false},
 		{"-i", "", false},
@@ -131,4 +133,42 @@ func servePorts(t *testing.T, s *swtpm.Server) (int, <-chan error) {
 	}
 	require.Fail(t, "no two free ports side by side")
 	return 0, nil
+}
+
+// TestSwtpmIoctlState: the same tool saves and loads the state of a TPM.
+func TestSwtpmIoctlState(t *testing.T) {
+	t.Parallel()
+	needs(t, "swtpm_ioctl", "swtpm-tools")
+	dir := t.TempDir()
+	from, to := newTPM(t), newTPM(t)
+	rigs := map[*emulator.TPM]*rig{from: serve(t, from, swtpm.Options{}), to: serve(t, to, swtpm.Options{})}
+	run := func(tpm *emulator.TPM, arguments ...string) {
+		t.Helper()
+		out, ok := tool(t, nil, "swtpm_ioctl", append([]string{"--unix", rigs[tpm].control}, arguments...)...)
+		require.True(t, ok, "%q: %s", arguments, out)
+	}
+	permanent, volatile := filepath.Join(dir, "permanent"), filepath.Join(dir, "volatile")
+	run(from, "-i")
+	_, err := from.Send(context.Background(), 0, transporttest.Hex(t, startup))
+	require.NoError(t, err)
+	run(from, "-h", "measured")
+	run(from, "--save", "permanent", permanent)
+	run(from, "--save", "volatile", volatile)
+	run(to, "--load", "permanent", permanent)
+	run(to, "--load", "volatile", volatile)
+	run(to, "-i")
+	assert.Equal(t, pcrs(t, from), pcrs(t, to))
+	assert.True(t, to.TPMEstablished())
+	for tpm := range rigs {
+		run(tpm, "-s")
+	}
+}
+
+// pcrs is the answer to TPM2_PCR_Read of PCR 0 to 7, with the update counter.
+func pcrs(t *testing.T, tpm *emulator.TPM) string {
+	t.Helper()
+	response, err := tpm.Send(context.Background(), 0, transporttest.Hex(t, "8001 00000014 0000017e 00000001 000b 03 ff0000"))
+	require.NoError(t, err)
+	require.Greater(t, len(response), 100)
+	return hexOf(response)
 }

@@ -17,10 +17,11 @@ import (
 // Call is one thing a Device was asked to do.
 type Call struct {
 	// Name is "send", "init", "poweroff", "hash start", "hash data",
-	// "hash end", "cancel", "reset established" or "set buffer size".
+	// "hash end", "cancel", "reset established", "set buffer size", "save
+	// state" or "load state".
 	Name     string
 	Locality uint8  // of "send" and "reset established"
-	Data     []byte // the command of "send", the bytes of "hash data"
+	Data     []byte // the command of "send", the bytes of "hash data", both parts of "load state"
 	Probe    bool   // of "send": the transport itself asked
 	Size     uint32 // of "set buffer size"
 }
@@ -41,6 +42,8 @@ type Device struct {
 	Answer func(ctx context.Context, locality uint8, command []byte) ([]byte, error)
 	// Fail, if set, is asked for an error before each call named as in Call.
 	Fail func(name string) error
+	// Permanent and Volatile are what SaveState gives.
+	Permanent, Volatile []byte
 
 	mu          sync.Mutex
 	powered     bool
@@ -222,6 +225,16 @@ func (d *Device) SetBufferSize(size uint32) (uint32, error) {
 	defer d.mu.Unlock()
 	d.size = min(max(size, MinBuffer), MaxBuffer)
 	return d.size, nil
+}
+
+// SaveState implements transport.Migratable.
+func (d *Device) SaveState() (permanent, volatile []byte, err error) {
+	return d.Permanent, d.Volatile, d.record(Call{Name: "save state"})
+}
+
+// LoadState implements transport.Migratable.
+func (d *Device) LoadState(permanent, volatile []byte) error {
+	return d.record(Call{Name: "load state", Data: append(bytes.Clone(permanent), volatile...)})
 }
 
 // Plain is a Device without any optional interface.
