@@ -209,7 +209,7 @@ var known = []Difference{
 		ID: "larger-keys",
 		Reason: "The simulator has RSA keys of 2,048 bits at most and libtpms of 3,072, so structures that hold a modulus, a secret or a " +
 			"private area are smaller there than ours, and a size that is too large for them may only be too large for what " +
-			"follows (Part 2, section \"MAX_RSA_KEY_BYTES\").",
+			"follows (Part 2, section \"MAX_RSA_KEY_BYTES\"). So are saved contexts.",
 		Match: func(c *Case) bool { return c.tooLargeForTheirs() },
 	},
 	{
@@ -271,6 +271,16 @@ var known = []Difference{
 			"TPM has encrypted for itself: one is too large for the parameter (TPM_RC_SIZE), the other for the command (TPM_RC_INSUFFICIENT), " +
 			"or fits and is no secret (TPM_RC_VALUE).",
 		Match: func(c *Case) bool { return c.drawnSize() },
+	},
+	{
+		ID: "number-too-large",
+		Reason: "TPM2_RSA_Encrypt without a scheme of a number that is not less than the modulus is TPM_RC_VALUE (Part 3, section " +
+			"\"TPM2_RSA_Encrypt\"). The references say TPM_RC_SIZE.",
+		Match: func(c *Case) bool {
+			ours, theirs := c.Codes()
+			const value, size = 0x84, 0x95
+			return c.Command() == uint32(tpm2.TPMCCRSAEncrypt) && ours == value && theirs == size
+		},
 	},
 	{
 		ID: "name-of-sequence", Against: []string{"simulator"},

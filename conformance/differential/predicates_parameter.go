@@ -14,7 +14,7 @@ import (
 // said without reading them: s is a TPM2B, a digit so many bytes.
 var leading = map[tpm2.TPMCC]string{
 	tpm2.TPMCCActivateCredential: "s", tpm2.TPMCCCertify: "s", tpm2.TPMCCCertifyCreation: "ss", tpm2.TPMCCCertifyX509: "s",
-	tpm2.TPMCCCommit: "ss", tpm2.TPMCCCreate: "s", tpm2.TPMCCCreateLoaded: "s", tpm2.TPMCCCreatePrimary: "s",
+	tpm2.TPMCCCommit: "ss", tpm2.TPMCCContextLoad: "", tpm2.TPMCCCreate: "s", tpm2.TPMCCCreateLoaded: "s", tpm2.TPMCCCreatePrimary: "s",
 	tpm2.TPMCCDuplicate: "s", tpm2.TPMCCECCParameters: "", tpm2.TPMCCECDHZGen: "", tpm2.TPMCCECEphemeral: "",
 	tpm2.TPMCCGetCommandAuditDigest: "s", tpm2.TPMCCGetSessionAuditDigest: "s", tpm2.TPMCCGetTime: "s", tpm2.TPMCCHash: "s",
 	tpm2.TPMCCHashSequenceStart: "s", tpm2.TPMCCHMAC: "s", tpm2.TPMCCHMACStart: "s", tpm2.TPMCCImport: "sss",
@@ -182,6 +182,8 @@ const (
 	theirCoordinate, ourCoordinate = 66, 80
 	theirPrivate, ourPrivate       = 900, 1550
 	theirPrime, ourPrimes          = 128, 1280
+	theirTemplate, ourTemplate     = 340, 604
+	theirContext, ourContext       = 1200, 4096
 )
 
 // holdsKeys are the parameters whose size depends on that of the largest key,
@@ -189,9 +191,10 @@ const (
 var holdsKeys = map[parameter]func(*cursor) bool{
 	{tpm2.TPMCCActivateCredential, 2}: modulusBetween,
 	{tpm2.TPMCCCommit, 1}:             pointBetween,
+	{tpm2.TPMCCContextLoad, 1}:        contextBetween,
 	{tpm2.TPMCCCommit, 3}:             coordinateBetween,
 	{tpm2.TPMCCCreate, 2}:             publicBetween,
-	{tpm2.TPMCCCreateLoaded, 2}:       publicBetween,
+	{tpm2.TPMCCCreateLoaded, 2}:       templateBetween,
 	{tpm2.TPMCCCreatePrimary, 2}:      publicBetween,
 	{tpm2.TPMCCECDHZGen, 1}:           pointBetween,
 	{tpm2.TPMCCImport, 2}:             publicBetween,
@@ -228,6 +231,18 @@ func coordinatesBetween(in *cursor) bool {
 func pointBetween(in *cursor) bool {
 	in.u16()
 	return coordinatesBetween(in)
+}
+
+func contextBetween(in *cursor) bool {
+	in.u64() // sequence
+	in.u32() // savedHandle
+	in.u32() // hierarchy
+	return between(in.u16(), theirContext, ourContext)
+}
+
+func templateBetween(in *cursor) bool {
+	size := &cursor{rest: in.rest}
+	return between(size.u16(), theirTemplate, ourTemplate) || publicBetween(in)
 }
 
 func publicBetween(in *cursor) bool {
