@@ -170,17 +170,19 @@ var usageNeeds = [...]struct {
 // for uses that do not exist, TPM_RC_VALUE for those that the key is not for, for
 // none at all, and for what cannot be decoded. The code is bare.
 func (p *partialCertificate) permitted(attributes wire.ObjectAttributes) wire.RC {
-	claimed, found, ok := p.extensionBits(oidAttributes)
+	claimed, _, found, ok := p.extensionBits(oidAttributes)
 	switch {
 	case !ok:
 		return wire.RCValue
 	case found && claimed != uint32(attributes):
 		return wire.RCAttributes
 	}
-	usage, found, ok := p.extensionBits(oidKeyUsage)
+	usage, count, found, ok := p.extensionBits(oidKeyUsage)
 	switch {
 	case !ok || !found:
 		return wire.RCValue
+	case count > 0 && usage>>(32-count)&1 == 0:
+		return wire.RCValue // DER leaves out zeros behind the last named bit (ITU-T X.690, section 11.2.2)
 	case usage&^usageAll != 0:
 		return wire.RCReservedBits
 	}
@@ -193,36 +195,36 @@ func (p *partialCertificate) permitted(attributes wire.ObjectAttributes) wire.RC
 }
 
 // extensionBits gives the value of an extension that is a BIT STRING of at most 32
-// bits, the first one uppermost. It is not ok if the extension is there twice or
-// is something else, or if the list is none.
-func (p *partialCertificate) extensionBits(oid asn1.ObjectIdentifier) (bits uint32, found, ok bool) {
+// bits, the first one uppermost, and how many there are. It is not ok if the
+// extension is there twice or is something else, or if the list is none.
+func (p *partialCertificate) extensionBits(oid asn1.ObjectIdentifier) (bits uint32, count int, found, ok bool) {
 	list, rest, ok := derNext(p.extensions)
 	if !ok || len(rest) != 0 || !isSequence(&list) {
-		return 0, false, false
+		return 0, 0, false, false
 	}
 	want := derOf(oid)
 	for rest = list.Bytes; len(rest) > 0; {
 		var e asn1.RawValue
 		if e, rest, ok = derNext(rest); !ok || !isSequence(&e) {
-			return 0, found, false
+			return 0, 0, found, false
 		}
 		id, value, ok := derNext(e.Bytes)
 		if !ok || !slices.Equal(id.FullBytes, want) {
 			continue
 		}
 		if found {
-			return 0, true, false
+			return 0, 0, true, false
 		}
 		found = true
-		if bits, ok = extensionValue(value); !ok {
-			return 0, true, false
+		if bits, count, ok = extensionValue(value); !ok {
+			return 0, 0, true, false
 		}
 	}
-	return bits, found, true
+	return bits, count, found, true
 }
 
 // extensionValue decodes what follows the identifier of such an extension.
-func extensionValue(b []byte) (uint32, bool) {
+func extensionValue(b []byte) (bits uint32, count int, ok bool) {
 	var e struct { // the rest of an Extension (RFC 5280, section 4.1)
 		Critical bool `asn1:"optional"`
 		Value    []byte
@@ -233,13 +235,12 @@ func extensionValue(b []byte) (uint32, bool) {
 		rest, err = asn1.Unmarshal(e.Value, &s)
 	}
 	if err != nil || len(rest) != 0 || s.BitLength > 32 {
-		return 0, false
+		return 0, 0, false
 	}
-	var bits uint32
 	for i, octet := range s.Bytes {
 		bits |= uint32(octet) << (24 - 8*i)
 	}
-	return bits, true
+	return bits, s.BitLength, true
 }
 
 // derNext takes the encoding of one value off the front.

@@ -320,6 +320,7 @@ func TestCertifyX509Refuses(t *testing.T) {
 		"33 bits":                {partial(extensions(extension(true, der(asn1.BitString{Bytes: []byte{128, 0, 0, 0, 128}, BitLength: 33}), 2, 5, 29, 15))), value},
 		"no BIT STRING":          {partial(extensions(extension(true, []byte{4, 2, 7, 128}, 2, 5, 29, 15))), value},
 		"more than it":           {partial(extensions(extension(true, append(bitString(digitalSignature), 0), 2, 5, 29, 15))), value},
+		"a zero behind the last": {partial(extensions(extension(true, []byte{3, 2, 6, 0x80}, 2, 5, 29, 15))), value},
 		"unused bits":            {partial(extensions(extension(true, []byte{3, 2, 7, 0xC0}, 2, 5, 29, 15))), value},
 		"no OCTET STRING":        {partial(extensions(derSeq(der(asn1.ObjectIdentifier{2, 5, 29, 15}), bitString(digitalSignature)))), value},
 		"no value":               {partial(extensions(derSeq(der(asn1.ObjectIdentifier{2, 5, 29, 15})))), value},

@@ -208,6 +208,20 @@ func (g *generator) roomForObject(n int) {
 	}
 }
 
+// roomForPersistent makes room for the persistent objects of a command, for which
+// the references take slots; mostly.
+func (g *generator) roomForPersistent(handles []uint32) {
+	n := 0
+	for _, h := range handles {
+		if h>>24 == 0x81 {
+			n++
+		}
+	}
+	if n > 0 && g.chance(0.9) {
+		g.roomForObject(n)
+	}
+}
+
 func (g *generator) transients() int {
 	n := 0
 	for _, o := range g.model.objects {

@@ -38,6 +38,7 @@ func (g *generator) packet(code uint32) draft {
 	}
 	about := g.input
 	g.keep = append(g.keep, d.Handles...)
+	g.roomForPersistent(d.Handles)
 	for i := range min(command.Auths, len(d.Handles)) {
 		g.authorize(&d, i)
 	}

@@ -134,8 +134,8 @@ func (h Hole) fill(value []byte) []byte {
 	}
 	value = bytes.Clone(value)
 	for _, e := range h.Edits {
-		if len(value) > 0 { // a place behind the end of a shorter value is its end
-			value[min(e.At, len(value)-1)] ^= e.Xor
+		if len(value) > 0 { // a place behind the end of a shorter value is one from its beginning
+			value[e.At%len(value)] ^= e.Xor
 		}
 	}
 	if h.Keep > 0 {

@@ -78,6 +78,12 @@ type index struct {
 	policy     []byte
 	// platform says that the platform defined it, written that it has a value.
 	platform, written bool
+	// locked and readLocked say that it is so until the next TPM Reset or
+	// Restart, contents is all that an ordinary index was written with last, nil
+	// if that is not known, and allows a command that its policy allows.
+	locked, readLocked bool
+	contents           []byte
+	allows             tpm2.TPMCC
 }
 
 type object struct {
@@ -121,6 +127,13 @@ func (m *model) restarted() {
 	m.objects = slices.DeleteFunc(m.objects, func(o object) bool { return o.handle>>24 == 0x80 })
 	for i := range m.sessions {
 		m.sessions[i].saved = true // those that were not are gone, and show it
+	}
+	for i := range m.indices {
+		n := &m.indices[i]
+		n.locked, n.readLocked = false, false
+		if n.attributes&(nvOrderly|nvClearStClear) != 0 {
+			n.written, n.contents = false, nil
+		}
 	}
 	m.clockSet = false
 }

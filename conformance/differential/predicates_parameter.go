@@ -156,7 +156,7 @@ func (c *Case) refusesBits(bits uint16) bool {
 var signatureSchemes = map[parameter][]uint32{
 	{tpm2.TPMCCCertify, 2}:               nil,
 	{tpm2.TPMCCCertifyCreation, 3}:       {0x4e0 /* TICKET, parameter 4 */},
-	{tpm2.TPMCCCertifyX509, 2}:           {0x292 /* SCHEME, handle 2 */},
+	{tpm2.TPMCCCertifyX509, 2}:           {0x292, 0x3c4, 0x3d5 /* SCHEME, handle 2; VALUE and SIZE, parameter 3 */},
 	{tpm2.TPMCCGetCommandAuditDigest, 2}: nil,
 	{tpm2.TPMCCGetSessionAuditDigest, 2}: {0x38a /* TYPE, handle 3 */},
 	{tpm2.TPMCCGetTime, 2}:               nil,

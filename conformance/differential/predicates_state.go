@@ -96,7 +96,8 @@ func (c *Case) allocationCleared() bool {
 // showsAllocation says whether the answer depends on which PCRs there are.
 func (c *Case) showsAllocation() bool {
 	switch tpm2.TPMCC(c.Command()) {
-	case tpm2.TPMCCPCRRead, tpm2.TPMCCPCRAllocate, tpm2.TPMCCPolicyPCR, tpm2.TPMCCPolicyGetDigest, tpm2.TPMCCQuote:
+	case tpm2.TPMCCPCRRead, tpm2.TPMCCPCRAllocate, tpm2.TPMCCPCREvent, tpm2.TPMCCEventSequenceComplete, tpm2.TPMCCPolicyPCR,
+		tpm2.TPMCCPolicyGetDigest, tpm2.TPMCCQuote, tpm2.TPMCCCreate, tpm2.TPMCCCreatePrimary:
 		return true
 	}
 	return c.asksFor(tpm2.TPMCapPCRs)
@@ -188,8 +189,12 @@ func (c *Case) usedAfterShutdown() bool {
 }
 
 // showsOrderly says whether the answer depends on whether the last shutdown was
-// orderly.
+// orderly: on counts, and on what TPM Restart keeps and TPM Reset does not.
 func (c *Case) showsOrderly() bool {
-	return c.Command() == uint32(tpm2.TPMCCStartup) || c.Command() == uint32(tpm2.TPMCCReadClock) ||
-		c.asksFor(tpm2.TPMCapTPMProperties) || c.successes(tpm2.TPMCCPCRRead) && c.sameBut(0, 4)
+	switch tpm2.TPMCC(c.Command()) {
+	case tpm2.TPMCCStartup, tpm2.TPMCCReadClock, tpm2.TPMCCContextLoad, tpm2.TPMCCPolicyCounterTimer:
+		return true
+	}
+	return c.asksFor(tpm2.TPMCapTPMProperties) || c.asksFor(tpm2.TPMCapHandles) || c.successes(tpm2.TPMCCPCRRead) && c.sameBut(0, 4) ||
+		c.handleBetween(0x01000000, 0x03ffffff)
 }

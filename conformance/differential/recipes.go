@@ -79,8 +79,24 @@ var basics = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCDictionaryAttackLockReset:  {weight: 1, parameters: bare(nothing), handles: lockout},
 	tpm2.TPMCCDictionaryAttackParameters: {weight: 1, parameters: bare(attackParameters), handles: lockout},
 	tpm2.TPMCCClearControl:               {weight: 2, parameters: bare(yesNo)},
-	tpm2.TPMCCECCParameters:              {weight: 2, parameters: bare(func(g *generator) []byte { return binary.BigEndian.AppendUint16(nil, uint16(g.rng.UintN(0x24))) })},
+	tpm2.TPMCCECCParameters:              {weight: 2, parameters: bare(curveIdentifier)},
+	tpm2.TPMCCSetAlgorithmSet:            {weight: 1, parameters: bare(algorithmSet), handles: platform},
 	tpm2.TPMCCPPCommands:                 {weight: 1, parameters: bare(commandLists), handles: platform},
+}
+
+func curveIdentifier(g *generator) []byte {
+	if g.chance(0.3) {
+		return u16(uint16(g.rng.UintN(0x24)))
+	}
+	return u16(uint16(g.curve()))
+}
+
+// algorithmSet draws one; the references have the one that is called 0.
+func algorithmSet(g *generator) []byte {
+	if g.odd() {
+		return u32(g.rng.Uint32())
+	}
+	return u32(0)
 }
 
 func nothing(g *generator) []byte {

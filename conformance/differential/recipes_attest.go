@@ -112,7 +112,9 @@ func auditedSession(g *generator) []uint32 {
 	return append(privacyAndSigner(g), handle)
 }
 
-func nvToCertify(g *generator) []uint32 { return append(signer(g), nvPair(g)...) }
+func nvToCertify(g *generator) []uint32 {
+	return append(signer(g), nvPair(indexWish{written: true, readable: true})(g)...)
+}
 
 // nvCertify draws qualifyingData, inScheme, size and offset; both zero ask for
 // a digest in later revisions.

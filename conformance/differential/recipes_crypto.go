@@ -15,7 +15,7 @@ var cryptoRecipes = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCECDHKeyGen:      {weight: 2, parameters: bare(nothing), handles: one("decrypting ECC", "any ECC")},
 	tpm2.TPMCCECDHZGen:        {weight: 3, parameters: ecdhZGen, handles: ecdhKey},
 	tpm2.TPMCCECEphemeral:     {weight: 2, parameters: bare(func(g *generator) []byte { return u16(uint16(g.curve())) })},
-	tpm2.TPMCCCommit:          {weight: 2, parameters: bare(commit), handles: one("signing ECC", "attesting ECC")},
+	tpm2.TPMCCCommit:          {weight: 2, parameters: bare(commit), handles: one("anonymous ECC", "anonymous ECC", "signing ECC")},
 	tpm2.TPMCCZGen2Phase:      {weight: 2, parameters: zgen2Phase, handles: zgenKey},
 	tpm2.TPMCCMAC:             {weight: 5, parameters: bare(hmacInput), handles: one("HMAC", "attesting HMAC")},
 	tpm2.TPMCCMACStart:        {weight: 4, parameters: bare(hmacStart), handles: hmacStartKey, effect: sequenceStarted},
@@ -110,15 +110,18 @@ func (g *generator) point() []byte {
 	return sized(k.unique())
 }
 
+// noPoint is a TPM2B_ECC_POINT with empty coordinates.
+var noPoint = []byte{0, 4, 0, 0, 0, 0}
+
 // commit draws P1, s2 and y2.
 func commit(g *generator) []byte {
 	switch g.rng.IntN(4) {
 	case 0:
-		return []byte{0, 0, 0, 0, 0, 0}
-	case 1:
+		return bytes.Join([][]byte{noPoint, {0, 0}, {0, 0}}, nil)
+	case 1, 2:
 		return bytes.Join([][]byte{g.point(), {0, 0}, {0, 0}}, nil)
 	}
-	return bytes.Join([][]byte{pick(g, []byte{0, 0}, g.point()), g.sized(20), g.sized(32)}, nil)
+	return bytes.Join([][]byte{pick(g, []byte{0, 0}, noPoint, g.point()), g.sized(20), g.sized(32)}, nil)
 }
 
 func zgenKey(g *generator) []uint32 {
@@ -156,7 +159,7 @@ func hmacStart(g *generator) []byte {
 
 // macHash is the scheme's hash algorithm mostly.
 func (g *generator) macHash() tpm2.TPMAlgID {
-	if g.chance(0.5) {
+	if g.chance(0.8) {
 		return tpm2.TPMAlgNull
 	}
 	return g.hash()
@@ -199,11 +202,16 @@ func encrypt2(g *generator) area {
 
 func cipherMode(g *generator) []byte {
 	mode := pick(g, tpm2.TPMAlgNull, tpm2.TPMAlgCFB, tpm2.TPMAlgCBC, tpm2.TPMAlgCTR, tpm2.TPMAlgOFB, tpm2.TPMAlgECB)
+	effective := mode
+	if o := g.model.object(g.handles[0]); o != nil && o.public.mode != 0 && o.public.mode != tpm2.TPMAlgNull && g.chance(0.8) {
+		effective = o.public.mode
+		mode = pick(g, tpm2.TPMAlgNull, effective)
+	}
 	if g.odd() {
 		mode = g.algorithm()
 	}
 	iv := g.bytes(16)
-	if mode == tpm2.TPMAlgECB || g.odd() {
+	if effective == tpm2.TPMAlgECB || g.odd() {
 		iv = g.bytes(pick(g, 0, 0, 15, 17))
 	}
 	return append(u16(uint16(mode)), sized(iv)...)

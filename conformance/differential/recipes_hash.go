@@ -46,10 +46,28 @@ func (g *generator) sequenceObject(event bool) uint32 {
 			of = append(of, o.handle)
 		}
 	}
-	if len(of) == 0 {
-		return g.handle(conformance.Object)
+	if len(of) > 0 && !g.odd() {
+		return pick(g, of...)
 	}
-	return pick(g, of...)
+	if r, ok := g.newSequence(event); ok {
+		return r.response.Handle
+	}
+	return g.handle(conformance.Object)
+}
+
+// newSequence starts a sequence of a hash, or one of an event.
+func (g *generator) newSequence(event bool) (result, bool) {
+	if g.preparing > maxPreparing || !g.can(tpm2.TPMCCHashSequenceStart) {
+		return result{}, false
+	}
+	g.roomForObject(1)
+	algorithm := tpm2.TPMAlgNull
+	if !event {
+		algorithm = g.hash()
+	}
+	return g.send(draft{Packet: conformance.Packet{
+		Code: uint32(tpm2.TPMCCHashSequenceStart), Parameters: append(authValue(g), u16(uint16(algorithm))...),
+	}}, "to have one")
 }
 
 func sequenceStarted(m *model, r result) {

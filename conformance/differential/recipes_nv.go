@@ -13,18 +13,18 @@ import (
 // nvRecipes are the commands on NV indices.
 var nvRecipes = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCNVDefineSpace:          {weight: 10, parameters: nvDefine, handles: nvOwner, effect: nvDefined},
-	tpm2.TPMCCNVUndefineSpace:        {weight: 3, parameters: bare(nothing), effect: nvUndefined, handles: func(g *generator) []uint32 { return []uint32{nvOwner(g)[0], g.handle(conformance.NVIndex)} }},
-	tpm2.TPMCCNVUndefineSpaceSpecial: {weight: 1, parameters: bare(nothing)},
-	tpm2.TPMCCNVWrite:                {weight: 8, parameters: bare(nvWrite), handles: nvPairOf(0, 0, 0, 8, 9), effect: nvWasWritten},
-	tpm2.TPMCCNVRead:                 {weight: 8, parameters: bare(nvRead), handles: nvPair},
-	tpm2.TPMCCNVIncrement:            {weight: 4, parameters: bare(nothing), handles: nvPairOf(1)},
-	tpm2.TPMCCNVExtend:               {weight: 4, parameters: bare(func(g *generator) []byte { return g.sized(64) }), handles: nvPairOf(4)},
-	tpm2.TPMCCNVSetBits:              {weight: 4, parameters: bare(func(g *generator) []byte { return g.bytes(8) }), handles: nvPairOf(2)},
-	tpm2.TPMCCNVReadPublic:           {weight: 6, parameters: bare(nothing)},
-	tpm2.TPMCCNVWriteLock:            {weight: 2, parameters: bare(nothing), handles: nvPair},
-	tpm2.TPMCCNVReadLock:             {weight: 2, parameters: bare(nothing), handles: nvPair},
-	tpm2.TPMCCNVGlobalWriteLock:      {weight: 1, parameters: bare(nothing), handles: nvOwner},
-	tpm2.TPMCCNVChangeAuth:           {weight: 2, parameters: bare(authValue), effect: nvAuthChanged},
+	tpm2.TPMCCNVUndefineSpace:        {weight: 3, parameters: bare(nothing), effect: nvUndefined, handles: nvToUndefine},
+	tpm2.TPMCCNVUndefineSpaceSpecial: {weight: 1, parameters: bare(nothing), effect: nvUndefinedSpecially, handles: nvToUndefineSpecially},
+	tpm2.TPMCCNVWrite:                {weight: 8, parameters: bare(nvWrite), handles: nvPair(indexWish{kinds: []uint32{0, 8, 9}, unlocked: true}), effect: nvWasWritten},
+	tpm2.TPMCCNVRead:                 {weight: 8, parameters: bare(nvRead), handles: nvPair(indexWish{written: true, readable: true})},
+	tpm2.TPMCCNVIncrement:            {weight: 4, parameters: bare(nothing), handles: nvPair(indexWish{kinds: []uint32{1}, unlocked: true}), effect: nvWasWritten},
+	tpm2.TPMCCNVExtend:               {weight: 4, parameters: bare(func(g *generator) []byte { return g.sized(64) }), handles: nvPair(indexWish{kinds: []uint32{4}, unlocked: true}), effect: nvWasWritten},
+	tpm2.TPMCCNVSetBits:              {weight: 4, parameters: bare(func(g *generator) []byte { return g.bytes(8) }), handles: nvPair(indexWish{kinds: []uint32{2}, unlocked: true}), effect: nvWasWritten},
+	tpm2.TPMCCNVReadPublic:           {weight: 6, parameters: bare(nothing), handles: func(g *generator) []uint32 { return []uint32{g.indexFor(indexWish{})} }},
+	tpm2.TPMCCNVWriteLock:            {weight: 2, parameters: bare(nothing), handles: nvPair(indexWish{attributes: nvWriteStClear}), effect: nvWasWriteLocked},
+	tpm2.TPMCCNVReadLock:             {weight: 2, parameters: bare(nothing), handles: nvPair(indexWish{attributes: nvReadStClear}), effect: nvWasReadLocked},
+	tpm2.TPMCCNVGlobalWriteLock:      {weight: 1, parameters: bare(nothing), handles: nvOwner, effect: nvGloballyLocked},
+	tpm2.TPMCCNVChangeAuth:           {weight: 2, parameters: bare(authValue), effect: nvAuthChanged, handles: func(g *generator) []uint32 { return []uint32{g.indexFor(indexWish{allows: tpm2.TPMCCNVChangeAuth})} }},
 	tpm2.TPMCCPolicyNV:               {weight: 2, parameters: bare(policyNV), handles: nvPolicy},
 }
 
@@ -33,7 +33,8 @@ const (
 	nvPPWrite, nvOwnerWrite, nvAuthWrite, nvPolicyWrite = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 	nvTypeShift                                         = 4
 	nvPPRead, nvOwnerRead, nvAuthRead, nvPolicyRead     = 1 << 16, 1 << 17, 1 << 18, 1 << 19
-	nvNoDA, nvPlatformCreate                            = 1 << 25, 1 << 30
+	nvPolicyDelete, nvWriteStClear                      = 1 << 10, 1 << 14
+	nvNoDA, nvPlatformCreate, nvReadStClear             = 1 << 25, 1 << 30, 1 << 31
 )
 
 // nvFlags are attributes that may be added to any index.
@@ -49,10 +50,22 @@ func nvOwner(g *generator) []uint32 {
 
 // nvTypes are the types with the sizes in bytes that they need; ordinary and
 // extend indices have others.
-var nvTypes = [...]struct {
+var nvTypes = [...]nvType{{0, 0}, {0, 0}, {1, 8}, {2, 8}, {4, 32}, {8, 8}, {9, 8}}
+
+type nvType struct {
 	kind uint32
 	size int
-}{{0, 0}, {0, 0}, {1, 8}, {2, 8}, {4, 32}, {8, 8}, {9, 8}}
+}
+
+// attributes are those of an index that anybody may read and write who knows a
+// value. A PIN is not for who has to enter it to write.
+func (t nvType) attributes() uint32 {
+	attributes := t.kind<<nvTypeShift | nvNoDA | nvOwnerWrite | nvAuthWrite | nvOwnerRead | nvAuthRead | nvPPRead | nvPPWrite
+	if t.kind >= 8 {
+		attributes &^= nvAuthWrite
+	}
+	return attributes
+}
 
 // nvDefine draws an authorization value and a TPM2B_NV_PUBLIC.
 func nvDefine(g *generator) area {
@@ -61,12 +74,9 @@ func nvDefine(g *generator) area {
 	if kind.kind == 0 {
 		size = g.rng.IntN(80)
 	}
-	attributes := kind.kind<<nvTypeShift | nvNoDA | nvOwnerWrite | nvAuthWrite | nvOwnerRead | nvAuthRead | nvPPRead | nvPPWrite
+	attributes := kind.attributes()
 	if g.chance(0.3) {
 		attributes |= nvPolicyRead | nvPolicyWrite
-	}
-	if kind.kind >= 8 {
-		attributes &^= nvAuthWrite
 	}
 	for _, flag := range nvFlags {
 		if g.chance(0.06) {
@@ -80,7 +90,10 @@ func nvDefine(g *generator) area {
 	if byPlatform := len(g.handles) > 0 && g.handles[0] == uint32(tpm2.TPMRHPlatform); byPlatform != g.odd() {
 		attributes |= nvPlatformCreate
 	}
-	handle := 0x01400000 + g.rng.Uint32N(6)
+	handle := g.freeIndex()
+	if g.chance(0.1) {
+		handle = g.handle(conformance.NVIndex) // one that is there
+	}
 	if g.odd() {
 		handle = g.strangeHandle()
 	}
@@ -131,6 +144,28 @@ func nvUndefined(m *model, r result) {
 	m.indices = slices.DeleteFunc(m.indices, func(n index) bool { return n.handle == r.command.Handles[1] })
 }
 
+func nvUndefinedSpecially(m *model, r result) {
+	m.indices = slices.DeleteFunc(m.indices, func(n index) bool { return n.handle == r.command.Handles[0] })
+}
+
+func nvWasWriteLocked(m *model, r result) {
+	if n := m.index(r.command.Handles[1]); n != nil {
+		n.locked = true
+	}
+}
+
+func nvWasReadLocked(m *model, r result) {
+	if n := m.index(r.command.Handles[1]); n != nil {
+		n.readLocked = true
+	}
+}
+
+func nvGloballyLocked(m *model, _ result) {
+	for i := range m.indices {
+		m.indices[i].locked = m.indices[i].locked || m.indices[i].attributes&nvGlobalLock != 0
+	}
+}
+
 func nvAuthChanged(m *model, r result) {
 	for i := range m.indices {
 		if m.indices[i].handle == r.command.Handles[0] {
@@ -141,26 +176,45 @@ func nvAuthChanged(m *model, r result) {
 
 // nvPair draws an authorization handle and an index: the index itself, or a
 // hierarchy.
-func nvPair(g *generator) []uint32 { return g.nvAuthorized(g.handle(conformance.NVIndex)) }
-
-func (g *generator) nvAuthorized(n uint32) []uint32 {
-	return []uint32{pick(g, n, n, uint32(tpm2.TPMRHOwner), uint32(tpm2.TPMRHPlatform)), n}
-}
-
-// nvPairOf prefers indices of a type.
-func nvPairOf(types ...uint32) func(*generator) []uint32 {
+func nvPair(w indexWish) func(*generator) []uint32 {
 	return func(g *generator) []uint32 {
-		kind := types[g.rng.IntN(len(types))]
-		of := slices.DeleteFunc(slices.Clone(g.model.indices), func(n index) bool { return n.attributes>>nvTypeShift&0xf != kind })
-		if len(of) == 0 || g.chance(0.1) {
-			return nvPair(g)
-		}
-		return g.nvAuthorized(of[g.rng.IntN(len(of))].handle)
+		n := g.indexFor(w)
+		return []uint32{pick(g, n, n, uint32(tpm2.TPMRHOwner), uint32(tpm2.TPMRHPlatform)), n}
 	}
 }
 
+// nvPolicy draws what TPM2_PolicyNV compares.
 func nvPolicy(g *generator) []uint32 {
-	return append(nvPair(g), g.handle(conformance.PolicySession))
+	return append(nvPair(indexWish{written: true, readable: true})(g), g.handle(conformance.PolicySession))
+}
+
+// nvAuthorizes draws an index with the digest in it that a policy session has
+// come to.
+func nvAuthorizes(g *generator) []uint32 {
+	session := g.handle(conformance.PolicySession)
+	w := indexWish{written: true, readable: true}
+	if s := g.player.caller.sessions[session]; s != nil && s.policy != nil && g.chance(0.7) {
+		w.kinds, w.contents = []uint32{0}, append(u16(uint16(s.alg)), s.policy...)
+	}
+	return append(nvPair(w)(g), session)
+}
+
+// nvToUndefine draws an index that whoever has defined it undefines.
+func nvToUndefine(g *generator) []uint32 {
+	n := g.indexFor(indexWish{})
+	by := nvOwner(g)[0]
+	if i := g.model.index(n); i != nil && g.chance(0.8) {
+		by = uint32(tpm2.TPMRHOwner)
+		if i.platform {
+			by = uint32(tpm2.TPMRHPlatform)
+		}
+	}
+	return []uint32{by, n}
+}
+
+func nvToUndefineSpecially(g *generator) []uint32 {
+	w := indexWish{attributes: nvPolicyDelete, platform: true, allows: tpm2.TPMCCNVUndefineSpaceSpecial}
+	return []uint32{g.indexFor(w), uint32(tpm2.TPMRHPlatform)}
 }
 
 // nvSize is the size of the index the command is about, or a guess.
@@ -180,7 +234,9 @@ func (g *generator) nvWritten() bool {
 
 func nvWasWritten(m *model, r result) {
 	for i := range m.indices {
-		m.indices[i].written = m.indices[i].written || m.indices[i].handle == r.command.Handles[1]
+		if n := &m.indices[i]; n.handle == r.command.Handles[1] {
+			n.written, n.contents = true, nil
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // objectRecipes are the commands that make, load, move and take away objects.
 var objectRecipes = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCCreatePrimary:      {weight: 3, parameters: createPrimary, handles: primaryHierarchy, effect: primaryCreated},
-	tpm2.TPMCCCreate:             {weight: 4, parameters: create, handles: storageParent, effect: created},
+	tpm2.TPMCCCreate:             {weight: 4, parameters: create, handles: createParent, effect: created},
 	tpm2.TPMCCLoad:               {weight: 5, parameters: load, handles: loadParent, effect: loaded},
 	tpm2.TPMCCLoadExternal:       {weight: 6, parameters: external, handles: room, effect: externalLoaded},
 	tpm2.TPMCCCreateLoaded:       {weight: 3, parameters: createLoaded, handles: createLoadedParent, effect: loadedCreated},
@@ -176,6 +176,17 @@ func created(m *model, r result) {
 
 func storageParent(g *generator) []uint32 {
 	return []uint32{g.objectOf(func(o *object) bool { return o.isParent(false) }, "storage ECC", "storage ECC", "storage ECC", "storage RSA", "storage symmetric")}
+}
+
+// createParent is storageParent with room for the object to be created, which the
+// references put into a slot for a while.
+func createParent(g *generator) []uint32 {
+	parent := storageParent(g)
+	g.keep = append(g.keep, parent...)
+	if g.chance(0.9) {
+		g.roomForObject(1)
+	}
+	return parent
 }
 
 // isParent says whether objects can be made below; derivation says which kind

@@ -43,7 +43,7 @@ var policyRecipes = map[tpm2.TPMCC]recipe{
 	tpm2.TPMCCPolicySigned:            {weight: 3, parameters: policySigned, handles: policySigner},
 	tpm2.TPMCCPolicyAuthorize:         {weight: 2, parameters: policyAuthorize},
 	tpm2.TPMCCPolicyTicket:            {weight: 2, parameters: policyTicket},
-	tpm2.TPMCCPolicyAuthorizeNV:       {weight: 2, parameters: bare(nothing), handles: nvPolicy},
+	tpm2.TPMCCPolicyAuthorizeNV:       {weight: 2, parameters: bare(nothing), handles: nvAuthorizes},
 }
 
 // statement is a policy of one assertion without secrets.

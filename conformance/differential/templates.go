@@ -40,6 +40,7 @@ var classes = [...]class{
 	{"storage RSA", tpm2.TPMAlgRSA, objectRestricted | objectDecrypt, nil, 1},
 	{"storage symmetric", tpm2.TPMAlgSymCipher, objectRestricted | objectDecrypt, nil, 2},
 	{"signing ECC", tpm2.TPMAlgECC, objectSign, []tpm2.TPMAlgID{tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgECSchnorr, tpm2.TPMAlgECDAA}, 4},
+	{"anonymous ECC", tpm2.TPMAlgECC, objectSign, []tpm2.TPMAlgID{tpm2.TPMAlgECDAA}, 1},
 	{"signing RSA", tpm2.TPMAlgRSA, objectSign, []tpm2.TPMAlgID{tpm2.TPMAlgNull, tpm2.TPMAlgRSASSA, tpm2.TPMAlgRSAPSS}, 1},
 	{"attesting ECC", tpm2.TPMAlgECC, objectRestricted | objectSign, []tpm2.TPMAlgID{tpm2.TPMAlgECDSA, tpm2.TPMAlgECDSA, tpm2.TPMAlgECSchnorr, tpm2.TPMAlgECDAA}, 4},
 	{"attesting RSA", tpm2.TPMAlgRSA, objectRestricted | objectSign, []tpm2.TPMAlgID{tpm2.TPMAlgRSASSA, tpm2.TPMAlgRSAPSS}, 1},

@@ -64,6 +64,10 @@ func (g *generator) handle(kind conformance.HandleKind) uint32 {
 			return g.model.objects[g.rng.IntN(n)].handle
 		}
 		return 0x80000000
+	case conformance.PolicySession:
+		if handle, ok := g.policySession(); ok {
+			return handle
+		}
 	case conformance.NVIndex:
 		if n := len(g.model.indices); n > 0 && g.chance(0.9) {
 			return g.model.indices[g.rng.IntN(n)].handle
@@ -74,6 +78,27 @@ func (g *generator) handle(kind conformance.HandleKind) uint32 {
 		return g.model.sessions[g.rng.IntN(n)].handle
 	}
 	return pick[uint32](g, 0x02000000, 0x03000000)
+}
+
+// policySession draws a session that makes a policy, mostly; if there is none, one
+// is started.
+func (g *generator) policySession() (uint32, bool) {
+	var of []uint32
+	for _, s := range g.model.sessions {
+		if s.kind != sessionHMAC && !s.saved {
+			of = append(of, s.handle)
+		}
+	}
+	fresh := g.chance(0.2) // what an old one has come to may contradict
+	switch {
+	case g.chance(0.1):
+		return 0, false
+	case len(of) > 0 && (!fresh || g.preparing > maxPreparing):
+		return pick(g, of...), true
+	case g.preparing > maxPreparing || !g.can(tpm2.TPMCCStartAuthSession):
+		return 0, false
+	}
+	return g.startSession(pick[byte](g, sessionPolicy, sessionTrial), pick(g, tpm2.TPMAlgSHA256, tpm2.TPMAlgSHA256, tpm2.TPMAlgSHA384))
 }
 
 // hole is a field of an earlier answer as the reference has it, and for each
