@@ -32,6 +32,9 @@ type Campaign struct {
 	MaxFindings int
 	// Progress is told how far the campaign is, if it is not nil.
 	Progress func(layer string, done, of int, unexplained int)
+	// Found is told each kind of difference when it is first found, if it is not
+	// nil.
+	Found func(Finding)
 }
 
 // ErrTooManyFindings ends a campaign early; the report has what was found.
@@ -393,6 +396,9 @@ func (r *run) found(ctx context.Context, c *Case) error {
 		Ours: shrunk.OurOutcome.String(), Theirs: shrunk.TheirOutcome.String(),
 		Transcript: shrunk.script.String(),
 	})
+	if r.campaign.Found != nil {
+		r.campaign.Found(r.report.Findings[len(r.report.Findings)-1])
+	}
 	return nil
 }
 

@@ -334,6 +334,7 @@ func TestMaxFindingsStopsACampaign(t *testing.T) {
 	assert.NotNil(t, report)
 	assert.Empty(t, report.Layers)
 
+	var told []string
 	report, err = differential.Campaign{
 		Ours: answering(func(_ uint8, command, response []byte) []byte {
 			if c, _ := conformance.CommandCode(command); c != 0x144 && c != 0x17a {
@@ -342,8 +343,14 @@ func TestMaxFindingsStopsACampaign(t *testing.T) {
 			return response
 		}),
 		Theirs: emulated(), Seed: seed, Packets: 100000, MaxFindings: 3,
+		Found: func(f differential.Finding) { told = append(told, f.Command) },
 	}.Run(context.Background())
 	require.ErrorIs(t, err, differential.ErrTooManyFindings)
+	var found []string
+	for _, f := range report.Findings {
+		found = append(found, f.Command)
+	}
+	assert.ElementsMatch(t, found, told, "each kind once, as it was found")
 	assert.GreaterOrEqual(t, len(report.Findings), 3)
 	assert.Less(t, len(report.Findings), 10)
 }

@@ -116,6 +116,9 @@ func campaign(ctx context.Context, o options, ours, theirs differential.Target, 
 				fmt.Fprintf(stderr, "%s: script %d of %d, %d unexplained differences\n", layer, done, of, unexplained)
 			}
 		},
+		Found: func(f differential.Finding) {
+			fmt.Fprintf(stderr, "found: %s: %s\n%s\n", f.Command, f.Detail, f.Transcript)
+		},
 	}.Run(ctx)
 	if o.json {
 		encoder := json.NewEncoder(stdout)
