@@ -134,8 +134,11 @@ func (h Hole) fill(value []byte) []byte {
 	}
 	value = bytes.Clone(value)
 	for _, e := range h.Edits {
-		if len(value) > 0 { // a place behind the end of a shorter value is one from its beginning
-			value[e.At%len(value)] ^= e.Xor
+		if at := e.At; len(value) > 0 {
+			if over := at - len(value); over >= 0 { // behind the end of a shorter value: one of its last
+				at = len(value) - 1 - over%min(len(value), 8)
+			}
+			value[at] ^= e.Xor
 		}
 	}
 	if h.Keep > 0 {

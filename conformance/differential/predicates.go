@@ -165,7 +165,7 @@ func (c *Case) handleBetween(first, last uint32) bool {
 }
 
 // comparesNegative says whether a policy compares a value with a negative number,
-// as numbers with a sign.
+// or with none at all, as numbers with a sign.
 func (c *Case) comparesNegative() bool {
 	handles := map[tpm2.TPMCC]int{tpm2.TPMCCPolicyNV: 3, tpm2.TPMCCPolicyCounterTimer: 1}[tpm2.TPMCC(c.Command())]
 	data := c.Step().Data
@@ -179,11 +179,11 @@ func (c *Case) comparesNegative() bool {
 		}
 		p = p[4+number(p[:4]):]
 	}
-	if len(p) < 2 || len(p) != 2+int(number(p[:2]))+2+2 || number(p[:2]) == 0 {
+	if len(p) < 2 || len(p) != 2+int(number(p[:2]))+2+2 {
 		return false
 	}
 	operation := number(p[len(p)-2:])
-	return p[2]&0x80 != 0 && slices.Contains([]uint32{2, 4, 6, 8}, operation) // TPM_EO_SIGNED_GT, LT, GE and LE
+	return (number(p[:2]) == 0 || p[2]&0x80 != 0) && slices.Contains([]uint32{2, 4, 6, 8}, operation) // TPM_EO_SIGNED_GT, LT, GE and LE
 }
 
 // mentions says whether a number of two bytes is somewhere in the parameters.

@@ -160,7 +160,7 @@ var signatureSchemes = map[parameter][]uint32{
 	{tpm2.TPMCCGetCommandAuditDigest, 2}: nil,
 	{tpm2.TPMCCGetSessionAuditDigest, 2}: {0x38a /* TYPE, handle 3 */},
 	{tpm2.TPMCCGetTime, 2}:               nil,
-	{tpm2.TPMCCNVCertify, 2}:             {0x148, 0x149, 0x14a /* NV_LOCKED, NV_AUTHORIZATION, NV_UNINITIALIZED */},
+	{tpm2.TPMCCNVCertify, 2}:             {0x146, 0x148, 0x149, 0x14a /* NV_RANGE, NV_LOCKED, NV_AUTHORIZATION, NV_UNINITIALIZED */},
 	{tpm2.TPMCCQuote, 2}:                 nil,
 	{tpm2.TPMCCSign, 2}:                  {0x1d5 /* SIZE, parameter 1 */, 0x3e0 /* TICKET, parameter 3 */},
 }

@@ -198,3 +198,30 @@ func (c *Case) showsOrderly() bool {
 	return c.asksFor(tpm2.TPMCapTPMProperties) || c.asksFor(tpm2.TPMCapHandles) || c.successes(tpm2.TPMCCPCRRead) && c.sameBut(0, 4) ||
 		c.handleBetween(0x01000000, 0x03ffffff)
 }
+
+// pinByPolicy says whether the command names a PIN index that a policy session
+// has authorized something of before, and so was counted by one of the devices
+// perhaps.
+func (c *Case) pinByPolicy() bool {
+	named, ok := c.Step().packet()
+	if !ok {
+		return false
+	}
+	pins, used := map[uint32]bool{}, map[uint32]bool{}
+	for _, step := range c.Script[:c.At] {
+		command, ok := step.packet()
+		if !ok {
+			continue
+		}
+		if tpm2.TPMCC(command.Code) == tpm2.TPMCCNVDefineSpace {
+			index, attributes, ok := definition(command)
+			pins[index] = ok && attributes>>nvTypeShift&0xf >= 8
+			continue
+		}
+		area, sound := sessionsOf(step.Data)
+		if sound && len(command.Handles) > 0 && pins[command.Handles[0]] {
+			used[command.Handles[0]] = used[command.Handles[0]] || slices.ContainsFunc(area, func(s conformance.Session) bool { return s.Handle>>24 == 0x03 })
+		}
+	}
+	return slices.ContainsFunc(named.Handles, func(h uint32) bool { return used[h] })
+}

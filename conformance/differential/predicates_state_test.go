@@ -104,3 +104,27 @@ func TestCovered(t *testing.T) {
 		assert.Equal(t, tc.want, caseOf(t, tc.script...).readsUnwritten(), name)
 	}
 }
+
+func TestPINByPolicy(t *testing.T) {
+	t.Parallel()
+	const (
+		pin      = "send 0 80020000002d0000012a40000001000000094000000900000000000000000e01400002000b02070093000000" + "08"
+		ordinary = "send 0 80020000002d0000012a40000001000000094000000900000000000000000e01400002000b02070003000000" + "08"
+		policy   = "send 0 80020000001f0000013b01400002000000090300000000000000000000" + "0000"
+		password = "send 0 80020000001f0000013b01400002000000094000000900000000000000" + "0000"
+		read     = "send 0 8002000000230000014e40000001014000020000000940000009000000000000080000"
+		other    = "send 0 8002000000230000014e40000001014000030000000940000009000000000000080000"
+	)
+	for name, tc := range map[string]struct {
+		script []string
+		want   bool
+	}{
+		"policy":          {[]string{pin, policy, read}, true},
+		"password":        {[]string{pin, password, read}, false},
+		"no PIN":          {[]string{ordinary, policy, read}, false},
+		"another index":   {[]string{pin, policy, other}, false},
+		"no PIN any more": {[]string{pin, ordinary, policy, read}, false},
+	} {
+		assert.Equal(t, tc.want, caseOf(t, tc.script...).pinByPolicy(), name)
+	}
+}
