@@ -317,6 +317,8 @@ type seen struct {
 	plain []byte
 	// problem says what is wrong with the response, "" if nothing is.
 	problem string
+	// opaque says that the first parameter could not be decrypted.
+	opaque bool
 }
 
 // observe takes the response to a command in.
@@ -328,12 +330,14 @@ func (c *caller) observe(x *exchange, raw []byte) seen {
 	s := seen{plain: raw}
 	if len(x.area) > 0 {
 		s.problem = c.checkSessions(x, response)
-		s.plain, response = c.decrypted(x, raw, response)
+		s.plain, response, s.opaque = c.decrypted(x, raw, response)
 	}
-	if s.problem == "" && !x.garbled {
+	if s.problem == "" && !x.garbled && !s.opaque {
 		s.problem = c.verify(x, response)
 	}
-	c.learn(x, response)
+	if !s.opaque {
+		c.learn(x, response)
+	}
 	if x.step.ID > 0 {
 		c.answers[x.step.ID] = answer{code: x.code, response: response}
 	}

@@ -312,6 +312,12 @@ func (r *run) compareFrom(ctx context.Context, script Script, ours, theirs []Out
 		c := r.examine(script, i, ours, theirs)
 		if c == nil {
 			r.count(script[i], ours[i], theirs[i])
+			if code := outcomeCode(theirs[i]); code == 0 && (theirs[i].garbled || theirs[i].opaque) {
+				// The devices have done different things from here on, or what
+				// they have answered is not known.
+				r.uncompared(len(script) - i - 1)
+				return -1, nil
+			}
 			continue
 		}
 		if d := r.known(c); d != nil {

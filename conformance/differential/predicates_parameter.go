@@ -292,11 +292,13 @@ func (c *Case) tooLargeForTheirs() bool {
 // encrypted: for that size, or the one as a secret that cannot be decrypted.
 func (c *Case) drawnSize() bool {
 	ours, theirs := c.Codes()
-	n, ok := parameterOf(ours)
-	m, same := parameterOf(theirs)
-	if !ok || !same || n != m || c.OurOutcome.inputs == c.TheirOutcome.inputs {
+	if c.OurOutcome.inputs == c.TheirOutcome.inputs {
 		return false
 	}
+	n, ok := parameterOf(ours)
+	m, same := parameterOf(theirs)
 	const value = 0xc4
-	return isSizeError(ours) && (isSizeError(theirs) || theirs&0xff == value) || ours&0xff == value && isSizeError(theirs)
+	secret := ok && same && n == m && (isSizeError(ours) && theirs&0xff == value || ours&0xff == value && isSizeError(theirs))
+	const anySession = 0x800
+	return secret || isSizeError(ours) && isSizeError(theirs) && (ours|theirs)&anySession == 0
 }

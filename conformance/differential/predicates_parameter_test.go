@@ -167,9 +167,21 @@ func TestDrawnSize(t *testing.T) {
 	assert.False(t, c.drawnSize(), "the same bytes")
 	c.TheirOutcome.inputs++
 	assert.True(t, c.drawnSize())
-	c = answered(shortP2, sizeP1, packet(tpm2.TPMCCActivateCredential))
-	c.TheirOutcome.inputs++
-	assert.False(t, c.drawnSize(), "another parameter")
+	for name, tc := range map[string]struct {
+		ours, theirs uint32
+		want         bool
+	}{
+		"another parameter":     {shortP2, sizeP1, true},
+		"the end":               {sizeP2, 0x95, true},
+		"a secret":              {valueP2, sizeP2, true},
+		"another one's value":   {valueP2, sizeP1, false},
+		"a session":             {0x99a, sizeP1, false},
+		"neither is for a size": {valueP2, valueP2, false},
+	} {
+		c := answered(tc.ours, tc.theirs, packet(tpm2.TPMCCActivateCredential))
+		c.TheirOutcome.inputs++
+		assert.Equal(t, tc.want, c.drawnSize(), name)
+	}
 }
 
 func TestHarmfulToSimulator(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/binary"
+	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -326,21 +327,24 @@ func changedAuth(x *exchange, at int, auth []byte) []byte {
 	return auth
 }
 
-// decrypted gives the response as the caller reads it.
-func (c *caller) decrypted(x *exchange, raw []byte, response conformance.Response) ([]byte, conformance.Response) {
+// decrypted gives the response as the caller reads it. It is opaque if a session
+// has encrypted it and the caller does not know with what.
+func (c *caller) decrypted(x *exchange, raw []byte, response conformance.Response) (plain []byte, decrypted conformance.Response, opaque bool) {
 	at, s, auth := c.sessionWith(x, attributeEncrypt)
 	if s == nil || len(response.Sessions) != len(x.area) {
-		return raw, response
+		return raw, response, slices.ContainsFunc(x.area, func(sent conformance.Session) bool {
+			return c.sessions[sent.Handle] != nil && sent.Attributes&attributeEncrypt != 0
+		})
 	}
-	plain := bytes.Clone(raw)
+	plain = bytes.Clone(raw)
 	again, err := conformance.ParseResponse(x.code, plain)
 	if err != nil {
-		return raw, response
+		return raw, response, false
 	}
 	if data, _, ok := conformance.CutSized(again.Parameters); ok {
 		s.crypt(auth, s.nonceTPM, x.area[at].Nonce, data, true)
 	}
-	return plain, again
+	return plain, again, false
 }
 
 // sessionsOf gives the authorization area of a command; nonces and HMACs are

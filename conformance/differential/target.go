@@ -66,6 +66,10 @@ type Outcome struct {
 	inputs, history uint64
 	// onSequence says that a handle is that of a sequence.
 	onSequence bool
+	// garbled says that the device has taken the first parameter for encrypted
+	// and it was not, so that what it has got is random; opaque that the caller
+	// cannot decrypt the first parameter of the answer.
+	garbled, opaque bool
 }
 
 func (o Outcome) String() string {
@@ -184,10 +188,10 @@ func (p *player) send(ctx context.Context, step Step) (outcome Outcome) {
 	if code, ok := conformance.ResponseCode(response); ok && code == uint32(tpm2.TPMRCRetry) && p.target.Retries {
 		response, err = p.device.Send(ctx, step.Locality, x.wire)
 	}
-	outcome = Outcome{Response: response, Err: err, Sent: x.sent, inputs: x.inputs, history: p.caller.history, onSequence: p.caller.onSequence(x)}
+	outcome = Outcome{Response: response, Err: err, Sent: x.sent, inputs: x.inputs, history: p.caller.history, onSequence: p.caller.onSequence(x), garbled: x.garbled}
 	if err == nil {
 		s := p.caller.observe(x, response)
-		outcome.plain, outcome.Problem = s.plain, s.problem
+		outcome.plain, outcome.Problem, outcome.opaque = s.plain, s.problem, s.opaque
 	}
 	return outcome
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -22,6 +23,13 @@ func TestGetStateBlob(t *testing.T) {
 	t.Parallel()
 	device := running(t)
 	device.Permanent, device.Volatile = []byte("seeds"), []byte("values")
+	var broken atomic.Bool
+	device.Fail = func(string) error {
+		if broken.Load() {
+			return assert.AnError
+		}
+		return nil
+	}
 	p := serve(t, device, swtpm.Options{}).dialControl()
 	for _, c := range []struct{ kind, offset, hear string }{
 		{"00000001", "00000000", "00000000 00000000 00000005 00000005 7365656473"},
@@ -35,7 +43,7 @@ func TestGetStateBlob(t *testing.T) {
 		want := hex.EncodeToString(transporttest.Hex(t, c.hear))
 		assert.Equal(t, want, p.Ask("0000000C 00000001 "+c.kind+" "+c.offset), "%v", c)
 	}
-	device.Fail = func(string) error { return assert.AnError }
+	broken.Store(true)
 	assert.Equal(t, "00000009"+"000000000000000000000000", p.Ask("0000000C 00000001 00000001 00000000"))
 }
 
@@ -66,20 +74,19 @@ func TestSetStateBlob(t *testing.T) {
 		"volatile bad": {say: []string{permanent, volatile}, calls: []string{"poweroff", "load state PP", "init", "load state PPV", "poweroff"},
 			fail: 4, hear: "00000009", init: swtpm.Event{Resumes: true}},
 	} {
-		device := &transporttest.Device{}
-		var events []swtpm.Event
-		p := serve(t, device, swtpm.Options{Events: func(e swtpm.Event) { events = append(events, e) }}).dialControl()
+		var n atomic.Int32
+		device := &transporttest.Device{Fail: func(string) error {
+			if int(n.Add(1)) == c.fail {
+				return assert.AnError
+			}
+			return nil
+		}}
+		events := make(chan swtpm.Event, 16)
+		p := serve(t, device, swtpm.Options{Events: func(e swtpm.Event) { events <- e }}).dialControl()
 		for _, say := range c.say {
 			require.Equal(t, done, p.Ask(say), "%s: %s", name, say)
 		}
 		require.Empty(t, device.Names(), name)
-		n := 0
-		device.Fail = func(string) error {
-			if n++; n == c.fail {
-				return assert.AnError
-			}
-			return nil
-		}
 		hear := done
 		if c.hear != "" {
 			hear = c.hear
@@ -90,7 +97,7 @@ func TestSetStateBlob(t *testing.T) {
 			calls = append(calls, call.Name+map[bool]string{true: " " + string(call.Data)}[len(call.Data) > 0])
 		}
 		assert.Equal(t, c.calls, calls, name)
-		assert.Equal(t, c.init.Resumes, events[0].Resumes, name)
+		assert.Equal(t, c.init.Resumes, (<-events).Resumes, name)
 		before := len(device.Calls())
 		require.Equal(t, done, p.Ask("0000000E"))
 		require.Equal(t, done, p.Ask(start))
