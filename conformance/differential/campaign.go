@@ -311,14 +311,11 @@ func (r *run) compareFrom(ctx context.Context, script Script, ours, theirs []Out
 		r.report.tally(script[i], theirs[i])
 		c := r.examine(script, i, ours, theirs)
 		if c == nil {
-			r.count(script[i], ours[i], theirs[i])
-			if code := outcomeCode(theirs[i]); code == 0 && (theirs[i].garbled || theirs[i].opaque) {
-				// The devices have done different things from here on, or what
-				// they have answered is not known.
-				r.uncompared(len(script) - i - 1)
-				return -1, nil
+			if r.count(script[i], ours[i], theirs[i]) {
+				continue
 			}
-			continue
+			r.uncompared(len(script) - i - 1)
+			return -1, nil
 		}
 		if d := r.known(c); d != nil {
 			r.layer.Explained++
@@ -340,16 +337,20 @@ func (r *run) uncompared(n int) {
 	r.layer.Uncompared += n
 }
 
-// count books a step that was no difference.
-func (r *run) count(step Step, ours, theirs Outcome) {
+// count books a step that was no difference. It says whether the devices can be
+// compared after it: not if only one of them has the command and has executed it,
+// or if what they have done or answered is not known.
+func (r *run) count(step Step, ours, theirs Outcome) (comparable bool) {
+	success := outcomeCode(theirs) == 0
 	if v, _ := r.compare(step, ours, theirs); v == oneSided {
 		r.layer.OneSided++
-		return
+		return !success && outcomeCode(ours) != 0
 	}
 	r.layer.Equal++
-	if outcomeCode(theirs) == 0 {
+	if success {
 		r.layer.Succeeded++
 	}
+	return !success || !theirs.garbled && !theirs.opaque
 }
 
 // examine gives the case of a step if the outcomes are different.
