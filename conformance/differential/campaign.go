@@ -338,13 +338,13 @@ func (r *run) uncompared(n int) {
 }
 
 // count books a step that was no difference. It says whether the devices can be
-// compared after it: not if only one of them has the command and has executed it,
-// or if what they have done or answered is not known.
+// compared after it: not if only one of them has the command and has executed it
+// or looked at its sessions, or if what they have done or answered is not known.
 func (r *run) count(step Step, ours, theirs Outcome) (comparable bool) {
 	success := outcomeCode(theirs) == 0
 	if v, _ := r.compare(step, ours, theirs); v == oneSided {
 		r.layer.OneSided++
-		return !success && outcomeCode(ours) != 0
+		return !success && outcomeCode(ours) != 0 && number(theirs.Sent[:2]) != uint32(conformance.Sessions)
 	}
 	r.layer.Equal++
 	if success {
