@@ -287,6 +287,30 @@ func (c *Case) tooLargeForTheirs() bool {
 	return ok && theirs&0xff == 0xd5 && holds != nil && holds(&cursor{rest: rest})
 }
 
+// drawnLayout says whether the two commands, as the devices got them, are not cut
+// into parameters in the same way, up to the one that both refuse.
+func (c *Case) drawnLayout() bool {
+	ours, theirs := c.Codes()
+	n, ok := parameterOf(ours)
+	m, same := parameterOf(theirs)
+	a, okA := takeApart(c.OurOutcome.Sent)
+	b, okB := takeApart(c.TheirOutcome.Sent)
+	if !ok || !same || !okA || !okB || a.Code != b.Code {
+		return false
+	}
+	shape := leading[tpm2.TPMCC(a.Code)]
+	inA, inB := &cursor{rest: a.Parameters}, &cursor{rest: b.Parameters}
+	for _, kind := range []byte(shape[:min(int(max(n, m)), len(shape))]) {
+		if kind != 's' {
+			inA.take(int(kind - '0'))
+			inB.take(int(kind - '0'))
+		} else if len(inA.sized()) != len(inB.sized()) || inA.bad != inB.bad {
+			return true
+		}
+	}
+	return false
+}
+
 // drawnSize says whether both refuse a parameter that is different in the two
 // commands, because its size stands in the middle of what each has drawn or
 // encrypted: for that size, or the one as a secret that cannot be decrypted.

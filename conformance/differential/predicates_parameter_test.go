@@ -184,6 +184,28 @@ func TestDrawnSize(t *testing.T) {
 	}
 }
 
+func TestDrawnLayout(t *testing.T) {
+	t.Parallel()
+	start := func(salt int) []byte {
+		p := packet(tpm2.TPMCCStartAuthSession, bytes2B(16), bytes2B(salt), make([]byte, 60-salt))
+		return p.Bytes()
+	}
+	for name, tc := range map[string]struct {
+		ours, theirs uint32
+		a, b         []byte
+		want         bool
+	}{
+		"another size":      {0x4d6, 0x3c4, start(20), start(30), true},
+		"the same":          {0x4d6, 0x3c4, start(20), start(20), false},
+		"before it":         {0x1d5, 0x1da, start(20), start(30), false},
+		"one has succeeded": {0, 0x3c4, start(20), start(30), false},
+	} {
+		c := answered(tc.ours, tc.theirs, packet(tpm2.TPMCCStartAuthSession))
+		c.OurOutcome.Sent, c.TheirOutcome.Sent = tc.a, tc.b
+		assert.Equal(t, tc.want, c.drawnLayout(), name)
+	}
+}
+
 func TestHarmfulToSimulator(t *testing.T) {
 	t.Parallel()
 	x509 := packet(tpm2.TPMCCCertifyX509, bytes2B(0))
