@@ -464,11 +464,11 @@ var known = []Difference{
 		Reason: "TPM2_PolicyCommandCode refuses the code of a command that the TPM does not have (Part 3, section " +
 			"\"TPM2_PolicyCommandCode\"), and here only one of them lists it with TPM2_GetCapability.",
 		Match: func(c *Case) bool {
-			p := afterHeader(c.Step().Data)
-			if c.Command() != uint32(tpm2.TPMCCPolicyCommandCode) || len(p) < 4 {
+			command, ok := c.Step().packet()
+			if !ok || tpm2.TPMCC(command.Code) != tpm2.TPMCCPolicyCommandCode || len(command.Parameters) != 4 {
 				return false
 			}
-			code := number(p[len(p)-4:])
+			code := number(command.Parameters)
 			return c.comparer.ours.has(code) != c.comparer.theirs.has(code)
 		},
 	},
