@@ -1,6 +1,7 @@
 package differential
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 
@@ -288,7 +289,8 @@ func (c *Case) tooLargeForTheirs() bool {
 }
 
 // drawnLayout says whether the two commands, as the devices got them, are not cut
-// into parameters in the same way, up to the one that both refuse.
+// into parameters in the same way, or have other numbers among them, up to the
+// parameter that both refuse.
 func (c *Case) drawnLayout() bool {
 	ours, theirs := c.Codes()
 	n, ok := parameterOf(ours)
@@ -301,10 +303,10 @@ func (c *Case) drawnLayout() bool {
 	shape := leading[tpm2.TPMCC(a.Code)]
 	inA, inB := &cursor{rest: a.Parameters}, &cursor{rest: b.Parameters}
 	for _, kind := range []byte(shape[:min(int(max(n, m)), len(shape))]) {
-		if kind != 's' {
-			inA.take(int(kind - '0'))
-			inB.take(int(kind - '0'))
-		} else if len(inA.sized()) != len(inB.sized()) || inA.bad != inB.bad {
+		switch size := int(kind - '0'); {
+		case kind == 's' && (len(inA.sized()) != len(inB.sized()) || inA.bad != inB.bad):
+			return true
+		case kind != 's' && !bytes.Equal(inA.take(size), inB.take(size)):
 			return true
 		}
 	}

@@ -190,12 +190,15 @@ func TestDrawnLayout(t *testing.T) {
 		p := packet(tpm2.TPMCCStartAuthSession, bytes2B(16), bytes2B(salt), make([]byte, 60-salt))
 		return p.Bytes()
 	}
+	number := start(20)
+	number[len(number)-40]++ // the type of the session
 	for name, tc := range map[string]struct {
 		ours, theirs uint32
 		a, b         []byte
 		want         bool
 	}{
 		"another size":      {0x4d6, 0x3c4, start(20), start(30), true},
+		"another number":    {0x4d6, 0x3c4, start(20), number, true},
 		"the same":          {0x4d6, 0x3c4, start(20), start(20), false},
 		"before it":         {0x1d5, 0x1da, start(20), start(30), false},
 		"one has succeeded": {0, 0x3c4, start(20), start(30), false},
