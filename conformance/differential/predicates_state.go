@@ -192,7 +192,8 @@ func (c *Case) usedAfterShutdown() bool {
 // orderly: on counts, and on what TPM Restart keeps and TPM Reset does not.
 func (c *Case) showsOrderly() bool {
 	switch tpm2.TPMCC(c.Command()) {
-	case tpm2.TPMCCStartup, tpm2.TPMCCReadClock, tpm2.TPMCCContextLoad, tpm2.TPMCCPolicyCounterTimer:
+	case tpm2.TPMCCStartup, tpm2.TPMCCReadClock, tpm2.TPMCCContextLoad, tpm2.TPMCCPolicyCounterTimer,
+		tpm2.TPMCCCommit, tpm2.TPMCCECEphemeral, tpm2.TPMCCZGen2Phase:
 		return true
 	}
 	return c.asksFor(tpm2.TPMCapTPMProperties) || c.asksFor(tpm2.TPMCapHandles) || c.successes(tpm2.TPMCCPCRRead) && c.sameBut(0, 4) ||
