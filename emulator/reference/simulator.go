@@ -39,7 +39,9 @@ package reference
 import "C"
 
 import (
+	"bytes"
 	"context"
+	"crypto/aes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -69,6 +71,8 @@ type Simulator struct {
 	mu      sync.Mutex
 	library *simulator.Simulator
 	powered bool
+	// in and out are memory of C for a command, zero behind it, and a response.
+	in, out unsafe.Pointer
 }
 
 // OpenSimulator gives a simulator as it leaves the factory: with power, before
@@ -81,7 +85,7 @@ func OpenSimulator() (*Simulator, error) {
 	if !bool(C.linked()) {
 		return nil, errors.Join(errors.New("reference: the simulator library no longer has the entry points used here; pin go-tpm-tools v0.4.11"), library.Close())
 	}
-	s := &Simulator{library: library}
+	s := &Simulator{library: library, in: C.calloc(1, maxDecrypted), out: C.malloc(maxResponse)}
 	return s, s.Manufacture()
 }
 
@@ -98,6 +102,8 @@ func (s *Simulator) Close() error {
 	s.execute([]byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0})
 	err := s.library.Close()
 	s.library, s.powered = nil, false
+	C.free(s.in)
+	C.free(s.out)
 	return err
 }
 
@@ -194,16 +200,17 @@ const maxDecrypted = 1 << 17
 // because the reference code decrypts parameters in place, and as many bytes as
 // the size of the first parameter says, also behind the end of a cut command.
 func (s *Simulator) execute(command []byte) ([]byte, error) {
-	in := C.calloc(1, maxDecrypted)
-	copy(unsafe.Slice((*byte)(in), maxDecrypted), command)
-	defer C.free(in)
-	out := C.malloc(maxResponse)
-	defer C.free(out)
-	n := C.execute(C.uint32_t(len(command)), (*C.uchar)(in), maxResponse, (*C.uchar)(out))
+	in := unsafe.Slice((*byte)(s.in), maxDecrypted)
+	size := copy(in, command)
+	n := C.execute(C.uint32_t(len(command)), (*C.uchar)(s.in), maxResponse, (*C.uchar)(s.out))
+	clear(in[:size])
+	if behind := in[size:min(size+aes.BlockSize, len(in))]; bytes.Count(behind, []byte{0}) != len(behind) {
+		clear(in) // decrypted, from the first byte behind the command on
+	}
 	if n == 0 || n > maxResponse {
 		return nil, fmt.Errorf("reference: the simulator gave a response of %d bytes", uint32(n))
 	}
-	return C.GoBytes(out, C.int(n)), nil
+	return C.GoBytes(s.out, C.int(n)), nil
 }
 
 // Init implements transport.Power: power lost and restored, and _TPM_Init.
