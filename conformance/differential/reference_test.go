@@ -37,7 +37,7 @@ func drawnSeed() uint64 {
 // scripts/differential.
 func TestEmulatorAgainstSimulator(t *testing.T) {
 	t.Parallel()
-	compare(t, simulated(t), differential.Campaign{Packets: 6000, Sequences: 100, Power: 40})
+	compare(t, simulated(t), differential.Campaign{Packets: 4000, Sequences: 80, Power: 30})
 }
 
 func TestEmulatorAgainstSWTPM(t *testing.T) {
@@ -69,7 +69,7 @@ func TestSimulatorAgainstItself(t *testing.T) {
 	simulator := simulated(t)
 	seed := drawnSeed()
 	report, err := differential.Campaign{
-		Ours: simulator, Theirs: simulator, OneDevice: true, Seed: seed, Packets: 3000, Sequences: 60, Power: 20,
+		Ours: simulator, Theirs: simulator, OneDevice: true, Seed: seed, Packets: 1500, Sequences: 30, Power: 10,
 		Known: differential.Known(), // the reset count goes on from device to device
 	}.Run(context.Background())
 	require.NoError(t, err)
