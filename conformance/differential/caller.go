@@ -275,7 +275,7 @@ func (c *caller) contentOf(code, handle uint32) uint64 {
 	case tpm2.TPMCC(code) == tpm2.TPMCCCreateLoaded && e.public.kind != tpm2.TPMAlgKeyedHash:
 		return rand.Uint64() // what is not derived is drawn
 	}
-	return e.id
+	return mix(e.id, fnvBytes(fnvStart, e.qualified)) // where it is from shows in what is made below it
 }
 
 // FNV-1a with 64 bits: what is condensed was not made to collide.
