@@ -2,6 +2,7 @@ package swtpm
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/swtpmd/swtpmd/transport"
 )
@@ -95,23 +96,21 @@ func blobRefusal(flags uint32, kind StateType, size uint32) Result {
 }
 
 // initWith is INIT of a TPM that may have been given state; the caller holds
-// switching. If it cannot take that, it has no power. Volatile state alone is
-// refused: it goes with the permanent state that was saved with it.
+// switching. If it cannot take that, it has no power and keeps what it had.
+// Volatile state alone is refused: it goes with the permanent state that was
+// saved with it.
 func (s *Server) initWith(given givenState) error {
-	if len(given.permanent) == 0 && len(given.volatile) == 0 {
-		return s.power.Init()
-	}
 	m, _ := transport.As[transport.Migratable](s.device)
-	err := s.power.PowerOff()
-	if err == nil {
-		err = m.LoadState(given.permanent, nil)
+	if len(given.volatile) == 0 && len(given.permanent) > 0 {
+		if err := errors.Join(s.power.PowerOff(), m.LoadState(given.permanent, nil)); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = s.power.Init()
-	}
+	err := s.power.Init()
 	if err == nil && len(given.volatile) > 0 {
+		// Both at once, so that they are judged together before anything changes.
 		if err = m.LoadState(given.permanent, given.volatile); err != nil {
-			_ = s.power.PowerOff() // it was told why it is off
+			err = errors.Join(err, s.power.PowerOff())
 		}
 	}
 	return err
