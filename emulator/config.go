@@ -37,8 +37,9 @@ type Config struct {
 	Commands []wire.CC
 	// CheckErrors makes the TPM compare its state before and after every
 	// command, and panic if one that answered an error changed anything but
-	// what the specification lets it change, or if a change of persistent
-	// state was not marked for the Store. It is slow and meant for tests.
+	// what the specification lets it change, if a change of persistent state
+	// was not marked for the Store, or if an object is another one than a
+	// restored state would have. It is slow and meant for tests.
 	CheckErrors bool
 }
 

@@ -3,6 +3,7 @@ package emulator
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -12,6 +13,11 @@ import (
 // checkState is Config.CheckErrors. before is the encoded state after what
 // every command does and before the command was looked at.
 func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
+	for _, list := range [][]*object{t.slots, t.persistent} {
+		if i := slices.IndexFunc(list, func(o *object) bool { return !t.asDecoded(o) }); i >= 0 {
+			panic(fmt.Sprintf("internal error: %s made the object in slot %d another one than its state says", c.commandName(), i))
+		}
+	}
 	if t.failure != nil || c.authRecorded {
 		return
 	}
@@ -30,6 +36,15 @@ func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
 	if old.Persistent != t.s.Persistent || !t.dirtyNV && !sameNV(&old.NV, &t.s.NV) {
 		panic(fmt.Sprintf("internal error: %s changed persistent state without marking it", c.commandName()))
 	}
+}
+
+// asDecoded says whether the areas of an object are what its state says.
+func (t *TPM) asDecoded(o *object) bool {
+	if o == nil {
+		return true
+	}
+	again, ok := t.decodeObject(o.Object)
+	return ok && reflect.DeepEqual(again.public, o.public) && reflect.DeepEqual(again.sensitive, o.sensitive)
 }
 
 // sameNV compares what NV must have of the indices. Orderly ones may differ in

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -33,6 +34,12 @@ func TestCheckErrorsFindsChanges(t *testing.T) {
 		"random":   func(t *TPM, c *call) wire.RC { t.drbg().Read(make([]byte, 1)); return wire.RCValue },
 		"clear":    func(t *TPM, c *call) wire.RC { t.s.Clear.ShEnable = false; return wire.RCValue },
 		"unmarked": func(t *TPM, c *call) wire.RC { t.s.Persistent.DisableClear = true; return wire.RCSuccess },
+		"object": func(t *TPM, c *call) wire.RC {
+			s := state.Object{Kind: state.ObjectLoaded, Public: []byte{0, 8, 0, 0xB, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0}, Flags: state.ObjectPublicOnly}
+			_, o := t.takeSlot(&s)
+			o.public.AuthPolicy = []byte{1}
+			return wire.RCSuccess
+		},
 	} {
 		tpm := started(t, run)
 		require.Panics(t, func() { tpm.Send(context.Background(), 0, getTestResult) }, name)

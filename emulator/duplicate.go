@@ -194,7 +194,7 @@ func (t *TPM) importObject(c *call) wire.RC {
 	if rc := c.checkImport(parent, &public, &inner, secret); rc != wire.RCSuccess {
 		return rc
 	}
-	name := publicName(&public)
+	name := t.publicName(&public)
 	if len(secret) != 0 {
 		seed, rc := t.decryptSecret(parent, labelDuplicate, secret)
 		if rc != wire.RCSuccess {

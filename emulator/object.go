@@ -39,39 +39,44 @@ func appendName(dst []byte, alg wire.AlgID, b []byte) []byte {
 }
 
 // publicName is objectName of a public area that is not marshalled.
-func publicName(p *wire.Public) []byte {
-	var space [wire.MaxTemplate]byte
-	w := wire.NewWriter(space[:0])
+func (t *TPM) publicName(p *wire.Public) []byte {
+	w := wire.NewWriter(t.hashing[:0])
 	w.Public(p)
 	return objectName(p.NameAlg, w.Data())
 }
 
-// newObject is a loaded object made of its areas, which it copies; without
-// sensitive it is public only. Flags that follow from the areas and the
-// hierarchy are added to flags. An external object has no parent, and its
-// Qualified Name is its Name (Part 1, section "Qualified Names").
-func newObject(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Handle, parentQualifiedName []byte, flags state.ObjectFlags) state.Object {
-	var space [wire.MaxTemplate + 2*wire.MaxName + wire.MaxSensitive]byte
-	w := wire.NewWriter(space[:0])
+// newObject puts an object made of its areas and its Name, which it copies, into
+// a slot; without sensitive it is public only. Flags that follow from the areas
+// and the hierarchy are added to flags. An external object has no parent, and
+// its Qualified Name is its Name (Part 1, section "Qualified Names"). Without a
+// slot the object is nil, and the command answers TPM_RC_OBJECT_MEMORY.
+func (t *TPM) newObject(public *wire.Public, name []byte, sensitive *wire.Sensitive, hierarchy wire.Handle, parentQualifiedName []byte, flags state.ObjectFlags) (wire.Handle, *object) {
+	i := t.freeSlot()
+	if i == none {
+		return wire.RHUnassigned, nil
+	}
+	w := wire.NewWriter(t.hashing[:0])
 	w.Public(public)
 	nameAt := w.Len()
-	b := appendName(w.Data(), public.NameAlg, w.Data())
+	w.Bytes(name)
+	b := w.Data()
 	qualifiedAt := len(b)
 	if flags&state.ObjectExternal != 0 {
-		b = append(b, b[nameAt:]...)
+		b = append(b, name...)
 	} else {
-		b = appendQualifiedName(b, public.NameAlg, parentQualifiedName, b[nameAt:])
+		b = appendQualifiedName(b, public.NameAlg, parentQualifiedName, name)
 	}
 	sensitiveAt := len(b)
+	o := &object{Object: &t.s.Volatile.Objects[i], public: *public}
 	if sensitive != nil {
-		s := *sensitive
-		s.Auth = stripZeros(s.Auth) // as object.authValue has it
+		o.sensitive = *sensitive
+		o.sensitive.Auth = stripZeros(sensitive.Auth) // as object.authValue has it
 		w = wire.NewWriter(b)
-		w.Sensitive(&s)
+		w.Sensitive(&o.sensitive)
 		b = w.Data()
 	}
 	b = bytes.Clone(b)
-	o := state.Object{Kind: state.ObjectLoaded, Hierarchy: hierarchy, Flags: flags, Public: b[:nameAt:nameAt], Name: b[nameAt:qualifiedAt:qualifiedAt],
+	*o.Object = state.Object{Kind: state.ObjectLoaded, Hierarchy: hierarchy, Flags: flags, Public: b[:nameAt:nameAt], Name: b[nameAt:qualifiedAt:qualifiedAt],
 		QualifiedName: b[qualifiedAt:sensitiveAt:sensitiveAt], Sensitive: b[sensitiveAt:]}
 	if public.Attributes&wire.ObjectStClear != 0 {
 		o.Flags |= state.ObjectUntilRestart
@@ -79,27 +84,31 @@ func newObject(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Ha
 	if hierarchy == wire.RHNull {
 		o.Flags |= state.ObjectTemporary
 	}
+	o.public.Alias(o.Public)
 	if sensitive == nil {
 		o.Flags |= state.ObjectPublicOnly
+	} else {
+		o.sensitive.Alias(o.Sensitive)
 	}
-	return o
+	t.slots[i] = o
+	return wire.TransientFirst + wire.Handle(i), o
 }
 
 // newPrimary is newObject for a primary object of a hierarchy. One of the null
 // hierarchy is only temporary.
-func newPrimary(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Handle) state.Object {
+func (t *TPM) newPrimary(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Handle) (wire.Handle, *object) {
 	flags := state.ObjectPrimary
 	if hierarchy == wire.RHNull {
 		flags = 0
 	}
-	return newObject(public, sensitive, hierarchy, handleName(hierarchy), flags)
+	return t.newObject(public, t.publicName(public), sensitive, hierarchy, handleName(hierarchy), flags)
 }
 
 // newChild is newObject for an object with a parent, from which it inherits how
 // long it can be there (Part 1, section "Object Structure Elements").
-func newChild(parent *object, public *wire.Public, sensitive *wire.Sensitive) state.Object {
+func (t *TPM) newChild(parent *object, public *wire.Public, name []byte, sensitive *wire.Sensitive) (wire.Handle, *object) {
 	inherited := parent.Flags & (state.ObjectTemporary | state.ObjectUntilRestart)
-	return newObject(public, sensitive, parent.Hierarchy, parent.QualifiedName, inherited)
+	return t.newObject(public, name, sensitive, parent.Hierarchy, parent.QualifiedName, inherited)
 }
 
 // handleName is the Name of what has none but its handle.
@@ -154,15 +163,14 @@ func (t *TPM) loadExternal(c *call) wire.RC {
 	if rc := c.checkLoad(nil, &public, sensitive, 2, 1); rc != wire.RCSuccess {
 		return rc
 	}
-	s := newObject(&public, sensitive, hierarchy, nil, state.ObjectExternal)
-	return c.respondLoaded(&s)
+	return c.respondLoaded(t.newObject(&public, t.publicName(&public), sensitive, hierarchy, nil, state.ObjectExternal))
 }
 
 // load is TPM2_Load.
 func (t *TPM) load(c *call) wire.RC {
 	private := c.sized(wire.MaxPrivate)
 	var public wire.Public
-	c.next().SizedPublic(&public, false)
+	area := c.next().SizedPublic(&public, false)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
@@ -176,21 +184,20 @@ func (t *TPM) load(c *call) wire.RC {
 	if !parent.isStorageParent() {
 		return c.badHandle(1, wire.RCType)
 	}
-	sensitive, rc := t.unwrapSensitive(parent, publicName(&public), private)
+	name := appendName(c.digestSpace[:0], public.NameAlg, area)
+	sensitive, rc := t.unwrapSensitive(parent, name, private)
 	if rc != wire.RCSuccess {
 		return c.badParam(1, rc)
 	}
 	if rc := c.checkLoad(parent, &public, &sensitive, 2, 1); rc != wire.RCSuccess {
 		return rc
 	}
-	s := newChild(parent, &public, &sensitive)
-	return c.respondLoaded(&s)
+	return c.respondLoaded(t.newChild(parent, &public, name, &sensitive))
 }
 
-// respondLoaded puts an object into a slot, and its handle and Name into the
+// respondLoaded puts handle and Name of an object that has been loaded into the
 // response.
-func (c *call) respondLoaded(s *state.Object) wire.RC {
-	h, o := c.t.takeSlot(s)
+func (c *call) respondLoaded(h wire.Handle, o *object) wire.RC {
 	if o == nil {
 		return wire.RCObjectMemory
 	}

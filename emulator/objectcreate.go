@@ -4,7 +4,6 @@ import (
 	"io"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
-	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -64,15 +63,14 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	s := newPrimary(&o.public, &sensitive, hierarchy)
-	h, loaded := t.takeSlot(&s)
+	h, loaded := t.newPrimary(&o.public, &sensitive, hierarchy)
 	if loaded == nil {
 		return wire.RCObjectMemory
 	}
 	c.rhandle = h
-	c.out.Sized(s.Public)
-	t.respondCreation(c, o.public.NameAlg, s.Name, outside)
-	c.out.Sized(s.Name)
+	c.out.Sized(loaded.Public)
+	t.respondCreation(c, o.public.NameAlg, loaded.Name, outside)
+	c.out.Sized(loaded.Name)
 	return wire.RCSuccess
 }
 
@@ -83,7 +81,7 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 // "Primary Object Creation").
 func (t *TPM) primaryCreation(hierarchy wire.Handle, public *wire.Public, in *wire.SensitiveCreate) creation {
 	o := creation{public: *public, auth: in.Auth, data: in.Data,
-		gen: crypt.NewPrimaryGenerator(t.primarySeed(hierarchy), publicName(public), in.Data)}
+		gen: crypt.NewPrimaryGenerator(t.primarySeed(hierarchy), t.publicName(public), in.Data)}
 	if hierarchy == wire.RHEndorsement {
 		o.proofs = [][]byte{t.proof(wire.RHOwner), t.proof(wire.RHEndorsement)}
 	}
@@ -131,7 +129,7 @@ func (t *TPM) create(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	name := publicName(&o.public)
+	name := t.publicName(&o.public)
 	c.out.Sized(t.wrapSensitive(parent, name, &sensitive))
 	c.out.SizedPublic(&o.public)
 	t.respondCreation(c, public.NameAlg, name, outside)
@@ -203,16 +201,18 @@ func (t *TPM) createLoaded(c *call) wire.RC {
 		if rc != wire.RCSuccess {
 			return rc
 		}
-		s := newPrimary(&o.public, &sensitive, c.handles[0])
-		return c.respondCreated(&s, nil)
+		h, loaded := t.newPrimary(&o.public, &sensitive, c.handles[0])
+		return c.respondCreated(h, loaded, nil)
 	}
 	o := creation{public: public, auth: in.Auth, data: in.Data}
 	sensitive, rc := t.makeOrdinary(&o)
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	s := newChild(parent, &o.public, &sensitive)
-	return c.respondCreated(&s, t.wrapSensitive(parent, s.Name, &sensitive))
+	name := t.publicName(&o.public)
+	private := t.wrapSensitive(parent, name, &sensitive)
+	h, loaded := t.newChild(parent, &o.public, name, &sensitive)
+	return c.respondCreated(h, loaded, private)
 }
 
 // decodeTemplate decodes the bytes of a TPM2B_TEMPLATE.
@@ -254,8 +254,8 @@ func (t *TPM) createDerived(c *call, parent *object, public *wire.Public, d *wir
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	s := newChild(parent, &o.public, &sensitive)
-	return c.respondCreated(&s, nil)
+	h, loaded := t.newChild(parent, &o.public, t.publicName(&o.public), &sensitive)
+	return c.respondCreated(h, loaded, nil)
 }
 
 // completeDerive takes what d does not say from the TPMS_DERIVE that the sensitive
@@ -282,10 +282,9 @@ func completeDerive(d *wire.Derive, data []byte) wire.RC {
 	return wire.RCSuccess
 }
 
-// respondCreated puts an object into a slot, and its handle, the private area,
-// the public area and the Name into the response.
-func (c *call) respondCreated(s *state.Object, private []byte) wire.RC {
-	h, o := c.t.takeSlot(s)
+// respondCreated puts handle, private area, public area and Name of an object
+// that has been made and loaded into the response.
+func (c *call) respondCreated(h wire.Handle, o *object, private []byte) wire.RC {
 	if o == nil {
 		return wire.RCObjectMemory
 	}

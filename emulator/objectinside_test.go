@@ -21,34 +21,42 @@ func TestObjectFlags(t *testing.T) {
 		primary, temporary, untilRestart = state.ObjectPrimary, state.ObjectTemporary, state.ObjectUntilRestart
 		publicOnly, external             = state.ObjectPublicOnly, state.ObjectExternal
 	)
+	in, objectName := newInside(t), []byte("N")
 	parent := func(hierarchy wire.Handle, flags state.ObjectFlags) *object {
 		return &object{Object: &state.Object{Kind: state.ObjectLoaded, Hierarchy: hierarchy, Flags: flags, QualifiedName: []byte("QN")}}
 	}
-	public := wire.Public{NameAlg: wire.AlgSHA256, Parms: wire.PublicParms{Type: wire.AlgKeyedHash, Scheme: wire.Scheme{Alg: wire.AlgNull}}}
+	public := wire.Public{NameAlg: wire.AlgSHA256, Parms: wire.PublicParms{Type: wire.AlgKeyedHash, Scheme: wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull, KDF: wire.AlgNull}}}
 	until := public
 	until.Attributes = wire.ObjectStClear
 	s := &wire.Sensitive{Type: wire.AlgKeyedHash, Auth: []byte("a\x00b\x00\x00")}
+	got := func(h wire.Handle, o *object) state.Object {
+		require.NotNil(t, o)
+		defer in.flushObject(h)
+		assert.Same(t, o, in.object(h))
+		assert.True(t, in.asDecoded(o))
+		return *o.Object
+	}
 	for name, tc := range map[string]struct {
 		got       state.Object
 		hierarchy wire.Handle
 		flags     state.ObjectFlags
 	}{
-		"primary":             {newPrimary(&public, s, wire.RHPlatform), wire.RHPlatform, primary},
-		"null primary":        {newPrimary(&public, s, wire.RHNull), wire.RHNull, temporary},
-		"stClear primary":     {newPrimary(&until, s, wire.RHOwner), wire.RHOwner, primary | untilRestart},
-		"child":               {newChild(parent(wire.RHOwner, primary), &public, s), wire.RHOwner, 0},
-		"child below stClear": {newChild(parent(wire.RHOwner, primary|untilRestart), &public, s), wire.RHOwner, untilRestart},
-		"stClear child":       {newChild(parent(wire.RHEndorsement, 0), &until, s), wire.RHEndorsement, untilRestart},
-		"null child":          {newChild(parent(wire.RHNull, temporary), &public, s), wire.RHNull, temporary},
-		"external":            {newObject(&public, s, wire.RHNull, nil, external), wire.RHNull, external | temporary},
-		"public":              {newObject(&public, nil, wire.RHOwner, nil, external), wire.RHOwner, external | publicOnly},
+		"primary":             {got(in.newPrimary(&public, s, wire.RHPlatform)), wire.RHPlatform, primary},
+		"null primary":        {got(in.newPrimary(&public, s, wire.RHNull)), wire.RHNull, temporary},
+		"stClear primary":     {got(in.newPrimary(&until, s, wire.RHOwner)), wire.RHOwner, primary | untilRestart},
+		"child":               {got(in.newChild(parent(wire.RHOwner, primary), &public, objectName, s)), wire.RHOwner, 0},
+		"child below stClear": {got(in.newChild(parent(wire.RHOwner, primary|untilRestart), &public, objectName, s)), wire.RHOwner, untilRestart},
+		"stClear child":       {got(in.newChild(parent(wire.RHEndorsement, 0), &until, objectName, s)), wire.RHEndorsement, untilRestart},
+		"null child":          {got(in.newChild(parent(wire.RHNull, temporary), &public, objectName, s)), wire.RHNull, temporary},
+		"external":            {got(in.newObject(&public, objectName, s, wire.RHNull, nil, external)), wire.RHNull, external | temporary},
+		"public":              {got(in.newObject(&public, objectName, nil, wire.RHOwner, nil, external)), wire.RHOwner, external | publicOnly},
 	} {
 		assert.Equal(t, tc.hierarchy, tc.got.Hierarchy, name)
 		assert.Equal(t, tc.flags, tc.got.Flags, name)
 		assert.Equal(t, tc.flags&external != 0, string(tc.got.Name) == string(tc.got.QualifiedName), name)
 		if tc.flags&publicOnly == 0 {
 			var back wire.Sensitive
-			r := wire.NewReader(tc.got.Sensitive, newInside(t).algs.Selectors())
+			r := wire.NewReader(tc.got.Sensitive, in.algs.Selectors())
 			r.Sensitive(&back)
 			assert.Equal(t, "a\x00b", string(back.Auth), "%s: zeros at the end do not count", name)
 		}
@@ -131,7 +139,7 @@ func TestLoadChecksWhatOthersMade(t *testing.T) {
 		require.NoError(t, err)
 		public := wire.Public{NameAlg: wire.AlgSHA256, Attributes: wire.ObjectUserWithAuth, Unique: make([]byte, 32),
 			Parms: wire.PublicParms{Type: wire.AlgKeyedHash, Scheme: wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull, KDF: wire.AlgNull}}}
-		private := in.wrapSensitive(in.object(wire.Handle(srk.ObjectHandle)), publicName(&public), &wire.Sensitive{Type: wire.AlgKeyedHash, Seed: make([]byte, 32)})
+		private := in.wrapSensitive(in.object(wire.Handle(srk.ObjectHandle)), in.publicName(&public), &wire.Sensitive{Type: wire.AlgKeyedHash, Seed: make([]byte, 32)})
 		var w wire.Writer
 		w.Public(&public)
 		_, err = tpm2.Load{ParentHandle: tpm2.AuthHandle{Handle: srk.ObjectHandle, Name: srk.Name, Auth: tpm2.PasswordAuth(nil)},

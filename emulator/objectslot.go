@@ -89,11 +89,9 @@ func (t *TPM) freeSlots() int {
 	return n
 }
 
-// takeSlot puts s into the first free slot, and gives its handle; the first ones
-// have the persistent objects of the command. Without one the object is nil, and
-// the command answers TPM_RC_OBJECT_MEMORY. The areas of a loaded object are
-// known to decode.
-func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
+// freeSlot is the first free slot, or none; the first ones have the persistent
+// objects of the command.
+func (t *TPM) freeSlot() int {
 	borrowed := t.call.borrowed
 	for i := range t.slots {
 		switch {
@@ -101,11 +99,22 @@ func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
 		case borrowed > 0:
 			borrowed--
 		default:
-			t.fillSlot(i, s)
-			return wire.TransientFirst + wire.Handle(i), t.slots[i]
+			return i
 		}
 	}
-	return wire.RHUnassigned, nil
+	return none
+}
+
+// takeSlot puts s into a free slot, and gives its handle. Without one the object
+// is nil, and the command answers TPM_RC_OBJECT_MEMORY. The areas of a loaded
+// object are known to decode.
+func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
+	i := t.freeSlot()
+	if i == none {
+		return wire.RHUnassigned, nil
+	}
+	t.fillSlot(i, s)
+	return wire.TransientFirst + wire.Handle(i), t.slots[i]
 }
 
 // fillSlot puts s into slot i, whatever is there.

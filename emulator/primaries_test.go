@@ -110,7 +110,7 @@ func openSealed(t *testing.T, in *inside, g *goldenPrimary, parent *tpm2.CreateP
 	public := wire.Public{NameAlg: wire.AlgSHA256, Attributes: wire.ObjectUserWithAuth,
 		Parms: wire.PublicParms{Type: wire.AlgKeyedHash, Scheme: wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull, KDF: wire.AlgNull}}}
 	public.Unique = symmetricUnique(&public, &s)
-	require.Equal(t, unhex(t, g.Child.Name), publicName(&public), g.Name)
+	require.Equal(t, unhex(t, g.Child.Name), in.publicName(&public), g.Name)
 	var w wire.Writer
 	w.Public(&public)
 	loaded, err := tpm2.Load{ParentHandle: tpm2.AuthHandle{Handle: parent.ObjectHandle, Name: parent.Name, Auth: tpm2.PasswordAuth(nil)},

@@ -113,11 +113,8 @@ func encryptCFB(block cipher.Block, iv, data []byte) {
 func decryptCFB(block cipher.Block, iv, data []byte) {
 	for len(data) > 0 {
 		block.Encrypt(iv, iv)
-		n := min(len(data), len(iv))
-		for i, c := range data[:n] {
-			data[i] = c ^ iv[i]
-			iv[i] = c
-		}
+		n := subtle.XORBytes(data, data, iv) // plain
+		subtle.XORBytes(iv, iv, data[:n])    // what was cipher text
 		clear(iv[n:])
 		data = data[n:]
 	}

@@ -68,11 +68,14 @@ func (r *Reader) publicHead(p *Public, nullName bool) {
 
 // SizedPublic takes a TPM2B_PUBLIC, with nullName its "+" variant: TPM_RC_SIZE
 // for an empty one and for a size that is not that of what is in it, and those
-// of Public.
-func (r *Reader) SizedPublic(p *Public, nullName bool) {
+// of Public. The result is the TPMT_PUBLIC as it came, of no use after a
+// failure; it aliases the input.
+func (r *Reader) SizedPublic(p *Public, nullName bool) []byte {
 	left := r.inner()
+	area := r.Rest()
 	r.Public(p, nullName)
 	r.end(left)
+	return area[:len(area)-r.Len()]
 }
 
 // Public appends a TPMT_PUBLIC: what the Name of the object is the digest of.
@@ -83,6 +86,23 @@ func (w *Writer) Public(p *Public) {
 	} else {
 		w.Sized(p.Unique)
 	}
+}
+
+// sub gives n bytes of b, without what is behind them.
+func sub(b []byte, at, n int) []byte { return b[at : at+n : at+n] }
+
+// Alias makes the byte strings of p alias area, which is p as Writer.Public
+// appends it.
+func (p *Public) Alias(area []byte) {
+	const policyAt = 2 + 2 + 4 + 2
+	p.AuthPolicy = sub(area, policyAt, len(p.AuthPolicy))
+	if p.Parms.Type != AlgECC {
+		p.Unique = sub(area, len(area)-len(p.Unique), len(p.Unique))
+		return
+	}
+	y := len(area) - len(p.Point.Y)
+	x := y - 2 - len(p.Point.X)
+	p.Point = ECPoint{X: sub(area, x, len(p.Point.X)), Y: sub(area, y, len(p.Point.Y))}
 }
 
 func (w *Writer) publicHead(p *Public) {

@@ -62,6 +62,15 @@ func (w *Writer) Sensitive(s *Sensitive) {
 	w.Sized(s.Data)
 }
 
+// Alias makes the byte strings of s alias area, which is s as Writer.Sensitive
+// appends it.
+func (s *Sensitive) Alias(area []byte) {
+	const authAt = 2 + 2
+	seedAt := authAt + len(s.Auth) + 2
+	dataAt := seedAt + len(s.Seed) + 2
+	s.Auth, s.Seed, s.Data = sub(area, authAt, len(s.Auth)), sub(area, seedAt, len(s.Seed)), sub(area, dataAt, len(s.Data))
+}
+
 // SizedSensitive appends a TPM2B_SENSITIVE that is not empty.
 func (w *Writer) SizedSensitive(s *Sensitive) {
 	start := w.inner()

@@ -19,6 +19,22 @@ var recoders = map[string]func(r *wire.Reader, w *wire.Writer){
 	"TPMT_PUBLIC+":  func(r *wire.Reader, w *wire.Writer) { var p wire.Public; r.Public(&p, true); w.Public(&p) },
 	"TPM2B_PUBLIC":  func(r *wire.Reader, w *wire.Writer) { var p wire.Public; r.SizedPublic(&p, false); w.SizedPublic(&p) },
 	"TPM2B_PUBLIC+": func(r *wire.Reader, w *wire.Writer) { var p wire.Public; r.SizedPublic(&p, true); w.SizedPublic(&p) },
+	"TPMT_PUBLIC moved": func(r *wire.Reader, w *wire.Writer) {
+		var p wire.Public
+		var area wire.Writer
+		r.Public(&p, true)
+		area.Public(&p)
+		p.Alias(area.Data())
+		w.Public(&p)
+	},
+	"TPMT_SENSITIVE moved": func(r *wire.Reader, w *wire.Writer) {
+		var s wire.Sensitive
+		var area wire.Writer
+		r.Sensitive(&s)
+		area.Sensitive(&s)
+		s.Alias(area.Data())
+		w.Sensitive(&s)
+	},
 	"template of a derived object": func(r *wire.Reader, w *wire.Writer) {
 		var p wire.Public
 		var d wire.Derive
@@ -86,8 +102,14 @@ func recode(structure string, b []byte) (out []byte, r wire.Reader) {
 	return w.Data(), r
 }
 
-// digest is n octets that are not zero.
-func digest(n int) []byte { return bytes.Repeat([]byte{0xD1}, n) }
+// digest is n octets that are not zero, each another one than those next to it.
+func digest(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i%255) + 1
+	}
+	return b
+}
 
 // theirPublics are TPMT_PUBLICs as go-tpm makes them, one of each type and the
 // well-known templates.
@@ -108,7 +130,9 @@ func theirPublics() map[string]tpm2.TPMTPublic {
 		Unique: tpm2.NewTPMUPublicID(tpm2.TPMAlgSymCipher, &tpm2.TPM2BDigest{Buffer: digest(32)})}
 	rsa := tpm2.RSAEKTemplate
 	rsa.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgRSA, &tpm2.TPM2BPublicKeyRSA{Buffer: digest(256)})
-	return map[string]tpm2.TPMTPublic{"keyedhash": hmac, "symcipher": cipher, "rsa": rsa, "ecc srk": tpm2.ECCSRKTemplate,
+	ecc := tpm2.ECCEKTemplate
+	ecc.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{X: tpm2.TPM2BECCParameter{Buffer: digest(31)}, Y: tpm2.TPM2BECCParameter{Buffer: digest(32)}})
+	return map[string]tpm2.TPMTPublic{"keyedhash": hmac, "symcipher": cipher, "rsa": rsa, "ecc": ecc, "ecc srk": tpm2.ECCSRKTemplate,
 		"ecc ek": tpm2.ECCEKTemplate, "rsa srk": tpm2.RSASRKTemplate}
 }
 
@@ -187,6 +211,7 @@ func theirs() map[string][][]byte {
 	for _, p := range theirPublics() {
 		add("TPMT_PUBLIC", p)
 		add("TPMT_PUBLIC+", p)
+		add("TPMT_PUBLIC moved", p)
 		add("TPM2B_PUBLIC", tpm2.New2B(p))
 		add("TPM2B_TEMPLATE", tpm2.New2BTemplate(&p))
 		p.NameAlg = tpm2.TPMAlgNull
@@ -197,6 +222,7 @@ func theirs() map[string][][]byte {
 	}
 	for _, s := range theirSensitives() {
 		add("TPMT_SENSITIVE", s)
+		add("TPMT_SENSITIVE moved", s)
 		add("TPM2B_SENSITIVE", tpm2.New2B(s))
 	}
 	for _, s := range theirSignatures() {
@@ -315,6 +341,32 @@ func BenchmarkPublic(b *testing.B) {
 	for b.Loop() {
 		if rc := decode(); rc != wire.RCSuccess {
 			b.Fatal(rc)
+		}
+	}
+}
+
+// What is made to alias an area changes with it, and with nothing else.
+func TestAlias(t *testing.T) {
+	t.Parallel()
+	all := theirs()
+	for _, b := range all["TPMT_PUBLIC"] {
+		var p wire.Public
+		r := wire.NewReader(b, algs())
+		r.Public(&p, false)
+		p.Alias(make([]byte, len(b)))
+		for _, s := range [][]byte{p.AuthPolicy, p.Unique, p.Point.X, p.Point.Y} {
+			assert.Equal(t, make([]byte, len(s)), append([]byte{}, s...), "%x", b)
+			assert.Equal(t, len(s), cap(s), "what is behind it is not its own")
+		}
+	}
+	for _, b := range all["TPMT_SENSITIVE"] {
+		var s wire.Sensitive
+		r := wire.NewReader(b, algs())
+		r.Sensitive(&s)
+		s.Alias(make([]byte, len(b)))
+		for _, s := range [][]byte{s.Auth, s.Seed, s.Data} {
+			assert.Equal(t, make([]byte, len(s)), append([]byte{}, s...), "%x", b)
+			assert.Equal(t, len(s), cap(s), "what is behind it is not its own")
 		}
 	}
 }
