@@ -135,12 +135,12 @@ func (t *TPM) end(c *call) {
 
 // commit writes the state to the Store.
 func (t *TPM) commit() {
-	encode := t.encoder.EncodeNV
+	commit := t.encoder.CommitNV
 	if t.dirty {
-		encode = t.encoder.Encode
+		commit = t.encoder.Commit
 	}
 	t.dirty, t.dirtyNV = false, false
-	if err := t.platform.Store.Commit(encode(&t.s)); err != nil {
+	if err := commit(t.platform.Store, &t.s); err != nil {
 		t.fail(failStore, fmt.Errorf("commit TPM state: %w", err))
 	}
 }

@@ -27,10 +27,16 @@ const (
 // written to NV with every increment: TPM_PT_ORDERLY_COUNT.
 const orderlyCount = 0xFF
 
-// nvPosition is where an index is in the list, or would have to be.
+// nvPosition is where an index is in the list, or would have to be. A command
+// asks several times for the same one.
 func (t *TPM) nvPosition(h wire.Handle) (int, bool) {
 	list := t.s.NV.Indices // by index, because an element is large
-	return sort.Find(len(list), func(i int) int { return cmp.Compare(h, list[i].Handle) })
+	if i := t.nvFound; i < len(list) && list[i].Handle == h {
+		return i, true
+	}
+	i, ok := sort.Find(len(list), func(i int) int { return cmp.Compare(h, list[i].Handle) })
+	t.nvFound = i
+	return i, ok
 }
 
 // nvIndex is the index with the handle, nil if it is not defined.

@@ -74,6 +74,8 @@ type TPM struct {
 	// in the order of the state. A free slot is nil.
 	slots, persistent []*object
 
+	nvFound int // where nvPosition has found the last index
+
 	call    call   // the command in execution; here so that it is never allocated
 	out     []byte // room for the response
 	encoder state.Encoder

@@ -78,6 +78,11 @@ func (s *State) EncodeSnapshot(dst []byte) []byte { return s.encode(dst, true) }
 func (s *State) encode(dst []byte, volatile bool) []byte {
 	start := len(dst)
 	dst = s.appendRest(s.appendHead(dst, volatile))
+	return appendDigest(dst, start)
+}
+
+// appendDigest appends the digest of what is encoded from start on.
+func appendDigest(dst []byte, start int) []byte {
 	sum := sha256.Sum256(dst[start:])
 	return append(dst, sum[:]...)
 }

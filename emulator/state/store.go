@@ -37,15 +37,20 @@ type Store interface {
 // Memory is a Store that lives as long as the process. The zero value is empty
 // and ready. It may be used from several goroutines.
 type Memory struct {
-	mu   sync.Mutex
-	blob []byte
+	mu       sync.Mutex
+	blob     []byte
+	digested bool // the digest at the end of the encoded state is there
 }
 
 // Load is Store.Load. It does not fail.
 func (m *Memory) Load() ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return bytes.Clone(m.blob), nil
+	blob := bytes.Clone(m.blob)
+	if len(blob) != 0 && !m.digested {
+		blob = appendDigest(blob, 0)
+	}
+	return blob, nil
 }
 
 // Writable is Store.Writable: always nil.
@@ -53,8 +58,12 @@ func (m *Memory) Writable() error { return nil }
 
 // Commit is Store.Commit. It does not fail.
 func (m *Memory) Commit(blob []byte) error {
+	m.keep(blob, true)
+	return nil
+}
+
+func (m *Memory) keep(blob []byte, digested bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.blob = append(m.blob[:0], blob...)
-	return nil
+	m.blob, m.digested = append(m.blob[:0], blob...), digested
 }
