@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -422,4 +423,19 @@ func FuzzPartialCertificate(f *testing.F) {
 		}
 		require.Zero(t, cert.KeyUsage&^(x509.KeyUsageDigitalSignature|x509.KeyUsageCertSign|x509.KeyUsageCRLSign))
 	})
+}
+
+// The point of a key without nameAlg is whatever was loaded: where it is none of
+// the curve there is no public key to certify.
+func TestCertifyX509PointOutsideCurve(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	signer := load(t, tpm, loadExternal(eccKey(signKey, noSym, ecdsa256)))
+	for _, p := range []wire.ECPoint{{X: bytes.Repeat([]byte{0xFF}, 33), Y: []byte{1}}, {X: []byte{1}, Y: []byte{1}}, {}} {
+		k := eccSigning()
+		k.public.NameAlg, k.public.Point = wire.AlgNull, p
+		o := load(t, tpm, loadExternal(k))
+		assert.Equal(t, wire.RCAsymmetric.Handle(1), send(t, tpm, certifyX509(o, signer, noScheme, partial(signing))))
+		succeed(t, tpm, et.Command(wire.CCFlushContext, nil, nil, et.U32(uint32(o))))
+	}
 }

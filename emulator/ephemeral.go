@@ -45,6 +45,9 @@ func (t *TPM) ecCommit(c *call) wire.RC {
 	case (len(s2) == 0) != (len(y2) == 0):
 		return c.badParam(3, wire.RCSize)
 	}
+	if len(s2) != 0 && o.public.NameAlg == wire.AlgNull {
+		return c.badHandle(1, wire.RCHash)
+	}
 	curve := o.curve()
 	r, ok := t.commitNumberOf(curve, o.Name, t.s.Reset.CommitCounter)
 	if !ok {

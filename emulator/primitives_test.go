@@ -532,3 +532,19 @@ func TestCommit(t *testing.T) {
 		"P1, no point":   {extECC(ecdaa, wire.ObjectSignEncrypt), commit(w.Data(), nil, nil), wire.RCECCPoint.Parameter(1)},
 	})
 }
+
+// Without nameAlg nothing makes a coordinate of s2.
+func TestCommitWithoutNameAlg(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	k := eccKey(signKey, noSym, hashScheme(wire.AlgECDAA, wire.AlgSHA256))
+	k.public.NameAlg = wire.AlgNull
+	o := load(t, tpm, loadExternal(k))
+	curve := crypt.CurveOf(wire.CurveNISTP256)
+	y2 := new(big.Int).ModSqrt(curve.B, curve.P).Bytes() // of x = 0
+	commit := func(p1, s2, y2 []byte) []byte {
+		return et.Command(wire.CCCommit, handles{o}, et.NoAuth(), p1, et.Sized(s2), et.Sized(y2))
+	}
+	assert.Equal(t, wire.RCHash.Handle(1), send(t, tpm, commit(sizedPoint(5), []byte("s2"), y2)))
+	succeed(t, tpm, commit(sizedPoint(5), nil, nil))
+}

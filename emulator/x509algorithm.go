@@ -68,11 +68,16 @@ func (o *object) publicKeyInfo() ([]byte, bool) {
 		if !ok {
 			return nil, false
 		}
-		size := crypt.CurveOf(p.Parms.Curve).FieldSize()
+		curve := o.curve()
+		size := curve.FieldSize()
+		q := crypt.Point{X: new(big.Int).SetBytes(p.Point.X), Y: new(big.Int).SetBytes(p.Point.Y)}
+		if !curve.OnCurve(q) {
+			return nil, false // nobody looks at the point of a key without nameAlg when it is loaded
+		}
 		point := make([]byte, 1+2*size) // uncompressed (SEC 1, section 2.3.3)
 		point[0] = 4
-		new(big.Int).SetBytes(p.Point.X).FillBytes(point[1 : 1+size])
-		new(big.Int).SetBytes(p.Point.Y).FillBytes(point[1+size:])
+		q.X.FillBytes(point[1 : 1+size])
+		q.Y.FillBytes(point[1+size:])
 		return derSequence(algorithmIdentifier(oidECC, derOf(id)), bitString(point)), true
 	}
 	return nil, false
