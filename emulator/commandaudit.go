@@ -11,10 +11,13 @@ import (
 // Part 3, chapter "Command Audit".
 
 // auditDefaults are what a new TPM audits: the command that changes it.
-func (t *TPM) auditDefaults() {
-	p := &t.s.Persistent
-	p.AuditAlg, p.AuditCommands, p.AuditCounter = t.contextHash, state.CommandBits{}, 0
-	p.AuditCommands.Set(wire.CCSetCommandCodeAuditStatus)
+func (t *TPM) auditDefaults(p *state.Persistent) {
+	p.AuditAlg, p.AuditCommands, p.AuditCounter = t.contextHash, auditedAlways(), 0
+}
+
+func auditedAlways() (b state.CommandBits) {
+	b.Set(wire.CCSetCommandCodeAuditStatus)
+	return b
 }
 
 // setCommandCodeAuditStatus is TPM2_SetCommandCodeAuditStatus. Codes of commands

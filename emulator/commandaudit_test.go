@@ -104,3 +104,21 @@ func TestCommandAuditDigest(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, s.Reset.CommandAuditDigest.Bytes())
 }
+
+// After a shutdown an audited command needs NV: it takes the mark away, without
+// which the digest would be what the shutdown has saved.
+func TestAuditAfterShutdownNeedsNV(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	succeed(t, tpm, setAudit(wire.AlgNull, []wire.CC{wire.CCGetRandom}, nil))
+	random := et.Command(wire.CCGetRandom, nil, nil, et.U16(8))
+	succeed(t, tpm, random)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	before := snapshotOf(t, tpm).Reset.CommandAuditDigest
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	assert.Equal(t, wire.RCNVUnavailable, send(t, tpm, random))
+	tpm.Store.SetWritable(nil)
+	assert.Equal(t, before, snapshotOf(t, tpm).Reset.CommandAuditDigest)
+	succeed(t, tpm, random)
+	assert.Equal(t, wire.RCValue.Parameter(1), tpm.Restart(wire.SUState))
+}

@@ -14,7 +14,8 @@ import (
 type Config struct {
 	// Identity is what TPM2_GetCapability reports; zero is DefaultIdentity.
 	Identity Identity
-	// Limits are sizes and counts; zero is DefaultLimits.
+	// Limits are sizes and counts; zero is DefaultLimits. Where one is set, all
+	// have to be.
 	Limits Limits
 	// Algorithms are switched on, in any order; decoders refuse all others, and
 	// TPM2_GetCapability does not list them. Nil means DefaultAlgorithms and the

@@ -89,7 +89,11 @@ func (l *Limits) check(banks []Bank, algs *crypt.Registry) error {
 		{"SessionContext", l.SessionContext, session, l.Buffer - responseHeader},
 	} {
 		if b.value < b.min || b.value > b.max {
-			return &ConfigError{Field: "Limits." + b.field, Value: b.value, Hint: fmt.Sprintf("%d to %d", b.min, b.max)}
+			hint := fmt.Sprintf("%d to %d", b.min, b.max)
+			if b.value == 0 {
+				hint += "; change a copy of DefaultLimits, where one limit is set all are"
+			}
+			return &ConfigError{Field: "Limits." + b.field, Value: b.value, Hint: hint}
 		}
 	}
 	return nil

@@ -25,11 +25,13 @@ func (t *TPM) SaveState() (permanent, volatile []byte, err error) {
 // refuses what was not saved together. It refuses with a *SnapshotError what is no
 // state, or does not fit this TPM's Config, and then changes nothing.
 func (t *TPM) LoadState(permanent, volatile []byte) error {
+	t.ready()
 	s, err := state.Decode(permanent)
 	if err != nil {
 		return &SnapshotError{What: "the permanent state", Err: err}
 	}
-	if err := t.refuses(s); err != nil {
+	saved := s.Encode(nil)
+	if err := t.adopt(s); err != nil {
 		return &SnapshotError{What: "the permanent state", Err: err}
 	}
 	if len(volatile) == 0 {
@@ -39,7 +41,7 @@ func (t *TPM) LoadState(permanent, volatile []byte) error {
 	if err != nil {
 		return &SnapshotError{What: "the volatile state", Err: err}
 	}
-	if !bytes.Equal(whole.Encode(nil), s.Encode(nil)) {
+	if !bytes.Equal(whole.Encode(nil), saved) {
 		return &SnapshotError{What: "the volatile state", Err: errOtherState}
 	}
 	return t.Restore(volatile)

@@ -39,6 +39,7 @@ func TestLoadState(t *testing.T) {
 func TestLoadStateRefuses(t *testing.T) {
 	t.Parallel()
 	tpm := busy(t)
+	succeed(t, tpm, setAudit(wire.AlgNull, []wire.CC{wire.CCGetRandom}, nil)) // with SHA-512
 	permanent, volatile, err := tpm.SaveState()
 	require.NoError(t, err)
 	require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCClearControl, handles{wire.RHPlatform}, et.NoAuth(), et.U8(1))))

@@ -57,6 +57,7 @@ func (t *TPM) encodeSnapshot() []byte {
 // TPM's Config, and then changes nothing. An error of the Store puts the TPM in
 // failure mode, as it does after a command.
 func (t *TPM) Restore(snapshot []byte) error {
+	t.ready()
 	s, err := state.Decode(snapshot)
 	if err != nil {
 		return &SnapshotError{What: "the bytes", Err: err}
@@ -103,10 +104,13 @@ func (t *TPM) fits(s *state.State) error {
 		return &SnapshotError{What: "its PCR banks are others"}
 	case v.BufferSize < l.smallestBuffer() || v.BufferSize > l.Buffer:
 		return &SnapshotError{What: fmt.Sprintf("its buffers have %d bytes, not %d to %d", v.BufferSize, l.smallestBuffer(), l.Buffer)}
-	case !coherent(s) || !t.soundSessions(v.Sessions):
+	case v.Started && !coherent(s) || !t.soundSessions(v.Sessions):
 		return &SnapshotError{What: "its sessions are none of this TPM"}
 	case !t.soundSequences(v.Objects) || v.DRTMSlot != 0 && v.Objects[v.DRTMSlot-1].Kind != state.ObjectEventSequence:
 		return &SnapshotError{What: "its sequence objects are none of this TPM"}
+	}
+	if err := t.adopt(s); err != nil {
+		return &SnapshotError{What: "its permanent state", Err: err}
 	}
 	old := t.s
 	t.s = *s

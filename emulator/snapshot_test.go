@@ -207,3 +207,47 @@ func TestRestoreThenWriteNV(t *testing.T) {
 		assert.Equal(t, "restored", string(got.NV.Indices[0].Data[:8]), name)
 	}
 }
+
+// A TPM takes its own snapshot in every state: before TPM2_Startup, with sessions
+// that the one before has had, and in failure mode because it has no entropy.
+func TestRestoreOwnSnapshot(t *testing.T) {
+	t.Parallel()
+	for name, to := range map[string]func(tpm *et.TPM){
+		"after a shutdown": func(tpm *et.TPM) { require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUClear)) },
+		"to be resumed":    func(tpm *et.TPM) { require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState)) },
+		"after a power cut": func(tpm *et.TPM) {
+			succeed(t, tpm, changeAuth(wire.RHOwner, nil, []byte("x")))
+		},
+		"no entropy": func(tpm *et.TPM) { tpm.Entropy.Fail(true) },
+	} {
+		tpm := et.New(t)
+		succeed(t, tpm, startSession(wire.SEHMAC))
+		to(tpm)
+		require.NoError(t, tpm.Init(), name)
+		whole, err := tpm.Snapshot()
+		require.NoError(t, err, name)
+		assert.NoError(t, tpm.Restore(whole), name)
+		permanent, volatile, err := tpm.SaveState()
+		require.NoError(t, err, name)
+		assert.NoError(t, tpm.LoadState(permanent, volatile), name)
+	}
+}
+
+// A snapshot with permanent state that the next _TPM_Init would refuse is refused.
+func TestRestoreOfAnotherConfig(t *testing.T) {
+	t.Parallel()
+	banks := []emulator.Bank{{Alg: wire.AlgSHA256}}
+	of := func(algs []wire.AlgID) *et.TPM {
+		tpm := et.New(t, et.WithConfig(emulator.Config{Banks: banks, Algorithms: algs}))
+		succeed(t, tpm, setAudit(wire.AlgSHA256, nil, nil))
+		return tpm
+	}
+	tpm := of(nil)
+	succeed(t, tpm, define(wire.RHOwner, nvPublic{alg: wire.AlgSHA384}, nil))
+	whole, err := tpm.Snapshot()
+	require.NoError(t, err)
+	other := of(without(emulator.DefaultAlgorithms(), wire.AlgSHA384, wire.AlgSHA512))
+	var refused *emulator.SnapshotError
+	require.ErrorAs(t, other.Restore(whole), &refused)
+	assert.NoError(t, other.Init())
+}

@@ -38,7 +38,7 @@ func (t *TPM) manufacture() {
 		p.PCRPolicy[i] = noPolicy
 	}
 	t.daDefaults()
-	t.auditDefaults()
+	t.auditDefaults(p)
 	p.Shutdown = state.ShutdownClear // a new TPM has lost nothing
 	t.s.Orderly.Safe = true
 	t.dirty = true
@@ -147,6 +147,6 @@ func (t *TPM) shutdown(c *call) wire.RC {
 	// longer orderly.
 	p.DAUsed = false
 	t.s.Orderly.Time = v.Time
-	t.dirty = true
+	t.dirty, c.notOrderly = true, false
 	return wire.RCSuccess
 }

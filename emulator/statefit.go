@@ -13,7 +13,19 @@ type StateError struct{ What string }
 
 // Error names what does not fit, and the remedy.
 func (e *StateError) Error() string {
-	return fmt.Sprintf("TPM state: %s: use the Config or the profile with which it was made, or begin anew in an empty Store", e.What)
+	return fmt.Sprintf("TPM state: %s: use the Config or the profile with which it was made, or begin anew with an empty Store or state directory", e.What)
+}
+
+// adopt makes a stored state one of this TPM: a command audit that has audited
+// nothing yet is with the hash that it would be with in a new TPM. The error is
+// that of refuses.
+func (t *TPM) adopt(s *state.State) error {
+	p := &s.Persistent
+	used := p.AuditCounter != 0 || s.Reset.CommandAuditDigest.Size != 0 || p.AuditCommands != auditedAlways()
+	if p.AuditAlg == 0 || !used && t.algs.DigestSize(p.AuditAlg) == 0 {
+		t.auditDefaults(p)
+	}
+	return t.refuses(s)
 }
 
 // refuses says what of a stored state this TPM could not go on with: nil if there
@@ -34,18 +46,31 @@ func (t *TPM) refuses(s *state.State) error {
 			return &StateError{fmt.Sprintf("%s is with %v, which this TPM does not have", a.of, a.policy.Alg)}
 		}
 	}
-	used := 0
+	for _, seed := range []state.TPM2B{p.EPSeed, p.SPSeed, p.PPSeed, p.EHProof, p.SHProof, p.PHProof} {
+		if seed.Size == 0 {
+			return &StateError{"a primary seed or a proof is missing"}
+		}
+	}
+	for i := range s.Objects.List {
+		if _, ok := t.decodeObject(&s.Objects.List[i].Object); !ok {
+			return &StateError{"a persistent object has an algorithm that this TPM does not have"}
+		}
+	}
+	used, usedOrderly := 0, 0
 	for i := range s.NV.Indices {
 		n := &s.NV.Indices[i]
 		if t.algs.DigestSize(n.NameAlg) == 0 {
 			return &StateError{fmt.Sprintf("NV index 0x%08x is with %v, which this TPM does not have", uint32(n.Handle), n.NameAlg)}
 		}
-		memory, _ := nvSize(n.Attributes, len(n.Data))
-		used += memory
+		memory, orderly := nvSize(n.Attributes, len(n.Data))
+		used, usedOrderly = used+memory, usedOrderly+orderly
 	}
 	used += len(s.Objects.List) * persistentSize
 	if limit := int(t.config.Limits.NVMemory); used > limit {
 		return &StateError{fmt.Sprintf("NV indices and persistent objects take %d bytes, this TPM has %d", used, limit)}
+	}
+	if limit := int(t.config.Limits.NVOrderlyMemory); usedOrderly > limit {
+		return &StateError{fmt.Sprintf("orderly NV indices take %d bytes, this TPM has %d", usedOrderly, limit)}
 	}
 	if !t.keepsBank(p.Allocation) {
 		return &StateError{"no PCR bank would be left: those that are allocated are none of this TPM"}

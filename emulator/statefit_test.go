@@ -18,9 +18,6 @@ func TestStateOfAnotherTPM(t *testing.T) {
 	policy := func(h wire.Handle, alg wire.AlgID, size int) []byte {
 		return et.Command(wire.CCSetPrimaryPolicy, handles{h}, et.NoAuth(), et.Sized(make([]byte, size)), et.U16(uint16(alg)))
 	}
-	audit := func(alg wire.AlgID) []byte {
-		return et.Command(wire.CCSetCommandCodeAuditStatus, handles{wire.RHOwner}, et.NoAuth(), et.U16(uint16(alg)), et.U32(0), et.U32(0))
-	}
 	index := func(alg wire.AlgID, size int) []byte {
 		return define(wire.RHOwner, nvPublic{index: 0x01800001, alg: alg, size: size}, nil)
 	}
@@ -34,19 +31,20 @@ func TestStateOfAnotherTPM(t *testing.T) {
 		do   [][]byte
 		want string
 	}{
-		"fits":          {nil, ""},
-		"SHA-256":       {[][]byte{policy(wire.RHOwner, wire.AlgSHA256, 32), index(wire.AlgSHA256, 64)}, ""},
-		"owner":         {[][]byte{policy(wire.RHOwner, wire.AlgSHA384, 48)}, "the owner's policy is with SHA384"},
-		"endorsement":   {[][]byte{policy(wire.RHEndorsement, wire.AlgSHA512, 64)}, "the endorsement policy is with SHA512"},
-		"lockout":       {[][]byte{policy(wire.RHLockout, wire.AlgSHA384, 48)}, "the lockout policy is with SHA384"},
-		"index":         {[][]byte{index(wire.AlgSHA384, 64)}, "NV index 0x01800001 is with SHA384"},
-		"large index":   {[][]byte{index(wire.AlgSHA256, 2000)}, "take 2152 bytes, this TPM has 2000"},
-		"audit":         {[][]byte{audit(wire.AlgSHA384)}, "command audit is with SHA384"},
-		"only one bank": {[][]byte{et.Command(wire.CCPCRAllocate, handles{wire.RHPlatform}, et.NoAuth(), selections(et.Selection(wire.AlgSHA256)))}, "no PCR bank would be left"},
+		"fits":             {nil, ""},
+		"SHA-256":          {[][]byte{policy(wire.RHOwner, wire.AlgSHA256, 32), index(wire.AlgSHA256, 64)}, ""},
+		"owner":            {[][]byte{policy(wire.RHOwner, wire.AlgSHA384, 48)}, "the owner's policy is with SHA384"},
+		"endorsement":      {[][]byte{policy(wire.RHEndorsement, wire.AlgSHA512, 64)}, "the endorsement policy is with SHA512"},
+		"lockout":          {[][]byte{policy(wire.RHLockout, wire.AlgSHA384, 48)}, "the lockout policy is with SHA384"},
+		"index":            {[][]byte{index(wire.AlgSHA384, 64)}, "NV index 0x01800001 is with SHA384"},
+		"large index":      {[][]byte{index(wire.AlgSHA256, 2000)}, "take 2152 bytes, this TPM has 2000"},
+		"audit":            {[][]byte{setAudit(wire.AlgSHA384, nil, nil), setAudit(wire.AlgNull, []wire.CC{wire.CCGetRandom}, nil)}, "command audit is with SHA384"},
+		"audit of nothing": {[][]byte{setAudit(wire.AlgSHA384, nil, nil)}, ""},
+		"only one bank":    {[][]byte{et.Command(wire.CCPCRAllocate, handles{wire.RHPlatform}, et.NoAuth(), selections(et.Selection(wire.AlgSHA256)))}, "no PCR bank would be left"},
 	} {
 		store := &et.Store{}
 		made := et.New(t, et.WithStore(store), et.WithConfig(emulator.Config{Banks: banks(wire.AlgSHA384, wire.AlgSHA256)}))
-		for _, command := range append([][]byte{audit(wire.AlgSHA256)}, tc.do...) {
+		for _, command := range tc.do {
 			require.Equal(t, wire.RCSuccess, send(t, made, command), name)
 		}
 		require.NoError(t, made.PowerOff())
@@ -73,5 +71,48 @@ func TestStateOfAnotherTPM(t *testing.T) {
 		after, err := store.Load()
 		require.NoError(t, err)
 		assert.Equal(t, before, after, name)
+	}
+}
+
+// Permanent state with a persistent object that a TPM could not have, with more
+// orderly indices than it has room for, or without seeds.
+func TestStateThatMustNotBeLoaded(t *testing.T) {
+	t.Parallel()
+	hashes := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512}
+	noECC := without(append(emulator.DefaultAlgorithms(), hashes...), wire.AlgECC, wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgECSchnorr)
+	large := emulator.DefaultLimits()
+	large.NVOrderlyMemory = 4096
+	for name, tc := range map[string]struct {
+		from, to emulator.Config
+		before   func(tpm *et.TPM)
+		says     string
+	}{
+		"object": {to: emulator.Config{Algorithms: noECC}, says: "persistent object", before: func(tpm *et.TPM) {
+			load(t, tpm, storagePrimary())
+			succeed(t, tpm, evict(wire.RHOwner, object, 0x81000001))
+		}},
+		"orderly indices": {from: emulator.Config{Limits: large}, says: "orderly NV indices take", before: func(tpm *et.TPM) {
+			succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: nvUsable | wire.NVOrderly, size: 2000}, nil))
+		}},
+		"seeds": {says: "seed", before: func(tpm *et.TPM) {
+			tpm.Store.Commit(nil) // never manufactured
+			tpm.Entropy.Fail(true)
+			require.NoError(t, tpm.Init())
+			require.Error(t, tpm.Failure())
+		}},
+	} {
+		from, to := et.New(t, et.WithConfig(tc.from)), et.New(t, et.WithConfig(tc.to))
+		tc.before(from)
+		permanent, _, err := from.SaveState()
+		require.NoError(t, err, name)
+		require.NoError(t, to.PowerOff())
+		old, err := to.Store.Load()
+		require.NoError(t, err)
+		err = to.LoadState(permanent, nil)
+		require.ErrorContains(t, err, tc.says, name)
+		now, err := to.Store.Load()
+		require.NoError(t, err)
+		assert.Equal(t, old, now, name)
+		assert.NoError(t, to.Init(), name)
 	}
 }

@@ -40,10 +40,11 @@ func (e *NotStartedError) Error() string { return fmt.Sprintf("TPM command not s
 // Unwrap gives the context's error.
 func (e *NotStartedError) Unwrap() error { return e.Err }
 
-// TPM is a software TPM 2.0. Make it with New and give it power with Init. Its
-// methods may be called from several goroutines; commands run one after the
+// TPM is a software TPM 2.0. Make it with New and give it power with Init; the
+// zero value is what New makes of a zero Platform and a zero Config. Its methods may be called from several goroutines; commands run one after the
 // other. Any number of TPMs run in a process without knowing of each other.
 type TPM struct {
+	once     sync.Once // for the zero value
 	platform Platform
 	config   Config
 	algs     *crypt.Registry
@@ -90,25 +91,38 @@ type TPM struct {
 // New makes a TPM without power. It refuses a Config that makes no TPM with a
 // *ConfigError.
 func New(p Platform, c Config) (*TPM, error) {
+	t := new(TPM)
+	if err := t.build(p, c); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *TPM) build(p Platform, c Config) error {
 	c = c.withDefaults()
 	algs, err := c.check()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &TPM{
-		platform: p.withDefaults(),
-		config:   c,
-		algs:     algs,
-		commands: newCommandSet(c.Commands),
+	t.platform, t.config = p.withDefaults(), c
+	t.algs, t.commands = algs, newCommandSet(c.Commands)
+	t.contextHash, t.contextBits = algs.LargestHash(), slices.Max(algs.KeyBits(wire.AlgAES))
+	t.size, t.nextSize = c.Limits.Buffer, c.Limits.Buffer
+	t.out, t.hashing = make([]byte, 0, maxBuffer), make([]byte, 0, maxBuffer)
+	return nil
+}
 
-		contextHash: algs.LargestHash(),
-		contextBits: slices.Max(algs.KeyBits(wire.AlgAES)),
-
-		size:     c.Limits.Buffer,
-		nextSize: c.Limits.Buffer,
-		out:      make([]byte, 0, maxBuffer),
-		hashing:  make([]byte, 0, maxBuffer),
-	}, nil
+// ready makes a TPM of the zero value. Everything that works without power begins
+// with it.
+func (t *TPM) ready() {
+	t.once.Do(func() {
+		if t.commands != nil {
+			return
+		}
+		if err := t.build(Platform{}, Config{}); err != nil {
+			panic("internal error: the default Config makes no TPM: " + err.Error())
+		}
+	})
 }
 
 // Init is _TPM_Init: it applies power, or resets a TPM that has power (Part 1,
@@ -121,6 +135,7 @@ func New(p Platform, c Config) (*TPM, error) {
 // kind of TPM is refused with a *StateError. Entropy that fails
 // puts the TPM in failure mode, which is no error here: see Failure.
 func (t *TPM) Init() error {
+	t.ready()
 	t.Cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,14 +150,11 @@ func (t *TPM) Init() error {
 		if err != nil {
 			return fmt.Errorf("load TPM state: %w", err)
 		}
-		if err := t.refuses(s); err != nil {
+		if err := t.adopt(s); err != nil {
 			return err
 		}
 		s.Volatile = state.Volatile{}
 		t.s = *s
-		if s.Persistent.AuditAlg == 0 {
-			t.auditDefaults() // a state from before there was an audit
-		}
 	}
 	t.size = t.nextSize
 	t.powered.Store(true)
@@ -150,18 +162,14 @@ func (t *TPM) Init() error {
 	v := &t.s.Volatile
 	v.Objects = make([]state.Object, t.config.Limits.Transient)
 	v.ExclusiveSession = wire.RHUnassigned
-	if !t.decodeObjects() {
-		t.powered.Store(false)
-		t.s = state.State{}
-		return &StateError{"a persistent object has an algorithm that this TPM does not have"}
-	}
+	t.decodeObjects() // adopt has seen that it can
+	t.allocateBanks()
 	if !t.seedDRBG() {
 		return nil
 	}
 	if len(blob) == 0 {
 		t.manufacture()
 	}
-	t.allocateBanks()
 	return nil
 }
 
@@ -218,6 +226,7 @@ func (t *TPM) canceled() bool { return t.cancelled.Load() == t.running.Load() }
 // BufferSize gives the size of the command and response buffers in force and
 // the limits of SetBufferSize, in bytes.
 func (t *TPM) BufferSize() (size, min, max uint32) {
+	t.ready()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.nextSize, t.config.Limits.smallestBuffer(), t.config.Limits.Buffer
@@ -228,6 +237,7 @@ func (t *TPM) BufferSize() (size, min, max uint32) {
 // what is in force from the next Init on. A TPM with power refuses with
 // ErrPowered.
 func (t *TPM) SetBufferSize(size uint32) (uint32, error) {
+	t.ready()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.powered.Load() {

@@ -323,3 +323,37 @@ func TestDirectoryStore(t *testing.T) {
 		require.NoError(t, store.Close())
 	}
 }
+
+// The zero value is a TPM like any other.
+func TestZeroTPM(t *testing.T) {
+	t.Parallel()
+	var tpm emulator.TPM
+	_, err := tpm.Send(context.Background(), 0, et.Command(wire.CCStartup, nil, nil, et.U16(0)))
+	assert.ErrorIs(t, err, emulator.ErrNoPower)
+	assert.False(t, tpm.Powered())
+	assert.NoError(t, tpm.Failure())
+	assert.ErrorIs(t, tpm.HashStart(), emulator.ErrNoPower)
+	require.NoError(t, tpm.PowerOff())
+	require.NoError(t, tpm.Init())
+	rsp, err := tpm.Send(context.Background(), 0, et.Command(wire.CCStartup, nil, nil, et.U16(0)))
+	require.NoError(t, err)
+	assert.Equal(t, wire.RCSuccess, et.ResponseCode(rsp))
+
+	made := et.New(t)
+	capabilities := getCapability(wire.CapCommands, 0, 256)
+	rsp, err = tpm.Send(context.Background(), 0, capabilities)
+	require.NoError(t, err)
+	assert.Equal(t, made.Execute(0, capabilities), rsp)
+
+	whole, err := made.Snapshot()
+	require.NoError(t, err)
+	permanent, _, err := made.SaveState()
+	require.NoError(t, err)
+	var restored, loaded, asked emulator.TPM
+	assert.NoError(t, restored.Restore(whole))
+	assert.NoError(t, loaded.LoadState(permanent, nil))
+	size, _, _ := asked.BufferSize()
+	assert.Equal(t, emulator.DefaultLimits().Buffer, size)
+	_, err = new(emulator.TPM).SetBufferSize(size)
+	assert.NoError(t, err)
+}
