@@ -3,6 +3,7 @@ package emulator
 import (
 	"time"
 
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -56,8 +57,10 @@ func (t *TPM) setClock(clock uint64) {
 }
 
 // clockInfo is the TPMS_CLOCK_INFO of this moment. While NV cannot be written
-// Clock stands still and is not safe.
+// Clock stands still and is not safe. After a shutdown NV has an older Clock, and
+// says that it is safe: what is reported goes there.
 func (t *TPM) clockInfo() wire.ClockInfo {
+	t.dirty = t.dirty || t.s.Persistent.Shutdown != state.ShutdownNone
 	return wire.ClockInfo{
 		Clock:        t.s.Orderly.Clock,
 		ResetCount:   t.s.Persistent.ResetCount,

@@ -148,3 +148,18 @@ func TestClockRateAdjust(t *testing.T) {
 	tpm.Clock.Advance(1000 * time.Second)
 	assert.EqualValues(t, 1_150_000, clockInfo(t, tpm).Time, "at most 15 %")
 }
+
+// Clock that is safe is never less than one that was reported before.
+func TestClockAfterShutdown(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	tpm.Clock.Advance(5 * time.Second)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUClear))
+	tpm.Clock.Advance(2 * time.Second)
+	before := clockInfo(t, tpm).Clock
+	require.EqualValues(t, 7000, before.Clock)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	after := clockInfo(t, tpm).Clock
+	assert.True(t, after.Safe, "the shutdown holds")
+	assert.GreaterOrEqual(t, after.Clock, before.Clock)
+}

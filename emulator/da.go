@@ -135,12 +135,14 @@ func (t *TPM) daSelfHeal() {
 	if p.FailedTries != 0 {
 		forgiven := uint64(p.FailedTries)
 		if p.RecoveryTime != 0 {
-			forgiven = uint64(now-o.SelfHealTimer) / 1000 / uint64(p.RecoveryTime)
+			forgiven = uint64(max(0, now-o.SelfHealTimer)) / 1000 / uint64(p.RecoveryTime)
 			o.SelfHealTimer += int64(forgiven) * int64(p.RecoveryTime) * 1000
 		}
 		if forgiven != 0 {
 			p.FailedTries -= uint32(min(forgiven, uint64(p.FailedTries)))
-			t.dirty = true
+			// A shutdown that came before has saved the timers with the Time that
+			// they count from, which has to stay so.
+			o.Time, t.dirty = uint64(now), true
 		}
 	}
 	if !p.LockoutAuthEnabled && p.LockoutRecovery != 0 &&

@@ -188,3 +188,36 @@ func TestDictionaryAttackWithoutNV(t *testing.T) {
 		assert.Equal(t, wire.RCAuthFail.Session(1), try(t, tpm, nil))
 	}
 }
+
+// A try that is forgiven after a shutdown is one, and not all at the next start.
+func TestSelfHealingAfterShutdown(t *testing.T) {
+	t.Parallel()
+	tpm := withProtected(t)
+	succeed(t, tpm, daParameters(nil, 10, 1000, 1000))
+	for range 5 {
+		require.Equal(t, wire.RCAuthFail.Session(1), try(t, tpm, []byte("wrong")))
+	}
+	tpm.Clock.Advance(500 * time.Second)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUClear))
+	tpm.Clock.Advance(600 * time.Second)
+	require.EqualValues(t, 4, property(t, tpm, wire.PTLockoutCounter))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	assert.EqualValues(t, 4, property(t, tpm, wire.PTLockoutCounter))
+	tpm.Clock.Advance(899 * time.Second)
+	assert.EqualValues(t, 4, property(t, tpm, wire.PTLockoutCounter), "100 s of the next 1,000 have passed before")
+	tpm.Clock.Advance(time.Second)
+	assert.EqualValues(t, 3, property(t, tpm, wire.PTLockoutCounter))
+}
+
+// A shutdown in a session that is bound to something protected is not undone by
+// its own use of it.
+func TestShutdownInProtectedSession(t *testing.T) {
+	t.Parallel()
+	tpm := withProtected(t)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	s := startClient(t, tpm, wire.SEHMAC, nvFirst, string(pw))
+	state := et.U16(uint16(wire.SUState))
+	use := s.use("", wire.SessionAudit|wire.SessionContinue, wire.CCShutdown, nil, state)
+	succeed(t, tpm, et.CommandWithSessions(wire.CCShutdown, nil, []wire.AuthCommand{use}, state))
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUState))
+}

@@ -31,7 +31,7 @@ func (t *TPM) HashStart() error {
 	v.DRTMSlot = uint16(h.Index() + 1)
 	if !t.s.Persistent.Established {
 		t.s.Persistent.Established = true
-		t.dirty = true
+		t.commitOutsideCommand()
 	}
 	return nil
 }

@@ -157,3 +157,12 @@ func TestTPMEstablished(t *testing.T) {
 	require.NoError(t, tpm.PowerOff())
 	assert.ErrorIs(t, tpm.ResetTPMEstablished(4), emulator.ErrNoPower)
 }
+
+// tpmEstablished is in NV from _TPM_Hash_Start on.
+func TestEstablishedSurvivesPowerCut(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	require.NoError(t, tpm.HashStart())
+	require.NoError(t, tpm.Init())
+	assert.True(t, tpm.TPMEstablished())
+}

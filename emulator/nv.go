@@ -132,14 +132,19 @@ func (t *TPM) nvIncrement(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
-		return rc
-	}
 	count := t.s.NV.MaxCounter
 	if n.Written() {
 		count = binary.BigEndian.Uint64(n.Data)
 	}
 	count++
+	if !n.Written() || count&orderlyCount == 0 {
+		if rc := t.needNV(); rc != wire.RCSuccess {
+			return rc
+		}
+	}
+	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+		return rc
+	}
 	if count&orderlyCount == 0 {
 		// From here on what NV holds of an orderly counter, with its low bits
 		// set, would be behind.

@@ -294,3 +294,35 @@ func TestIndicesWithoutNV(t *testing.T) {
 	tpm.Store.SetWritable(state.ErrUnavailable)
 	succeed(t, tpm, nvWrite(nvFirst, nvFirst, nil, []byte{1}, 0), nvDo(wire.CCNVWriteLock, nvFirst))
 }
+
+// The values of an orderly counter that have to be in NV need it, so that a
+// power cut repeats none.
+func TestOrderlyCounterNeedsNV(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	increment := nvDo(wire.CCNVIncrement, nvFirst)
+	succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: usable(wire.NTCounter) | wire.NVOrderly}, nil))
+	unavailable := func() {
+		t.Helper()
+		tpm.Store.SetWritable(state.ErrUnavailable)
+		assert.Equal(t, wire.RCNVUnavailable, send(t, tpm, increment))
+		tpm.Store.SetWritable(nil)
+	}
+	unavailable() // the first one
+	for range 0xFF {
+		succeed(t, tpm, increment)
+	}
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	assert.Equal(t, wire.RCNVUnavailable, send(t, tpm, increment), "the low bits roll over")
+	require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCGetRandom, nil, nil, et.U16(1))))
+	tpm.Store.SetWritable(nil)
+	require.EqualValues(t, 0xFF, counter(t, tpm))
+	succeed(t, tpm, increment)
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	succeed(t, tpm, increment)
+	seen := counter(t, tpm)
+	tpm.Store.SetWritable(nil)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	succeed(t, tpm, increment)
+	assert.Greater(t, counter(t, tpm), seen)
+}

@@ -169,6 +169,7 @@ func (t *TPM) pcrAllocate(c *call) wire.RC {
 	if possible {
 		t.s.Persistent.Allocation = next
 		t.s.Volatile.Reconfigured = true
+		c.notOrderly = true
 		t.dirty = true
 	}
 	c.out.YesNo(possible)

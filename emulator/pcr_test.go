@@ -352,3 +352,15 @@ func TestPCRSetAuthValue(t *testing.T) {
 	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
 	assert.Equal(t, wire.RCSuccess, ext(20, ""), "a TPM Reset empties it")
 }
+
+// A shutdown with TPM_SU_STATE does not outlast a new allocation: a bank that
+// comes with a TPM Resume would be empty, as if nothing had been measured.
+func TestAllocationAfterShutdown(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t, et.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA256}, {Alg: wire.AlgSHA384, Unallocated: true}}}))
+	succeed(t, tpm, extend(3, ha(wire.AlgSHA256, 1)))
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	succeed(t, tpm, et.Command(wire.CCPCRAllocate, handles{wire.RHPlatform}, et.NoAuth(), et.Selection(wire.AlgSHA384, 3)))
+	require.Equal(t, wire.RCValue.Parameter(1), tpm.Restart(wire.SUState))
+	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
+}
