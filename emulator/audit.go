@@ -28,6 +28,9 @@ func (t *TPM) prepareAudit(c *call) wire.RC {
 			return rc
 		}
 	}
+	if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
+		return rc
+	}
 	c.cpHash(t.s.Persistent.AuditAlg)
 	return wire.RCSuccess
 }
@@ -52,7 +55,7 @@ func (t *TPM) auditSessions(c *call) {
 	} else if *exclusive != s.Session {
 		*exclusive = wire.RHUnassigned
 	}
-	s.Attributes &^= wire.SessionAuditExclusive
+	s.Attributes &^= wire.SessionAuditExclusive | wire.SessionAuditReset
 	if *exclusive == s.Session {
 		s.Attributes |= wire.SessionAuditExclusive
 	}

@@ -136,6 +136,9 @@ func (t *TPM) useSession(c *call, n int) wire.RC {
 		return rc
 	}
 	if s.Attributes&wire.SessionAudit == 0 {
+		if s.Attributes&(wire.SessionAuditExclusive|wire.SessionAuditReset) != 0 {
+			return wire.RCAttributes
+		}
 		return wire.RCSuccess
 	}
 	if c.audit != none || s.policy() {
@@ -235,9 +238,10 @@ func (t *TPM) authorise(c *call, i int) wire.RC {
 }
 
 // checkAuthValue compares what session i has for the authValue of its handle,
-// which is a password or an HMAC. If that is of a PIN index, what it counts must
-// be recordable first: the number of tries would not be limited otherwise. A
-// policy that does not ask for the authValue counts nothing.
+// which is a password or an HMAC. That of a PIN index is of no use from its
+// limit on, also where a policy asks for it, and what it counts must be recordable
+// first: the number of tries would not be limited otherwise. A policy that does
+// not ask for the authValue counts nothing.
 func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 	s := &c.sessions[i]
 	n := t.nvIndex(s.handle)
@@ -245,6 +249,9 @@ func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 		n = nil
 	}
 	if n != nil {
+		if count, limit := pin(n); n.Written() && count >= limit {
+			return wire.RCAuthUnavailable
+		}
 		if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
 			return rc
 		}

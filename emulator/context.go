@@ -38,6 +38,11 @@ func (t *TPM) flushContext(c *call) wire.RC {
 		if *t.activeSession(h) == (state.ActiveSession{}) {
 			return c.badParam(1, wire.RCHandle)
 		}
+		if t.activeSession(h).Slot == 0 { // a shutdown has saved that it can be loaded
+			if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+				return rc
+			}
+		}
 		t.flushSession(h)
 		return wire.RCSuccess
 	}
@@ -53,7 +58,7 @@ func (t *TPM) contextSave(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
 		return rc
 	}
 	h := c.handles[0]
@@ -70,6 +75,7 @@ func (t *TPM) contextSave(c *call) wire.RC {
 	}
 	t.protectContext(&ctx, body)
 	c.out.Context(&ctx)
+	c.notOrderly = true
 	return wire.RCSuccess
 }
 
@@ -122,6 +128,9 @@ func (t *TPM) contextLoad(c *call) wire.RC {
 	if err != nil {
 		return t.badContext(err)
 	}
+	if _, ok := t.decodeObject(s); !ok || !t.soundSequences([]state.Object{*s}) {
+		return c.badParam(1, wire.RCIntegrity) // saved by this TPM with another Config
+	}
 	h, o := t.takeSlot(s)
 	if o == nil {
 		return wire.RCObjectMemory
@@ -149,7 +158,7 @@ func (c *call) context() wire.Context {
 // loadSession puts a session that was saved into a slot. Every context of a
 // session can be loaded once.
 func (t *TPM) loadSession(c *call, ctx *wire.Context, body []byte) wire.RC {
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
 		return rc
 	}
 	a := t.activeSession(ctx.SavedHandle)
@@ -168,6 +177,10 @@ func (t *TPM) loadSession(c *call, ctx *wire.Context, body []byte) wire.RC {
 	if err != nil {
 		return t.badContext(err)
 	}
+	if !t.soundSessions([]state.Session{*s}) {
+		return c.badParam(1, wire.RCIntegrity)
+	}
+	c.notOrderly = true
 	t.s.Volatile.Sessions[slot] = *s
 	*a = state.ActiveSession{Slot: uint8(slot + 1)}
 	c.rhandle = ctx.SavedHandle

@@ -10,6 +10,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/emulator"
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -239,4 +240,110 @@ func TestObjectContext(t *testing.T) {
 		require.Equal(t, wire.RCSuccess, rc, name)
 		assert.Equal(t, want, tpm.Execute(0, et.Command(wire.CCReadPublic, handles{again}, nil)), name)
 	}
+}
+
+// A saved session that is flushed after a shutdown stays so: the shutdown has
+// saved that it can be loaded, and does not hold any more.
+func TestFlushSavedAfterShutdown(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	s := startClient(t, tpm, wire.SEHMAC, wire.RHNull, "")
+	ctx := saveContext(t, tpm, s.handle)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	flush := et.Command(wire.CCFlushContext, nil, nil, et.U32(uint32(s.handle)))
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	assert.Equal(t, wire.RCNVUnavailable, send(t, tpm, flush))
+	tpm.Store.SetWritable(nil)
+	succeed(t, tpm, flush)
+	require.Equal(t, wire.RCValue.Parameter(1), tpm.Restart(wire.SUState))
+	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
+	rc, _ := loadContext(tpm, ctx)
+	assert.NotEqual(t, wire.RCSuccess, rc)
+}
+
+// What is refused after a shutdown leaves it as it is.
+func TestRefusedContextsLeaveShutdown(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	s := startClient(t, tpm, wire.SEHMAC, wire.RHNull, "")
+	ctx := saveContext(t, tpm, s.handle)
+	rc, _ := loadContext(tpm, ctx)
+	require.Equal(t, wire.RCSuccess, rc)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	rc, _ = loadContext(tpm, ctx)
+	require.Equal(t, wire.RCHandle.Parameter(1), rc, "it has been loaded")
+	assert.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUState))
+}
+
+// What was saved with another Config has an algorithm that is not there any more.
+func TestContextsOfAnotherConfig(t *testing.T) {
+	t.Parallel()
+	banks := []emulator.Bank{{Alg: wire.AlgSHA256}, {Alg: wire.AlgSHA384}}
+	policy := et.Command(wire.CCStartAuthSession, handles{wire.RHNull, wire.RHNull}, nil, et.Sized(make([]byte, 16)), et.Sized(nil),
+		et.U8(uint8(wire.SEPolicy)), et.U16(uint16(wire.AlgNull)), et.U16(uint16(wire.AlgSHA384)))
+	p256 := eccSigning()
+	p256.public.Parms.Scheme = ecdsa256
+	p384 := emulator.Config{Banks: banks[:1], Curves: []wire.Curve{wire.CurveNISTP384}}
+	smaller := emulator.Config{Banks: banks[:1], Algorithms: without(emulator.DefaultAlgorithms(), wire.AlgSHA384)}
+	for name, tc := range map[string]struct {
+		load   func(tpm *et.TPM) wire.Handle
+		config emulator.Config
+	}{
+		"key":            {func(tpm *et.TPM) wire.Handle { return load(t, tpm, loadExternal(p256)) }, p384},
+		"hash sequence":  {func(tpm *et.TPM) wire.Handle { return loadSequence(t, tpm, wire.AlgSHA384) }, smaller},
+		"event sequence": {func(tpm *et.TPM) wire.Handle { return loadSequence(t, tpm, wire.AlgNull) }, smaller},
+		"session":        {func(tpm *et.TPM) wire.Handle { return load(t, tpm, policy) }, smaller},
+	} {
+		store := &et.Store{}
+		tpm := et.New(t, et.WithStore(store), et.WithConfig(emulator.Config{Banks: banks}))
+		succeed(t, tpm, setAudit(wire.AlgSHA256, nil, nil))
+		ctx := saveContext(t, tpm, tc.load(tpm))
+		require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+		require.NoError(t, tpm.PowerOff())
+		other := et.New(t, et.WithStore(store), et.WithoutStartup(), et.WithConfig(tc.config))
+		require.Equal(t, wire.RCSuccess, other.Startup(0, wire.SUState))
+		rc, _ := loadContext(other, ctx)
+		assert.Equal(t, wire.RCIntegrity.Parameter(1), rc, name)
+		whole, err := other.Snapshot()
+		require.NoError(t, err)
+		assert.NoError(t, other.Restore(whole), name)
+	}
+}
+
+// The numbers of session contexts do not begin anew with another number of
+// sessions: an old context must not pass for a new one.
+func TestContextNumbersGoOn(t *testing.T) {
+	t.Parallel()
+	store := &et.Store{}
+	tpm := et.New(t, et.WithStore(store))
+	save := func(tpm *et.TPM) []byte { return saveContext(t, tpm, load(t, tpm, startSession(wire.SEPolicy))) }
+	old := save(tpm)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	require.NoError(t, tpm.PowerOff())
+	more := emulator.DefaultLimits()
+	more.ActiveSessions++
+	other := et.New(t, et.WithStore(store), et.WithConfig(emulator.Config{Limits: more}), et.WithoutStartup())
+	require.Equal(t, wire.RCSuccess, other.Startup(0, wire.SUState))
+	save(other)
+	rc, _ := loadContext(other, old)
+	assert.NotEqual(t, wire.RCSuccess, rc)
+}
+
+// TPM2_Clear does not bring back what a TPM Restart has ended.
+func TestStClearContextAfterClear(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	restart := func() {
+		require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+		require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	}
+	restart()
+	ctx := saveContext(t, tpm, load(t, tpm, createPrimary(wire.RHPlatform, eccStorage().template(made|wire.ObjectStClear), "", "")))
+	restart()
+	rc, _ := loadContext(tpm, ctx)
+	require.Equal(t, wire.RCIntegrity.Parameter(1), rc)
+	succeed(t, tpm, et.Command(wire.CCClear, handles{wire.RHPlatform}, et.NoAuth()))
+	restart()
+	rc, _ = loadContext(tpm, ctx)
+	assert.Equal(t, wire.RCIntegrity.Parameter(1), rc)
 }

@@ -169,7 +169,7 @@ func (t *TPM) clear(c *call) wire.RC {
 	t.removeHierarchy(wire.RHEndorsement)
 	t.daDefaults()
 	t.s.Orderly.Clock, t.s.Orderly.Safe = 0, true
-	p.ResetCount, t.s.Reset.RestartCount, t.s.Reset.ClearCount = 0, 0, 0
+	p.ResetCount, t.s.Reset.RestartCount = 0, 0
 	p.AuditCounter = 0
 	t.pcrChanged(0) // policies on PCRs must be satisfied anew
 	t.dirty, c.notOrderly = true, true

@@ -407,7 +407,7 @@ func TestSeedsChange(t *testing.T) {
 			assert.Equal(t, !strings.Contains(changed, "EhEnable"), in.s.Clear.EhEnable == clearBefore.EhEnable, code)
 		}
 		assert.Equal(t, code == wire.CCClear, p.AuditCounter == 0, code)
-		assert.Equal(t, code == wire.CCClear, in.s.Reset.ClearCount == 0, code)
+		assert.EqualValues(t, 6, in.s.Reset.ClearCount, code)
 		assert.Equal(t, code == wire.CCChangePPS, in.s.Clear.PlatformPolicy == noPolicy, code)
 		assert.Equal(t, in.s.Persistent.TotalResetCount, before.TotalResetCount, "which never goes back")
 	}

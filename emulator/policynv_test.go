@@ -256,3 +256,27 @@ func TestPolicyOfPCR(t *testing.T) {
 	p.assert(t, set(wire.AlgNull, nil))
 	assert.Equal(t, wire.RCSuccess, at(extend(20, ha(wire.AlgSHA256, 1))))
 }
+
+// A PIN index at its limit gives no access by its authValue, also where a policy
+// asks for it, and the largest count stays.
+func TestPINByPolicyAtLimit(t *testing.T) {
+	t.Parallel()
+	for _, nt := range []wire.NT{wire.NTPinFail, wire.NTPinPass} {
+		for count, available := range map[uint32]bool{2: true, 3: false, 0xFFFFFFFF: false} {
+			p := &policyTest{TPM: et.New(t)}
+			p.assert(t, startSession(wire.SEPolicy))
+			p.assert(t, steps(assertTrue(wire.CCPolicyPassword))...)
+			attributes := nt.Attributes() | wire.NVOwnerRead | wire.NVOwnerWrite | wire.NVPolicyRead | wire.NVNoDA
+			p.assert(t, define(wire.RHOwner, nvPublic{attributes: attributes, policy: policyDigest(t, p.TPM)}, pw),
+				nvWrite(wire.RHOwner, nvFirst, nil, append(et.U32(count), et.U32(3)...), 0))
+			rc := send(t, p.TPM, byPolicy(wire.CCNVRead, handles{nvFirst, nvFirst}, pw, et.U16(8), et.U16(0)))
+			if available {
+				assert.Equal(t, wire.RCSuccess, rc, "%v %x", nt, count)
+				continue
+			}
+			assert.Equal(t, wire.RCAuthUnavailable.Session(1), rc, "%v %x", nt, count)
+			got, _ := pins(t, p.TPM)
+			assert.Equal(t, count, got, "%v", nt)
+		}
+	}
+}

@@ -47,7 +47,7 @@ func (t *TPM) startAuthSession(c *call) wire.RC {
 	if s := &p.symmetric; s.Alg != wire.AlgNull && s.Alg != wire.AlgXOR && s.Mode != wire.AlgCFB {
 		return c.badParam(4, wire.RCMode)
 	}
-	s, rc := t.createSession(&p, c.handles[1], salt)
+	s, rc := t.createSession(&p, c.handles[0], c.handles[1], salt)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -96,7 +96,7 @@ func (t *TPM) bindable(c *call, h wire.Handle) wire.RC {
 
 // createSession makes a session bound to what is behind a handle, unless that
 // is TPM_RH_NULL.
-func (t *TPM) createSession(p *sessionParameters, bind wire.Handle, salt []byte) (*state.Session, wire.RC) {
+func (t *TPM) createSession(p *sessionParameters, key, bind wire.Handle, salt []byte) (*state.Session, wire.RC) {
 	slot, index, rc := t.takeSession()
 	if rc != wire.RCSuccess {
 		return nil, rc
@@ -114,7 +114,7 @@ func (t *TPM) createSession(p *sessionParameters, bind wire.Handle, salt []byte)
 		s.Digest.Size = uint8(t.algs.DigestSize(p.authHash))
 	}
 	t.random(&s.NonceTPM, len(p.nonceCaller))
-	if bind == wire.RHNull && len(salt) == 0 {
+	if bind == wire.RHNull && key == wire.RHNull {
 		return s, wire.RCSuccess
 	}
 	t.sessionKey(s, bind, salt, p.nonceCaller)

@@ -338,3 +338,21 @@ func TestHMACWithChangingAuthValue(t *testing.T) {
 		s.answered(t, tc.code, rsp, tc.after)
 	}
 }
+
+// What qualifies audit is of no use without it.
+func TestAuditAttributes(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	reset := func(a wire.SessionAttributes) []byte {
+		s := startClient(t, tpm, wire.SEHMAC, wire.RHNull, "")
+		use := s.use("", a, wire.CCPCRReset, [][]byte{name(23)})
+		return tpm.Execute(0, et.CommandWithSessions(wire.CCPCRReset, handles{23}, []wire.AuthCommand{use}))
+	}
+	for _, a := range []wire.SessionAttributes{wire.SessionAuditReset, wire.SessionAuditExclusive} {
+		assert.Equal(t, wire.RCAttributes.Session(1), et.ResponseCode(reset(a)))
+	}
+	rsp := reset(wire.SessionAudit | wire.SessionAuditReset)
+	require.Equal(t, wire.RCSuccess, et.ResponseCode(rsp))
+	const hmac = 2 + 32
+	assert.Equal(t, wire.SessionAudit|wire.SessionAuditExclusive, wire.SessionAttributes(rsp[len(rsp)-hmac-1]), "auditReset is for commands")
+}

@@ -1,6 +1,11 @@
 package emulator_test
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"math/big"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -87,4 +92,20 @@ func TestBoundSessionRefuses(t *testing.T) {
 	for _, h := range []wire.Handle{wire.RHOwner, wire.RHLockout, 10} {
 		assert.Equal(t, wire.RCSuccess, send(t, tpm, startSessionWith(wire.SEHMAC, h, wire.AlgSHA256)), h)
 	}
+}
+
+// With tpmKey the session key is derived, whatever is in the salt.
+func TestEmptySalt(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	k := rsaDecrypting()
+	succeed(t, tpm, loadExternal(k))
+	public := &rsa.PublicKey{N: new(big.Int).SetBytes(k.public.Unique), E: 65537}
+	salt, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, nil, []byte("SECRET\x00"))
+	require.NoError(t, err)
+	rsp := tpm.Execute(0, saltedWith(salt, wire.RHNull))
+	require.Equal(t, wire.RCSuccess, et.ResponseCode(rsp))
+	r := wire.NewReader(et.Parameters(rsp, true), nil)
+	want := tpm2.KDFa(crypto.SHA256, nil, "ATH", r.Sized(32), make([]byte, 16), 256)
+	assert.Equal(t, want, snapshotOf(t, tpm).Volatile.Sessions[0].Key.Bytes())
 }

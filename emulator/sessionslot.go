@@ -126,7 +126,10 @@ func (t *TPM) sessionStartup(kind startupKind) {
 	v.Sessions = make([]state.Session, l.LoadedSessions)
 	if kind == startupReset || len(r.ActiveSessions) != int(l.ActiveSessions) {
 		r.ActiveSessions = make([]state.ActiveSession, l.ActiveSessions)
-		r.ContextCounter = uint64(l.LoadedSessions) + 1
+		if kind == startupReset {
+			r.ContextCounter = 0
+		}
+		r.ContextCounter = max(r.ContextCounter, uint64(l.LoadedSessions)+1)
 	}
 	for i := range r.ActiveSessions {
 		if r.ActiveSessions[i].Slot != 0 {
