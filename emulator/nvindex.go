@@ -143,7 +143,7 @@ func (t *TPM) countPIN(n *state.NVIndex, success bool) {
 	case n.Attributes.Type() == wire.NTPinFail && success:
 		count = 0
 	case n.Attributes.Type() == wire.NTPinFail || success:
-		count = max(count, count+1) // the largest number stays
+		count++
 	}
 	t.nvStoreU64(n, uint64(count)<<32|uint64(limit))
 }

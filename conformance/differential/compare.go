@@ -62,11 +62,12 @@ func (c *comparer) compare(step Step, ours, theirs Outcome) (v verdict, detail s
 	case theirs.Problem != "":
 		return different, "theirs alone: " + theirs.Problem
 	}
-	if detail := compareSessions(a.Sessions, b.Sessions); detail != "" {
-		return different, detail
+	sessions, echo := compareSessions(a.Sessions, b.Sessions)
+	if sessions != "" && !echo {
+		return different, sessions
 	}
 	if ours.opaque || theirs.opaque {
-		return equal, "" // what the caller cannot read, it cannot compare
+		return differentIf(sessions) // what the caller cannot read, it cannot compare
 	}
 	same := ours.inputs == theirs.inputs
 	if tpm2.TPMCC(code) == tpm2.TPMCCGetCommandAuditDigest {
@@ -75,7 +76,15 @@ func (c *comparer) compare(step Step, ours, theirs Outcome) (v verdict, detail s
 	if detail := c.compareParameters(code, theirs.Sent, a.Parameters, b.Parameters, same); detail != "" {
 		return different, detail
 	}
-	return equal, ""
+	return differentIf(sessions)
+}
+
+// differentIf says that two answers differ in the detail, if there is one.
+func differentIf(detail string) (verdict, string) {
+	if detail == "" {
+		return equal, ""
+	}
+	return different, detail
 }
 
 // compareOneSided wants TPM_RC_COMMAND_CODE from the device without the
@@ -96,19 +105,30 @@ func (c *comparer) compareOneSided(code uint32, ours, theirs Outcome) (verdict, 
 
 // compareSessions compares authorization areas. The nonces and HMACs of
 // sessions that are no passwords are random or follow from random values, so
-// only their sizes count.
-func compareSessions(ours, theirs []conformance.Session) string {
+// only their sizes count. echo says that all that is different is auditReset,
+// which theirs has set: then the parameters are worth a look first.
+func compareSessions(ours, theirs []conformance.Session) (detail string, echo bool) {
 	if len(ours) != len(theirs) {
-		return fmt.Sprintf("sessions: ours %d, theirs %d", len(ours), len(theirs))
+		return fmt.Sprintf("sessions: ours %d, theirs %d", len(ours), len(theirs)), false
 	}
 	for i := range ours {
 		a, b := ours[i], theirs[i]
-		if a.Attributes != b.Attributes || len(a.Nonce) != len(b.Nonce) || len(a.HMAC) != len(b.HMAC) {
-			return fmt.Sprintf("session %d: ours %x, theirs %x", i+1, a, b)
+		switch {
+		case len(a.Nonce) != len(b.Nonce) || len(a.HMAC) != len(b.HMAC) || a.Attributes&^auditReset != b.Attributes&^auditReset || a.Attributes&^b.Attributes != 0:
+			return fmt.Sprintf("session %d: ours %x, theirs %x", i+1, a, b), false
+		case a.Attributes != b.Attributes:
+			detail, echo = fmt.Sprintf("session %d: attributes: ours %#x, theirs %#x", i+1, a.Attributes, b.Attributes), true
 		}
 	}
-	return ""
+	return detail, echo
 }
+
+// Bits of TPMA_SESSION that qualify audit.
+const (
+	audit          = 0x80
+	auditExclusive = 0x02
+	auditReset     = 0x04
+)
 
 // exact compares parameters byte by byte.
 func exact(ours, theirs []byte) string {

@@ -104,9 +104,9 @@ func (c *Case) showsAllocation() bool {
 }
 
 // changedAfterShutdown says whether the script has a command between a
-// TPM2_Shutdown and the next _TPM_Init that may be audited, or counts
-// commitments: TPM2_SetCommandCodeAuditStatus and any command once it has been
-// sent, and those on ephemeral keys.
+// TPM2_Shutdown and the next _TPM_Init that may be audited, counts commitments,
+// allocates PCRs or flushes a session: TPM2_SetCommandCodeAuditStatus and any
+// command once it has been sent, and those that do the others.
 func (c *Case) changedAfterShutdown() bool {
 	shut, changed, any := false, false, false
 	for _, step := range c.Script[:c.At] {
@@ -121,7 +121,8 @@ func (c *Case) changedAfterShutdown() bool {
 			shut, changed = true, changed && !step.shutsDown()
 		case tpm2.TPMCC(code) == tpm2.TPMCCSetCommandCodeAuditStatus:
 			any, changed = true, shut
-		case tpm2.TPMCC(code) == tpm2.TPMCCECEphemeral, tpm2.TPMCC(code) == tpm2.TPMCCCommit, any && shut:
+		case tpm2.TPMCC(code) == tpm2.TPMCCECEphemeral, tpm2.TPMCC(code) == tpm2.TPMCCCommit, tpm2.TPMCC(code) == tpm2.TPMCCPCRAllocate,
+			flushesSession(step), any && shut:
 			changed = shut
 		}
 	}
@@ -225,4 +226,60 @@ func (c *Case) pinByPolicy() bool {
 		}
 	}
 	return slices.ContainsFunc(named.Handles, func(h uint32) bool { return used[h] })
+}
+
+// flushesSession says whether the step is a TPM2_FlushContext of a session.
+func flushesSession(step Step) bool {
+	code, _ := conformance.CommandCode(step.Data)
+	if tpm2.TPMCC(code) != tpm2.TPMCCFlushContext || len(step.Data) < conformance.HeaderSize+4 {
+		return false
+	}
+	kind := step.Data[len(step.Data)-4] // of the handle, which is the last parameter
+	return kind == 0x02 || kind == 0x03
+}
+
+// pinLimitByPolicy says whether ours does not let a policy session use the
+// authValue of a PIN index.
+func (c *Case) pinLimitByPolicy() bool {
+	const authUnavailable = 0x12f
+	ours, _ := c.Codes()
+	command, ok := c.Step().packet()
+	area, sound := sessionsOf(c.Step().Data)
+	if ours != authUnavailable || !ok || !sound || len(area) == 0 || area[0].Handle>>24 != 0x03 || len(command.Handles) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(c.Script[:c.At], func(step Step) bool {
+		defines, ok := step.packet()
+		if !ok || tpm2.TPMCC(defines.Code) != tpm2.TPMCCNVDefineSpace {
+			return false
+		}
+		index, attributes, ok := definition(defines)
+		return ok && index == command.Handles[0] && attributes>>nvTypeShift&0xf >= 8
+	})
+}
+
+// refusesAuditAttributes says whether ours refuses a session for attributes that
+// qualify audit, which it does not have.
+func (c *Case) refusesAuditAttributes() bool {
+	const attributes, session = 0x082, 0x800
+	ours, _ := c.Codes()
+	at := int(ours>>8&7) - 1
+	area, _ := leadingSessions(c.Step().Data) // what is behind that session may be cut
+	return ours&^0x700 == attributes|session && at >= 0 && at < len(area) &&
+		area[at].Attributes&audit == 0 && area[at].Attributes&(auditExclusive|auditReset) != 0
+}
+
+// echoesAuditReset says whether two successes differ in nothing but auditReset in
+// the response to a command that has it.
+func (c *Case) echoesAuditReset() bool {
+	ours, errOurs := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)
+	theirs, errTheirs := conformance.ParseResponse(c.Command(), c.TheirOutcome.Response)
+	if errOurs != nil || errTheirs != nil || ours.Code != 0 || theirs.Code != 0 {
+		return false
+	}
+	detail, echo := compareSessions(ours.Sessions, theirs.Sessions)
+	area, sound := sessionsOf(c.Step().Data)
+	return echo && detail == c.Detail && sound && slices.ContainsFunc(area, func(s conformance.Session) bool {
+		return s.Attributes&(audit|auditReset) == audit|auditReset
+	})
 }

@@ -1,6 +1,7 @@
 package differential
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -126,5 +127,123 @@ func TestPINByPolicy(t *testing.T) {
 		"no PIN any more": {[]string{pin, ordinary, policy, read}, false},
 	} {
 		assert.Equal(t, tc.want, caseOf(t, tc.script...).pinByPolicy(), name)
+	}
+}
+
+// responseCode is what a device has answered.
+func responseCode(code uint32) Outcome {
+	answer := binary.BigEndian.AppendUint32([]byte{0x80, 1, 0, 0, 0, 10}, code)
+	return Outcome{Response: answer, plain: answer}
+}
+
+func TestPINLimitByPolicy(t *testing.T) {
+	t.Parallel()
+	const (
+		pin      = "send 0 80020000002d0000012a40000001000000094000000900000000000000000e01400002000b02070093000000" + "08"
+		ordinary = "send 0 80020000002d0000012a40000001000000094000000900000000000000000e01400002000b02070003000000" + "08"
+		policy   = "send 0 8002000000230000014e01400002014000020000000903000000000000000000080000"
+		password = "send 0 8002000000230000014e01400002014000020000000940000009000000000000080000"
+	)
+	for name, tc := range map[string]struct {
+		script []string
+		code   uint32
+		want   bool
+	}{
+		"policy":       {[]string{pin, policy}, 0x12f, true},
+		"another code": {[]string{pin, policy}, 0x98e, false},
+		"password":     {[]string{pin, password}, 0x12f, false},
+		"no PIN":       {[]string{ordinary, policy}, 0x12f, false},
+		"unknown":      {[]string{policy}, 0x12f, false},
+		"cut short":    {[]string{pin, policy[:41]}, 0x12f, false},
+	} {
+		c := caseOf(t, tc.script...)
+		c.OurOutcome = responseCode(tc.code)
+		assert.Equal(t, tc.want, c.pinLimitByPolicy(), name)
+	}
+}
+
+func TestRefusesAuditAttributes(t *testing.T) {
+	t.Parallel()
+	// TPM2_PCR_Reset with a password and with an HMAC session.
+	with := func(attributes string) string {
+		return "send 0 80020000002e0000013d00000017" + "0000001c" + "400000090000010000" + "0200000000021234" + attributes + "00080102030405060708"
+	}
+	for name, tc := range map[string]struct {
+		attributes string
+		code       uint32
+		want       bool
+	}{
+		"exclusive":         {"02", 0xa82, true},
+		"reset":             {"05", 0xa82, true},
+		"audited":           {"86", 0xa82, false},
+		"neither":           {"01", 0xa82, false},
+		"the other session": {"02", 0x982, false},
+		"another number":    {"02", 0xb82, false},
+		"parameter":         {"02", 0x2c2, false},
+		"success":           {"02", 0, false},
+		"cut behind":        {"02" + "0008", 0xa82, true},
+	} {
+		c := caseOf(t, with(tc.attributes))
+		c.OurOutcome = responseCode(tc.code)
+		assert.Equal(t, tc.want, c.refusesAuditAttributes(), name)
+	}
+}
+
+func TestEchoesAuditReset(t *testing.T) {
+	t.Parallel()
+	// TPM2_PCR_Reset with an audit session, and its responses.
+	const with, without = "send 0 80020000001b0000013d00000017000000090200000000008" + "50000", "send 0 80020000001b0000013d000000170000000902000000000081" + "0000"
+	response := func(attributes byte) Outcome {
+		r := []byte{0x80, 2, 0, 0, 0, 21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 2, attributes, 0, 0}
+		return Outcome{Response: r, plain: r}
+	}
+	for name, tc := range map[string]struct {
+		command      string
+		ours, theirs byte
+		want         bool
+	}{
+		"echo":           {with, 0x81, 0x85, true},
+		"not asked for":  {without, 0x81, 0x85, false},
+		"ours":           {with, 0x85, 0x81, false},
+		"and exclusive":  {with, 0x81, 0x87, false},
+		"exclusive here": {with, 0x83, 0x85, false},
+		"the same":       {with, 0x81, 0x81, false},
+	} {
+		c := caseOf(t, tc.command)
+		c.OurOutcome, c.TheirOutcome = response(tc.ours), response(tc.theirs)
+		comparer := &comparer{ours: &identity{}, theirs: &identity{}}
+		_, c.Detail = comparer.compare(c.Step(), c.OurOutcome, c.TheirOutcome)
+		assert.Equal(t, tc.want, c.echoesAuditReset(), name)
+	}
+}
+
+func TestChangedAfterShutdown(t *testing.T) {
+	t.Parallel()
+	const (
+		shutdown = "send 0 80010000000c000001450001"
+		start    = "send 0 80010000000c000001440001"
+		allocate = "send 0 80020000002b0000012b4000000c0000000940000009000000000000000000000001000403ee7899"
+		flush    = "send 0 80010000000e0000016502000000"
+		flushKey = "send 0 80010000000e0000016580000000"
+		commit   = "send 0 80010000000c0000018e0003"
+		random   = "send 0 80010000000c0000017b0008"
+		audit    = "send 0 80020000002500000140400000010000000940000009000000000000100000000000000000"
+	)
+	for name, tc := range map[string]struct {
+		script []string
+		want   bool
+	}{
+		"allocation":     {[]string{shutdown, allocate, "init", start}, true},
+		"flush":          {[]string{shutdown, flush, "init", start}, true},
+		"flushed object": {[]string{shutdown, flushKey, "init", start}, false},
+		"commitment":     {[]string{shutdown, commit, "init", start}, true},
+		"audited":        {[]string{audit, shutdown, random, "init", start}, true},
+		"not audited":    {[]string{shutdown, random, "init", start}, false},
+		"before":         {[]string{flush, allocate, shutdown, "init", start}, false},
+		"again":          {[]string{shutdown, flush, "send 0 80010000000c000001450000", "init", start}, false},
+		"cut short":      {[]string{shutdown, "send 0 8001", "send 0 80010000000e00000165", "init", start}, false},
+		"power on":       {[]string{shutdown, flush, start}, false},
+	} {
+		assert.Equal(t, tc.want, caseOf(t, tc.script...).changedAfterShutdown(), name)
 	}
 }

@@ -350,6 +350,16 @@ func (c *caller) decrypted(x *exchange, raw []byte, response conformance.Respons
 // sessionsOf gives the authorization area of a command; nonces and HMACs are
 // slices of raw.
 func sessionsOf(raw []byte) ([]conformance.Session, bool) {
+	sessions, sound := leadingSessions(raw)
+	if !sound {
+		return nil, false
+	}
+	return sessions, true
+}
+
+// leadingSessions is sessionsOf that gives of an area which is not sound the
+// sessions before the one that makes it so.
+func leadingSessions(raw []byte) (sessions []conformance.Session, sound bool) {
 	code, ok := conformance.CommandCode(raw)
 	command, known := conformance.Lookup(code)
 	if !ok || !known || number(raw[:2]) != uint32(conformance.Sessions) {
@@ -360,18 +370,17 @@ func sessionsOf(raw []byte) ([]conformance.Session, bool) {
 		return nil, false
 	}
 	area := raw[at+4 : at+4+int(number(raw[at:at+4]))]
-	var sessions []conformance.Session
 	for len(area) > 0 {
 		if len(area) < 4 {
-			return nil, false
+			return sessions, false
 		}
 		s := conformance.Session{Handle: binary.BigEndian.Uint32(area)}
 		if s.Nonce, area, ok = conformance.CutSized(area[4:]); !ok || len(area) == 0 {
-			return nil, false
+			return sessions, false
 		}
 		s.Attributes, area = area[0], area[1:]
 		if s.HMAC, area, ok = conformance.CutSized(area); !ok {
-			return nil, false
+			return sessions, false
 		}
 		sessions = append(sessions, s)
 	}

@@ -133,7 +133,7 @@ func newDirectory(disk disk, path string, o DirectoryOptions) (*Directory, error
 		return d, nil
 	}
 	// With the lock held a commit that is not finished is nobody's.
-	if err := disk.remove(directoryTemp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := disk.remove(directoryTemp); err != nil && !errors.Is(err, fs.ErrNotExist) && !readOnly(err) {
 		return nil, fmt.Errorf("TPM state directory: remove what an interrupted commit has left: %w", err)
 	}
 	return d, nil
@@ -292,12 +292,15 @@ func lockDirectory(root *os.Root, path string) (unlock func() error, err error) 
 		return nil, &LockedError{path, lockHolder(root)}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("TPM state directory %s cannot be locked: %w", path, err)
+		return nil, fmt.Errorf("TPM state directory %s cannot be locked: %w: make it writable once, or open it without a lock (lock=false)", path, err)
 	}
-	if err := writeHolder(f, strconv.Itoa(os.Getpid())+"\n"); err != nil {
-		return nil, fmt.Errorf("TPM state directory %s cannot be locked: %w", path, errors.Join(err, f.Close()))
-	}
-	return func() error { return errors.Join(f.Truncate(0), releaseLock(f), f.Close()) }, nil
+	// Who holds it is for a message only: a lock whose file cannot be written is
+	// one too.
+	_ = writeHolder(f, strconv.Itoa(os.Getpid())+"\n")
+	return func() error {
+		_ = f.Truncate(0)
+		return errors.Join(releaseLock(f), f.Close())
+	}, nil
 }
 
 // errLockHeld is what openLock returns for the lock of another.

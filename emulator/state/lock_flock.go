@@ -13,6 +13,11 @@ import (
 // with it.
 func openLock(root *os.Root, _ string) (*os.File, error) {
 	f, err := root.OpenFile(directoryLock, os.O_RDWR|os.O_CREATE, 0o600)
+	if readOnly(err) {
+		if there, errOpen := root.Open(directoryLock); errOpen == nil {
+			f, err = there, nil // which is enough for flock
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -26,6 +31,10 @@ func openLock(root *os.Root, _ string) (*os.File, error) {
 	}
 	return nil, err
 }
+
+// readOnly says whether an error is that of a file system which cannot be
+// written.
+func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 
 // releaseLock gives the lock back. To close the file is not enough while
 // another goroutine starts a process: between fork and exec that has the file

@@ -99,3 +99,37 @@ func TestNoFilesLeft(t *testing.T) {
 	require.ErrorIs(t, d.Commit(generation(2)), syscall.ENOSPC)
 	assert.EqualValues(t, 1, numberOf(t, d))
 }
+
+// A TPM starts on a file system that is full or read-only; it will answer
+// TPM_RC_NV_UNAVAILABLE where it needs to write.
+func TestOpenDirectoryOnUnwritableFileSystem(t *testing.T) {
+	t.Parallel()
+	base := diskOf(t, "256k")
+	dir := filepath.Join(base, "tpm")
+	open := func() *Directory {
+		t.Helper()
+		d, err := OpenDirectory(dir, DirectoryOptions{})
+		require.NoError(t, err)
+		return d
+	}
+	d := open()
+	require.NoError(t, d.Commit(generation(1)))
+	require.NoError(t, d.Close())
+	fill := filepath.Join(base, "fill")
+	require.ErrorIs(t, os.WriteFile(fill, make([]byte, 1<<20), 0o600), syscall.ENOSPC)
+	d = open()
+	assert.ErrorIs(t, d.Writable(), ErrUnavailable)
+	require.NoError(t, d.Close())
+	require.NoError(t, os.Remove(fill))
+
+	require.NoError(t, syscall.Mount("", base, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	d = open()
+	assert.EqualValues(t, 1, numberOf(t, d))
+	assert.ErrorIs(t, d.Writable(), ErrUnavailable)
+	_, err := OpenDirectory(dir, DirectoryOptions{})
+	var locked *LockedError
+	assert.ErrorAs(t, err, &locked)
+	require.NoError(t, d.Close())
+	_, err = OpenDirectory(base, DirectoryOptions{})
+	assert.ErrorContains(t, err, "lock=false", "there is no lock file, and none can be made")
+}
