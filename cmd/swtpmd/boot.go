@@ -272,7 +272,7 @@ func (o *outcome) print(out io.Writer, all bool) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "\n%s\n", o.sentence())
+	_, err = fmt.Fprintf(out, "\n%s\n%s", o.sentence(), o.why())
 	return err
 }
 
@@ -306,4 +306,13 @@ func (o *outcome) sentence() string {
 		return fmt.Sprintf("IMA went into TPM-bypass: it looked for a TPM at %s (%.6f s), and none ever registered; %s.",
 			s.Level, s.StartedAt.Seconds(), records)
 	}
+}
+
+// why is the line that says what stood between IMA and its TPM, empty where
+// nothing did.
+func (o *outcome) why() string {
+	if o.Result.Summary.Missed == nil {
+		return ""
+	}
+	return o.Result.Summary.Missed.String() + "\n"
 }

@@ -48,3 +48,21 @@ func TestREADMETellsWhatItShows(t *testing.T) {
 	}
 	assert.Equal(t, []string{"go run ./cmd/", "boot --defer-until=late_sync"}, commands[0][1:])
 }
+
+// The README says which Go is needed, and which deferrals are measured.
+func TestREADMESaysWhatIsTrue(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	mod, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	needs := regexp.MustCompile(`(?m)^go ([0-9]+\.[0-9]+)`).FindSubmatch(mod)
+	require.NotNil(t, needs)
+	assert.Contains(t, string(readme), "Go ("+string(needs[1])+" or newer)")
+
+	assert.Contains(t, string(readme), "So `--defer-until=device_sync` ends in the same way, and only\n`--defer-until=device` is measured.")
+	for until, says := range map[string]string{"device_sync": "IMA went into TPM-bypass", "device": "IMA measured"} {
+		code, out, errs := called(t, "boot", "--defer-until="+until)
+		require.Equal(t, exitOK, code, errs)
+		assert.Contains(t, out, says, until)
+	}
+}

@@ -71,6 +71,8 @@ type Summary struct {
 	Task       string         `json:"task,omitempty"`
 	// Bypass says that IMA has started without a TPM.
 	Bypass bool `json:"bypass"`
+	// Missed says why, nil without a bypass.
+	Missed *Missed `json:"missed,omitempty"`
 	// Aggregates are the boot aggregates in the list.
 	Aggregates []ima.BootAggregate `json:"aggregates"`
 
@@ -183,7 +185,9 @@ func (k *kernel) result() *Result {
 	s := &k.summary
 	s.Started, s.StartError = k.ima.started, k.ima.result
 	s.Level, s.StartedAt, s.Task = k.ima.level, k.ima.at, k.ima.task
-	s.Bypass = k.ima.Bypass()
+	if s.Bypass = k.ima.Bypass(); s.Bypass {
+		s.Missed = k.missed()
+	}
 	s.Attack = k.attack.outcome
 	s.Steps = k.sched.steps
 	list := &List{ima: k.ima.IMA, platform: k.platform, hidden: k.attack.hidden}

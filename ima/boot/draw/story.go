@@ -67,6 +67,9 @@ func (t *timeline) story(r *boot.Result) string {
 		text = "IMA in TPM-bypass: looked at " + looked + ", " + registered(justOr(s.TPMAt-s.StartedAt, "later", "just after"))
 	case s.Bypass:
 		text = "IMA in TPM-bypass: looked at " + looked + ", no TPM registered"
+		if m := s.Missed; m != nil && m.Cause == boot.Failed {
+			text += ": the probe at " + m.Last.Level.String() + " had failed for good"
+		}
 	case s.TPMRegistered:
 		text = "IMA started with the TPM at " + looked + ", " + registered(justOr(s.StartedAt-s.TPMAt, "earlier", "just before"))
 	default:

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,7 +110,42 @@ func driverOf(boot *Boot, log []Line) DriverVerdict {
 		}
 	}
 	d.Bound = boundHow(boot, d.At, log)
+	d.Failed = failedProbe(log)
 	return d
+}
+
+// probed is initcall_debug's line for the end of a probe. An error of the
+// driver itself is printed without its sign.
+var probed = regexp.MustCompile(`^probe of MSFT0101:00 returned (-?[0-9]+) after`)
+
+// eprobeDefer is EPROBE_DEFER: the probe is retried.
+const eprobeDefer = 517
+
+// failedProbe finds the probe that failed for good before IMA looked. Those that
+// fail after it are of drivers that do not know the device.
+func failedProbe(log []Line) *FailedProbe {
+	looked, _, ok := imaLooked(log)
+	if !ok {
+		return nil
+	}
+	var failed *FailedProbe
+	for _, line := range log {
+		m := probed.FindStringSubmatch(line.Text)
+		if m == nil || line.At > looked {
+			continue
+		}
+		code, err := strconv.Atoi(m[1])
+		switch {
+		case err != nil:
+		case code == 0:
+			return nil
+		case code == eprobeDefer, code == -eprobeDefer:
+			failed = nil // it is tried again
+		case failed == nil:
+			failed = &FailedProbe{At: Seconds(line.At), Code: code}
+		}
+	}
+	return failed
 }
 
 // boundHow says how the TPM came to its driver, whose probe succeeded at at.
@@ -314,6 +351,9 @@ func (b *BootVerdict) sentence() string {
 	}
 	if when := b.when(); when != "" {
 		text += ": " + when
+	}
+	if f := b.Driver.Failed; b.Word == Bypass && f != nil {
+		text += fmt.Sprintf("; its probe had failed already (%s, returned %d), which the kernel does not retry", f.At, f.Code)
 	}
 	return text + "; " + b.driverSentence() + "."
 }

@@ -85,10 +85,12 @@ func TestJudgeBypass(t *testing.T) {
 		assert.True(t, bank.TPM.Zero)
 		assert.False(t, bank.TPM.Match)
 	}
-	assert.Contains(t, b.Sentence, "IMA went into TPM-bypass: the TPM was released at late_sync (2.50 s), 0.47 s after IMA looked for it at late (2.03 s); tpm_tis bound to it when that was asked for from userspace")
+	assert.Contains(t, b.Sentence, "IMA went into TPM-bypass: the TPM was released at late_sync (2.50 s), 0.47 s after IMA looked for it at late (2.03 s); its probe had failed already (1.72 s, returned 19), which the kernel does not retry; tpm_tis bound to it when that was asked for from userspace")
 
 	b = judge(t, Boot{Reports: []Report{first}, View: deferred(t, last, time.Second)}).Last()
+	// A TPM released in between comes too late too: nobody asks it.
 	assert.Contains(t, b.Sentence, "1.03 s before IMA looked")
+	assert.Contains(t, b.Sentence, "its probe had failed already")
 	assert.Contains(t, b.Sentence, "no driver bound to it.")
 	assert.Nil(t, b.Banks[0].Guest, "the guest has no TPM to read")
 }
@@ -101,6 +103,30 @@ func TestJudgeFieldFailure(t *testing.T) {
 	assert.True(t, b.Driver.FieldFailure)
 	assert.False(t, b.IMA.Bypass)
 	assert.True(t, strings.HasSuffix(b.Sentence, "in field failure mode."), b.Sentence)
+}
+
+// What matters is the last that the kernel did about the TPM before IMA looked.
+func TestFailedProbe(t *testing.T) {
+	t.Parallel()
+	const failed = "[    1.000000] probe of MSFT0101:00 returned 19 after 10 usecs\n"
+	const other = "[    1.100000] probe of MSFT0101:00 returned 19 after 1 usecs\n"
+	const deferred = "[    0.900000] probe of MSFT0101:00 returned -517 after 0 usecs\n"
+	const bound = "[    1.050000] probe of MSFT0101:00 returned 0 after 10 usecs\n"
+	const looked = "[    2.000000] calling  init_ima+0x0/0x1 @ 1\n[    2.000001] ima: No TPM chip found, activating TPM-bypass!\n"
+	want := &FailedProbe{At: Seconds(time.Second), Code: 19}
+	for log, want := range map[string]*FailedProbe{
+		failed + looked:                  want,
+		failed + other + looked:          want,
+		looked:                           nil,
+		deferred + looked:                nil,
+		failed + deferred + looked:       nil,
+		deferred + failed + looked:       want,
+		failed + bound + looked:          nil,
+		looked + "[    3.0" + failed[8:]: nil,
+		failed:                           nil,
+	} {
+		assert.Equal(t, want, failedProbe(parseLog([]byte(log))), log)
+	}
 }
 
 // TestJudgeIsNotFooled takes the boot in which all was well and changes one

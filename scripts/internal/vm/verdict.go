@@ -104,6 +104,9 @@ type DriverVerdict struct {
 	Bound Bound  `json:"bound"`
 	// At is the printk time of the probe that succeeded.
 	At *Seconds `json:"guest_time_s,omitempty"`
+	// Failed is the probe that had failed before IMA looked, with which the
+	// kernel was through with the TPM. Nil: none had, or IMA did not look.
+	Failed *FailedProbe `json:"failed_probe,omitempty"`
 	// FieldFailure says that the kernel registered a TPM in field failure
 	// mode, which only field upgrade tools can talk to.
 	FieldFailure bool `json:"field_failure_mode"`
@@ -114,6 +117,13 @@ type DriverVerdict struct {
 	// Deferred are the devices whose probes the driver core has deferred.
 	Deferred []string `json:"devices_deferred"`
 	Lines    []string `json:"lines"` // the kernel's, about the TPM
+}
+
+// FailedProbe is a probe that ended with an error which the kernel takes for
+// final.
+type FailedProbe struct {
+	At   Seconds `json:"guest_time_s"`
+	Code int     `json:"returned"` // as really_probe prints it
 }
 
 // IMAVerdict is what IMA said.
