@@ -1,6 +1,24 @@
 package ima
 
-import "strings"
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// UnknownNameError is the answer to a name that the kernel does not have.
+type UnknownNameError struct {
+	// What it should name: "template", …
+	What string
+	Name string
+	// Known are the names that there are.
+	Known []string
+}
+
+func (e *UnknownNameError) Error() string {
+	return fmt.Sprintf("unknown %s %q; there are %s", e.What, e.Name, strings.Join(e.Known, ", "))
+}
 
 // The built-in rules of ima_policy.c, as policy text. The file systems are those
 // of include/uapi/linux/magic.h.
@@ -86,11 +104,31 @@ type setupPolicy struct {
 	failSecurely bool
 }
 
+// policyWords are the words of ima_policy= (policy_setup).
+var policyWords = []string{"tcb", "appraise_tcb", "secure_boot", "critical_data", "fail_securely"}
+
+// CheckPolicyOption says whether a value of ima_policy= has only words that the
+// kernel knows, with bars or blanks in between. A kernel logs a word that it does
+// not know and goes on without it; who types one for it wants to be told. The
+// error is an UnknownNameError.
+func CheckPolicyOption(value string) error {
+	for word := range policyOptionWords(value) {
+		if !slices.Contains(policyWords, word) {
+			return &UnknownNameError{What: "word of ima_policy=", Name: clip(word), Known: slices.Clone(policyWords)}
+		}
+	}
+	return nil
+}
+
+// policyOptionWords splits as policy_setup does.
+func policyOptionWords(value string) iter.Seq[string] {
+	return strings.SplitSeq(strings.NewReplacer(" ", "|", "\n", "|").Replace(value), "|")
+}
+
 // setup reads the value of ima_policy=. Of tcb and ima_tcb the first one holds;
 // the word tcb after it is not known any more, as in the kernel.
 func (s *setupPolicy) setup(value string, log func(string, ...any)) {
-	value = strings.NewReplacer(" ", "|", "\n", "|").Replace(value)
-	for word := range strings.SplitSeq(value, "|") {
+	for word := range policyOptionWords(value) {
 		switch {
 		case word == "tcb" && s.tcb == noTCB:
 			s.tcb = defaultTCB

@@ -138,6 +138,13 @@ func (w *bootWords) prepare() (err error) {
 		return err
 	}
 	w.rules = w.deferral.rules()
+	// A platform's cmdline= is the kernel's, which passes over what it does
+	// not know; this is swtpmd's.
+	if w.policy != "" {
+		if err := ima.CheckPolicyOption(w.policy); err != nil {
+			return &usageError{fmt.Errorf("--policy: %w", err), ""}
+		}
+	}
 	switch {
 	case w.console != "":
 		w.platform, err = platformFromConsole(w.console, w.files)

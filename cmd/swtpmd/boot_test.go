@@ -101,6 +101,7 @@ func TestWrongBoots(t *testing.T) {
 		{[]string{"--strategy=hope"}, "late_sync"},
 		{[]string{"--attack=hope"}, "unlink"},
 		{[]string{"--kernel=2.4"}, "6.12"},
+		{[]string{"--policy=tbc"}, `--policy: unknown word of ima_policy= "tbc"; there are tcb, appraise_tcb`},
 		{[]string{"--defer-until=early", "--defer-from=late"}, "not after"},
 		{[]string{"more"}, "unexpected argument"},
 	} {

@@ -78,7 +78,7 @@ func TestMatrixAsATableAndAPage(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(html), "pc-tis")
 	assert.Equal(t, 2, bytes.Count(html, []byte("<svg")), "the boot in peace and under attack")
-	for _, args := range [][]string{{"--platform=sun"}, {"--strategy=hope"}, {"more"}} {
+	for _, args := range [][]string{{"--platform=sun"}, {"--strategy=hope"}, {"--policy=tbc"}, {"more"}} {
 		code, _, _ := called(t, append([]string{"matrix"}, args...)...)
 		assert.Equal(t, exitUsage, code, "%v", args)
 	}
