@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -23,18 +25,23 @@ const measureHelp = `Usage: swtpmd measure [flags] PATH...
 
 Runs the embedded IMA over files, as if root read each of them, extends a TPM,
 and leaves what an attestation service is sent: the measurement lists under the
-names that the kernel gives them, pcrs.json, and a quote.
+names that the kernel gives them, pcrs.json, and a quote: quote.attest,
+quote.signature and quote.key.pem. What an earlier run has left there goes away.
 
   --out=DIR              where to (default ./measured)
   --tpm=ADDRESS          the TPM: emulated (default), unix:PATH or tcp:HOST:PORT of raw
                          TPM commands, or a device such as /dev/tpmrm0; it must have
                          been started up, and its PCR 10 not been extended
   --profile=P            the kind of the emulated TPM, as swtpmd --help has it
-  --policy=TEXT          ima_policy= of the kernel (default tcb), or file:PATH of rules
+  --policy=TEXT          ima_policy= of the kernel (default tcb), words with a bar in
+                         between: tcb, appraise_tcb, secure_boot, critical_data,
+                         fail_securely; or file:PATH of rules
   --kernel=RELEASE       6.1, 6.12 (default), 7.3
   --template=NAME        the kernel's ima_template=, such as ima-sig
   --hash=NAME            the kernel's ima_hash=, such as sha512
-  --nonce=HEX            for the quote: quote.attest, quote.signature, quote.key.pem
+  --nonce=HEX            what the quote is asked for with; at most two bytes more than
+                         the TPM's largest digest. Without one a TPM that gives no
+                         quote is no failure
   --json                 a summary as one JSON object
 
 Files that no rule measures are passed over; what is no regular file too.
@@ -96,6 +103,9 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return &usageError{fmt.Errorf("--nonce: %w", err), "hex digits"}
 	}
+	if err := m.check(); err != nil {
+		return &usageError{err, ""}
+	}
 	config, rules, err := m.config(s.err)
 	if err != nil {
 		return &usageError{err, ""}
@@ -108,6 +118,13 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	chip, err := newChip(ctx, device)
 	if err != nil {
 		return fmt.Errorf("--tpm %s: %w", m.tpm, err)
+	}
+	// Before anything is extended: a PCR cannot be taken back.
+	if limit := chip.nonceMax(); len(nonce) > limit {
+		return &usageError{
+			fmt.Errorf("--nonce has %d bytes; this TPM takes at most %d", len(nonce), limit),
+			"a digest of it will do as well",
+		}
 	}
 	kernel, err := ima.New(*config)
 	if err != nil {
@@ -133,6 +150,45 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	return told.print(s.out, m.json)
 }
 
+// check refuses what a kernel would log and pass over: the words of flags are
+// swtpmd's own, and who mistypes one wants to be told.
+func (m *measurement) check() error {
+	if m.policy != "" && !strings.HasPrefix(m.policy, "file:") {
+		if err := ima.CheckPolicyOption(m.policy); err != nil {
+			return fmt.Errorf("--policy: %w", err)
+		}
+	}
+	if _, ok := ima.LookupTemplate(m.template); !ok && m.template != "" {
+		unknown := &ima.UnknownNameError{What: "template", Name: m.template}
+		for _, t := range ima.Templates() {
+			unknown.Known = append(unknown.Known, t.Name())
+		}
+		return fmt.Errorf("--template: %w", unknown)
+	}
+	return m.checkHash()
+}
+
+func (m *measurement) checkHash() error {
+	if m.hash == "" {
+		return nil
+	}
+	unknown := &ima.UnknownNameError{What: "hash", Name: m.hash}
+	for id := range uint8(math.MaxUint8) {
+		algo, ok := ima.HashAlgoByID(id)
+		// The ima template has room for digests of these two alone.
+		if ok && algo.Available() && (m.template != "ima" || algo == ima.SHA1 || algo == ima.MD5) {
+			unknown.Known = append(unknown.Known, algo.String())
+		}
+	}
+	if slices.Contains(unknown.Known, m.hash) {
+		return nil
+	}
+	if m.template == "ima" {
+		unknown.What = "hash of the template ima"
+	}
+	return fmt.Errorf("--hash: %w", unknown)
+}
+
 // config is the kernel that measures; rules are to be written into its policy
 // file.
 func (m *measurement) config(log io.Writer) (*ima.Config, string, error) {
@@ -151,10 +207,12 @@ func (m *measurement) config(log io.Writer) (*ima.Config, string, error) {
 	} else if m.policy != "" {
 		words = append(words, fmt.Sprintf("ima_policy=%q", m.policy))
 	}
-	for word, value := range map[string]string{"ima_template": m.template, "ima_hash": m.hash} {
-		if value != "" {
-			words = append(words, word+"="+value)
-		}
+	// The template first: which hashes the kernel takes depends on it.
+	if m.template != "" {
+		words = append(words, "ima_template="+m.template)
+	}
+	if m.hash != "" {
+		words = append(words, "ima_hash="+m.hash)
 	}
 	return &ima.Config{
 		Kernel: kernel, CommandLine: strings.Join(words, " "), HostOrder: ima.NativeOrder(),
@@ -217,9 +275,22 @@ func measureFile(kernel *ima.IMA, path string, info fs.FileInfo) error {
 	return nil
 }
 
-// leave writes what a service is sent.
+// Names of what is left besides the lists.
+const (
+	attestFile    = "quote.attest"
+	signatureFile = "quote.signature"
+	keyFile       = "quote.key.pem"
+	pcrsFile      = "pcrs.json"
+)
+
+// leave writes what a service is sent. If a quote was asked for and there is
+// none, everything else is there nevertheless.
 func (m *measurement) leave(told *measured, kernel *ima.IMA, chip *chip, nonce []byte) error {
 	if err := os.MkdirAll(m.out, 0o755); err != nil {
+		return err
+	}
+	// Evidence of an earlier run beside this one's would be taken for it.
+	if err := removeEvidence(m.out); err != nil {
 		return err
 	}
 	if err := writeLists(m.out, kernel); err != nil {
@@ -228,17 +299,27 @@ func (m *measurement) leave(told *measured, kernel *ima.IMA, chip *chip, nonce [
 	told.Records = kernel.Count()
 	// The quote first: PCRs read after it are still those that it signs,
 	// unless somebody else extends them, which the verifier then finds.
-	quote, err := chip.quote(nonce)
-	if err != nil {
-		told.Quote = "none: " + err.Error()
+	quote, noQuote := chip.quote(nonce)
+	if noQuote != nil {
+		told.Quote = "none: " + noQuote.Error()
 	} else {
 		told.Quote = "of PCR 0-10"
 		if err := writeFiles(m.out, map[string][]byte{
-			"quote.attest": quote.attest, "quote.signature": quote.signature, "quote.key.pem": quote.key,
+			attestFile: quote.attest, signatureFile: quote.signature, keyFile: quote.key,
 		}); err != nil {
 			return err
 		}
 	}
+	if err := m.leavePCRs(told, chip); err != nil {
+		return err
+	}
+	if noQuote != nil && m.nonce != "" {
+		return fmt.Errorf("--nonce asks for a quote, and there is none: %w; the lists and %s are in %s", noQuote, pcrsFile, m.out)
+	}
+	return nil
+}
+
+func (m *measurement) leavePCRs(told *measured, chip *chip) error {
 	pcrs, err := chip.pcrs()
 	if err != nil {
 		return err
@@ -251,7 +332,29 @@ func (m *measurement) leave(told *measured, kernel *ima.IMA, chip *chip, nonce [
 	for algo, bank := range pcrs {
 		told.PCR10[algo] = map[int]ima.Hex{10: bank[10]}
 	}
-	return writeFiles(m.out, map[string][]byte{"pcrs.json": append(text, '\n')})
+	return writeFiles(m.out, map[string][]byte{pcrsFile: append(text, '\n')})
+}
+
+// removeEvidence removes what an earlier run has left in a directory, and nothing
+// else: its lists, also of banks that this TPM does not have.
+func removeEvidence(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		switch {
+		case name == attestFile, name == signatureFile, name == keyFile, name == pcrsFile:
+		case strings.HasPrefix(name, "ascii_runtime_measurements"), strings.HasPrefix(name, "binary_runtime_measurements"):
+		default:
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("--out: an earlier run's: %w", err)
+		}
+	}
+	return nil
 }
 
 func writeFiles(dir string, files map[string][]byte) error {

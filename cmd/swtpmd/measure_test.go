@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/transport/raw"
 )
@@ -172,6 +177,62 @@ func TestMeasureQuotesOtherTPMs(t *testing.T) {
 	}
 }
 
+// The longest nonces that the TPM says it takes it takes.
+func TestMeasureWithALongNonce(t *testing.T) {
+	files := someFiles(t)
+	for profile, n := range map[string]int{"default": 66, "tiny": 34} {
+		out, nonce := t.TempDir(), strings.Repeat("5a", n)
+		measuredTo(t, out, "--profile="+profile, "--nonce="+nonce, files)
+		code, said := quoted(t, out, nonce)
+		assert.Equal(t, exitOK, code, "%s: %s", profile, said)
+	}
+}
+
+// A quote that was asked for and not got is a failure, and no older one is left
+// to be taken for it.
+func TestMeasureWithoutItsQuote(t *testing.T) {
+	files, out := someFiles(t), t.TempDir()
+	measuredTo(t, out, "--nonce=c0ffee", files)
+	mine := filepath.Join(out, "quote.mine")
+	stale := filepath.Join(out, "binary_runtime_measurements_tpm_alg_27")
+	for _, name := range []string{mine, stale} {
+		require.NoError(t, os.WriteFile(name, nil, 0o600))
+	}
+	tpm := serveWithoutQuote(t)
+	code, told, errs := called(t, "measure", "--tpm=unix:"+tpm, "--out", out, "--nonce=c0ffee", files)
+	assert.Equal(t, exitFailed, code)
+	assert.Empty(t, told)
+	assert.Contains(t, errs, "--nonce asks for a quote, and there is none: a quote: TPM_RC_COMMAND_CODE")
+	for _, name := range []string{"quote.attest", "quote.signature", "quote.key.pem"} {
+		assert.NoFileExists(t, filepath.Join(out, name))
+	}
+	assert.NoFileExists(t, stale)
+	assert.FileExists(t, mine)
+	code, said, errs := called(t, "verify", "--pcrs", filepath.Join(out, "pcrs.json"), "--vouched", "--policy=accept-late", filepath.Join(out, "binary_runtime_measurements"))
+	assert.Equal(t, exitOK, code, said+errs)
+
+	// Nobody has asked for one here.
+	m := measuredTo(t, t.TempDir(), "--tpm=unix:"+serveWithoutQuote(t), files)
+	assert.Contains(t, m.Quote, "none: a quote: TPM_RC_COMMAND_CODE")
+}
+
+// serveWithoutQuote serves a TPM without TPM2_Quote, and gives its socket.
+func serveWithoutQuote(t *testing.T) string {
+	t.Helper()
+	const quote = 0x158
+	tpm, err := faults.Wrap(emulatortest.New(t), faults.Plan{Rules: []faults.Rule{
+		{Name: "no quote", When: faults.When{Commands: []uint32{quote}}, Do: faults.Do{Answer: 0x143}},
+	}})
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	server := raw.NewServer(tpm, raw.Options{})
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close(context.Background()) })
+	return path
+}
+
 func TestWrongMeasurements(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -184,6 +245,13 @@ func TestWrongMeasurements(t *testing.T) {
 		{[]string{"--tpm=unix:/does/not/exist", "."}, exitFailed, "/does/not/exist"},
 		{[]string{"--tpm=/dev/does-not-exist", "."}, exitFailed, "/dev/does-not-exist"},
 		{[]string{"--kernel=2.4", "."}, exitUsage, "6.12"},
+		{[]string{"--policy=tbc", "."}, exitUsage, `--policy: unknown word of ima_policy= "tbc"; there are tcb, appraise_tcb, secure_boot, critical_data, fail_securely`},
+		{[]string{"--template=ima-sgi", "."}, exitUsage, `--template: unknown template "ima-sgi"; there are ima, ima-ng, ima-sig`},
+		{[]string{"--hash=sha-256", "."}, exitUsage, `--hash: unknown hash "sha-256"; there are md5, sha1, sha256`},
+		{[]string{"--hash=sm3", "."}, exitUsage, `--hash: unknown hash "sm3"`},
+		{[]string{"--template=ima", "--hash=sha256", "."}, exitUsage, `unknown hash of the template ima "sha256"; there are md5, sha1`},
+		{[]string{"--nonce=" + strings.Repeat("00", 67), "."}, exitUsage, "--nonce has 67 bytes; this TPM takes at most 66"},
+		{[]string{"--profile=tiny", "--nonce=" + strings.Repeat("00", 35), "."}, exitUsage, "--nonce has 35 bytes; this TPM takes at most 34"},
 		{[]string{"--policy=file:/does/not/exist", "."}, exitUsage, "/does/not/exist"},
 		{[]string{"/does/not/exist"}, exitFailed, "/does/not/exist"},
 	} {

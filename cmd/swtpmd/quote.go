@@ -20,6 +20,24 @@ type attestation struct {
 // quotedPCRs are the PCRs of the quote: those of the measured boot and IMA's.
 var quotedPCRs = []uint{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 
+// nonceMax is how long a nonce may be: TPM2B_DATA holds a TPMT_HA, the number of
+// an algorithm and the largest digest that the TPM has (Part 2, "TPM2B_DATA"). A
+// TPM that does not tell has SHA-512's, the largest there is.
+func (c *chip) nonceMax() int {
+	const algorithm, sha512 = 2, 64
+	told, err := tpm2.GetCapability{
+		Capability: tpm2.TPMCapTPMProperties, Property: uint32(tpm2.TPMPTMaxDigest), PropertyCount: 1,
+	}.Execute(c.tpm)
+	if err != nil {
+		return algorithm + sha512
+	}
+	properties, err := told.CapabilityData.Data.TPMProperties()
+	if err != nil || len(properties.TPMProperty) == 0 || properties.TPMProperty[0].Property != tpm2.TPMPTMaxDigest {
+		return algorithm + sha512
+	}
+	return algorithm + int(min(properties.TPMProperty[0].Value, sha512))
+}
+
 // quote has the TPM sign PCR 0 to 10 of every bank with a key that it makes for
 // this: a restricted P-256 key in the owner hierarchy, gone afterwards.
 func (c *chip) quote(nonce []byte) (*attestation, error) {
