@@ -16,6 +16,8 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
 func ExampleNew() {
@@ -122,6 +124,50 @@ func TestEntropy(t *testing.T) {
 	e.Fail(false)
 	_, err = e.Read(p)
 	require.NoError(t, err)
+}
+
+// Zero values work, or say what is missing.
+func TestZeroValues(t *testing.T) {
+	t.Parallel()
+	var zero emulatortest.Entropy
+	got, want := make([]byte, 16), make([]byte, 16)
+	_, err := zero.Read(got)
+	require.NoError(t, err)
+	_, err = emulatortest.NewEntropy(0).Read(want)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+
+	_, err = tpm2.ReadClock{}.Execute(emulatortest.Client{})
+	require.ErrorIs(t, err, emulatortest.ErrNoTPM)
+	assert.ErrorContains(t, err, "New(t).Client()")
+	_, err = new(emulatortest.Channel).Write([]byte("command"))
+	require.ErrorIs(t, err, emulatortest.ErrNoTPM)
+	_, err = (emulatortest.Client{}).Channel().Write([]byte("command"))
+	require.ErrorIs(t, err, emulatortest.ErrNoTPM)
+}
+
+// What is around a TPM is one to a Client and a Channel.
+func TestClientOfAWrappedTPM(t *testing.T) {
+	t.Parallel()
+	var clock initcall.Clock
+	late, err := faults.Wrap(emulatortest.New(t), faults.Plan{
+		Clock: &clock, Rules: []faults.Rule{faults.Defer(initcall.LateSync, faults.Fail)},
+	})
+	require.NoError(t, err)
+	tpm := emulatortest.Client{TPM: late}
+	channel := tpm.Channel()
+	command := emulatortest.Command(wire.CCReadClock, nil, nil)
+	for level, want := range map[initcall.Level]wire.RC{initcall.Device: wire.RCFailure, initcall.LateSync: wire.RCSuccess} {
+		clock.PowerOn("another boot")
+		require.NoError(t, clock.Advance(level, initcall.NoTime, "test"))
+		_, err = tpm2.ReadClock{}.Execute(tpm)
+		assert.Equal(t, want == wire.RCSuccess, err == nil, "%s: %v", level, err)
+		_, err = channel.Write(command)
+		require.NoError(t, err)
+		response, err := io.ReadAll(channel)
+		require.NoError(t, err)
+		assert.Equal(t, want, emulatortest.ResponseCode(response), level)
+	}
 }
 
 func TestPresence(t *testing.T) {

@@ -32,20 +32,22 @@ func (c *Clock) Advance(d time.Duration) {
 const ErrInjected state.Error = "failure injected by the test"
 
 // Entropy is a source of entropy that gives the same bytes for the same seed.
-// It is good for tests and for nothing else.
+// It is good for tests and for nothing else. The zero value is that of seed 0.
 type Entropy struct {
 	mu   sync.Mutex
-	src  *rand.ChaCha8
+	src  *rand.ChaCha8 // nil: that of seed 0, not yet made
 	fail bool
 }
 
 // NewEntropy makes the source for a seed.
-func NewEntropy(seed uint64) *Entropy {
+func NewEntropy(seed uint64) *Entropy { return &Entropy{src: source(seed)} }
+
+func source(seed uint64) *rand.ChaCha8 {
 	var key [32]byte
 	for i := range 8 {
 		key[i] = byte(seed >> (8 * i))
 	}
-	return &Entropy{src: rand.NewChaCha8(key)}
+	return rand.NewChaCha8(key)
 }
 
 // Fail makes all reads fail with ErrInjected, or lets them work again.
@@ -61,6 +63,9 @@ func (e *Entropy) Read(p []byte) (int, error) {
 	defer e.mu.Unlock()
 	if e.fail {
 		return 0, ErrInjected
+	}
+	if e.src == nil {
+		e.src = source(0)
 	}
 	return e.src.Read(p)
 }
