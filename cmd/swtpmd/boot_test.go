@@ -147,3 +147,52 @@ func TestVerifyWrongCommandLines(t *testing.T) {
 		assert.Contains(t, errs, c.says, "%v", c.args)
 	}
 }
+
+// A file that is not what it is named for says nothing of a machine; evidence
+// that breaks off does.
+func TestVerifyTellsWrongFilesFromBrokenEvidence(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, content []byte) string {
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(file, content, 0o600))
+		return file
+	}
+	read := func(name string) []byte {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		return content
+	}
+	measuredTo(t, dir, "--nonce=c0ffee", someFiles(t))
+	const list, event = "testdata/debian-6.1-exec.bin", "../../ima/verify/testdata/quotes/eventlog.bin"
+	left := func(name string) string { return filepath.Join(dir, name) }
+	quote := func(attest, signature string) []string {
+		return []string{"--quote=" + attest, "--signature=" + signature, "--key=" + left("quote.key.pem"), "--pcrs=" + left("pcrs.json"), left("binary_runtime_measurements")}
+	}
+	junk := write("junk", []byte("no list of anything\n"))
+	empty := write("empty", nil)
+	content := read(event)
+	attest := read(left("quote.attest"))
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{junk}, exitFailed, junk + " is no measurement list, such as binary_runtime_measurements: record 1"},
+		{[]string{write("cut", read(list)[:20])}, exitFailed, "cut is no measurement list"},
+		{[]string{write("broken", append(read("testdata/debian-6.1-exec.ascii"), "junk\n"...))}, exitRejected, "record 5, line 5"},
+		{[]string{empty}, exitRejected, ""}, // a list of no records
+		{[]string{"--event-log=" + junk, list}, exitFailed, "--event-log " + junk + " is no event log, such as binary_bios_measurements: event 1"},
+		{[]string{"--event-log=" + empty, list}, exitFailed, "is no event log"},
+		{[]string{"--event-log=" + write("log", content[:len(content)-1]), list}, exitRejected, "event log: event "},
+		{quote(write("short", attest[:20]), left("quote.signature")), exitFailed, "--quote " + left("short") + " is no TPMS_ATTEST"},
+		{quote(left("quote.attest"), junk), exitFailed, "--signature " + junk + " is no TPMT_SIGNATURE"},
+		{quote(write("foreign", append([]byte{0}, attest[1:]...)), left("quote.signature")), exitRejected, "not made by a TPM"},
+		{[]string{"--pcrs=" + write("p.json", []byte(`{"sha256":{"99":"00"}}`)), list}, exitFailed, "--pcrs " + left("p.json") + " is no file of PCR values: sha256 PCR 99"},
+		{[]string{"--strategy=hope", list}, exitUsage, `no strategy "hope"`},
+	} {
+		code, out, errs := called(t, append([]string{"verify", "--policy=accept-late"}, c.args...)...)
+		assert.Equal(t, c.code, code, "%v: %s%s", c.args, out, errs)
+		assert.Contains(t, errs, c.says, "%v", c.args)
+		assert.Equal(t, c.code == exitRejected, out != "", "%v", c.args)
+	}
+}

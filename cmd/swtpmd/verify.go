@@ -53,8 +53,11 @@ Examples:
   swtpmd verify --quote=q.msg --signature=q.sig --key=ak.pem --nonce=c0ffee \
       --pcrs=pcrs.json --policy=strict binary_runtime_measurements
 
-Exit codes: 0 every policy accepts; 1 something could not be read; 2 usage;
-3 a policy cannot tell and none rejects; 4 a policy rejects.
+Exit codes: 0 every policy accepts; 1 a file could not be read, or is not what it
+is named for (LIST has no first record, --event-log no first event, --quote or
+--signature is none); 2 usage; 3 a policy cannot tell and none rejects; 4 a policy
+rejects: also a list or a log that is broken further on, and a signed structure
+that is no quote, which are evidence.
 `
 
 // Exit codes of verify besides those of every command.
@@ -108,15 +111,78 @@ func runVerify(_ context.Context, args []string, s streams) error {
 		return err
 	}
 	verdict, err := verify.Verify(*evidence)
-	if verdict == nil {
-		return err
+	if wrong := w.wrongInput(f.Arg(0), verdict, err); wrong != nil {
+		return wrong
 	}
-	// Evidence that cannot be read is a finding of the verdict, and here a
-	// word about where.
+	// Evidence that breaks off is a finding of the verdict, and here a word
+	// about where.
 	if err != nil {
 		fmt.Fprintln(s.err, "swtpmd verify:", err)
 	}
 	return report(s.out, w.json, verdict, policies)
+}
+
+// wrongFileError says which file is not what it is named for. Nothing is said of a
+// machine from it: more likely than not somebody has named another file.
+type wrongFileError struct {
+	name string // the flag and the file
+	want string
+	err  error
+}
+
+func (e *wrongFileError) Error() string { return fmt.Sprintf("%s is no %s: %v", e.name, e.want, e.err) }
+func (e *wrongFileError) Unwrap() error { return e.err }
+
+// wrongInput finds what in Verify's error is about a file that is not what it is
+// named for, and not about what the machine has sent.
+func (w *verifyWords) wrongInput(list string, verdict *verify.Verdict, err error) error {
+	for _, input := range inputErrors(err) {
+		var atRecord *ima.ListError
+		var atEvent *verify.EventLogError
+		switch input.Part {
+		case verify.PartList:
+			if errors.As(input, &atRecord) && atRecord.Record == 1 {
+				return &wrongFileError{list, "measurement list, such as binary_runtime_measurements", input.Err}
+			}
+		case verify.PartEventLog:
+			if errors.As(input, &atEvent) && atEvent.Event == 1 {
+				return &wrongFileError{"--event-log " + w.eventLog, "event log, such as binary_bios_measurements", input.Err}
+			}
+		case verify.PartQuote:
+			if verdict != nil && verdict.Has(verify.QuoteUnreadable) {
+				if verdict.Quote != nil { // the quote itself was read
+					return &wrongFileError{"--signature " + w.signature, "TPMT_SIGNATURE", input.Err}
+				}
+				return &wrongFileError{"--quote " + w.quote, "TPMS_ATTEST", input.Err}
+			}
+		case verify.PartBuild:
+			return &usageError{input.Err, "--kernel, --strategy and --late-sync say what is known of the kernel"}
+		case verify.PartPCRs:
+			if verdict == nil {
+				return &wrongFileError{"--pcrs " + w.pcrs, "file of PCR values", input.Err}
+			}
+		}
+	}
+	if verdict == nil {
+		return err
+	}
+	return nil
+}
+
+// inputErrors are those that Verify has joined.
+func inputErrors(err error) (all []*verify.InputError) {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		for _, err := range joined.Unwrap() {
+			all = append(all, inputErrors(err)...)
+		}
+		return all
+	}
+	var input *verify.InputError
+	if errors.As(err, &input) {
+		all = append(all, input)
+	}
+	return all
 }
 
 // report prints verdict and appraisals; the error says which exit code they
