@@ -211,7 +211,7 @@ func (r *run) concludeAggregate(group []Aggregate) {
 		r.add(AggregateUnchecked, "The boot aggregate cannot be compared: its hash, %s, cannot be computed here.", bankText(g.Bank)).at(records...)
 	}
 	if len(given) >= 8 && r.firmwareZero(g.Bank) {
-		r.add(FirmwareUnmeasured, "PCR 0-7 of bank %s are zero: the firmware measured nothing, and the boot aggregate ties the list to nothing.", g.Bank).about(g.Bank, upTo(7)...)
+		r.add(FirmwareUnmeasured, "PCR 0-7 of bank %s are zero: the firmware measured nothing, so the boot aggregate is that of every boot without a measuring firmware and tells nothing of this one.", g.Bank).about(g.Bank, upTo(7)...)
 	}
 }
 

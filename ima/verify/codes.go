@@ -116,7 +116,7 @@ var codes = []code{
 	{AggregateUnchecked, PartList, Caution, CannotTell, "the PCRs of the boot aggregate were not given"},
 	{AggregateAfterQuote, PartList, Failure, CannotTell, "the boot aggregate lies behind the records that a PCR vouches for"},
 	{SeveralAggregates, PartList, Caution, Accept, "the list has several boot aggregates"},
-	{FirmwareUnmeasured, PartPCRs, Caution, Accept, "PCR 0-7 are zero: the firmware measured nothing, and the boot aggregate ties the list to nothing"},
+	{FirmwareUnmeasured, PartPCRs, Caution, Accept, "PCR 0-7 are zero: the firmware measured nothing, so the boot aggregate tells nothing of this boot"},
 	{Bypass, PartList, Failure, CannotTell, "TPM-bypass: the boot aggregate is zero and the PCR at reset; the list is unauthenticated data of the running software"},
 	{ZeroLiveTPM, PartList, Failure, CannotTell, "the boot aggregate is zero although the PCR has been extended with the list"},
 	{ZeroUnmatched, PartList, Failure, CannotTell, "the boot aggregate is zero, and the PCR neither at reset nor what the list makes of it"},

@@ -166,3 +166,34 @@ func TestWords(t *testing.T) {
 	assert.Equal(t, "Outcome(0)", verify.Outcome(0).String())
 	assert.Equal(t, "Severity(9)", verify.Severity(9).String())
 }
+
+// Where the firmware measured nothing, the boot aggregate is compared with the
+// PCRs all the same. No sentence claims that it shows more than that.
+func TestWordsOfAnAggregateThatShowsNothing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	for _, bank := range m.Banks() {
+		for pcr := range 10 {
+			clear(m.pcrs[bank.CryptoID][pcr])
+		}
+	}
+	v, err := verify.Verify(m.start(ima.BootAggregateName, true).evidence())
+	require.NoError(t, err)
+	for _, name := range verify.PolicyNames() {
+		policy, err := verify.PolicyByName(name)
+		require.NoError(t, err)
+		var text strings.Builder
+		require.NoError(t, v.Render(&text))
+		result := policy.Appraise(v)
+		require.NoError(t, result.Render(&text))
+		said := strings.Join(strings.Fields(text.String()), " ")
+		assert.Contains(t, said, "the boot aggregate is that of every boot without a measuring firmware and tells nothing of this one")
+		assert.NotContains(t, said, "tie", name)
+		if name == "accept-late" {
+			assert.Contains(t, said, "the boot aggregate has to be that of the PCR values.")
+			assert.Contains(t, said, "that which was measured before IMA started, is not asked.")
+		} else {
+			assert.NotEqual(t, verify.Accept, result.Outcome, name)
+		}
+	}
+}
