@@ -81,13 +81,13 @@ func CalcBootAggregate(bank Bank, pcrs PCRReader) (sum Hex, err error) {
 // carried over by kexec has several.
 type BootAggregate struct {
 	// Record is the number of the record, from 1.
-	Record int
+	Record int `json:"record"`
 	// Name is BootAggregateName or BootAggregateLateName.
-	Name   string
-	Digest FileDigest
+	Name   string     `json:"name"`
+	Digest FileDigest `json:"digest"`
 	// Zero says that the digest is zero: the kernel had no TPM (TPM-bypass),
 	// or one without a usable bank.
-	Zero bool
+	Zero bool `json:"zero"`
 }
 
 // IsBootAggregate says whether rec is the record of a boot aggregate, and what

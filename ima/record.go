@@ -168,11 +168,11 @@ func (r *Record) name() []byte {
 // FileDigest is the content of a digest field.
 type FileDigest struct {
 	// Type is "ima" or "verity" in d-ngv2, empty otherwise.
-	Type string
+	Type string `json:"type,omitempty"`
 	// Algo is the hash; zero if the field names one that the kernel does
 	// not have. For d it follows from the size.
-	Algo HashAlgo
-	Sum  Hex
+	Algo HashAlgo `json:"algo,omitempty"`
+	Sum  Hex      `json:"sum"`
 }
 
 // Zero says that the digest consists of zeros (or of nothing).

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -194,5 +195,36 @@ func TestVerifyTellsWrongFilesFromBrokenEvidence(t *testing.T) {
 		assert.Equal(t, c.code, code, "%v: %s%s", c.args, out, errs)
 		assert.Contains(t, errs, c.says, "%v", c.args)
 		assert.Equal(t, c.code == exitRejected, out != "", "%v", c.args)
+	}
+}
+
+// All JSON has keys of one style.
+func TestJSONKeysAreOfOneStyle(t *testing.T) {
+	out := t.TempDir()
+	key := regexp.MustCompile(`^[a-z0-9_]+$`)
+	for _, args := range [][]string{
+		{"boot", "--json", "--defer-until=late_sync"},
+		{"matrix", "--json", "--platform=pc-tis", "--strategy=retry"},
+		{"measure", "--json", "--out", out, someFiles(t)},
+		{"verify", "--json", "--vouched", "--pcrs", filepath.Join(out, "pcrs.json"), filepath.Join(out, "binary_runtime_measurements")},
+	} {
+		_, text, errs := called(t, args...)
+		var all any
+		require.NoError(t, json.Unmarshal([]byte(text), &all), "%v: %s", args, errs)
+		var walk func(path string, value any)
+		walk = func(path string, value any) {
+			switch value := value.(type) {
+			case []any:
+				for _, v := range value {
+					walk(path, v)
+				}
+			case map[string]any:
+				for k, v := range value {
+					assert.Regexp(t, key, k, "%v: %s", args, path)
+					walk(path+"."+k, v)
+				}
+			}
+		}
+		walk("", all)
 	}
 }
