@@ -228,3 +228,33 @@ func TestJSONKeysAreOfOneStyle(t *testing.T) {
 		walk("", all)
 	}
 }
+
+// What is printed as a policy is read as one, and so are the examples in help and
+// documentation.
+func TestPolicyFiles(t *testing.T) {
+	const list = "testdata/debian-6.1-exec.bin"
+	file := filepath.Join(t.TempDir(), "mine.json")
+	for _, name := range verify.PolicyNames() {
+		code, text, errs := called(t, "verify", "--print-policy", "--policy="+name)
+		require.Equal(t, exitOK, code, errs)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, builtin, _ := called(t, "verify", "--policy="+name, list)
+		_, own, errs := called(t, "verify", "--policy="+file, list)
+		assert.Equal(t, builtin, own, errs)
+	}
+	code, _, errs := called(t, "verify", "--print-policy")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "name one with --policy")
+
+	doc, err := os.ReadFile("../../docs/verify.md")
+	require.NoError(t, err)
+	_, help, _ := called(t, "verify", "--help")
+	for _, text := range []string{string(doc), help} {
+		example := regexp.MustCompile(`(?s)\{\s*"name": "mine".*?\]\s*\}`).FindString(text)
+		require.NotEmpty(t, example)
+		require.NoError(t, os.WriteFile(file, []byte(example), 0o600))
+		code, out, errs := called(t, "verify", "--policy="+file, "--vouched", "--pcrs=testdata/debian-6.1-exec.pcrs.json", list)
+		assert.Contains(t, []int{exitOK, exitCannotTell, exitRejected}, code, "%s: %s", example, errs)
+		assert.Contains(t, out, "\nmine: ")
+	}
+}

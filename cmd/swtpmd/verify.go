@@ -46,10 +46,18 @@ The kernel that made the list:
 Appraisal:
   --policy=P             strict, accept-late, build-bound, or a file; may be
                          repeated (default: the three)
+  --print-policy         print the policy as a file, to begin an own one with
   --json                 verdict and appraisals as one JSON object
+
+A policy file gives findings, by the codes that a verdict shows, an outcome: accept,
+cannot-tell or reject. The worst one prevails. What it requires has to be found:
+  {"name": "mine", "question": "Does a PCR vouch for the list?", "otherwise": "reject",
+   "require": [{"any": ["replay-match"], "else": "cannot-tell", "reason": "a PCR has to"}],
+   "rules": [{"findings": ["replay-match", "violation"], "outcome": "accept", "reason": "fine"}]}
 
 Examples:
   swtpmd verify --pcrs=pcrs.json --vouched ascii_runtime_measurements
+  swtpmd verify --policy=accept-late --print-policy >mine.json
   swtpmd verify --quote=q.msg --signature=q.sig --key=ak.pem --nonce=c0ffee \
       --pcrs=pcrs.json --policy=strict binary_runtime_measurements
 
@@ -69,7 +77,7 @@ const (
 // verifyWords is the command line of swtpmd verify.
 type verifyWords struct {
 	pcrs, quote, signature, key, nonce, eventLog, order string
-	vouched, json                                       bool
+	vouched, printPolicy, json                          bool
 	strategy                                            string
 	build                                               verify.Build
 	policies                                            []string
@@ -89,6 +97,7 @@ func (w *verifyWords) define(f *flag.FlagSet) {
 	f.TextVar(&w.build.InitLateSync, "late-sync", verify.SettingUnknown, "")
 	f.BoolVar(&w.build.Bound, "bound", false, "")
 	f.Func("policy", "", func(name string) error { w.policies = append(w.policies, name); return nil })
+	f.BoolVar(&w.printPolicy, "print-policy", false, "")
 	f.BoolVar(&w.json, "json", false, "")
 }
 
@@ -99,12 +108,15 @@ func runVerify(_ context.Context, args []string, s streams) error {
 	if err := parse(f, args, s, verifyHelp); err != nil {
 		return err
 	}
-	if f.NArg() != 1 {
-		return &usageError{fmt.Errorf("%d measurement lists named", f.NArg()), "name one, or - for stdin"}
-	}
 	policies, err := openPolicies(w.policies)
 	if err != nil {
 		return &usageError{fmt.Errorf("--policy: %w", err), ""}
+	}
+	if w.printPolicy {
+		return printPolicy(s.out, policies)
+	}
+	if f.NArg() != 1 {
+		return &usageError{fmt.Errorf("%d measurement lists named", f.NArg()), "name one, or - for stdin"}
 	}
 	evidence, err := w.evidence(f.Arg(0), s.in)
 	if err != nil {
@@ -245,6 +257,16 @@ func openPolicies(names []string) ([]*verify.Policy, error) {
 		policies = append(policies, policy)
 	}
 	return policies, nil
+}
+
+// printPolicy prints a policy as the file that --policy takes.
+func printPolicy(out io.Writer, policies []*verify.Policy) error {
+	if len(policies) != 1 {
+		return &usageError{fmt.Errorf("--print-policy: %d policies named", len(policies)), "name one with --policy"}
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(policies[0])
 }
 
 // evidence reads what the words name.
