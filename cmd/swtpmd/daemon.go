@@ -125,13 +125,14 @@ type daemon struct {
 	log *slog.Logger
 	in  io.Reader
 
-	store  state.Store // nil for memory
-	tpm    *emulator.TPM
-	clock  *initcall.Clock
-	panel  *control.Panel
-	server *swtpm.Server
-	source levelSource
-	on     bool // the guest has had power
+	store    state.Store // nil for memory
+	newState bool        // the store held none
+	tpm      *emulator.TPM
+	clock    *initcall.Clock
+	panel    *control.Panel
+	server   *swtpm.Server
+	source   levelSource
+	on       bool // the guest has had power
 
 	// running are the goroutines that serve; failed gets the first error of
 	// one that ended by itself.
@@ -186,8 +187,8 @@ func (d *daemon) build() error {
 	if err != nil {
 		return err
 	}
-	if err := tryOn(tpm, d.store); err != nil {
-		return fmt.Errorf("%s: %w", set.state.dir, err)
+	if err := d.acceptState(tpm); err != nil {
+		return err
 	}
 	d.tpm = tpm
 	d.clock = new(initcall.Clock)

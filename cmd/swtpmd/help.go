@@ -95,8 +95,8 @@ swtpm's flags:
   --tpmstate=WORDS       dir=D or backend-uri=dir://D [,mode=0600][,lock=false]
                          [,fsync=false]: keep the TPM in this directory; fsync and
                          lock are on unless switched off; backup and file:// are not
-                         offered; without --tpmstate the TPM is a new one that ends
-                         with the daemon
+                         offered; without a directory it is $TPM_PATH, and without
+                         that the TPM is a new one that ends with the daemon
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none,
                          disable-auto-shutdown
   --locality=WORDS       reject-locality-4, allow-set-locality
@@ -106,6 +106,8 @@ swtpm's flags:
   --daemon, -d           go to the background once ready, and speak by --log only
   --seccomp, --runas     accepted: no seccomp filter is set, the user must be one's own
   --print-capabilities   what libvirt asks for, as JSON on stdout
+  --print-states         what --tpmstate's directory holds, for swtpm_setup, as JSON:
+                         permall and its size; needs no lock and starts nothing
   --profile=WORDS        name=P or file=F, or as swtpmd --help has it: the profiles are
                          swtpmd's, not libtpms's
 Not offered, and refused: --key, --migration-key, --migration, --pcap, --chroot.
@@ -114,6 +116,7 @@ Not offered, and refused: --key, --migration-key, --migration, --pcap, --chroot.
 
 ` + levelsHelp + `
 Examples:
+  swtpm_setup --tpm2 --tpm "swtpmd socket" --tpm-state /tmp/t --create-ek-cert
   swtpmd socket --tpm2 --tpmstate dir=/tmp/t --ctrl type=unixio,path=/tmp/t/ctrl --terminate
   swtpmd socket --tpm2 --server type=tcp,port=2321 --ctrl type=tcp,port=2322 \
       --flags startup-clear

@@ -90,6 +90,7 @@ func TestStateOfAnotherProfile(t *testing.T) {
 	assert.Equal(t, exitFailed, code)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, dir+": TPM state: command audit is with SHA512")
+	assert.NotContains(t, errs, "state is kept")
 	assert.Contains(t, errs, "use the Config or the profile with which it was made")
 	after, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))
 	require.NoError(t, err)

@@ -7,6 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 )
 
 // runSocket is swtpm's own command line: swtpm socket.
@@ -16,9 +19,11 @@ func runSocket(ctx context.Context, args []string, s streams) error {
 	set.define(f)
 	tpm2 := f.Bool("tpm2", false, "")
 	capabilities := f.Bool("print-capabilities", false, "")
+	states := f.Bool("print-states", false, "")
 	if err := parse(f, args, s, socketHelp); err != nil {
 		return err
 	}
+	set.state.fromEnvironment()
 	switch {
 	case *capabilities:
 		return printCapabilities(s.out)
@@ -26,6 +31,8 @@ func runSocket(ctx context.Context, args []string, s streams) error {
 		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd socket --help"}
 	case !*tpm2:
 		return &usageError{errors.New("a TPM 1.2 was asked for, and there is only a TPM 2.0"), "add --tpm2"}
+	case *states:
+		return printStates(s.out, set.state.dir)
 	case len(set.control) == 0 && len(set.data) == 0:
 		return &usageError{errors.New("nothing to listen on"), "add --ctrl, --server, --port or --fd"}
 	case set.dir != "" || set.json:
@@ -51,6 +58,7 @@ var features = []string{
 	"flags-opt-startup",
 	"flags-opt-disable-auto-shutdown",
 	"ctrl-opt-terminate",
+	"cmdarg-print-states",
 	"nvram-backend-dir",
 	"tpmstate-opt-lock",
 	"tpmstate-dir-backend-opt-fsync",
@@ -63,4 +71,33 @@ func printCapabilities(out io.Writer) error {
 		Features []string `json:"features"`
 		Version  string   `json:"version"`
 	}{"swtpm", features, version()})
+}
+
+// storedState is a part of a TPM's state in the words of swtpm's --print-states.
+type storedState struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+}
+
+// printStates prints what is stored in the directory, for swtpm_setup, which
+// asks before it makes a TPM there (swtpm(8), "--print-states"). The state file
+// is what swtpm calls permall. It is looked at from outside, without the lock:
+// the directory may be a running TPM's.
+func printStates(out io.Writer, dir string) error {
+	if dir == "" {
+		return &usageError{errors.New("--print-states without a directory to look into"), "add --tpmstate=dir=DIR"}
+	}
+	states := []storedState{}
+	// swtpmd makes a directory that is not there, so that one holds no state.
+	info, err := os.Stat(filepath.Join(dir, stateFile))
+	switch {
+	case err == nil:
+		states = append(states, storedState{"permall", info.Size()})
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("--print-states: %w", err)
+	}
+	return json.NewEncoder(out).Encode(struct {
+		Type   string        `json:"type"`
+		States []storedState `json:"states"`
+	}{"swtpm", states})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,6 +22,20 @@ type stateWords struct {
 // defaultStateMode are the permissions of the state file. swtpm's own default
 // lets the group read the seeds.
 const defaultStateMode = 0o600
+
+// statePath is the environment variable that names the directory where
+// --tpmstate does not (swtpm(8), "Options for all interfaces").
+const statePath = "TPM_PATH"
+
+// fromEnvironment takes the directory that swtpm would take where the command
+// line names none.
+func (w *stateWords) fromEnvironment() {
+	if w.dir == "" {
+		if dir := os.Getenv(statePath); dir != "" {
+			*w = stateWords{dir: dir, mode: defaultStateMode}
+		}
+	}
+}
 
 // setStateDir is --tpmstate with nothing but a directory, which may have any
 // name.
@@ -77,7 +92,7 @@ func (s *settings) setState(text string) error {
 	return s.keepState(option, kept)
 }
 
-// stateDir reads dir= or backend-uri=.
+// stateDir reads dir= or backend-uri=; with neither it is TPM_PATH.
 func stateDir(w words) (string, error) {
 	dir, isDir := w["dir"]
 	uri, isURI := w["backend-uri"]
@@ -93,23 +108,40 @@ func stateDir(w words) (string, error) {
 		}
 		dir = path
 	}
+	if !isDir && !isURI {
+		dir = os.Getenv(statePath)
+	}
 	if dir == "" {
-		return "", &wordError{"tpmstate", dir, "it needs dir= or backend-uri=dir://"}
+		return "", &wordError{"tpmstate", dir, "it needs dir= or backend-uri=dir://, or " + statePath + " in the environment"}
 	}
 	return dir, nil
 }
 
-// tryOn gives the TPM power once, without a command, and takes it away: the state
-// of another kind of TPM is refused before anything is served.
-func tryOn(tpm *emulator.TPM, store state.Store) error {
-	if store == nil {
+// acceptState has the TPM try on what the directory holds.
+func (d *daemon) acceptState(tpm *emulator.TPM) error {
+	w := &d.set.state
+	if w.dir == "" {
 		return nil
 	}
+	if err := tryOn(tpm); err != nil {
+		return fmt.Errorf("%s: %w", w.dir, err)
+	}
+	d.log.Info("state is kept", "dir", w.dir, "new", d.newState, "fsync", !w.noSync)
+	return nil
+}
+
+// tryOn gives the TPM power once, without a command, and takes it away: the state
+// of another kind of TPM is refused before anything is served.
+func tryOn(tpm *emulator.TPM) error {
 	if err := tpm.Init(); err != nil {
 		return err
 	}
 	return tpm.PowerOff()
 }
+
+// stateFile is the file in which state.Directory keeps a TPM
+// (emulator/state/FORMAT.md).
+const stateFile = "tpm2.state"
 
 // swtpmState is the file in which swtpm keeps a TPM 2.0.
 const swtpmState = "tpm2-00.permall"
@@ -120,6 +152,7 @@ const swtpmState = "tpm2-00.permall"
 func (d *daemon) openState() error {
 	w := &d.set.state
 	if w.dir == "" {
+		d.log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
 		return nil
 	}
 	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock})
@@ -138,7 +171,6 @@ func (d *daemon) openState() error {
 	if _, err := os.Stat(filepath.Join(w.dir, swtpmState)); err == nil {
 		d.log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
 	}
-	d.log.Info("state is kept", "dir", w.dir, "new", len(blob) == 0, "fsync", !w.noSync)
-	d.store = directory
+	d.store, d.newState = directory, len(blob) == 0
 	return nil
 }

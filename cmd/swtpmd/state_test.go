@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -119,6 +120,46 @@ func TestWithoutStateTheTPMIsNew(t *testing.T) {
 		d.stop()
 		require.Equal(t, exitOK, <-d.ended)
 	}
+}
+
+func TestTheLogSaysThatStateIsInMemory(t *testing.T) {
+	d := daemonWith(t)
+	assert.Contains(t, d.log.String(), "in memory")
+	assert.Contains(t, d.log.String(), "--state=DIR keeps one")
+	d.stop()
+	require.Equal(t, exitOK, <-d.ended)
+}
+
+// swtpm's environment variable is swtpm's command line only.
+func TestTPMPathIsTheStateDirectory(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(statePath, dir)
+	sockets := t.TempDir()
+	// A path that is taken ends it before it serves, but after it has begun.
+	taken := filepath.Join(sockets, "taken")
+	require.NoError(t, os.WriteFile(taken, nil, 0o600))
+	ctrl := []string{"--ctrl", "type=unixio,path=" + taken}
+	for _, words := range [][]string{nil, {"--tpmstate", "mode=0640"}} {
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, stateFile)))
+		code, _, errs := called(t, slices.Concat([]string{"socket", "--tpm2", "--flags=startup-clear"}, words, ctrl)...)
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, errs, "dir="+dir)
+		info, err := os.Stat(filepath.Join(dir, stateFile))
+		require.NoError(t, err)
+		want := os.FileMode(defaultStateMode)
+		if words != nil {
+			want = 0o640
+		}
+		assert.Equal(t, want, info.Mode().Perm())
+	}
+	named := t.TempDir()
+	_, _, errs := called(t, slices.Concat([]string{"socket", "--tpm2", "--tpmstate", "dir=" + named}, ctrl)...)
+	assert.Contains(t, errs, "dir="+named, "the command line goes first")
+
+	d := daemonWith(t)
+	assert.Empty(t, d.ready.State)
+	d.stop()
+	require.Equal(t, exitOK, <-d.ended)
 }
 
 func TestTwoDaemonsOnOneStateDirectory(t *testing.T) {
