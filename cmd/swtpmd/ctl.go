@@ -209,6 +209,9 @@ func printStatus(w io.Writer, s control.Status) {
 		power = "on"
 	}
 	fmt.Fprintf(w, "boot\t%d\nlevel\t%s\ncause\t%s\npower\t%s\n", s.Now.Boot, s.Now.Level, s.Now.Cause, power)
+	if s.Failure != "" {
+		fmt.Fprintf(w, "failure\t%s\n", s.Failure)
+	}
 	for _, rule := range s.Rules {
 		state := "not in force"
 		if rule.InForce {

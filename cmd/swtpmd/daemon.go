@@ -127,7 +127,7 @@ type daemon struct {
 
 	store    state.Store // nil for memory
 	newState bool        // the store held none
-	tpm      *emulator.TPM
+	tpm      *watchedTPM
 	clock    *initcall.Clock
 	panel    *control.Panel
 	server   *swtpm.Server
@@ -190,15 +190,15 @@ func (d *daemon) build() error {
 	if err := d.acceptState(tpm); err != nil {
 		return err
 	}
-	d.tpm = tpm
+	d.tpm = &watchedTPM{TPM: tpm, log: d.log}
 	d.clock = new(initcall.Clock)
 	rules := set.deferral.rules()
 	d.panel = &control.Panel{
-		Clock: d.clock, Rules: rules, Powered: tpm.Powered,
-		PCRs: func(ctx context.Context) (control.PCRs, error) { return readPCRs(ctx, tpm) },
+		Clock: d.clock, Rules: rules, Powered: d.tpm.Powered, Failure: d.tpm.failed,
+		PCRs: d.pcrs,
 	}
 	d.clock.Subscribe(d.reached)
-	device, err := faults.Wrap(d.tapped(tpm), faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
+	device, err := faults.Wrap(d.tapped(d.tpm), faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,11 @@ func (d *daemon) startTPM(ctx context.Context) error {
 		return err
 	}
 	d.powerOn("--flags")
-	if err := startUp(ctx, d.tpm, d.set.startup); err != nil {
+	err := startUp(ctx, d.tpm, d.set.startup)
+	if failure := d.tpm.failed(); err != nil && failure != nil {
+		err = fmt.Errorf("%w: %w", err, failure)
+	}
+	if err != nil {
 		return fmt.Errorf("--flags: %w", err)
 	}
 	return nil

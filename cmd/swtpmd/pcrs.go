@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/transport"
 )
@@ -20,6 +22,27 @@ type client struct {
 }
 
 func (c client) Send(command []byte) ([]byte, error) { return c.device.Send(c.ctx, 0, command) }
+
+// pcrs is readPCRs of a running daemon's TPM, with errors for somebody who can
+// start a guest and not call a function.
+func (d *daemon) pcrs(ctx context.Context) (control.PCRs, error) {
+	values, err := readPCRs(ctx, d.tpm)
+	switch {
+	case errors.Is(err, emulator.ErrNoPower):
+		ways := []string{"start the guest"}
+		for _, e := range d.set.control {
+			if e.network == "unix" {
+				ways = append(ways, "run swtpm_ioctl --unix "+shellQuote(e.address)+" -i")
+				break
+			}
+		}
+		ways = append(ways, "begin with --flags=startup-clear")
+		return nil, errors.New("the TPM has no power: " + strings.Join(ways, ", or "))
+	case errors.Is(err, tpm2.TPMRCInitialize):
+		return nil, fmt.Errorf("the TPM has had no TPM2_Startup, which a guest's firmware sends: wait for it, or run tpm2_startup -c: %w", err)
+	}
+	return values, err
+}
 
 // readPCRs reads every PCR of every allocated bank.
 func readPCRs(ctx context.Context, device transport.Device) (control.PCRs, error) {

@@ -171,6 +171,6 @@ func (d *daemon) openState() error {
 	if _, err := os.Stat(filepath.Join(w.dir, swtpmState)); err == nil {
 		d.log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
 	}
-	d.store, d.newState = directory, len(blob) == 0
+	d.store, d.newState = &watchedStore{Store: directory, dir: w.dir, log: d.log}, len(blob) == 0
 	return nil
 }

@@ -57,6 +57,8 @@ type Status struct {
 	// Outcomes counts the decisions of all rules.
 	Outcomes map[faults.Outcome]uint64 `json:"outcomes"`
 	Powered  bool                      `json:"powered"`
+	// Failure is why the TPM is in failure mode, empty if it is not.
+	Failure string `json:"failure,omitempty"`
 }
 
 // Panel keeps what the window shows. Its fields are set before use and not
@@ -66,6 +68,9 @@ type Panel struct {
 	Rules []faults.Rule
 	// Powered says whether the TPM has power.
 	Powered func() bool
+	// Failure, if set, is why the TPM is in failure mode, nil if it is not. It
+	// does not wait for a command in execution.
+	Failure func() error
 	// PCRs reads the TPM's PCRs beneath the faults.
 	PCRs func(context.Context) (PCRs, error)
 
@@ -106,6 +111,11 @@ func (p *Panel) Status() Status {
 	}
 	if p.Powered != nil {
 		s.Powered = p.Powered()
+	}
+	if p.Failure != nil {
+		if failure := p.Failure(); failure != nil {
+			s.Failure = failure.Error()
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

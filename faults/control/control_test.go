@@ -33,10 +33,12 @@ func serve(t *testing.T, panel *control.Panel) *control.Client {
 
 func TestStatusFollowsTheClockAndTheRules(t *testing.T) {
 	clock := new(initcall.Clock)
+	var failure error
 	panel := &control.Panel{
 		Clock:   clock,
 		Rules:   []faults.Rule{faults.Defer(initcall.LateSync, faults.Fail)},
 		Powered: func() bool { return true },
+		Failure: func() error { return failure },
 	}
 	defer clock.Subscribe(panel.RecordLevel)()
 	client := serve(t, panel)
@@ -46,6 +48,11 @@ func TestStatusFollowsTheClockAndTheRules(t *testing.T) {
 	assert.Equal(t, initcall.Firmware, status.Now.Level)
 	assert.False(t, status.Rules[0].InForce, "firmware is not deferred")
 	assert.True(t, status.Powered)
+	assert.Empty(t, status.Failure)
+	failure = errors.New("no entropy")
+	status, err = client.Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "no entropy", status.Failure)
 
 	status, err = client.Advance(t.Context(), initcall.Late)
 	require.NoError(t, err)

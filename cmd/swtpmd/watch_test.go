@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/faults/control"
+)
+
+// spoil makes commits into a directory fail, for every user: the file that a
+// commit writes first cannot be made.
+func spoil(t *testing.T, dir string) (mend func()) {
+	t.Helper()
+	path := filepath.Join(dir, stateFile+".new")
+	require.NoError(t, os.MkdirAll(filepath.Join(path, "x"), 0o700))
+	return func() { require.NoError(t, os.RemoveAll(path)) }
+}
+
+func TestStartupSaysWhyStateCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	spoil(t, dir)
+	code, out, errs := called(t, "--dir", t.TempDir(), "--tpmstate", "dir="+dir+",lock=false", "--flags=startup-clear")
+	assert.Equal(t, exitFailed, code)
+	assert.Empty(t, out)
+	last := errs[strings.LastIndex(strings.TrimSpace(errs), "\n")+1:]
+	assert.Contains(t, last, "--flags: TPM2_Startup: TPM_RC_FAILURE (0x101): TPM in failure mode")
+	assert.Contains(t, last, dir)
+	assert.Contains(t, last, stateFile+".new")
+}
+
+func TestFailureModeIsExplained(t *testing.T) {
+	dir := t.TempDir()
+	d := daemonWith(t, "--state="+dir)
+	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
+	mend := spoil(t, dir)
+	require.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	for range 3 {
+		require.Equal(t, "80010000000a00000101", ask(t, data, startupClear10, 10))
+	}
+	log := d.log.String()
+	assert.Equal(t, 1, strings.Count(log, "level=ERROR"), log)
+	assert.Equal(t, 1, strings.Count(log, "level=WARN"), log)
+	assert.Contains(t, log, "failure mode, code 2: commit TPM state: TPM state directory "+dir)
+	assert.Contains(t, log, "state was not written")
+
+	_, text, _ := called(t, "ctl", "--admin", d.ready.Admin, "status")
+	assert.Regexp(t, `(?m)^failure  TPM in failure mode, code 2: .*`+stateFile, text)
+	_, text, _ = called(t, "ctl", "--admin", d.ready.Admin, "--json", "status")
+	var status control.Status
+	require.NoError(t, json.Unmarshal([]byte(text), &status))
+	assert.Contains(t, status.Failure, dir)
+
+	mend()
+	require.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	require.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10))
+	log = d.log.String()
+	assert.Equal(t, 1, strings.Count(log, "level=ERROR"), log)
+	assert.Equal(t, 1, strings.Count(log, "state can be written again"), log)
+	_, text, _ = called(t, "ctl", "--admin", d.ready.Admin, "--json", "status")
+	assert.NotContains(t, text, "failure")
+	d.stop()
+	require.Equal(t, exitOK, <-d.ended)
+}
+
+// A file system that is full or read-only is no failure of the TPM.
+func TestAStoreThatRefusesIsExplainedOnce(t *testing.T) {
+	var log lockedBuffer
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), nil, 0o600))
+	store := new(emulatortest.Store)
+	tpm, err := emulator.New(emulator.Platform{
+		Store: &watchedStore{Store: store, dir: dir, log: slog.New(slog.NewTextHandler(&log, nil))},
+	}, emulator.Config{})
+	require.NoError(t, err)
+	require.NoError(t, tpm.Init())
+	require.NoError(t, startUp(t.Context(), tpm, startupClear))
+	for range 2 {
+		log = lockedBuffer{}
+		store.SetWritable(state.ErrUnavailable)
+		for range 3 {
+			require.Error(t, startUp(t.Context(), tpm, startupClear))
+		}
+		assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+		assert.Contains(t, log.String(), "level=WARN")
+		assert.Contains(t, log.String(), "dir="+dir+` cause="the file system is full"`)
+		store.SetWritable(nil)
+		for range 3 {
+			require.Error(t, startUp(t.Context(), tpm, startupClear))
+		}
+		assert.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
+		assert.Contains(t, log.String(), "state can be written again")
+	}
+}
