@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -77,14 +78,21 @@ func (d *daemon) tellReady(out io.Writer) error {
 		return json.NewEncoder(out).Encode(r)
 	}
 	var text strings.Builder
-	if len(r.QEMU) > 0 {
+	options := r.QEMU
+	if len(options) > 0 {
 		text.WriteString("# give these to qemu-system-x86_64\n")
-		for i := 0; i < len(r.QEMU); i += 2 {
-			fmt.Fprintf(&text, "%s %s \\\n", r.QEMU[i], shellQuote(r.QEMU[i+1]))
-		}
 	}
 	if r.Append != "" {
-		fmt.Fprintf(&text, "# and its kernel these words\n-append '%s'\n", r.Append)
+		text.WriteString("# -append is for a guest with -kernel; another one's boot loader gives its kernel the words\n")
+		options = append(slices.Clip(options), "-append", r.Append)
+	}
+	// A comment between the lines would end the command.
+	for i := 0; i < len(options); i += 2 {
+		fmt.Fprintf(&text, "%s %s", options[i], shellQuote(options[i+1]))
+		if i+2 < len(options) {
+			text.WriteString(" \\")
+		}
+		text.WriteString("\n")
 	}
 	if d.set.deferral.until != initcall.Firmware {
 		fmt.Fprintf(&text, "# watch the TPM come at %s\n", d.set.deferral.until)
