@@ -36,7 +36,11 @@ func (k *kindWords) set(text string) error {
 	case strings.ContainsAny(text, "./\\"):
 		err = k.read(text)
 	default:
-		err = k.named(text)
+		if err = k.named(text); err != nil {
+			if _, statErr := os.Stat(text); statErr == nil {
+				err = fmt.Errorf("%w; did you mean ./%s?", err, text)
+			}
+		}
 	}
 	return err
 }

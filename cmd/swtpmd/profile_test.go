@@ -55,6 +55,17 @@ func TestAProfileOfOnesOwn(t *testing.T) {
 	assert.Contains(t, errs, "at most 65536")
 }
 
+// A name has no slash, so a file that is there is not meant by one.
+func TestAProfileThatIsMeantAsAFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, _, errs := called(t, "--profile=mine")
+	assert.NotContains(t, errs, "did you mean")
+	require.NoError(t, os.WriteFile("mine", nil, 0o600))
+	code, _, errs := called(t, "--profile=mine")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "did you mean ./mine?")
+}
+
 // fixed asks a daemon for a property.
 func fixed(t *testing.T, d *running, property tpm2.TPMPT) uint32 {
 	t.Helper()
