@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -20,6 +21,7 @@ Prints the command table of the emulated TPM: every command of Part 3 of the TPM
 2.0 Library up to revision 1.84, whether it is implemented or not.
 
   --format=F             table (default) or json
+  --json                 --format=json
   --profile=P            what a TPM of this profile has, as swtpmd --help has it
 
 A line has the code, the name without TPM2_, the revision of the library that
@@ -37,7 +39,7 @@ with the roles that authorise them, attributes, and the chapter. The attributes:
   trial        may be used on a trial policy session
 
 Examples:
-  swtpmd commands --format=json | jq -r '.[] | select(.implemented | not) | .name'
+  swtpmd commands --json | jq -r '.[] | select(.implemented | not) | .name'
   swtpmd commands --profile=tiny
 
 Exit codes: 0; 1 writing failed; 2 usage.
@@ -55,6 +57,7 @@ type commandRow struct {
 	Attributes  []string        `json:"attributes"`
 	TPMACC      uint32          `json:"tpma_cc"`
 	Timeout     string          `json:"timeout"` // that Linux has for it
+	TimeoutNS   time.Duration   `json:"timeout_ns"`
 }
 
 type commandHandle struct {
@@ -63,11 +66,12 @@ type commandHandle struct {
 }
 
 // timeouts are those of emulator.Duration, in its order.
-var timeouts = [...]string{"2m0s", "750ms", "2s", "5m0s"}
+var timeouts = [...]time.Duration{2 * time.Minute, 750 * time.Millisecond, 2 * time.Second, 5 * time.Minute}
 
 func runCommands(_ context.Context, args []string, s streams) error {
 	f := flag.NewFlagSet("swtpmd commands", flag.ContinueOnError)
 	format := f.String("format", "table", "")
+	asJSON := f.Bool("json", false, "")
 	var kind kindWords
 	kind.define(f)
 	if err := parse(f, args, s, commandsHelp); err != nil {
@@ -77,6 +81,9 @@ func runCommands(_ context.Context, args []string, s streams) error {
 		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd commands --help"}
 	}
 	rows := commandRows(kind.config().Commands)
+	if *asJSON {
+		*format = "json"
+	}
 	switch *format {
 	case "json":
 		return json.NewEncoder(s.out).Encode(rows)
@@ -94,7 +101,8 @@ func commandRows(on []wire.CC) []commandRow {
 		row := commandRow{
 			Code: uint32(c.Code), Name: c.Name, Chapter: c.Chapter, Since: c.Since,
 			Implemented: c.Implemented(), Handles: []commandHandle{},
-			Attributes: commandAttributes(&c), TPMACC: uint32(c.Attributes()), Timeout: timeouts[c.Duration],
+			Attributes: commandAttributes(&c), TPMACC: uint32(c.Attributes()),
+			Timeout: timeouts[c.Duration].String(), TimeoutNS: timeouts[c.Duration],
 		}
 		row.Enabled = row.Implemented && (on == nil || slices.Contains(on, c.Code))
 		for _, h := range c.Handles {

@@ -55,7 +55,7 @@ func TestCommandsSaysWhatARowIs(t *testing.T) {
 	assert.Equal(t, commandRow{
 		Code: 0x11F, Name: "NV_UndefineSpaceSpecial", Chapter: "Non-volatile Storage", Since: "1.16", Implemented: true, Enabled: true,
 		Handles:    []commandHandle{{"TPMI_RH_NV_INDEX", "ADMIN"}, {"TPMI_RH_PLATFORM", "USER"}},
-		Attributes: []string{"nv", "pp", "read-only"}, TPMACC: 0x0440011F, Timeout: "2m0s",
+		Attributes: []string{"nv", "pp", "read-only"}, TPMACC: 0x0440011F, Timeout: "2m0s", TimeoutNS: 120e9,
 	}, rows["NV_UndefineSpaceSpecial"])
 	assert.Equal(t, []string{"flushed", "decrypt", "encrypt"}, rows["SequenceComplete"].Attributes)
 	assert.Equal(t, "750ms", rows["SequenceComplete"].Timeout)
@@ -63,6 +63,15 @@ func TestCommandsSaysWhatARowIs(t *testing.T) {
 	assert.Equal(t, []string{"rhandle", "no-sessions"}, rows["ContextLoad"].Attributes)
 	assert.Contains(t, rows["PP_Commands"].Attributes, "pp-must")
 	assert.Equal(t, []commandHandle{}, rows["GetRandom"].Handles)
+}
+
+// The other subcommands take --json.
+func TestCommandsTakeJSON(t *testing.T) {
+	_, want, _ := called(t, "commands", "--format=json")
+	code, out, errs := called(t, "commands", "--json")
+	require.Equal(t, exitOK, code, errs)
+	assert.Equal(t, want, out)
+	assert.Contains(t, out, `"timeout":"750ms","timeout_ns":750000000`)
 }
 
 func TestCommandsOfAProfile(t *testing.T) {
