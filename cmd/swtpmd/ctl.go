@@ -22,7 +22,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-const ctlHelp = `Usage: swtpmd ctl [--admin PATH] [--json] COMMAND
+const ctlHelp = `Usage: swtpmd ctl [flags] COMMAND [flags]
 
 Asks or steers a running swtpmd through its admin socket.
 
@@ -40,7 +40,7 @@ Flags:
 
 Examples:
   swtpmd ctl status
-  swtpmd ctl --json pcrs | jq -r .sha256
+  swtpmd ctl pcrs --json | jq -r .sha256
   swtpmd ctl --admin /run/user/1000/swtpmd-123/admin.sock advance late_sync
   curl --unix-socket "$SWTPMD_ADMIN" http://swtpmd/status
 
@@ -69,16 +69,17 @@ func runCtl(ctx context.Context, args []string, s streams) error {
 	f := flag.NewFlagSet("swtpmd ctl", flag.ContinueOnError)
 	admin := f.String("admin", os.Getenv("SWTPMD_ADMIN"), "")
 	asJSON := f.Bool("json", false, "")
-	if err := parse(f, args, s, ctlHelp); err != nil {
+	words, err := parseAmong(f, args, s, ctlHelp)
+	if err != nil {
 		return err
 	}
-	command, ok := ctlCommands[f.Arg(0)]
-	if !ok || f.NArg() != 1+command.asks {
-		words := slices.Sorted(maps.Keys(ctlCommands))
-		return &usageError{
-			fmt.Errorf("%q is not a command", strings.Join(f.Args(), " ")),
-			"the commands are " + strings.Join(words, ", ") + "; advance takes a level",
-		}
+	all := strings.Join(slices.Sorted(maps.Keys(ctlCommands)), ", ") + "; advance takes a level"
+	if len(words) == 0 {
+		return &usageError{errors.New("there is no command"), "name a command: " + all}
+	}
+	command, ok := ctlCommands[words[0]]
+	if !ok || len(words) != 1+command.asks {
+		return &usageError{fmt.Errorf("%q is not a command", strings.Join(words, " ")), "the commands are " + all}
 	}
 	if *admin == "" {
 		found, err := findAdmin()
@@ -88,7 +89,23 @@ func runCtl(ctx context.Context, args []string, s streams) error {
 		*admin = found
 	}
 	c := &ctl{control.NewClient(*admin), *asJSON, s.out}
-	return command.do(c, ctx, f.Args()[1:])
+	return command.do(c, ctx, words[1:])
+}
+
+// parseAmong is parse for flags that may stand before and behind other words, and
+// gives those.
+func parseAmong(f *flag.FlagSet, args []string, s streams, help string) ([]string, error) {
+	var words []string
+	for {
+		if err := parse(f, args, s, help); err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			return words, nil
+		}
+		words = append(words, f.Arg(0))
+		args = f.Args()[1:]
+	}
 }
 
 // runtimeDir is where a daemon without a directory makes its own.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults"
@@ -42,6 +43,7 @@ type deferral struct {
 	while       faults.WhileDeferred
 	holdMax     time.Duration
 	boots       int
+	flags       *flag.FlagSet // that the fields are bound to
 }
 
 // rules gives the fault rules of the deferral; none if nothing is deferred.
@@ -58,6 +60,7 @@ func (d *deferral) rules() []faults.Rule {
 
 // define binds the flags of a deferral, with their defaults.
 func (d *deferral) define(f *flag.FlagSet) {
+	d.flags = f
 	f.TextVar(&d.until, "defer-until", initcall.Firmware, "")
 	f.TextVar(&d.from, "defer-from", initcall.Kernel, "")
 	f.TextVar(&d.while, "while-deferred", faults.Fail, "")
@@ -66,14 +69,42 @@ func (d *deferral) define(f *flag.FlagSet) {
 
 // check finds a deferral that could never be.
 func (d *deferral) check() error {
-	if d.holdMax <= 0 {
+	if err := d.checkUntil(); err != nil {
+		return err
+	}
+	switch {
+	case d.holdMax <= 0:
 		return &usageError{fmt.Errorf("--hold-max %s is not a time to hold a command for", d.holdMax), "such as 30s"}
+	case d.boots < 0:
+		return &usageError{fmt.Errorf("--defer-boots=%d is no number of boots", d.boots), "in the first N boots only, or 0 for every boot"}
 	}
 	plan := faults.Plan{Clock: new(initcall.Clock), Rules: d.rules()}
 	if err := plan.Validate(); err != nil {
 		return &usageError{err, "--defer-from must come before --defer-until; the levels are in swtpmd --help"}
 	}
 	return nil
+}
+
+// checkUntil finds words about a deferral that has no end: without
+// --defer-until, which says firmware too, they would do nothing.
+func (d *deferral) checkUntil() error {
+	var about []string
+	until := false
+	d.flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "defer-until":
+			until = true
+		case "defer-from", "while-deferred", "hold-max", "defer-boots", "marker":
+			about = append(about, "--"+f.Name)
+		}
+	})
+	if until || len(about) == 0 {
+		return nil
+	}
+	return &usageError{
+		fmt.Errorf("nothing is deferred, and %s would do nothing", strings.Join(about, ", ")),
+		"add --defer-until=LEVEL",
+	}
 }
 
 // startup is what is done to the TPM before the first client comes.
@@ -298,6 +329,8 @@ func (s *settings) check() error {
 		return &usageError{errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL"}
 	case s.console != "" && s.timeline != "":
 		return &usageError{errors.New("--console and --timeline exclude each other"), "one source says how far the boot has come"}
+	case s.timeline != "" && len(s.markers) > 0:
+		return &usageError{errors.New("--marker is for a console, and --timeline goes by time"), "leave out one of the two"}
 	}
 	return d.check()
 }

@@ -15,7 +15,8 @@ const deferHelp = `The TPM that comes late:
   --defer-boots=N        only in the guest's first N boots (default 0: in every boot)
   --console=SOURCE       where the guest's kernel says how far it is: unix:PATH (a QEMU
                          serial chardev), file:PATH (a growing file), - (stdin)
-  --timeline=FILE        go by the time since power-on instead; builtin is a measured boot
+  --timeline=FILE        go by the time since power-on instead: a level and a time a line,
+                         such as "late 900ms"; builtin is a measured boot
   --marker=LEVEL=FUNC    FUNC is called first at LEVEL; may be repeated
 `
 
@@ -23,6 +24,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd socket --tpm2 [flags]    swtpm's own command line
        swtpmd ctl COMMAND              ask or steer a running daemon
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
+       swtpmd matrix [flags]           simulate every platform with every strategy
        swtpmd verify [flags] LIST      say what may be concluded from a list
        swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
        swtpmd commands [flags]         list the commands of the TPM

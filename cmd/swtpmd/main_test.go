@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,11 +25,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// calledTime ends a daemon that should have refused to start.
+const calledTime = 2 * time.Minute
+
 // called runs swtpmd to its end and gives exit code, stdout and stderr.
 func called(t *testing.T, args ...string) (int, string, string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
+	defer cancel()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), args, streams{strings.NewReader(""), &out, &errs})
+	code := run(ctx, args, streams{strings.NewReader(""), &out, &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -57,7 +63,17 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"--profile=laptop"}, "choose default, hardware-like, pc-client, tiny"},
 		{[]string{"--profile=tiny", "--profile=default"}, "there is one already, tiny"},
 		{[]string{"boot", "--profile=./not-there.profile"}, "not-there.profile"},
-		{[]string{"ctl"}, "the commands are advance, journal, level, pcrs, status"},
+		{[]string{"ctl"}, "name a command: advance, journal, level, pcrs, status"},
+		{[]string{"ctl", "--json"}, "there is no command"},
+		{[]string{"ctl", "reboot", "--json"}, `"reboot" is not a command`},
+		{[]string{"ctl", "status", "--nonsense"}, "the flags are --admin, --json"},
+		{[]string{"--while-deferred=hold"}, "nothing is deferred, and --while-deferred would do nothing"},
+		{[]string{"--defer-from=core", "--hold-max=1s", "--defer-boots=2", "--marker=late=f"}, "add --defer-until=LEVEL"},
+		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--defer-from=core"}, "add --defer-until=LEVEL"},
+		{[]string{"boot", "--while-deferred=retry"}, "add --defer-until=LEVEL"},
+		{[]string{"matrix", "--defer-from=core"}, "add --defer-until=LEVEL"},
+		{[]string{"--defer-until=late", "--defer-boots=-1"}, "in the first N boots only, or 0 for every boot"},
+		{[]string{"--defer-until=late", "--timeline=builtin", "--marker=late=f"}, "leave out one of the two"},
 		{[]string{"ctl", "advance"}, "advance takes a level"},
 		{[]string{"ctl", "--admin=/x", "advance", "latest"}, "late_sync, userspace"},
 	} {
@@ -65,6 +81,13 @@ func TestWrongCommandLines(t *testing.T) {
 		assert.Equal(t, exitUsage, code, "%v", c.args)
 		assert.Empty(t, out, "%v", c.args)
 		assert.Contains(t, errs, c.says, "%v", c.args)
+	}
+}
+
+func TestHelpNamesEveryCommand(t *testing.T) {
+	_, out, _ := called(t, "--help")
+	for name := range subcommands {
+		assert.Contains(t, out, "\n       swtpmd "+name+" ")
 	}
 }
 
