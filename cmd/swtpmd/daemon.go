@@ -155,8 +155,6 @@ func (d *daemon) makeDir() error {
 		}
 		set.dir = dir
 		d.undo = append(d.undo, func() { os.Remove(dir) })
-	} else if err := os.MkdirAll(set.dir, 0o700); err != nil {
-		return err
 	}
 	dir, err := filepath.Abs(set.dir)
 	if err != nil {
@@ -173,7 +171,10 @@ func (d *daemon) makeDir() error {
 	if set.console == "" && set.timeline == "" && set.deferral.until != initcall.Firmware {
 		set.console = "unix:" + filepath.Join(dir, consoleName)
 	}
-	return nil
+	if err := set.checkPaths(); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o700)
 }
 
 func unixEndpoint(path string) *endpoint {

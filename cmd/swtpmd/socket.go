@@ -43,6 +43,9 @@ func runSocket(ctx context.Context, args []string, s streams) error {
 	if err := set.check(); err != nil {
 		return err
 	}
+	if err := set.checkPaths(); err != nil {
+		return err
+	}
 	return start(ctx, &set, s, false)
 }
 

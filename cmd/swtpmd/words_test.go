@@ -2,7 +2,11 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,9 +124,12 @@ func TestDeferralRules(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, initcall.Firmware, set.deferral.rules()[0].When.From)
 
-	set, err = parsed(t)
-	require.NoError(t, err)
-	assert.Empty(t, set.deferral.rules())
+	for _, args := range [][]string{nil, {"--defer-until=firmware", "--while-deferred=hold"}} {
+		set, err = parsed(t, args...)
+		require.NoError(t, err)
+		require.NoError(t, set.check())
+		assert.Empty(t, set.deferral.rules())
+	}
 }
 
 func TestOptionsThatDoNotGoTogether(t *testing.T) {
@@ -178,6 +185,38 @@ func TestStateWords(t *testing.T) {
 	assert.ErrorContains(t, err, "backend-uri=dir://DIR", "the remedy is named")
 	_, err = parsed(t, "--tpmstate", "dir=/a,backup")
 	assert.ErrorContains(t, err, "copy the directory")
+}
+
+// A system's own words for a path that is too long are "invalid argument".
+func TestSocketPathsThatAreTooLong(t *testing.T) {
+	base, err := os.MkdirTemp("", "d") // short itself
+	require.NoError(t, err)
+	defer os.RemoveAll(base)
+	sockets := t.TempDir()
+	long := filepath.Join(base, strings.Repeat("x", maxSocketPath))
+	for option, args := range map[string][]string{
+		"dir":     {"--dir", long},
+		"admin":   {"--dir", sockets, "--admin", long},
+		"console": {"--dir", sockets, "--defer-until=late", "--console=unix:" + long},
+		"ctrl":    {"socket", "--tpm2", "--ctrl", "type=unixio,path=" + long},
+		"server":  {"socket", "--tpm2", "--server", "type=unixio,path=" + long},
+	} {
+		code, out, errs := called(t, args...)
+		assert.Equal(t, exitUsage, code, option)
+		assert.Empty(t, out)
+		assert.Contains(t, errs, "--"+option+": the path "+long)
+		assert.Contains(t, errs, fmt.Sprintf("at most %d\n", maxSocketPath))
+		assert.Contains(t, errs, "choose a shorter")
+	}
+	left, err := os.ReadDir(base)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	// The longest one works.
+	fits := filepath.Join(base, strings.Repeat("y", maxSocketPath-len(base)-1))
+	d := daemonWith(t, "--admin", fits)
+	d.stop()
+	require.Equal(t, exitOK, <-d.ended)
 }
 
 func TestShellQuote(t *testing.T) {
