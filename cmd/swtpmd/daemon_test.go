@@ -219,6 +219,8 @@ func TestCtlSeesAndSteersTheDaemon(t *testing.T) {
 
 	assert.Contains(t, ctl("journal"), "released")
 	assert.Contains(t, ctl("status"), "reached")
+	assert.Equal(t, ctl("--json", "status"), ctl("status", "--json"))
+	assert.Equal(t, "late\n", ctl("advance", "late", "--admin="+d.ready.Admin))
 	pcrs := ctl("pcrs")
 	assert.Equal(t, 24*4, strings.Count(pcrs, "\n"), pcrs)
 	assert.Contains(t, pcrs, "sha256  17  "+strings.Repeat("ff", 32))
@@ -246,6 +248,21 @@ func TestTimelineReleasesTheTPM(t *testing.T) {
 	assert.Equal(t, initcall.Late, status.Now.Level)
 }
 
+func TestATimelineWithoutALevelIsRefused(t *testing.T) {
+	for text, says := range map[string]string{
+		"# nothing\n\n": "the TPM would never come",
+		"late\n":        "LEVEL TIME",
+	} {
+		path := filepath.Join(t.TempDir(), "timeline")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		code, out, errs := called(t, "--dir", t.TempDir(), "--defer-until=late", "--timeline", path)
+		assert.Equal(t, exitUsage, code)
+		assert.Empty(t, out)
+		assert.Contains(t, errs, path)
+		assert.Contains(t, errs, says)
+	}
+}
+
 func TestShutdownReleasesAHeldCommand(t *testing.T) {
 	d := daemonWith(t, "--defer-until=userspace", "--while-deferred=hold", "--defer-from=firmware", "--hold-max=1h")
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
@@ -262,7 +279,9 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	return cmd
 }
@@ -306,21 +325,4 @@ func TestABackgroundDaemonThatFailsSaysSo(t *testing.T) {
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, exitFailed, exit.ExitCode())
 	assert.Contains(t, string(said), taken)
-}
-
-func TestInheritedDescriptors(t *testing.T) {
-	// As swtpm_setup starts swtpm: two connected sockets.
-	fds, err := socketpairs(2)
-	require.NoError(t, err)
-	cmd := program(t, "socket", "--tpm2", "--server", "type=tcp,fd=3", "--ctrl", "type=unixio,clientfd=4", "--flags", "not-need-init,startup-clear")
-	cmd.ExtraFiles = []*os.File{fds[0].theirs, fds[1].theirs}
-	var said lockedBuffer
-	cmd.Stderr = &said
-	require.NoError(t, cmd.Start())
-	for _, p := range fds {
-		p.theirs.Close()
-	}
-	assert.Equal(t, "80010000000a00000000", ask(t, fds[0].ours, selfTest10, 10), said.String())
-	assert.Equal(t, "00000000", ask(t, fds[1].ours, cmdShutdown, 4))
-	require.NoError(t, cmd.Wait(), said.String())
 }

@@ -77,6 +77,12 @@ func newTimelineSource(name string, clock *initcall.Clock) (levelSource, error) 
 	if s.timeline, err = initcall.ParseTimeline(string(text)); err != nil {
 		return nil, &usageError{fmt.Errorf("--timeline %s: %w", name, err), ""}
 	}
+	if len(s.timeline) == 0 {
+		return nil, &usageError{
+			fmt.Errorf("--timeline %s: no level is reached there, so the TPM would never come", name),
+			`a level and the time since power-on a line, such as "late 900ms"`,
+		}
+	}
 	return s, nil
 }
 

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+func daemonDoc(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/daemon.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// The tables of the daemon's reference have flags that are there, and all that
+// defer.
+func TestTheReferenceHasTheFlags(t *testing.T) {
+	f := flag.NewFlagSet("test", flag.ContinueOnError)
+	var set settings
+	set.define(f)
+	f.Bool("profiles", false, "")
+	f.Bool("print-profile", false, "")
+	told := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)").FindAllStringSubmatch(daemonDoc(t), -1) {
+		told[row[1]] = true
+		assert.NotNil(t, f.Lookup(row[1]), "--%s", row[1])
+	}
+	for _, name := range []string{"defer-until", "defer-from", "while-deferred", "hold-max", "defer-boots", "console", "timeline", "marker", "state", "tpmstate", "profile"} {
+		assert.True(t, told[name], "--%s", name)
+	}
+}
+
+func TestTheTimelineOfTheReference(t *testing.T) {
+	block := regexp.MustCompile("(?s)<!-- timeline -->\n```\n(.*?)```").FindStringSubmatch(daemonDoc(t))
+	require.Len(t, block, 2)
+	timeline, err := initcall.ParseTimeline(block[1])
+	require.NoError(t, err)
+	assert.Equal(t, initcall.LateSync, timeline[len(timeline)-1].Level)
+}
