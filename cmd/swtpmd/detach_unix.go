@@ -124,6 +124,20 @@ func letGo() error {
 	return nil
 }
 
+// errNotGiven is a descriptor that this program has opened itself: whoever
+// started it has left it closed.
+var errNotGiven = errors.New("the descriptor is not open")
+
+// given says whether whoever started this program has opened the descriptor for
+// it. Its own ones are close-on-exec.
+func given(fd int) error {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC != 0 {
+		return errNotGiven
+	}
+	return nil
+}
+
 // isListener says whether the descriptor is a socket that accepts connections,
 // as opposed to being one.
 func isListener(fd int) (bool, error) {

@@ -39,6 +39,9 @@ func openLog(w *logWords, stderr io.Writer) (*slog.Logger, func(), error) {
 		}
 		out, done = file, func() { file.Close() }
 	case w.fd >= 0 && w.fd != 2:
+		if err := given(w.fd); err != nil {
+			return nil, nil, fmt.Errorf("--log=fd=%d: %w; open it for swtpmd, as with %d>swtpmd.log", w.fd, err, w.fd)
+		}
 		file := os.NewFile(uintptr(w.fd), "--log fd")
 		out, done = file, func() { file.Close() }
 	}
