@@ -110,6 +110,7 @@ func TestPrintCapabilities(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &capabilities))
 	assert.Equal(t, "swtpm", capabilities.Type, "libvirt looks for this word")
 	assert.Contains(t, capabilities.Features, "tpm-2.0")
+	assert.Contains(t, capabilities.Features, "cmdarg-print-states", "swtpm_setup asks with it")
 }
 
 func TestCtlWithoutADaemon(t *testing.T) {
