@@ -129,6 +129,26 @@ func (c *Case) changedAfterShutdown() bool {
 	return false
 }
 
+// contextRefusedAfterShutdown says whether the script saves or loads a context
+// between a TPM2_Shutdown and the next _TPM_Init.
+func (c *Case) contextRefusedAfterShutdown() bool {
+	shut, sent := false, false
+	for _, step := range c.Script[:c.At] {
+		code, _ := conformance.CommandCode(step.Data)
+		switch {
+		case step.Action == Init && sent:
+			return true
+		case step.Action == Init:
+			shut = false
+		case tpm2.TPMCC(code) == tpm2.TPMCCShutdown:
+			shut, sent = true, false
+		case tpm2.TPMCC(code) == tpm2.TPMCCContextLoad, tpm2.TPMCC(code) == tpm2.TPMCCContextSave:
+			sent = shut
+		}
+	}
+	return false
+}
+
 // startedTwice says whether after a _TPM_Init there are two TPM2_Startup, of
 // which the first must have failed.
 func (c *Case) startedTwice() bool {

@@ -247,3 +247,28 @@ func TestChangedAfterShutdown(t *testing.T) {
 		assert.Equal(t, tc.want, caseOf(t, tc.script...).changedAfterShutdown(), name)
 	}
 }
+
+func TestContextRefusedAfterShutdown(t *testing.T) {
+	t.Parallel()
+	const (
+		shutdown = "send 0 80010000000c000001450001"
+		start    = "send 0 80010000000c000001440001"
+		save     = "send 0 80010000000e0000016202000000"
+		load     = "send 0 80010000000a00000161"
+		random   = "send 0 80010000000c0000017b0008"
+	)
+	for name, tc := range map[string]struct {
+		script []string
+		want   bool
+	}{
+		"load":      {[]string{shutdown, load, "init", start}, true},
+		"save":      {[]string{shutdown, save, random, "init", start}, true},
+		"neither":   {[]string{shutdown, random, "init", start}, false},
+		"before":    {[]string{load, shutdown, "init", start}, false},
+		"shut down": {[]string{shutdown, load, shutdown, "init", start}, false},
+		"power on":  {[]string{shutdown, load, start}, false},
+		"later":     {[]string{shutdown, "init", load, start}, false},
+	} {
+		assert.Equal(t, tc.want, caseOf(t, tc.script...).contextRefusedAfterShutdown(), name)
+	}
+}
