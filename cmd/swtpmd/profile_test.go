@@ -91,7 +91,14 @@ func TestSwtpmsWordsForAProfile(t *testing.T) {
 // refused before anything listens, and the state stays as it is.
 func TestStateOfAnotherProfile(t *testing.T) {
 	dir := t.TempDir()
+	for _, profile := range []string{"default", "tiny", "default"} { // nothing in it needs either yet
+		d := daemonWith(t, "--state="+dir, "--profile="+profile, "--flags=startup-clear")
+		d.stop()
+		require.Equal(t, exitOK, <-d.ended)
+	}
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
+	policy := "80020000005f0000012e400000010000000940000009000000" + "0000" + "0040" + strings.Repeat("ab", 64) + "000d" // of the owner, with SHA-512
+	require.Equal(t, "80020000001300000000", ask(t, dial(t, d.ready.Data), policy, 10))
 	d.stop()
 	require.Equal(t, exitOK, <-d.ended)
 	before, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))
@@ -100,7 +107,7 @@ func TestStateOfAnotherProfile(t *testing.T) {
 	code, out, errs := called(t, "--dir", t.TempDir(), "--state="+dir, "--profile=tiny")
 	assert.Equal(t, exitFailed, code)
 	assert.Empty(t, out)
-	assert.Contains(t, errs, dir+": TPM state: command audit is with SHA512")
+	assert.Contains(t, errs, dir+": TPM state: the owner's policy is with SHA512")
 	assert.NotContains(t, errs, "state is kept")
 	assert.Contains(t, errs, "use the Config or the profile with which it was made")
 	after, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))

@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -78,15 +74,12 @@ type watchedStore struct {
 	refused, failed bool
 }
 
-// errNoRoom is why a directory that is not read-only takes no state.
-var errNoRoom = errors.New("the file system is full")
-
 // Writable is asked once for every command.
 func (w *watchedStore) Writable() error {
 	err := w.Store.Writable()
 	switch {
 	case err != nil && !w.refused:
-		w.log.Warn("state cannot be written: commands that change it answer TPM_RC_NV_UNAVAILABLE", "dir", w.dir, "cause", w.cause(err))
+		w.log.Warn("state cannot be written: commands that change it answer TPM_RC_NV_UNAVAILABLE", "dir", w.dir, "cause", err)
 	case err == nil && w.refused:
 		w.log.Info("state can be written again", "dir", w.dir)
 	}
@@ -105,21 +98,4 @@ func (w *watchedStore) Commit(blob []byte) error {
 	}
 	w.failed = err != nil
 	return err
-}
-
-// cause finds out why the store says no more than that it cannot be written. The
-// file is opened and not touched.
-func (w *watchedStore) cause(err error) error {
-	if !errors.Is(err, state.ErrUnavailable) {
-		return err
-	}
-	file, openErr := os.OpenFile(filepath.Join(w.dir, stateFile), os.O_WRONLY, 0)
-	switch {
-	case openErr == nil:
-		file.Close()
-		return errNoRoom
-	case errors.Is(openErr, fs.ErrNotExist):
-		return err
-	}
-	return openErr
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -76,7 +77,6 @@ func TestFailureModeIsExplained(t *testing.T) {
 func TestAStoreThatRefusesIsExplainedOnce(t *testing.T) {
 	var log lockedBuffer
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), nil, 0o600))
 	store := new(emulatortest.Store)
 	tpm, err := emulator.New(emulator.Platform{
 		Store: &watchedStore{Store: store, dir: dir, log: slog.New(slog.NewTextHandler(&log, nil))},
@@ -86,13 +86,13 @@ func TestAStoreThatRefusesIsExplainedOnce(t *testing.T) {
 	require.NoError(t, startUp(t.Context(), tpm, startupClear))
 	for range 2 {
 		log = lockedBuffer{}
-		store.SetWritable(state.ErrUnavailable)
+		store.SetWritable(fmt.Errorf("%w: the disk is full", state.ErrUnavailable))
 		for range 3 {
 			require.Error(t, startUp(t.Context(), tpm, startupClear))
 		}
 		assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), "level=WARN")
-		assert.Contains(t, log.String(), "dir="+dir+` cause="the file system is full"`)
+		assert.Contains(t, log.String(), "dir="+dir+` cause="NV memory cannot be written: try again when it is accessible: the disk is full"`)
 		store.SetWritable(nil)
 		for range 3 {
 			require.Error(t, startUp(t.Context(), tpm, startupClear))

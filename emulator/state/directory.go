@@ -224,7 +224,7 @@ func (d *Directory) Writable() error {
 	}
 	room, readOnly := d.disk.room()
 	if readOnly {
-		return ErrUnavailable
+		return d.unavailable(errReadOnly)
 	}
 	if room >= plenty {
 		return nil
@@ -232,9 +232,17 @@ func (d *Directory) Writable() error {
 	// It is tight: try.
 	err := d.write(make([]byte, d.size+spare))
 	if err := errors.Join(err, d.disk.remove(directoryTemp)); err != nil {
-		return ErrUnavailable
+		return d.unavailable(err)
 	}
 	return nil
+}
+
+// errReadOnly is why a directory cannot be written.
+const errReadOnly Error = "the file system is read-only"
+
+// unavailable is ErrUnavailable with its cause.
+func (d *Directory) unavailable(cause error) error {
+	return fmt.Errorf("TPM state directory %s: %w: %w", d.path, ErrUnavailable, cause)
 }
 
 // Commit is Store.Commit. After an error the file is the old one; only if it is
