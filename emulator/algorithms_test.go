@@ -47,7 +47,7 @@ func TestAlgorithmsGoTogether(t *testing.T) {
 		"ECC without curves":      {emulator.Config{Curves: []wire.Curve{}}, "Curves", "some curve"},
 		"curves without ECC":      {emulator.Config{Algorithms: without(all(), ecc...), Curves: p256}, "Curves", "add ECC"},
 		"SM2 without its curve":   {emulator.Config{Algorithms: append(all(), wire.AlgSM2), Curves: p256}, "Curves", "its curve"},
-		"bank without hash":       {emulator.Config{Algorithms: all(), Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}, "Banks", "add it to Algorithms"},
+		"bank without hash":       {emulator.Config{Algorithms: all(), Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}, "Banks", "switch the algorithm on too"},
 	} {
 		_, err := emulator.New(emulator.Platform{}, tc.c)
 		if tc.field == "" {

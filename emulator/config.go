@@ -153,6 +153,10 @@ func (c Config) check() (*crypt.Registry, error) {
 	switch {
 	case len(id.Manufacturer) > 4:
 		return nil, &ConfigError{Field: "Identity.Manufacturer", Value: id.Manufacturer, Hint: "at most 4 characters"}
+	case id.DayOfYear > 366:
+		return nil, &ConfigError{Field: "Identity.DayOfYear", Value: id.DayOfYear, Hint: "1 to 366"}
+	case id.PSDayOfYear > 366:
+		return nil, &ConfigError{Field: "Identity.PSDayOfYear", Value: id.PSDayOfYear, Hint: "1 to 366"}
 	case len(id.Vendor) > 16:
 		return nil, &ConfigError{Field: "Identity.Vendor", Value: id.Vendor, Hint: "at most 16 characters"}
 	case len(c.Banks) > state.MaxBanks:
@@ -180,7 +184,7 @@ func (c Config) checkBanks() error {
 		case crypt.HashSize(b.Alg) == 0:
 			return &ConfigError{Field: "Banks", Err: &crypt.UnsupportedError{Alg: b.Alg, Want: "PCR bank"}}
 		case !slices.Contains(c.Algorithms, b.Alg):
-			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "add it to Algorithms"}
+			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "switch the algorithm on too"}
 		}
 		allocated = allocated || !b.Unallocated
 	}

@@ -271,6 +271,8 @@ func TestConfigErrors(t *testing.T) {
 		field string
 	}{
 		"manufacturer":    {emulator.Config{Identity: emulator.Identity{Manufacturer: "12345"}}, "Identity.Manufacturer"},
+		"day":             {emulator.Config{Identity: emulator.Identity{DayOfYear: 400}}, "Identity.DayOfYear"},
+		"platform's day":  {emulator.Config{Identity: emulator.Identity{PSDayOfYear: 367}}, "Identity.PSDayOfYear"},
 		"vendor":          {emulator.Config{Identity: emulator.Identity{Vendor: "12345678901234567"}}, "Identity.Vendor"},
 		"small buffer":    {limits(func(l *emulator.Limits) { l.Buffer = 1024 }), "Limits.Buffer"},
 		"large buffer":    {limits(func(l *emulator.Limits) { l.Buffer = 4097 }), "Limits.Buffer"},
