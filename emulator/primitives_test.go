@@ -548,3 +548,14 @@ func TestCommitWithoutNameAlg(t *testing.T) {
 	assert.Equal(t, wire.RCHash.Handle(1), send(t, tpm, commit(sizedPoint(5), []byte("s2"), y2)))
 	succeed(t, tpm, commit(sizedPoint(5), nil, nil))
 }
+
+// A key of which the numbers have zeros in front can be used as it was loaded.
+func TestZerosBeforeCoordinates(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	k := eccECDH()
+	k.public.Point.X = append([]byte{0}, k.public.Point.X...)
+	o := load(t, tpm, loadExternal(k))
+	succeed(t, tpm, et.Command(wire.CCECDHKeyGen, handles{o}, nil))
+	succeed(t, tpm, et.Command(wire.CCECDHZGen, handles{o}, et.NoAuth(), et.Sized(append(et.Sized(k.public.Point.X), et.Sized(k.public.Point.Y)...))))
+}

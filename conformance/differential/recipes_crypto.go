@@ -107,7 +107,19 @@ func (g *generator) point() []byte {
 			k = keyNamed("p384")
 		}
 	}
-	return sized(k.unique())
+	point := k.unique()
+	if g.chance(0.1) {
+		x, y, _ := conformance.CutSized(point)
+		y, _, _ = conformance.CutSized(y)
+		point = append(g.padded(x), g.padded(y)...)
+	}
+	return sized(point)
+}
+
+// padded is a TPM2B of a number with some zeros in front, of which a library may
+// have one for the sign.
+func (g *generator) padded(number []byte) []byte {
+	return sized(append(make([]byte, g.rng.IntN(3)), number...))
 }
 
 // noPoint is a TPM2B_ECC_POINT with empty coordinates.

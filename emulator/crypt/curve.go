@@ -1,6 +1,7 @@
 package crypt
 
 import (
+	"bytes"
 	"crypto/elliptic"
 	"math/big"
 
@@ -140,10 +141,12 @@ func (c *Curve) OnCurve(p Point) bool {
 }
 
 // DecodePoint makes a point from coordinates of a TPMS_ECC_POINT: big-endian
-// and at most FieldSize bytes, with or without leading zeros. A point that is
-// not on the curve is refused with TPM_RC_ECC_POINT.
+// numbers of at most FieldSize bytes, with any number of zeros in front, as some
+// libraries have one for the sign. A point that is not on the curve is refused
+// with TPM_RC_ECC_POINT.
 func (c *Curve) DecodePoint(x, y []byte) (Point, error) {
 	const op = "decoding a point"
+	x, y = bytes.TrimLeft(x, "\x00"), bytes.TrimLeft(y, "\x00")
 	if n := c.FieldSize(); len(x) > n || len(y) > n {
 		return Point{}, refuse(op, wire.RCECCPoint, "coordinates of %d and %d bytes where the field has %d", len(x), len(y), n)
 	}

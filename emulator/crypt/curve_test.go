@@ -137,7 +137,11 @@ func TestDecodePoint(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, p.Equal(q))
 
-		long := append([]byte{0}, x...)
+		q, err = c.DecodePoint(append(make([]byte, 1), x...), append(make([]byte, 40), y...))
+		require.NoError(t, err, "zeros in front are no part of a number")
+		assert.True(t, p.Equal(q))
+
+		long := append([]byte{1}, x...)
 		other := bytes.Clone(y)
 		other[len(other)-1] ^= 1
 		above := new(big.Int).Add(p.X, c.P).FillBytes(make([]byte, c.FieldSize()+1))
