@@ -22,6 +22,9 @@ func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
 		return
 	}
 	if rc != wire.RCSuccess {
+		if c.authorised && c.notOrderly && !c.withdrew {
+			panic(fmt.Sprintf("internal error: %s answered %v and undid a shutdown", c.commandName(), rc))
+		}
 		if after := t.s.EncodeSnapshot(nil); !bytes.Equal(before, after) {
 			panic(fmt.Sprintf("internal error: %s answered %v and changed the state", c.commandName(), rc))
 		}

@@ -77,6 +77,7 @@ func (t *TPM) run(c *call, command []byte) wire.RC {
 		return rc
 	}
 	c.reserve(t.out)
+	c.authorised, c.withdrew = true, c.notOrderly
 	return c.cmd.run(t, c)
 }
 
