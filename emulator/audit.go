@@ -28,8 +28,10 @@ func (t *TPM) prepareAudit(c *call) wire.RC {
 			return rc
 		}
 	}
-	if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
-		return rc
+	if t.resumable() { // the digest will be what the shutdown has saved
+		if rc := t.needNV(); rc != wire.RCSuccess {
+			return rc
+		}
 	}
 	c.cpHash(t.s.Persistent.AuditAlg)
 	return wire.RCSuccess

@@ -46,21 +46,21 @@ func (t *TPM) advanceTime() {
 }
 
 // setClock sets Clock, and has it written to NV when it enters a new update
-// interval, from which on it is safe.
+// interval, from which on it is safe. After a shutdown it is always: NV says then
+// that the Clock in it is safe.
 func (t *TPM) setClock(clock uint64) {
 	o := &t.s.Orderly
 	if clock/clockUpdate != o.Clock/clockUpdate {
 		o.Safe = true
 		t.dirty = true
 	}
+	t.dirty = t.dirty || t.s.Persistent.Shutdown != state.ShutdownNone
 	o.Clock = clock
 }
 
 // clockInfo is the TPMS_CLOCK_INFO of this moment. While NV cannot be written
-// Clock stands still and is not safe. After a shutdown NV has an older Clock, and
-// says that it is safe: what is reported goes there.
+// Clock stands still and is not safe.
 func (t *TPM) clockInfo() wire.ClockInfo {
-	t.dirty = t.dirty || t.s.Persistent.Shutdown != state.ShutdownNone
 	return wire.ClockInfo{
 		Clock:        t.s.Orderly.Clock,
 		ResetCount:   t.s.Persistent.ResetCount,

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -161,5 +162,17 @@ func TestClockAfterShutdown(t *testing.T) {
 	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
 	after := clockInfo(t, tpm).Clock
 	assert.True(t, after.Safe, "the shutdown holds")
+	assert.GreaterOrEqual(t, after.Clock, before.Clock)
+
+	// Reported while NV is not there, when it has gone on before that.
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUClear))
+	tpm.Clock.Advance(2 * time.Second)
+	succeed(t, tpm, et.Command(wire.CCGetRandom, nil, nil, et.U16(1)))
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	before = clockInfo(t, tpm).Clock
+	assert.False(t, before.Safe)
+	tpm.Store.SetWritable(nil)
+	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
+	after = clockInfo(t, tpm).Clock
 	assert.GreaterOrEqual(t, after.Clock, before.Clock)
 }

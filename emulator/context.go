@@ -38,7 +38,7 @@ func (t *TPM) flushContext(c *call) wire.RC {
 		if *t.activeSession(h) == (state.ActiveSession{}) {
 			return c.badParam(1, wire.RCHandle)
 		}
-		if t.activeSession(h).Slot == 0 { // a shutdown has saved that it can be loaded
+		if t.activeSession(h).Slot == 0 && t.resumable() { // the shutdown has saved that it can be loaded
 			if rc := t.changeOrderly(c); rc != wire.RCSuccess {
 				return rc
 			}
@@ -229,9 +229,10 @@ func (t *TPM) badContext(err error) wire.RC {
 
 // contextIntegrity is the HMAC of a context whose encrypted part is given. The
 // count of resets ends the life of all contexts with a TPM Reset, the clear
-// count that of objects with stClear with a TPM Restart too.
+// count that of objects with stClear with a TPM Restart too. A TPM that would
+// decrypt with keys of another size does not get as far.
 func (t *TPM) contextIntegrity(ctx *wire.Context, encrypted []byte) []byte {
-	var space [8 + 4 + 8 + 4]byte
+	var space [8 + 4 + 8 + 4 + 2]byte
 	w := wire.NewWriter(space[:0])
 	w.U64(t.s.Persistent.TotalResetCount)
 	if ctx.SavedHandle == savedStClear {
@@ -239,6 +240,7 @@ func (t *TPM) contextIntegrity(ctx *wire.Context, encrypted []byte) []byte {
 	}
 	w.U64(ctx.Sequence)
 	w.U32(uint32(ctx.SavedHandle))
+	w.U16(t.contextBits)
 	return crypt.HMAC(t.contextHash, t.proof(ctx.Hierarchy), w.Data(), encrypted)
 }
 

@@ -259,6 +259,13 @@ func TestFlushSavedAfterShutdown(t *testing.T) {
 	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
 	rc, _ := loadContext(tpm, ctx)
 	assert.NotEqual(t, wire.RCSuccess, rc)
+
+	// After the other kind there is nothing to be undone.
+	s = startClient(t, tpm, wire.SEHMAC, wire.RHNull, "")
+	saveContext(t, tpm, s.handle)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUClear))
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	succeed(t, tpm, flush)
 }
 
 // What is refused after a shutdown leaves it as it is.
@@ -285,6 +292,7 @@ func TestContextsOfAnotherConfig(t *testing.T) {
 	p256.public.Parms.Scheme = ecdsa256
 	p384 := emulator.Config{Banks: banks[:1], Curves: []wire.Curve{wire.CurveNISTP384}}
 	smaller := emulator.Config{Banks: banks[:1], Algorithms: without(emulator.DefaultAlgorithms(), wire.AlgSHA384)}
+	aes256 := emulator.Config{Banks: banks, AESBits: []uint16{256}}
 	for name, tc := range map[string]struct {
 		load   func(tpm *et.TPM) wire.Handle
 		config emulator.Config
@@ -293,6 +301,16 @@ func TestContextsOfAnotherConfig(t *testing.T) {
 		"hash sequence":  {func(tpm *et.TPM) wire.Handle { return loadSequence(t, tpm, wire.AlgSHA384) }, smaller},
 		"event sequence": {func(tpm *et.TPM) wire.Handle { return loadSequence(t, tpm, wire.AlgNull) }, smaller},
 		"session":        {func(tpm *et.TPM) wire.Handle { return load(t, tpm, policy) }, smaller},
+		"HMAC sequence": {func(tpm *et.TPM) wire.Handle {
+			return load(t, tpm, et.Command(wire.CCHMACStart, handles{load(t, tpm, extHMAC(noScheme, bothUses))}, et.NoAuth(), et.Sized(nil), et.U16(uint16(wire.AlgSHA384))))
+		}, smaller},
+		"CMAC sequence": {func(tpm *et.TPM) wire.Handle {
+			key := load(t, tpm, extAES(wire.AlgCMAC, wire.ObjectSignEncrypt))
+			return load(t, tpm, et.Command(wire.CCHMACStart, handles{key}, et.NoAuth(), et.Sized(nil), et.U16(uint16(wire.AlgNull))))
+		}, aes256},
+		"context key": {func(tpm *et.TPM) wire.Handle { return load(t, tpm, startSession(wire.SEHMAC)) }, emulator.Config{Banks: banks, AESBits: []uint16{128}}},
+		"event sequence of other banks": {func(tpm *et.TPM) wire.Handle { return loadSequence(t, tpm, wire.AlgNull) },
+			emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA384}, {Alg: wire.AlgSHA256}}}},
 	} {
 		store := &et.Store{}
 		tpm := et.New(t, et.WithStore(store), et.WithConfig(emulator.Config{Banks: banks}))

@@ -168,6 +168,10 @@ func (t *TPM) orderlyChangeable() wire.RC {
 	return t.needNV()
 }
 
+// resumable says whether TPM2_Shutdown(STATE) is the last there was: after the
+// next _TPM_Init the TPM can go on with what that has saved.
+func (t *TPM) resumable() bool { return t.s.Persistent.Shutdown == state.ShutdownState }
+
 // changeOrderly announces a change to state that TPM2_Shutdown has saved. An
 // action calls it as its last check.
 func (t *TPM) changeOrderly(c *call) wire.RC {

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -31,7 +32,7 @@ func (t *TPM) LoadState(permanent, volatile []byte) error {
 		return &SnapshotError{What: "the permanent state", Err: err}
 	}
 	saved := s.Encode(nil)
-	if err := t.adopt(s); err != nil {
+	if err := t.adopt(s); err != nil && (len(volatile) == 0 || !errors.Is(err, errNoSeeds)) {
 		return &SnapshotError{What: "the permanent state", Err: err}
 	}
 	if len(volatile) == 0 {

@@ -169,7 +169,7 @@ func (t *TPM) pcrAllocate(c *call) wire.RC {
 	if possible {
 		t.s.Persistent.Allocation = next
 		t.s.Volatile.Reconfigured = true
-		c.notOrderly = true
+		c.notOrderly = t.resumable() // not with banks in which nothing is measured
 		t.dirty = true
 	}
 	c.out.YesNo(possible)

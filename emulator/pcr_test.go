@@ -297,9 +297,13 @@ func TestConfigurationChange(t *testing.T) {
 	value := readPCR(t, tpm, wire.AlgSHA256, 3)
 	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
 
-	other := et.New(t, et.WithStore(store), et.WithoutStartup(), et.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}, {Alg: wire.AlgSHA256}}}))
+	other := et.New(t, et.WithStore(store), et.WithoutStartup(), et.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA256}}}))
 	require.Equal(t, wire.RCSuccess, other.Startup(0, wire.SUState))
 	assert.Equal(t, value, readPCR(t, other, wire.AlgSHA256, 3))
+	assert.Nil(t, readPCR(t, other, wire.AlgSHA256, 4))
+	require.NoError(t, other.PowerOff())
+	other = et.New(t, et.WithStore(store), et.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}, {Alg: wire.AlgSHA256}}}))
+	assert.NotNil(t, readPCR(t, other, wire.AlgSHA256, 3))
 	assert.Nil(t, readPCR(t, other, wire.AlgSHA256, 4))
 	assert.Equal(t, make([]byte, 32), readPCR(t, other, wire.AlgSHA3_256, 3))
 }
@@ -363,4 +367,29 @@ func TestAllocationAfterShutdown(t *testing.T) {
 	succeed(t, tpm, et.Command(wire.CCPCRAllocate, handles{wire.RHPlatform}, et.NoAuth(), et.Selection(wire.AlgSHA384, 3)))
 	require.Equal(t, wire.RCValue.Parameter(1), tpm.Restart(wire.SUState))
 	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
+}
+
+// Neither does it outlast banks that another Config brings.
+func TestBanksOfAnotherConfigAfterShutdown(t *testing.T) {
+	t.Parallel()
+	store := &et.Store{}
+	start := func(banks ...emulator.Bank) *et.TPM {
+		return et.New(t, et.WithStore(store), et.WithoutStartup(), et.WithConfig(emulator.Config{Banks: banks}))
+	}
+	sha256, sha384 := emulator.Bank{Alg: wire.AlgSHA256}, emulator.Bank{Alg: wire.AlgSHA384}
+	tpm := start(sha256)
+	require.Equal(t, wire.RCSuccess, tpm.Startup(0, wire.SUClear))
+	for _, tc := range []struct {
+		banks []emulator.Bank
+		want  wire.RC
+	}{
+		{[]emulator.Bank{sha256}, wire.RCSuccess},
+		{[]emulator.Bank{sha256, {Alg: wire.AlgSHA512, Unallocated: true}}, wire.RCSuccess},
+		{[]emulator.Bank{sha256, sha384}, wire.RCValue.Parameter(1)},
+	} {
+		require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+		require.NoError(t, tpm.PowerOff())
+		tpm = start(tc.banks...)
+		require.Equal(t, tc.want, tpm.Startup(0, wire.SUState), "%v", tc.banks)
+	}
 }

@@ -80,8 +80,19 @@ func (t *TPM) allocateBanks() {
 		v.PCRs.Banks[i] = state.Bank{Alg: b.Alg, Size: uint8(crypt.HashSize(b.Alg)), Allocated: sel.Select}
 	}
 	next.Count = len(t.config.Banks)
+	t.resumeKnownBanks()
 	if next != p.Allocation {
 		p.Allocation, t.dirty = next, true
+	}
+}
+
+// resumeKnownBanks lets a TPM Resume be only where every allocated bank was there
+// before: in one that another Config has brought nothing would be measured.
+func (t *TPM) resumeKnownBanks() {
+	for _, b := range t.s.Volatile.PCRs.Slice() {
+		if t.resumable() && b.Allocated != (wire.PCRSelect{}) && t.s.Clear.PCRs.Bank(b.Alg) == nil {
+			t.s.Persistent.Shutdown, t.dirty = state.ShutdownNone, true
+		}
 	}
 }
 

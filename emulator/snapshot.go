@@ -109,7 +109,8 @@ func (t *TPM) fits(s *state.State) error {
 	case !t.soundSequences(v.Objects) || v.DRTMSlot != 0 && v.Objects[v.DRTMSlot-1].Kind != state.ObjectEventSequence:
 		return &SnapshotError{What: "its sequence objects are none of this TPM"}
 	}
-	if err := t.adopt(s); err != nil {
+	// One that failed because there was no entropy may not be made yet.
+	if err := t.adopt(s); err != nil && (v.FailureCode == 0 || !errors.Is(err, errNoSeeds)) {
 		return &SnapshotError{What: "its permanent state", Err: err}
 	}
 	old := t.s
@@ -167,14 +168,25 @@ func (t *TPM) soundSessions(list []state.Session) bool {
 	return true
 }
 
-// soundSequences says whether the sequence objects have hashes that go on.
+// hasMAC says whether the TPM has the algorithm that a MAC goes on with.
+func (t *TPM) hasMAC(m macState) bool {
+	switch m := m.(type) {
+	case *crypt.HMACState:
+		return t.algs.DigestSize(m.Alg()) != 0
+	case *crypt.CMACState:
+		return slices.Contains(t.algs.KeyBits(m.Alg()), m.KeyBits())
+	}
+	return false
+}
+
+// soundSequences says whether the sequence objects have hashes that go on here.
 func (t *TPM) soundSequences(list []state.Object) bool {
 	for i := range list {
 		o := &list[i]
 		want := 0
 		switch o.Kind {
 		case state.ObjectMACSequence:
-			if _, err := restoreMAC(o); err != nil {
+			if m, err := restoreMAC(o); err != nil || !t.hasMAC(m) {
 				return false
 			}
 		case state.ObjectHashSequence:
@@ -185,7 +197,10 @@ func (t *TPM) soundSequences(list []state.Object) bool {
 		if o.HashCount != want {
 			return false
 		}
-		for _, h := range o.Hashes[:o.HashCount] {
+		for j, h := range o.Hashes[:o.HashCount] {
+			if o.Kind == state.ObjectEventSequence && h.Alg != t.config.Banks[j].Alg {
+				return false
+			}
 			if _, err := crypt.UnmarshalHash(h.Alg, h.Buf[:h.Size]); err != nil || t.algs.DigestSize(h.Alg) == 0 {
 				return false
 			}

@@ -219,6 +219,10 @@ func TestRestoreOwnSnapshot(t *testing.T) {
 			succeed(t, tpm, changeAuth(wire.RHOwner, nil, []byte("x")))
 		},
 		"no entropy": func(tpm *et.TPM) { tpm.Entropy.Fail(true) },
+		"no entropy to make it with": func(tpm *et.TPM) {
+			require.NoError(t, tpm.Store.Commit(nil))
+			tpm.Entropy.Fail(true)
+		},
 	} {
 		tpm := et.New(t)
 		succeed(t, tpm, startSession(wire.SEHMAC))

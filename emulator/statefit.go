@@ -16,6 +16,9 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("TPM state: %s: use the Config or the profile with which it was made, or begin anew with an empty Store or state directory", e.What)
 }
 
+// errNoSeeds refuses a state of a TPM that was not made yet.
+var errNoSeeds = &StateError{"a primary seed or a proof is missing"}
+
 // adopt makes a stored state one of this TPM: a command audit that has audited
 // nothing yet is with the hash that it would be with in a new TPM. The error is
 // that of refuses.
@@ -48,7 +51,7 @@ func (t *TPM) refuses(s *state.State) error {
 	}
 	for _, seed := range []state.TPM2B{p.EPSeed, p.SPSeed, p.PPSeed, p.EHProof, p.SHProof, p.PHProof} {
 		if seed.Size == 0 {
-			return &StateError{"a primary seed or a proof is missing"}
+			return errNoSeeds
 		}
 	}
 	for i := range s.Objects.List {

@@ -41,8 +41,9 @@ func (e *NotStartedError) Error() string { return fmt.Sprintf("TPM command not s
 func (e *NotStartedError) Unwrap() error { return e.Err }
 
 // TPM is a software TPM 2.0. Make it with New and give it power with Init; the
-// zero value is what New makes of a zero Platform and a zero Config. Its methods may be called from several goroutines; commands run one after the
-// other. Any number of TPMs run in a process without knowing of each other.
+// zero value is what New makes of a zero Platform and a zero Config. Its methods
+// may be called from several goroutines; commands run one after the other. Any
+// number of TPMs run in a process without knowing of each other.
 type TPM struct {
 	once     sync.Once // for the zero value
 	platform Platform

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -105,6 +106,10 @@ func TestLogIntoADescriptor(t *testing.T) {
 
 // A terminal that is closed leaves nothing behind, as SIGTERM does.
 func TestHangupEndsTheDaemonInOrder(t *testing.T) {
+	// What ignores the signal has children that do; what handles it has not.
+	handled := make(chan os.Signal, 1)
+	signal.Notify(handled, syscall.SIGHUP)
+	defer signal.Stop(handled)
 	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
 		cmd := program(t, "--json")
 		r := until(t, cmd)

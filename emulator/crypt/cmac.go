@@ -28,6 +28,12 @@ func NewCMAC(alg wire.AlgID, key []byte) (*CMACState, error) {
 	return &CMACState{alg: alg, key: append([]byte(nil), key...), block: block}, nil
 }
 
+// Alg is the cipher in use.
+func (m *CMACState) Alg() wire.AlgID { return m.alg }
+
+// KeyBits is the size of the key in bits.
+func (m *CMACState) KeyBits() uint16 { return uint16(8 * len(m.key)) }
+
 // Size is the size of the result in bytes: a block of the cipher.
 func (m *CMACState) Size() int { return m.block.BlockSize() }
 
