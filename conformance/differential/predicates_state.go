@@ -109,7 +109,7 @@ func (c *Case) showsAllocation() bool {
 // command once it has been sent, and those that do the others.
 func (c *Case) changedAfterShutdown() bool {
 	shut, changed, any := false, false, false
-	for _, step := range c.Script[:c.At] {
+	for i, step := range c.Script[:c.At] {
 		code, _ := conformance.CommandCode(step.Data)
 		switch {
 		case step.Action == Init && changed:
@@ -122,18 +122,18 @@ func (c *Case) changedAfterShutdown() bool {
 		case tpm2.TPMCC(code) == tpm2.TPMCCSetCommandCodeAuditStatus:
 			any, changed = true, shut
 		case tpm2.TPMCC(code) == tpm2.TPMCCECEphemeral, tpm2.TPMCC(code) == tpm2.TPMCCCommit, tpm2.TPMCC(code) == tpm2.TPMCCPCRAllocate,
-			flushesSession(step), any && shut:
+			flushesSaved(c.Script[:i], step), any && shut:
 			changed = shut
 		}
 	}
 	return false
 }
 
-// contextRefusedAfterShutdown says whether the script saves or loads a context
-// between a TPM2_Shutdown and the next _TPM_Init.
+// contextRefusedAfterShutdown says whether the script loads a context again that
+// it has loaded before, between a TPM2_Shutdown and the next _TPM_Init.
 func (c *Case) contextRefusedAfterShutdown() bool {
 	shut, sent := false, false
-	for _, step := range c.Script[:c.At] {
+	for i, step := range c.Script[:c.At] {
 		code, _ := conformance.CommandCode(step.Data)
 		switch {
 		case step.Action == Init && sent:
@@ -142,8 +142,8 @@ func (c *Case) contextRefusedAfterShutdown() bool {
 			shut = false
 		case tpm2.TPMCC(code) == tpm2.TPMCCShutdown:
 			shut, sent = true, false
-		case tpm2.TPMCC(code) == tpm2.TPMCCContextLoad, tpm2.TPMCC(code) == tpm2.TPMCCContextSave:
-			sent = shut
+		case tpm2.TPMCC(code) == tpm2.TPMCCContextLoad && shut:
+			sent = sent || slices.ContainsFunc(c.Script[:i], func(s Step) bool { return bytes.Equal(s.Data, step.Data) })
 		}
 	}
 	return false
@@ -248,14 +248,18 @@ func (c *Case) pinByPolicy() bool {
 	return slices.ContainsFunc(named.Handles, func(h uint32) bool { return used[h] })
 }
 
-// flushesSession says whether the step is a TPM2_FlushContext of a session.
-func flushesSession(step Step) bool {
+// flushesSaved says whether the step is a TPM2_FlushContext of a session that a
+// step before has saved.
+func flushesSaved(before Script, step Step) bool {
 	code, _ := conformance.CommandCode(step.Data)
 	if tpm2.TPMCC(code) != tpm2.TPMCCFlushContext || len(step.Data) < conformance.HeaderSize+4 {
 		return false
 	}
-	kind := step.Data[len(step.Data)-4] // of the handle, which is the last parameter
-	return kind == 0x02 || kind == 0x03
+	handle := step.Data[len(step.Data)-4:] // the last parameter
+	return slices.ContainsFunc(before, func(s Step) bool {
+		code, _ := conformance.CommandCode(s.Data)
+		return tpm2.TPMCC(code) == tpm2.TPMCCContextSave && (handle[0] == 0x02 || handle[0] == 0x03) && bytes.HasSuffix(s.Data, handle[1:])
+	})
 }
 
 // pinLimitByPolicy says whether ours does not let a policy session use the
@@ -265,8 +269,12 @@ func (c *Case) pinLimitByPolicy() bool {
 	ours, _ := c.Codes()
 	command, ok := c.Step().packet()
 	area, sound := sessionsOf(c.Step().Data)
-	if ours != authUnavailable || !ok || !sound || len(area) == 0 || area[0].Handle>>24 != 0x03 || len(command.Handles) == 0 {
+	if ours != authUnavailable || !ok || !sound {
 		return false
+	}
+	byPolicy := map[uint32]bool{}
+	for i := range min(len(area), len(command.Handles)) {
+		byPolicy[command.Handles[i]] = area[i].Handle>>24 == 0x03
 	}
 	return slices.ContainsFunc(c.Script[:c.At], func(step Step) bool {
 		defines, ok := step.packet()
@@ -274,7 +282,7 @@ func (c *Case) pinLimitByPolicy() bool {
 			return false
 		}
 		index, attributes, ok := definition(defines)
-		return ok && index == command.Handles[0] && attributes>>nvTypeShift&0xf >= 8
+		return ok && byPolicy[index] && attributes>>nvTypeShift&0xf >= 8
 	})
 }
 

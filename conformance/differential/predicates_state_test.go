@@ -143,6 +143,7 @@ func TestPINLimitByPolicy(t *testing.T) {
 		ordinary = "send 0 80020000002d0000012a40000001000000094000000900000000000000000e01400002000b02070003000000" + "08"
 		policy   = "send 0 8002000000230000014e01400002014000020000000903000000000000000000080000"
 		password = "send 0 8002000000230000014e01400002014000020000000940000009000000000000080000"
+		certify  = "send 0 800200000038000001848000000001400002014000020000001240000009000000000003000000000000000000" + "0000" + "0010" + "00080000"
 	)
 	for name, tc := range map[string]struct {
 		script []string
@@ -152,6 +153,7 @@ func TestPINLimitByPolicy(t *testing.T) {
 		"policy":       {[]string{pin, policy}, 0x12f, true},
 		"another code": {[]string{pin, policy}, 0x98e, false},
 		"password":     {[]string{pin, password}, 0x12f, false},
+		"certified":    {[]string{pin, certify}, 0x12f, true},
 		"no PIN":       {[]string{ordinary, policy}, 0x12f, false},
 		"unknown":      {[]string{policy}, 0x12f, false},
 		"cut short":    {[]string{pin, policy[:41]}, 0x12f, false},
@@ -223,6 +225,7 @@ func TestChangedAfterShutdown(t *testing.T) {
 		shutdown = "send 0 80010000000c000001450001"
 		start    = "send 0 80010000000c000001440001"
 		allocate = "send 0 80020000002b0000012b4000000c0000000940000009000000000000000000000001000403ee7899"
+		save     = "send 0 80010000000e0000016202000000"
 		flush    = "send 0 80010000000e0000016502000000"
 		flushKey = "send 0 80010000000e0000016580000000"
 		commit   = "send 0 80010000000c0000018e0003"
@@ -234,15 +237,16 @@ func TestChangedAfterShutdown(t *testing.T) {
 		want   bool
 	}{
 		"allocation":     {[]string{shutdown, allocate, "init", start}, true},
-		"flush":          {[]string{shutdown, flush, "init", start}, true},
-		"flushed object": {[]string{shutdown, flushKey, "init", start}, false},
+		"flush":          {[]string{save, shutdown, flush, "init", start}, true},
+		"never saved":    {[]string{shutdown, flush, "init", start}, false},
+		"flushed object": {[]string{save, shutdown, flushKey, "init", start}, false},
 		"commitment":     {[]string{shutdown, commit, "init", start}, true},
 		"audited":        {[]string{audit, shutdown, random, "init", start}, true},
 		"not audited":    {[]string{shutdown, random, "init", start}, false},
-		"before":         {[]string{flush, allocate, shutdown, "init", start}, false},
-		"again":          {[]string{shutdown, flush, "send 0 80010000000c000001450000", "init", start}, false},
+		"before":         {[]string{save, flush, allocate, shutdown, "init", start}, false},
+		"again":          {[]string{save, shutdown, flush, "send 0 80010000000c000001450000", "init", start}, false},
 		"cut short":      {[]string{shutdown, "send 0 8001", "send 0 80010000000e00000165", "init", start}, false},
-		"power on":       {[]string{shutdown, flush, start}, false},
+		"power on":       {[]string{save, shutdown, flush, start}, false},
 	} {
 		assert.Equal(t, tc.want, caseOf(t, tc.script...).changedAfterShutdown(), name)
 	}
@@ -253,21 +257,21 @@ func TestContextRefusedAfterShutdown(t *testing.T) {
 	const (
 		shutdown = "send 0 80010000000c000001450001"
 		start    = "send 0 80010000000c000001440001"
-		save     = "send 0 80010000000e0000016202000000"
-		load     = "send 0 80010000000a00000161"
+		load     = "send 0 80010000000c000001610001"
+		other    = "send 0 80010000000c000001610002"
 		random   = "send 0 80010000000c0000017b0008"
 	)
 	for name, tc := range map[string]struct {
 		script []string
 		want   bool
 	}{
-		"load":      {[]string{shutdown, load, "init", start}, true},
-		"save":      {[]string{shutdown, save, random, "init", start}, true},
-		"neither":   {[]string{shutdown, random, "init", start}, false},
-		"before":    {[]string{load, shutdown, "init", start}, false},
-		"shut down": {[]string{shutdown, load, shutdown, "init", start}, false},
-		"power on":  {[]string{shutdown, load, start}, false},
-		"later":     {[]string{shutdown, "init", load, start}, false},
+		"again":     {[]string{load, shutdown, load, random, "init", start}, true},
+		"once":      {[]string{shutdown, load, "init", start}, false},
+		"another":   {[]string{other, shutdown, load, "init", start}, false},
+		"before":    {[]string{load, load, shutdown, "init", start}, false},
+		"shut down": {[]string{load, shutdown, load, shutdown, "init", start}, false},
+		"power on":  {[]string{load, shutdown, load, start}, false},
+		"later":     {[]string{load, shutdown, "init", load, start}, false},
 	} {
 		assert.Equal(t, tc.want, caseOf(t, tc.script...).contextRefusedAfterShutdown(), name)
 	}
