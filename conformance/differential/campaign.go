@@ -368,7 +368,7 @@ func (r *run) examine(script Script, at int, ours, theirs []Outcome) *Case {
 	}
 	return &Case{
 		Theirs: r.campaign.Theirs.Name, Script: sent, At: at, OurOutcome: ours[at], TheirOutcome: theirs[at], Detail: detail,
-		script: script[:at+1], comparer: &r.comparer,
+		script: script[:at+1], theirs: theirs[:at+1], comparer: &r.comparer,
 	}
 }
 

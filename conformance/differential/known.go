@@ -19,8 +19,10 @@ type Case struct {
 	OurOutcome, TheirOutcome Outcome
 	Detail                   string
 
-	// script is the same with its holes.
+	// script is the same with its holes, theirs what the reference has answered
+	// to it.
 	script   Script
+	theirs   []Outcome
 	comparer *comparer
 }
 

@@ -129,21 +129,21 @@ func (c *Case) changedAfterShutdown() bool {
 	return false
 }
 
-// contextRefusedAfterShutdown says whether the script loads a context again that
-// it has loaded before, between a TPM2_Shutdown and the next _TPM_Init.
+// contextRefusedAfterShutdown says whether the script loads or saves a context
+// between a TPM2_Shutdown and the next _TPM_Init, and was refused.
 func (c *Case) contextRefusedAfterShutdown() bool {
-	shut, sent := false, false
+	shut, refused := false, false
 	for i, step := range c.Script[:c.At] {
 		code, _ := conformance.CommandCode(step.Data)
 		switch {
-		case step.Action == Init && sent:
+		case step.Action == Init && refused:
 			return true
 		case step.Action == Init:
 			shut = false
 		case tpm2.TPMCC(code) == tpm2.TPMCCShutdown:
-			shut, sent = true, false
-		case tpm2.TPMCC(code) == tpm2.TPMCCContextLoad && shut:
-			sent = sent || slices.ContainsFunc(c.Script[:i], func(s Step) bool { return bytes.Equal(s.Data, step.Data) })
+			shut, refused = true, false
+		case tpm2.TPMCC(code) == tpm2.TPMCCContextLoad, tpm2.TPMCC(code) == tpm2.TPMCCContextSave:
+			refused = refused || shut && outcomeCode(c.theirs[i]) != 0
 		}
 	}
 	return false

@@ -257,22 +257,30 @@ func TestContextRefusedAfterShutdown(t *testing.T) {
 	const (
 		shutdown = "send 0 80010000000c000001450001"
 		start    = "send 0 80010000000c000001440001"
+		save     = "send 0 80010000000e0000016202000000"
 		load     = "send 0 80010000000c000001610001"
-		other    = "send 0 80010000000c000001610002"
 		random   = "send 0 80010000000c0000017b0008"
+		ok       = 0
+		refused  = 0x903
 	)
 	for name, tc := range map[string]struct {
 		script []string
+		codes  []uint32
 		want   bool
 	}{
-		"again":     {[]string{load, shutdown, load, random, "init", start}, true},
-		"once":      {[]string{shutdown, load, "init", start}, false},
-		"another":   {[]string{other, shutdown, load, "init", start}, false},
-		"before":    {[]string{load, load, shutdown, "init", start}, false},
-		"shut down": {[]string{load, shutdown, load, shutdown, "init", start}, false},
-		"power on":  {[]string{load, shutdown, load, start}, false},
-		"later":     {[]string{load, shutdown, "init", load, start}, false},
+		"load":      {[]string{shutdown, load, "init", start}, []uint32{ok, refused, ok, ok}, true},
+		"save":      {[]string{shutdown, save, random, "init", start}, []uint32{ok, refused, ok, ok, ok}, true},
+		"neither":   {[]string{shutdown, random, "init", start}, []uint32{ok, refused, ok, ok}, false},
+		"not":       {[]string{shutdown, load, save, "init", start}, []uint32{ok, ok, ok, ok, ok}, false},
+		"before":    {[]string{load, shutdown, "init", start}, []uint32{refused, ok, ok, ok}, false},
+		"shut down": {[]string{shutdown, load, shutdown, "init", start}, []uint32{ok, refused, ok, ok, ok}, false},
+		"power on":  {[]string{shutdown, load, start}, []uint32{ok, refused, ok}, false},
+		"later":     {[]string{shutdown, "init", load, start}, []uint32{ok, ok, refused, ok}, false},
 	} {
-		assert.Equal(t, tc.want, caseOf(t, tc.script...).contextRefusedAfterShutdown(), name)
+		c := caseOf(t, tc.script...)
+		for _, code := range tc.codes {
+			c.theirs = append(c.theirs, responseCode(code))
+		}
+		assert.Equal(t, tc.want, c.contextRefusedAfterShutdown(), name)
 	}
 }
