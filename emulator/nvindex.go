@@ -113,11 +113,17 @@ func (t *TPM) nvChangeable(c *call, n *state.NVIndex) wire.RC {
 }
 
 // nvStore puts data into the index at offset. The caller has checked the range,
-// and nvChangeable. What the first write does not cover is zero. An orderly
-// index is not written to NV before the next commit.
+// and nvChangeable. What the first write does not cover is as NV that was erased,
+// or of an index with a meaning of its own, or in RAM, zero. An orderly index is
+// not written to NV before the next commit.
 func (t *TPM) nvStore(n *state.NVIndex, offset int, data []byte) {
 	if !n.Written() {
 		clear(n.Data)
+		if n.Attributes.Type() == wire.NTOrdinary && !n.Orderly() {
+			for i := range n.Data {
+				n.Data[i] = 0xFF // a zero hash would be the policy of a session that asserts nothing
+			}
+		}
 		n.Attributes |= wire.NVWritten
 		// Lost, the first value of an orderly counter would be given twice.
 		t.dirtyNV = t.dirtyNV || n.Attributes.Type() == wire.NTCounter

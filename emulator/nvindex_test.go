@@ -76,7 +76,7 @@ func TestNVPassword(t *testing.T) {
 	succeed(t, tpm, define(wire.RHOwner, nvPublic{}, append(bytes.Clone(pw), 0, 0)))
 	assert.Equal(t, wire.RCBadAuth.Session(1), send(t, tpm, nvWrite(nvFirst, nvFirst, nil, []byte{1}, 0)))
 	succeed(t, tpm, nvWrite(nvFirst, nvFirst, pw, []byte{1}, 0), nvRead(nvFirst, nvFirst, pw, 8, 0))
-	assert.Equal(t, []byte{1, 0, 0, 0, 0, 0, 0, 0}, contents(t, tpm, 8), "what the first write leaves out is zero")
+	assert.Equal(t, append([]byte{1}, bytes.Repeat([]byte{0xFF}, 7)...), contents(t, tpm, 8), "what the first write leaves out is as if erased")
 	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
 	succeed(t, tpm, nvRead(nvFirst, nvFirst, pw, 8, 0))
 }
@@ -116,12 +116,13 @@ func TestNVCounterFirstValue(t *testing.T) {
 // What TPMA_NV_CLEAR_STCLEAR has made unwritten comes back in no way.
 func TestNVClearStClear(t *testing.T) {
 	t.Parallel()
-	ones := bytes.Repeat([]byte{0xFF}, 8)
+	fives := bytes.Repeat([]byte{0x55}, 8)
+	erased := []byte{0xFF, 0xFF, 0xFF, 1, 0xFF, 0xFF, 0xFF, 0xFF}
 	extended := sha256.Sum256(append(make([]byte, 32), 'x'))
 	for nt, tc := range map[wire.NT]struct {
 		first, second, want []byte
 	}{
-		wire.NTOrdinary: {nvWrite(wire.RHOwner, nvFirst, nil, ones, 0), nvWrite(wire.RHOwner, nvFirst, nil, []byte{1}, 3), []byte{0, 0, 0, 1, 0, 0, 0, 0}},
+		wire.NTOrdinary: {nvWrite(wire.RHOwner, nvFirst, nil, fives, 0), nvWrite(wire.RHOwner, nvFirst, nil, []byte{1}, 3), erased},
 		wire.NTBits:     {nvDo(wire.CCNVSetBits, nvFirst, et.U64(6)), nvDo(wire.CCNVSetBits, nvFirst, et.U64(1)), et.U64(1)},
 		wire.NTExtend:   {nvDo(wire.CCNVExtend, nvFirst, et.Sized([]byte("y"))), nvDo(wire.CCNVExtend, nvFirst, et.Sized([]byte("x"))), extended[:]},
 		wire.NTPinPass:  {nvWrite(wire.RHOwner, nvFirst, nil, et.U64(9), 0), nvWrite(wire.RHOwner, nvFirst, nil, et.U64(7), 0), et.U64(7)},
@@ -379,4 +380,21 @@ func TestNVOrderlyLocks(t *testing.T) {
 	succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: a | wire.NVWriteDefine}, nil), nvDo(wire.CCNVIncrement, nvFirst), writeLock)
 	require.Equal(t, wire.RCSuccess, tpm.Restart(wire.SUClear))
 	assert.Equal(t, wire.NVWriteLocked, attributes(t, tpm)&locks)
+}
+
+// What the first write leaves out: NV of an ordinary index is as if erased, RAM
+// and what has a meaning of its own are zero.
+func TestNVNotWritten(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		attributes wire.NVAttributes
+		want       byte
+	}{{0, 0xFF}, {wire.NVClearStClear, 0xFF}, {wire.NVOrderly, 0}, {wire.NVOrderly | wire.NVClearStClear, 0}, {wire.NTPinPass.Attributes(), 0}} {
+		tpm := et.New(t)
+		p := nvPublic{attributes: wire.NVOwnerRead | wire.NVOwnerWrite | tc.attributes, size: 8}
+		succeed(t, tpm, define(wire.RHOwner, p, nil), nvWrite(wire.RHOwner, nvFirst, nil, []byte{0, 0, 0, 5}, 4))
+		rsp := tpm.Execute(0, nvRead(wire.RHOwner, nvFirst, nil, 4, 0))
+		require.Equal(t, wire.RCSuccess, et.ResponseCode(rsp))
+		assert.Equal(t, bytes.Repeat([]byte{tc.want}, 4), et.Parameters(rsp, false)[2:6], "%x", tc.attributes)
+	}
 }

@@ -112,12 +112,6 @@ var known = []Difference{
 		},
 	},
 	{
-		ID: "nv-not-written",
-		Reason: "The bytes of an NV index that no write has covered have no value that the specification gives; the references have " +
-			"left-overs of their NV memory there (Part 3, section \"TPM2_NV_Write\").",
-		Match: func(c *Case) bool { return c.readsUnwritten() },
-	},
-	{
 		ID: "persistent-slot",
 		Reason: "The references look for a free object slot before they look for the persistent object to be put there, so with all " +
 			"slots taken an object that does not exist gives TPM_RC_OBJECT_MEMORY. We answer TPM_RC_HANDLE, which is what " +

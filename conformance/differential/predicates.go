@@ -74,57 +74,6 @@ func (c *Case) changesUncounted() bool {
 	return slices.ContainsFunc(c.Script[:c.At], func(s Step) bool { return s.changesPCR(16, 16) || s.changesPCR(20, 23) })
 }
 
-// readsUnwritten says whether the command reads bytes of an NV index that the
-// writes of the script have not covered: with NV_Read, or as the count and
-// limit of a PIN index that authorizes something.
-func (c *Case) readsUnwritten() bool {
-	read, ok := takeApart(c.Step().Data)
-	if !ok {
-		return false
-	}
-	if tpm2.TPMCC(read.Code) == tpm2.TPMCCNVRead && c.successes(tpm2.TPMCCNVRead) && len(read.Parameters) >= 4 {
-		size, offset := int(number(read.Parameters[:2])), int(number(read.Parameters[2:4]))
-		return slices.Contains(c.covered(read.Handles[1], offset+size)[offset:], false)
-	}
-	const authUnavailable, pinSize = 0x12f, 8
-	ours, theirs := c.Codes()
-	return (ours == authUnavailable || theirs == authUnavailable) && slices.ContainsFunc(read.Handles, func(h uint32) bool {
-		return h>>24 == 0x01 && slices.Contains(c.covered(h, pinSize), false)
-	})
-}
-
-// covered says which of the first bytes of an NV index the script has written,
-// since the _TPM_Init that may have taken back what was written before.
-func (c *Case) covered(index uint32, size int) []bool {
-	covered := make([]bool, size)
-	passing := false
-	for _, step := range c.Script[:c.At] {
-		if step.Action == Init && passing {
-			clear(covered)
-		}
-		command, ok := step.packet()
-		switch {
-		case !ok:
-			continue
-		case tpm2.TPMCC(command.Code) == tpm2.TPMCCNVDefineSpace:
-			if defined, attributes, ok := definition(command); ok && defined == index {
-				passing = attributes&(nvOrderly|nvClearStClear) != 0
-			}
-			continue
-		case tpm2.TPMCC(command.Code) != tpm2.TPMCCNVWrite || command.Handles[1] != index:
-			continue
-		}
-		data, rest, ok := conformance.CutSized(command.Parameters)
-		if !ok || len(rest) < 2 {
-			continue
-		}
-		for i := int(number(rest[:2])); i < min(int(number(rest[:2]))+len(data), size); i++ {
-			covered[i] = true
-		}
-	}
-	return covered
-}
-
 // propertiesBut says whether the properties both devices report agree but for
 // the given ones.
 func (c *Case) propertiesBut(properties ...uint32) bool {

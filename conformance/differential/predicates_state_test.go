@@ -80,32 +80,6 @@ func TestAllocationCleared(t *testing.T) {
 	}
 }
 
-// An index with TPMA_NV_ORDERLY or TPMA_NV_CLEAR_STCLEAR may have lost with a
-// _TPM_Init what was written before.
-func TestCovered(t *testing.T) {
-	t.Parallel()
-	const (
-		define  = "send 0 80020000002d0000012a4000000c000000094000000900000000000000000e01400002000b420f408b00000008"
-		passing = "send 0 80020000002d0000012a4000000c000000094000000900000000000000000e01400002000b4a0f408b00000008"
-		whole   = "send 0 80020000002b000001374000000c01400002000000094000000900000000000008ebf2f801678e6cb00000"
-		part    = "send 0 800200000026000001374000000c014000020000000940000009000001000000035bea0b0005"
-		read    = "send 0 8002000000230000014e01400002014000020000000940000009000000000000080000"
-	)
-	for name, tc := range map[string]struct {
-		script []string
-		want   bool
-	}{
-		"whole":                  {[]string{define, whole, read}, false},
-		"part":                   {[]string{define, part, read}, true},
-		"whole before an init":   {[]string{define, whole, "init", read}, false},
-		"lost":                   {[]string{passing, whole, "init", part, read}, true},
-		"written again":          {[]string{passing, whole, "init", whole, read}, false},
-		"defined without a loss": {[]string{passing, define, whole, "init", part, read}, false},
-	} {
-		assert.Equal(t, tc.want, caseOf(t, tc.script...).readsUnwritten(), name)
-	}
-}
-
 func TestPINByPolicy(t *testing.T) {
 	t.Parallel()
 	const (
