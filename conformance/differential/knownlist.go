@@ -338,10 +338,7 @@ var known = []Difference{
 		ID: "context-refused-after-shutdown", Diverges: true,
 		Reason: "TPM2_ContextSave and TPM2_ContextLoad take the mark of an orderly shutdown away. In the references they do also when they " +
 			"are refused, because a session is loaded or there is no room for it; here a command that fails changes nothing.",
-		Match: func(c *Case) bool {
-			shows := c.showsOrderly() || c.Command() == uint32(tpm2.TPMCCStartAuthSession)
-			return shows && c.contextRefusedAfterShutdown()
-		},
+		Match: func(c *Case) bool { return c.showsOrderly() && c.contextRefusedAfterShutdown() },
 	},
 	{
 		ID: "da-used-after-shutdown", Against: []string{"simulator"}, Diverges: true,

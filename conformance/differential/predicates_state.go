@@ -121,7 +121,8 @@ func (c *Case) changedAfterShutdown() bool {
 			shut, changed = true, changed && !step.shutsDown()
 		case tpm2.TPMCC(code) == tpm2.TPMCCSetCommandCodeAuditStatus:
 			any, changed = true, shut
-		case tpm2.TPMCC(code) == tpm2.TPMCCECEphemeral, tpm2.TPMCC(code) == tpm2.TPMCCCommit, tpm2.TPMCC(code) == tpm2.TPMCCPCRAllocate,
+		case tpm2.TPMCC(code) == tpm2.TPMCCECEphemeral, tpm2.TPMCC(code) == tpm2.TPMCCCommit, tpm2.TPMCC(code) == tpm2.TPMCCZGen2Phase,
+			tpm2.TPMCC(code) == tpm2.TPMCCPCRAllocate,
 			flushesSaved(c.Script[:i], step), any && shut:
 			changed = shut
 		}
@@ -214,7 +215,7 @@ func (c *Case) usedAfterShutdown() bool {
 func (c *Case) showsOrderly() bool {
 	switch tpm2.TPMCC(c.Command()) {
 	case tpm2.TPMCCStartup, tpm2.TPMCCReadClock, tpm2.TPMCCContextLoad, tpm2.TPMCCPolicyCounterTimer,
-		tpm2.TPMCCCommit, tpm2.TPMCCECEphemeral, tpm2.TPMCCZGen2Phase:
+		tpm2.TPMCCCommit, tpm2.TPMCCECEphemeral, tpm2.TPMCCZGen2Phase, tpm2.TPMCCStartAuthSession:
 		return true
 	}
 	return c.asksFor(tpm2.TPMCapTPMProperties) || c.asksFor(tpm2.TPMCapHandles) || c.successes(tpm2.TPMCCPCRRead) && c.sameBut(0, 4) ||

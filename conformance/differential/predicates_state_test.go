@@ -215,6 +215,7 @@ func TestChangedAfterShutdown(t *testing.T) {
 		"never saved":    {[]string{shutdown, flush, "init", start}, false},
 		"flushed object": {[]string{save, shutdown, flushKey, "init", start}, false},
 		"commitment":     {[]string{shutdown, commit, "init", start}, true},
+		"its use":        {[]string{commit, shutdown, "send 0 80010000000a0000018d", "init", start}, true},
 		"audited":        {[]string{audit, shutdown, random, "init", start}, true},
 		"not audited":    {[]string{shutdown, random, "init", start}, false},
 		"before":         {[]string{save, flush, allocate, shutdown, "init", start}, false},
