@@ -128,14 +128,14 @@ func (t *TPM) contextLoad(c *call) wire.RC {
 	if err != nil {
 		return t.badContext(err)
 	}
-	if _, ok := t.decodeObject(s); !ok || !t.soundSequences([]state.Object{*s}) {
-		return c.badParam(1, wire.RCIntegrity) // saved by this TPM with another Config
-	}
-	h, o := t.takeSlot(s)
-	if o == nil {
+	i := t.freeSlot()
+	if i == none {
 		return wire.RCObjectMemory
 	}
-	c.rhandle = h
+	if !t.soundSequences([]state.Object{*s}) || !t.fillSlot(i, s) {
+		return c.badParam(1, wire.RCIntegrity) // saved by this TPM with another Config
+	}
+	c.rhandle = wire.TransientFirst + wire.Handle(i)
 	return wire.RCSuccess
 }
 

@@ -113,19 +113,23 @@ func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
 	if i == none {
 		return wire.RHUnassigned, nil
 	}
-	t.fillSlot(i, s)
+	if !t.fillSlot(i, s) {
+		panic("internal error: an object that was just made does not decode")
+	}
 	return wire.TransientFirst + wire.Handle(i), t.slots[i]
 }
 
-// fillSlot puts s into slot i, whatever is there.
-func (t *TPM) fillSlot(i int, s *state.Object) {
+// fillSlot puts s into slot i, whatever is there. It is false, and the slot free,
+// if s is none of this TPM.
+func (t *TPM) fillSlot(i int, s *state.Object) bool {
 	slot := &t.s.Volatile.Objects[i]
 	*slot = *s
 	o, ok := t.decodeObject(slot)
 	if !ok {
-		panic("internal error: an object that was just made does not decode")
+		*slot, o = state.Object{}, nil
 	}
 	t.slots[i] = o
+	return ok
 }
 
 // flushObject frees the slot of a transient handle.
