@@ -23,14 +23,14 @@ func TestErrorTexts(t *testing.T) {
 		`template format "x": no`:                                              &ima.TemplateFormatError{Format: "x", Reason: "no"},
 		`unknown hash algorithm "x"; the kernel's names are those of crypto/hash_info.c, such as sha1, sha256, sha384`: &ima.UnknownHashError{Name: "x"},
 		`hash algorithm sm3 cannot be computed here; leave its bank out to use the others`:                             &ima.UnavailableHashError{Algo: ima.SM3},
-		`no kernel profile "5.4"; there are 6.1, 6.12, 7.3`:                                                            &ima.UnknownKernelError{Release: "5.4"},
+		`no kernel release "six"; one begins with two numbers, as 6.12 or 6.1.0-56-amd64 do`:                           &ima.UnknownKernelError{Release: "six", Malformed: true},
 		`unknown template "x"; there are ima, ima-ng`:                                                                  &ima.UnknownNameError{What: "template", Name: "x", Known: []string{"ima", "ima-ng"}},
 		`PCR 24: a TPM has PCR 0 to 23, so the record was never extended`:                                              &ima.PCRIndexError{PCR: 24},
 		`PCR 4 of bank sha256 cannot be read: EIO`:                                                                     &ima.PCRReadError{Bank: ima.BankOf(ima.SHA256), Index: 4, Err: ima.EIO},
-		`policy line 3: "foo": no`:                                                                                     &ima.RuleError{Line: 3, Token: "foo", Reason: "no"},
-		`policy line 3: no`:                                                                                            &ima.RuleError{Line: 3, Reason: "no"},
-		`x_staged: request "A\n": EEXIST`:                                                                              &ima.StageError{Name: "x_staged", Request: "A\n", Errno: ima.EEXIST},
-		`errno 7`:                                                                                                      ima.Errno(7),
+		`policy line 3: "foo": no`:        &ima.RuleError{Line: 3, Token: "foo", Reason: "no"},
+		`policy line 3: no`:               &ima.RuleError{Line: 3, Reason: "no"},
+		`x_staged: request "A\n": EEXIST`: &ima.StageError{Name: "x_staged", Request: "A\n", Errno: ima.EEXIST},
+		`errno 7`:                         ima.Errno(7),
 	} {
 		assert.EqualError(t, err, want)
 	}

@@ -1,9 +1,6 @@
 package ima
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Kernel is a profile of the behaviours in which kernel releases differ. What
 // no field names is the same in all of them. A caller may change fields of its
@@ -57,30 +54,6 @@ var kernels = []Kernel{
 
 // Kernels lists the profiles, oldest first.
 func Kernels() []Kernel { return append([]Kernel(nil), kernels...) }
-
-// KernelByRelease finds the profile of a release. The error is an
-// UnknownKernelError.
-func KernelByRelease(release string) (Kernel, error) {
-	for _, k := range kernels {
-		if k.Release == release {
-			return k, nil
-		}
-	}
-	return Kernel{}, &UnknownKernelError{Release: release}
-}
-
-// UnknownKernelError is the answer to a release without a profile.
-type UnknownKernelError struct {
-	Release string
-}
-
-func (e *UnknownKernelError) Error() string {
-	names := make([]string, len(kernels))
-	for i, k := range kernels {
-		names[i] = k.Release
-	}
-	return fmt.Sprintf("no kernel profile %q; there are %s", e.Release, strings.Join(names, ", "))
-}
 
 // Errno is a kernel's error number as IMA's functions give it, positive.
 type Errno int

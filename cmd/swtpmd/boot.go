@@ -30,7 +30,8 @@ The machine:
   --from-console=FILE    make the platform from a console log with initcall_debug
   --list=FILE            with it: what the machine measured, an
                          ascii_runtime_measurements
-  --kernel=RELEASE       profile of another kernel: 6.1, 6.12, 7.3
+  --kernel=RELEASE       another kernel, such as 6.12 or 6.8.0-31-generic; its profile
+                         is the newest that is not newer: 6.1, 6.12, 7.3
   --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
   --seed=N               what the platform leaves open (default 1)
   --profile=P            the kind of TPM, as swtpmd --help has it
@@ -157,10 +158,11 @@ func (w *bootWords) prepare() (err error) {
 		return &usageError{err, ""}
 	}
 	if w.kernel != "" {
-		if _, err := ima.KernelByRelease(w.kernel); err != nil {
+		profile, err := ima.KernelByRelease(w.kernel)
+		if err != nil {
 			return &usageError{fmt.Errorf("--kernel: %w", err), ""}
 		}
-		w.platform.Kernel.Profile, w.platform.Kernel.Release = w.kernel, ""
+		w.platform.Kernel.Profile, w.platform.Kernel.Release = profile.Release, w.kernel
 	}
 	return nil
 }

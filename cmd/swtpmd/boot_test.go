@@ -127,6 +127,42 @@ func TestVerifyARealMachine(t *testing.T) {
 	assert.Equal(t, exitRejected, code, "the PCRs of another machine")
 }
 
+// The kernel says its release in a record, whole; what the service knows may be
+// the whole release or the version.
+func TestVerifyComparesTheWholeRelease(t *testing.T) {
+	for release, want := range map[string]int{
+		"6.1.0-56-amd64": exitOK, "6.1": exitOK, "6.12": exitRejected, "6.1.0-57-amd64": exitRejected, "7.3.0-rc1": exitRejected,
+	} {
+		for _, policy := range []string{"strict", "build-bound"} {
+			code, out, errs := called(t, "verify", "--pcrs=testdata/debian-6.1-crit.pcrs.json", "--vouched", "--kernel="+release,
+				"--strategy=late", "--bound", "--policy="+policy, "testdata/debian-6.1-crit.bin")
+			assert.Equal(t, want, code, "%s %s: %s", release, policy, errs)
+			assert.Contains(t, out, `The kernel recorded its release, "6.1.0-56-amd64".`)
+			assert.Equal(t, want == exitRejected, strings.Contains(out, "kernel-version-differs"), "%s %s", release, policy)
+		}
+	}
+}
+
+// A release without a profile of its own gets that of an older one, at every
+// entrance, and stays whole in what is recorded.
+func TestReleasesWithoutAProfile(t *testing.T) {
+	dir := t.TempDir()
+	code, out, errs := called(t, "boot", "--kernel=6.8.0-31-generic", "--policy=critical_data", "--json")
+	require.Equal(t, exitOK, code, errs)
+	var o struct{ Appraisals []verify.Result }
+	require.NoError(t, json.Unmarshal([]byte(out), &o))
+	for _, a := range o.Appraisals {
+		assert.Equal(t, verify.Accept, a.Outcome, a.Policy)
+	}
+	code, _, errs = called(t, "measure", "--out="+dir, "--kernel=6.8.0-31-generic", "--policy=tcb|critical_data", "testdata/debian-6.1-exec.bin")
+	require.Equal(t, exitOK, code, errs)
+	for release, want := range map[string]int{"6.8.0-31-generic": exitOK, "6.8": exitOK, "6.8.0-32-generic": exitRejected} {
+		code, out, errs = called(t, "verify", "--pcrs="+filepath.Join(dir, "pcrs.json"), "--vouched", "--policy=accept-late",
+			"--kernel="+release, filepath.Join(dir, "binary_runtime_measurements"))
+		assert.Equal(t, want, code, "%s: %s%s", release, out, errs)
+	}
+}
+
 func TestVerifyWrongCommandLines(t *testing.T) {
 	for _, c := range []struct {
 		args []string

@@ -36,7 +36,8 @@ quote.signature and quote.key.pem. What an earlier run has left there goes away.
   --policy=TEXT          ima_policy= of the kernel (default tcb), words with a bar in
                          between: tcb, appraise_tcb, secure_boot, critical_data,
                          fail_securely; or file:PATH of rules
-  --kernel=RELEASE       6.1, 6.12 (default), 7.3
+  --kernel=RELEASE       such as 6.12 (default) or 6.8.0-31-generic; its profile is the
+                         newest that is not newer: 6.1, 6.12, 7.3
   --template=NAME        the kernel's ima_template=, such as ima-sig
   --hash=NAME            the kernel's ima_hash=, such as sha512
   --nonce=HEX            what the quote is asked for with; at most two bytes more than
@@ -215,7 +216,7 @@ func (m *measurement) config(log io.Writer) (*ima.Config, string, error) {
 		words = append(words, "ima_hash="+m.hash)
 	}
 	return &ima.Config{
-		Kernel: kernel, CommandLine: strings.Join(words, " "), HostOrder: ima.NativeOrder(),
+		Kernel: kernel, Release: m.kernel, CommandLine: strings.Join(words, " "), HostOrder: ima.NativeOrder(),
 		Log: func(line string) { fmt.Fprintln(log, line) },
 	}, rules, nil
 }

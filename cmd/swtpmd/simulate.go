@@ -113,7 +113,7 @@ func (o *outcome) appraise(s *simulation) error {
 	o.Verdict, err = verify.Verify(verify.Evidence{
 		List: ima.Records(records), PCRs: o.pcrs(s.platform), Vouched: true,
 		Build: verify.Build{
-			Kernel: kernel, Release: s.platform.Kernel.Release,
+			Kernel: kernel, Release: s.platform.Kernel.UTSRelease(),
 			Strategy: verify.Strategy(s.strategy.String()), InitLateSync: lateSync, Bound: true,
 		},
 	})

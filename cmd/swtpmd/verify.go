@@ -37,7 +37,9 @@ Evidence:
                          (otherwise form and order are found out)
 
 The kernel that made the list:
-  --kernel=RELEASE       its uname -r, such as 6.1 or 7.3.0-rc1
+  --kernel=RELEASE       its uname -r, such as 6.1.0-56-amd64, which must be that of a
+                         kernel_version record; or a version, such as 6.1 or 7.3-rc1,
+                         which stands for all releases that begin with it
   --strategy=S           how it starts IMA: late, late_sync, retry, kconfig, dual,
                          queue, deny, notifier
   --late-sync=SETTING    CONFIG_IMA_INIT_LATE_SYNC: on, off, unknown

@@ -227,27 +227,14 @@ func sanitize(s string) string {
 	}, strings.ToValidUTF8(s, ""))
 }
 
-// nearestProfile finds the newest profile that is not newer than a release.
+// nearestProfile returns the profile of a release. One that is older than all of
+// them gets the oldest.
 func nearestProfile(release string) string {
-	profiles := ima.Kernels()
-	best := profiles[0].Release
-	for _, p := range profiles {
-		if versionOf(p.Release) <= versionOf(release) {
-			best = p.Release
-		}
+	profile, err := ima.KernelByRelease(release)
+	if err != nil {
+		profile = ima.Kernels()[0]
 	}
-	return best
-}
-
-func versionOf(release string) int {
-	major, rest, _ := strings.Cut(release, ".")
-	minor := strings.FieldsFunc(rest, func(c rune) bool { return c < '0' || c > '9' })
-	m, _ := strconv.Atoi(major)
-	n := 0
-	if len(minor) > 0 {
-		n, _ = strconv.Atoi(minor[0])
-	}
-	return m*1000 + min(n, 999)
+	return profile.Release
 }
 
 // function takes a symbol for "name+0x0/0x10 [module] …".

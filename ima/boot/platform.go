@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -38,9 +39,10 @@ type Platform struct {
 
 // KernelBuild is how the kernel was built and is booted.
 type KernelBuild struct {
-	// Profile is the release of an ima.Kernel, such as "6.12".
+	// Profile is the release of which ima.KernelByRelease gives the profile,
+	// such as "6.12".
 	Profile string `json:"profile"`
-	// Release is UTS_RELEASE; empty is the profile's.
+	// Release is UTS_RELEASE; empty is Profile.
 	Release string `json:"release,omitempty"`
 	// Template is CONFIG_IMA_DEFAULT_TEMPLATE, Hash CONFIG_IMA_DEFAULT_HASH;
 	// empty or zero are ima's own defaults.
@@ -65,6 +67,9 @@ type KernelBuild struct {
 	Start  time.Duration `json:"start_ns,omitempty"`
 	Access time.Duration `json:"access_ns,omitempty"`
 }
+
+// UTSRelease is the release that the kernel calls itself by.
+func (k *KernelBuild) UTSRelease() string { return cmp.Or(k.Release, k.Profile) }
 
 // Firmware is what happens before the kernel.
 type Firmware struct {

@@ -107,7 +107,7 @@ func (v *validator) kernel() {
 func (k *KernelBuild) config(profile ima.Kernel) ima.Config {
 	return ima.Config{
 		Kernel: profile, Template: k.Template, DefaultHash: k.Hash, Unavailable: k.Unavailable,
-		SecureBoot: k.SecureBoot, Release: k.Release, CommandLine: k.CommandLine,
+		SecureBoot: k.SecureBoot, Release: k.UTSRelease(), CommandLine: k.CommandLine,
 	}
 }
 

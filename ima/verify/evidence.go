@@ -107,8 +107,9 @@ func (s *Setting) UnmarshalText(text []byte) error {
 type Build struct {
 	// Kernel is the kernel's profile; zero if not known.
 	Kernel ima.Kernel `json:"kernel,omitzero"`
-	// Release is its UTS_RELEASE, such as "7.3.0-1-generic"; empty if not
-	// known.
+	// Release is its UTS_RELEASE, such as "7.3.0-1-generic", or a version
+	// such as "7.3"; empty if not known. A kernel_version record is compared
+	// with it as ima.SameRelease does.
 	Release string `json:"release,omitempty"`
 	// Strategy is how it decides when IMA starts. An InitLateSync that is
 	// known stands for StrategyKconfig, as no other kernel has the option.

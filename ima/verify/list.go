@@ -175,7 +175,7 @@ func (v *versions) note(release []byte, number int, placed bool, want string) {
 	}
 	if v.count == 1 {
 		v.release = string(release[:min(len(release), versionMax)])
-		v.differs = want != "" && string(release) != want
+		v.differs = want != "" && !ima.SameRelease(string(release), want)
 	}
 }
 
