@@ -39,34 +39,50 @@ var (
 	ErrNotSocket = errors.New("the path is taken by something that is not a socket")
 )
 
-// ListenUnix listens on a unix stream socket at path with the given
-// permissions (0770 is what swtpm gives its sockets). The socket that a dead
+// Access says who may connect to a unix socket.
+type Access struct {
+	// Mode are the permissions of the socket, whatever the umask is. 0770 is
+	// what swtpm gives its sockets.
+	Mode fs.FileMode
+	// Owner is the socket's owner, nil for the process's own.
+	Owner *Owner
+}
+
+// Owner is a user and a group, as chown(2) takes them: -1 changes nothing.
+type Owner struct {
+	UID, GID int
+}
+
+// ListenUnix listens on a unix stream socket at path. The socket that a dead
 // process left there is removed; anything else is refused with a *PathError:
 // a socket that somebody listens on, a file that is not a socket. Close
 // removes the path if it is still the same socket.
 //
+// The socket has its permissions and its owner before it has its name (see
+// BindUnix).
+//
 // A path that begins with "@" is a name in Linux' abstract namespace, which
 // has no permissions.
-func ListenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
-	abstract := strings.HasPrefix(path, "@")
-	if !abstract {
-		if err := removeStale(ctx, path); err != nil {
-			return nil, err
+func ListenUnix(ctx context.Context, path string, access Access) (net.Listener, error) {
+	if strings.HasPrefix(path, "@") {
+		var config net.ListenConfig
+		l, err := config.Listen(ctx, "unix", path)
+		if err != nil {
+			return nil, &PathError{Path: path, Err: err}
 		}
+		return l, nil
 	}
-	config := net.ListenConfig{}
-	if !abstract {
-		// Before bind(2), so that there is no moment with wider permissions.
-		config.Control = func(_, _ string, c syscall.RawConn) error { return restrict(c, mode) }
+	if err := removeStale(ctx, path); err != nil {
+		return nil, err
 	}
-	l, err := config.Listen(ctx, "unix", path)
+	l, err := BindUnix(path, access)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, &PathError{Path: path, Err: ErrPathInUse}
+	}
 	if err != nil {
 		return nil, &PathError{Path: path, Err: err}
 	}
-	if abstract {
-		return l, nil
-	}
-	return ownPath(l.(*net.UnixListener), path, mode)
+	return ownPath(l, path)
 }
 
 // removeStale makes way for a socket at path.
@@ -105,24 +121,19 @@ type pathListener struct {
 	close func() error
 }
 
-func ownPath(l *net.UnixListener, path string, mode fs.FileMode) (net.Listener, error) {
-	l.SetUnlinkOnClose(false)
-	fail := func(err error) (net.Listener, error) {
-		_ = l.Close()
-		return nil, &PathError{Path: path, Err: err}
-	}
+func ownPath(l *net.UnixListener, path string) (net.Listener, error) {
 	own, err := os.Lstat(path)
 	if err != nil {
-		return fail(err)
-	}
-	// bind(2) has taken the umask off; the mode asked for is the mode given.
-	if err := os.Chmod(path, mode); err != nil {
-		return fail(err)
+		_ = l.Close()
+		return nil, &PathError{Path: path, Err: err}
 	}
 	p := &pathListener{UnixListener: l, path: path, own: own}
 	p.close = sync.OnceValue(p.shut)
 	return p, nil
 }
+
+// Addr returns the address that clients connect to.
+func (p *pathListener) Addr() net.Addr { return &net.UnixAddr{Name: p.path, Net: "unix"} }
 
 // Close stops listening and removes the path.
 func (p *pathListener) Close() error { return p.close() }

@@ -6,7 +6,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -36,7 +39,7 @@ func TestListenUnix(t *testing.T) {
 			t.Parallel()
 			path := transporttest.SocketPath(t)
 			prepare(t, path)
-			l, err := transport.ListenUnix(ctx, path, 0o770)
+			l, err := transport.ListenUnix(ctx, path, transport.Access{Mode: 0o770})
 			require.NoError(t, err)
 			info, err := os.Lstat(path)
 			require.NoError(t, err)
@@ -60,7 +63,7 @@ func TestListenUnixRefusals(t *testing.T) {
 
 	path := transporttest.SocketPath(t)
 	require.NoError(t, os.WriteFile(path, []byte("precious"), 0o600))
-	_, err := transport.ListenUnix(ctx, path, 0o770)
+	_, err := transport.ListenUnix(ctx, path, transport.Access{Mode: 0o770})
 	require.ErrorIs(t, err, transport.ErrNotSocket)
 	require.ErrorAs(t, err, &refused)
 	assert.Equal(t, path, refused.Path)
@@ -68,21 +71,21 @@ func TestListenUnixRefusals(t *testing.T) {
 
 	link := transporttest.SocketPath(t)
 	require.NoError(t, os.Symlink(path, link))
-	_, err = transport.ListenUnix(ctx, link, 0o770)
+	_, err = transport.ListenUnix(ctx, link, transport.Access{Mode: 0o770})
 	require.ErrorIs(t, err, transport.ErrNotSocket)
 
 	path = transporttest.SocketPath(t)
-	l, err := transport.ListenUnix(ctx, path, 0o770)
+	l, err := transport.ListenUnix(ctx, path, transport.Access{Mode: 0o770})
 	require.NoError(t, err)
 	defer l.Close()
-	_, err = transport.ListenUnix(ctx, path, 0o770)
+	_, err = transport.ListenUnix(ctx, path, transport.Access{Mode: 0o770})
 	require.ErrorIs(t, err, transport.ErrPathInUse)
 	assert.ErrorContains(t, err, "choose another path")
 	conn, err := net.Dial("unix", path)
 	require.NoError(t, err, "the refusal leaves the other's socket alone")
 	require.NoError(t, conn.Close())
 
-	_, err = transport.ListenUnix(ctx, filepath.Join(transporttest.Dir(t), "none", "s"), 0o770)
+	_, err = transport.ListenUnix(ctx, filepath.Join(transporttest.Dir(t), "none", "s"), transport.Access{Mode: 0o770})
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorAs(t, err, &refused)
 }
@@ -92,7 +95,7 @@ func TestListenUnixRefusals(t *testing.T) {
 func TestListenUnixCloseSparesOthers(t *testing.T) {
 	t.Parallel()
 	path := transporttest.SocketPath(t)
-	l, err := transport.ListenUnix(context.Background(), path, 0o700)
+	l, err := transport.ListenUnix(context.Background(), path, transport.Access{Mode: 0o700})
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
@@ -106,10 +109,86 @@ func TestListenUnixAbstract(t *testing.T) {
 		t.Skip("abstract names are Linux' own")
 	}
 	name := "@" + filepath.Base(transporttest.Dir(t))
-	l, err := transport.ListenUnix(context.Background(), name, 0o770)
+	l, err := transport.ListenUnix(context.Background(), name, transport.Access{Mode: 0o770})
 	require.NoError(t, err)
 	defer l.Close()
 	conn, err := net.Dial("unix", name)
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
+}
+
+// TestBindUnixReplacesNothing: the name is taken only if it is free, and what
+// has it keeps its content, its permissions and its target.
+func TestBindUnixReplacesNothing(t *testing.T) {
+	t.Parallel()
+	dir := transporttest.Dir(t)
+	target := filepath.Join(dir, "target")
+	require.NoError(t, os.WriteFile(target, []byte("precious"), 0o640))
+	for name, put := range map[string]func(path string) error{
+		"file": func(path string) error { return os.WriteFile(path, nil, 0o640) },
+		"link": func(path string) error { return os.Symlink(target, path) },
+		"link to nothing": func(path string) error {
+			return os.Symlink(filepath.Join(dir, "none"), path)
+		},
+	} {
+		path := transporttest.SocketPath(t)
+		require.NoError(t, put(path), name)
+		before, err := os.Lstat(path)
+		require.NoError(t, err, name)
+		_, err = transport.BindUnix(path, transport.Access{Mode: 0o777})
+		require.ErrorIs(t, err, fs.ErrExist, name)
+		after, err := os.Lstat(path)
+		require.NoError(t, err, name)
+		assert.True(t, os.SameFile(before, after), name)
+		assert.Equal(t, before.Mode(), after.Mode(), name)
+		assert.Len(t, entries(t, filepath.Dir(path)), 1, "%s: nothing is left of the attempt", name)
+	}
+	info, err := os.Stat(target)
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o640), info.Mode(), "no link was followed")
+	assert.NoFileExists(t, filepath.Join(dir, "none"))
+}
+
+func entries(t *testing.T, dir string) []fs.DirEntry {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	return list
+}
+
+// TestBindUnixLongestPath: the private name does not count for the limit.
+func TestBindUnixLongestPath(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has short names for open directories")
+	}
+	dir := transporttest.Dir(t)
+	longest := len(syscall.RawSockaddrUnix{}.Path) - 1
+	path := filepath.Join(dir, strings.Repeat("s", longest-len(dir)-1))
+	l, err := transport.BindUnix(path, transport.Access{Mode: 0o600})
+	require.NoError(t, err)
+	defer l.Close()
+	conn, err := net.Dial("unix", path)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+
+	_, err = transport.BindUnix(path+"s", transport.Access{Mode: 0o600})
+	require.ErrorIs(t, err, syscall.ENAMETOOLONG)
+	assert.Len(t, entries(t, dir), 1)
+}
+
+func TestListenUnixOwner(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 || runtime.GOOS != "linux" {
+		t.Skip("only root gives a socket to somebody else")
+	}
+	path := transporttest.SocketPath(t)
+	l, err := transport.ListenUnix(context.Background(), path, transport.Access{Mode: 0o660, Owner: &transport.Owner{UID: 1234, GID: -1}})
+	require.NoError(t, err)
+	defer l.Close()
+	assert.Equal(t, path, l.Addr().String())
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	assert.Equal(t, fs.ModeSocket|0o660, info.Mode())
+	assert.Equal(t, uint64(1234), reflect.ValueOf(info.Sys()).Elem().FieldByName("Uid").Uint())
 }

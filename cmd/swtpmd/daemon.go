@@ -388,7 +388,7 @@ func (d *daemon) openData(ctx context.Context, e *endpoint) error {
 }
 
 func (d *daemon) openAdmin(ctx context.Context) error {
-	l, err := transport.ListenUnix(ctx, d.set.admin, 0o600)
+	l, err := transport.ListenUnix(ctx, d.set.admin, transport.Access{Mode: 0o600})
 	if err != nil {
 		return err
 	}
@@ -481,17 +481,11 @@ func (e *endpoint) listen(ctx context.Context) (net.Listener, error) {
 		var config net.ListenConfig
 		return config.Listen(ctx, e.network, e.address)
 	}
-	l, err := transport.ListenUnix(ctx, e.address, os.FileMode(e.mode))
-	if err != nil {
-		return nil, err
-	}
+	access := transport.Access{Mode: os.FileMode(e.mode)}
 	if e.uid >= 0 || e.gid >= 0 {
-		if err := os.Chown(e.address, e.uid, e.gid); err != nil {
-			l.Close()
-			return nil, err
-		}
+		access.Owner = &transport.Owner{UID: e.uid, GID: e.gid}
 	}
-	return l, nil
+	return transport.ListenUnix(ctx, e.address, access)
 }
 
 // connection makes a connection of an inherited descriptor.

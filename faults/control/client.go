@@ -58,7 +58,7 @@ func (c *Client) PCRs(ctx context.Context) (PCRs, error) {
 // Advance moves the boot on to level.
 func (c *Client) Advance(ctx context.Context, level initcall.Level) (Status, error) {
 	var s Status
-	return s, c.do(ctx, http.MethodPost, "/level", levelRequest{level}, &s)
+	return s, c.do(ctx, http.MethodPost, "/level", levelRequest{&level}, &s)
 }
 
 // maxAnswer bounds what is read from the panel, in bytes: the journal at its

@@ -19,6 +19,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 
@@ -158,21 +159,42 @@ func (p *Panel) servePCRs(w http.ResponseWriter, r *http.Request) {
 
 // levelRequest is the body of POST /level.
 type levelRequest struct {
-	Level initcall.Level `json:"level"`
+	Level *initcall.Level `json:"level"`
+}
+
+// Why the body of a request is refused.
+var (
+	errNoLevel  = errors.New(`the request names no level; send {"level":"late_sync"}`)
+	errTrailing = errors.New("the request goes on after its JSON object; send one object")
+)
+
+// read takes the request from its body: one JSON object with a level and nothing
+// else.
+func (r *levelRequest) read(body io.Reader) error {
+	decoder := json.NewDecoder(body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(r); err != nil {
+		return err
+	}
+	if r.Level == nil {
+		return errNoLevel
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errTrailing
+	}
+	return nil
 }
 
 // maxRequest bounds the body of a request, in bytes.
 const maxRequest = 4096
 
 func (p *Panel) serveLevel(w http.ResponseWriter, r *http.Request) {
-	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-	body.DisallowUnknownFields()
-	request := levelRequest{}
-	if err := body.Decode(&request); err != nil {
+	var request levelRequest
+	if err := request.read(http.MaxBytesReader(w, r.Body, maxRequest)); err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	err := p.Clock.Advance(request.Level, initcall.NoTime, "by hand")
+	err := p.Clock.Advance(*request.Level, initcall.NoTime, "by hand")
 	var backwards *initcall.BackwardsError
 	switch {
 	case errors.As(err, &backwards):

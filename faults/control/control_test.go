@@ -120,6 +120,13 @@ func TestBadRequestsChangeNothing(t *testing.T) {
 	}{
 		"unknown level":  {"POST", "/level", `{"level":"latest"}`, http.StatusBadRequest},
 		"unknown field":  {"POST", "/level", `{"level":"late","force":true}`, http.StatusBadRequest},
+		"no level":       {"POST", "/level", `{}`, http.StatusBadRequest},
+		"level null":     {"POST", "/level", `{"level":null}`, http.StatusBadRequest},
+		"null":           {"POST", "/level", `null`, http.StatusBadRequest},
+		"empty":          {"POST", "/level", ``, http.StatusBadRequest},
+		"two objects":    {"POST", "/level", `{"level":"late"}{}`, http.StatusBadRequest},
+		"trailing bytes": {"POST", "/level", `{"level":"late"} late`, http.StatusBadRequest},
+		"trailing brace": {"POST", "/level", `{"level":"late"}}`, http.StatusBadRequest},
 		"not JSON":       {"POST", "/level", `late`, http.StatusBadRequest},
 		"too long":       {"POST", "/level", `{"level":"` + string(bytes.Repeat([]byte("a"), 1<<16)) + `"}`, http.StatusBadRequest},
 		"wrong method":   {"GET", "/level", ``, http.StatusMethodNotAllowed},

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 const (
@@ -85,7 +87,7 @@ func (f *socketFeed) ready(ctx context.Context, grace time.Duration) error {
 			if seen.lasts(nil) < grace {
 				break
 			}
-			if err := f.listen(); !errors.Is(err, syscall.EADDRINUSE) {
+			if err := f.listen(); !errors.Is(err, fs.ErrExist) {
 				return err
 			}
 			if _, err := f.socket(); err != nil {
@@ -148,13 +150,15 @@ func sameSocket(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime())
 }
 
+// consoleAccess is for the user alone, as every socket of the daemon: a console
+// decides when the TPM comes.
+var consoleAccess = transport.Access{Mode: 0o600}
+
 func (f *socketFeed) listen() error {
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: f.path, Net: "unix"})
+	listener, err := transport.BindUnix(f.path, consoleAccess)
 	if err != nil {
 		return &FollowError{Path: f.path, Doing: "listen (the path must be short, about 100 bytes, and its directory writable)", Err: err}
 	}
-	// The socket at path may be another's by the time of Close.
-	listener.SetUnlinkOnClose(false)
 	own, err := os.Lstat(f.path)
 	if err != nil {
 		listener.Close()

@@ -2,6 +2,7 @@ package initcall
 
 import (
 	"context"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -67,4 +68,19 @@ func TestFollowFileIsNoPipe(t *testing.T) {
 	require.NoError(t, err)
 	var kind *KindError
 	require.ErrorAs(t, Follow(t.Context(), s, console), &kind)
+}
+
+// A console steers the TPM, so its socket is for the user alone, whatever the
+// umask is.
+func TestConsoleSocketIsPrivate(t *testing.T) {
+	dir, err := os.MkdirTemp("", "console")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	f, err := openSocket(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { f.close() })
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	assert.Equal(t, fs.ModeSocket|0o600, info.Mode())
 }

@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"emulator/emulatortest":    {"emulator", "emulator/wire", "emulator/crypt", "emulator/state"},
 	"emulator/reference":       {"transport"},
 	"faults":                   {"transport", "faults/initcall", "emulator/wire"},
-	"faults/initcall":          {},
+	"faults/initcall":          {"transport"},
 	"faults/control":           {"faults", "faults/initcall"},
 	"ima":                      {},
 	"ima/boot":                 {"ima", "faults/initcall", "transport"},

@@ -30,7 +30,7 @@ func Example() {
 		return
 	}
 	path := filepath.Join(dir, "ctrl")
-	listener, err := transport.ListenUnix(ctx, path, 0o770)
+	listener, err := transport.ListenUnix(ctx, path, transport.Access{Mode: 0o770})
 	if err != nil {
 		fmt.Println(err)
 		return

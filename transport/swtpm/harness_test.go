@@ -42,9 +42,9 @@ func serve(t *testing.T, device transport.Device, opts swtpm.Options) *rig {
 		data:    transporttest.SocketPath(t),
 	}
 	served := make(chan error, 2)
-	control, err := transport.ListenUnix(context.Background(), r.control, 0o700)
+	control, err := transport.ListenUnix(context.Background(), r.control, transport.Access{Mode: 0o700})
 	require.NoError(t, err)
-	data, err := transport.ListenUnix(context.Background(), r.data, 0o700)
+	data, err := transport.ListenUnix(context.Background(), r.data, transport.Access{Mode: 0o700})
 	require.NoError(t, err)
 	go func() { served <- r.ServeControl(control) }()
 	go func() { served <- r.ServeData(data) }()
