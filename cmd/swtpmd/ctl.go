@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -35,7 +33,7 @@ Commands:
 
 Flags:
   --admin PATH    the daemon's admin.sock; without it $SWTPMD_ADMIN, or the only
-                  daemon that runs in a directory of its own choice
+                  daemon of this user that runs in a directory of its own choice
   --json          JSON on stdout, as the admin socket answers it
 
 Examples:
@@ -105,41 +103,6 @@ func parseAmong(f *flag.FlagSet, args []string, s streams, help string) ([]strin
 		}
 		words = append(words, f.Arg(0))
 		args = f.Args()[1:]
-	}
-}
-
-// runtimeDir is where a daemon without a directory makes its own.
-func runtimeDir() string {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return dir
-	}
-	return os.TempDir()
-}
-
-// dirPrefix begins the names of directories that daemons make.
-const dirPrefix = "swtpmd-"
-
-// findAdmin finds the one daemon that runs in a directory of its own choice.
-func findAdmin() (string, error) {
-	paths, err := filepath.Glob(filepath.Join(runtimeDir(), dirPrefix+"*", adminName))
-	if err != nil {
-		return "", err
-	}
-	live := slices.DeleteFunc(paths, func(path string) bool {
-		c, err := net.DialTimeout("unix", path, time.Second)
-		if err != nil {
-			return true
-		}
-		c.Close()
-		return false
-	})
-	switch len(live) {
-	case 1:
-		return live[0], nil
-	case 0:
-		return "", errors.New("no running swtpmd found in " + runtimeDir() + "; name its admin socket with --admin or $SWTPMD_ADMIN")
-	default:
-		return "", errors.New("several daemons run; choose one with --admin: " + strings.Join(live, ", "))
 	}
 }
 
