@@ -294,3 +294,49 @@ func TestPolicyFiles(t *testing.T) {
 		assert.Contains(t, out, "\nmine: ")
 	}
 }
+
+// A boot in which IMA never starts is one that has come to its end.
+func TestBootWithoutAnIMAThatStarts(t *testing.T) {
+	for _, c := range []struct{ platform, strategy, sentence string }{
+		{"no-tpm", "deny", "The kernel panicked: No working init found."},
+		{"no-tpm", "notifier", "IMA never started; 0 records, 0 extended, 3 uses of files lost, 0 denied."},
+		{"tpm-module", "deny", "The kernel panicked: No working init found."},
+	} {
+		dir := t.TempDir()
+		picture := filepath.Join(dir, "boot.svg")
+		args := []string{"boot", "--platform=" + c.platform, "--strategy=" + c.strategy, "--out=" + filepath.Join(dir, "lists"), "--svg=" + picture}
+		code, out, errs := called(t, args...)
+		require.Equal(t, exitOK, code, errs)
+		assert.Contains(t, out, "entering initcall level: late_sync")
+		assert.Contains(t, out, "\nmeasurement list: none, IMA has not started and has no files in securityfs\n")
+		assert.Contains(t, out, "\n"+c.sentence+"\nWith strategy "+c.strategy+" IMA starts when there is a TPM, and none ever registered.\n")
+		assert.NotContains(t, out, "strict:", "nobody is sent a list")
+		assert.FileExists(t, picture)
+		code, out, errs = called(t, append(args, "--json")...)
+		require.Equal(t, exitOK, code, errs)
+		var o outcome
+		require.NoError(t, json.Unmarshal([]byte(out), &o))
+		assert.False(t, o.Result.Summary.Started)
+	}
+}
+
+// A TPM that tests itself during its probe registers in field failure mode: IMA
+// is not in bypass and measures nothing.
+func TestBootWithATPMInFieldFailureMode(t *testing.T) {
+	code, out, errs := called(t, "boot", "--defer-until=userspace", "--while-deferred=testing")
+	require.Equal(t, exitOK, code, errs)
+	for _, line := range []string{
+		"tpm tpm0: self test is still running",
+		"tpm tpm0: TPM in field failure mode, requires firmware upgrade",
+		"-- tpm_registered tpm0 in field failure mode, without tpmrm0",
+		"ima: No suitable TPM algorithm for boot aggregate",
+		"IMA measured nothing: it started at late (",
+	} {
+		assert.Contains(t, out, line)
+	}
+	assert.NotContains(t, out, "No TPM chip found")
+	assert.NotContains(t, out, "IMA measured: ")
+	code, out, errs = called(t, "matrix", "--platform=pc-tis", "--strategy=late", "--defer-until=userspace", "--while-deferred=testing")
+	require.Equal(t, exitOK, code, errs)
+	assert.Regexp(t, `pc-tis +late +4 +4 +0 +0 +field failure +zero `, out)
+}

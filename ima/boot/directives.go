@@ -72,6 +72,7 @@ func (p *parser) readFirmware(a *args) error {
 	p.mark("firmware")
 	a.duration("took", &f.Took)
 	a.flag("startup", &f.Startup)
+	a.duration("timeout", &f.Timeout)
 	var pcrs []string
 	a.list("measure", &pcrs)
 	for _, text := range pcrs {

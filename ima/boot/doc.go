@@ -66,7 +66,8 @@
 //	kernel PROFILE     release template hash unavailable cmdline secureboot; modules=no
 //	                   tcg_tpm=no; start (before the first initcall) access (of a program
 //	                   to a file) jitter (percent, 5 if not given)
-//	firmware           took; startup; measure (PCR 0 to 9)
+//	firmware           took; startup; measure (PCR 0 to 9); timeout (of a command, 2s if not
+//	                   given, after which firmware gives the TPM up)
 //	aggregate DIGEST   pins the boot aggregate, such as sha256:9887…
 //	fs NAME            type magic
 //	driver NAME        kind (plain tis tis-spi crb crb-ffa ibmvtpm ftpm-tee) took latency

@@ -32,7 +32,7 @@ const (
 	HelperCalled                // the kernel runs a program [Name]
 	HelperEnded                 // [Name, Code: 0 or a negative errno, Took]
 	TPMCommand                  // [Name: the command, Code: TPM response code, or a negative errno, Took]
-	TPMRegistered               // idr_replace: tpm_default_chip finds the chip [Name]
+	TPMRegistered               // idr_replace: tpm_default_chip finds the chip [Name, Text: what it lacks]
 	LogLine                     // what the kernel prints [Text]
 	IMAStarted                  // [Name: of the boot aggregate's record, Code: what init_ima returned]
 	RecordExtended              // a record is in the list and in the PCR [Name, Record]

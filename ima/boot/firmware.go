@@ -10,7 +10,8 @@ import (
 )
 
 // firmware measures as a platform's firmware does, long before the kernel: it
-// starts the TPM and extends PCRs in all banks whose hash it knows.
+// starts the TPM and extends PCRs in all banks whose hash it knows. Like SeaBIOS
+// (tpm_set_failure), it gives the TPM up at the first command that fails.
 func (k *kernel) firmware(t *task) {
 	f := &k.platform.Firmware
 	defer t.sleep(k.vary(f.Took))
@@ -36,9 +37,10 @@ func (k *kernel) firmware(t *task) {
 				algs, digests = append(algs, b.alg), append(digests, d)
 			}
 		}
-		if _, ok := k.ask(t, pcrExtend(pcr, algs, digests)); ok {
-			k.emit(t, Event{Kind: FirmwareMeasured, Code: pcr})
+		if _, ok := k.ask(t, pcrExtend(pcr, algs, digests)); !ok {
+			return
 		}
+		k.emit(t, Event{Kind: FirmwareMeasured, Code: pcr})
 	}
 }
 
@@ -62,12 +64,19 @@ func digestOf(alg uint16, data []byte) []byte {
 	return nil
 }
 
-// ask is a command of firmware's, which waits as long as it takes.
+// ask is a command of firmware's.
 func (k *kernel) ask(t *task, command []byte) (response []byte, ok bool) {
 	start := k.sched.now()
-	response, err := k.send(t, command, durationDefault)
+	limit := k.platform.Firmware.Timeout
+	if limit == 0 {
+		limit = DefaultFirmwareTimeout
+	}
+	response, err := k.send(t, command, limit)
 	code := -eio
-	if err == nil {
+	switch {
+	case err == errTimeout:
+		code = -etime
+	case err == nil:
 		if rc, ok := checkHeader(response); ok {
 			code = int(rc)
 		}

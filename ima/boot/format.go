@@ -25,12 +25,12 @@ func (p *Platform) appendText(dst []byte) []byte {
 	w := &writer{dst: dst}
 	w.begin("platform", p.Name).text("title", p.Title).end()
 	p.Kernel.write(w)
-	if f := &p.Firmware; f.Took != 0 || f.Startup || len(f.Measure) > 0 {
+	if f := &p.Firmware; f.Took != 0 || f.Timeout != 0 || f.Startup || len(f.Measure) > 0 {
 		pcrs := make([]string, len(f.Measure))
 		for i, n := range f.Measure {
 			pcrs[i] = strconv.Itoa(n)
 		}
-		w.begin("firmware").duration("took", f.Took).flag("startup", f.Startup).list("measure", pcrs).end()
+		w.begin("firmware").duration("took", f.Took).flag("startup", f.Startup).list("measure", pcrs).duration("timeout", f.Timeout).end()
 	}
 	if p.Aggregate.Sum != nil {
 		w.begin("aggregate", digestText(p.Aggregate)).end()

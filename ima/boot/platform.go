@@ -80,7 +80,15 @@ type Firmware struct {
 	// Measure lists the PCRs that it extends, one event each, with digests
 	// that depend on the seed. They need Startup.
 	Measure []int `json:"measure,omitempty"`
+	// Timeout is how long it waits for a command, DefaultFirmwareTimeout if
+	// 0. Then it cancels the command, gives the TPM up and measures nothing
+	// more, as after any other error.
+	Timeout time.Duration `json:"timeout_ns,omitempty"`
 }
+
+// DefaultFirmwareTimeout is how long SeaBIOS waits for each command of a TPM
+// 2.0, as measured.
+const DefaultFirmwareTimeout = 2 * time.Second
 
 // FileSystem is a mounted file system that programs use. Files are on RootFS if
 // nothing else is said; it is there without being declared, a ramfs.

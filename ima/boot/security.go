@@ -155,7 +155,12 @@ func (k *kernel) chipRegistered(t *task, c *chip) {
 	k.summary.TPMRegistered = true
 	k.summary.TPMAt, k.summary.TPMLevel = k.sched.now(), k.level
 	k.summary.FieldFailure = c.failed
-	k.emit(t, Event{Kind: TPMRegistered, Name: "tpm0"})
+	registered := Event{Kind: TPMRegistered, Name: "tpm0"}
+	if c.failed {
+		// tpm_add_char_device makes a tpmrm for a working chip only.
+		registered.Text = "in field failure mode, without tpmrm0"
+	}
+	k.emit(t, registered)
 	k.strategy.chipRegistered(k, t)
 }
 

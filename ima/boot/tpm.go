@@ -60,7 +60,7 @@ func (c *chip) transmit(t *task, command []byte) (response []byte, code int) {
 		if delay > durationLong {
 			loop := "in retry loop"
 			if code == rcTesting {
-				loop = "in continue self test loop"
+				loop = "self test is still running"
 			}
 			c.k.logf(t, "tpm tpm0: %s", loop)
 			return response, code

@@ -3,6 +3,7 @@ package boot_test
 import (
 	"context"
 	"encoding/binary"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,9 +195,68 @@ func TestAnsweredCommandsAsMeasured(t *testing.T) {
 		assert.True(t, r.Summary.FieldFailure)
 		assert.Len(t, find(r, boot.TPMCommand, "SelfTest"), 1, "a self-test that is running is not asked for again")
 		assert.False(t, r.Summary.Bypass)
+		assert.Nil(t, r.Summary.Missed)
+		assert.Len(t, logs(r, "tpm tpm0: self test is still running"), 3, "after eight tries: the probe's questions, GetRandom")
+		assert.Empty(t, logs(r, "A TPM error"), "TESTING is no error to tpm_transmit_cmd")
 		assert.Len(t, logs(r, "No suitable TPM algorithm for boot aggregate"), 1)
 		assert.True(t, r.Summary.Aggregates[0].Zero)
+		assert.Zero(t, r.Summary.Extended)
+		assert.Equal(t, r.Summary.Kept, r.Summary.Unextended)
+		registered := find(r, boot.TPMRegistered, "tpm0")
+		require.Len(t, registered, 1)
+		assert.Equal(t, "in field failure mode, without tpmrm0", registered[0].Text)
+		for bank, pcrs := range r.PCRs {
+			assert.Equal(t, make([]byte, len(pcrs[10])), []byte(pcrs[10]), bank)
+		}
 	})
+}
+
+// SeaBIOS cancels each command that is held for 2 s, and measures nothing after
+// the first; the kernel starts the TPM that it has given up.
+func TestFirmwareGivesAHeldTPMUp(t *testing.T) {
+	t.Parallel()
+	const directives = "firmware startup measure=0,1\ndriver tpm kind=tis latency=1ms"
+	held := faults.Defer(initcall.Kernel, faults.Hold)
+	held.When.From = initcall.Firmware
+	r := machine{platform: parse(t, minimal(directives)), rules: []faults.Rule{held}}.boot(t)
+	assert.Equal(t, boot.DefaultFirmwareTimeout, r.Summary.KernelAt)
+	var commands []string
+	for _, e := range find(r, boot.TPMCommand, "") {
+		if e.Level == initcall.Firmware {
+			commands = append(commands, e.Name)
+			assert.Equal(t, -62, e.Code)
+		}
+	}
+	assert.Equal(t, []string{"Startup"}, commands)
+	assert.Empty(t, find(r, boot.FirmwareMeasured, ""))
+	assert.Len(t, logs(r, "starting up the TPM manually"), 1)
+	assert.False(t, r.Summary.Bypass)
+	assert.Equal(t, "7b6436b0c98f62380866d9432c2af0ee08ce16a171bda6951aecd95ee1307d61", r.Summary.Aggregates[0].Digest.Sum.String(), "of ten PCRs at reset")
+
+	patient := strings.Replace(directives, "startup", "timeout=1m30s startup", 1)
+	held.Do.HoldMax = time.Minute
+	r = machine{platform: parse(t, minimal(patient)), rules: []faults.Rule{held}}.boot(t)
+	assert.Len(t, find(r, boot.FirmwareMeasured, ""), 2, "firmware that waits longer")
+	assert.Equal(t, 4*time.Minute, r.Summary.KernelAt)
+}
+
+// What extends a PCR is asked for by firmware as long as no command fails.
+func TestFirmwareStopsAtTheFirstError(t *testing.T) {
+	t.Parallel()
+	d := &damagedTPM{}
+	extends := 0
+	d.damage = func(code uint32, response []byte) ([]byte, error) {
+		if code == 0x182 {
+			if extends++; extends == 2 {
+				return respond(0x8001, 0x101, nil), nil
+			}
+		}
+		return response, nil
+	}
+	p := parse(t, minimal("firmware startup measure=0,1,2,3\ndriver tpm kind=tis latency=1ms"))
+	r, err := boot.Run(context.Background(), p, boot.Config{Device: d})
+	require.NoError(t, err)
+	assert.Len(t, find(r, boot.FirmwareMeasured, ""), 1)
 }
 
 // A TPM that retries while its asynchronous probe runs is bound by its eighth

@@ -114,6 +114,7 @@ func (k *KernelBuild) config(profile ima.Kernel) ima.Config {
 func (v *validator) firmware() {
 	f := &v.p.Firmware
 	v.duration("firmware", "took", f.Took)
+	v.duration("firmware", "timeout", f.Timeout)
 	if len(f.Measure) > 0 && !f.Startup {
 		v.fail("firmware", "it measures, so it must send TPM2_Startup first: add startup=yes")
 	}

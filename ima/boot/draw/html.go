@@ -203,6 +203,8 @@ func stateText(o *Outcome) string {
 		return "with the TPM at " + o.Boot.Summary.Level.String()
 	case "bypass":
 		return "TPM-bypass at " + o.Boot.Summary.Level.String()
+	case "field failure":
+		return "with a TPM in field failure mode at " + o.Boot.Summary.Level.String()
 	case "failed":
 		return "IMA failed to start"
 	case "never":

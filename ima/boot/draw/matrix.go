@@ -102,6 +102,8 @@ func (o *Outcome) state() string {
 		return "failed"
 	case s.Bypass:
 		return "bypass"
+	case s.FieldFailure:
+		return "field failure"
 	}
 	return "TPM"
 }

@@ -70,6 +70,8 @@ func (t *timeline) story(r *boot.Result) string {
 		if m := s.Missed; m != nil && m.Cause == boot.Failed {
 			text += ": the probe at " + m.Last.Level.String() + " had failed for good"
 		}
+	case s.FieldFailure:
+		text = "IMA measured nothing: started at " + looked + ", " + registered(justOr(s.StartedAt-s.TPMAt, "earlier", "just before"))
 	case s.TPMRegistered:
 		text = "IMA started with the TPM at " + looked + ", " + registered(justOr(s.StartedAt-s.TPMAt, "earlier", "just before"))
 	default:

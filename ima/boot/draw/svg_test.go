@@ -173,7 +173,7 @@ func TestStory(t *testing.T) {
 		{"on time", boot.Summary{Started: true, Level: initcall.LateSync, StartedAt: 1700 * ms, TPMRegistered: true, TPMAt: 1646 * ms}, registered,
 			"IMA started with the TPM at late_sync 1.700 s, TPM registered 54.0 ms earlier in deferred_probe_initcall"},
 		{"at once", boot.Summary{Started: true, Level: initcall.LateSync, StartedAt: 1646 * ms, TPMRegistered: true, TPMAt: 1646 * ms, FieldFailure: true}, async,
-			"IMA started with the TPM at late_sync 1.646 s, TPM registered just before in an asynchronous probe, in field failure mode"},
+			"IMA measured nothing: started at late_sync 1.646 s, TPM registered just before in an asynchronous probe, in field failure mode"},
 		{"failed", boot.Summary{Started: true, StartError: -12, Level: initcall.Late, StartedAt: 1234 * ms}, nil,
 			"IMA failed to start at late 1.234 s: -12 ENOMEM"},
 		{"never", boot.Summary{TPMRegistered: true, TPMAt: 1646 * ms, TPMLevel: initcall.LateSync}, async,
