@@ -77,12 +77,12 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 	// is still there.
 	signal.Ignore(syscall.SIGPIPE)
 	twoProcessors()
-	log, closeLog, err := openLog(&set.log, s.err)
+	log, err := openLog(&set.log, s.err)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
-	d := &daemon{set: set, log: log, in: s.in}
+	defer log.close()
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.in}
 	defer d.cleanUp()
 	if ownDir {
 		if err := d.makeDir(); err != nil {
@@ -98,15 +98,26 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
+	// Nobody may read stdout: the daemon serves all the same, and ends when it
+	// is asked to.
+	told := make(chan error, 1)
+	go func() { told <- d.tell(s.out, ownDir) }()
+	return d.wait(ctx, told)
+}
+
+// tell tells that the daemon is ready: whoever reads stdout, and the parent that
+// waits for it.
+func (d *daemon) tell(out io.Writer, ownDir bool) error {
 	if ownDir {
-		if err := d.tellReady(s.out); err != nil {
+		if err := d.tellReady(out); err != nil {
 			return err
 		}
 	}
-	if err := tellParent(); err != nil {
-		return err
+	// With a parent, stderr is not the daemon's own from here on.
+	if inBackground() {
+		_ = d.queue.flush()
 	}
-	return d.wait(ctx)
+	return tellParent()
 }
 
 // twoProcessors has the scheduler believe in two processors where it is allowed
@@ -121,9 +132,10 @@ func twoProcessors() {
 
 // daemon is a running one: settings and what was made of them.
 type daemon struct {
-	set *settings
-	log *slog.Logger
-	in  io.Reader
+	set   *settings
+	log   *slog.Logger
+	queue *logQueue
+	in    io.Reader
 
 	store    state.Store // nil for memory
 	newState bool        // the store held none
@@ -196,7 +208,7 @@ func (d *daemon) build() error {
 	rules := set.deferral.rules()
 	d.panel = &control.Panel{
 		Clock: d.clock, Rules: rules, Powered: d.tpm.Powered, Failure: d.tpm.failed,
-		PCRs: d.pcrs,
+		LogLost: d.queue.Lost, PCRs: d.pcrs,
 	}
 	d.clock.Subscribe(d.reached)
 	device, err := faults.Wrap(d.tapped(d.tpm), faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
@@ -420,24 +432,36 @@ func (d *daemon) writePID() error {
 	return nil
 }
 
-// wait waits for the end: a signal, the protocol's own end, or a failure.
-func (d *daemon) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		d.log.Info("ending", "cause", "signal")
-		return nil
-	case <-d.server.Done():
-		d.log.Info("ending", "cause", string(d.server.Reason()))
-		return nil
-	case err := <-d.failed:
-		return err
+// wait waits for the end: a signal, the protocol's own end, or a failure. told
+// gets what became of telling that the daemon is ready.
+func (d *daemon) wait(ctx context.Context, told <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			d.log.Info("ending", "cause", "signal")
+			return nil
+		case <-d.server.Done():
+			d.log.Info("ending", "cause", string(d.server.Reason()))
+			return nil
+		case err := <-d.failed:
+			return err
+		case err := <-told:
+			if err != nil {
+				return err
+			}
+			told = nil
+		}
 	}
 }
 
-// closeTime is how long clients and commands may take to let go at the end.
-const closeTime = 5 * time.Second
+// closeTime is how long clients and commands may take to let go at the end. With
+// what state and log may take after it (logPatience each) it stays below the 2 s
+// in which the daemon has to end.
+const closeTime = time.Second
 
 // cleanUp ends everything that build and open started, in any state of theirs.
+// What does not let go within closeTime ends with the process: the state is whole
+// at every moment.
 func (d *daemon) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -452,9 +476,28 @@ func (d *daemon) cleanUp() {
 			d.log.Warn("a command is still running", "cause", err)
 		}
 	}
-	d.running.Wait()
-	for i := len(d.undo) - 1; i >= 0; i-- {
-		d.undo[i]()
+	if !within(ctx, d.running.Wait) {
+		d.log.Warn("not everything has let go in time", "limit", closeTime)
+	}
+	// The state's directory may be on a disk that does not answer.
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), logPatience)
+	defer cancel()
+	within(ctx, func() {
+		for i := len(d.undo) - 1; i >= 0; i-- {
+			d.undo[i]()
+		}
+	})
+}
+
+// within reports whether f returns before ctx ends.
+func within(ctx context.Context, f func()) bool {
+	returned := make(chan struct{})
+	go func() { f(); close(returned) }()
+	select {
+	case <-returned:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -35,14 +35,42 @@ type running struct {
 
 // lockedBuffer is a log that a test reads while the daemon writes.
 type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu     sync.Mutex
+	buf    bytes.Buffer
+	closed chan struct{} // by the next write; nil while nobody waits
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed != nil {
+		close(b.closed)
+		b.closed = nil
+	}
 	return b.buf.Write(p)
+}
+
+// until waits until the log has the text, and returns it all.
+func (b *lockedBuffer) until(t *testing.T, text string) string {
+	t.Helper()
+	expired := time.After(30 * time.Second)
+	for {
+		b.mu.Lock()
+		all := b.buf.String()
+		if b.closed == nil {
+			b.closed = make(chan struct{})
+		}
+		next := b.closed
+		b.mu.Unlock()
+		if strings.Contains(all, text) {
+			return all
+		}
+		select {
+		case <-next:
+		case <-expired:
+			require.Contains(t, all, text, "the log, after half a minute")
+		}
+	}
 }
 
 func (b *lockedBuffer) String() string {
@@ -144,7 +172,7 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	assert.Equal(t, uint64(2), status.Outcomes["answered"])
 	assert.Equal(t, 1, status.Now.Boot)
 	for _, said := range []string{"TPM2_SelfTest", "TPM_RC_FAILURE", "level=late ", "defer-until=late_sync"} {
-		assert.Contains(t, d.log.String(), said)
+		d.log.until(t, said)
 	}
 
 	// A reset starts the next boot, deferred again once its kernel runs.

@@ -22,9 +22,25 @@ const (
 	logTrace  = 5
 )
 
+// journal is the daemon's log. Whoever writes to it never waits for who reads it.
+type journal struct {
+	*slog.Logger
+	queue *logQueue
+	file  io.Closer // nil for stderr
+}
+
+// close writes what waits, as far as somebody takes it, and closes the file.
+func (j *journal) close() {
+	_ = j.queue.flush()
+	if j.file != nil {
+		j.file.Close()
+	}
+}
+
 // openLog makes the log that --log describes, on stderr if it says nothing.
-func openLog(w *logWords, stderr io.Writer) (*slog.Logger, func(), error) {
-	out, done := stderr, func() {}
+func openLog(w *logWords, stderr io.Writer) (*journal, error) {
+	out := stderr
+	var toClose io.Closer
 	switch {
 	case w.file == "-", w.level == logSilent:
 		out = io.Discard
@@ -35,38 +51,22 @@ func openLog(w *logWords, stderr io.Writer) (*slog.Logger, func(), error) {
 		}
 		file, err := os.OpenFile(w.file, mode, 0o600)
 		if err != nil {
-			return nil, nil, fmt.Errorf("--log: %w", err)
+			return nil, fmt.Errorf("--log: %w", err)
 		}
-		out, done = file, func() { file.Close() }
+		out, toClose = file, file
 	case w.fd >= 0 && w.fd != 2:
 		if err := given(w.fd); err != nil {
-			return nil, nil, fmt.Errorf("--log=fd=%d: %w; open it for swtpmd, as with %d>swtpmd.log", w.fd, err, w.fd)
+			return nil, fmt.Errorf("--log=fd=%d: %w; open it for swtpmd, as with %d>swtpmd.log", w.fd, err, w.fd)
 		}
 		file := os.NewFile(uintptr(w.fd), "--log fd")
-		out, done = file, func() { file.Close() }
+		out, toClose = file, file
 	}
-	if w.prefix != "" {
-		out = &prefixWriter{out, w.prefix}
-	}
+	queue := &logQueue{out: out, prefix: w.prefix}
 	level := slog.LevelInfo
 	if w.level >= logTrace {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})), done, nil
-}
-
-// prefixWriter puts a prefix before each line. A slog handler writes a line at
-// a time.
-type prefixWriter struct {
-	out    io.Writer
-	prefix string
-}
-
-func (p *prefixWriter) Write(line []byte) (int, error) {
-	if _, err := p.out.Write(append([]byte(p.prefix), line...)); err != nil {
-		return 0, err
-	}
-	return len(line), nil
+	return &journal{slog.New(slog.NewTextHandler(queue, &slog.HandlerOptions{Level: level})), queue, toClose}, nil
 }
 
 // logDecision says what the deferral did to a command.

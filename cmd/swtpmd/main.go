@@ -86,15 +86,24 @@ func fail(s streams, name string, err error) int {
 	case errors.As(err, &code):
 		return code.code
 	case errors.As(err, &usage):
-		fmt.Fprintf(s.err, "%s: %v\n", name, usage.err)
+		text := fmt.Sprintf("%s: %v\n", name, usage.err)
 		if usage.hint != "" {
-			fmt.Fprintf(s.err, "hint: %s\n", usage.hint)
+			text += fmt.Sprintf("hint: %s\n", usage.hint)
 		}
+		s.say(text)
 		return exitUsage
 	default:
-		fmt.Fprintf(s.err, "%s: %v\n", name, err)
+		s.say(fmt.Sprintf("%s: %v\n", name, err))
 		return exitFailed
 	}
+}
+
+// say writes the last words to stderr, and does not wait long for somebody to
+// read them: the process ends anyway.
+func (s streams) say(text string) {
+	ctx, cancel := context.WithTimeout(context.Background(), logPatience)
+	defer cancel()
+	within(ctx, func() { _, _ = io.WriteString(s.err, text) })
 }
 
 // usageError is a command line that is refused.

@@ -82,7 +82,7 @@ func TestStateOutlivesTheDaemon(t *testing.T) {
 			args := append(flag(dir), "--flags=startup-clear")
 			d := daemonWith(t, args...)
 			assert.Equal(t, dir, d.ready.State)
-			assert.Contains(t, d.log.String(), "new=true")
+			d.log.until(t, "new=true")
 			tpm, ctrl := overSocket{dial(t, d.ready.Data)}, dial(t, d.ready.Control)
 			require.NoError(t, changeOwnerAuth(t, tpm, "", "owner"))
 			withoutSHA1(t, tpm)
@@ -98,7 +98,7 @@ func TestStateOutlivesTheDaemon(t *testing.T) {
 			require.Equal(t, exitOK, <-d.ended)
 
 			d = daemonWith(t, args...)
-			assert.Contains(t, d.log.String(), "new=false")
+			d.log.until(t, "new=false")
 			tpm = overSocket{dial(t, d.ready.Data)}
 			assert.False(t, hasSHA1(t, tpm))
 			assert.EqualValues(t, 3, resetCount(t, tpm))
@@ -124,8 +124,8 @@ func TestWithoutStateTheTPMIsNew(t *testing.T) {
 
 func TestTheLogSaysThatStateIsInMemory(t *testing.T) {
 	d := daemonWith(t)
-	assert.Contains(t, d.log.String(), "in memory")
-	assert.Contains(t, d.log.String(), "--state=DIR keeps one")
+	d.log.until(t, "in memory")
+	d.log.until(t, "--state=DIR keeps one")
 	d.stop()
 	require.Equal(t, exitOK, <-d.ended)
 }
@@ -212,7 +212,7 @@ func TestStateFileModeAndNeighbours(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tpm2-00.permall"), []byte("swtpm's"), 0o600))
 	d := daemonWith(t, "--tpmstate", "dir="+dir+",mode=0640", "--flags=startup-clear")
-	assert.Contains(t, d.log.String(), "the state of a swtpm")
+	d.log.until(t, "the state of a swtpm")
 	info, err := os.Stat(filepath.Join(dir, "tpm2.state"))
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o640), info.Mode().Perm())

@@ -48,7 +48,7 @@ func TestFailureModeIsExplained(t *testing.T) {
 	for range 3 {
 		require.Equal(t, "80010000000a00000101", ask(t, data, startupClear10, 10))
 	}
-	log := d.log.String()
+	log := d.log.until(t, "level=ERROR")
 	assert.Equal(t, 1, strings.Count(log, "level=ERROR"), log)
 	assert.Equal(t, 1, strings.Count(log, "level=WARN"), log)
 	assert.Contains(t, log, "failure mode, code 2: commit TPM state: TPM state directory "+dir)
@@ -64,7 +64,7 @@ func TestFailureModeIsExplained(t *testing.T) {
 	mend()
 	require.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
 	require.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10))
-	log = d.log.String()
+	log = d.log.until(t, "state can be written again")
 	assert.Equal(t, 1, strings.Count(log, "level=ERROR"), log)
 	assert.Equal(t, 1, strings.Count(log, "state can be written again"), log)
 	_, text, _ = called(t, "ctl", "--admin", d.ready.Admin, "--json", "status")

@@ -60,6 +60,8 @@ type Status struct {
 	Powered  bool                      `json:"powered"`
 	// Failure is why the TPM is in failure mode, empty if it is not.
 	Failure string `json:"failure,omitempty"`
+	// LogLost counts the lines of the log that nobody read in time.
+	LogLost uint64 `json:"log_lost,omitempty"`
 }
 
 // Panel keeps what the window shows. Its fields are set before use and not
@@ -72,6 +74,8 @@ type Panel struct {
 	// Failure, if set, is why the TPM is in failure mode, nil if it is not. It
 	// does not wait for a command in execution.
 	Failure func() error
+	// LogLost, if set, returns how many lines of the log are lost.
+	LogLost func() uint64
 	// PCRs reads the TPM's PCRs beneath the faults.
 	PCRs func(context.Context) (PCRs, error)
 
@@ -117,6 +121,9 @@ func (p *Panel) Status() Status {
 		if failure := p.Failure(); failure != nil {
 			s.Failure = failure.Error()
 		}
+	}
+	if p.LogLost != nil {
+		s.LogLost = p.LogLost()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
