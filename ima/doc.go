@@ -11,6 +11,7 @@
 //	template_lib.go            encodings of the fields           ima_template_lib.c
 //	record.go api.go           records of events                 ima_api.c
 //	fs_binary.go fs_ascii.go   the two forms of the list         ima_fs.c
+//	fs_open.go                 what a list is                    ima_fs.c
 //	fs_security.go             the files in securityfs           ima_fs.c
 //	replay.go compare.go       what the list does to the PCRs    ima_queue.c
 //	queue.go                   list, hash table, extend          ima_queue.c

@@ -1,7 +1,6 @@
 package ima
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 )
@@ -13,11 +12,19 @@ type Format struct {
 	// the template data that is hashed. The ASCII list needs it too: its
 	// template digests are those of the kernel that wrote it.
 	Order ByteOrder
-	// Digest is the hash of the template digests, sha1 if zero. A per-bank
-	// file (since 6.10) has that of its bank.
+	// OrderKnown has NewReader take Order, which it finds out otherwise.
+	OrderKnown bool
+	// Digest is the hash of the template digests. A per-bank file (since
+	// 6.10) has that of its bank. If it is zero, NewReader finds it out, and
+	// NewBinaryReader and NewASCIIReader take sha1.
 	Digest HashAlgo
-	// LegacyHash is the hash of the ima template's d field, sha1 if zero;
-	// the other one is md5. The binary list does not say which it is.
+	// DigestSize is the size of a template digest in bytes; zero stands for
+	// that of Digest. In the file of a bank whose hash the kernel does not
+	// have it is greater: sha1 digests stand there, with zeros after them.
+	DigestSize int
+	// LegacyHash is the hash of the ima template's d field: sha1 or md5. The
+	// binary list does not say which it is. If it is zero, NewReader finds it
+	// out, and the other functions take sha1.
 	LegacyHash HashAlgo
 	// MaxData bounds the template data of one record in bytes, DefaultMaxData
 	// if zero. Memory grows with what is read, not with what a length says.
@@ -40,9 +47,14 @@ func (f Format) normal() (Format, error) {
 	if f.MaxData == 0 {
 		f.MaxData = DefaultMaxData
 	}
+	if f.DigestSize == 0 {
+		f.DigestSize = f.Digest.Size()
+	}
 	switch {
 	case !f.Digest.valid():
 		return f, &UnknownHashError{Name: f.Digest.String()}
+	case f.DigestSize != f.Digest.Size() && (f.Digest != SHA1 || f.DigestSize < SHA1.Size() || f.DigestSize > maxDigestSize):
+		return f, fmt.Errorf("DigestSize is %d; digests of %s have %d bytes, and those of sha1 alone have zeros after them, up to %d bytes", f.DigestSize, f.Digest, f.Digest.Size(), maxDigestSize)
 	case f.LegacyHash != SHA1 && f.LegacyHash != MD5:
 		return f, fmt.Errorf("the ima template has digests of sha1 or md5, not of %s", f.LegacyHash)
 	case f.MaxData < 0:
@@ -109,53 +121,3 @@ func (s *recordSlice) Read(rec *Record) error {
 	rec.data = append(data[:0], src.data...)
 	return nil
 }
-
-// Open reads a list of either form. It tells an ASCII list from a binary one by
-// the first bytes, and finds out the byte order: in a binary list from the first
-// PCR, in an ASCII one from the first template digest. format.Order holds where
-// nothing tells. An empty list is an ASCII list.
-func Open(list []byte, format Format) (RecordReader, error) {
-	if len(list) > 0 && !asciiStart(list) {
-		// A PCR index is below 64, so its three high bytes are zero.
-		if len(list) >= 4 && (list[0] != 0) != (list[3] != 0) {
-			format.Order = LittleEndian
-			if list[0] == 0 {
-				format.Order = BigEndian
-			}
-		}
-		return NewBinaryReader(bytes.NewReader(list), format)
-	}
-	for _, order := range []ByteOrder{format.Order, LittleEndian, BigEndian} {
-		try := format
-		try.Order = order
-		r, err := NewASCIIReader(bytes.NewReader(list), try)
-		if err != nil {
-			return nil, err
-		}
-		if r.provesOrder() {
-			format = try
-			break
-		}
-	}
-	return NewASCIIReader(bytes.NewReader(list), format)
-}
-
-// provesOrder says whether the first record that is no violation has the right
-// template digest.
-func (a *ASCIIReader) provesOrder() bool {
-	var rec Record
-	for a.Read(&rec) == nil {
-		if !rec.Violation() {
-			return a.proven(&rec)
-		}
-	}
-	return false
-}
-
-// asciiStart knows "10 ", " 9 ": no binary list begins so, as these bytes are
-// no PCR index in either order.
-func asciiStart(list []byte) bool {
-	return len(list) >= 3 && (list[0] == ' ' || isDigit(list[0])) && isDigit(list[1]) && list[2] == ' '
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -85,9 +85,14 @@ func (a *ASCIIReader) Read(rec *Record) error {
 	return a.err
 }
 
+// Format gives what the reader takes the list for, its defaults filled in.
+func (a *ASCIIReader) Format() Format { return a.format }
+
 // Ambiguity tells whether the record last read is one that spans lines; nil if
 // it does not.
 func (a *ASCIIReader) Ambiguity() *Ambiguity { return a.ambiguity }
+
+func (a *ASCIIReader) position() int64 { return a.next }
 
 func (a *ASCIIReader) read(rec *Record) error {
 	a.ambiguity = nil
@@ -136,7 +141,7 @@ func (a *ASCIIReader) proven(rec *Record) bool {
 	if a.hash == nil {
 		return true
 	}
-	return bytes.Equal(rec.appendTemplateDigest(a.digest[:0], a.hash), rec.Digest)
+	return showsDigest(rec.Digest, rec.appendTemplateDigest(a.digest[:0], a.hash))
 }
 
 // looksLikeRecord says whether line begins with what stands before the fields.
@@ -216,8 +221,8 @@ func (a *ASCIIReader) parseHead(rec *Record, text []byte) (rest []byte, err erro
 	}
 	rec.PCR = pcr
 	digest, rest, _ := bytes.Cut(rest, []byte{' '})
-	if len(digest) != 2*a.format.Digest.Size() {
-		return nil, a.fail("template digest", fmt.Errorf("%d hex digits, one of %s has %d", len(digest), a.format.Digest, 2*a.format.Digest.Size()))
+	if len(digest) != 2*a.format.DigestSize {
+		return nil, a.fail("template digest", fmt.Errorf("%d hex digits, in a list of %s there are %d", len(digest), a.format.digests(), 2*a.format.DigestSize))
 	}
 	if rec.Digest, err = appendHex(rec.Digest[:0], digest); err != nil {
 		return nil, a.fail("template digest", err)

@@ -45,9 +45,14 @@ func (b *BinaryReader) Read(rec *Record) error {
 	return b.err
 }
 
+// Format gives what the reader takes the list for, its defaults filled in.
+func (b *BinaryReader) Format() Format { return b.format }
+
 // Offset is the number of bytes of the list that have been read: where the next
 // record begins.
 func (b *BinaryReader) Offset() int64 { return b.offset }
+
+func (b *BinaryReader) position() int64 { return b.offset }
 
 func (b *BinaryReader) read(rec *Record) error {
 	if _, err := b.r.Peek(1); err == io.EOF {
@@ -63,7 +68,7 @@ func (b *BinaryReader) read(rec *Record) error {
 	rec.PCR = pcr
 	rec.order = b.format.Order
 	rec.DigestAlgo = b.format.Digest
-	if rec.Digest, err = b.bytes(rec.Digest[:0], b.format.Digest.Size(), "template digest"); err != nil {
+	if rec.Digest, err = b.bytes(rec.Digest[:0], b.format.DigestSize, "template digest"); err != nil {
 		return err
 	}
 	if rec.template, err = b.template(); err != nil {

@@ -15,7 +15,8 @@ type Record struct {
 	PCR uint32
 	// Digest is the template digest that the list shows, DigestAlgo its
 	// hash: sha1 except in the per-bank files of newer kernels. All zero
-	// stands for a violation.
+	// stands for a violation. A sha1 digest has zeros after it in the file of
+	// a bank whose hash the kernel does not have.
 	Digest     []byte
 	DigestAlgo HashAlgo
 
@@ -212,6 +213,12 @@ func decodeDigest(b []byte, id string) (d FileDigest) {
 // Violation says that the record stands for a violation: its template digest
 // is zero, and its PCR was extended with ones.
 func (r *Record) Violation() bool { return allZero(r.Digest) }
+
+// showsDigest reports whether shown, a Record's Digest, is sum, with zeros after
+// it or none.
+func showsDigest(shown, sum []byte) bool {
+	return len(shown) >= len(sum) && bytes.Equal(shown[:len(sum)], sum) && allZero(shown[len(sum):])
+}
 
 func allZero(b []byte) bool {
 	for _, c := range b {

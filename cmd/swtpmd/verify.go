@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -21,7 +20,8 @@ import (
 const verifyHelp = `Usage: swtpmd verify [flags] LIST
 
 Says what an attestation service may conclude from LIST, a kernel's binary or
-ASCII measurement list (- for stdin), and from what vouches for it.
+ASCII measurement list of sha1 or of any bank (- for stdin), and from what vouches
+for it. What LIST is, its content shows; docs/verify.md has the table of forms.
 
 Evidence:
   --pcrs=FILE            PCR values: JSON, bank to index to hex, as in
@@ -33,8 +33,8 @@ Evidence:
   --key=FILE             public key, PEM, or a certificate
   --nonce=HEX            what the quote was asked for with (tpm2_quote -q)
   --event-log=FILE       the firmware's log (binary_bios_measurements)
-  --order=ORDER          LIST is binary, and of this byte order: little or big
-                         (otherwise form and order are found out)
+  --order=ORDER          byte order of the kernel that wrote LIST: little or big
+                         (otherwise it is found out)
 
 The kernel that made the list:
   --kernel=RELEASE       its uname -r, such as 6.1.0-56-amd64, which must be that of a
@@ -120,10 +120,16 @@ func runVerify(_ context.Context, args []string, s streams) error {
 	if f.NArg() != 1 {
 		return &usageError{fmt.Errorf("%d measurement lists named", f.NArg()), "name one, or - for stdin"}
 	}
-	evidence, err := w.evidence(f.Arg(0), s.in)
+	evidence, err := w.evidence()
 	if err != nil {
 		return err
 	}
+	list, closeList, err := w.openList(f.Arg(0), s.in)
+	if err != nil {
+		return err
+	}
+	defer closeList()
+	evidence.List = list
 	verdict, err := verify.Verify(*evidence)
 	if wrong := w.wrongInput(f.Arg(0), verdict, err); wrong != nil {
 		return wrong
@@ -271,8 +277,8 @@ func printPolicy(out io.Writer, policies []*verify.Policy) error {
 	return encoder.Encode(policies[0])
 }
 
-// evidence reads what the words name.
-func (w *verifyWords) evidence(list string, stdin io.Reader) (*verify.Evidence, error) {
+// evidence reads what the words name, but not the list.
+func (w *verifyWords) evidence() (*verify.Evidence, error) {
 	e := &verify.Evidence{Vouched: w.vouched, Build: w.build}
 	e.Build.Strategy = verify.Strategy(w.strategy)
 	if w.build.Release != "" {
@@ -287,37 +293,7 @@ func (w *verifyWords) evidence(list string, stdin io.Reader) (*verify.Evidence, 
 			return nil, err
 		}
 	}
-	var err error
-	e.List, err = openList(list, w.order, stdin)
-	return e, err
-}
-
-// openList opens a measurement list of either form.
-func openList(name, order string, stdin io.Reader) (ima.RecordReader, error) {
-	format := ima.Format{Order: ima.NativeOrder()}
-	switch order {
-	case "":
-	case "little":
-		format.Order = ima.LittleEndian
-	case "big":
-		format.Order = ima.BigEndian
-	default:
-		return nil, &usageError{fmt.Errorf("--order=%s: it is little or big", order), ""}
-	}
-	var content []byte
-	var err error
-	if name == "-" {
-		content, err = io.ReadAll(stdin)
-	} else {
-		content, err = os.ReadFile(name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if order != "" {
-		return ima.NewBinaryReader(bytes.NewReader(content), format)
-	}
-	return ima.Open(content, format)
+	return e, nil
 }
 
 func (w *verifyWords) readPCRs(e *verify.Evidence) error {

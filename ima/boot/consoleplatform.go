@@ -166,7 +166,7 @@ func (c *consoleReader) complete() {
 
 // list takes a measurement list.
 func (c *consoleReader) list(list io.Reader) error {
-	reader, err := ima.NewASCIIReader(io.LimitReader(list, maxList), ima.Format{})
+	reader, err := ima.NewReader(io.LimitReader(list, maxList), ima.Format{})
 	if err != nil {
 		return &ConsoleError{Reason: "no reader for the list", Err: err}
 	}

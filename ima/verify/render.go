@@ -14,7 +14,11 @@ import (
 // control the terminal.
 func (v *Verdict) Render(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "list: %d records, %d violations (%s)\n", v.Records, v.Violations, v.Form)
+	form := string(v.Form)
+	if v.Digests != "" {
+		form += ", template digests of " + v.Digests
+	}
+	fmt.Fprintf(&b, "list: %d records, %d violations (%s)\n", v.Records, v.Violations, form)
 	for i := range v.Replays {
 		v.Replays[i].render(&b)
 	}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/swtpmd/swtpmd/ima"
@@ -20,6 +21,9 @@ const (
 // Verdict is what the evidence shows.
 type Verdict struct {
 	Form Form `json:"form"`
+	// Digests names the template digests of the list, such as "sha256", if
+	// they are not sha1 ones as in the files that every kernel has.
+	Digests string `json:"digests,omitempty"`
 	// Records counts the records of the list, Violations those that are
 	// violations.
 	Records    int `json:"records"`
@@ -134,6 +138,9 @@ func (r *run) scan() error {
 
 // conclude makes findings of what the list has shown.
 func (r *run) conclude() {
+	if list, ok := r.evidence.List.(interface{ Format() ima.Format }); ok {
+		r.verdict.Digests = digestsText(list.Format())
+	}
 	switch r.evidence.List.(type) {
 	case *ima.BinaryReader:
 		r.verdict.Form = FormBinary
@@ -151,4 +158,15 @@ func (r *run) conclude() {
 	r.concludeSource()
 	r.concludeTiming()
 	r.verdict.Findings = r.list
+}
+
+// digestsText is Verdict.Digests.
+func digestsText(f ima.Format) string {
+	switch {
+	case f.DigestSize > f.Digest.Size():
+		return fmt.Sprintf("%s, padded to %d bytes", f.Digest, f.DigestSize)
+	case f.Digest == ima.SHA1:
+		return ""
+	}
+	return f.Digest.String()
 }

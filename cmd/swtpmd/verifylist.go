@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// openList opens the measurement list, which verify reads as a stream: a list may
+// be longer than memory. The function given back closes it.
+func (w *verifyWords) openList(name string, stdin io.Reader) (ima.RecordReader, func() error, error) {
+	format := ima.Format{Order: ima.NativeOrder(), OrderKnown: w.order != ""}
+	switch w.order {
+	case "":
+	case "little":
+		format.Order = ima.LittleEndian
+	case "big":
+		format.Order = ima.BigEndian
+	default:
+		return nil, nil, &usageError{fmt.Errorf("--order=%s: it is little or big", w.order), ""}
+	}
+	source := io.NopCloser(stdin)
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		source = file
+	}
+	list, err := ima.NewReader(source, format)
+	if err != nil {
+		source.Close()
+		return nil, nil, err
+	}
+	return list, source.Close, nil
+}

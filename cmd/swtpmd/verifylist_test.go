@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/verify"
+)
+
+// calledWith is called with something on stdin.
+func calledWith(t *testing.T, stdin []byte, args ...string) (int, string, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
+	defer cancel()
+	var out, errs bytes.Buffer
+	code := run(ctx, args, streams{bytes.NewReader(stdin), &out, &errs})
+	return code, out.String(), errs.String()
+}
+
+// lists are the measurement lists in a directory.
+func lists(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*_runtime_measurements*"))
+	require.NoError(t, err)
+	return names
+}
+
+// verdictOf gives what verify says of a list in JSON.
+func verdictOf(t *testing.T, text string) (v verify.Verdict) {
+	t.Helper()
+	var told struct{ Verdict verify.Verdict }
+	require.NoError(t, json.Unmarshal([]byte(text), &told), text)
+	return told.Verdict
+}
+
+// Whatever measure and boot write, verify reads, from the file and from stdin: the
+// lists of every bank, also of one whose hash the kernel does not know.
+func TestVerifyReadsTheListsOfEveryBank(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "sha3.profile")
+	_, text, _ := called(t, "--print-profile")
+	text = strings.Replace(text, "bank SHA384\n", "bank SHA384\nbank SHA3_256\n", 1)
+	text = strings.Replace(text, "algorithms SHA1 ", "algorithms SHA3_256 SHA1 ", 1)
+	require.NoError(t, os.WriteFile(profile, []byte(text), 0o600))
+
+	measuredDir, bootDir := t.TempDir(), t.TempDir()
+	measuredTo(t, measuredDir, someFiles(t))
+	code, told, errs := called(t, "boot", "--json", "--profile="+profile, "--out", bootDir)
+	require.Equal(t, exitOK, code, errs)
+	var booted struct {
+		Boot struct {
+			PCRs ima.PCRs `json:"pcrs"`
+		} `json:"boot"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(told), &booted))
+	pcrs, err := json.Marshal(booted.Boot.PCRs)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(bootDir, "pcrs.json"), pcrs, 0o600))
+	require.FileExists(t, filepath.Join(bootDir, "binary_runtime_measurements_tpm_alg_27"))
+
+	for dir, want := range map[string]int{measuredDir: 10, bootDir: 12} {
+		names := lists(t, dir)
+		assert.Len(t, names, want)
+		for _, name := range names {
+			content, err := os.ReadFile(name)
+			require.NoError(t, err)
+			flags := []string{"verify", "--json", "--vouched", "--policy=accept-late", "--pcrs", filepath.Join(dir, "pcrs.json")}
+			code, out, errs := called(t, append(flags, name)...)
+			assert.Equal(t, exitOK, code, "%s: %s%s", name, out, errs)
+			v := verdictOf(t, out)
+			assert.True(t, v.Has(verify.ReplayMatch), name)
+			assert.False(t, v.Has(verify.DigestMismatch), name)
+			_, bank, _ := strings.Cut(name, "_runtime_measurements")
+			switch bank {
+			case "", "_sha1":
+				assert.Empty(t, v.Digests, name)
+			case "_tpm_alg_27":
+				assert.Equal(t, "sha1, padded to 32 bytes", v.Digests)
+			default:
+				assert.Equal(t, bank[1:], v.Digests)
+			}
+			code, piped, errs := calledWith(t, content, append(flags, "-")...)
+			assert.Equal(t, exitOK, code, errs)
+			assert.Equal(t, out, piped, name)
+
+			// One that was changed is no file of another kind.
+			at := bytes.LastIndexByte(content, '/')
+			content[at] = '.'
+			code, out, _ = calledWith(t, content, append(flags, "-")...)
+			assert.Equal(t, exitRejected, code, out)
+			changed := verdictOf(t, out)
+			assert.True(t, changed.Has(verify.DigestMismatch), name)
+		}
+	}
+}
