@@ -224,7 +224,7 @@ func TestVerifyTellsWrongFilesFromBrokenEvidence(t *testing.T) {
 		{quote(write("short", attest[:20]), left("quote.signature")), exitFailed, "--quote " + left("short") + " is no TPMS_ATTEST"},
 		{quote(left("quote.attest"), junk), exitFailed, "--signature " + junk + " is no TPMT_SIGNATURE"},
 		{quote(write("foreign", append([]byte{0}, attest[1:]...)), left("quote.signature")), exitRejected, "not made by a TPM"},
-		{[]string{"--pcrs=" + write("p.json", []byte(`{"sha256":{"99":"00"}}`)), list}, exitFailed, "--pcrs " + left("p.json") + " is no file of PCR values: sha256 PCR 99"},
+		{[]string{"--pcrs=" + write("p.json", []byte(`{"sha256":{"99":"00"}}`)), list}, exitFailed, "--pcrs " + left("p.json") + " is no file of PCR values: PCR values in JSON, byte 15: sha256 PCR 99"},
 		{[]string{"--strategy=hope", list}, exitUsage, `no strategy "hope"`},
 	} {
 		code, out, errs := called(t, append([]string{"verify", "--policy=accept-late"}, c.args...)...)

@@ -25,7 +25,12 @@ for it. What LIST is, its content shows; docs/verify.md has the table of forms.
 
 Evidence:
   --pcrs=FILE            PCR values: JSON, bank to index to hex, as in
-                         {"sha256":{"0":"…","10":"…"}}
+                         {"sha256":{"0":"…","10":"…"}}; what tpm2_pcrread and
+                         tpm2_quote print, or write with -o; a directory of the
+                         kernel's, such as /sys/class/tpm/tpm0/pcr-sha256
+  --pcrs-selection=SEL   the PCRs of a FILE that is their digests alone (tpm2_pcrread
+                         -o, tpm2_quote -F values), as in sha1:10+sha256:0,1,10
+                         (default: those of the quote)
   --vouched              the PCR values were read from the TPM itself, so that no
                          quote is needed
   --quote=FILE           TPMS_ATTEST of a quote of the PCRs (tpm2_quote -m)
@@ -79,6 +84,7 @@ const (
 // verifyWords is the command line of swtpmd verify.
 type verifyWords struct {
 	pcrs, quote, signature, key, nonce, eventLog, order string
+	selection                                           []verify.Selection // of pcrs
 	vouched, printPolicy, json                          bool
 	strategy                                            string
 	build                                               verify.Build
@@ -87,6 +93,7 @@ type verifyWords struct {
 
 func (w *verifyWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.pcrs, "pcrs", "", "")
+	f.Func("pcrs-selection", "", func(text string) (err error) { w.selection, err = verify.ParseSelection(text); return err })
 	f.BoolVar(&w.vouched, "vouched", false, "")
 	f.StringVar(&w.quote, "quote", "", "")
 	f.StringVar(&w.signature, "signature", "", "")
@@ -288,7 +295,7 @@ func (w *verifyWords) evidence() (*verify.Evidence, error) {
 		}
 		e.Build.Kernel = kernel
 	}
-	for _, read := range []func(*verify.Evidence) error{w.readPCRs, w.readQuote, w.readEventLog} {
+	for _, read := range []func(*verify.Evidence) error{w.readQuote, w.readPCRs, w.readEventLog} {
 		if err := read(e); err != nil {
 			return nil, err
 		}
@@ -296,18 +303,23 @@ func (w *verifyWords) evidence() (*verify.Evidence, error) {
 	return e, nil
 }
 
-func (w *verifyWords) readPCRs(e *verify.Evidence) error {
+// readPCRs reads the PCR values; the quote was read before, as it says of which
+// PCRs they are.
+func (w *verifyWords) readPCRs(e *verify.Evidence) (err error) {
 	if w.pcrs == "" {
+		if w.selection != nil {
+			return &usageError{errors.New("--pcrs-selection without --pcrs"), ""}
+		}
 		return nil
 	}
-	text, err := os.ReadFile(w.pcrs)
-	if err != nil {
-		return fmt.Errorf("--pcrs: %w", err)
+	selection := w.selection
+	if selection == nil && e.Quote != nil {
+		if attest, err := verify.ParseAttest(e.Quote.Attest); err == nil {
+			selection = attest.Selections
+		}
 	}
-	if err := json.Unmarshal(text, &e.PCRs); err != nil {
-		return fmt.Errorf("--pcrs %s: %w", w.pcrs, err)
-	}
-	return nil
+	e.PCRs, err = openPCRs("--pcrs", w.pcrs, selection)
+	return err
 }
 
 func (w *verifyWords) readEventLog(e *verify.Evidence) (err error) {

@@ -235,19 +235,13 @@ func (d *attestDecoder) selections() []Selection {
 	}
 	var list []Selection
 	for range n {
-		s := Selection{AlgID: d.uint16("pcrSelect hash"), PCRs: []int{}}
+		s := Selection{AlgID: d.uint16("pcrSelect hash")}
 		s.Bank = bankByAlgID(s.AlgID)
 		size := int(d.uint8("sizeofSelect"))
 		if size > selectMax {
 			d.fail(1, fmt.Errorf("%d bytes, there can be %d", size, selectMax))
 		}
-		for i, bits := range d.take(size, "pcrSelect bits") {
-			for bit := range 8 {
-				if bits>>bit&1 != 0 {
-					s.PCRs = append(s.PCRs, 8*i+bit)
-				}
-			}
-		}
+		s.PCRs = selected(d.take(size, "pcrSelect bits"))
 		list = append(list, s)
 	}
 	return list
@@ -263,7 +257,7 @@ func (d *attestDecoder) end() error {
 
 // bankByAlgID gives the kernel's hash of a TPM_ALG_ID, zero if it has none.
 func bankByAlgID(id uint16) ima.HashAlgo {
-	for _, h := range []ima.HashAlgo{ima.SHA1, ima.SHA256, ima.SHA384, ima.SHA512, ima.SM3, ima.SHA3_256, ima.SHA3_384, ima.SHA3_512} {
+	for _, h := range bankHashes {
 		if ima.BankOf(h).AlgID == id {
 			return h
 		}

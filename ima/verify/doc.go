@@ -14,6 +14,9 @@
 //	attest.go              its structures                      TPM 2.0 Library Part 2, TPMS_ATTEST
 //	tcglog.go              the firmware's event log            TCG PC Client Platform Firmware Profile
 //	tcgreplay.go           the event log against the PCRs
+//	pcrfile.go pcrtext.go  files of PCR values
+//	pcrsysfs.go            those of the kernel                 drivers/char/tpm/tpm-sysfs.c
+//	selection.go           which PCRs of which banks
 //	policy.go appraise.go  what a service accepts
 //	render.go              a verdict for a terminal
 //
