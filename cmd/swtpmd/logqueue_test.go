@@ -102,7 +102,7 @@ func TestUnreadStreamsStopNothing(t *testing.T) {
 	data := filepath.Join(dir, dataName)
 	require.Eventually(t, func() bool { return listens(data) }, 30*time.Second, time.Millisecond)
 	client := dial(t, data)
-	for range 5000 {
+	for range 15000 {
 		require.Equal(t, "80010000000a00000101", ask(t, client, selfTest10, 10))
 	}
 	status, err := control.NewClient(filepath.Join(dir, adminName)).Status(t.Context())
