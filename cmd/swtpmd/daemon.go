@@ -180,7 +180,8 @@ func (d *daemon) makeDir() error {
 	if set.admin == "" {
 		set.admin = filepath.Join(dir, adminName)
 	}
-	if set.console == "" && set.timeline == "" && set.deferral.until != initcall.Firmware {
+	followed := set.deferral.until != initcall.Firmware || set.consoleLog != ""
+	if set.console == "" && set.timeline == "" && followed {
 		set.console = "unix:" + filepath.Join(dir, consoleName)
 	}
 	if err := set.checkPaths(); err != nil {
@@ -215,7 +216,7 @@ func (d *daemon) build() error {
 	if err != nil {
 		return err
 	}
-	if d.source, err = newSource(set, d.clock, d.in); err != nil {
+	if d.source, err = newSource(set, d.clock, d.in, d.log); err != nil {
 		return err
 	}
 	options := swtpm.Options{
@@ -302,7 +303,7 @@ func (d *daemon) open(ctx context.Context) error {
 		}
 	}
 	if err := d.source.open(); err != nil {
-		return fmt.Errorf("--console: %w", err)
+		return err
 	}
 	d.run(func() error { return d.source.run(ctx) })
 	return d.writePID()

@@ -33,8 +33,10 @@ type settings struct {
 	json     bool
 	deferral deferral
 	console  string
-	timeline string
-	markers  []string
+	// consoleLog is a file for a copy of what the console brings.
+	consoleLog string
+	timeline   string
+	markers    []string
 }
 
 // deferral is the TPM that comes late.
@@ -143,6 +145,7 @@ func (s *settings) define(f *flag.FlagSet) {
 	s.deferral.define(f)
 	f.IntVar(&s.deferral.boots, "defer-boots", 0, "")
 	f.StringVar(&s.console, "console", "", "")
+	f.StringVar(&s.consoleLog, "console-log", "", "")
 	f.StringVar(&s.timeline, "timeline", "", "")
 	f.Func("marker", "", func(text string) error { s.markers = append(s.markers, text); return nil })
 	f.StringVar(&s.dir, "dir", "", "")
@@ -325,8 +328,10 @@ func sameUser(text string) error {
 func (s *settings) check() error {
 	d := &s.deferral
 	switch {
-	case d.until == initcall.Firmware && (s.console != "" || s.timeline != ""):
+	case d.until == initcall.Firmware && (s.console != "" && s.consoleLog == "" || s.timeline != ""):
 		return &usageError{errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL"}
+	case s.timeline != "" && s.consoleLog != "":
+		return &usageError{errors.New("--console-log is for a console, and --timeline goes by time"), "leave out one of the two"}
 	case s.console != "" && s.timeline != "":
 		return &usageError{errors.New("--console and --timeline exclude each other"), "one source says how far the boot has come"}
 	case s.timeline != "" && len(s.markers) > 0:

@@ -15,6 +15,8 @@ const deferHelp = `The TPM that comes late:
   --defer-boots=N        only in the guest's first N boots (default 0: in every boot)
   --console=SOURCE       where the guest's kernel says how far it is: unix:PATH (a QEMU
                          serial chardev), file:PATH (a growing file), - (stdin)
+  --console-log=FILE     keep what was read there in FILE, byte for byte; with it the
+                         console is followed without a deferral too
   --timeline=FILE        go by the time since power-on instead: a level and a time a line,
                          such as "late 900ms"; builtin is a measured boot
   --marker=LEVEL=FUNC    FUNC is called first at LEVEL; may be repeated
@@ -71,6 +73,8 @@ Examples:
   swtpmd --defer-until=late_sync
   # the TPM does not answer before the deferred probes have been tried again
   swtpmd --defer-until=userspace --while-deferred=hold --console=file:boot.log
+  # keep the console of a boot on time for swtpmd boot --from-console
+  swtpmd --console-log=boot.log
   # a TPM for tpm2-tools, the same one tomorrow
   swtpmd --dir=/tmp/tpm --state=$HOME/tpm --flags=startup-clear &
   tpm2_pcrread -T swtpm:path=/tmp/tpm/tpm.sock

@@ -37,6 +37,8 @@ func runSocket(ctx context.Context, args []string, s streams) error {
 		return &usageError{errors.New("nothing to listen on"), "add --ctrl, --server, --port or --fd"}
 	case set.dir != "" || set.json:
 		return &usageError{errors.New("--dir and --json are for swtpmd without the word socket"), "name each socket, with --ctrl, --server and --admin"}
+	case set.consoleLog != "" && set.console == "":
+		return &usageError{errors.New("--console-log without a console"), "add --console=unix:PATH (or file:PATH, -)"}
 	case needsConsole(&set):
 		return &usageError{errors.New("nothing says how far the guest's kernel is"), "add --console=unix:PATH (or file:PATH, -), or --timeline=builtin"}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -23,10 +24,15 @@ type levelSource interface {
 
 // newSource makes the source that the settings ask for. in is what --console=-
 // reads.
-func newSource(set *settings, clock *initcall.Clock, in io.Reader) (levelSource, error) {
+func newSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Logger) (levelSource, error) {
 	switch {
 	case set.console != "":
-		return newConsoleSource(set, clock, in)
+		s, err := newConsoleSource(set, clock, in)
+		if err != nil {
+			return nil, err
+		}
+		s.log = log
+		return s, nil
 	case set.timeline != "":
 		return newTimelineSource(set.timeline, clock)
 	case len(set.markers) > 0:
@@ -112,9 +118,12 @@ type consoleSource struct {
 	source  initcall.Source
 	console *initcall.Console
 	feed    *initcall.Feed
+	keep    string      // file for a copy, or ""
+	kept    *consoleLog // nil without one
+	log     *slog.Logger
 }
 
-func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader) (levelSource, error) {
+func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader) (*consoleSource, error) {
 	source, err := initcall.ParseSource(set.console)
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("--console: %w", err), ""}
@@ -134,16 +143,29 @@ func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader) (level
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("--marker: %w", err), ""}
 	}
-	return &consoleSource{source: source, console: console}, nil
+	return &consoleSource{source: source, console: console, keep: set.consoleLog}, nil
 }
 
 func (s *consoleSource) powerOn(cause string) { s.console.Reset(cause) }
 
 func (s *consoleSource) open() (err error) {
-	s.feed, err = s.source.Open()
-	return err
+	if s.feed, err = s.source.Open(); err != nil {
+		return fmt.Errorf("--console: %w", err)
+	}
+	if s.keep == "" {
+		return nil
+	}
+	if s.kept, err = openConsoleLog(s.keep, s.source.String(), s.log); err != nil {
+		s.feed.Close()
+		return fmt.Errorf("--console-log: %w", err)
+	}
+	return nil
 }
 
 func (s *consoleSource) run(ctx context.Context) error {
-	return s.feed.Follow(ctx, s.console, nil)
+	if s.kept == nil {
+		return s.feed.Follow(ctx, s.console, nil)
+	}
+	defer s.kept.Close(closeTime)
+	return s.feed.Follow(ctx, s.console, s.kept)
 }
