@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -43,7 +44,7 @@ const (
 	Released Outcome = "released"  // held, then executed
 	Expired  Outcome = "expired"   // held for the maximum, then executed
 	Canceled Outcome = "canceled"  // held, then answered TPM_RC_CANCELED
-	Reset    Outcome = "reset"     // held, then answered TPM_RC_FAILURE for a reset or power-off
+	Reset    Outcome = "reset"     // held, then answered TPM_RC_FAILURE for a reset, power-off or new boot
 	Gone     Outcome = "abandoned" // held, then its sender gave up
 )
 
@@ -53,27 +54,12 @@ type device struct {
 	plan  Plan
 	clock *initcall.Clock
 
-	mu    sync.Mutex
-	holds map[*hold]struct{}
-}
-
-// hold is a command that is held. The first release counts.
-type hold struct {
-	once sync.Once
-	let  chan struct{} // closed by the release
-	why  release       // valid once let is closed
-}
-
-type release struct {
-	outcome Outcome
-	cause   string
-}
-
-func (h *hold) release(r release) {
-	h.once.Do(func() {
-		h.why = r
-		close(h.let)
-	})
+	era atomic.Pointer[era] // the present one
+	mu  sync.Mutex          // held while eras change and holds begin and end
+	// holds are the commands of the present era that are held, resets the
+	// resets that last.
+	holds  map[*hold]struct{}
+	resets int
 }
 
 // Wrap returns next as seen through the plan, or a *PlanError. The wrapper
@@ -88,6 +74,7 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 		clock = new(initcall.Clock)
 	}
 	d := &device{next: next, plan: plan, clock: clock, holds: make(map[*hold]struct{})}
+	d.era.Store(new(era))
 	if power, ok := transport.As[transport.Power](next); ok {
 		return &switchable{device: d, power: power}, nil
 	}
@@ -99,14 +86,13 @@ func (d *device) Unwrap() transport.Device { return d.next }
 
 // Send lets the first fitting rule decide about the command.
 func (d *device) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	came := d.era.Load() // before anything else: see era
 	rule, decision := d.decide(ctx, locality, command)
 	if rule == nil {
 		return d.next.Send(ctx, locality, command)
 	}
 	if rule.Do.Hold {
-		decision.Outcome = Held
-		d.tell(decision)
-		d.hold(ctx, rule, &decision)
+		d.hold(ctx, came, rule, &decision)
 	}
 	switch decision.Outcome {
 	case Canceled:
@@ -154,76 +140,11 @@ func (d *device) decide(ctx context.Context, locality uint8, command []byte) (*R
 	return nil, Decision{}
 }
 
-// hasPower says whether the device below has power; one that cannot tell has.
+// hasPower reports whether the device below has power; one that cannot tell
+// has.
 func (d *device) hasPower() bool {
 	power, ok := transport.As[transport.Power](d.next)
 	return !ok || power.Powered()
-}
-
-// hold waits until something lets the command go and writes down what did.
-func (d *device) hold(ctx context.Context, rule *Rule, decision *Decision) {
-	h := &hold{let: make(chan struct{})}
-	d.mu.Lock()
-	d.holds[h] = struct{}{}
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		delete(d.holds, h)
-		d.mu.Unlock()
-	}()
-
-	check := func(e initcall.Event) {
-		if !rule.When.InForce(e) {
-			h.release(release{Released, "level " + e.Level.String()})
-		}
-	}
-	// Subscribing before looking once more leaves no gap for an event.
-	stop := d.clock.Subscribe(check)
-	defer stop()
-	check(d.clock.Now())
-
-	// Whatever ends the wait, the release that came first is the reason.
-	h.await(ctx, rule.longest())
-	decision.Outcome, decision.Cause = h.why.outcome, h.why.cause
-	decision.HeldFor = time.Since(decision.Time)
-}
-
-// longest is how long the rule holds a command at most.
-func (r *Rule) longest() time.Duration {
-	if r.Do.HoldMax == 0 {
-		return DefaultHoldMax
-	}
-	return r.Do.HoldMax
-}
-
-// await returns when the hold has been released, if nothing else by itself at
-// the end of longest or of ctx.
-func (h *hold) await(ctx context.Context, longest time.Duration) {
-	expired := release{Expired, "held for the maximum of " + longest.String()}
-	if wait := transport.WaitOf(ctx); wait != nil {
-		if !wait(h.let, longest) {
-			h.release(expired)
-		}
-		return
-	}
-	expiry := time.NewTimer(longest)
-	defer expiry.Stop()
-	select {
-	case <-h.let:
-	case <-expiry.C:
-		h.release(expired)
-	case <-ctx.Done():
-		h.release(release{Gone, "the sender gave up"})
-	}
-}
-
-// releaseAll lets every held command go.
-func (d *device) releaseAll(r release) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for h := range d.holds {
-		h.release(r)
-	}
 }
 
 func (d *device) tell(decision Decision) {
@@ -235,14 +156,13 @@ func (d *device) tell(decision Decision) {
 // Cancel lets held commands go with TPM_RC_CANCELED and cancels what the device
 // below executes, if it can be asked to.
 func (d *device) Cancel() {
-	d.releaseAll(release{Canceled, "command canceled"})
+	d.cancel(release{Canceled, "command canceled"})
 	if below, ok := transport.As[transport.Canceler](d.next); ok {
 		below.Cancel()
 	}
 }
 
-// switchable is the wrapper of a device whose power can be switched. It lets
-// held commands go first, so that a stall never stands in the way of a reset.
+// switchable is the wrapper of a device whose power can be switched.
 type switchable struct {
 	*device
 	power transport.Power
@@ -250,17 +170,15 @@ type switchable struct {
 
 // Init resets the device below.
 func (s *switchable) Init() error {
-	s.releaseAll(release{Reset, "device reset"})
-	return s.power.Init()
+	return s.reset(release{Reset, "device reset"}, s.power.Init)
 }
 
 // PowerOff takes the power from the device below.
 func (s *switchable) PowerOff() error {
-	s.releaseAll(release{Reset, "power off"})
-	return s.power.PowerOff()
+	return s.reset(release{Reset, "power off"}, s.power.PowerOff)
 }
 
-// Powered says whether the device below has power.
+// Powered reports whether the device below has power.
 func (s *switchable) Powered() bool { return s.power.Powered() }
 
 // commandCode reads the TPM_CC of a command: tag (2 bytes), size (4), code (4),

@@ -214,8 +214,8 @@ func TestHoldEnds(t *testing.T) {
 			_ = c.Advance(initcall.LateSync, 0, "test")
 		}, success, faults.Released, 0, 1},
 		{"with a new boot", func(c *initcall.Clock, _ transport.Device, _ context.CancelFunc) {
-			c.NewBoot("reset")
-		}, success, faults.Released, 0, 1},
+			c.NewBoot("reset") // whoever sent it is gone: not for this boot's TPM
+		}, "80010000000a00000101", faults.Reset, 0, 0},
 		{"at its maximum", func(*initcall.Clock, transport.Device, context.CancelFunc) {
 			time.Sleep(7 * time.Second) // virtual time
 		}, success, faults.Expired, 7 * time.Second, 1},
@@ -266,6 +266,60 @@ func TestHoldEnds(t *testing.T) {
 				assert.Equal(t, initcall.Device, journal[1].Level)
 				assert.Equal(t, uint32(0x143), journal[1].Command)
 				assert.NotEmpty(t, journal[1].Cause)
+			})
+		})
+	}
+}
+
+// Whatever the journal does when it hears of a hold finds the command held.
+func TestAHoldEndsFromInsideTheJournal(t *testing.T) {
+	ends := map[string]struct {
+		end     func(*initcall.Clock, transport.Device)
+		answer  string
+		outcome faults.Outcome
+	}{
+		"power-off": {func(_ *initcall.Clock, d transport.Device) {
+			p, _ := transport.As[transport.Power](d)
+			_ = p.PowerOff()
+		}, "80010000000a00000101", faults.Reset},
+		"reset": {func(_ *initcall.Clock, d transport.Device) {
+			p, _ := transport.As[transport.Power](d)
+			_ = p.Init()
+		}, "80010000000a00000101", faults.Reset},
+		"cancel": {func(_ *initcall.Clock, d transport.Device) {
+			c, _ := transport.As[transport.Canceler](d)
+			c.Cancel()
+		}, "80010000000a00000909", faults.Canceled},
+		"level": {func(c *initcall.Clock, _ transport.Device) {
+			_ = c.Advance(initcall.LateSync, 0, "test")
+		}, success, faults.Released},
+		"new boot, deferred again": {func(c *initcall.Clock, _ transport.Device) {
+			c.NewBoot("test")
+			_ = c.Advance(initcall.Device, 0, "test")
+		}, "80010000000a00000101", faults.Reset},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var clock initcall.Clock
+				require.NoError(t, clock.Advance(initcall.Device, 0, "test"))
+				rule := faults.Defer(initcall.LateSync, faults.Hold)
+				rule.Do.HoldMax = time.Hour
+				var d transport.Device
+				var journal []faults.Decision
+				d = wrap(t, new(chip), faults.Plan{
+					Clock: &clock, Rules: []faults.Rule{rule},
+					Journal: func(decision faults.Decision) {
+						journal = append(journal, decision)
+						if decision.Outcome == faults.Held {
+							end.end(&clock, d)
+						}
+					},
+				})
+				assert.Equal(t, end.answer, send(t, d, selfTest))
+				require.Len(t, journal, 2)
+				assert.Equal(t, end.outcome, journal[1].Outcome)
+				assert.Zero(t, journal[1].HeldFor)
 			})
 		})
 	}
@@ -375,6 +429,22 @@ func TestWaysHaveNames(t *testing.T) {
 	assert.Contains(t, err.Error(), "fail, initialize, retry, testing, hold")
 	_, err = faults.WhileDeferred(99).MarshalText()
 	assert.ErrorAs(t, err, &unknown)
+}
+
+// constant answers without allocating.
+type constant struct{ response []byte }
+
+func (c constant) Send(context.Context, uint8, []byte) ([]byte, error) { return c.response, nil }
+
+func TestAPlanNotInForceAllocatesNothing(t *testing.T) {
+	var clock initcall.Clock
+	require.NoError(t, clock.Advance(initcall.Userspace, 0, "test"))
+	d := wrap(t, constant{unhex(success)}, faults.Plan{
+		Clock: &clock,
+		Rules: []faults.Rule{faults.Defer(initcall.LateSync, faults.Hold), faults.Defer(initcall.Late, faults.Fail)},
+	})
+	ctx := t.Context()
+	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _ = d.Send(ctx, 0, selfTest) }))
 }
 
 func BenchmarkSendThroughAPlanNotInForce(b *testing.B) {

@@ -9,9 +9,10 @@
 //
 // What a fault may not do: the transport's own question whether a TPM is there
 // (transport.WithProbe) always passes, a device without power is left alone,
-// and a command that is held is let go by a reset, by power-off, by Cancel, by
-// the end of its context and by the rule's own maximum, so that no stall
-// outlives the one who asked for it.
+// and a command that is held is let go by a reset, by power-off, by a new boot,
+// by Cancel, by the end of its context and by the rule's own maximum, so that no
+// stall outlives the one who asked for it. Each of them lets go every command
+// that came before it, and none that came before a reset is executed after it.
 package faults
 
 import (
@@ -33,8 +34,9 @@ type Plan struct {
 	// Journal, if set, is told every decision a rule took, after the
 	// command's answer is known; of a command that is held it is told when
 	// the hold begins too, with the outcome Held. It is called by the
-	// goroutine that sends the command, so it may be called concurrently,
-	// and it must not send commands itself.
+	// goroutine that sends the command, so it may be called concurrently.
+	// It must not send commands itself; it may move the clock, switch the
+	// power and cancel, and what it does so concerns the held command too.
 	Journal func(Decision)
 }
 
