@@ -1,6 +1,10 @@
 package ima
 
-import "strings"
+import (
+	"errors"
+	"iter"
+	"strings"
+)
 
 // Config says how the kernel was built and booted. The zero value, with a
 // Kernel, is a kernel of Kconfig's defaults that hashes with sha256.
@@ -12,6 +16,8 @@ type Config struct {
 	// DefaultHash is CONFIG_IMA_DEFAULT_HASH, sha256 if zero.
 	DefaultHash HashAlgo
 	// MeasurePCR is CONFIG_IMA_MEASURE_PCR_IDX, 10 if zero; otherwise 8 to 14.
+	// Only kernels with Kernel.ChooseMeasurePCR ask for it; in others somebody
+	// has edited Kconfig.
 	MeasurePCR int
 	// Unavailable lists the hashes that the kernel cannot allocate when IMA
 	// starts, because they are modules or not built. Hashes that this
@@ -30,7 +36,8 @@ type Config struct {
 	// Staging is CONFIG_IMA_STAGING; kernels without Kernel.Staging do not
 	// have it.
 	Staging bool
-	// KexecExtraKB is CONFIG_IMA_KEXEC_EXTRA_MEMORY_KB.
+	// KexecExtraKB is CONFIG_IMA_KEXEC_EXTRA_MEMORY_KB; kernels without
+	// Kernel.KexecExtraMemory do not have it.
 	KexecExtraKB int
 	// PageSize is the machine's, 4,096 bytes if zero.
 	PageSize int
@@ -85,47 +92,70 @@ func (m *IMA) lookupTemplate(name string) (*Template, bool) {
 	return t, ok
 }
 
+// initOption is an option of IMA on the kernel's command line (__setup). A name
+// that ends in = is one with a value; of others whatever begins like them is
+// taken, as the kernel compares no more (init/main.c, obsolete_checksetup).
+type initOption struct {
+	name  string
+	setup func(m *IMA, value string)
+}
+
+// initOptions are those of ima_policy.c, ima_init.c, ima_main.c, ima_template.c
+// and ima_queue.c. The list of templates is set once.
+var initOptions = []initOption{
+	{"ima_policy=", func(m *IMA, value string) { m.setup.setup(value, m.logf) }},
+	{"ima_tcb", func(m *IMA, _ string) {
+		if m.setup.tcb == noTCB {
+			m.setup.tcb = originalTCB
+		}
+	}},
+	{"ima_appraise_tcb", func(m *IMA, _ string) { m.setup.appraiseTCB = true }},
+	{"ima_canonical_fmt", func(m *IMA, _ string) { m.order = Canonical }},
+	{"ima_flush_htable", func(m *IMA, _ string) { m.flush = m.config.Staging }},
+	{"ima_hash=", (*IMA).hashSetup},
+	{"ima_template=", (*IMA).templateSetup},
+	{"ima_template_fmt=", (*IMA).templateFormatSetup},
+}
+
 // commandLine handles IMA's options in the order in which they stand.
 func (m *IMA) commandLine() {
-	templateSet := false
-	for _, word := range splitCommandLine(m.config.CommandLine) {
-		name, value, _ := strings.Cut(word, "=")
-		switch name {
-		case "ima_policy":
-			m.setup.setup(value, m.logf)
-		case "ima_tcb":
-			if m.setup.tcb == noTCB {
-				m.setup.tcb = originalTCB
+	for word := range CommandLineWords(m.config.CommandLine) {
+		for _, option := range initOptions {
+			if value, ok := strings.CutPrefix(word, option.name); ok {
+				option.setup(m, value)
+				break
 			}
-		case "ima_appraise_tcb":
-			m.setup.appraiseTCB = true
-		case "ima_canonical_fmt":
-			m.order = Canonical
-		case "ima_flush_htable":
-			m.flush = true
-		case "ima_hash":
-			m.hashSetup(value)
-		case "ima_template":
-			templateSet = templateSet || m.templateSetup(value)
-		case "ima_template_fmt":
-			templateSet = templateSet || m.templateFormatSetup(value)
 		}
 	}
 }
 
-// splitCommandLine splits at blanks outside of double quotes, which are dropped
-// (lib/cmdline.c, next_arg).
-func splitCommandLine(line string) (words []string) {
-	quoted := false
-	for word := range strings.FieldsFuncSeq(line, func(c rune) bool {
-		if c == '"' {
-			quoted = !quoted
+// CommandLineWords iterates over the words of a command line that are the
+// kernel's, as it splits them (lib/cmdline.c, next_arg): at white space outside
+// of double quotes, up to the word "--", after which stand those of init. Quotes
+// are dropped. In the name of a parameter, up to the first =, dashes are written
+// as underscores, which mean the same (kernel/params.c, parameq).
+func CommandLineWords(line string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		quoted := false
+		for word := range strings.FieldsFuncSeq(line, func(c rune) bool {
+			if c == '"' {
+				quoted = !quoted
+			}
+			return !quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r')
+		}) {
+			if word == "--" {
+				return
+			}
+			name, value, hasValue := strings.Cut(strings.ReplaceAll(word, `"`, ""), "=")
+			name = strings.ReplaceAll(name, "-", "_")
+			if hasValue {
+				name += "=" + value
+			}
+			if !yield(name) {
+				return
+			}
 		}
-		return !quoted && (c == ' ' || c == '\t' || c == '\n')
-	}) {
-		words = append(words, strings.ReplaceAll(word, `"`, ""))
 	}
-	return words
 }
 
 // hashSetup follows hash_setup: the first algorithm that is accepted holds.
@@ -144,7 +174,7 @@ func (m *IMA) hashSetup(name string) {
 			return
 		}
 	} else {
-		h, ok := hashByName(name)
+		h, ok := m.config.Kernel.hash(name)
 		if !ok {
 			m.logf("invalid hash algorithm \"%s\"", name)
 			return
@@ -154,28 +184,62 @@ func (m *IMA) hashSetup(name string) {
 	m.hashSet = true
 }
 
-// templateSetup follows ima_template_setup. Before ima_hash= has been read the
-// kernel's ima_hash_algo is sha1, with which the ima template is accepted.
-func (m *IMA) templateSetup(name string) (set bool) {
+// templateSetup follows ima_template_setup: the first template that is accepted
+// holds. Before ima_hash= has been read the kernel's ima_hash_algo is sha1, with
+// which the ima template is accepted. The empty name is that of the entry which
+// ima_template_fmt= fills in, so it is accepted too, and IMA does not start with
+// it.
+func (m *IMA) templateSetup(name string) {
+	if m.templateSet {
+		return
+	}
 	t, ok := m.lookupTemplate(name)
+	if !ok && name == "" {
+		t, ok = emptyTemplate, true
+	}
 	if !ok {
 		m.logf("template %s not found, using %s", name, m.config.Template)
-		return false
+		return
 	}
 	if name == "ima" && m.hashSet && m.hash != SHA1 && m.hash != MD5 {
 		m.logf("template does not support hash alg")
-		return false
+		return
 	}
-	m.template = t
-	return true
+	m.template, m.templateSet = t, true
 }
 
-func (m *IMA) templateFormatSetup(format string) (set bool) {
+// emptyTemplate is the last entry of builtin_templates before it has a format.
+var emptyTemplate = &Template{}
+
+// templateFormatSetup follows ima_template_fmt_setup.
+func (m *IMA) templateFormatSetup(format string) {
+	if m.templateSet {
+		return
+	}
 	t, err := ParseTemplateFormat(format)
 	if err != nil {
+		m.logFormatError(err)
 		m.logf("format string '%s' not valid, using template %s", format, m.config.Template)
-		return false
+		return
 	}
-	m.template, m.custom = t, t
-	return true
+	m.template, m.custom, m.templateSet = t, t, true
+}
+
+// logFormatError logs what template_desc_init_fields does.
+func (m *IMA) logFormatError(err error) {
+	var format *TemplateFormatError
+	if errors.As(err, &format) && format.log != "" {
+		m.logf("%s", format.log)
+	}
+}
+
+// initTemplate follows ima_init_template.
+func (m *IMA) initTemplate() error {
+	if m.template != emptyTemplate {
+		return nil
+	}
+	_, err := ParseTemplateFormat("")
+	m.logFormatError(err)
+	m.logf("template %s init failed, result: %d", "", errnoOf(EINVAL))
+	return EINVAL
 }

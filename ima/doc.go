@@ -22,7 +22,8 @@
 //	queue_keys.go              keys and their queue              ima_queue_keys.c
 //	policy.go policy_*.go      rules, their language, built-ins  ima_policy.c
 //	kexec.go                   the list and kexec                ima_kexec.c
-//	kernel.go                  in what kernels differ
+//	kernel.go kernelchanges.go in what kernels differ
+//	release.go                 which profile a release has
 //
 // A measurement list is read record by record with a [BinaryReader] or an
 // [ASCIIReader], replayed with a [Replay], or, in one call, compared with the

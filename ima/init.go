@@ -41,10 +41,12 @@ type IMA struct {
 	order    ByteOrder
 	template *Template
 	custom   *Template // of ima_template_fmt=
-	hash     HashAlgo  // ima_hash
-	hashSet  bool      // hash_setup_done
-	setup    setupPolicy
-	flush    bool // ima_flush_htable
+	// templateSet: the command line has named a template.
+	templateSet bool
+	hash        HashAlgo // ima_hash
+	hashSet     bool     // hash_setup_done
+	setup       setupPolicy
+	flush       bool // ima_flush_htable
 
 	tpm    TPM // ima_tpm_chip; nil is TPM-bypass, for ever
 	slots  []slot
@@ -85,12 +87,14 @@ func New(config Config) (*IMA, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("no template %q; CONFIG_IMA_DEFAULT_TEMPLATE names a built-in one", clip(config.Template))
-	case !config.DefaultHash.valid():
+	case !config.DefaultHash.valid() || !config.Kernel.knows(config.DefaultHash):
 		return nil, &UnknownHashError{Name: config.DefaultHash.String()}
 	case config.MeasurePCR < 8 || config.MeasurePCR > 14:
 		return nil, fmt.Errorf("PCR %d cannot be CONFIG_IMA_MEASURE_PCR_IDX, which is 8 to 14", config.MeasurePCR)
 	case config.InitLateSync && !config.Kernel.InitLateSync:
 		return nil, fmt.Errorf("kernel %s has no CONFIG_IMA_INIT_LATE_SYNC", config.Kernel.Release)
+	case config.KexecExtraKB != 0 && !config.Kernel.KexecExtraMemory:
+		return nil, fmt.Errorf("kernel %s has no CONFIG_IMA_KEXEC_EXTRA_MEMORY_KB", config.Kernel.Release)
 	case config.Staging && !config.Kernel.Staging:
 		return nil, fmt.Errorf("kernel %s has no CONFIG_IMA_STAGING", config.Kernel.Release)
 	}
@@ -156,6 +160,9 @@ func (m *IMA) init(name string, lookup func() TPM) error {
 		m.logf("No TPM chip found, activating TPM-bypass!")
 	}
 	if err := m.initCrypto(); err != nil {
+		return err
+	}
+	if err := m.initTemplate(); err != nil {
 		return err
 	}
 	m.loadKexecBuffer()

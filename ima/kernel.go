@@ -2,58 +2,80 @@ package ima
 
 import "fmt"
 
-// Kernel is a profile of the behaviours in which kernel releases differ. What
-// no field names is the same in all of them. A caller may change fields of its
-// copy: distributions carry patches back.
-//
-// The release in which a behaviour came is in parentheses. Those from 6.14 to
-// 6.19 are approximate, which no profile depends on.
+// Kernel is a profile of the behaviors in which kernel releases differ. What no
+// field names is the same in all of them. The table of kernelchanges.go gives
+// the release and the commit of each. A caller may change fields of its copy:
+// distributions carry patches back.
 type Kernel struct {
-	// Release is the first release of this profile, such as "6.1".
+	// Release names the profile by the first release that has all of it, such
+	// as "6.1", "7.3-rc2" or "6.12.94". KernelByRelease finds the profile by it
+	// again.
 	Release string
+	// MmapReqprot: mmap is also checked with the protection asked for, as
+	// MMAP_CHECK_REQPROT.
+	MmapReqprot bool
+	// BlacklistAlways: each rule that asks for a signature checks the
+	// blacklist; appraise_flag= is read and means nothing.
+	BlacklistAlways bool
+	// SHA3: the kernel knows the SHA-3 algorithms by name and number.
+	SHA3 bool
 	// PerBankFiles: securityfs has list files for each bank, and the old
-	// names are symbolic links (6.10).
+	// names are symbolic links.
 	PerBankFiles bool
+	// InitModuleData: the buffer of init_module(2) is critical data.
+	InitModuleData bool
 	// TmpfsFileCheckOnly: the built-in rule that spares tmpfs is limited to
-	// FILE_CHECK, so what is executed from an initramfs on tmpfs is measured
-	// (6.14).
+	// FILE_CHECK, so what is executed from an initramfs on tmpfs is measured.
 	TmpfsFileCheckOnly bool
+	// RuleComments: a word that begins with # ends a rule.
+	RuleComments bool
+	// SuspendAtReboot: measuring is suspended when the machine reboots, by
+	// kexec as well.
+	SuspendAtReboot bool
 	// LimitViolations: one ToMToU violation for each reader measured, one
-	// open_writers violation until the last writer closes (6.15).
+	// open_writers violation until the last writer closes.
 	LimitViolations bool
 	// KexecAtExecute: the list for the next kernel is copied when kexec
-	// executes, not when it loads, and measuring is suspended then (6.16).
+	// executes, not when it loads.
 	KexecAtExecute bool
+	// KexecRecords: the loading and the execution of a kernel are critical
+	// data.
+	KexecRecords bool
+	// KexecExtraMemory: CONFIG_IMA_KEXEC_EXTRA_MEMORY_KB exists.
+	KexecExtraMemory bool
+	// NoKdumpList: a crash kernel gets no list.
+	NoKdumpList bool
+	// DontAudit: the action dont_audit exists.
+	DontAudit bool
+	// FSSubtype: the condition fs_subtype= exists.
+	FSSubtype bool
+	// CredsCheckLast: CREDS_CHECK is for the program that will run, not for
+	// the scripts on the way to it.
+	CredsCheckLast bool
+	// SecureBootModsig: the built-in policy secure_boot takes modules with an
+	// appended signature.
+	SecureBootModsig bool
+	// SigV3: appraise_type=sigv3 is not for fs-verity alone.
+	SigV3 bool
+	// SigV3Modules: appraise_type=sigv3 is for modules and kexec too, and the
+	// hash of a signature of version 3 is read from its header.
+	SigV3Modules bool
 	// Staging: a kernel built with CONFIG_IMA_STAGING can stage and delete
-	// its list (7.2).
+	// its list.
 	Staging bool
-	// MmapReqprot: mmap is also checked with the protection asked for, as
-	// MMAP_CHECK_REQPROT (6.3).
-	MmapReqprot bool
-	// InitModuleData: the buffer of init_module(2) is critical data (6.19).
-	InitModuleData bool
 	// InitLateSync: a kernel can be built with CONFIG_IMA_INIT_LATE_SYNC,
-	// which names the record of the boot aggregate boot_aggregate_late (7.3).
+	// which names the record of the boot aggregate boot_aggregate_late.
 	InitLateSync bool
 	// PolicyRecords: policies that are loaded and written become records
-	// ima_policy_loaded and ima_policy_written (7.3).
+	// ima_policy_loaded and ima_policy_written.
 	PolicyRecords bool
+	// SpareConfigfs: the built-in policies neither measure nor appraise
+	// configfs.
+	SpareConfigfs bool
+	// ChooseMeasurePCR: CONFIG_IMA_MEASURE_PCR_IDX has a prompt. In other
+	// kernels a PCR that is not 10 means that Kconfig was edited.
+	ChooseMeasurePCR bool
 }
-
-// kernels is the table of profiles, oldest first. Each has what came between
-// the one before and it.
-var kernels = []Kernel{
-	{Release: "6.1"},
-	{Release: "6.12", MmapReqprot: true, PerBankFiles: true},
-	{
-		Release: "7.3", MmapReqprot: true, PerBankFiles: true, TmpfsFileCheckOnly: true,
-		LimitViolations: true, KexecAtExecute: true, Staging: true,
-		InitModuleData: true, InitLateSync: true, PolicyRecords: true,
-	},
-}
-
-// Kernels lists the profiles, oldest first.
-func Kernels() []Kernel { return append([]Kernel(nil), kernels...) }
 
 // Errno is a kernel's error number as IMA's functions give it, positive.
 type Errno int

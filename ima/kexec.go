@@ -23,48 +23,69 @@ type kexecState struct {
 }
 
 // KexecLoad is kexec_file_load(2): room for the list is made in the next
-// kernel's image (ima_add_kexec_buffer). Kernels before 6.16 copy the list now,
-// and records that follow are lost to the next kernel although they are in the
-// PCR; newer ones copy it with KexecExecute.
+// kernel's image (ima_add_kexec_buffer). Kernels without KexecAtExecute copy the
+// list now, and records that follow are lost to the next kernel although they are
+// in the PCR; others copy it with KexecExecute.
 func (m *IMA) KexecLoad() error {
 	k := &m.kexec
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.segment, k.buffer = m.kexecSegment(), nil
+	if m.config.Kernel.KexecRecords {
+		m.measureKexecEvent("kexec_load", k.segment)
+	}
+	if m.config.Kernel.KexecAtExecute {
+		return nil
+	}
+	buffer, err := m.dumpForLoad(k.segment)
+	k.buffer = buffer
+	return err
+}
+
+// KexecLoadCrash is kexec_file_load(2) with KEXEC_FILE_ON_CRASH. It gives the
+// buffer that the crash kernel finds, nil if there is none, as in kernels with
+// NoKdumpList. What KexecLoad has loaded stays.
+func (m *IMA) KexecLoadCrash() ([]byte, error) {
+	if m.config.Kernel.NoKdumpList || m.config.Kernel.KexecAtExecute {
+		return nil, nil
+	}
+	return m.dumpForLoad(m.kexecSegment())
+}
+
+// kexecSegment is the size of the segment for the list, in bytes.
+func (m *IMA) kexecSegment() int {
 	extra := m.config.PageSize / 2
 	if m.config.KexecExtraKB > 0 {
 		extra = m.config.KexecExtraKB << 10
 	}
 	pages := (m.runtimeSize() + extra + m.config.PageSize - 1) / m.config.PageSize
-	k.segment, k.buffer = pages*m.config.PageSize, nil
-	if m.config.Kernel.KexecAtExecute {
-		m.measureKexecEvent("kexec_load", k.segment)
-		return nil
-	}
-	buffer, err := m.dumpMeasurementList(k.segment)
+	return pages * m.config.PageSize
+}
+
+func (m *IMA) dumpForLoad(segment int) ([]byte, error) {
+	buffer, err := m.dumpMeasurementList(segment)
 	if err != nil {
 		m.logf("Not enough memory for the kexec measurement buffer.")
-		return err
 	}
-	k.buffer = buffer
-	return nil
+	return buffer, err
 }
 
 // KexecExecute is the reboot into the loaded kernel. It gives the buffer that
 // the next kernel finds (its Config.KexecBuffer), nil if there is none. In
-// kernels since 6.16 measuring is suspended from here on.
+// kernels with SuspendAtReboot measuring is suspended from here on.
 func (m *IMA) KexecExecute() []byte {
 	k := &m.kexec
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !m.config.Kernel.KexecAtExecute {
+	if m.config.Kernel.KexecRecords && k.segment > 0 {
+		m.measureKexecEvent("kexec_execute", k.segment)
+	}
+	if m.config.Kernel.SuspendAtReboot {
+		m.suspend()
+	}
+	if !m.config.Kernel.KexecAtExecute || k.segment == 0 {
 		return k.buffer
 	}
-	if k.segment == 0 {
-		m.suspend()
-		return nil
-	}
-	m.measureKexecEvent("kexec_execute", k.segment)
-	m.suspend()
 	buffer, err := m.dumpMeasurementList(k.segment)
 	if err != nil {
 		m.logf("Dump measurements failed. Error:%d", errnoOf(err))

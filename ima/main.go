@@ -19,7 +19,11 @@ type Superblock struct {
 	Magic uint64
 	// FSName is the name of its type, such as "ext4".
 	FSName string
-	UUID   [16]byte
+	// Subtype is what a FUSE file system calls itself, such as "sshfs"; empty
+	// for others.
+	Subtype string
+	// UUID is s_uuid, which FS_IOC_GETFSUUID gives; zero if there is none.
+	UUID [16]byte
 	// IVersion says that the file system counts changes of a file, in
 	// Inode.Version. Without it every closed writer counts as a change.
 	IVersion bool
@@ -173,6 +177,17 @@ func (m *IMA) BprmCheck(f *File, cred *Cred) {
 // have.
 func (m *IMA) CredsCheck(f *File, cred *Cred) {
 	m.processMeasurement(f, cred, nil, MayExec, hookCredsCheck)
+}
+
+// Exec is what execve(2) does with one file on its way to a program: BprmCheck
+// with the credentials of the task and, in kernels with Kernel.CredsCheckLast for
+// the last file alone, CredsCheck with those that the program will have. last
+// reports that the file is the program, not a script that names an interpreter.
+func (m *IMA) Exec(f *File, task, program *Cred, last bool) {
+	m.BprmCheck(f, task)
+	if last || !m.config.Kernel.CredsCheckLast {
+		m.CredsCheck(f, program)
+	}
 }
 
 // ReadID says why the kernel reads a file (enum kernel_read_file_id).
@@ -431,11 +446,14 @@ func (m *IMA) xattrAlgo(x []byte) HashAlgo {
 	named, known := HashAlgo(0), false
 	switch x[0] {
 	case xattrSignature, xattrVeritySignature:
-		version := byte(2)
-		if x[0] == xattrVeritySignature {
-			version = 3
+		version := x[1] == 2
+		if m.config.Kernel.SigV3Modules {
+			version = version || x[1] == 3
 		}
-		if x[1] == version && len(x) > signatureHeader {
+		if x[0] == xattrVeritySignature {
+			version = x[1] == 3
+		}
+		if version && len(x) > signatureHeader {
 			named, known = HashAlgoByID(x[2])
 		}
 	case xattrDigestNG:
@@ -448,7 +466,7 @@ func (m *IMA) xattrAlgo(x []byte) HashAlgo {
 			return SHA1
 		}
 	}
-	if !known {
+	if !known || !m.config.Kernel.knows(named) {
 		return m.hash
 	}
 	return named

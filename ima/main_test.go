@@ -134,12 +134,26 @@ func TestLogLines(t *testing.T) {
 			"ima: Allocated hash algorithm: sha256",
 			"ima: No architecture policies found",
 		}},
+		"template formats": {nil, func(c *ima.Config) {
+			c.CommandLine = "ima_template_fmt= ima_template_fmt=d-ng|seventeen-letters ima_template_fmt=" + strings.Repeat("d|", 15) + "d"
+		}, []string{
+			"ima: Invalid field with length 0",
+			"ima: format string '' not valid, using template ima-sig",
+			"ima: Invalid field with length 17",
+			"ima: format string 'd-ng|seventeen-letters' not valid, using template ima-sig",
+			"ima: format string '" + strings.Repeat("d|", 15) + "d' contains too many fields",
+			"ima: format string '" + strings.Repeat("d|", 15) + "d' not valid, using template ima-sig",
+			"ima: No TPM chip found, activating TPM-bypass!",
+			"ima: Allocated hash algorithm: sha256",
+			"ima: No architecture policies found",
+		}},
 		"command line": {nil, func(c *ima.Config) {
 			c.CommandLine = `ima_policy="tcb foo" ima_hash=nohash ima_template=nothing ima_template_fmt=d-ng|x ima_hash=sha1`
 		}, []string{
 			`ima: policy "foo" not found`,
 			`ima: invalid hash algorithm "nohash"`,
 			`ima: template nothing not found, using ima-sig`,
+			`ima: field 'x' not found`,
 			`ima: format string 'd-ng|x' not valid, using template ima-sig`,
 			"ima: No TPM chip found, activating TPM-bypass!",
 			"ima: Allocated hash algorithm: sha1",

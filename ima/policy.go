@@ -76,6 +76,7 @@ const (
 	actionAppraise     action = 0x0004
 	actionDontAppraise action = 0x0008
 	actionAudit        action = 0x0040
+	actionDontAudit    action = 0x0080
 	actionHash         action = 0x0100
 	actionDontHash     action = 0x0200
 
@@ -87,7 +88,7 @@ var actionNames = []struct {
 	name   string
 }{
 	{actionMeasure, "measure"}, {actionDontMeasure, "dont_measure"}, {actionAppraise, "appraise"},
-	{actionDontAppraise, "dont_appraise"}, {actionAudit, "audit"}, {actionHash, "hash"}, {actionDontHash, "dont_hash"},
+	{actionDontAppraise, "dont_appraise"}, {actionAudit, "audit"}, {actionDontAudit, "dont_audit"}, {actionHash, "hash"}, {actionDontHash, "dont_hash"},
 }
 
 // ruleFlags says which conditions and options a rule has.
@@ -99,6 +100,7 @@ const (
 	ruleInMask
 	ruleFSMagic
 	ruleFSName
+	ruleFSSubtype
 	ruleFSUUID
 	ruleUID
 	ruleEUID
@@ -113,8 +115,10 @@ const (
 	ruleDigsigRequired
 	ruleModsigAllowed
 	ruleCheckBlacklist
+	ruleShowBlacklist // by appraise_flag=, in kernels where it means something
 	rulePermitDirectIO
 	ruleVerityRequired
+	ruleSigV3Required
 )
 
 // idCondition compares a user or group id.
@@ -158,22 +162,23 @@ type lsmCondition struct {
 
 // Rule is one rule of a policy (struct ima_rule_entry).
 type Rule struct {
-	action   action
-	flags    ruleFlags
-	hook     hook
-	mask     Mask
-	fsmagic  uint64
-	fsname   string
-	fsuuid   [16]byte
-	uid, gid idCondition // for the effective ids too
-	fowner   idCondition
-	fgroup   idCondition
-	lsm      [lsmRules]lsmCondition
-	pcr      int
-	keyrings []string
-	labels   []string
-	algos    []HashAlgo
-	template *Template
+	action    action
+	flags     ruleFlags
+	hook      hook
+	mask      Mask
+	fsmagic   uint64
+	fsname    string
+	fssubtype string
+	fsuuid    [16]byte
+	uid, gid  idCondition // for the effective ids too
+	fowner    idCondition
+	fgroup    idCondition
+	lsm       [lsmRules]lsmCondition
+	pcr       int
+	keyrings  []string
+	labels    []string
+	algos     []HashAlgo
+	template  *Template
 }
 
 // access is what a hook asks the policy about (the parameters of
@@ -224,6 +229,7 @@ func (r *Rule) matchMask(a *access) bool {
 func (r *Rule) matchSuperblock(sb *Superblock) bool {
 	return (r.flags&ruleFSMagic == 0 || r.fsmagic == sb.Magic) &&
 		(r.flags&ruleFSName == 0 || r.fsname == sb.FSName) &&
+		(r.flags&ruleFSSubtype == 0 || sb.Subtype != "" && r.fssubtype == sb.Subtype) &&
 		(r.flags&ruleFSUUID == 0 || r.fsuuid == sb.UUID)
 }
 
@@ -351,6 +357,10 @@ type ruleWord struct {
 	text string
 }
 
+// shownMax is how much of a name is shown: the buffer tbuf of ima_policy_show
+// without its NUL.
+const shownMax = 63
+
 // words are those before the labels, in the order in which they are shown.
 func (r *Rule) words() []ruleWord {
 	return []ruleWord{
@@ -358,7 +368,8 @@ func (r *Rule) words() []ruleWord {
 		{ruleMask, "mask=" + r.maskName()},
 		{ruleInMask, "mask=^" + r.maskName()},
 		{ruleFSMagic, "fsmagic=0x" + strconv.FormatUint(r.fsmagic, 16)},
-		{ruleFSName, "fsname=" + r.fsname[:min(len(r.fsname), 63)]},
+		{ruleFSName, "fsname=" + r.fsname[:min(len(r.fsname), shownMax)]},
+		{ruleFSSubtype, "fs_subtype=" + r.fssubtype[:min(len(r.fssubtype), shownMax)]},
 		{ruleKeyrings, "keyrings=" + strings.Join(r.keyrings, "|")},
 		{ruleLabel, "label=" + strings.Join(r.labels, "|")},
 		{rulePCR, "pcr=" + strconv.Itoa(r.pcr)},
@@ -377,7 +388,7 @@ func (r *Rule) words() []ruleWord {
 func (r *Rule) appraiseWords() []ruleWord {
 	kind := "imasig"
 	switch {
-	case r.flags&ruleVerityRequired != 0:
+	case r.flags&ruleSigV3Required != 0:
 		kind = "sigv3"
 	case r.flags&ruleModsigAllowed != 0:
 		kind = "imasig|modsig"
@@ -385,7 +396,7 @@ func (r *Rule) appraiseWords() []ruleWord {
 	return []ruleWord{
 		{ruleDigsigRequired, "appraise_type=" + kind},
 		{ruleVerityRequired, "digest_type=verity"},
-		{ruleCheckBlacklist, "appraise_flag=check_blacklist"},
+		{ruleShowBlacklist, "appraise_flag=check_blacklist"},
 		{rulePermitDirectIO, "permit_directio"},
 	}
 }

@@ -73,11 +73,18 @@ dont_appraise fsmagic=0xde5e81e4
 dont_appraise fsmagic=0x27e0eb
 dont_appraise fsmagic=0x63677270
 `
+	// dontMeasureConfigfs and dontAppraiseConfigfs are of kernels with
+	// SpareConfigfs. Where the line stands in the kernel's table makes no
+	// difference to what is measured.
+	dontMeasureConfigfs  = "dont_measure fsmagic=0x62656570\n"
+	dontAppraiseConfigfs = "dont_appraise fsmagic=0x62656570\n"
+
 	appraisePolicyRule  = "appraise func=POLICY_CHECK appraise_type=imasig\n"
 	appraiseOwnerRule   = "appraise fowner=0\n"
 	appraiseOwnerSigned = "appraise fowner=0 appraise_type=imasig\n"
+	secureBootModules   = "appraise func=MODULE_CHECK appraise_type=imasig\n"
+	secureBootModsig    = "appraise func=MODULE_CHECK appraise_type=imasig|modsig\n"
 	secureBootRules     = `
-appraise func=MODULE_CHECK appraise_type=imasig
 appraise func=FIRMWARE_CHECK appraise_type=imasig
 appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig
 appraise func=POLICY_CHECK appraise_type=imasig
@@ -164,6 +171,9 @@ func (s *setupPolicy) defaultRules(c *Config, log func(string, ...any)) (initial
 			tmpfs = dontMeasureTmpfsFileCheck
 		}
 		add(&initial, dontMeasureBeforeTmpfs+tmpfs+dontMeasureAfterTmpfs)
+		if c.Kernel.SpareConfigfs {
+			add(&initial, dontMeasureConfigfs)
+		}
 	}
 	switch s.tcb {
 	case originalTCB:
@@ -174,7 +184,11 @@ func (s *setupPolicy) defaultRules(c *Config, log func(string, ...any)) (initial
 	arch := s.archRules(c, log)
 	initial, custom = append(initial, arch...), append(custom, arch...)
 	if s.secureBoot {
-		add(&initial, secureBootRules)
+		modules := secureBootModules
+		if c.Kernel.SecureBootModsig {
+			modules = secureBootModsig
+		}
+		add(&initial, modules+secureBootRules)
 	} else {
 		add(&initial, c.BuildAppraiseRules)
 	}
@@ -190,6 +204,9 @@ func (s *setupPolicy) defaultRules(c *Config, log func(string, ...any)) (initial
 
 func (c *Config) appraiseTCBRules() string {
 	rules := dontAppraiseRules
+	if c.Kernel.SpareConfigfs {
+		rules += dontAppraiseConfigfs
+	}
 	if c.WritePolicy {
 		rules += appraisePolicyRule
 	}

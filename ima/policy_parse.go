@@ -90,6 +90,9 @@ func (p *ruleParser) parse(line string) error {
 		line = line[:i] // where a C string ends
 	}
 	for token := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ' ' || c == '\t' }) {
+		if token[0] == '#' && p.config.Kernel.RuleComments {
+			break
+		}
 		p.token = token
 		if err := p.option(token); err != nil {
 			return err
@@ -131,6 +134,7 @@ var textOptions = map[string]func(*ruleParser, string) error{
 	"mask":           (*ruleParser).mask,
 	"fsmagic":        (*ruleParser).fsmagic,
 	"fsname":         (*ruleParser).fsname,
+	"fs_subtype":     (*ruleParser).fsSubtype,
 	"fsuuid":         (*ruleParser).fsuuid,
 	"pcr":            (*ruleParser).pcr,
 	"template":       (*ruleParser).template,
@@ -167,6 +171,9 @@ func optionNames() string {
 }
 
 func (p *ruleParser) action(a action) error {
+	if a == actionDontAudit && !p.config.Kernel.DontAudit {
+		return p.fail("kernel %s does not have this action; kernels since 6.19 do", p.config.Kernel.Release)
+	}
 	if p.rule.action != 0 {
 		return p.fail("a rule has one action, this one has another already")
 	}
@@ -255,6 +262,18 @@ func (p *ruleParser) fsname(value string) error {
 	return nil
 }
 
+func (p *ruleParser) fsSubtype(value string) error {
+	if !p.config.Kernel.FSSubtype {
+		return p.fail("kernel %s does not have this condition; kernels since 6.19 do", p.config.Kernel.Release)
+	}
+	if p.rule.flags&ruleFSSubtype != 0 {
+		return p.fail("fs_subtype= is given twice")
+	}
+	p.rule.fssubtype = value
+	p.rule.flags |= ruleFSSubtype
+	return nil
+}
+
 func (p *ruleParser) fsuuid(value string) error {
 	const form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 	if p.rule.fsuuid != [16]byte{} {
@@ -337,7 +356,7 @@ func (p *ruleParser) digestType(value string) error {
 	if value != "verity" {
 		return p.fail("the only digest type is verity")
 	}
-	if p.rule.flags&ruleDigsigRequired != 0 {
+	if p.rule.flags&ruleDigsigRequired != 0 && !p.config.Kernel.SigV3 {
 		return p.fail("digest_type= stands before appraise_type=")
 	}
 	p.rule.flags |= ruleVerityRequired
@@ -346,22 +365,33 @@ func (p *ruleParser) digestType(value string) error {
 
 func (p *ruleParser) appraiseType(value string) error {
 	verity := p.rule.flags&ruleVerityRequired != 0
+	k := &p.config.Kernel
 	switch {
-	case value == "imasig" && !verity, value == "sigv3" && verity:
-		p.rule.flags |= ruleDigsigRequired
-	case value == "imasig|modsig" && !verity && p.config.Modsig:
-		p.rule.flags |= ruleDigsigRequired | ruleModsigAllowed
+	case value == "imasig" && !verity:
+	case value == "sigv3" && (verity || k.SigV3):
+		p.rule.flags |= ruleSigV3Required
+	case value == "imasig|modsig" && !verity && p.rule.flags&ruleSigV3Required == 0 && p.config.Modsig:
+		p.rule.flags |= ruleModsigAllowed
+	case value == "sigv3":
+		return p.fail("kernel %s takes sigv3 with digest_type=verity alone, which stands before it; kernels since 7.1 take it without", k.Release)
 	default:
 		return p.fail("with digest_type=verity sigv3, otherwise imasig, and imasig|modsig in kernels with CONFIG_IMA_APPRAISE_MODSIG")
+	}
+	p.rule.flags |= ruleDigsigRequired
+	if k.BlacklistAlways {
+		p.rule.flags |= ruleCheckBlacklist
 	}
 	return nil
 }
 
 func (p *ruleParser) appraiseFlag(value string) error {
+	if p.config.Kernel.BlacklistAlways {
+		return nil // deprecated, and not looked at
+	}
 	if !p.config.Modsig || !strings.Contains(value, "blacklist") {
 		return p.fail("the only flag is check_blacklist, in kernels with CONFIG_IMA_APPRAISE_MODSIG")
 	}
-	p.rule.flags |= ruleCheckBlacklist
+	p.rule.flags |= ruleCheckBlacklist | ruleShowBlacklist
 	return nil
 }
 
@@ -370,9 +400,12 @@ func (p *ruleParser) appraiseAlgos(value string) error {
 		return p.fail("appraise_algos= is given twice")
 	}
 	for name := range strings.SplitSeq(value, ",") {
-		h, ok := hashByName(name)
-		if !ok || slices.Contains(p.config.Unavailable, h) {
-			return p.fail("the kernel has no hash algorithm %q", clip(name))
+		h, ok := p.config.Kernel.hash(name)
+		if !ok {
+			return p.fail("kernel %s has no hash algorithm %q", p.config.Kernel.Release, clip(name))
+		}
+		if slices.Contains(p.config.Unavailable, h) {
+			return p.fail("the kernel was built without hash algorithm %s", h)
 		}
 		if !slices.Contains(p.rule.algos, h) {
 			p.rule.algos = append(p.rule.algos, h)

@@ -43,15 +43,20 @@ func TestParsePolicy(t *testing.T) {
 		"appraise permit_directio appraise_type=imasig":             "appraise appraise_type=imasig permit_directio ",
 		"appraise func=SETXATTR_CHECK appraise_algos=sha512,sha256": "appraise func=SETXATTR_CHECK appraise_algos=sha256,sha512 ",
 		"measure digest_type=verity":                                "measure digest_type=verity ",
-		"appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig|modsig appraise_flag=check_blacklist": "appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig|modsig appraise_flag=check_blacklist ",
+		"appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig|modsig appraise_flag=check_blacklist": "appraise func=KEXEC_KERNEL_CHECK appraise_type=imasig|modsig ",
+		"dont_audit fsname=fuse fs_subtype=sshfs":                                                    "dont_audit fsname=fuse fs_subtype=sshfs ",
+		"measure func=BPRM_CHECK # programs":                                                         "measure func=BPRM_CHECK ",
+		"appraise func=BPRM_CHECK appraise_type=sigv3":                                               "appraise func=BPRM_CHECK appraise_type=sigv3 ",
+		"appraise appraise_type=sigv3 digest_type=verity":                                            "appraise appraise_type=sigv3 digest_type=verity ",
+		"appraise func=KEXEC_KERNEL_CHECK appraise_type=sigv3":                                       "appraise func=KEXEC_KERNEL_CHECK appraise_type=sigv3 ",
+		"appraise appraise_type=imasig appraise_flag=foo":                                            "appraise appraise_type=imasig ",
 	} {
 		rules, err := ima.ParsePolicy("# a comment\n\n"+rule+"\n", policyConfig(t))
 		require.NoError(t, err, rule)
 		require.Len(t, rules, 1)
 		assert.Equal(t, want, rules[0].String(), rule)
 		again, err := ima.ParsePolicy(rules[0].String(), policyConfig(t))
-		// These the kernel shows in a form that it does not take.
-		if !strings.Contains(want, "sigv3") && !strings.Contains(want, "-2") {
+		if !strings.Contains(want, "-2") { // the kernel shows what it does not take
 			require.NoError(t, err, "%q is not taken again", want)
 			assert.Equal(t, want, again[0].String())
 		}
@@ -98,19 +103,24 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"measure func=KEY_CHECK keyrings=a keyrings=b":             "keyrings=b",
 		"measure keyrings=.ima":                                    "",
 		"measure func=FILE_CHECK label=x":                          "",
+		"measure func=KEY_CHECK fs_subtype=a":                      "",
+		"measure func=CRITICAL_DATA fs_subtype=a":                  "",
+		"measure fs_subtype=a fs_subtype=a":                        "fs_subtype=a",
+		"measure fs_subtype=":                                      "fs_subtype=",
+		"dont_audit audit":                                         "audit",
+		"measure appraise_type=sigv3":                              "",
+		"appraise digest_type=verity appraise_type=imasig":         "appraise_type=imasig",
+		"appraise appraise_type=sigv3 appraise_type=imasig|modsig": "appraise_type=imasig|modsig",
+		"appraise appraise_algos=sm3-256":                          "appraise_algos=sm3-256",
 		"measure func=CRITICAL_DATA mask=MAY_READ":                 "",
 		"measure func=CRITICAL_DATA obj_user=x":                    "",
 		"audit func=CRITICAL_DATA":                                 "",
 		"measure func=KEXEC_CMDLINE mask=MAY_READ":                 "",
 		"measure appraise_type=imasig":                             "",
 		"appraise appraise_type=foo":                               "appraise_type=foo",
-		"appraise appraise_type=sigv3":                             "appraise_type=sigv3",
 		"appraise digest_type=verity":                              "",
 		"appraise digest_type=sha1":                                "digest_type=sha1",
-		"appraise appraise_type=imasig digest_type=verity":         "digest_type=verity",
 		"appraise appraise_type=imasig|modsig":                     "",
-		"appraise func=MODULE_CHECK appraise_flag=check_blacklist": "",
-		"appraise appraise_flag=foo":                               "appraise_flag=foo",
 		"appraise appraise_algos=sha257":                           "appraise_algos=sha257",
 		"appraise func=SETXATTR_CHECK":                             "",
 		"measure func=SETXATTR_CHECK":                              "",
@@ -178,8 +188,12 @@ func TestBuiltinPolicies(t *testing.T) {
 		"measure func=POLICY_CHECK ",
 	}, lines[13:])
 
-	newer := policyShown(t, func(c *ima.Config) { c.CommandLine, c.Kernel = "ima_policy=tcb", kernel(t, "7.3") })
+	newer := policyShown(t, func(c *ima.Config) { c.CommandLine, c.Kernel = "ima_policy=tcb", kernel(t, "6.18") })
 	assert.Equal(t, strings.Replace(tcb, "dont_measure fsmagic=0x1021994", "dont_measure func=FILE_CHECK fsmagic=0x1021994", 1), newer)
+	newest := policyShown(t, func(c *ima.Config) { c.CommandLine, c.Kernel = "ima_policy=tcb", kernel(t, "7.3") })
+	assert.Equal(t, newer, strings.Replace(newest, "dont_measure fsmagic=0x62656570 \n", "", 1))
+	spared := policyShown(t, func(c *ima.Config) { c.CommandLine, c.Kernel = "ima_policy=appraise_tcb", kernel(t, "7.3") })
+	assert.Contains(t, spared, "dont_appraise fsmagic=0x62656570 \n")
 
 	old := policyShown(t, func(c *ima.Config) { c.CommandLine = "ima_tcb ima_policy=tcb" })
 	assert.Contains(t, old, "measure func=FILE_CHECK mask=MAY_READ uid=0 \n")

@@ -2,9 +2,10 @@ package ima
 
 // What ima_validate_rule allows in a rule, by its hook.
 const (
-	fileRule = ruleFunc | ruleMask | ruleInMask | ruleFSMagic | ruleFSName | ruleFSUUID |
+	fileRule = ruleFunc | ruleMask | ruleInMask | ruleFSMagic | ruleFSName | ruleFSSubtype | ruleFSUUID |
 		ruleUID | ruleEUID | ruleGID | ruleEGID | ruleFOwner | ruleFGroup | rulePCR |
 		ruleDigsigRequired | rulePermitDirectIO | ruleValidateAlgos
+	moduleRule = fileRule | ruleModsigAllowed | ruleCheckBlacklist | ruleShowBlacklist
 	bufferRule = ruleFunc | ruleUID | ruleGID | rulePCR
 )
 
@@ -17,14 +18,33 @@ var allowedFlags = [hooks]ruleFlags{
 	hookCredsCheck:          fileRule | ruleVerityRequired,
 	hookFirmwareCheck:       fileRule | ruleVerityRequired,
 	hookPolicyCheck:         fileRule | ruleVerityRequired,
-	hookModuleCheck:         fileRule | ruleModsigAllowed | ruleCheckBlacklist,
-	hookKexecKernelCheck:    fileRule | ruleModsigAllowed | ruleCheckBlacklist,
-	hookKexecInitramfsCheck: fileRule | ruleModsigAllowed | ruleCheckBlacklist,
-	hookKexecCmdline: ruleFunc | ruleFSMagic | ruleFSName | ruleFSUUID | ruleUID | ruleEUID |
+	hookModuleCheck:         moduleRule,
+	hookKexecKernelCheck:    moduleRule,
+	hookKexecInitramfsCheck: moduleRule,
+	hookKexecCmdline: ruleFunc | ruleFSMagic | ruleFSName | ruleFSSubtype | ruleFSUUID | ruleUID | ruleEUID |
 		ruleGID | ruleEGID | ruleFOwner | ruleFGroup | rulePCR,
 	hookKeyCheck:      bufferRule | ruleKeyrings,
 	hookCriticalData:  bufferRule | ruleLabel,
 	hookSetxattrCheck: ruleFunc | ruleValidateAlgos,
+}
+
+// allowed returns the flags that a rule may have.
+func (p *ruleParser) allowed() ruleFlags {
+	k, allowed := &p.config.Kernel, allowedFlags[p.rule.hook]
+	switch {
+	case allowed == moduleRule:
+		if k.SigV3Modules {
+			allowed |= ruleSigV3Required
+		}
+	case allowed&ruleVerityRequired != 0:
+		// Before SigV3 the flag stands for that of fs-verity, which is in
+		// the table.
+		allowed |= ruleSigV3Required
+		if k.BlacklistAlways {
+			allowed |= ruleCheckBlacklist
+		}
+	}
+	return allowed
 }
 
 // validate follows ima_validate_rule.
@@ -40,13 +60,13 @@ func (p *ruleParser) validate() error {
 		return p.fail("appraise_type=, appraise_flag= and appraise_algos= belong to an appraise rule")
 	case buffer && r.action != actionMeasure && r.action != actionDontMeasure:
 		return p.fail("func=%s belongs to a measure or dont_measure rule", r.hook)
-	case r.flags&^allowedFlags[r.hook] != 0:
+	case r.flags&^p.allowed() != 0:
 		return p.fail("a rule with func=%s cannot have one of these options", r.hook)
 	case (r.hook == hookKeyCheck || r.hook == hookCriticalData) && r.hasLSM():
 		return p.fail("a rule with func=%s cannot have conditions on labels", r.hook)
 	case r.hook == hookSetxattrCheck && (r.action != actionAppraise || r.flags&ruleValidateAlgos == 0):
 		return p.fail("func=SETXATTR_CHECK belongs to an appraise rule with appraise_algos=")
-	case r.flags&ruleCheckBlacklist != 0 && r.flags&ruleModsigAllowed == 0:
+	case r.flags&ruleShowBlacklist != 0 && r.flags&ruleModsigAllowed == 0:
 		return p.fail("appraise_flag=check_blacklist needs appraise_type=imasig|modsig")
 	case r.action == actionAppraise && r.flags&ruleVerityRequired != 0 && r.flags&ruleDigsigRequired == 0:
 		return p.fail("digest_type=verity in an appraise rule needs appraise_type=sigv3")

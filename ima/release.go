@@ -12,16 +12,17 @@ import (
 // KernelByRelease returns the profile of a kernel: the newest that is not newer
 // than release, which is a UTS_RELEASE (uname -r) such as "6.8.0-31-generic",
 // or a version as people write it, such as "6.12" or "7.3-rc1". A release
-// candidate counts for its release. The error is an UnknownKernelError.
+// candidate has what its release has but for the changes of later candidates. A
+// stable release has what was carried back to its series; a distribution's
+// number such as 6.1.0-56-amd64 does not tell, and counts for the series' first.
+// The error is an UnknownKernelError.
 func KernelByRelease(release string) (Kernel, error) {
 	v, ok := parseVersion(release)
 	if !ok {
 		return Kernel{}, &UnknownKernelError{Release: release, Malformed: true}
 	}
-	for i := len(kernels) - 1; i >= 0; i-- {
-		if first, _ := parseVersion(kernels[i].Release); v.reaches(first) {
-			return kernels[i], nil
-		}
+	if k, ok := kernelOf(v); ok {
+		return k, nil
 	}
 	return Kernel{}, &UnknownKernelError{Release: release}
 }
@@ -54,11 +55,7 @@ func (e *UnknownKernelError) Error() string {
 	if e.Malformed {
 		return fmt.Sprintf("no kernel release %q; one begins with two numbers, as 6.12 or 6.1.0-56-amd64 do", clip(e.Release))
 	}
-	names := make([]string, len(kernels))
-	for i, k := range kernels {
-		names[i] = k.Release
-	}
-	return fmt.Sprintf("no kernel profile for %q, which is older than the oldest one; there are %s", clip(e.Release), strings.Join(names, ", "))
+	return fmt.Sprintf("no kernel profile for %q, which is older than the oldest one; there are %s", clip(e.Release), strings.Join(profiles, ", "))
 }
 
 // version is what a release says of its age.
@@ -109,4 +106,33 @@ func (v version) reaches(first version) bool {
 		cmp.Compare(v.major, first.major), cmp.Compare(v.minor, first.minor),
 		cmp.Compare(v.patch, first.patch), cmp.Compare(v.rc, first.rc),
 	) >= 0
+}
+
+// after reports whether a release is newer than another, candidates counting for
+// their release.
+func (v version) after(other version) bool {
+	return cmp.Or(
+		cmp.Compare(v.major, other.major), cmp.Compare(v.minor, other.minor), cmp.Compare(v.patch, other.patch),
+	) > 0
+}
+
+func (v version) sameSeries(other version) bool {
+	return v.major == other.major && v.minor == other.minor
+}
+
+// String is the release without the number of a candidate.
+func (v version) String() string {
+	if v.patch > 0 {
+		return fmt.Sprintf("%d.%d.%d", v.major, v.minor, v.patch)
+	}
+	return fmt.Sprintf("%d.%d", v.major, v.minor)
+}
+
+// mustVersion is for the releases of this package's tables.
+func mustVersion(release string) version {
+	v, ok := parseVersion(release)
+	if !ok {
+		panic("internal error: release " + release)
+	}
+	return v
 }

@@ -75,16 +75,25 @@ func LookupTemplate(name string) (*Template, bool) {
 // 15 field identifiers of at most 16 bytes. The error is a TemplateFormatError.
 func ParseTemplateFormat(format string) (*Template, error) {
 	if n := strings.Count(format, "|") + 1; n > fieldsMax {
-		return nil, &TemplateFormatError{Format: clip(format), Reason: fmt.Sprintf("has %d fields, at most %d are allowed", n, fieldsMax)}
+		return nil, &TemplateFormatError{
+			Format: clip(format), Reason: fmt.Sprintf("has %d fields, at most %d are allowed", n, fieldsMax),
+			log: fmt.Sprintf("format string '%s' contains too many fields", format),
+		}
 	}
 	t := &Template{format: format}
 	for id := range strings.SplitSeq(format, "|") {
 		if len(id) == 0 || len(id) > fieldIDMax {
-			return nil, &TemplateFormatError{Format: clip(format), Field: clip(id), Reason: fmt.Sprintf("a field identifier has 1 to %d bytes, this one has %d", fieldIDMax, len(id))}
+			return nil, &TemplateFormatError{
+				Format: clip(format), Field: clip(id), Reason: fmt.Sprintf("a field identifier has 1 to %d bytes, this one has %d", fieldIDMax, len(id)),
+				log: fmt.Sprintf("Invalid field with length %d", len(id)),
+			}
 		}
 		f := lookupField(id)
 		if f == nil {
-			return nil, &TemplateFormatError{Format: clip(format), Field: id, Reason: "no such field; the fields are " + fieldIDs()}
+			return nil, &TemplateFormatError{
+				Format: clip(format), Field: id, Reason: "no such field; the fields are " + fieldIDs(),
+				log: fmt.Sprintf("field '%s' not found", id),
+			}
 		}
 		t.fields = append(t.fields, f)
 	}
@@ -144,6 +153,7 @@ type TemplateFormatError struct {
 	Format string
 	Field  string // the offending identifier, if it is one field's fault
 	Reason string
+	log    string // what the kernel says of it
 }
 
 func (e *TemplateFormatError) Error() string {

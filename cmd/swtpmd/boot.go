@@ -30,8 +30,8 @@ The machine:
   --from-console=FILE    make the platform from a console log with initcall_debug
   --list=FILE            with it: what the machine measured, an
                          ascii_runtime_measurements
-  --kernel=RELEASE       another kernel, such as 6.12 or 6.8.0-31-generic; its profile
-                         is the newest that is not newer: 6.1, 6.12, 7.3
+  --kernel=RELEASE       another kernel, such as 6.12, 6.8.0-31-generic or 7.3-rc1: it
+                         behaves as its release does, since 6.1 (docs/measure.md)
   --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
   --seed=N               what the platform leaves open (default 1)
   --profile=P            the kind of TPM, as swtpmd --help has it

@@ -36,8 +36,8 @@ quote.signature and quote.key.pem. What an earlier run has left there goes away.
   --policy=TEXT          ima_policy= of the kernel (default tcb), words with a bar in
                          between: tcb, appraise_tcb, secure_boot, critical_data,
                          fail_securely; or file:PATH of rules
-  --kernel=RELEASE       such as 6.12 (default) or 6.8.0-31-generic; its profile is the
-                         newest that is not newer: 6.1, 6.12, 7.3
+  --kernel=RELEASE       such as 6.12 (default), 6.8.0-31-generic or 7.3-rc1: a kernel
+                         behaves as its release does, since 6.1 (docs/measure.md)
   --template=NAME        the kernel's ima_template=, such as ima-sig
   --hash=NAME            the kernel's ima_hash=, such as sha512
   --nonce=HEX            what the quote is asked for with; at most two bytes more than

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/swtpmd/swtpmd/ima"
 )
 
 // kernelArgs is what the kernel's command line says to the driver core.
@@ -24,7 +26,7 @@ func parseArgs(k *KernelBuild) kernelArgs {
 	if k.NoModules {
 		a.deferredTimeout = 0 // CONFIG_MODULES decides (dd.c)
 	}
-	for word := range strings.FieldsSeq(k.CommandLine) {
+	for word := range ima.CommandLineWords(k.CommandLine) {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
 		case "fw_devlink":
