@@ -46,7 +46,7 @@ const numPCRs = 24
 //
 // It begins with the values of a TPM after TPM2_Startup(CLEAR): zeros, and ones
 // in PCR 17 to 22. A list that kexec has carried over needs nothing else, as
-// its PCRs were not reset.
+// its PCRs were not reset. A list whose beginning is missing needs Start.
 type Replay struct {
 	banks []replayBank
 	// templates has a template digest for each hash that the banks and the
@@ -109,6 +109,42 @@ func NewReplay(banks ...ReplayBank) (*Replay, error) {
 		r.banks = append(r.banks, rb)
 	}
 	return r, nil
+}
+
+// PCRValueError says which PCR value is none.
+type PCRValueError struct {
+	Bank HashAlgo
+	PCR  int
+	Size int // in bytes
+}
+
+func (e *PCRValueError) Error() string {
+	if e.PCR < 0 || e.PCR >= numPCRs {
+		return fmt.Sprintf("%s PCR %d: a TPM has PCR 0 to %d", e.Bank, e.PCR, numPCRs-1)
+	}
+	return fmt.Sprintf("%s PCR %d: %d bytes, a value of the bank has %d", e.Bank, e.PCR, e.Size, e.Bank.Size())
+}
+
+// Start gives PCRs the values that they had before the first record. The list is
+// a piece then, of which somebody else has the beginning: what follows an earlier
+// attestation, or what is left of a list that was staged or trimmed (Linux 7.2).
+// Values of banks that are not replayed are passed over. The error, a
+// PCRValueError, leaves all PCRs as they were.
+func (r *Replay) Start(values PCRs) error {
+	for bank, pcrs := range values {
+		for pcr, value := range pcrs {
+			if pcr < 0 || pcr >= numPCRs || len(value) != bank.Size() {
+				return &PCRValueError{Bank: bank, PCR: pcr, Size: len(value)}
+			}
+		}
+	}
+	for i := range r.banks {
+		b := &r.banks[i]
+		for pcr, value := range values[b.algo] {
+			copy(b.pcrs[pcr], value)
+		}
+	}
+	return nil
 }
 
 // source gives the place of algo in templates, making one if need be.

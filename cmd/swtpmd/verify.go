@@ -38,6 +38,8 @@ Evidence:
   --key=FILE             public key, PEM, or a certificate
   --nonce=HEX            what the quote was asked for with (tpm2_quote -q)
   --event-log=FILE       the firmware's log (binary_bios_measurements)
+  --start=FILE           PCR values before the first record of LIST, if its beginning
+                         is missing; forms as of --pcrs
   --order=ORDER          byte order of the kernel that wrote LIST: little or big
                          (otherwise it is found out)
 
@@ -67,6 +69,7 @@ Examples:
   swtpmd verify --policy=accept-late --print-policy >mine.json
   swtpmd verify --quote=q.msg --signature=q.sig --key=ak.pem --nonce=c0ffee \
       --pcrs=pcrs.json --policy=strict binary_runtime_measurements
+  swtpmd verify --start=kept.json --pcrs=now.json --vouched records-from-4711.bin
 
 Exit codes: 0 every policy accepts; 1 a file could not be read, or is not what it
 is named for (LIST has no first record, --event-log no first event, --quote or
@@ -83,12 +86,12 @@ const (
 
 // verifyWords is the command line of swtpmd verify.
 type verifyWords struct {
-	pcrs, quote, signature, key, nonce, eventLog, order string
-	selection                                           []verify.Selection // of pcrs
-	vouched, printPolicy, json                          bool
-	strategy                                            string
-	build                                               verify.Build
-	policies                                            []string
+	pcrs, quote, signature, key, nonce, eventLog, order, start string
+	selection                                                  []verify.Selection // of pcrs
+	vouched, printPolicy, json                                 bool
+	strategy                                                   string
+	build                                                      verify.Build
+	policies                                                   []string
 }
 
 func (w *verifyWords) define(f *flag.FlagSet) {
@@ -100,6 +103,7 @@ func (w *verifyWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.key, "key", "", "")
 	f.StringVar(&w.nonce, "nonce", "", "")
 	f.StringVar(&w.eventLog, "event-log", "", "")
+	f.StringVar(&w.start, "start", "", "")
 	f.StringVar(&w.order, "order", "", "")
 	f.StringVar(&w.build.Release, "kernel", "", "")
 	f.StringVar(&w.strategy, "strategy", "", "")
@@ -188,6 +192,8 @@ func (w *verifyWords) wrongInput(list string, verdict *verify.Verdict, err error
 			if verdict == nil {
 				return &wrongFileError{"--pcrs " + w.pcrs, "file of PCR values", input.Err}
 			}
+		case verify.PartStart:
+			return &wrongFileError{"--start " + w.start, "file of PCR values", input.Err}
 		}
 	}
 	if verdict == nil {
@@ -295,7 +301,7 @@ func (w *verifyWords) evidence() (*verify.Evidence, error) {
 		}
 		e.Build.Kernel = kernel
 	}
-	for _, read := range []func(*verify.Evidence) error{w.readQuote, w.readPCRs, w.readEventLog} {
+	for _, read := range []func(*verify.Evidence) error{w.readQuote, w.readPCRs, w.readEventLog, w.readStart} {
 		if err := read(e); err != nil {
 			return nil, err
 		}

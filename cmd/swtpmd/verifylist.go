@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/verify"
 )
 
 // openList opens the measurement list, which verify reads as a stream: a list may
@@ -35,4 +36,14 @@ func (w *verifyWords) openList(name string, stdin io.Reader) (ima.RecordReader, 
 		return nil, nil, err
 	}
 	return list, source.Close, nil
+}
+
+// readStart reads the PCR values at the beginning of a list that is not that of a
+// boot.
+func (w *verifyWords) readStart(e *verify.Evidence) (err error) {
+	if w.start == "" {
+		return nil
+	}
+	e.Start, err = openPCRs("--start", w.start, w.selection)
+	return err
 }

@@ -101,3 +101,38 @@ func TestVerifyReadsTheListsOfEveryBank(t *testing.T) {
 		}
 	}
 }
+
+// docPolicy is the policy of docs/verify.md that follows a comment.
+func docPolicy(t *testing.T, comment string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/verify.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(doc), "<!-- "+comment+" -->\n```json\n")
+	require.True(t, found)
+	text, _, _ := strings.Cut(rest, "```")
+	file := filepath.Join(t.TempDir(), "policy.json")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+// A piece of a list is one from the PCR values at its beginning on.
+func TestVerifyAPieceOfAList(t *testing.T) {
+	const tail = "../../ima/verify/testdata/list-tail-records-5-to-7"
+	const start = "--start=../../ima/verify/testdata/list-tail-start.json"
+	flags := []string{"verify", "--json", "--vouched", "--policy=" + docPolicy(t, "policy of a piece"), "--pcrs=" + tail + ".json"}
+	code, out, errs := called(t, append(flags, tail+".bin")...)
+	assert.Equal(t, exitRejected, code, errs)
+	v := verdictOf(t, out)
+	assert.True(t, v.Has(verify.ListNotFromBoot))
+	assert.False(t, v.Has(verify.ReplayMismatch))
+	code, out, errs = called(t, append(flags, start, tail+".bin")...)
+	assert.Equal(t, exitOK, code, out+errs)
+
+	text, err := os.ReadFile(tail + ".json")
+	require.NoError(t, err)
+	wrong := filepath.Join(t.TempDir(), "wrong.json")
+	require.NoError(t, os.WriteFile(wrong, bytes.Replace(text, []byte(`"10": "`), []byte(`"10": "00`), 1), 0o600))
+	code, _, errs = called(t, append(flags, "--start="+wrong, tail+".bin")...)
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "--start "+wrong)
+}

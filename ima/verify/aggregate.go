@@ -120,12 +120,12 @@ func (r *run) concludeAggregates() {
 	a := &r.aggregates
 	r.verdict.Aggregates = a.list
 	if a.count == 0 {
-		if r.verdict.Records > 0 {
+		if r.verdict.Records > 0 && r.beginsAtBoot() {
 			r.add(AggregateMissing, "The list has no boot aggregate: its beginning was deleted (as staging can) or it is not the kernel's; nothing ties it to the boot of this machine.")
 		}
 		return
 	}
-	if first := a.list[0].Record; first != 1 {
+	if first := a.list[0].Record; first != 1 && r.beginsAtBoot() {
 		r.add(AggregateNotFirst, "The first boot aggregate is record %d; a kernel records it first, so the beginning of the list is missing or was made up.", first).at(first)
 	}
 	if a.count > 1 {

@@ -6,6 +6,8 @@ import "slices"
 const (
 	ListUnreadable       Code = "list-unreadable"
 	ListEmpty            Code = "list-empty"
+	ListPiece            Code = "list-piece"
+	ListNotFromBoot      Code = "list-not-from-boot"
 	ListASCII            Code = "list-ascii"
 	ASCIIAmbiguous       Code = "ascii-ambiguous"
 	ASCIIUnproven        Code = "ascii-unproven"
@@ -42,6 +44,8 @@ const (
 	BanksDisagree     Code = "banks-disagree"
 	PCRAtReset        Code = "pcr-at-reset"
 	PCRNotGiven       Code = "pcr-not-given"
+	PCRAtStart        Code = "pcr-at-start"
+	StartNotGiven     Code = "start-not-given"
 	RecordsAfter      Code = "records-after"
 	DigestsPadded     Code = "digests-padded"
 	SHA1Only          Code = "sha1-only"
@@ -92,6 +96,8 @@ type code struct {
 var codes = []code{
 	{ListUnreadable, PartList, Failure, Reject, "the list is not what a kernel writes from here on"},
 	{ListEmpty, PartList, Failure, CannotTell, "the list has no record, not even a boot aggregate"},
+	{ListPiece, PartList, Caution, Accept, "the list does not begin at a boot but at PCR values that were given"},
+	{ListNotFromBoot, PartList, Failure, CannotTell, "the list does not begin at a boot, and the PCR values at its beginning were not given"},
 	{ListASCII, PartList, Note, Accept, "the list was read in its ASCII form, in which the kernel escapes nothing: only the binary form is unambiguous"},
 	{ASCIIAmbiguous, PartList, Caution, Accept, "a newline is in the name, so other readers of the ASCII list see something else; the template digest proves this reading"},
 	{ASCIIUnproven, PartList, Failure, CannotTell, "the record spans lines and no template digest proves that reading, as with a violation; the binary list would tell"},
@@ -128,6 +134,8 @@ var codes = []code{
 	{BanksDisagree, PartPCRs, Caution, Accept, "the banks stand at different records"},
 	{PCRAtReset, PartPCRs, Failure, CannotTell, "the PCR is at its reset value although the list has records for it"},
 	{PCRNotGiven, PartPCRs, Caution, CannotTell, "the list has records for a PCR of which no value was given"},
+	{PCRAtStart, PartPCRs, Caution, CannotTell, "the PCR has the value that was given for the beginning of the list: no record of it was in the PCR yet"},
+	{StartNotGiven, PartPCRs, Note, Accept, "the bank was not compared, as the PCR's value in it at the beginning of the list was not given"},
 	{RecordsAfter, PartPCRs, Note, Accept, "the list has records behind those that lead to the value of the PCR; a list that was read after the PCR has them, and nothing vouches for them yet"},
 	{DigestsPadded, PartPCRs, Note, Accept, "the bank was extended with padded sha1 digests"},
 	{SHA1Only, PartPCRs, Caution, Accept, "only sha1 vouches for the list"},

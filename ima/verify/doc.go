@@ -8,6 +8,7 @@
 //	verify.go              the order of things
 //	list.go duplicates.go  what each record shows              security/integrity/ima/ima_fs.c
 //	replay.go              the list against the PCRs           security/integrity/ima/ima_queue.c
+//	piece.go               a list that does not begin at a boot
 //	aggregate.go           the boot aggregate                  security/integrity/ima/ima_init.c
 //	timing.go              when IMA started, and who says so
 //	quote.go               signature, nonce, PCRs of a quote   TPM 2.0 Library Part 3, TPM2_Quote

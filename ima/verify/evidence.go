@@ -17,6 +17,10 @@ type Evidence struct {
 	// PCRs are PCR values. Those of a quote belong here too: a quote itself
 	// has only their digest.
 	PCRs ima.PCRs
+	// Start are the values of PCRs before the first record of a list whose
+	// beginning is missing, as whoever has verified that beginning keeps
+	// them; nil for a list that begins at a boot.
+	Start ima.PCRs
 	// Vouched says that the caller has read PCRs from the TPM by itself, in
 	// a way the machine's software could not change, so that no quote is
 	// needed. A test that holds the TPM in its hands may say so.
@@ -174,18 +178,7 @@ func (e *InputError) Error() string { return fmt.Sprintf("%s: %v", e.Part, e.Err
 func (e *InputError) Unwrap() error { return e.Err }
 
 // PCRValueError says which PCR value is none.
-type PCRValueError struct {
-	Bank ima.HashAlgo
-	PCR  int
-	Size int // in bytes
-}
-
-func (e *PCRValueError) Error() string {
-	if e.PCR < 0 || e.PCR >= numPCRs {
-		return fmt.Sprintf("%s PCR %d: a TPM has PCR 0 to %d", e.Bank, e.PCR, numPCRs-1)
-	}
-	return fmt.Sprintf("%s PCR %d: %d bytes, a value of the bank has %d", e.Bank, e.PCR, e.Size, e.Bank.Size())
-}
+type PCRValueError = ima.PCRValueError
 
 // numPCRs is how many PCRs a TPM has (TCG PC Client Platform TPM Profile 1.05,
 // section "PCR Requirements").

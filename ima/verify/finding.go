@@ -52,6 +52,7 @@ type Part string
 const (
 	PartList     Part = "list"
 	PartPCRs     Part = "PCRs"
+	PartStart    Part = "start values"
 	PartQuote    Part = "quote"
 	PartEventLog Part = "event log"
 	PartBuild    Part = "build"

@@ -193,6 +193,11 @@ func (r *run) concludeVersions() {
 	}
 	f := r.add(KernelVersion, "The kernel recorded its release, %q.", v.release)
 	f.Count, f.Records = v.count, v.records
+	if !r.beginsAtBoot() {
+		// The boot aggregate of this kernel, and which kernel it is of those
+		// that kexec has started, are in what precedes the list.
+		return
+	}
 	if len(v.misplaced) > 0 {
 		r.add(KernelVersionPlace, "kernel_version does not follow a boot aggregate, behind which a kernel records it when IMA starts.").at(v.misplaced...)
 	}

@@ -19,6 +19,11 @@ const (
 	StateReset State = "reset"
 	// StateMismatch: neither.
 	StateMismatch State = "mismatch"
+	// StateStart: the PCR has the value given for the beginning of the list.
+	StateStart State = "start"
+	// StateNoStart: no value was given for the beginning of the list, which
+	// is not at a boot.
+	StateNoStart State = "no-start"
 	// StateUnknown: the bank's hash cannot be computed here.
 	StateUnknown State = "unknown"
 )
@@ -78,6 +83,9 @@ func (r *run) init() error {
 	}
 	var err error
 	if r.replay, err = ima.NewReplay(replayed...); err != nil {
+		return err
+	}
+	if err = r.replay.Start(r.evidence.Start); err != nil {
 		return err
 	}
 	for i := range r.banks {
@@ -152,6 +160,7 @@ func (r *run) replays() []Replay {
 			}
 			rows = append(rows, row)
 		}
+		r.withoutStart(rows[start:])
 		setAside(rows[start:])
 	}
 	return rows
@@ -175,6 +184,8 @@ func (r *run) fill(row *Replay, b *bank) {
 	switch {
 	case b.record[pcr] > 0:
 		state = StateMatch
+	case b.record[pcr] == 0 && r.startsLater(b.Bank, pcr):
+		state = StateStart
 	case b.record[pcr] == 0:
 		state = StateReset
 	}
@@ -246,6 +257,12 @@ func (r *run) concludeReplay(row *Replay, state State, record int) {
 		if row.padded {
 			r.add(DigestsPadded, "Bank %s was extended with padded sha1 digests, as by a kernel before 5.8 or one that cannot allocate %s.", row.Bank, row.Bank).about(row.Bank, row.PCR)
 		}
+	case StateStart:
+		r.add(PCRAtStart, "PCR %d of bank %s has the value that was given for the beginning of the list: no record of it, %d in all, was in the PCR yet, and nothing vouches for them.", row.PCR, row.Bank, r.used[row.PCR]).about(row.Bank, row.PCR)
+	case StateNoStart:
+		if state == StateMatch {
+			r.add(StartNotGiven, "Bank %s of PCR %d was not compared: its value at the beginning of the list was not given.", row.Bank, row.PCR).about(row.Bank, row.PCR)
+		}
 	case StateUnknown:
 		r.add(BankNotReplayable, "The hash of bank %s cannot be computed here.", row.Bank).about(row.Bank, row.PCR)
 	default:
@@ -267,6 +284,9 @@ func (r *run) concludeUnmatched(row *Replay, state State) {
 // mismatchText says what can be known of a mismatch, and what cannot.
 func (r *run) mismatchText(row *Replay) string {
 	text := fmt.Sprintf("No beginning of the list leads to the value of PCR %d in bank %s. Which record is wrong cannot be known, as a PCR is one value: records were changed, left out or cut off, the list is older than the PCR, or somebody else has extended the PCR", row.PCR, row.Bank)
+	if r.has(ListPiece) {
+		text += ", or the values given for the beginning of the list are those of another place"
+	}
 	if r.has(DigestMismatch) {
 		text += "; known is that there are records whose own digest is wrong"
 	} else {

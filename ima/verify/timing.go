@@ -77,6 +77,10 @@ func (r *run) concludeTiming() {
 	if r.concludeKernelHasName(&vouched[0], row) {
 		return
 	}
+	if !r.beginsAtBoot() {
+		r.concludeKexec(&vouched[len(vouched)-1], row)
+		return
+	}
 	// The build is that of the first kernel. What follows its one boot
 	// aggregate, or its two, is of kernels that kexec has started.
 	rest := vouched[1:]

@@ -62,6 +62,9 @@ func Verify(e Evidence) (*Verdict, error) {
 	if err := checkPCRs(e.PCRs); err != nil {
 		return nil, &InputError{PartPCRs, err}
 	}
+	if err := checkPCRs(e.Start); err != nil {
+		return nil, &InputError{PartStart, err}
+	}
 	if e.List == nil {
 		return nil, &InputError{PartList, errors.New("there is none; an empty list is a reader at its end")}
 	}
@@ -152,6 +155,7 @@ func (r *run) conclude() {
 	}
 	r.verdict.Replays = r.replays()
 	r.flush()
+	r.concludeBeginning()
 	r.concludeVersions()
 	r.concludeAggregates()
 	r.concludeReplays()
