@@ -34,6 +34,8 @@ The machine:
                          behaves as its release does, since 6.1 (docs/measure.md)
   --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
   --seed=N               what the platform leaves open (default 1)
+  --seeds=N              boot with N seeds from --seed on, and say how many ended how:
+                         in a race between IMA and the TPM both may happen
   --profile=P            the kind of TPM, as swtpmd --help has it
 
 IMA and the TPM:
@@ -70,6 +72,7 @@ type bootWords struct {
 	simulation
 	platformName, console, files    string
 	kernel, out, svg                string
+	seeds                           int
 	deferral                        deferral
 	names, printPlatform, all, json bool
 }
@@ -82,6 +85,7 @@ func (w *bootWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.kernel, "kernel", "", "")
 	f.StringVar(&w.policy, "policy", "", "")
 	f.Uint64Var(&w.seed, "seed", 1, "")
+	f.IntVar(&w.seeds, "seeds", 0, "")
 	w.kind.define(f)
 	f.TextVar(&w.strategy, "strategy", boot.Late, "")
 	f.TextVar(&w.attack, "attack", boot.NoAttack, "")
@@ -117,6 +121,11 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
+	if w.seeds > 0 {
+		if o.Shares, err = w.shareOut(ctx, w.seeds); err != nil {
+			return err
+		}
+	}
 	if w.out != "" {
 		if err := writeLists(w.out, listFiles{o.Result.List}); err != nil {
 			return err
@@ -139,6 +148,9 @@ func (w *bootWords) prepare() (err error) {
 		return err
 	}
 	w.rules = w.deferral.rules()
+	if w.seeds < 0 || w.seeds > maxSeeds {
+		return &usageError{fmt.Errorf("--seeds=%d is not from 1 to %d", w.seeds, maxSeeds), ""}
+	}
 	// A platform's cmdline= is the kernel's, which passes over what it does
 	// not know; this is swtpmd's.
 	if w.policy != "" {

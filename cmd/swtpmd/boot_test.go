@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -339,4 +340,67 @@ func TestBootWithATPMInFieldFailureMode(t *testing.T) {
 	code, out, errs = called(t, "matrix", "--platform=pc-tis", "--strategy=late", "--defer-until=userspace", "--while-deferred=testing")
 	require.Equal(t, exitOK, code, errs)
 	assert.Regexp(t, `pc-tis +late +4 +4 +0 +0 +field failure +zero `, out)
+}
+
+// racingPlatform is pc-tis with a TPM that is probed beside the boot.
+func racingPlatform(t *testing.T) string {
+	t.Helper()
+	code, text, errs := called(t, "boot", "--platform=pc-tis", "--print-platform")
+	require.Equal(t, exitOK, code, errs)
+	file := filepath.Join(t.TempDir(), "racing.platform")
+	raced := strings.Replace(text, "cmdline=ima_policy=tcb", `cmdline="driver_async_probe=tpm_tis ima_policy=tcb"`, 1)
+	require.NotEqual(t, text, raced)
+	require.NoError(t, os.WriteFile(file, []byte(raced), 0o600))
+	return file
+}
+
+// An asynchronous probe that is released near IMA's look may end in both ways.
+func TestBootSaysThatItIsARace(t *testing.T) {
+	args := []string{"boot", "--platform=" + racingPlatform(t), "--defer-until=late", "--while-deferred=hold"}
+	code, out, errs := called(t, args...)
+	require.Equal(t, exitOK, code, errs)
+	assert.Regexp(t, `\nThis is a race: the TPM was registered beside the boot, 0\.\d{6} s after IMA looked at late, and real kernels differ by up to 0\.2 s; it may end the other way\. --seeds=N gives the share\.\n`, out)
+
+	code, out, errs = called(t, append(args, "--seeds=30")...)
+	require.Equal(t, exitOK, code, errs)
+	assert.NotContains(t, out, "--seeds=N")
+	found := regexp.MustCompile(`\n30 boots with the seeds 1 to 30, whose threads wait for a processor up to 0\.2 s: (\d+) \w+ \(\d+ %\), (\d+) \w+ \(\d+ %\); the TPM was registered from 0\.\d+ s after to 0\.\d+ s before IMA looked\.\n$`).FindStringSubmatch(out)
+	require.NotNil(t, found, out)
+
+	code, out, errs = called(t, append(args, "--seeds=30", "--json")...)
+	require.Equal(t, exitOK, code, errs)
+	var o outcome
+	require.NoError(t, json.Unmarshal([]byte(out), &o))
+	require.NotNil(t, o.Result.Summary.Race)
+	assert.Negative(t, o.Result.Summary.Race.Margin)
+	require.NotNil(t, o.Shares)
+	require.Len(t, o.Shares.Ends, 2)
+	assert.Equal(t, []string{found[1], found[2]}, []string{fmt.Sprint(o.Shares.Ends[0].Boots), fmt.Sprint(o.Shares.Ends[1].Boots)})
+	assert.Equal(t, 30, o.Shares.Ends[0].Boots+o.Shares.Ends[1].Boots)
+	assert.ElementsMatch(t, []string{"measured", "bypass"}, []string{o.Shares.Ends[0].End, o.Shares.Ends[1].End})
+
+	for _, wrong := range []string{"--seeds=-1", "--seeds=10001", "--seeds=many"} {
+		code, _, _ = called(t, "boot", wrong)
+		assert.Equal(t, exitUsage, code, wrong)
+	}
+	code, out, errs = called(t, append([]string{"matrix", "--strategy=late", "--strategy=deny"}, args[1:]...)...)
+	require.Equal(t, exitOK, code, errs)
+	assert.Regexp(t, `pc-tis +late .* bypass~ `, out)
+	assert.Regexp(t, ` deny .* TPM `, out)
+	assert.Contains(t, out, "\n~ a race: IMA looked within 200 ms of the TPM's registration, which nothing orders\n")
+	assert.NotContains(t, out, "what-if")
+}
+
+// CONFIG_IMA_INIT_LATE_SYNC came with 7.3; an older kernel with it is a what-if.
+func TestBootSaysThatItIsAWhatIf(t *testing.T) {
+	code, out, errs := called(t, "boot", "--strategy=kconfig")
+	require.Equal(t, exitOK, code, errs)
+	assert.Contains(t, out, "\nA what-if: Linux 6.12 has no CONFIG_IMA_INIT_LATE_SYNC, which came with 7.3; this is how it would boot with the option carried back.\n")
+	for _, args := range [][]string{{"--strategy=kconfig", "--kernel=7.3"}, {"--strategy=late_sync"}} {
+		_, out, _ = called(t, append([]string{"boot"}, args...)...)
+		assert.NotContains(t, out, "what-if", args)
+	}
+	_, out, _ = called(t, "matrix", "--platform=pc-tis", "--strategy=kconfig")
+	assert.Regexp(t, ` kconfig .* TPM\* `, out)
+	assert.Contains(t, out, "\n* a what-if: the platform's kernel has no such option\n")
 }

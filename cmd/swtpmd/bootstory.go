@@ -38,7 +38,7 @@ func (o *outcome) print(out io.Writer, all bool) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "\n%s\n%s", o.sentence(), o.why())
+	_, err = fmt.Fprintf(out, "\n%s\n%s%s%s%s", o.sentence(), o.why(), o.race(), o.whatIf(), o.share())
 	return err
 }
 
@@ -115,4 +115,38 @@ func (o *outcome) why() string {
 		return "The kernel takes no PCR bank of such a TPM, so there is no algorithm for the boot aggregate, which is zero, and an extend extends nothing. To be measured, the TPM has to answer TPM2_GetCapability in its probe.\n"
 	}
 	return ""
+}
+
+// race is the line about a race between IMA and the TPM, empty without one.
+func (o *outcome) race() string {
+	r := o.Result.Summary.Race
+	if r == nil {
+		return ""
+	}
+	relation := "before"
+	if r.Margin < 0 {
+		relation = "after"
+	}
+	more := ""
+	if o.Shares == nil {
+		more = " --seeds=N gives the share."
+	}
+	return fmt.Sprintf("This is a race: the TPM was registered beside the boot, %.6f s %s IMA looked at %s, and real kernels differ by up to %.1f s; it may end the other way.%s\n",
+		r.Margin.Abs().Seconds(), relation, r.Level, boot.RaceWindow.Seconds(), more)
+}
+
+// whatIf is the line about a boot that no real kernel does, empty if one does.
+func (o *outcome) whatIf() string {
+	if o.Result.Summary.WhatIf == "" {
+		return ""
+	}
+	return "A what-if: " + o.Result.Summary.WhatIf + ".\n"
+}
+
+// share is the line about boots with other seeds, empty without any.
+func (o *outcome) share() string {
+	if o.Shares == nil {
+		return ""
+	}
+	return o.Shares.String() + "\n"
 }

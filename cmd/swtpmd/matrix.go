@@ -28,7 +28,8 @@ that is made for the strategy, and shows what each leaves.
 A cell has the records kept (in the list), those of them not extended, the uses
 of files lost before IMA started, or denied; the boot aggregate's name and value;
 what the built-in appraisal policies say of the list where the service knows the
-kernel's build; the attack, and whom it deceives. The boot aggregate of powervm is
+kernel's build; the attack, and whom it deceives. ~ marks a race between IMA and the TPM that may
+end in the other way, * a kernel that does not have the strategy. The boot aggregate of powervm is
 a real machine's, whose PCRs are not known: no policy can accept it.
 
 Examples:

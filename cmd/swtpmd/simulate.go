@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults"
@@ -23,6 +24,7 @@ type simulation struct {
 	rules    []faults.Rule
 	policy   string
 	seed     uint64
+	scatter  time.Duration
 	kind     kindWords
 }
 
@@ -34,18 +36,29 @@ type outcome struct {
 	// service knows the kernel's build and has it bound by the measured boot.
 	Appraisals []verify.Result   `json:"appraisals"`
 	Journal    []faults.Decision `json:"deferrals"`
+	// Shares say how boots with other seeds ended, if they were asked for.
+	Shares *shares `json:"shares,omitempty"`
 }
 
 // run boots the platform and appraises what a service would be sent.
 func (s *simulation) run(ctx context.Context) (*outcome, error) {
-	time, clock := new(boot.Time), new(initcall.Clock)
+	o, err := s.boot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return o, o.appraise(s)
+}
+
+// boot boots the platform.
+func (s *simulation) boot(ctx context.Context) (*outcome, error) {
+	now, clock := new(boot.Time), new(initcall.Clock)
 	config := boot.Config{
 		Strategy: s.strategy, Options: s.options, Attack: s.attack,
-		Clock: clock, Time: time, Seed: s.seed, Policy: s.policy,
+		Clock: clock, Time: now, Seed: s.seed, Scatter: s.scatter, Policy: s.policy,
 	}
 	var o outcome
 	if hasTPM(s.platform) {
-		tpm, err := emulator.New(emulator.Platform{Entropy: entropy(s.seed), Clock: time}, s.kind.config())
+		tpm, err := emulator.New(emulator.Platform{Entropy: entropy(s.seed), Clock: now}, s.kind.config())
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +75,7 @@ func (s *simulation) run(ctx context.Context) (*outcome, error) {
 		return nil, err
 	}
 	o.Result = result
-	return &o, o.appraise(s)
+	return &o, nil
 }
 
 // hasTPM says whether any of the platform's drivers drives a TPM.

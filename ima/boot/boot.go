@@ -35,6 +35,10 @@ type Config struct {
 	// Policy replaces the value of ima_policy= on the kernel's command line,
 	// unless it is empty.
 	Policy string
+	// Scatter is how long, at most, pid 1 at IMA's start and asynchronous work
+	// when it begins or gets a command's answer wait for a processor; the seed
+	// decides. With RaceWindow many seeds show how a race ends. 0 is no waiting.
+	Scatter time.Duration
 	// MaxSteps bounds the run, DefaultMaxSteps if 0; Tail is how long the
 	// machine is watched in userspace, DefaultTail if 0.
 	MaxSteps int
@@ -73,6 +77,11 @@ type Summary struct {
 	Bypass bool `json:"bypass"`
 	// Missed says why, nil without a bypass.
 	Missed *Missed `json:"missed,omitempty"`
+	// Race says that IMA and the TPM were in a race, nil that they were not.
+	Race *Race `json:"race,omitempty"`
+	// WhatIf says why no real kernel of the platform's release does this,
+	// empty if one does.
+	WhatIf string `json:"what_if,omitempty"`
 	// Aggregates are the boot aggregates in the list.
 	Aggregates []ima.BootAggregate `json:"aggregates"`
 
@@ -170,6 +179,7 @@ func newKernel(ctx context.Context, platform *Platform, config *Config) (*kernel
 		helpers:  make(map[string]*Helper),
 		files:    make(map[string]*file),
 		mounts:   make(map[string]*ima.Superblock),
+		raceFrom: -1,
 	}
 	k.attack.kind = config.Attack
 	k.events = make([]Event, 0, 4*len(platform.Initcalls)+256)
@@ -188,6 +198,8 @@ func (k *kernel) result() *Result {
 	if s.Bypass = k.ima.Bypass(); s.Bypass {
 		s.Missed = k.missed()
 	}
+	s.Race = k.race()
+	s.WhatIf = k.whatIf()
 	s.Attack = k.attack.outcome
 	s.Steps = k.sched.steps
 	list := &List{ima: k.ima.IMA, platform: k.platform, hidden: k.attack.hidden}

@@ -58,10 +58,12 @@ type driverCore struct {
 	// deferred_trigger_count, and the state of deferred_probe_work.
 	pending, active []*device
 	enabled         bool
+	looks           int // IMA's looks for a TPM before it was enabled
 	triggers        int
 	workQueued      bool
 	workRunning     bool
 	workIdle        waitQueue
+	flushing        int // who waits for it
 
 	initcallsDone bool
 	// timeout is driver_deferred_probe_timeout; 0 is none or expired. expiry
@@ -146,19 +148,25 @@ func (k *kernel) attach(t *task, dev *device) {
 		k.probeDevice(t, dev)
 		return
 	}
-	k.schedule("probe of "+dev.Name, func(t *task) { k.probeDevice(t, dev) })
+	k.schedule(t, "probe of "+dev.Name, func(t *task) { k.probeDevice(t, dev) })
 }
 
 // schedule follows async_schedule: f runs beside everything else.
-func (k *kernel) schedule(name string, f func(t *task)) {
+func (k *kernel) schedule(by *task, name string, f func(t *task)) {
 	k.core.async++
+	looks := by.looks
+	if by.name == "init" {
+		looks = len(k.looks)
+	}
 	k.sched.spawn("async", func(t *task) {
+		t.looks = looks
 		start := k.sched.now()
 		k.emit(t, Event{Kind: AsyncStarted, Name: name})
 		defer func() {
 			k.core.async--
 			k.core.asyncEnded.wakeAll(k.sched)
 		}()
+		t.sleep(k.scatter())
 		f(t)
 		k.emit(t, Event{Kind: AsyncEnded, Name: name, Took: k.sched.now() - start})
 	})
@@ -327,6 +335,7 @@ func (k *kernel) triggerDeferred() {
 // deferredWork follows deferred_probe_work_func.
 func (k *kernel) deferredWork(t *task) {
 	core := &k.core
+	t.looks = core.looks
 	defer func() {
 		core.workRunning = false
 		core.workIdle.wakeAll(k.sched)
@@ -345,13 +354,15 @@ func (k *kernel) deferredWork(t *task) {
 
 // flushDeferred follows flush_work(&deferred_probe_work).
 func (k *kernel) flushDeferred(t *task) {
+	k.core.flushing++
+	defer func() { k.core.flushing-- }()
 	k.core.workIdle.until(t, func() bool { return !k.core.workRunning })
 }
 
 // deferredProbeInitcall follows deferred_probe_initcall.
 func (k *kernel) deferredProbeInitcall(t *task) {
 	core := &k.core
-	core.enabled = true
+	core.enabled, core.looks = true, len(k.looks)
 	k.triggerDeferred()
 	k.flushDeferred(t)
 	core.initcallsDone = true

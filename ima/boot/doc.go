@@ -21,6 +21,7 @@
 //	tpmkind.go   in what the TPM drivers differ             tpm_tis_core.c, tpm_crb.c, tpm_ibmvtpm.c
 //	umh.go       usermode helpers, the initramfs            kernel/umh.c, init/initramfs.c
 //	security.go  init_ima, hooks before and after it        security/integrity/ima/ima_main.c
+//	race.go      what nothing orders: IMA's look and a TPM probed asynchronously
 //	strategy.go  when IMA starts                            the linux-integrity list, 2026
 //	attack.go    what an attacker makes of the window
 //	sched.go     virtual time and its tasks

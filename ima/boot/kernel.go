@@ -25,6 +25,13 @@ type kernel struct {
 
 	core driverCore
 	chip *chip
+	// looks are IMA's for a TPM; raceFrom is the first one that nothing orders
+	// with the registration of the TPM, -1 without any.
+	looks    []look
+	raceFrom int
+	// levelLooks counts the looks before the present level.
+	levelLooks int
+	scattered  *rand.Rand
 
 	ima        imaState
 	imaTask    *task // the one that IMA works for
@@ -68,7 +75,7 @@ func (k *kernel) vary(d time.Duration) time.Duration {
 
 // reach moves the boot's clock.
 func (k *kernel) reach(t *task, level initcall.Level, cause string) {
-	k.level = level
+	k.level, k.levelLooks = level, len(k.looks)
 	k.emit(t, Event{Kind: LevelReached})
 	if err := k.config.Clock.Advance(level, k.sched.now(), cause); err != nil && k.sched.err == nil {
 		k.sched.err = err
@@ -150,14 +157,16 @@ func (k *kernel) doInitcall(t *task, c *Initcall) {
 		k.callHelper(t, name)
 	}
 	if c.Async > 0 {
-		k.schedule(c.Name, func(t *task) { t.sleep(k.vary(c.Async)) })
+		k.schedule(t, c.Name, func(t *task) { t.sleep(k.vary(c.Async)) })
 	}
 	switch c.Action {
 	case StartIMA:
 		// The chip is looked up first of all.
+		t.sleep(k.scatter())
 		result = k.strategy.late(k, t)
 		k.lateCalled = true
 	case StartIMALate:
+		t.sleep(k.scatter())
 		result = k.strategy.lateSync(k, t)
 	}
 	t.sleep(k.vary(c.Took))

@@ -75,6 +75,9 @@ type task struct {
 	stop  func()
 	yield func(struct{}) bool
 	token uint64 // of the present wait; older wake-ups are void
+	// looks counts IMA's looks for a TPM that pid 1 had done when it last made
+	// this task go on: they came first (race.go).
+	looks int
 	// killed says that the run is over: the task must end.
 	killed bool
 }

@@ -91,7 +91,7 @@ func (k *kernel) startIMA(t *task, name string) int {
 	return k.withIMA(t, func() int {
 		s.adding = true
 		err := s.InitAs(name, func() ima.TPM {
-			if c := k.defaultChip(); c != nil {
+			if c := k.look(t); c != nil {
 				return imaTPM{c}
 			}
 			return nil
@@ -155,6 +155,7 @@ func (k *kernel) chipRegistered(t *task, c *chip) {
 	k.summary.TPMRegistered = true
 	k.summary.TPMAt, k.summary.TPMLevel = k.sched.now(), k.level
 	k.summary.FieldFailure = c.failed
+	k.raceFrom = k.unordered(t)
 	registered := Event{Kind: TPMRegistered, Name: "tpm0"}
 	if c.failed {
 		// tpm_add_char_device makes a tpmrm for a working chip only.

@@ -65,6 +65,16 @@ type Options struct {
 	Fallback bool `json:"fallback,omitempty"`
 }
 
+// whatIf says what of the strategy the platform's kernel does not have. The
+// strategies that were only proposed are in no kernel, and say so by their names.
+func (k *kernel) whatIf() string {
+	profile, err := ima.KernelByRelease(k.platform.Kernel.Profile)
+	if k.config.Strategy != Kconfig || err != nil || profile.InitLateSync {
+		return ""
+	}
+	return "Linux " + profile.Release + " has no CONFIG_IMA_INIT_LATE_SYNC, which came with 7.3; this is how it would boot with the option carried back"
+}
+
 // verdict is what a hook does with an access while IMA does not measure.
 type verdict uint8
 
@@ -130,7 +140,7 @@ type retryStrategy struct{ plain }
 func (retryStrategy) has() (bool, bool) { return true, true }
 
 func (retryStrategy) late(k *kernel, t *task) int {
-	if k.defaultChip() == nil && !k.platform.Kernel.NoTPM {
+	if k.look(t) == nil && !k.platform.Kernel.NoTPM {
 		k.logf(t, "ima: TPM not available, will try later")
 		return -eprobeDefer
 	}
@@ -172,8 +182,8 @@ type queueStrategy struct {
 
 func (*queueStrategy) has() (bool, bool) { return true, true }
 
-func (s *queueStrategy) late(k *kernel, _ *task) int {
-	s.chip = k.defaultChip() != nil
+func (s *queueStrategy) late(k *kernel, t *task) int {
+	s.chip = k.look(t) != nil
 	return 0
 }
 

@@ -51,6 +51,9 @@ func (c *chip) transmit(t *task, command []byte) (response []byte, code int) {
 	for delay := durationShort; ; delay *= 2 {
 		response, code = c.try(t, command)
 		if code != rcRetry && code != rcTesting {
+			if delay > durationShort {
+				c.k.letGo(t)
+			}
 			return response, code
 		}
 		// Whoever asks for the self-test knows that it may be running.
@@ -111,12 +114,13 @@ const errTimeout sendError = "the driver's time for the command is over"
 func (k *kernel) send(t *task, command []byte, limit time.Duration) ([]byte, error) {
 	s := k.sched
 	deadline := s.now() + limit
-	late := false
+	late, held := false, false
 	wait := func(released <-chan struct{}, longest time.Duration) bool {
 		if late {
 			return closed(released)
 		}
 		if t.await(released, min(s.now()+longest, deadline)) {
+			held = true
 			return true
 		}
 		if s.now() < deadline && !t.killed {
@@ -131,6 +135,10 @@ func (k *kernel) send(t *task, command []byte, limit time.Duration) ([]byte, err
 	response, err := k.config.Device.Send(transport.WithWait(s.ctx, wait), 0, command)
 	if t.killed {
 		panic(kill{})
+	}
+	if held && t.name == "async" {
+		k.letGo(t)
+		t.sleep(k.scatter())
 	}
 	if late {
 		return nil, errTimeout

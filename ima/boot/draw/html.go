@@ -132,7 +132,12 @@ func (p *page) cell(c *Cell, id string, policies []string) {
 		p.text("<td>not booted</td>\n")
 		return
 	}
-	p.text(`<td><p><a href="#`, id, `">`, stateText(&c.Peaceful), "</a></p>\n<p>")
+	p.text(`<td><p><a href="#`, id, `">`, stateText(&c.Peaceful), "</a>")
+	for _, remark := range remarks(&c.Peaceful.Boot.Summary) {
+		p.text("<br/>")
+		p.element("b", remark)
+	}
+	p.text("</p>\n<p>")
 	for i, f := range facts(&c.Peaceful.Boot.Summary) {
 		if i > 0 {
 			p.text("<br/>")

@@ -108,6 +108,34 @@ func (o *Outcome) state() string {
 	return "TPM"
 }
 
+// remarks are what must be known beside the state of IMA.
+func remarks(s *boot.Summary) (all []string) {
+	if s.Race != nil {
+		all = append(all, "a race: "+raceText(s.Race))
+	}
+	if s.WhatIf != "" {
+		all = append(all, "a what-if: this kernel has no such option")
+	}
+	return all
+}
+
+// raceText gives the margin of a race.
+func raceText(r *boot.Race) string {
+	return "TPM " + length(r.Margin.Abs()) + map[bool]string{true: " after", false: " before"}[r.Margin < 0] + " IMA looked at " + r.Level.String()
+}
+
+// marks are the remarks in a character each, which a legend explains.
+func marks(s *boot.Summary) string {
+	text := ""
+	if s.Race != nil {
+		text += "~"
+	}
+	if s.WhatIf != "" {
+		text += "*"
+	}
+	return text
+}
+
 // aggregates gives name and value of the boot aggregates in brief.
 func (o *Outcome) aggregates() (all []aggregate) {
 	for i := range o.Boot.Summary.Aggregates {

@@ -23,6 +23,9 @@ func heading(r *boot.Result) string {
 		title += " · kernel " + name(p.Kernel.Release, 24)
 	}
 	title += " · strategy " + r.Strategy.String()
+	if r.Summary.WhatIf != "" {
+		title += " (what if)"
+	}
 	if r.Attack != boot.NoAttack {
 		title += " · attack " + r.Attack.String()
 	}
@@ -76,6 +79,9 @@ func (t *timeline) story(r *boot.Result) string {
 		text = "IMA started with the TPM at " + looked + ", " + registered(justOr(s.StartedAt-s.TPMAt, "earlier", "just before"))
 	default:
 		text = "IMA started at " + looked
+	}
+	if s.Race != nil {
+		text += "; a race"
 	}
 	if s.Panic != "" {
 		text += "; kernel panic: " + name(s.Panic, 60)

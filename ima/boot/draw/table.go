@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
 // Table writes a matrix as a text table, a line for each cell, that fits a
@@ -46,7 +48,27 @@ func Table(w io.Writer, rows ...Row) error {
 	if len(t.policies) > 0 {
 		fmt.Fprint(out, "\n+ accept, ? cannot tell, - reject\n")
 	}
+	race, whatIf := t.marked()
+	if race {
+		fmt.Fprintf(out, "~ a race: IMA looked within %s of the TPM's registration, which nothing orders\n", length(boot.RaceWindow))
+	}
+	if whatIf {
+		fmt.Fprint(out, "* a what-if: the platform's kernel has no such option\n")
+	}
 	return out.Flush()
+}
+
+// marked reports which marks the table has.
+func (t *table) marked() (race, whatIf bool) {
+	for i := range t.rows {
+		for _, strategy := range t.strategies {
+			if c := t.rows[i].cell(strategy); c != nil {
+				race = race || c.Peaceful.Boot.Summary.Race != nil
+				whatIf = whatIf || c.Peaceful.Boot.Summary.WhatIf != ""
+			}
+		}
+	}
+	return race, whatIf
 }
 
 // columns are those of a cell, behind platform and strategy.
@@ -76,6 +98,6 @@ func (c *Cell) columns(policies []string) []string {
 	}
 	return []string{
 		fmt.Sprint(s.Kept), fmt.Sprint(s.Unextended), fmt.Sprint(s.Lost), fmt.Sprint(s.Denied),
-		c.Peaceful.state(), aggregates, c.Peaceful.signs(policies), attack,
+		c.Peaceful.state() + marks(s), aggregates, c.Peaceful.signs(policies), attack,
 	}
 }
