@@ -8,21 +8,21 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// DefaultAlgorithms are those of swtpm 0.7.1 without TDES and Camellia, which
-// this TPM does not have, and SM2 and ECMQV, which hardly any other has.
+// DefaultAlgorithms are those of swtpm 0.7.1 that this TPM has.
 func DefaultAlgorithms() []wire.AlgID {
 	return []wire.AlgID{
 		wire.AlgRSA, wire.AlgSHA1, wire.AlgHMAC, wire.AlgAES, wire.AlgMGF1, wire.AlgKeyedHash, wire.AlgXOR,
 		wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512, wire.AlgRSASSA, wire.AlgRSAES, wire.AlgRSAPSS, wire.AlgOAEP,
-		wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgECSchnorr, wire.AlgKDF1_SP800_56A, wire.AlgKDF2,
-		wire.AlgKDF1_SP800_108, wire.AlgECC, wire.AlgSymCipher, wire.AlgCMAC, wire.AlgCTR, wire.AlgOFB, wire.AlgCBC, wire.AlgCFB, wire.AlgECB,
+		wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgSM2, wire.AlgECSchnorr, wire.AlgECMQV, wire.AlgKDF1_SP800_56A,
+		wire.AlgKDF2, wire.AlgKDF1_SP800_108, wire.AlgECC, wire.AlgSymCipher, wire.AlgCMAC, wire.AlgCTR, wire.AlgOFB, wire.AlgCBC, wire.AlgCFB, wire.AlgECB,
 	}
 }
 
-// DefaultCurves are those of swtpm 0.7.1 without BN P-638 and SM2 P-256.
+// DefaultCurves are those of swtpm 0.7.1, all of which this TPM has.
 func DefaultCurves() []wire.Curve {
 	return []wire.Curve{
-		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521, wire.CurveBNP256,
+		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521,
+		wire.CurveBNP256, wire.CurveBNP638, wire.CurveSM2P256,
 	}
 }
 

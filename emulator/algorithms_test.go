@@ -18,7 +18,7 @@ func TestAlgorithmsGoTogether(t *testing.T) {
 	t.Parallel()
 	all := emulator.DefaultAlgorithms
 	p256 := []wire.Curve{wire.CurveNISTP256}
-	ecc := []wire.AlgID{wire.AlgECC, wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgECSchnorr}
+	ecc := []wire.AlgID{wire.AlgECC, wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgSM2, wire.AlgECSchnorr, wire.AlgECMQV}
 	rsa := []wire.AlgID{wire.AlgRSA, wire.AlgRSASSA, wire.AlgRSAES, wire.AlgRSAPSS, wire.AlgOAEP}
 	for name, tc := range map[string]struct {
 		c     emulator.Config
@@ -29,7 +29,7 @@ func TestAlgorithmsGoTogether(t *testing.T) {
 		"one curve":               {emulator.Config{Curves: p256}, "", ""},
 		"no RSA":                  {emulator.Config{Algorithms: without(all(), append(rsa, wire.AlgMGF1)...)}, "", ""},
 		"no ECC":                  {emulator.Config{Algorithms: without(all(), append(ecc, wire.AlgKDF1_SP800_56A)...)}, "", ""},
-		"SM2":                     {emulator.Config{Algorithms: append(all(), wire.AlgSM2), Curves: []wire.Curve{wire.CurveSM2P256}}, "", ""},
+		"SM2":                     {emulator.Config{Algorithms: all(), Curves: []wire.Curve{wire.CurveSM2P256}}, "", ""},
 		"no SHA-1":                {emulator.Config{Algorithms: without(all(), wire.AlgSHA1)}, "", ""},
 		"SHA-3 bank":              {emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}, "", ""},
 		"none":                    {emulator.Config{Algorithms: []wire.AlgID{}}, "Banks", "without an allocated one"},
@@ -46,7 +46,7 @@ func TestAlgorithmsGoTogether(t *testing.T) {
 		"OAEP without MGF1":       {emulator.Config{Algorithms: without(all(), wire.AlgMGF1)}, "Algorithms", "add it"},
 		"ECC without curves":      {emulator.Config{Curves: []wire.Curve{}}, "Curves", "some curve"},
 		"curves without ECC":      {emulator.Config{Algorithms: without(all(), ecc...), Curves: p256}, "Curves", "add ECC"},
-		"SM2 without its curve":   {emulator.Config{Algorithms: append(all(), wire.AlgSM2), Curves: p256}, "Curves", "its curve"},
+		"SM2 without its curve":   {emulator.Config{Algorithms: all(), Curves: p256}, "Curves", "its curve"},
 		"bank without hash":       {emulator.Config{Algorithms: all(), Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}, "Banks", "switch the algorithm on too"},
 	} {
 		_, err := emulator.New(emulator.Platform{}, tc.c)

@@ -154,7 +154,8 @@ func (t *TPM) ecdhZGen(c *call) wire.RC {
 }
 
 // eccKDF is the KDF that goes with a curve, as the reference has it: the hash
-// is as strong as the curve.
+// is as strong as the curve, or that of its country, which this TPM lacks as
+// libtpms does.
 func eccKDF(curve *crypt.Curve) wire.Scheme {
 	s := wire.Scheme{Alg: wire.AlgKDF1_SP800_56A, Hash: wire.AlgSHA256}
 	switch curve.ID {
@@ -162,6 +163,8 @@ func eccKDF(curve *crypt.Curve) wire.Scheme {
 		s.Hash = wire.AlgSHA384
 	case wire.CurveNISTP521:
 		s.Hash = wire.AlgSHA512
+	case wire.CurveSM2P256:
+		s.Hash = wire.AlgSM3_256
 	case wire.CurveBNP256, wire.CurveBNP638:
 		s = wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull}
 	}

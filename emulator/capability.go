@@ -49,9 +49,21 @@ func (l *capList) room() bool {
 // about property, and bare.
 type capability func(t *TPM, c *call, property, count uint32) (more bool, rc wire.RC)
 
-// capabilityOf finds the row. TPM_CAP_ACT and newer ones are absent, as is
-// what they report on.
-func capabilityOf(id wire.Cap) capability {
+// Capabilities that came after the others with what they report on. A TPM of an
+// earlier kind does not know their numbers; a later one has an empty list of what
+// it lacks.
+const (
+	// revisionACT is the revision of the library that brought TPM_CAP_ACT, times
+	// 100.
+	revisionACT = 159
+	// commandSPDM is the command that came together with TPM_CAP_PUB_KEYS and
+	// TPM_CAP_SPDM_SESSION_INFO.
+	commandSPDM = wire.CCPolicyTransportSPDM
+)
+
+// capabilityOf finds the row, nil if the TPM has none. TPM_CAP_VENDOR_PROPERTY is
+// absent, as there are no such properties.
+func (t *TPM) capabilityOf(id wire.Cap) capability {
 	switch id {
 	case wire.CapAlgs:
 		return (*TPM).capAlgs
@@ -73,6 +85,18 @@ func capabilityOf(id wire.Cap) capability {
 		return (*TPM).capECCCurves
 	case wire.CapAuthPolicies:
 		return (*TPM).capAuthPolicies
+	case wire.CapACT:
+		if t.config.Identity.Revision >= revisionACT {
+			return (*TPM).capACT
+		}
+	case wire.CapPubKeys:
+		if t.commands.lookup(commandSPDM) != nil {
+			return (*TPM).capPubKeys
+		}
+	case wire.CapSPDMSessions:
+		if t.commands.lookup(commandSPDM) != nil {
+			return (*TPM).capSPDMSessions
+		}
 	}
 	return nil
 }
@@ -80,7 +104,7 @@ func capabilityOf(id wire.Cap) capability {
 // getCapability is TPM2_GetCapability.
 func (t *TPM) getCapability(c *call) wire.RC {
 	id := wire.Cap(c.u32())
-	report := capabilityOf(id)
+	report := t.capabilityOf(id)
 	if report == nil {
 		c.in.Fail(wire.RCValue)
 	}
@@ -301,6 +325,41 @@ func (t *TPM) capAuthPolicies(c *call, property, count uint32) (bool, wire.RC) {
 		c.out.HA(wire.HA{Hash: p.Alg, Digest: p.Digest.Bytes()})
 	}
 	return l.more, wire.RCSuccess
+}
+
+// capACT lists the authenticated countdown timers, of which there are none, from
+// a TPM_RH_ACT_x on.
+func (t *TPM) capACT(c *call, property, _ uint32) (bool, wire.RC) {
+	if h := wire.Handle(property); h < wire.RHACT0 || h > wire.RHACTF {
+		return false, wire.RCValue
+	}
+	return emptyList(c)
+}
+
+// maxPubKey is the last TPM_PUB_KEY (Part 2, rev 1.84, section "TPM_PUB_KEY").
+const maxPubKey = 0xFF
+
+// capPubKeys lists the keys with which the TPM makes secure channels: it makes
+// none.
+func (t *TPM) capPubKeys(c *call, property, _ uint32) (bool, wire.RC) {
+	if property > maxPubKey {
+		return false, wire.RCValue
+	}
+	return emptyList(c)
+}
+
+// capSPDMSessions describes the secure channel that the command came through:
+// there is none. property is reserved.
+func (t *TPM) capSPDMSessions(c *call, property, _ uint32) (bool, wire.RC) {
+	if property != 0 {
+		return false, wire.RCValue
+	}
+	return emptyList(c)
+}
+
+func emptyList(c *call) (bool, wire.RC) {
+	c.out.U32(0)
+	return false, wire.RCSuccess
 }
 
 // policy is the place of the policy of a permanent handle, nil if it cannot

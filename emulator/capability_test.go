@@ -96,8 +96,12 @@ func TestCapabilityErrors(t *testing.T) {
 		property uint32
 		want     wire.RC
 	}{
-		{wire.CapACT, 0, wire.RCValue.Parameter(1)},
-		{wire.CapPubKeys, 0, wire.RCValue.Parameter(1)},
+		{wire.CapACT, 0, wire.RCValue.Parameter(2)},
+		{wire.CapACT, uint32(wire.RHACT0) - 1, wire.RCValue.Parameter(2)},
+		{wire.CapACT, uint32(wire.RHACTF) + 1, wire.RCValue.Parameter(2)},
+		{wire.CapPubKeys, 0x100, wire.RCValue.Parameter(2)},
+		{wire.CapSPDMSessions, 1, wire.RCValue.Parameter(2)},
+		{wire.CapSPDMSessions + 1, 0, wire.RCValue.Parameter(1)},
 		{wire.CapVendorProperty, 0, wire.RCValue.Parameter(1)},
 		{0xFFFFFFFF, 0, wire.RCValue.Parameter(1)},
 		{wire.CapPCRs, 1, wire.RCValue.Parameter(2)},
@@ -108,6 +112,43 @@ func TestCapabilityErrors(t *testing.T) {
 		{wire.CapAuthPolicies, 0x80000000, wire.RCValue.Parameter(2)},
 	} {
 		assert.Equal(t, tc.want, send(t, tpm, getCapability(tc.c, tc.property, 1)), "%d %x", tc.c, tc.property)
+	}
+}
+
+// A TPM has an empty list of what it lacks, unless it is of a time that knew
+// nothing of it.
+func TestCapabilitiesOfWhatIsLacking(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		profile string
+		c       wire.Cap
+		knows   bool
+	}{
+		{"default", wire.CapACT, true},
+		{"pc-client", wire.CapACT, true},
+		{"hardware-like", wire.CapACT, false},
+		{"default", wire.CapPubKeys, true},
+		{"pc-client", wire.CapPubKeys, false},
+		{"default", wire.CapSPDMSessions, true},
+		{"pc-client", wire.CapSPDMSessions, false},
+	} {
+		p, err := emulator.ProfileByName(tc.profile)
+		require.NoError(t, err)
+		tpm := et.New(t, et.WithConfig(p.Config))
+		properties := map[wire.Cap][]uint32{
+			wire.CapACT: {uint32(wire.RHACT0), uint32(wire.RHACTF)}, wire.CapPubKeys: {0, 0xFF}, wire.CapSPDMSessions: {0},
+		}
+		for _, property := range properties[tc.c] {
+			for _, count := range []uint32{0, 1, 1000} {
+				if !tc.knows {
+					assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, getCapability(tc.c, property, count)), "%s %d", tc.profile, tc.c)
+					continue
+				}
+				entries, more := list(t, tpm, tc.c, property, count, 1)
+				assert.Empty(t, entries)
+				assert.False(t, more)
+			}
+		}
 	}
 }
 
@@ -126,7 +167,7 @@ func TestAlgorithms(t *testing.T) {
 	got, _ := list(t, tpm, wire.CapAlgs, 0xB, 3, 6)
 	assert.Equal(t, [][]byte{{0, 0xB, 0, 0, 0, 4}, {0, 0xC, 0, 0, 0, 4}, {0, 0xD, 0, 0, 0, 4}}, got)
 	curves, _ := list(t, tpm, wire.CapECCCurves, 0, 1000, 2)
-	assert.Equal(t, [][]byte{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 0x10}}, curves)
+	assert.Equal(t, [][]byte{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 0x10}, {0, 0x11}, {0, 0x20}}, curves)
 
 	tpm = et.New(t, et.WithConfig(emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA3_256}}}))
 	assert.ElementsMatch(t, append(emulator.DefaultAlgorithms(), wire.AlgSHA3_256), algorithms(), "a bank switches its hash on")
@@ -218,7 +259,7 @@ func TestFixedProperties(t *testing.T) {
 		wire.PTNVIndexMax: 2048, wire.PTMemory: 6, wire.PTClockUpdate: 4096, wire.PTContextHash: 0xD,
 		wire.PTContextSym: 6, wire.PTContextSymSize: 256, wire.PTMaxCommandSize: 4096, wire.PTMaxResponseSize: 4096,
 		wire.PTMaxDigest: 64, wire.PTNVBufferMax: 1024, wire.PTMaxCapBuffer: 1024,
-		wire.PTPermanent: 0x400, wire.PTStartupClear: 0x8000000F, wire.PTLoadedCurves: 6,
+		wire.PTPermanent: 0x400, wire.PTStartupClear: 0x8000000F, wire.PTLoadedCurves: 8,
 		wire.PTMaxAuthFail: 3, wire.PTLockoutInterval: 1000, wire.PTLockoutRecovery: 1000,
 	} {
 		assert.Equal(t, want, property(t, tpm, pt), "0x%03X", uint32(pt))

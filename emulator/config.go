@@ -19,7 +19,7 @@ type Config struct {
 	Limits Limits
 	// Algorithms are switched on, in any order; decoders refuse all others, and
 	// TPM2_GetCapability does not list them. Nil means DefaultAlgorithms and the
-	// hash algorithm of every bank.
+	// hash algorithm of every bank, without SM2 if Curves leave its curve out.
 	Algorithms []wire.AlgID
 	// Curves are the elliptic curves that are on, in any order. Nil means
 	// DefaultCurves, or none without ECC.
@@ -36,6 +36,11 @@ type Config struct {
 	// all that are implemented. TPM2_Startup, TPM2_GetCapability and the commands
 	// for testing are always needed.
 	Commands []wire.CC
+	// NeedsTest makes TPM2_GetTestResult answer TPM_RC_NEEDS_TEST in testResult
+	// until every algorithm has been tested (Part 3, "TPM2_GetTestResult").
+	// Otherwise testResult is TPM_RC_SUCCESS from the start on, which tpm2-tools
+	// and others need and libtpms answers.
+	NeedsTest bool
 	// CheckErrors makes the TPM compare its state before and after every
 	// command, and panic if one that answered an error changed anything but
 	// what the specification lets it change, if a change of persistent state
@@ -126,6 +131,9 @@ func (c Config) withDefaults() Config {
 	c.Banks = slices.Clone(c.Banks)
 	if c.Algorithms == nil {
 		c.Algorithms = DefaultAlgorithms()
+		if c.Curves != nil && !slices.Contains(c.Curves, wire.CurveSM2P256) { // the only curve of SM2
+			c.Algorithms = slices.DeleteFunc(c.Algorithms, func(alg wire.AlgID) bool { return alg == wire.AlgSM2 })
+		}
 		for _, b := range c.Banks {
 			if crypt.HashSize(b.Alg) != 0 {
 				c.Algorithms = append(c.Algorithms, b.Alg)

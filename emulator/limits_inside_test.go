@@ -17,10 +17,10 @@ func TestLargestAreas(t *testing.T) {
 	signing := wire.Scheme{Alg: wire.AlgRSASSA, Hash: wire.AlgSHA512}
 	rsa := wire.Public{AuthPolicy: make([]byte, digest), Unique: make([]byte, 3072/8),
 		Parms: wire.PublicParms{Type: wire.AlgRSA, Sym: aes, Scheme: signing, KeyBits: 3072}}
-	field := make([]byte, 66)
+	field := make([]byte, wire.MaxECCKey)
 	ecc := wire.Public{AuthPolicy: make([]byte, digest), Point: wire.ECPoint{X: field, Y: field},
 		Parms: wire.PublicParms{Type: wire.AlgECC, Sym: aes, Scheme: wire.Scheme{Alg: wire.AlgECDAA, Hash: wire.AlgSHA512},
-			Curve: wire.CurveNISTP521, KDF: wire.Scheme{Alg: wire.AlgKDF2, Hash: wire.AlgSHA512}}}
+			Curve: wire.CurveBNP638, KDF: wire.Scheme{Alg: wire.AlgKDF2, Hash: wire.AlgSHA512}}}
 	for name, tc := range map[string]struct {
 		public    wire.Public
 		sensitive wire.Sensitive

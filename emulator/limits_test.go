@@ -19,7 +19,7 @@ func small() emulator.Config {
 	l := emulator.DefaultLimits()
 	l.Buffer, l.ObjectContext, l.SessionContext = 1280, 1000, 300
 	return emulator.Config{
-		Algorithms: without(emulator.DefaultAlgorithms(), wire.AlgSHA384, wire.AlgSHA512),
+		Algorithms: without(emulator.DefaultAlgorithms(), wire.AlgSHA384, wire.AlgSHA512, wire.AlgSM2),
 		Curves:     []wire.Curve{wire.CurveNISTP256},
 		RSABits:    []uint16{1024, 2048},
 		AESBits:    []uint16{128},

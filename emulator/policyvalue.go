@@ -184,7 +184,7 @@ func (t *TPM) policyCapability(c *call) wire.RC {
 // gives for one property, written where a response would be. What does not exist
 // is unequal to anything. The PCR banks are no property of their own.
 func (t *TPM) checkCapability(c *call, p *comparison, id wire.Cap, property uint32) wire.RC {
-	report := capabilityOf(id)
+	report := t.capabilityOf(id)
 	if report == nil || id == wire.CapPCRs {
 		return c.badParam(4, wire.RCValue)
 	}

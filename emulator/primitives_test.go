@@ -247,6 +247,16 @@ func TestECCParameters(t *testing.T) {
 	}
 	assert.Equal(t, []byte{1}, r.Sized(1))
 	assert.Zero(t, r.Len())
+	for curve, kdf := range map[wire.Curve][]wire.AlgID{
+		wire.CurveNISTP256: {wire.AlgKDF1_SP800_56A, wire.AlgSHA256}, wire.CurveSM2P256: {wire.AlgKDF1_SP800_56A, wire.AlgSM3_256},
+		wire.CurveBNP638: {wire.AlgNull},
+	} {
+		r := answer(t, tpm, et.Command(wire.CCECCParameters, nil, nil, et.U16(uint16(curve))))
+		r.Bytes(4) // curveID, keySize
+		for _, alg := range kdf {
+			assert.EqualValues(t, alg, r.U16(), curve)
+		}
+	}
 	assert.Equal(t, wire.RCCurve.Parameter(1), send(t, tpm, et.Command(wire.CCECCParameters, nil, nil, et.U16(0x99))))
 }
 

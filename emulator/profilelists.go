@@ -132,6 +132,16 @@ func (p *profileParser) omit(words []string) error {
 	return nil
 }
 
+// testing takes the one word there is: without it TPM2_GetTestResult is content
+// from the start on.
+func (p *profileParser) testing(words []string) error {
+	if len(words) != 1 || words[0] != "needs-test" {
+		return p.fail("testing", "it has one word: needs-test")
+	}
+	p.profile.Config.NeedsTest = true
+	return nil
+}
+
 func commandNamed(name string) *Command {
 	for i := range commandTable {
 		if commandTable[i].Name == name {

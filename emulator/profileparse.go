@@ -32,6 +32,7 @@ const MaxProfile = 1 << 16
 //	bank HASH [unallocated]            a PCR bank, instead of the default ones
 //	commands NAME…                     these, and no other ones
 //	omit NAME…                         all but these
+//	testing needs-test                 TPM2_GetTestResult knows what has not been tested
 //
 // Those with names add to what earlier lines of the same kind have named. What
 // a profile does not say is as in the zero Config. Names are those of the TCG
@@ -78,6 +79,7 @@ var profileDirectives = map[string]profileDirective{
 	"bank":          (*profileParser).bank,
 	"commands":      (*profileParser).commands,
 	"omit":          (*profileParser).omit,
+	"testing":       (*profileParser).testing,
 }
 
 func (p *profileParser) directive(line string) error {

@@ -79,7 +79,7 @@ func TestStateOfAnotherTPM(t *testing.T) {
 func TestStateThatMustNotBeLoaded(t *testing.T) {
 	t.Parallel()
 	hashes := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512}
-	noECC := without(append(emulator.DefaultAlgorithms(), hashes...), wire.AlgECC, wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgECSchnorr)
+	noECC := without(append(emulator.DefaultAlgorithms(), hashes...), wire.AlgECC, wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgSM2, wire.AlgECSchnorr, wire.AlgECMQV)
 	large := emulator.DefaultLimits()
 	large.NVOrderlyMemory = 4096
 	for name, tc := range map[string]struct {

@@ -35,7 +35,7 @@ func incremental(algs ...wire.AlgID) []byte {
 func TestSelfTest(t *testing.T) {
 	t.Parallel()
 	for _, full := range []uint8{0, 1} {
-		tpm := et.New(t)
+		tpm := et.New(t, et.WithConfig(emulator.Config{NeedsTest: true}))
 		data, result := testResult(t, tpm)
 		assert.Empty(t, data)
 		assert.Equal(t, wire.RCNeedsTest, result)
@@ -49,12 +49,31 @@ func TestSelfTest(t *testing.T) {
 	}
 }
 
+// Without a word to the contrary the TPM counts as tested at its start; which
+// tests have run is seen in the to-do list.
+func TestTestedFromTheStart(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]wire.RC{
+		"default": wire.RCSuccess, "tiny": wire.RCSuccess, "pc-client": wire.RCNeedsTest, "hardware-like": wire.RCNeedsTest,
+	} {
+		p, err := emulator.ProfileByName(name)
+		require.NoError(t, err)
+		data, result := testResult(t, et.New(t, et.WithConfig(p.Config)))
+		assert.Empty(t, data, name)
+		assert.Equal(t, want, result, name)
+	}
+	data, result := testResult(t, et.New(t))
+	assert.Empty(t, data)
+	assert.Equal(t, wire.RCSuccess, result)
+	assert.NotEmpty(t, et.Parameters(et.New(t).Execute(0, incremental()), false)[4:])
+}
+
 func TestIncrementalSelfTest(t *testing.T) {
 	t.Parallel()
 	hashes := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512}
 	// The rest of what is on is tested at once, so that the lists are short.
 	rest := slices.DeleteFunc(emulator.DefaultAlgorithms(), func(a wire.AlgID) bool { return slices.Contains(hashes, a) })
-	tpm := et.New(t)
+	tpm := et.New(t, et.WithConfig(emulator.Config{NeedsTest: true}))
 	todo := func(algs ...wire.AlgID) []byte { return et.Parameters(tpm.Execute(0, incremental(algs...)), false) }
 	assert.Len(t, todo(), 4+2*(len(rest)+len(hashes)))
 	assert.Equal(t, []byte{0, 0, 0, 4, 0, 4, 0, 0xB, 0, 0xC, 0, 0xD}, todo(rest...))

@@ -2,13 +2,16 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
@@ -35,6 +38,36 @@ func TestTheReferenceHasTheFlags(t *testing.T) {
 	for _, name := range []string{"defer-until", "defer-from", "while-deferred", "hold-max", "defer-boots", "console", "console-log", "timeline", "marker", "state", "tpmstate", "profile"} {
 		assert.True(t, told[name], "--%s", name)
 	}
+}
+
+// The table of profiles is made of what the profiles say.
+func TestTheTableOfProfiles(t *testing.T) {
+	var table strings.Builder
+	for _, name := range emulator.Profiles() {
+		profile, err := emulator.ProfileByName(name)
+		require.NoError(t, err)
+		c := profile.Config
+		var banks []string
+		for _, bank := range c.Banks {
+			banks = append(banks, bank.Alg.String())
+		}
+		commands := len(c.Commands)
+		if c.Commands == nil {
+			commands = implementedCommands()
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %d | %d | %d | %d |\n", name, profile.Title, strings.Join(banks, ", "),
+			len(c.Curves), c.Limits.Transient, c.Limits.Buffer, commands)
+	}
+	assert.Contains(t, daemonDoc(t), "|---|---|---|---|---|---|---|\n"+table.String()+"\n")
+}
+
+func implementedCommands() (n int) {
+	for _, c := range emulator.Commands() {
+		if c.Implemented() {
+			n++
+		}
+	}
+	return n
 }
 
 func TestTheTimelineOfTheReference(t *testing.T) {
