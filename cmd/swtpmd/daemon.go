@@ -77,6 +77,11 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 	// is still there.
 	signal.Ignore(syscall.SIGPIPE)
 	twoProcessors()
+	if !set.coreDumps {
+		if err := noCoreDumps(); err != nil {
+			return fmt.Errorf("core dumps cannot be switched off: %w; allow them with --core-dumps", err)
+		}
+	}
 	log, err := openLog(&set.log, s.err)
 	if err != nil {
 		return err

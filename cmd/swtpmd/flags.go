@@ -22,6 +22,7 @@ type settings struct {
 	locality      localityWords
 	terminate     bool
 	daemonize     bool
+	coreDumps     bool
 	pid           output
 	log           logWords
 	state         stateWords
@@ -134,6 +135,7 @@ type logWords struct {
 	level    int // -1 where the command line says none
 	prefix   string
 	truncate bool
+	secrets  bool // level 5 shows the bytes of commands and responses
 }
 
 // define binds the flags to s. What swtpm spells as one option with words in it
@@ -168,6 +170,7 @@ func (s *settings) define(f *flag.FlagSet) {
 	for _, name := range []string{"daemon", "d"} {
 		f.BoolVar(&s.daemonize, name, false, "")
 	}
+	f.BoolVar(&s.coreDumps, "core-dumps", false, "")
 	f.Func("seccomp", "", func(text string) error { _, err := parseWords("seccomp", text, "action"); return err })
 	both(f, "runas", "r", sameUser)
 	for option, reason := range unsupported {
@@ -288,7 +291,7 @@ func (s *settings) setPID(text string) error {
 }
 
 func (s *settings) setLog(text string) error {
-	w, err := parseWords("log", text, "file", "fd", "level", "prefix", "truncate")
+	w, err := parseWords("log", text, "file", "fd", "level", "prefix", "truncate", "secrets")
 	if err != nil {
 		return err
 	}
@@ -297,6 +300,12 @@ func (s *settings) setLog(text string) error {
 	}
 	if s.log.truncate, err = w.yes("log", "truncate"); err != nil {
 		return err
+	}
+	if s.log.secrets, err = w.yes("log", "secrets"); err != nil {
+		return err
+	}
+	if s.log.secrets && s.log.level < logTrace {
+		return &wordError{"log", "secrets", fmt.Sprintf("it shows the bytes of commands, which takes level=%d", logTrace)}
 	}
 	s.log.prefix = w["prefix"]
 	if _, ok := w["file"]; !ok && w["fd"] == "" {

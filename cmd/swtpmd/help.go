@@ -58,13 +58,17 @@ The kind of TPM:
 
 Other:
   --json                 the ready line as JSON
-  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate]; level 0 is
-                         silent, 1 (default) says what is decided, 5 every command
+  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate][,secrets];
+                         level 0 is silent, 1 (default) says what is decided, 5 every
+                         command, with secrets its bytes and those of the response
   --pid=WORDS            file=F or fd=N
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none
   --locality=WORDS       reject-locality-4, allow-set-locality
   --terminate, -t        end when the data connection closes
   --daemon, -d           go to the background once ready, and speak by --log only
+  --core-dumps           let the system write this process's memory, which has the
+                         TPM's secrets, to a file if it crashes; and let others of
+                         this user debug it
   --help, --version
 
 ` + levelsHelp + `
@@ -106,10 +110,13 @@ swtpm's flags:
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none,
                          disable-auto-shutdown
   --locality=WORDS       reject-locality-4, allow-set-locality
-  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate]
+  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate][,secrets]
   --pid=WORDS            file=F or fd=N
   --terminate, -t        end when the data connection closes
   --daemon, -d           go to the background once ready, and speak by --log only
+  --core-dumps           let the system write this process's memory, which has the
+                         TPM's secrets, to a file if it crashes; and let others of
+                         this user debug it
   --seccomp, --runas     accepted: no seccomp filter is set, the user must be one's own
   --print-capabilities   what libvirt asks for, as JSON on stdout
   --print-states         what --tpmstate's directory holds, for swtpm_setup, as JSON:

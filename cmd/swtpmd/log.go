@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -85,21 +86,61 @@ func logDecision(log *slog.Logger, d *faults.Decision) {
 }
 
 // tapped shows every command that reaches the TPM in the log, if the log is to
-// show that.
+// show that. Authorizations, secrets and what is unsealed are in the bytes of
+// commands and responses, so these are shown only where secrets are asked for.
 func (d *daemon) tapped(device transport.Device) transport.Device {
 	if d.set.log.level < logTrace {
 		return device
 	}
 	return transport.NewTap(device, nil, func(e transport.Exchange) {
-		var code uint32
-		if len(e.Command) >= 10 {
-			code = binary.BigEndian.Uint32(e.Command[6:])
-		}
-		d.log.Debug("command", "name", commandName(code), "locality", e.Locality,
+		attributes := []any{
+			"name", commandName(commandCode(e.Command)), "locality", e.Locality,
 			"code", responseCode(e.Response).String(), "took", e.Duration,
-			"bytes", hex.EncodeToString(e.Command), "response", hex.EncodeToString(e.Response))
+		}
+		if d.set.log.secrets {
+			attributes = append(attributes, "bytes", hex.EncodeToString(e.Command), "response", hex.EncodeToString(e.Response))
+		} else {
+			attributes = append(attributes, "handles", handles(e.Command), "sent", len(e.Command), "received", len(e.Response))
+		}
+		d.log.Debug("command", attributes...)
 	})
 }
+
+// commandHeader is the size of a command's header: tag, size, code (Part 1,
+// section "Command/Response Structure").
+const commandHeader = 10
+
+// commandCode reads the TPM_CC of a command, 0 of one too short to have one.
+func commandCode(command []byte) uint32 {
+	if len(command) < commandHeader {
+		return 0
+	}
+	return binary.BigEndian.Uint32(command[6:])
+}
+
+// handles returns the handle area of a command, as far as it is there: hex
+// numbers, separated by commas.
+func handles(command []byte) string {
+	var list []string
+	rest := command[min(len(command), commandHeader):]
+	for range handleCounts[wire.CC(commandCode(command))] {
+		if len(rest) < 4 {
+			break
+		}
+		list = append(list, hex.EncodeToString(rest[:4]))
+		rest = rest[4:]
+	}
+	return strings.Join(list, ",")
+}
+
+// handleCounts is how many handles each command of the emulator's table has.
+var handleCounts = func() map[wire.CC]int {
+	counts := map[wire.CC]int{}
+	for _, c := range emulator.Commands() {
+		counts[c.Code] = len(c.Handles)
+	}
+	return counts
+}()
 
 // commandNames is the name column of the emulator's command table.
 var commandNames = func() map[wire.CC]string {

@@ -70,6 +70,8 @@ func TestWrongWordsAreNamed(t *testing.T) {
 		{"--locality", "reject-locality-3"},
 		{"--log", "level=high"},
 		{"--log", "file=a,fd=3"},
+		{"--log", "secrets"},
+		{"--log", "level=1,secrets"},
 		{"--pid", "level=1"},
 		{"--pid", "truncate"},
 		{"--tpmstate", "mode=0600"},
