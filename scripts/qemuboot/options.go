@@ -51,7 +51,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.DurationVar(&o.holdMax, "hold-max", 0, "")
 	f.StringVar(&o.device, "device", string(vm.TIS), "")
 	f.StringVar(&o.firmware, "firmware", string(vm.SeaBIOS), "")
-	f.StringVar(&o.accel, "accel", "auto", "")
+	f.StringVar(&o.accel, "accel", string(vm.Auto), "")
 	f.BoolVar(&o.asyncProbe, "async-probe", false, "")
 	f.StringVar(&o.imaPolicy, "ima-policy", "tcb", "")
 	f.StringVar(&o.loadPolicy, "load-policy", "", "")
@@ -89,13 +89,8 @@ func (o *options) check() error {
 	if o.deferUntil == "none" {
 		o.deferUntil = ""
 	}
-	for _, name := range []string{o.deferUntil, o.deferFrom} {
-		if name == "" {
-			continue
-		}
-		if _, err := initcall.ParseLevel(name); err != nil {
-			return err
-		}
+	if err := o.checkLevels(); err != nil {
+		return err
 	}
 	if o.whileDeferred != "" {
 		var way faults.WhileDeferred
@@ -113,6 +108,8 @@ func (o *options) check() error {
 		return errors.New("--reference and --swtpmd exclude each other")
 	case o.reboot && o.reset:
 		return errors.New("--reboot and --reset exclude each other")
+	case o.holdMax < 0:
+		return fmt.Errorf("--hold-max=%s: a time to hold a command is not negative", o.holdMax)
 	case o.deferBoots < 0:
 		return fmt.Errorf("--defer-boots=%d: a number of boots is not negative", o.deferBoots)
 	case o.timeout <= 0:
@@ -123,8 +120,32 @@ func (o *options) check() error {
 	return errors.Join(
 		oneOf("device", o.device, string(vm.TIS), string(vm.CRB)),
 		oneOf("firmware", o.firmware, string(vm.SeaBIOS), string(vm.OVMF)),
-		oneOf("accel", o.accel, "auto", string(vm.KVM), string(vm.TCG)),
+		oneOf("accel", o.accel, string(vm.Auto), string(vm.KVM), string(vm.TCG)),
 	)
+}
+
+// checkLevels refuses a deferral that ends where it begins, or before.
+func (o *options) checkLevels() error {
+	var until, from initcall.Level
+	var err error
+	if o.deferUntil != "" {
+		if until, err = initcall.ParseLevel(o.deferUntil); err != nil {
+			return fmt.Errorf("--defer-until: %w", err)
+		}
+	}
+	given := "--defer-from=" + o.deferFrom
+	if o.deferFrom == "" {
+		from, given = initcall.Kernel, "--defer-from is kernel unless it is given"
+	} else if from, err = initcall.ParseLevel(o.deferFrom); err != nil {
+		return fmt.Errorf("--defer-from: %w", err)
+	}
+	switch {
+	case until == initcall.Firmware || from < until:
+		return nil
+	case until == initcall.Kernel:
+		return fmt.Errorf("--defer-until=%s defers nothing: %s; add --defer-from=firmware, or name a later level", until, given)
+	}
+	return fmt.Errorf("--defer-until=%s defers nothing: %s; it must begin before it ends", until, given)
 }
 
 func oneOf(option, value string, allowed ...string) error {
@@ -204,6 +225,7 @@ func (o *options) equip(ctx context.Context, c *vm.Config, progress io.Writer) (
 	if err != nil {
 		return nil, err
 	}
+	c.Cache = cache
 	apt := &vm.Apt{Cache: cache, Progress: progress}
 	m := &c.Machine
 	if m.Tools, err = vm.FindTools(ctx, apt, m.Firmware, !o.noInstall); err != nil {
@@ -213,9 +235,6 @@ func (o *options) equip(ctx context.Context, c *vm.Config, progress io.Writer) (
 		if m.Kernel, err = vm.DebianKernel(ctx, apt); err != nil {
 			return nil, err
 		}
-	}
-	if o.accel == "auto" {
-		m.Accel = vm.FindAccel(ctx, m.Tools.QEMU, accelPatience)
 	}
 	if o.reference {
 		path, err := vm.FindSwtpm(ctx, apt, !o.noInstall)
@@ -234,6 +253,3 @@ func (o *options) equip(ctx context.Context, c *vm.Config, progress io.Writer) (
 	c.TPM = vm.Swtpmd(path, o.daemonFlags())
 	return done, nil
 }
-
-// accelPatience is how long a usable KVM may take to run through firmware.
-const accelPatience = 3 * time.Second

@@ -20,6 +20,7 @@ func TestDaemonFlags(t *testing.T) {
 		"":                        "",
 		"--defer-until=none":      "",
 		"--defer-until=late_sync": "--defer-until=late_sync",
+		"--defer-until=kernel --defer-from=firmware":                                                   "--defer-until=kernel --defer-from=firmware",
 		"--defer-until late --defer-from firmware --while-deferred hold --hold-max 5s --defer-boots 1": "--defer-until=late --defer-from=firmware --while-deferred=hold --hold-max=5s --defer-boots=1",
 	} {
 		o, err := parse(strings.Fields(line))
@@ -34,6 +35,11 @@ func TestBadCommandLines(t *testing.T) {
 		"--defer-until=noon":                       "late_sync",
 		"--defer-until=late --defer-from=noon":     "late_sync",
 		"--defer-until=late --while-deferred=sulk": "sulk",
+		"--defer-until=kernel":                     "--defer-until=kernel defers nothing: --defer-from is kernel unless it is given; add --defer-from=firmware",
+		"--defer-until=kernel --defer-from=kernel": "--defer-from=kernel; add --defer-from=firmware",
+		"--defer-until=late --defer-from=late":     "begin before it ends",
+		"--defer-until=early --defer-from=late":    "begin before it ends",
+		"--defer-until=late --hold-max=-1s":        "not negative",
 		"--defer-from=firmware":                    "need --defer-until",
 		"--defer-boots=1":                          "need --defer-until",
 		"--defer-until=late --defer-boots=-1":      "not negative",

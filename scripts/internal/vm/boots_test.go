@@ -41,6 +41,7 @@ func TestBoots(t *testing.T) {
 type bench struct {
 	machine Machine
 	swtpmd  string
+	cache   string
 	queue   sync.Mutex    // held while waiting for places
 	places  chan struct{} // taken by guests that run
 }
@@ -94,7 +95,7 @@ func equip(t *testing.T, fetch bool) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Accel = FindAccel(t.Context(), m.Tools.QEMU, 3*time.Second)
+	m.Accel, b.cache = Auto, cache
 	m.Firmware, m.Device = SeaBIOS, TIS
 	// A list of more than the boot aggregate is worth replaying.
 	m.IMAPolicy = "tcb|critical_data"
@@ -125,7 +126,7 @@ func (b *bench) boot(t *testing.T, c bootCase) *Verdict {
 		t.Skip("no OVMF: it is fetched only with SWTPMD_BOOTS=required")
 	}
 	config := Config{
-		Machine: b.machine, TPM: Swtpmd(b.swtpmd, c.flags), Timeout: bootTimeout,
+		Machine: b.machine, TPM: Swtpmd(b.swtpmd, c.flags), Timeout: bootTimeout, Cache: b.cache,
 		Policy: []byte("measure func=BPRM_CHECK\n"), Progress: t.Output(),
 	}
 	if dir := os.Getenv("SWTPMD_BOOTS_KEEP"); dir != "" {

@@ -33,6 +33,7 @@ type BootError struct {
 	Console []string      // the last lines of the guest's console
 	QEMU    string        // what QEMU said on its standard error
 	Daemon  string        // what the TPM said on its standard error
+	Hint    string        // what the reader can do about it
 	Err     error
 }
 
@@ -40,7 +41,7 @@ func (e *BootError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "no verdict after %.1f s, while waiting for %s: %v", e.After.Seconds(), e.Stage, e.Err)
 	for _, part := range []struct{ name, text string }{
-		{"QEMU", e.QEMU}, {"the TPM", e.Daemon}, {"the console, last lines", strings.Join(e.Console, "\n")},
+		{"QEMU", e.QEMU}, {"the TPM", e.Daemon}, {"the console, last lines", strings.Join(e.Console, "\n")}, {"hint", e.Hint},
 	} {
 		if text := strings.TrimSpace(part.text); text != "" {
 			fmt.Fprintf(&b, "\n%s:\n  %s", part.name, strings.ReplaceAll(text, "\n", "\n  "))

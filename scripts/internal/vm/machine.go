@@ -85,7 +85,7 @@ type sockets struct {
 	console    string // the TPM listens; empty if it does not want the console
 	report     string // we listen
 	monitor    string // we listen
-	consoleLog string // the file that keeps the console
+	consoleLog string // the file that keeps the console: the TPM's, or QEMU's
 	initramfs  string
 	vars       string // private copy of OVMF's variables
 }
@@ -95,7 +95,8 @@ type sockets struct {
 func (m Machine) args(at sockets) []string {
 	console := "file,id=console,path=" + escape(at.consoleLog)
 	if at.console != "" {
-		console = "socket,id=console,path=" + escape(at.console) + ",logfile=" + escape(at.consoleLog)
+		// No logfile=: with a socket, QEMU records bytes twice.
+		console = "socket,id=console,path=" + escape(at.console)
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",

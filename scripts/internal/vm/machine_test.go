@@ -38,7 +38,7 @@ func TestArguments(t *testing.T) {
 
 	at.console, m.Firmware = "/d/console", OVMF
 	line = strings.Join(m.args(at), " ")
-	assert.Contains(t, line, "socket,id=console,path=/d/console,logfile=/d/log")
+	assert.Contains(t, line, "-chardev socket,id=console,path=/d/console -serial chardev:console", "no logfile=, which doubles bytes")
 	assert.Contains(t, line, "readonly=on,file=/code")
 	assert.Contains(t, line, "unit=1,format=raw,file=/d/vars", "the variables are a copy")
 }
@@ -47,24 +47,6 @@ func TestSocketPathsAreBounded(t *testing.T) {
 	t.Parallel()
 	assert.NoError(t, checkSocket(strings.Repeat("x", 107)))
 	assert.ErrorContains(t, checkSocket(strings.Repeat("x", 108)), "TMPDIR")
-}
-
-func TestUntilSignFindsASignInPieces(t *testing.T) {
-	t.Parallel()
-	calls := 0
-	u := &untilSign{sign: []byte("SeaBIOS"), then: func() { calls++ }}
-	for _, piece := range []string{"\n\n", "Sea", "BI", "OS (version", " SeaBIOS again", "SeaB"} {
-		n, err := u.Write([]byte(piece))
-		assert.NoError(t, err)
-		assert.Equal(t, len(piece), n)
-	}
-	assert.True(t, u.found)
-	assert.Equal(t, 1, calls)
-	assert.LessOrEqual(t, len(u.kept), 7)
-
-	other := &untilSign{sign: []byte("SeaBIOS"), then: func() { calls++ }}
-	_, _ = other.Write([]byte("SeaBSeaBIO"))
-	assert.False(t, other.found)
 }
 
 func TestTailKeepsWholeLastLines(t *testing.T) {

@@ -12,9 +12,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -58,6 +60,9 @@ func playQEMU(args []string) int {
 		standStill(args)
 	}
 	log := after(args, "-chardev", "file,id=console,path=")
+	if slices.Contains(args, string(KVM)) {
+		playHalfKVM(part, log, args)
+	}
 	_ = os.WriteFile(log, []byte("[    0.000000] Linux version\r\n[    1.000000] the last words\r\n"), 0o600)
 	report, err := net.Dial("unix", after(args, "-chardev", "socket,id=report,path="))
 	if err != nil {
@@ -76,6 +81,30 @@ func playQEMU(args []string) int {
 	return code
 }
 
+// playHalfKVM is a KVM that gets no further than its part says.
+func playHalfKVM(part, log string, args []string) {
+	console := "SeaBIOS (version 1.16.2)\r\nBooting from ROM...\r\n"
+	switch part {
+	case "kvm refuses":
+		fmt.Fprintln(os.Stderr, "qemu: error: failed to set MSR 0x10a to 0x69\nqemu: Assertion failed.")
+		os.Exit(134)
+	case "kvm never prints":
+	case "kvm prints a banner":
+		console += "[    0.000000] Linux version 6.1.0-test\r\n"
+	default:
+		return
+	}
+	_ = os.WriteFile(log, []byte(console), 0o600)
+	for _, name := range []string{"report", "monitor"} {
+		conn, err := net.Dial("unix", after(args, "-chardev", "socket,id="+name+",path="))
+		if err != nil {
+			os.Exit(1)
+		}
+		fmt.Fprintln(conn, greeting) // the monitor's; nobody reads the other one's
+	}
+	standStill(args)
+}
+
 // standStill tells the test that the part has been played up to where nothing
 // happens any more.
 func standStill(args []string) {
@@ -83,7 +112,9 @@ func standStill(args []string) {
 	if err == nil {
 		conn.Close()
 	}
-	select {}
+	for { // select{} alone would be found to be a deadlock
+		time.Sleep(time.Hour)
+	}
 }
 
 // stillWord is the kernel argument that names the socket for standStill.

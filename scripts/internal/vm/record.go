@@ -26,11 +26,17 @@ type Config struct {
 	Restart Restart
 	// Timeout bounds the whole run.
 	Timeout time.Duration
+	// Cache, if not empty, is a folder in which a KVM that was given up is
+	// noted. Several runs may use it at once.
+	Cache string
 	// Keep, if not empty, is a folder that gets the console log and the
 	// reports.
 	Keep string
 	// Progress is told what is going on, in lines.
 	Progress io.Writer
+
+	trial trial
+	hurry bool // the guest is ended if it is late
 }
 
 // Labels of reports, in the order in which a boot gives them.
@@ -68,7 +74,8 @@ type Record struct {
 	Took    time.Duration // from QEMU's start to its end
 }
 
-// keep copies what is worth reading into Keep.
+// keep copies what is worth reading into Keep; record is nil if there was no
+// boot.
 func (r *runner) keep(record *Record) error {
 	if err := os.MkdirAll(r.Keep, 0o755); err != nil {
 		return err
@@ -79,6 +86,9 @@ func (r *runner) keep(record *Record) error {
 	}
 	errs := []error{err}
 	errs = append(errs, os.WriteFile(filepath.Join(r.Keep, "tpm.log"), []byte(r.tpm.process.stderr.String()+"\n"), 0o644))
+	if record == nil {
+		return errors.Join(errs...)
+	}
 	for i, boot := range record.Boots {
 		for _, report := range boot.Reports {
 			for name, content := range report.Items {

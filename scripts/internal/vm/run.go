@@ -10,39 +10,61 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
 // Run boots the machine and brings home what guest and TPM say. All that it
-// started has ended, and all that it wrote outside Config.Keep is gone, when it
-// returns. It answers a *SetupError if nothing could be started and a
-// *BootError if no report came.
+// started has ended, and all that it wrote outside Config.Keep and Config.Cache
+// is gone, when it returns. It answers a *SetupError if nothing could be started
+// and a *BootError if no report came.
 func Run(ctx context.Context, c Config) (*Record, error) {
-	dir, err := os.MkdirTemp("", "qemu-boot-")
-	if err != nil {
-		return nil, &SetupError{What: "a folder for temporary files", Err: err}
-	}
-	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("the time of %s was over", c.Timeout))
 	defer cancel()
+	switch c.Machine.Accel {
+	case Auto:
+		return auto(ctx, c)
+	case KVM:
+		return withKVM(ctx, c)
+	}
+	record, _, err := attempt(ctx, c)
+	return record, err
+}
 
-	r := &runner{Config: c, dir: dir, begun: time.Now()}
-	defer r.close()
+// attempt is Run with the accelerator that c names.
+func attempt(ctx context.Context, c Config) (*Record, reached, error) {
+	r := &runner{Config: c, begun: time.Now(), hello: make(chan struct{})}
+	var err error
+	if r.dir, err = os.MkdirTemp("", "qemu-boot-"); err != nil {
+		return nil, r.got, &SetupError{What: "a folder for temporary files", Err: err}
+	}
+	defer os.RemoveAll(r.dir)
+	ctx, r.cancel = context.WithCancelCause(ctx)
 	// Sockets that are closed wake up whoever waits at them.
-	defer context.AfterFunc(ctx, r.open.closeAll)()
-	if err := r.startAll(ctx); err != nil {
-		return nil, err
+	stop := context.AfterFunc(ctx, r.open.closeAll)
+	record, err := r.run(ctx)
+	stop()
+	r.cancel(nil)
+	r.watching.Wait()
+	r.got.through(r.helloAt)
+	var setup *SetupError
+	var failed *BootError
+	if err != nil && !errors.As(err, &setup) {
+		failed = r.bootError(err)
+		err = failed
 	}
-	record, err := r.boots(ctx)
-	if err != nil {
-		err = r.bootError(err)
+	r.close()
+	if failed != nil {
+		r.lastWords(failed)
 	}
-	if c.Keep != "" {
+	if c.Keep != "" && r.tpm != nil {
 		if kept := r.keep(record); kept != nil && err == nil {
 			err = &SetupError{What: "the files to keep", Err: kept}
 		}
 	}
-	return record, err
+	return record, r.got, err
 }
 
 // runner is a run under way.
@@ -52,6 +74,13 @@ type runner struct {
 	begun time.Time
 	stage string // what is being waited for
 
+	cancel   context.CancelCauseFunc
+	watching sync.WaitGroup
+	got      reached       // ends and late are watch's until it has ended
+	hello    chan struct{} // closed when the guest's first init has said hello
+	helloAt  time.Duration // since begun
+	settled  atomic.Bool   // the guest has said hello, or was late
+
 	tpm     *TPM
 	qemu    *process
 	at      sockets
@@ -59,6 +88,14 @@ type runner struct {
 	report  net.Conn
 	wire    *Wire
 	monitor *monitor
+}
+
+// run starts everything and goes through the boots.
+func (r *runner) run(ctx context.Context) (*Record, error) {
+	if err := r.startAll(ctx); err != nil {
+		return nil, err
+	}
+	return r.boots(ctx)
 }
 
 // startAll starts the TPM, then QEMU, and meets QEMU's connections.
@@ -77,9 +114,12 @@ func (r *runner) startAll(ctx context.Context) error {
 		console:    tpm.console,
 		report:     filepath.Join(r.dir, "report.sock"),
 		monitor:    filepath.Join(r.dir, "monitor.sock"),
-		consoleLog: filepath.Join(r.dir, "console.log"),
+		consoleLog: tpm.log,
 		initramfs:  filepath.Join(r.dir, "initramfs"),
 		vars:       filepath.Join(r.dir, "vars.fd"),
+	}
+	if tpm.console == "" {
+		r.at.consoleLog = filepath.Join(r.dir, "console.log")
 	}
 	if err := r.writeFiles(); err != nil {
 		return &SetupError{What: "the guest's files", Err: err}
@@ -110,11 +150,21 @@ func (r *runner) startQEMU(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	console, err := initcall.ParseSource("file:" + r.at.consoleLog)
+	if err != nil {
+		return &SetupError{What: "the console", Err: err}
+	}
+	feed, err := console.Open()
+	if err != nil {
+		return &SetupError{What: "the console", Err: err}
+	}
 	r.progress("starting QEMU (%s, %s, %s)", r.Machine.Accel, r.Machine.Firmware, r.Machine.Device)
 	r.begun = time.Now()
 	if r.qemu, err = start(r.Machine.command(r.at)); err != nil {
+		feed.Close()
 		return &SetupError{What: "a running QEMU", Err: err}
 	}
+	r.watching.Go(func() { r.watch(ctx, feed) })
 	go func() { // a QEMU that ends without having connected ends the waiting
 		<-r.qemu.ended
 		report.Close()
@@ -122,7 +172,7 @@ func (r *runner) startQEMU(ctx context.Context) error {
 	}()
 	r.stage = "QEMU to connect"
 	if err := r.meet(report, monitor); err != nil {
-		return r.bootError(r.ended(ctx, err))
+		return r.ended(ctx, err)
 	}
 	return nil
 }
@@ -224,6 +274,10 @@ func (r *runner) boot(ctx context.Context) (Boot, error) {
 		return b, err
 	}
 	b.After = time.Since(r.begun)
+	if !r.got.init {
+		r.helloAt = b.After
+		r.greeted()
+	}
 	r.progress("Linux %s: init after %.1f s", b.Release, b.After.Seconds())
 	if len(r.Policy) > 0 {
 		status, err := r.order("policy", "policy")
@@ -320,8 +374,13 @@ func (r *runner) progress(format string, args ...any) {
 // consoleTail is how many console lines an error shows.
 const consoleTail = 12
 
-func (r *runner) bootError(err error) error {
-	e := &BootError{Stage: r.stage, After: time.Since(r.begun), Err: err, Console: r.console()}
+func (r *runner) bootError(err error) *BootError {
+	return &BootError{Stage: r.stage, After: time.Since(r.begun), Err: err}
+}
+
+// lastWords adds to e what was said before everything had ended.
+func (r *runner) lastWords(e *BootError) {
+	e.Console = r.console()
 	if n := len(e.Console) - consoleTail; n > 0 {
 		e.Console = e.Console[n:]
 	}
@@ -331,7 +390,6 @@ func (r *runner) bootError(err error) error {
 	if r.tpm != nil {
 		e.Daemon = r.tpm.process.stderr.String()
 	}
-	return e
 }
 
 // console gives the console's lines so far.

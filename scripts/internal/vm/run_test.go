@@ -77,6 +77,14 @@ func (p *played) qemu(err error) int {
 // that is played has come to its end.
 func (p *played) cancelWhenStill(t *testing.T) context.Context {
 	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	p.whenStill(t, func() { cancel(errStill) })
+	return ctx
+}
+
+// whenStill has f called once the part that is played has come to its end.
+func (p *played) whenStill(t *testing.T, f func()) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "still-") // TempDir's name is too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
@@ -85,14 +93,12 @@ func (p *played) cancelWhenStill(t *testing.T) context.Context {
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
 	p.Machine.Append = stillWord + path
-	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
 		if conn, err := l.Accept(); err == nil {
 			conn.Close()
-			cancel(errStill)
+			f()
 		}
 	}()
-	return ctx
 }
 
 var errStill = errors.New("nothing happens any more")

@@ -1,13 +1,11 @@
 package vm
 
 import (
-	"bytes"
 	"context"
 	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 )
 
 // Tools are the host programs and files that a boot needs.
@@ -112,63 +110,6 @@ func isStatic(path string) bool {
 		}
 	}
 	return true
-}
-
-// Accel is how QEMU executes the guest's instructions.
-type Accel string
-
-// The accelerators in use.
-const (
-	KVM Accel = "kvm"
-	TCG Accel = "tcg"
-)
-
-// firmwareSign is what SeaBIOS prints last on its debug port when there is
-// nothing to boot.
-const firmwareSign = "No bootable device"
-
-// FindAccel says whether this machine's KVM carries a guest: some virtual
-// machines have a /dev/kvm that opens and then runs nothing, or crawls, ten times
-// slower than TCG. It starts a guest without disks and waits at most patience for
-// its firmware to be through; its first words come in time from a crawling guest.
-func FindAccel(ctx context.Context, qemu string, patience time.Duration) Accel {
-	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err != nil {
-		return TCG
-	}
-	kvm.Close()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, qemu, "-nodefaults", "-no-user-config", "-machine", "q35", "-accel", "kvm", "-cpu", "max",
-		"-smp", "2", "-m", "64", "-display", "none", "-chardev", "stdio,id=words", "-device", "isa-debugcon,iobase=0x402,chardev=words")
-	leash(cmd)
-	seen := &untilSign{sign: []byte(firmwareSign), then: cancel}
-	cmd.Stdout = seen
-	_ = cmd.Run() // it always ends by a signal or by QEMU's own failure
-	if !seen.found {
-		return TCG
-	}
-	return KVM
-}
-
-// untilSign is a writer that calls then once sign has come by.
-type untilSign struct {
-	sign  []byte
-	then  func()
-	kept  []byte
-	found bool
-}
-
-func (u *untilSign) Write(data []byte) (int, error) {
-	u.kept = append(u.kept, data...)
-	if !u.found && bytes.Contains(u.kept, u.sign) {
-		u.found = true
-		u.then()
-	}
-	if n := len(u.kept) - len(u.sign); n > 0 {
-		u.kept = append(u.kept[:0], u.kept[n:]...)
-	}
-	return len(data), nil
 }
 
 // CacheDir gives the folder for what is worth keeping between runs, and makes

@@ -26,6 +26,7 @@ type TPM struct {
 
 	control string          // socket of swtpm's control channel
 	console string          // socket that wants the console; may be empty
+	log     string          // file with what was read there; empty without it
 	admin   *control.Client // nil if it tells nothing about itself
 	process *process
 }
@@ -82,7 +83,8 @@ const longestReady = 64 << 10
 // besides those for its sockets.
 func Swtpmd(path string, flags []string) StartTPM {
 	return func(ctx context.Context, dir string) (*TPM, error) {
-		args := append([]string{"--dir", dir, "--json"}, flags...)
+		log := filepath.Join(dir, "console.log")
+		args := append([]string{"--dir", dir, "--json", "--console-log=" + log}, flags...)
 		cmd := exec.Command(path, args...)
 		p, line, err := startReady(ctx, cmd)
 		if err != nil {
@@ -93,7 +95,7 @@ func Swtpmd(path string, flags []string) StartTPM {
 			p.kill()
 			return nil, fmt.Errorf("%s did not become ready: it said %q", path, line)
 		}
-		return &TPM{Name: path, Args: args, control: r.Control, console: r.Console, admin: control.NewClient(r.Admin), process: p}, nil
+		return &TPM{Name: path, Args: args, control: r.Control, console: r.Console, log: log, admin: control.NewClient(r.Admin), process: p}, nil
 	}
 }
 
