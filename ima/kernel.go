@@ -72,6 +72,15 @@ type Kernel struct {
 	// SpareConfigfs: the built-in policies neither measure nor appraise
 	// configfs.
 	SpareConfigfs bool
+	// NullPrimary: a kernel can be built with CONFIG_TCG_TPM2_HMAC, which
+	// notices by the primary of the null hierarchy that the TPM was reset
+	// without it.
+	NullPrimary bool
+	// DisableOnNullChange: then it switches the TPM off. Before, it only said
+	// so and went on without a key.
+	DisableOnNullChange bool
+	// RefuseDuplicateBanks: a TPM that lists a PCR bank twice does not register.
+	RefuseDuplicateBanks bool
 	// ChooseMeasurePCR: CONFIG_IMA_MEASURE_PCR_IDX has a prompt. In other
 	// kernels a PCR that is not 10 means that Kconfig was edited.
 	ChooseMeasurePCR bool

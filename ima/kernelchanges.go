@@ -2,7 +2,8 @@ package ima
 
 import "fmt"
 
-// kernelChange is a change of the kernel's IMA that somebody can notice.
+// kernelChange is a change of the kernel's IMA, or of the TPM core below it, that
+// somebody can notice.
 type kernelChange struct {
 	// since is the first mainline release with it. A release without -rcN
 	// stands for its first candidate, as changes come in the merge window.
@@ -25,6 +26,7 @@ var kernelChanges = []kernelChange{
 	{"6.7", nil, "4b057654ebc3", "crypto/hash_info.c", "SHA-3 by name and number", func(k *Kernel) { k.SHA3 = true }},
 	{"6.10", nil, "9fa8e7625008", "ima_fs.c", "list files for each bank", func(k *Kernel) { k.PerBankFiles = true }},
 	{"6.10", nil, "cc293c846662", "ima_main.c", "critical data `init_module`", func(k *Kernel) { k.InitModuleData = true }},
+	{"6.10", nil, "d2add27cf2b8", "drivers/char/tpm/tpm2-sessions.c", "`CONFIG_TCG_TPM2_HMAC`: a null primary shows that the TPM was reset without the kernel", func(k *Kernel) { k.NullPrimary = true }},
 	{"6.14", nil, "7eef7c8bac9a", "ima_policy.c", "the built-in rule on tmpfs is limited to FILE_CHECK", func(k *Kernel) { k.TmpfsFileCheckOnly = true }},
 	{"6.14", nil, "4785ed362a24", "ima_policy.c", "a comment may follow a rule", func(k *Kernel) { k.RuleComments = true }},
 	{"6.14", nil, "254ef9541d68", "ima_queue.c", "measuring is suspended at a reboot", func(k *Kernel) { k.SuspendAtReboot = true }},
@@ -42,8 +44,10 @@ var kernelChanges = []kernelChange{
 	{"7.2", nil, "e9b491e27bf6", "ima_fs.c", "staged lists, with `CONFIG_IMA_STAGING`", func(k *Kernel) { k.Staging = true }},
 	{"7.3", nil, "fd88b5cb8b58", "ima_init.c", "`CONFIG_IMA_INIT_LATE_SYNC`, record `boot_aggregate_late`", func(k *Kernel) { k.InitLateSync = true }},
 	{"7.3", nil, "f83a9cd96513", "ima_policy.c", "records `ima_policy_loaded` and `ima_policy_written` (f83a9cd96513, f1e10b108740)", func(k *Kernel) { k.PolicyRecords = true }},
+	{"7.3", nil, "015fb29a7483", "drivers/char/tpm/tpm2-sessions.c", "a null primary of another name switches the TPM off", func(k *Kernel) { k.DisableOnNullChange = true }},
 	{"7.3-rc2", nil, "8e22ce504f8a", "ima_policy.c", "configfs is neither measured nor appraised by the built-in policies", func(k *Kernel) { k.SpareConfigfs = true }},
 	{"7.3-rc2", nil, "6903878d4654", "Kconfig", "`CONFIG_IMA_MEASURE_PCR_IDX` can be chosen, 8 to 14", func(k *Kernel) { k.ChooseMeasurePCR = true }},
+	{"7.4", nil, "c680e7e7ce4e", "drivers/char/tpm/tpm2-cmd.c", "a TPM that lists a PCR bank twice does not register", func(k *Kernel) { k.RefuseDuplicateBanks = true }},
 }
 
 // profiles are the releases that Kernels lists, oldest first: the long-term ones

@@ -404,3 +404,35 @@ func TestBootSaysThatItIsAWhatIf(t *testing.T) {
 	assert.Regexp(t, ` kconfig .* TPM\* `, out)
 	assert.Contains(t, out, "\n* a what-if: the platform's kernel has no such option\n")
 }
+
+// A bank whose hash the kernel cannot compute is extended all the same, with
+// padded sha1 digests, and costs the others nothing.
+func TestBootWithASHA3Bank(t *testing.T) {
+	_, text, _ := called(t, "--print-profile")
+	text = strings.Replace(text, "bank SHA384\n", "bank SHA3_256\n", 1)
+	text = strings.Replace(text, "algorithms SHA1 ", "algorithms SHA3_256 SHA1 ", 1)
+	profile := filepath.Join(t.TempDir(), "sha3.profile")
+	require.NoError(t, os.WriteFile(profile, []byte(text), 0o600))
+	for kernel, file := range map[string]string{"6.1": "", "6.12": "tpm_alg_27"} {
+		dir := t.TempDir()
+		code, out, errs := called(t, "boot", "--profile="+profile, "--kernel="+kernel, "--out="+dir, "--json")
+		require.Equal(t, exitOK, code, errs)
+		var o outcome
+		require.NoError(t, json.Unmarshal([]byte(out), &o))
+		s := o.Result.Summary
+		assert.False(t, s.Bypass)
+		assert.NotZero(t, s.Kept)
+		assert.Equal(t, s.Kept, s.Extended, kernel)
+		for _, replay := range o.Verdict.Replays {
+			assert.Equal(t, verify.StateMatch, replay.State, "%s %s", kernel, replay.Bank)
+		}
+		if file == "" {
+			continue // no files for banks yet
+		}
+		padded, err := os.ReadFile(filepath.Join(dir, "ascii_runtime_measurements_"+file))
+		require.NoError(t, err)
+		sha1, err := os.ReadFile(filepath.Join(dir, "ascii_runtime_measurements_sha1"))
+		require.NoError(t, err)
+		assert.Equal(t, string(sha1[:43])+strings.Repeat("0", 24)+string(sha1[43:80]), string(padded[:104]))
+	}
+}

@@ -88,8 +88,15 @@ func (o *outcome) sentence() string {
 		return fmt.Sprintf("IMA measured nothing: it started at %s (%.6f s) with a TPM that had registered at %s (%.6f s)%s; %s.",
 			s.Level, s.StartedAt.Seconds(), s.TPMLevel, s.TPMAt.Seconds(), o.failure(" "), records)
 	default:
-		return fmt.Sprintf("IMA measured: it started at %s (%.6f s) with its TPM, registered at %s (%.6f s); %s.",
-			s.Level, s.StartedAt.Seconds(), s.TPMLevel, s.TPMAt.Seconds(), records)
+		measured := "IMA measured"
+		switch {
+		case s.Unextended > 0 && s.Extended == 0:
+			measured = "IMA measured into its list only"
+		case s.Unextended > 0:
+			measured = "IMA measured in part"
+		}
+		return fmt.Sprintf("%s: it started at %s (%.6f s) with its TPM, registered at %s (%.6f s); %s.",
+			measured, s.Level, s.StartedAt.Seconds(), s.TPMLevel, s.TPMAt.Seconds(), records)
 	}
 }
 
@@ -111,6 +118,10 @@ func (o *outcome) why() string {
 		return s.Missed.String() + "\n"
 	case !s.Started && !s.TPMRegistered:
 		return fmt.Sprintf("With strategy %s IMA starts when there is a TPM, and none ever registered.\n", o.Result.Strategy)
+	case s.TPMDisabled && s.NullKeyChanged:
+		return "The TPM was reset without the kernel, which saw another null primary and switched the TPM off: the list goes on, the PCR does not.\n"
+	case s.NullKeyChanged:
+		return "The TPM was reset without the kernel, which saw another null primary and goes on without a key, so that no extend succeeds.\n"
 	case s.Started && s.FieldFailure:
 		return "The kernel takes no PCR bank of such a TPM, so there is no algorithm for the boot aggregate, which is zero, and an extend extends nothing. To be measured, the TPM has to answer TPM2_GetCapability in its probe.\n"
 	}

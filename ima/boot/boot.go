@@ -104,6 +104,11 @@ type Summary struct {
 	TPMAt         time.Duration  `json:"tpm_at_ns"`
 	TPMLevel      initcall.Level `json:"tpm_level"`
 	FieldFailure  bool           `json:"field_failure"`
+	// NullKeyChanged says that the kernel has noticed by its null primary that
+	// the TPM was reset without it, TPMDisabled that it has switched the TPM
+	// off: commands fail from then on.
+	NullKeyChanged bool `json:"null_key_changed,omitempty"`
+	TPMDisabled    bool `json:"tpm_disabled,omitempty"`
 
 	// KernelAt is when the kernel started: the zero of its own time stamps.
 	KernelAt time.Duration `json:"kernel_at_ns"`

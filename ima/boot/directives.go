@@ -23,6 +23,7 @@ var directives = map[string]directiveRow{
 	"platform":  {plain: 1, once: true, read: (*parser).readPlatform},
 	"kernel":    {plain: 1, once: true, read: (*parser).readKernel},
 	"firmware":  {once: true, read: (*parser).readFirmware},
+	"tpm":       {once: true, read: (*parser).readTPM},
 	"aggregate": {plain: 1, once: true, read: (*parser).readAggregate},
 	"fs":        {plain: 1, read: (*parser).readFS},
 	"driver":    {plain: 1, read: (*parser).readDriver},
@@ -53,6 +54,7 @@ func (p *parser) readKernel(a *args) error {
 	a.text("secureboot", &k.SecureBoot)
 	a.notFlag("modules", &k.NoModules)
 	a.notFlag("tcg_tpm", &k.NoTPM)
+	a.flag("hmac", &k.HMAC)
 	a.duration("start", &k.Start)
 	a.duration("access", &k.Access)
 	a.number("jitter", 10, 0, 100, &k.Jitter)
@@ -81,6 +83,21 @@ func (p *parser) readFirmware(a *args) error {
 			a.fail("measure", "%q is no PCR", clip(text))
 		}
 		f.Measure = append(f.Measure, n)
+	}
+	return nil
+}
+
+func (p *parser) readTPM(a *args) error {
+	p.mark("tpm")
+	if v, ok := a.take("twice"); ok {
+		p.platform.TPM.ListsTwice = a.hash("twice", v)
+	}
+	if v, ok := a.take("reset"); ok {
+		level, err := initcall.ParseLevel(v)
+		if err != nil {
+			a.fail("reset", "%v", err)
+		}
+		p.platform.TPM.ResetAt = level
 	}
 	return nil
 }

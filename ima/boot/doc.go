@@ -18,6 +18,7 @@
 //	kernel.go    levels, do_one_initcall, kernel_init       init/main.c
 //	dd.go        drivers, deferred probing, its timeout     drivers/base/dd.c, core.c
 //	tpm.go       commands, retries, durations, registering  drivers/char/tpm/tpm-interface.c, tpm2-cmd.c, tpm-chip.c
+//	tpmnull.go   how it notices that the TPM was reset      drivers/char/tpm/tpm2-sessions.c
 //	tpmkind.go   in what the TPM drivers differ             tpm_tis_core.c, tpm_crb.c, tpm_ibmvtpm.c
 //	umh.go       usermode helpers, the initramfs            kernel/umh.c, init/initramfs.c
 //	security.go  init_ima, hooks before and after it        security/integrity/ima/ima_main.c
@@ -65,10 +66,12 @@
 //
 //	platform NAME      title
 //	kernel PROFILE     release template hash unavailable cmdline secureboot; modules=no
-//	                   tcg_tpm=no; start (before the first initcall) access (of a program
+//	                   tcg_tpm=no hmac=yes; start (before the first initcall) access (of a program
 //	                   to a file) jitter (percent, 5 if not given)
 //	firmware           took; startup; measure (PCR 0 to 9); timeout (of a command, 2s if not
 //	                   given, after which firmware gives the TPM up)
+//	tpm                what is odd about it: twice (the hash of a bank that it lists twice)
+//	                   reset (a level at which it is reset without the kernel)
 //	aggregate DIGEST   pins the boot aggregate, such as sha256:9887…
 //	fs NAME            type magic
 //	driver NAME        kind (plain tis tis-spi crb crb-ffa ibmvtpm ftpm-tee) took latency

@@ -33,6 +33,7 @@ const (
 	HelperEnded                 // [Name, Code: 0 or a negative errno, Took]
 	TPMCommand                  // [Name: the command, Code: TPM response code, or a negative errno, Took]
 	TPMRegistered               // idr_replace: tpm_default_chip finds the chip [Name, Text: what it lacks]
+	TPMReset                    // the TPM is reset without the kernel [Name]
 	LogLine                     // what the kernel prints [Text]
 	IMAStarted                  // [Name: of the boot aggregate's record, Code: what init_ima returned]
 	RecordExtended              // a record is in the list and in the PCR [Name, Record]
@@ -54,7 +55,7 @@ var eventNames = [...]string{
 	DeferredRetry: "deferred_retry", DependencyRelaxed: "dependency_relaxed",
 	AsyncStarted: "async_started", AsyncEnded: "async_ended",
 	HelperCalled: "helper_called", HelperEnded: "helper_ended",
-	TPMCommand: "tpm_command", TPMRegistered: "tpm_registered", LogLine: "log",
+	TPMCommand: "tpm_command", TPMRegistered: "tpm_registered", TPMReset: "tpm_reset", LogLine: "log",
 	IMAStarted: "ima_started", RecordExtended: "record_extended", RecordUnextended: "record_unextended",
 	RecordLost: "record_lost", RecordQueued: "record_queued", RecordHidden: "record_hidden",
 	AccessDenied: "access_denied", AttackRun: "attack_run",

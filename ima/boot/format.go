@@ -32,6 +32,16 @@ func (p *Platform) appendText(dst []byte) []byte {
 		}
 		w.begin("firmware").duration("took", f.Took).flag("startup", f.Startup).list("measure", pcrs).duration("timeout", f.Timeout).end()
 	}
+	if t := &p.TPM; *t != (TPM{}) {
+		w.begin("tpm")
+		if t.ListsTwice != 0 {
+			w.text("twice", t.ListsTwice.String())
+		}
+		if t.ResetAt != 0 {
+			w.text("reset", t.ResetAt.String())
+		}
+		w.end()
+	}
 	if p.Aggregate.Sum != nil {
 		w.begin("aggregate", digestText(p.Aggregate)).end()
 	}
@@ -68,7 +78,7 @@ func (k *KernelBuild) write(w *writer) {
 		names = append(names, h.String())
 	}
 	w.list("unavailable", names).text("cmdline", k.CommandLine).text("secureboot", k.SecureBoot)
-	w.not("modules", k.NoModules).not("tcg_tpm", k.NoTPM)
+	w.not("modules", k.NoModules).not("tcg_tpm", k.NoTPM).flag("hmac", k.HMAC)
 	// These three have defaults, so they are always written.
 	w.text("start", durationText(k.Start)).text("access", durationText(k.Access)).text("jitter", strconv.Itoa(k.Jitter)).end()
 }

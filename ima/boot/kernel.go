@@ -12,6 +12,7 @@ import (
 // kernel is a running machine: firmware, kernel and userspace of one boot.
 type kernel struct {
 	platform *Platform
+	profile  ima.Kernel
 	config   *Config
 	sched    *sched
 	args     kernelArgs
@@ -81,6 +82,7 @@ func (k *kernel) reach(t *task, level initcall.Level, cause string) {
 		k.sched.err = err
 	}
 	k.sched.poll()
+	k.resetBehind(t)
 }
 
 // boot is the machine from power-on to userspace: pid 1, as soon as there is

@@ -19,6 +19,7 @@ type Platform struct {
 
 	Kernel   KernelBuild `json:"kernel"`
 	Firmware Firmware    `json:"firmware"`
+	TPM      TPM         `json:"tpm,omitzero"`
 	// Aggregate, if set, is what the boot aggregate is made to be, whatever
 	// the PCRs hold: that of a real machine whose PCRs are not known. A TPM
 	// must be there; a zero aggregate stays one.
@@ -58,6 +59,9 @@ type KernelBuild struct {
 	// CONFIG_TCG_TPM=y.
 	NoModules bool `json:"no_modules,omitempty"`
 	NoTPM     bool `json:"no_tpm,omitempty"`
+	// HMAC is CONFIG_TCG_TPM2_HMAC: the kernel notices that the TPM was reset
+	// without it.
+	HMAC bool `json:"hmac,omitempty"`
 	// SecureBoot is what IMA logs of secure boot, empty for nothing.
 	SecureBoot string `json:"secure_boot,omitempty"`
 	// Jitter is how far durations vary with the seed, in percent.
@@ -89,6 +93,18 @@ type Firmware struct {
 // DefaultFirmwareTimeout is how long SeaBIOS waits for each command of a TPM
 // 2.0, as measured.
 const DefaultFirmwareTimeout = 2 * time.Second
+
+// TPM is what is odd about the machine's TPM, whatever its driver. The zero value
+// is a TPM like others.
+type TPM struct {
+	// ListsTwice is the hash of a bank that TPM2_GetCapability(PCRS) lists
+	// twice; 0 is none.
+	ListsTwice ima.HashAlgo `json:"lists_twice,omitzero"`
+	// ResetAt is the level at which the TPM is reset and started again without
+	// the kernel, as an attacker does to have PCRs at their reset values; 0 is
+	// none.
+	ResetAt initcall.Level `json:"reset_at,omitempty"`
+}
 
 // FileSystem is a mounted file system that programs use. Files are on RootFS if
 // nothing else is said; it is there without being declared, a ramfs.

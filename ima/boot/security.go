@@ -46,6 +46,7 @@ func (k *kernel) newIMA() (err error) {
 	if err != nil {
 		return err
 	}
+	k.profile = profile
 	config := k.platform.Kernel.config(profile)
 	config.CommandLine = k.commandLine()
 	shadow := config

@@ -68,11 +68,10 @@ type Options struct {
 // whatIf says what of the strategy the platform's kernel does not have. The
 // strategies that were only proposed are in no kernel, and say so by their names.
 func (k *kernel) whatIf() string {
-	profile, err := ima.KernelByRelease(k.platform.Kernel.Profile)
-	if k.config.Strategy != Kconfig || err != nil || profile.InitLateSync {
+	if k.config.Strategy != Kconfig || k.profile.InitLateSync {
 		return ""
 	}
-	return "Linux " + profile.Release + " has no CONFIG_IMA_INIT_LATE_SYNC, which came with 7.3; this is how it would boot with the option carried back"
+	return "Linux " + k.platform.Kernel.Profile + " has no CONFIG_IMA_INIT_LATE_SYNC, which came with 7.3; this is how it would boot with the option carried back"
 }
 
 // verdict is what a hook does with an access while IMA does not measure.

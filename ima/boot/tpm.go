@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/swtpmd/swtpmd/ima"
@@ -37,6 +38,8 @@ type chip struct {
 	tpm2 bool
 	// failed is TPM_CHIP_FLAG_FIRMWARE_UPGRADE: field failure mode.
 	failed     bool
+	null       *nullKey // with CONFIG_TCG_TPM2_HMAC
+	disabled   bool     // TPM_CHIP_FLAG_DISABLE
 	banks      []ima.Bank
 	algs       []uint16
 	registered bool
@@ -46,6 +49,9 @@ type chip struct {
 // after 20 ms, 40 ms and so on, 2.54 s in all. The code is a TPM response code,
 // or negative an errno.
 func (c *chip) transmit(t *task, command []byte) (response []byte, code int) {
+	if c.disabled {
+		return nil, -eio // tpm_try_get_ops
+	}
 	c.lock.lock(t)
 	defer c.lock.unlock(c.k.sched)
 	for delay := durationShort; ; delay *= 2 {
@@ -93,6 +99,7 @@ func (c *chip) try(t *task, command []byte) (response []byte, code int) {
 		code = -eio
 		k.logf(t, "tpm tpm0: tpm_transmit: tpm_recv: error %d", code)
 	default:
+		response = listTwice(command, response, k.platform.TPM.ListsTwice)
 		if rc, ok := checkHeader(response); ok {
 			code = int(rc)
 		}
@@ -178,6 +185,9 @@ func (c *chip) autoStartup(t *task) int {
 			c.failed, rc = true, 0
 		}
 	}
+	if rc == 0 && !c.failed {
+		rc = c.sessionsInit(t)
+	}
 	if rc == rcUpgrade || rc == -enodata {
 		c.k.logf(t, "tpm tpm0: TPM in field upgrade mode, requires firmware upgrade")
 		c.failed, rc = true, 0
@@ -247,7 +257,11 @@ func (c *chip) getPCRAllocation(t *task) int {
 	if !ok {
 		return -efault
 	}
-	for _, s := range selections {
+	for i, s := range selections {
+		same := func(other bankSelection) bool { return other.alg == s.alg }
+		if c.k.profile.RefuseDuplicateBanks && slices.ContainsFunc(selections[:i], same) {
+			return -einval
+		}
 		if !s.allocated {
 			continue
 		}
@@ -290,14 +304,21 @@ func (c *chip) register(t *task) int {
 	if !c.failed {
 		// hwrng_register asks for its first bytes, and its thread for more;
 		// errors do not matter.
-		c.transmit(t, getRandom(32))
+		c.getRandom(t)
 	}
 	c.registered = true
 	c.k.chipRegistered(t, c)
 	if !c.failed {
-		c.k.sched.spawn("hwrng", func(t *task) { c.transmit(t, getRandom(32)) })
+		c.k.sched.spawn("hwrng", c.getRandom)
 	}
 	return 0
+}
+
+// getRandom follows tpm2_get_random.
+func (c *chip) getRandom(t *task) {
+	if c.startAuthSession(t) == 0 {
+		c.transmit(t, getRandom(32))
+	}
 }
 
 // imaTPM is a chip as package ima wants it.
@@ -323,7 +344,10 @@ func (c imaTPM) PCRExtend(index int, digests [][]byte) error {
 		c.k.ima.inForce = true
 	}
 	digests = c.k.pinnedDigests(digests)
-	_, code := c.transmitCmd(c.k.imaTask, pcrExtend(index, c.algs, digests), "attempting extend a PCR value")
+	code := c.startAuthSession(c.k.imaTask)
+	if code == 0 {
+		_, code = c.transmitCmd(c.k.imaTask, pcrExtend(index, c.algs, digests), "attempting extend a PCR value")
+	}
 	c.k.extended(code, len(digests))
 	if code != 0 {
 		return resultError(code)

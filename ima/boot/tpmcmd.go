@@ -13,6 +13,12 @@ const (
 	ccPCRRead       = 0x17E
 	ccPCRExtend     = 0x182
 
+	ccCreatePrimary    = 0x131
+	ccContextLoad      = 0x161
+	ccContextSave      = 0x162
+	ccFlushContext     = 0x165
+	ccStartAuthSession = 0x176
+
 	capCommands      = 2
 	capPCRs          = 5
 	capTPMProperties = 6
@@ -23,6 +29,7 @@ const (
 	rcInitialize = 0x100
 	rcFailure    = 0x101
 	rcUpgrade    = 0x12D
+	rcIntegrity  = 0x9F
 	rcTesting    = 0x90A
 	rcRetry      = 0x922
 
@@ -30,11 +37,14 @@ const (
 	tagSessions   = 0x8002
 	headerSize    = 10
 	rsPassword    = 0x40000009
+	rhNull        = 0x40000007
 )
 
 var commandNames = map[uint32]string{
 	ccSelfTest: "SelfTest", ccStartup: "Startup", ccGetCapability: "GetCapability",
 	ccGetRandom: "GetRandom", ccPCRRead: "PCR_Read", ccPCRExtend: "PCR_Extend",
+	ccCreatePrimary: "CreatePrimary", ccContextLoad: "ContextLoad", ccContextSave: "ContextSave",
+	ccFlushContext: "FlushContext", ccStartAuthSession: "StartAuthSession",
 }
 
 func commandCode(command []byte) uint32 { return binary.BigEndian.Uint32(command[6:]) }
@@ -98,6 +108,85 @@ func pcrExtend(pcr int, algs []uint16, digests [][]byte) []byte {
 		c = append(c, d...)
 	}
 	return finish(c)
+}
+
+// nullTemplate is the public area of the kernel's null primary: a storage key on
+// NIST P-256 with AES-128 in CFB mode (tpm2_create_primary).
+var nullTemplate = []byte{
+	0x00, 0x23, 0x00, 0x0B, // TPM_ALG_ECC, name in SHA-256
+	0x00, 0x03, 0x04, 0x72, // decrypt, restricted, noDA, userWithAuth, sensitiveDataOrigin, fixedParent, fixedTPM
+	0x00, 0x00, // no policy
+	0x00, 0x06, 0x00, 0x80, 0x00, 0x43, // AES, 128 bits, CFB
+	0x00, 0x10, 0x00, 0x03, 0x00, 0x10, // no scheme, NIST P-256, no KDF
+	0x00, 0x00, 0x00, 0x00, // no point
+}
+
+// createNullPrimary makes a primary of the null hierarchy.
+func createNullPrimary() []byte {
+	c := command(tagSessions, ccCreatePrimary)
+	c = binary.BigEndian.AppendUint32(c, rhNull)
+	c = binary.BigEndian.AppendUint32(c, 9)
+	c = binary.BigEndian.AppendUint32(c, rsPassword)
+	c = append(c, 0, 0, 0, 0, 0)
+	c = append(c, 0, 4, 0, 0, 0, 0) // no authValue, no data
+	c = binary.BigEndian.AppendUint16(c, uint16(len(nullTemplate)))
+	c = append(c, nullTemplate...)
+	return finish(append(c, 0, 0, 0, 0, 0, 0)) // no outside information, no PCR
+}
+
+func contextSave(handle uint32) []byte {
+	return finish(binary.BigEndian.AppendUint32(command(tagNoSessions, ccContextSave), handle))
+}
+
+func contextLoad(context []byte) []byte {
+	return finish(append(command(tagNoSessions, ccContextLoad), context...))
+}
+
+func flushContext(handle uint32) []byte {
+	return finish(binary.BigEndian.AppendUint32(command(tagNoSessions, ccFlushContext), handle))
+}
+
+// startAuthSession begins an HMAC session with a salt for the key at handle.
+func startAuthSession(handle uint32) []byte {
+	c := command(tagNoSessions, ccStartAuthSession)
+	c = binary.BigEndian.AppendUint32(c, handle)
+	c = binary.BigEndian.AppendUint32(c, rhNull)
+	c = append(c, 0, 32)
+	c = append(c, make([]byte, 32)...)                    // nonceCaller
+	c = append(c, 0, 0, 0)                                // salt, sessionType
+	c = append(c, 0, 0x06, 0, 0x80, 0, 0x43)              // AES, 128 bits, CFB
+	return finish(binary.BigEndian.AppendUint16(c, 0x0B)) // SHA-256
+}
+
+// rcValue is a response code without the number of what it is about
+// (tpm2_rc_value).
+func rcValue(code int) int {
+	if code > 0 && code&0x80 != 0 {
+		return code & 0xBF
+	}
+	return code
+}
+
+// readHandle reads the handle with which a response begins.
+func readHandle(response []byte) (handle uint32, ok bool) {
+	r := parameters(response)
+	handle = r.u32()
+	return handle, !r.bad
+}
+
+// readCreatePrimary reads handle and name of a new primary.
+func readCreatePrimary(response []byte) (handle uint32, name []byte, ok bool) {
+	r := parameters(response)
+	handle = r.u32()
+	r.u32()               // size of the parameters
+	r.bytes(int(r.u16())) // outPublic
+	r.bytes(int(r.u16())) // creationData
+	r.bytes(int(r.u16())) // creationHash
+	r.u16()               // creationTicket: tag
+	r.u32()               // hierarchy
+	r.bytes(int(r.u16())) // digest
+	name = r.bytes(int(r.u16()))
+	return handle, name, !r.bad && len(name) > 0
 }
 
 // checkHeader gives the code of a response whose header is right

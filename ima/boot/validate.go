@@ -21,6 +21,7 @@ func (p *Platform) Validate() error {
 	v := &validator{p: p, drivers: make(map[string]*Driver), devices: make(map[string]*Device)}
 	v.kernel()
 	v.firmware()
+	v.tpm()
 	v.driversAndDevices()
 	v.circles()
 	v.helpers()
@@ -91,6 +92,9 @@ func (v *validator) kernel() {
 	if err != nil && v.err == nil {
 		v.err = &PlatformError{File: p.source, Line: p.lines["kernel"], Item: "kernel", Err: err}
 	}
+	if k.HMAC && err == nil && !profile.NullPrimary {
+		v.fail("kernel", "hmac is CONFIG_TCG_TPM2_HMAC, which Linux %s does not have; it came with 6.10", clip(k.Profile))
+	}
 	if k.Jitter < 0 || k.Jitter > 100 {
 		v.fail("kernel", "jitter is %d percent, which is not from 0 to 100", k.Jitter)
 	}
@@ -125,6 +129,13 @@ func (v *validator) firmware() {
 		if pcr < 0 || pcr > maxFirmwarePCR {
 			v.fail("firmware", "it cannot measure into PCR %d, but into 0 to %d", pcr, maxFirmwarePCR)
 		}
+	}
+}
+
+func (v *validator) tpm() {
+	tpm := &v.p.TPM
+	if tpm.ResetAt > initcall.Userspace {
+		v.fail("tpm", "there is no level %s at which it could be reset", tpm.ResetAt)
 	}
 }
 
