@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -34,8 +31,11 @@ Evidence:
   --vouched              the PCR values were read from the TPM itself, so that no
                          quote is needed
   --quote=FILE           TPMS_ATTEST of a quote of the PCRs (tpm2_quote -m)
-  --signature=FILE       its TPMT_SIGNATURE (tpm2_quote -s)
-  --key=FILE             public key, PEM, or a certificate
+  --signature=FILE       its TPMT_SIGNATURE, or a plain signature (tpm2_quote -s, with
+                         -f tss or -f plain)
+  --key=FILE             public key or certificate, PEM or DER; TPM2B_PUBLIC or
+                         TPMT_PUBLIC (tpm2_createak -u, tpm2_readpublic -o), or a TPM's
+                         key in PEM (TSS2 PRIVATE KEY)
   --nonce=HEX            what the quote was asked for with (tpm2_quote -q)
   --event-log=FILE       the firmware's log (binary_bios_measurements)
   --start=FILE           PCR values before the first record of LIST, if its beginning
@@ -332,10 +332,8 @@ func (w *verifyWords) readEventLog(e *verify.Evidence) (err error) {
 	if w.eventLog == "" {
 		return nil
 	}
-	if e.EventLog, err = os.ReadFile(w.eventLog); err != nil {
-		return fmt.Errorf("--event-log: %w", err)
-	}
-	return nil
+	e.EventLog, err = readEvidence("--event-log", w.eventLog)
+	return err
 }
 
 func (w *verifyWords) readQuote(e *verify.Evidence) error {
@@ -347,14 +345,18 @@ func (w *verifyWords) readQuote(e *verify.Evidence) error {
 	}
 	q := new(verify.Quote)
 	var err error
-	if q.Attest, err = os.ReadFile(w.quote); err != nil {
-		return fmt.Errorf("--quote: %w", err)
+	if q.Attest, err = readEvidence("--quote", w.quote); err != nil {
+		return err
 	}
-	if q.Signature, err = os.ReadFile(w.signature); err != nil {
-		return fmt.Errorf("--signature: %w", err)
+	if q.Signature, err = readEvidence("--signature", w.signature); err != nil {
+		return err
 	}
-	if q.Key, err = readKey(w.key); err != nil {
-		return fmt.Errorf("--key %s: %w", w.key, err)
+	key, err := readEvidence("--key", w.key)
+	if err != nil {
+		return err
+	}
+	if q.Key, err = verify.ParseKey(key); err != nil {
+		return &wrongFileError{"--key " + w.key, "file of a public key", err}
 	}
 	if w.nonce != "" {
 		if q.Nonce, err = hex.DecodeString(w.nonce); err != nil {
@@ -363,24 +365,4 @@ func (w *verifyWords) readQuote(e *verify.Evidence) error {
 	}
 	e.Quote = q
 	return nil
-}
-
-// readKey reads a public key or a certificate in PEM.
-func readKey(name string) (crypto.PublicKey, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("no PEM in it")
-	}
-	if block.Type == "CERTIFICATE" {
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		return certificate.PublicKey, nil
-	}
-	return x509.ParsePKIXPublicKey(block.Bytes)
 }

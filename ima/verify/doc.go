@@ -13,6 +13,8 @@
 //	timing.go              when IMA started, and who says so
 //	quote.go               signature, nonce, PCRs of a quote   TPM 2.0 Library Part 3, TPM2_Quote
 //	attest.go              its structures                      TPM 2.0 Library Part 2, TPMS_ATTEST
+//	signature.go           signatures outside of a TPM's structure
+//	key.go public.go       files of keys                       Part 2, TPMT_PUBLIC
 //	tcglog.go              the firmware's event log            TCG PC Client Platform Firmware Profile
 //	tcgreplay.go           the event log against the PCRs
 //	pcrfile.go pcrtext.go  files of PCR values

@@ -16,7 +16,9 @@ import (
 
 // Quote is what TPM2_Quote answered, and what is needed to believe it.
 type Quote struct {
-	// Attest is the TPMS_ATTEST, Signature the TPMT_SIGNATURE.
+	// Attest is the TPMS_ATTEST, Signature the TPMT_SIGNATURE; or, as
+	// "tpm2_quote -f plain" writes it, the bytes of an RSA signature or the
+	// DER of an ECDSA one.
 	Attest, Signature []byte
 	// Key is the public key: an *rsa.PublicKey, or an *ecdsa.PublicKey on
 	// P-256 or P-384. That it belongs to a TPM, and restricts what it signs
@@ -79,7 +81,7 @@ func (r *run) quote() error {
 	}
 	info := &QuoteInfo{Attest: *attest}
 	r.verdict.Quote = info
-	signature, err := ParseSignature(q.Signature)
+	signature, err := q.signature(attest)
 	if err != nil {
 		r.add(QuoteUnreadable, "The signature of the quote is not one: %v.", err)
 		return err
