@@ -66,6 +66,7 @@ const (
 	EventLogMatch      Code = "event-log-match"
 	EventLogMismatch   Code = "event-log-mismatch"
 	EventLogUnreadable Code = "event-log-unreadable"
+	EventLogDeviates   Code = "event-log-deviates"
 	EventLogBank       Code = "event-log-bank"
 
 	BuildBound         Code = "build-bound"
@@ -156,6 +157,7 @@ var codes = []code{
 	{EventLogMatch, PartEventLog, Note, Accept, "the event log leads to the values of PCRs"},
 	{EventLogMismatch, PartEventLog, Caution, Accept, "the event log does not lead to the values of PCRs"},
 	{EventLogUnreadable, PartEventLog, Failure, CannotTell, "the event log is not one"},
+	{EventLogDeviates, PartEventLog, Caution, Accept, "the event log is not as its specification has it, in what does not change where it leads"},
 	{EventLogBank, PartEventLog, Caution, Accept, "the event log has no bank of which PCR 0-9 were given"},
 
 	{BuildBound, PartBuild, Note, Accept, "the measured boot shows which build of the kernel ran"},

@@ -188,9 +188,9 @@ func TestWrongPlainSignatures(t *testing.T) {
 	}
 	for says, change := range map[string]func([]byte) []byte{
 		"ECDSA signature in DER, byte 0: r and s": func(b []byte) []byte { return b[:len(b)-1] },
-		"1 bytes follow":                          func(b []byte) []byte { return append(b, 0) },
-		"not from 1 to the order":                 func([]byte) []byte { return []byte{0x30, 6, 2, 1, 0, 2, 1, 1} },
-		"TPMT_SIGNATURE, byte 0: sigAlg":          func([]byte) []byte { return []byte{1, 2, 3, 4} },
+		"1 bytes follow":                 func(b []byte) []byte { return append(b, 0) },
+		"not from 1 to the order":        func([]byte) []byte { return []byte{0x30, 6, 2, 1, 0, 2, 1, 1} },
+		"TPMT_SIGNATURE, byte 0: sigAlg": func([]byte) []byte { return []byte{1, 2, 3, 4} },
 	} {
 		q := toolsQuote(t, "ecc", "plain")
 		q.Signature = change(q.Signature)

@@ -26,8 +26,19 @@ type EventLog struct {
 	// share memory with what was parsed.
 	Events []Event
 	// Locality is the one from which TPM2_Startup was sent, 0 or 3, or 4 for
-	// an H-CRTM measurement. PCR 0 begins with it.
+	// an H-CRTM measurement. PCR 0 begins with it. Of several events that say
+	// it, the first counts.
 	Locality uint8
+	// Deviations are the first MaxDeviations places where the log is not as
+	// its specification has it, but what it leads to is not in doubt;
+	// Deviated is how many there are.
+	Deviations []EventLogDeviation
+	Deviated   int
+
+	// localities are those that events say, in their order; unsettled says
+	// that they differ, or come late.
+	localities []uint8
+	unsettled  bool
 }
 
 // EventAlgorithm is a TCG_EfiSpecIdEventAlgorithmSize.
@@ -85,15 +96,16 @@ const (
 	pcrIndexNone = 0xffffffff // for events that are about no PCR
 )
 
-// ParseEventLog reads an event log to its end. It is strict: what is cut off,
-// left over or not as the first event announces it is an EventLogError.
+// ParseEventLog reads an event log to its end. What is cut off, left over or not
+// as the first event announces it is an EventLogError, unless it cannot change
+// what the log leads to: that is a deviation.
 func ParseEventLog(b []byte) (*EventLog, error) {
 	d := &logDecoder{b: b, event: 1}
 	if len(b) > eventLogMax {
 		d.item = "size"
 		return nil, d.fail(0, fmt.Errorf("%d bytes, there can be %d", len(b), eventLogMax))
 	}
-	for d.at < len(b) {
+	for d.at < len(b) && !d.padding() {
 		if d.event > eventsMax {
 			d.item = "event"
 			return nil, d.fail(0, fmt.Errorf("there can be %d", eventsMax))
@@ -122,8 +134,8 @@ type logDecoder struct {
 	event int
 	item  string
 	log   EventLog
-	// started says that PCR 0 has been extended.
-	started bool
+	// started says that PCR 0 has been extended, extended that any has.
+	started, extended bool
 }
 
 func (d *logDecoder) fail(n int, err error) error {
@@ -170,9 +182,13 @@ func (d *logDecoder) next() (*Event, error) {
 	e.Type = EventType(kind)
 	if e.PCR >= numPCRs && (e.Type != NoAction || e.PCR != pcrIndexNone) {
 		d.item = "pcrIndex"
-		return nil, d.fail(8, fmt.Errorf("PCR %d; a TPM has PCR 0 to %d", e.PCR, numPCRs-1))
+		err := fmt.Errorf("PCR %d; a TPM has PCR 0 to %d", e.PCR, numPCRs-1)
+		if d.event == 1 { // of a file that is no log
+			return nil, d.fail(8, err)
+		}
+		d.deviate(8, "%v", err)
 	}
-	if d.log.Spec == specAgile {
+	if d.log.Spec == specAgile && !d.headerAgain(e) {
 		e.Digests, err = d.digests()
 	} else {
 		var digest []byte
@@ -196,40 +212,68 @@ func (d *logDecoder) digests() ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if int64(n) > int64(len(d.log.Algorithms)) {
+	if n > algorithmsMax {
 		return nil, d.fail(4, fmt.Errorf("%d digests, the first event announces %d banks", n, len(d.log.Algorithms)))
 	}
 	list := make([][]byte, len(d.log.Algorithms))
 	for range n {
-		id, err := d.uint16("digest hashAlg")
-		if err != nil {
-			return nil, err
-		}
-		i := slices.IndexFunc(d.log.Algorithms, func(a EventAlgorithm) bool { return a.AlgID == id })
-		switch {
-		case i < 0:
-			return nil, d.fail(2, fmt.Errorf("TPM_ALG_ID 0x%04x, which the first event does not announce", id))
-		case list[i] != nil:
-			return nil, d.fail(2, fmt.Errorf("TPM_ALG_ID 0x%04x comes twice", id))
-		}
-		if list[i], err = d.take(int64(d.log.Algorithms[i].Size), "digest"); err != nil {
+		if err := d.digest(list); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
+// digest reads a TPMT_HA into its place in the list. One of a bank that the first
+// event does not announce is of no use; its size has to be known.
+func (d *logDecoder) digest(list [][]byte) error {
+	id, err := d.uint16("digest hashAlg")
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(d.log.Algorithms, func(a EventAlgorithm) bool { return a.AlgID == id })
+	if i < 0 {
+		bank := bankByAlgID(id)
+		err := fmt.Errorf("TPM_ALG_ID 0x%04x, which the first event does not announce", id)
+		if bank == 0 {
+			return d.fail(2, err)
+		}
+		d.deviate(2, "%v", err)
+		_, err = d.take(int64(bank.Size()), "digest")
+		return err
+	}
+	if list[i] != nil {
+		return d.fail(2, fmt.Errorf("TPM_ALG_ID 0x%04x comes twice", id))
+	}
+	list[i], err = d.take(int64(d.log.Algorithms[i].Size), "digest")
+	return err
+}
+
 // meaning reads the events that say how to read the log.
 func (d *logDecoder) meaning(e *Event) error {
 	if d.event == 1 {
-		return d.first(e)
+		d.log.Algorithms = []EventAlgorithm{{AlgID: ima.BankOf(ima.SHA1).AlgID, Size: ima.SHA1.Size(), Bank: ima.SHA1}}
 	}
 	if e.Type != NoAction {
+		d.extended = true
 		d.started = d.started || e.PCR == 0
 		return nil
 	}
-	if sig, rest := signature(e.Data); sig == localitySig && e.PCR == 0 {
-		return d.locality(rest)
+	sig, rest := signature(e.Data)
+	switch {
+	case sig == specAgile && d.log.Spec == specAgile:
+		d.item = "event"
+		d.deviate(len(e.Data), "another Spec ID event; the first one counts")
+		e.Digests = make([][]byte, len(d.log.Algorithms))
+	case sig == specAgile && d.extended:
+		d.item = "event"
+		return d.fail(len(e.Data), errors.New("a Spec ID event behind events of the older form"))
+	case sig == specAgile:
+		return d.header(e)
+	case d.event == 1 && (sig == "Spec ID Event02" || sig == "Spec ID Event00"):
+		d.log.Spec = sig
+	case sig == localitySig && e.PCR == 0:
+		d.locality(rest)
 	}
 	return nil
 }
@@ -242,47 +286,26 @@ func signature(data []byte) (sig string, rest []byte) {
 	return string(bytes.TrimRight(data[:specSize], "\x00")), data[specSize:]
 }
 
-// locality reads a TCG_EfiStartupLocalityEvent.
-func (d *logDecoder) locality(rest []byte) error {
-	d.item = "StartupLocality"
-	switch {
-	case len(rest) != 1:
-		return d.fail(len(rest), fmt.Errorf("%d bytes instead of 1", len(rest)))
-	case rest[0] != 0 && rest[0] != 3 && rest[0] != 4:
-		return d.fail(1, fmt.Errorf("locality %d; TPM2_Startup comes from 0 or 3, an H-CRTM from 4", rest[0]))
-	case d.started:
-		return d.fail(1, errors.New("PCR 0 has been extended before"))
+// header reads the Spec ID event of the crypto-agile form, the first of the log.
+func (d *logDecoder) header(e *Event) error {
+	if d.event > 1 {
+		d.item = "event"
+		d.deviate(len(e.Data), "the Spec ID event is not the first")
 	}
-	d.log.Locality = rest[0]
-	return nil
-}
-
-// first reads what the first event says of the form of the log.
-func (d *logDecoder) first(e *Event) error {
-	d.log.Algorithms = []EventAlgorithm{{AlgID: ima.BankOf(ima.SHA1).AlgID, Size: ima.SHA1.Size(), Bank: ima.SHA1}}
-	if e.Type != NoAction {
-		d.started = e.PCR == 0
-		return nil
+	// The event is read again, from behind the signature on.
+	end := d.at
+	d.at = end - len(e.Data) + specSize
+	algorithms, err := d.algorithms(end)
+	if err != nil {
+		return err
 	}
-	sig, _ := signature(e.Data)
-	switch sig {
-	case specAgile:
-		// The event is read again, from behind the signature on.
-		end := d.at
-		d.at = end - len(e.Data) + specSize
-		algorithms, err := d.algorithms(end)
-		if err != nil {
-			return err
-		}
-		if d.at != end {
-			d.item = "end of the first event"
-			return d.fail(0, fmt.Errorf("%d bytes are left over", end-d.at))
-		}
-		d.log.Spec, d.log.Algorithms = sig, algorithms
-		// Its one digest says nothing of the banks.
-		e.Digests = make([][]byte, len(algorithms))
-	case "Spec ID Event02", "Spec ID Event00":
-		d.log.Spec = sig
+	d.at = end
+	d.log.Spec, d.log.Algorithms = specAgile, algorithms
+	// The one digest of this event, and of those before, says nothing of the
+	// banks.
+	e.Digests = make([][]byte, len(algorithms))
+	for i := range d.log.Events {
+		d.log.Events[i].Digests = e.Digests
 	}
 	return nil
 }
@@ -312,12 +335,22 @@ func (d *logDecoder) algorithms(end int) ([]EventAlgorithm, error) {
 		}
 		list = append(list, a)
 	}
-	size, err := d.take(1, "vendorInfoSize")
-	if err != nil {
-		return nil, err
+	d.vendorInfo(end)
+	return list, nil
+}
+
+// vendorInfo looks at what follows the algorithms. What they say is read by then.
+func (d *logDecoder) vendorInfo(end int) {
+	d.item = "vendorInfo"
+	left := end - d.at
+	switch {
+	case left == 0:
+		d.deviate(0, "its size is missing")
+	case int(d.b[d.at]) > left-1:
+		d.deviate(0, "%d bytes, but %d follow", d.b[d.at], left-1)
+	case int(d.b[d.at]) < left-1:
+		d.deviate(0, "%d bytes follow behind the end", left-1-int(d.b[d.at]))
 	}
-	_, err = d.take(int64(size[0]), "vendorInfo")
-	return list, err
 }
 
 // algorithm reads one bank, which must not be in list.

@@ -63,6 +63,8 @@ func (r *run) eventLog() error {
 		return err
 	}
 	r.log = log
+	r.settleLocality()
+	r.concludeDeviations()
 	compared := false
 	for _, a := range log.Algorithms {
 		compared = r.compareLog(a.Bank) || compared
