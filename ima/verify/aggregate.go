@@ -23,6 +23,11 @@ type Aggregate struct {
 	Expected ima.Hex `json:"expected,omitempty"`
 	// PCRs are those that the digest is of, empty if it is not the PCRs'.
 	PCRs []int `json:"pcrs,omitempty"`
+	// EventLog says that the digest is that of the PCRs to which the event log
+	// leads. PCRs are those of them whose values were given then, Extended
+	// those that have been extended since.
+	EventLog bool  `json:"event_log,omitempty"`
+	Extended []int `json:"extended,omitempty"`
 }
 
 // Match says that the digest is that of PCRs.
@@ -74,9 +79,10 @@ func (r *run) aggregate(b ima.BootAggregate, pcr uint32) {
 				g.PCRs = aggregatePCRs(g.Bank)
 			}
 		}
-		if !g.Match() && g.Bank != ima.SHA1 && bytes.Equal(r.shortAggregate(g.Bank), g.Digest) {
+		if !g.Match() && g.Bank != ima.SHA1 && bytes.Equal(hashPCRs(g.Bank, r.evidence.PCRs[g.Bank], upTo(7)), g.Digest) {
 			g.PCRs = upTo(7)
 		}
+		r.aggregateOfLog(&g)
 	}
 	r.aggregates.add(g)
 }
@@ -95,24 +101,6 @@ func upTo(last int) []int {
 		pcrs[i] = i
 	}
 	return pcrs
-}
-
-// shortAggregate is the boot aggregate of PCR 0 to 7 in banks of which the
-// kernel takes PCR 8 and 9 too; nil if they were not all given.
-func (r *run) shortAggregate(bank ima.HashAlgo) []byte {
-	h := cryptoHash(bank)
-	if h == 0 {
-		return nil
-	}
-	f := h.New()
-	for _, pcr := range upTo(7) {
-		value, ok := r.evidence.PCRs[bank][pcr]
-		if !ok {
-			return nil
-		}
-		f.Write(value)
-	}
-	return f.Sum(nil)
 }
 
 // concludeAggregates makes findings of the boot aggregates.
@@ -199,12 +187,14 @@ func (r *run) concludeAggregate(group []Aggregate) {
 	wanted := aggregatePCRs(g.Bank)
 	given, missing := pcrsOf(r.evidence.PCRs, g.Bank, wanted)
 	switch {
+	case g.EventLog:
+		r.concludeOfLog(g).at(records...)
 	case len(g.PCRs) == len(wanted):
 		r.add(AggregateMatch, "The boot aggregate is that of PCR %s in bank %s.", rangesText(g.PCRs), g.Bank).about(g.Bank, g.PCRs...).at(records...)
 	case g.Match():
 		r.add(AggregateShort, "The boot aggregate is that of PCR 0-7 in bank %s; kernels since 5.8 take PCR 8 and 9 too, of which it says nothing.", g.Bank).about(g.Bank, g.PCRs...).at(records...)
 	case len(g.Expected) > 0:
-		r.add(AggregateMismatch, "The boot aggregate is not that of PCR %s in bank %s: it is of another boot, or these PCRs were extended after IMA started.", rangesText(wanted), g.Bank).about(g.Bank, wanted...).at(records...)
+		r.add(AggregateMismatch, "The boot aggregate is not that of PCR %s in bank %s: it is of another boot, or these PCRs were extended after IMA started%s.", rangesText(wanted), g.Bank, r.logHint()).about(g.Bank, wanted...).at(records...)
 	case len(missing) > 0:
 		r.add(AggregateUnchecked, "The boot aggregate cannot be compared: PCR %s of bank %s were not given.", rangesText(missing), bankText(g.Bank)).about(g.Bank, missing...).at(records...)
 	default:
@@ -213,6 +203,14 @@ func (r *run) concludeAggregate(group []Aggregate) {
 	if len(given) >= 8 && r.firmwareZero(g.Bank) {
 		r.add(FirmwareUnmeasured, "PCR 0-7 of bank %s are zero: the firmware measured nothing, so the boot aggregate is that of every boot without a measuring firmware and tells nothing of this one.", g.Bank).about(g.Bank, upTo(7)...)
 	}
+}
+
+// logHint says what an event log would add.
+func (r *run) logHint() string {
+	if r.log == nil {
+		return " (the event log, of which there is none here, would tell for PCR 8 and 9)"
+	}
+	return ""
 }
 
 func bankText(bank ima.HashAlgo) string {
@@ -237,7 +235,7 @@ func (r *run) concludeZero(g *Aggregate) *Finding {
 	state, _ := r.verdict.pcrState(g.PCR)
 	switch {
 	case state == StateReset:
-		return r.add(Bypass, "TPM-bypass: the boot aggregate is zero and PCR %d at its reset value. IMA found no TPM when it started and uses none that came later; the list is unauthenticated data of the running software.", g.PCR).about(0, g.PCR)
+		return r.add(Bypass, "The boot aggregate is zero and PCR %d at its reset value, so nothing was extended. Either IMA found no TPM when it started, and uses none that came later (TPM-bypass), or it found one without a bank: a TPM that did not answer its self test is kept in field failure mode. The kernel's log tells which. The list is unauthenticated data of the running software.", g.PCR).about(0, g.PCR)
 	case state == StateMatch:
 		return r.add(ZeroLiveTPM, "The boot aggregate is zero, although PCR %d has been extended with the list. %s", g.PCR, r.liveText(g)).about(0, g.PCR)
 	case state == StateMismatch:

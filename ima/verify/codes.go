@@ -28,6 +28,7 @@ const (
 	AggregateNotFirst   Code = "aggregate-not-first"
 	AggregateMatch      Code = "aggregate-match"
 	AggregateShort      Code = "aggregate-short"
+	AggregateOfLog      Code = "aggregate-of-event-log"
 	AggregateMismatch   Code = "aggregate-mismatch"
 	AggregateUnchecked  Code = "aggregate-unchecked"
 	AggregateAfterQuote Code = "aggregate-after-quote"
@@ -105,7 +106,7 @@ var codes = []code{
 	{NameNewline, PartList, Caution, Accept, "a newline is in the name: in the ASCII list it would look like the beginning of another record"},
 	{DigestMismatch, PartList, Failure, Reject, "the template digest is not that of the record's data: the record was changed, or the kernel had another byte order"},
 	{BufferMismatch, PartList, Failure, CannotTell, "the digest of the buffer is not that of the buffer shown"},
-	{FileDigestZero, PartList, Caution, Accept, "the file's digest is zero: the kernel could not hash it, as when it is opened with O_DIRECT, and what was read is unknown"},
+	{FileDigestZero, PartList, Caution, Accept, "the file's digest is zero: the kernel could not hash it, as it was opened with O_DIRECT, or could not be read for that (files of sysfs are such); what was read is unknown"},
 	{Violation, PartList, Caution, Accept, "a violation: a file that was measured was open for writing (ToMToU or open writers, which the list does not tell apart), so what was read may not be what was measured"},
 	{Duplicate, PartList, Caution, Accept, "the record was there before: a kernel records it twice only without its table (CONFIG_IMA_DISABLE_HTABLE, ima_flush_htable)"},
 	{CustomTemplate, PartList, Note, Accept, "the template is none of the kernel's own but a format (ima_template_fmt=)"},
@@ -119,12 +120,13 @@ var codes = []code{
 	{AggregateNotFirst, PartList, Failure, Accept, "records stand before the first boot aggregate, which a kernel records first: the beginning of the list is missing or was made up"},
 	{AggregateMatch, PartList, Note, Accept, "the boot aggregate is that of the PCRs"},
 	{AggregateShort, PartList, Caution, Accept, "the boot aggregate is that of PCR 0-7; kernels since 5.8 take PCR 8 and 9 too"},
+	{AggregateOfLog, PartList, Caution, Accept, "the boot aggregate is that of the event log's PCRs, of which PCR 8 or 9 was not given or has been extended since IMA started"},
 	{AggregateMismatch, PartList, Failure, CannotTell, "the boot aggregate is not that of the PCRs"},
 	{AggregateUnchecked, PartList, Caution, CannotTell, "the PCRs of the boot aggregate were not given"},
 	{AggregateAfterQuote, PartList, Failure, CannotTell, "the boot aggregate lies behind the records that a PCR vouches for"},
 	{SeveralAggregates, PartList, Caution, Accept, "the list has several boot aggregates"},
 	{FirmwareUnmeasured, PartPCRs, Caution, Accept, "PCR 0-7 are zero: the firmware measured nothing, so the boot aggregate tells nothing of this boot"},
-	{Bypass, PartList, Failure, CannotTell, "TPM-bypass: the boot aggregate is zero and the PCR at reset; the list is unauthenticated data of the running software"},
+	{Bypass, PartList, Failure, CannotTell, "the boot aggregate is zero and the PCR at reset, so nothing was extended: TPM-bypass, or a TPM in field failure mode; the list is unauthenticated data of the running software"},
 	{ZeroLiveTPM, PartList, Failure, CannotTell, "the boot aggregate is zero although the PCR has been extended with the list"},
 	{ZeroUnmatched, PartList, Failure, CannotTell, "the boot aggregate is zero, and the PCR neither at reset nor what the list makes of it"},
 	{ZeroUnchecked, PartList, Failure, CannotTell, "the boot aggregate is zero, and no value of its PCR was given"},

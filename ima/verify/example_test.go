@@ -122,7 +122,7 @@ func ExampleParsePolicy() {
 	}`))
 	fmt.Println(policy, err)
 	// Output:
-	// <nil> appraisal policy, rule 1: bypass can be given cannot-tell at best: TPM-bypass: the boot aggregate is zero and the PCR at reset; the list is unauthenticated data of the running software
+	// <nil> appraisal policy, rule 1: bypass can be given cannot-tell at best: the boot aggregate is zero and the PCR at reset, so nothing was extended: TPM-bypass, or a TPM in field failure mode; the list is unauthenticated data of the running software
 }
 
 // A verdict, as a terminal shows it: the list that PowerVM sent has two boot

@@ -11,6 +11,12 @@ import (
 // values on; nil for a bank that the log does not have, or whose hash cannot be
 // computed here.
 func (l *EventLog) Replay(bank ima.HashAlgo) map[int]ima.Hex {
+	return l.replay(bank, func(int, ima.Hex) {})
+}
+
+// replay is Replay. It tells of each event that extends a PCR, with the value
+// that the PCR had before.
+func (l *EventLog) replay(bank ima.HashAlgo, extend func(pcr int, before ima.Hex)) map[int]ima.Hex {
 	i := slices.IndexFunc(l.Algorithms, func(a EventAlgorithm) bool { return a.Bank == bank })
 	hash := cryptoHash(bank)
 	if bank == 0 || i < 0 || hash == 0 {
@@ -28,6 +34,7 @@ func (l *EventLog) Replay(bank ima.HashAlgo) map[int]ima.Hex {
 		if !ok || event.Type == NoAction || event.Digests[i] == nil {
 			continue
 		}
+		extend(int(event.PCR), value)
 		h.Reset()
 		h.Write(value)
 		h.Write(event.Digests[i])
@@ -98,9 +105,14 @@ func (r *run) compareLog(bank ima.HashAlgo) bool {
 		r.add(EventLogMatch, "The event log leads to the values of PCR %s in bank %s.", rangesText(same), bank).about(bank, same...)
 	}
 	if len(differ) > 0 {
-		r.add(EventLogMismatch, "The event log does not lead to the values of PCR %s in bank %s: it was changed, or something extended them without an event.", rangesText(differ), bank).about(bank, differ...)
+		r.list = append(r.list, logMismatch(bank, differ))
 	}
 	return true
+}
+
+func logMismatch(bank ima.HashAlgo, pcrs []int) Finding {
+	var f findings
+	return *f.add(EventLogMismatch, "The event log does not lead to the values of PCR %s in bank %s: it was changed, or something extended them without an event.", rangesText(pcrs), bank).about(bank, pcrs...)
 }
 
 // unmeasured gives the first of the build's measurements that the event log does

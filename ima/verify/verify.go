@@ -111,6 +111,7 @@ type run struct {
 	quoted map[ima.HashAlgo][]int // PCRs that the quote covers
 	log    *EventLog
 	logged map[ima.HashAlgo][]int // PCRs that the event log leads to
+	ofLog  map[ima.HashAlgo]*logAggregate
 }
 
 // scan reads the list to its end.
