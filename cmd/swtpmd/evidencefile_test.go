@@ -60,3 +60,42 @@ func TestVerifyReadsPCRFiles(t *testing.T) {
 		assert.Contains(t, errs, says, "%v", args)
 	}
 }
+
+// Evidence in the form of public reports: a padded event, and a PCR that user space
+// has extended since.
+func TestVerifyReportedEvidence(t *testing.T) {
+	const dir = "../../ima/verify/testdata/evidence/"
+	for name, finding := range map[string]string{
+		"locality-event-padded":      "caution     event-log-deviates: event log",
+		"pcr9-extended-by-userspace": "caution     aggregate-of-event-log: record 1, sha256 PCR 9",
+	} {
+		code, out, errs := called(t, "verify", "--pcrs="+dir+name+".json", "--vouched", "--event-log="+dir+name+".log",
+			"--kernel=6.12", "--strategy=late", "--bound", dir+name+".bin")
+		assert.Equal(t, exitOK, code, "%s: %s", name, errs)
+		assert.Contains(t, out, finding)
+		assert.NotContains(t, out, "failure ", name)
+	}
+}
+
+// What tpm2_quote writes is enough: PCR values, quote, signature and key in its own
+// forms. The quote says of which PCRs the values are.
+func TestVerifyReadsTPM2ToolsQuotes(t *testing.T) {
+	const dir = "../../ima/verify/testdata/tpm2-tools/"
+	for _, kind := range []string{"rsa", "ecc"} {
+		for _, form := range []string{"tss", "plain"} {
+			for _, key := range []string{"tpm2b", "tpmt", "pem"} {
+				for _, pcrs := range []string{"pcrread.values", "pcrread.serialized", "pcrread-sel.yaml"} {
+					code, out, errs := called(t, "verify", "--pcrs="+dir+pcrs, "--quote="+dir+"q-"+kind+"-"+form+"-values.msg",
+						"--signature="+dir+"q-"+kind+"-"+form+"-values.sig", "--key="+dir+"ak-"+kind+"."+key, "--nonce=c0ffee",
+						"--policy=accept-late", "testdata/debian-6.1-exec.bin")
+					assert.Equal(t, exitRejected, code, "the list of another machine: %s", errs)
+					assert.Contains(t, out, "note        quote-verified: quote", "%s %s %s %s", kind, form, key, pcrs)
+				}
+			}
+		}
+	}
+	code, _, errs := called(t, "verify", "--pcrs="+dir+"pcrread.values", "--quote="+dir+"q-ecc-tss-values.msg",
+		"--signature="+dir+"q-ecc-tss-values.sig", "--key="+dir+"pcrread.values", "testdata/debian-6.1-exec.bin")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "is no file of a public key: no public key: neither PEM, DER, TPM2B_PUBLIC nor TPMT_PUBLIC")
+}

@@ -252,6 +252,25 @@ func TestDamagedPCRFiles(t *testing.T) {
 	}
 }
 
+func FuzzSysfsPCRs(f *testing.F) {
+	f.Add("pcr-sha256", "10", []byte(strings.Repeat("0A", 32)+"\n"))
+	f.Add("pcr-sm3", "23", []byte("00"))
+	f.Add("pcr-", "24", []byte(nil))
+	f.Fuzz(func(t *testing.T, bank, pcr string, value []byte) {
+		name := bank + "/" + pcr
+		if !fs.ValidPath(name) {
+			return
+		}
+		pcrs, err := verify.ReadSysfsPCRs(fstest.MapFS{name: {Data: value}}, "tpm0")
+		if err != nil {
+			var wrong *verify.PCRFileError
+			require.ErrorAs(t, err, &wrong)
+			return
+		}
+		require.Len(t, pcrs, 1)
+	})
+}
+
 func FuzzPCRs(f *testing.F) {
 	for _, name := range []string{"pcrread.serialized", "pcrread-one.serialized", "pcrread-sel.yaml", "pcrread.values"} {
 		f.Add(readFile(f, "tpm2-tools/"+name), toolsSelection)
