@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // slowClock keeps the command that asks it for the time until it may go on.
@@ -39,8 +40,8 @@ func TestPoweredDoesNotWaitForACommand(t *testing.T) {
 		_, err := tpm.Send(t.Context(), 0, []byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0})
 		done <- err
 	}()
-	<-clock.asked // the command is in execution
+	transporttest.Receive(t, clock.asked) // the command is in execution
 	assert.True(t, tpm.Powered())
 	close(clock.proceed)
-	require.NoError(t, <-done)
+	require.NoError(t, transporttest.Receive(t, done))
 }

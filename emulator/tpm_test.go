@@ -18,6 +18,7 @@ import (
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 var getRandom = et.Command(wire.CCGetRandom, nil, nil, et.U16(32))
@@ -204,25 +205,31 @@ func TestHundredTPMs(t *testing.T) {
 		want[seed] = string(et.New(t, et.WithSeed(uint64(seed))).Execute(0, getRandom))
 	}
 	var wg sync.WaitGroup
-	errs := make(chan error, 100)
-	for i := range 100 {
+	errs := make(chan error, 200)
+	tpms := make([]*et.TPM, 100)
+	for i := range tpms {
 		tpm := et.New(t, et.WithSeed(uint64(i%2)), et.Unchecked())
+		tpms[i] = tpm
 		wg.Go(func() {
-			if got := string(tpm.Execute(0, getRandom)); got != want[i%2] {
-				errs <- fmt.Errorf("TPM %d: other random bytes", i)
+			// Not by Execute, which may only fail the test in its own goroutine.
+			if got, err := tpm.Send(t.Context(), 0, getRandom); err != nil || string(got) != want[i%2] {
+				errs <- fmt.Errorf("TPM %d: other random bytes (%v)", i, err)
 			}
 			for n := range 20 {
 				pcr := wire.Handle((i + n) % 16)
-				tpm.Execute(0, extend(pcr, ha(wire.AlgSHA256, byte(i))))
-			}
-			if n := updateCounter(t, tpm); n != 40 {
-				errs <- fmt.Errorf("TPM %d: pcrUpdateCounter %d", i, n)
+				if _, err := tpm.Send(t.Context(), 0, extend(pcr, ha(wire.AlgSHA256, byte(i)))); err != nil {
+					errs <- fmt.Errorf("TPM %d: extend: %w", i, err)
+					return
+				}
 			}
 		})
 	}
-	wg.Wait()
+	transporttest.Wait(t, &wg)
 	close(errs)
 	require.NoError(t, errors.Join(collect(errs)...))
+	for i, tpm := range tpms {
+		require.Equal(t, uint32(40), updateCounter(t, tpm), "TPM %d", i)
+	}
 }
 
 func collect(errs chan error) (list []error) {
@@ -240,7 +247,8 @@ func TestConcurrentUse(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 20 {
-				tpm.Execute(0, extend(1, ha(wire.AlgSHA1, 1)))
+				_, err := tpm.Send(t.Context(), 0, extend(1, ha(wire.AlgSHA1, 1)))
+				assert.NoError(t, err)
 				tpm.Cancel()
 				tpm.Powered()
 				tpm.TPMEstablished()
@@ -250,7 +258,7 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	transporttest.Wait(t, &wg)
 	want := make([]byte, 20)
 	for range 160 {
 		crypt.Extend(wire.AlgSHA1, want, ha(wire.AlgSHA1, 1).Digest)

@@ -15,6 +15,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // chip is a device that answers success to everything and counts.
@@ -344,7 +345,7 @@ func TestASenderWithItsOwnTimeWaitsByItself(t *testing.T) {
 			}
 			if released {
 				require.NoError(t, clock.Advance(initcall.Late, 0, "test"))
-				<-let
+				transporttest.Receive(t, let)
 			}
 			return released
 		})
@@ -370,7 +371,7 @@ func TestHoldAtTheMomentOfReleaseIsNotLost(t *testing.T) {
 			wg.Go(func() { _, _ = d.Send(t.Context(), 0, selfTest) })
 		}
 		require.NoError(t, clock.Advance(initcall.Late, 0, "test"))
-		wg.Wait()
+		transporttest.Wait(t, &wg)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // debianTPM has the banks of the machine whose lists are in testdata, in the
@@ -280,7 +281,7 @@ func TestParallelHooks(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	transporttest.Wait(t, &wg)
 	assert.Equal(t, 161, m.Count())
 	assertConsistent(t, m, tpm)
 }

@@ -41,7 +41,7 @@ func TestTheConsoleLogHasWhatWasRead(t *testing.T) {
 		require.NoError(t, first.Close())
 		guest(t, dial(t, d.ready.Console), admin, initcall.Kernel, banner) // its connection comes second
 		d.stop()
-		require.Equal(t, exitOK, <-d.ended)
+		require.Equal(t, exitOK, d.exitCode(t))
 		kept, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.Equal(t, anyBytes()+banner+"\r\n", string(kept))
@@ -56,7 +56,7 @@ func TestTheConsoleLogIsNewInEveryRun(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(strings.Repeat("an older boot\n", 100)), 0o640))
 	d := daemonWith(t, "--console-log="+file)
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	assert.Zero(t, info.Size())

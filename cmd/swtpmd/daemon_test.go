@@ -23,6 +23,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // running is a daemon in this process.
@@ -31,6 +32,12 @@ type running struct {
 	log   *lockedBuffer
 	ended chan int
 	stop  context.CancelFunc
+}
+
+// exitCode waits for the end of the daemon and returns its exit code.
+func (r *running) exitCode(t *testing.T) int {
+	t.Helper()
+	return transporttest.Receive(t, r.ended)
 }
 
 // lockedBuffer is a log that a test reads while the daemon writes.
@@ -118,14 +125,35 @@ func dial(t *testing.T, path string) net.Conn {
 // ask sends bytes and reads an answer of n bytes.
 func ask(t *testing.T, conn net.Conn, request string, n int) string {
 	t.Helper()
+	answer, err := exchange(conn, request, n)
+	require.NoError(t, err, request)
+	return answer
+}
+
+// askAtOnce is ask in a goroutine, of which the test receives the answer.
+func askAtOnce(conn net.Conn, request string, n int) <-chan string {
+	answer := make(chan string, 1)
+	go func() {
+		response, err := exchange(conn, request, n)
+		if err != nil {
+			response = err.Error()
+		}
+		answer <- response
+	}()
+	return answer
+}
+
+func exchange(conn net.Conn, request string, n int) (string, error) {
 	bytes, err := hex.DecodeString(strings.ReplaceAll(request, " ", ""))
-	require.NoError(t, err)
-	_, err = conn.Write(bytes)
-	require.NoError(t, err)
+	if err != nil {
+		return "", err
+	}
+	if _, err := conn.Write(bytes); err != nil {
+		return "", err
+	}
 	answer := make([]byte, n)
 	_, err = io.ReadFull(conn, answer)
-	require.NoError(t, err, request)
-	return hex.EncodeToString(answer)
+	return hex.EncodeToString(answer), err
 }
 
 const (
@@ -186,7 +214,7 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	assert.Equal(t, 2, status.Now.Boot)
 
 	assert.Equal(t, "00000000", ask(t, ctrl, cmdShutdown, 4))
-	assert.Equal(t, exitOK, <-d.ended)
+	assert.Equal(t, exitOK, d.exitCode(t))
 }
 
 // A guest that QEMU has saved, or moved to another host, goes on with a daemon
@@ -234,8 +262,7 @@ func TestCtlSeesAndSteersTheDaemon(t *testing.T) {
 		return out
 	}
 	assert.Equal(t, "firmware\n", ctl("level"))
-	answer := make(chan string, 1)
-	go func() { answer <- ask(t, data, startupClear10, 10) }()
+	answer := askAtOnce(data, startupClear10, 10)
 	waitHeld(t, d)
 	select {
 	case a := <-answer:
@@ -243,7 +270,7 @@ func TestCtlSeesAndSteersTheDaemon(t *testing.T) {
 	default:
 	}
 	assert.Equal(t, "late\n", ctl("advance", "late"))
-	assert.Equal(t, "80010000000a00000000", <-answer)
+	assert.Equal(t, "80010000000a00000000", transporttest.Receive(t, answer))
 
 	assert.Contains(t, ctl("journal"), "released")
 	assert.Contains(t, ctl("status"), "reached")
@@ -260,7 +287,7 @@ func TestCtlSeesAndSteersTheDaemon(t *testing.T) {
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errs, "cannot go back")
 	d.stop()
-	assert.Equal(t, exitOK, <-d.ended)
+	assert.Equal(t, exitOK, d.exitCode(t))
 }
 
 func TestTimelineReleasesTheTPM(t *testing.T) {
@@ -295,11 +322,10 @@ func TestShutdownReleasesAHeldCommand(t *testing.T) {
 	d := daemonWith(t, "--defer-until=userspace", "--while-deferred=hold", "--defer-from=firmware", "--hold-max=1h")
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
 	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
-	answer := make(chan string, 1)
-	go func() { answer <- ask(t, data, selfTest10, 10) }()
+	answer := askAtOnce(data, selfTest10, 10)
 	waitHeld(t, d)
 	assert.Equal(t, "00000000", ask(t, ctrl, cmdStop, 4))
-	assert.Equal(t, "80010000000a00000101", <-answer, "QEMU must not hang")
+	assert.Equal(t, "80010000000a00000101", transporttest.Receive(t, answer), "QEMU must not hang")
 }
 
 // program is a swtpmd process made of this test binary.

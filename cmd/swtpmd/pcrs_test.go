@@ -20,5 +20,5 @@ func TestPCRsBeforeTheTPMRuns(t *testing.T) {
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errs, "tpm2_startup -c")
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 }

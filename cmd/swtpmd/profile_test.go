@@ -41,7 +41,7 @@ func TestAProfileOfOnesOwn(t *testing.T) {
 		assert.EqualValues(t, 100, fixed(t, d, tpm2.TPMPTHRTransientMin))
 		assert.EqualValues(t, 1280, fixed(t, d, tpm2.TPMPTMaxCommandSize))
 		d.stop()
-		require.Equal(t, exitOK, <-d.ended)
+		require.Equal(t, exitOK, d.exitCode(t))
 	}
 
 	require.NoError(t, os.WriteFile(file, []byte("profile mine\nlimits transient=1\n"), 0o600))
@@ -94,13 +94,13 @@ func TestStateOfAnotherProfile(t *testing.T) {
 	for _, profile := range []string{"default", "tiny", "default"} { // nothing in it needs either yet
 		d := daemonWith(t, "--state="+dir, "--profile="+profile, "--flags=startup-clear")
 		d.stop()
-		require.Equal(t, exitOK, <-d.ended)
+		require.Equal(t, exitOK, d.exitCode(t))
 	}
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
 	policy := "80020000005f0000012e400000010000000940000009000000" + "0000" + "0040" + strings.Repeat("ab", 64) + "000d" // of the owner, with SHA-512
 	require.Equal(t, "80020000001300000000", ask(t, dial(t, d.ready.Data), policy, 10))
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 	before, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))
 	require.NoError(t, err)
 

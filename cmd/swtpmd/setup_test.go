@@ -47,7 +47,7 @@ func TestPrintStates(t *testing.T) {
 	t.Setenv("TPM_PATH", dir)
 	assert.Equal(t, want, printedStates(t))
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 	assert.Equal(t, want, printedStates(t))
 }
 
@@ -129,5 +129,5 @@ func TestSwtpmSetup(t *testing.T) {
 		assert.True(t, contents.Attributes.Written, "%#x", index)
 	}
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 }

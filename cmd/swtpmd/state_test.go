@@ -95,7 +95,7 @@ func TestStateOutlivesTheDaemon(t *testing.T) {
 			assert.False(t, hasSHA1(t, tpm))
 			assert.EqualValues(t, 2, resetCount(t, tpm))
 			d.stop()
-			require.Equal(t, exitOK, <-d.ended)
+			require.Equal(t, exitOK, d.exitCode(t))
 
 			d = daemonWith(t, args...)
 			d.log.until(t, "new=false")
@@ -105,7 +105,7 @@ func TestStateOutlivesTheDaemon(t *testing.T) {
 			require.ErrorIs(t, changeOwnerAuth(t, tpm, "", "x"), tpm2.TPMRCBadAuth)
 			require.NoError(t, changeOwnerAuth(t, tpm, "owner", ""))
 			d.stop()
-			require.Equal(t, exitOK, <-d.ended)
+			require.Equal(t, exitOK, d.exitCode(t))
 		})
 	}
 }
@@ -118,7 +118,7 @@ func TestWithoutStateTheTPMIsNew(t *testing.T) {
 		assert.EqualValues(t, 1, resetCount(t, tpm))
 		require.NoError(t, changeOwnerAuth(t, tpm, "", "owner"))
 		d.stop()
-		require.Equal(t, exitOK, <-d.ended)
+		require.Equal(t, exitOK, d.exitCode(t))
 	}
 }
 
@@ -127,7 +127,7 @@ func TestTheLogSaysThatStateIsInMemory(t *testing.T) {
 	d.log.until(t, "in memory")
 	d.log.until(t, "--state=DIR keeps one")
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 }
 
 // swtpm's environment variable is swtpm's command line only.
@@ -159,7 +159,7 @@ func TestTPMPathIsTheStateDirectory(t *testing.T) {
 	d := daemonWith(t)
 	assert.Empty(t, d.ready.State)
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 }
 
 func TestTwoDaemonsOnOneStateDirectory(t *testing.T) {
@@ -182,12 +182,12 @@ func TestTwoDaemonsOnOneStateDirectory(t *testing.T) {
 
 	again := daemonWith(t, "--tpmstate", "dir="+dir+",lock=false")
 	again.stop()
-	require.Equal(t, exitOK, <-again.ended)
+	require.Equal(t, exitOK, again.exitCode(t))
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 	third := daemonWith(t, "--state", dir)
 	third.stop()
-	require.Equal(t, exitOK, <-third.ended)
+	require.Equal(t, exitOK, third.exitCode(t))
 }
 
 func TestStateThatCannotBeUsed(t *testing.T) {
@@ -220,5 +220,5 @@ func TestStateFileModeAndNeighbours(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "swtpm's", string(kept))
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 }

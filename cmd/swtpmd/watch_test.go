@@ -70,7 +70,7 @@ func TestFailureModeIsExplained(t *testing.T) {
 	_, text, _ = called(t, "ctl", "--admin", d.ready.Admin, "--json", "status")
 	assert.NotContains(t, text, "failure")
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 }
 
 // A file system that is full or read-only is no failure of the TPM.

@@ -218,7 +218,7 @@ func TestSocketPathsThatAreTooLong(t *testing.T) {
 	fits := filepath.Join(base, strings.Repeat("y", maxSocketPath-len(base)-1))
 	d := daemonWith(t, "--admin", fits)
 	d.stop()
-	require.Equal(t, exitOK, <-d.ended)
+	require.Equal(t, exitOK, d.exitCode(t))
 }
 
 func TestShellQuote(t *testing.T) {

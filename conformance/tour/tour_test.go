@@ -19,6 +19,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/reference"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 func needs(t *testing.T, name, debian string) {
@@ -53,7 +54,7 @@ func served(t *testing.T, device interface {
 		defer cancel()
 		assert.NoError(t, s.Close(ctx))
 		for range 2 {
-			assert.NoError(t, <-ended)
+			assert.NoError(t, transporttest.Receive(t, ended))
 		}
 	})
 	return tour.Target{

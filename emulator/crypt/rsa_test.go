@@ -15,6 +15,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // rsaKey makes a key of the given size; the same one for all tests.
@@ -296,7 +297,7 @@ func TestRSAKeyIsShared(t *testing.T) {
 			assert.Equal(t, want, got)
 		})
 	}
-	wg.Wait()
+	transporttest.Wait(t, &wg)
 }
 
 // Keys are golden, so that a change of the search cannot go unnoticed where no

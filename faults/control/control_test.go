@@ -17,6 +17,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 func serve(t *testing.T, panel *control.Panel) *control.Client {
@@ -27,7 +28,7 @@ func serve(t *testing.T, panel *control.Panel) *control.Client {
 	server := &http.Server{Handler: panel.Handler()}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close(); <-done })
+	t.Cleanup(func() { _ = server.Close(); transporttest.Receive(t, done) })
 	return control.NewClient(path)
 }
 

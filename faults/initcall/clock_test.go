@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 func TestClockStartsAtFirmware(t *testing.T) {
@@ -189,7 +190,7 @@ func TestClockUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	all.Wait()
+	transporttest.Wait(t, &all)
 	_ = clock.Advance(initcall.Userspace, initcall.NoTime, "load")
 	assert.Zero(t, wrong, "events out of order")
 	assert.Equal(t, initcall.Event{Boot: 1 + 2*boots, Level: initcall.Userspace, At: initcall.NoTime, Cause: "load"}, clock.Now())

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // levelsOf gives the levels that a console printing text reaches, "|" where a
@@ -339,7 +340,7 @@ func TestConsoleResetAgainstWrite(t *testing.T) {
 	for range 200 {
 		console.Reset("again")
 	}
-	<-done
+	transporttest.Receive(t, done)
 	for _, e := range console.events {
 		require.Equal(t, initcall.Firmware, e.Level, "nothing of the old boot counts")
 	}

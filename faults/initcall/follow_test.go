@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 func TestParseSource(t *testing.T) {
@@ -382,7 +383,7 @@ func followReader(t *testing.T, r io.Reader, w io.Writer) {
 	write(t, w, linux61)
 	require.NoError(t, f.clock.Wait(t.Context(), initcall.Kernel))
 	cancel()
-	assert.ErrorIs(t, <-done, context.Canceled)
+	assert.ErrorIs(t, transporttest.Receive(t, done), context.Canceled)
 	assert.Equal(t, initcall.Kernel, f.clock.Level())
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 var short = initcall.Timeline{
@@ -91,7 +92,7 @@ func running(t *testing.T, timeline initcall.Timeline) (clock *initcall.Clock, e
 	synctest.Wait()
 	return clock, events, func() error {
 		cancel()
-		return <-done
+		return transporttest.Receive(t, done)
 	}
 }
 

@@ -31,5 +31,5 @@ func BenchmarkExchange(b *testing.B) {
 		}
 	}
 	require.NoError(b, c.Close())
-	require.NoError(b, <-done)
+	require.NoError(b, transporttest.Receive(b, done))
 }

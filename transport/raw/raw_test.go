@@ -42,7 +42,7 @@ func serve(t *testing.T, network string, device transport.Device, opts raw.Optio
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		assert.NoError(t, s.Close(ctx))
-		assert.NoError(t, <-served)
+		assert.NoError(t, transporttest.Receive(t, served))
 	})
 	return l.Addr().String()
 }
@@ -85,7 +85,7 @@ func TestClientsAndServer(t *testing.T) {
 							assert.ErrorIs(t, err, net.ErrClosed)
 						})
 					}
-					wg.Wait()
+					transporttest.Wait(t, &wg)
 				})
 			})
 		})

@@ -32,7 +32,7 @@ func BenchmarkData(b *testing.B) {
 		}
 	}
 	require.NoError(b, c.Close())
-	require.NoError(b, <-done)
+	require.NoError(b, transporttest.Receive(b, done))
 }
 
 // BenchmarkSetLocality is the control request that QEMU sends most.
@@ -53,5 +53,5 @@ func BenchmarkSetLocality(b *testing.B) {
 		}
 	}
 	require.NoError(b, c.Close())
-	<-done
+	transporttest.Receive(b, done)
 }

@@ -254,9 +254,10 @@ func TestClientBadServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			near, far := transporttest.Conns(t)
+			answer := transporttest.Hex(t, c.answer)
 			go func() {
 				_, _ = far.Read(make([]byte, 100))
-				_, _ = far.Write(transporttest.Hex(t, c.answer))
+				_, _ = far.Write(answer)
 				_ = far.Close()
 			}()
 			client := swtpm.NewClient(near)

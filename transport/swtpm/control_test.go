@@ -30,7 +30,7 @@ func serveControlTCP(t *testing.T, server *swtpm.Server) string {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		assert.NoError(t, server.Close(ctx))
-		assert.NoError(t, <-served)
+		assert.NoError(t, transporttest.Receive(t, served))
 	})
 	return l.Addr().String()
 }
@@ -67,7 +67,7 @@ func TestControlWhileACommandRuns(t *testing.T) {
 			r := serve(t, device, swtpm.Options{})
 			control, data := r.dialControl(), r.dialData()
 			data.Say(startup)
-			<-held
+			transporttest.Receive(t, held)
 			for _, request := range [][2]string{
 				{"00000001", "000000000000ffbf"}, {"00000004", "0000000000000000"},
 				{"00000005 01", "00000000"}, {"0000000F", "0000000000000000"},
@@ -87,7 +87,7 @@ func TestShutdownWhileACommandRuns(t *testing.T) {
 	device, held := holding(t)
 	r := serve(t, device, swtpm.Options{})
 	r.dialData().Say(startup)
-	<-held
+	transporttest.Receive(t, held)
 	assert.Equal(t, "00000000", r.dialControl().Ask("00000003"))
 	assert.Equal(t, swtpm.EndedByShutdown, r.ended())
 	assert.False(t, device.Powered())
@@ -100,14 +100,14 @@ func TestCloseWhileACommandRuns(t *testing.T) {
 	device, held := holding(t)
 	r := serve(t, device, swtpm.Options{})
 	r.dialData().Say(startup)
-	<-held
+	transporttest.Receive(t, held)
 	near, far := net.Pipe() // has no descriptor
 	var wg sync.WaitGroup
 	wg.Go(func() { assert.NoError(t, r.ServeDataConn(far)) })
 	transporttest.NewPeer(t, near).Say(startup)
-	<-held
+	transporttest.Receive(t, held)
 	r.close()
-	wg.Wait()
+	transporttest.Wait(t, &wg)
 	assert.Equal(t, swtpm.EndedByOwner, r.Reason())
 	assert.True(t, device.Powered())
 }
@@ -260,7 +260,7 @@ func TestSeveralControlClients(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	transporttest.Wait(t, &wg)
 	assert.Equal(t, "000000000000ffbf", idle.Ask("00000001"))
 }
 
@@ -288,7 +288,7 @@ func TestChurn(t *testing.T) {
 				}
 			})
 		}
-		wg.Wait()
+		transporttest.Wait(t, &wg)
 		// A client that says no more, but still listens.
 		p := r.dialControl()
 		p.Say("00000001 0000000F")
@@ -368,6 +368,6 @@ func TestSingleConnections(t *testing.T) {
 		assert.Equal(t, rcSuccess, transporttest.NewPeer(t, data).Ask(startup))
 		require.NoError(t, control.Close())
 		require.NoError(t, s.Close(context.Background()))
-		wg.Wait()
+		transporttest.Wait(t, &wg)
 	})
 }

@@ -230,7 +230,7 @@ func startSwtpm(t *testing.T, options ...string) string {
 	go func() { exited <- command.Wait() }()
 	t.Cleanup(func() {
 		cancel()
-		<-exited
+		transporttest.Receive(t, exited)
 	})
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("unix", path)

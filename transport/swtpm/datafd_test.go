@@ -64,7 +64,7 @@ func TestSetDataFDWhileTheLastOneIsBusy(t *testing.T) { // alone, as TestSetData
 	control := r.dialControl()
 	first := passData(t, control)
 	first.Say(startup)
-	<-entered
+	transporttest.Receive(t, entered)
 	require.NoError(t, first.Close())
 	passData(t, control)
 	assert.Equal(t, "00000000", control.Ask("0000000E"))
@@ -174,9 +174,9 @@ func TestClientKilled(t *testing.T) {
 	r := serve(t, device, swtpm.Options{TerminateWithData: true})
 	data := passData(t, r.dialControl())
 	data.Say(startup)
-	<-entered
+	transporttest.Receive(t, entered)
 	require.NoError(t, data.Close())
-	require.ErrorIs(t, <-left, context.Canceled)
+	require.ErrorIs(t, transporttest.Receive(t, left), context.Canceled)
 	assert.Equal(t, swtpm.EndedByData, r.ended())
 }
 

@@ -103,7 +103,7 @@ func talk(t *testing.T, serve func(net.Conn), message []byte) string {
 	if err != nil {
 		require.ErrorContains(t, err, "reset", "unread bytes at the end")
 	}
-	<-done
+	transporttest.Receive(t, done)
 	_ = client.Close()
 	return hex.EncodeToString(answer)
 }

@@ -51,7 +51,7 @@ func serve(t *testing.T, device transport.Device, opts swtpm.Options) *rig {
 	t.Cleanup(func() {
 		r.close()
 		for range 2 {
-			assert.NoError(t, <-served)
+			assert.NoError(t, transporttest.Receive(t, served))
 		}
 	})
 	return r

@@ -25,6 +25,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // requests is a slog.Handler that remembers the control requests.
@@ -205,7 +206,7 @@ func TestQEMUSystem(t *testing.T) {
 			m.say("stop")
 			m.await("STOP")
 			for len(inits) > 0 {
-				<-inits
+				transporttest.Receive(t, inits)
 			}
 			m.say("system_reset")
 			select {
@@ -215,11 +216,11 @@ func TestQEMUSystem(t *testing.T) {
 			}
 			m.say("quit")
 			assert.Equal(t, swtpm.EndedByShutdown, r.ended(), "%q", log.from(0))
-			require.NoError(t, <-m.exited, m.stderr.String())
+			require.NoError(t, transporttest.Receive(t, m.exited), m.stderr.String())
 			all := log.from(0)
 			assert.Equal(t, "SHUTDOWN", all[len(all)-1])
 			assert.False(t, tpm.Powered())
-			assert.False(t, (<-first).Probe, "the version probe came before INIT and was not passed on")
+			assert.False(t, transporttest.Receive(t, first).Probe, "the version probe came before INIT and was not passed on")
 		})
 	}
 }
@@ -264,7 +265,7 @@ func TestQEMUMigrates(t *testing.T) {
 
 			to := startMachine(t, model, rigs[1].control, "-incoming", "exec:cat "+file)
 			to.await("RESUME")
-			assert.True(t, <-resumed, "%q", log[1].from(0))
+			assert.True(t, transporttest.Receive(t, resumed), "%q", log[1].from(0))
 			assert.Equal(t, want, pcrs(t, tpms[1]))
 			all := log[1].from(0)
 			i := slices.Index(all, "SET_STATEBLOB")

@@ -98,7 +98,7 @@ func TestSetStateBlob(t *testing.T) {
 			calls = append(calls, call.Name+map[bool]string{true: " " + string(call.Data)}[len(call.Data) > 0])
 		}
 		assert.Equal(t, c.calls, calls, name)
-		assert.Equal(t, c.init.Resumes, (<-events).Resumes, name)
+		assert.Equal(t, c.init.Resumes, transporttest.Receive(t, events).Resumes, name)
 		before := len(device.Calls())
 		require.Equal(t, done, p.Ask("0000000E"))
 		require.Equal(t, done, p.Ask(start))

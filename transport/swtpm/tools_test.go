@@ -110,7 +110,7 @@ func TestTPM2Tools(t *testing.T) {
 	assert.Contains(t, run("tpm2_pcrread sha256:10,16"), "10: 0x")
 	require.NoError(t, s.Close(context.Background()))
 	for range 2 {
-		require.NoError(t, <-served)
+		require.NoError(t, transporttest.Receive(t, served))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // serveMonitor answers one request after the other with the given lines, after
@@ -35,7 +37,7 @@ func serveMonitor(t *testing.T, greeting string, answers ...string) (client net.
 		}
 	}()
 	t.Cleanup(func() { client.Close() })
-	return client, func() []string { client.Close(); return <-done }
+	return client, func() []string { client.Close(); return transporttest.Receive(t, done) }
 }
 
 const greeting = `{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": []}}`

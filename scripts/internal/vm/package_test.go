@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // archiveFake is a package archive with apt in front: it knows one version of
@@ -90,7 +92,7 @@ func TestKernelIsFetchedOnce(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	transporttest.Wait(t, &wg)
 	assert.EqualValues(t, 1, f.downloads.Load())
 	left, err := filepath.Glob(filepath.Join(apt.packages(), "fetch-*"))
 	require.NoError(t, err)

@@ -69,7 +69,7 @@ func TestServeRidesOutShortages(t *testing.T) {
 	_, err := near.Read(make([]byte, 1))
 	require.NoError(t, err)
 	g.Stop()
-	require.NoError(t, <-served)
+	require.NoError(t, transporttest.Receive(t, served))
 	require.NoError(t, g.Wait(context.Background()))
 }
 
@@ -79,7 +79,7 @@ func TestServeFails(t *testing.T) {
 	g := serve.NewGroup(1)
 	l := &script{closed: make(chan struct{}), steps: []any{broken}}
 	require.ErrorIs(t, g.Serve(l, nil), broken)
-	<-l.closed
+	transporttest.Receive(t, l.closed)
 }
 
 // TestOpenFails: a connection that cannot be served gives its slot back.
@@ -101,10 +101,10 @@ func TestOpenFails(t *testing.T) {
 		})
 	}()
 	for range 5 {
-		<-opened
+		transporttest.Receive(t, opened)
 	}
 	g.Stop()
-	require.NoError(t, <-served)
+	require.NoError(t, transporttest.Receive(t, served))
 }
 
 func TestStopped(t *testing.T) {
@@ -119,12 +119,12 @@ func TestStopped(t *testing.T) {
 	} {
 		c := make(closable)
 		assert.False(t, run(c))
-		<-c
+		transporttest.Receive(t, c)
 	}
 	assert.False(t, g.Background(never))
 	l := &script{closed: make(chan struct{})}
 	require.NoError(t, g.Serve(l, nil))
-	<-l.closed
+	transporttest.Receive(t, l.closed)
 }
 
 // TestWaitGivesUp: somebody who does not let go does not hold Wait for ever.
@@ -136,7 +136,7 @@ func TestWaitGivesUp(t *testing.T) {
 	require.True(t, g.Background(func() { <-let }))
 	require.True(t, g.Go(&once{Closer: c}, func() { <-let }))
 	g.Stop()
-	<-c
+	transporttest.Receive(t, c)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, g.Wait(ctx), context.DeadlineExceeded)

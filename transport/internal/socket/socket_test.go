@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ func TestConn(t *testing.T) {
 			got, err := io.ReadAll(a)
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(data, got))
-			wg.Wait()
+			transporttest.Wait(t, &wg)
 			require.NoError(t, a.Close())
 			_, err = a.Read(make([]byte, 1))
 			require.Error(t, err)
@@ -131,9 +132,9 @@ func TestClose(t *testing.T) {
 					close(started)
 					ended <- waits.call(a)
 				}()
-				<-started
+				transporttest.Receive(t, started)
 				require.NoError(t, a.Close())
-				err := <-ended
+				err := transporttest.Receive(t, ended)
 				assert.True(t, errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe),
 					"%s: %v", waits.name, err)
 				_, err = io.Copy(io.Discard, b)
@@ -147,15 +148,13 @@ func TestClose(t *testing.T) {
 // TestCloseRaces: the descriptor's number is not reused under a call.
 func TestCloseRaces(t *testing.T) {
 	t.Parallel()
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
+	for i := range 4 {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
 			for range 200 {
 				a, b := transporttest.Conns(t)
 				c, err := socket.Adopt(a)
-				if !assert.NoError(t, err) {
-					return
-				}
+				require.NoError(t, err)
 				var calls sync.WaitGroup
 				for range 2 {
 					calls.Go(func() {
@@ -168,12 +167,11 @@ func TestCloseRaces(t *testing.T) {
 				}
 				calls.Go(func() { _, _ = b.Write(make([]byte, 10)) })
 				calls.Go(func() { _ = c.Close() })
-				calls.Wait()
+				transporttest.Wait(t, &calls)
 				assert.NoError(t, b.Close())
 			}
 		})
 	}
-	wg.Wait()
 }
 
 // BenchmarkRoundTrip compares a served connection as Adopt makes it with one

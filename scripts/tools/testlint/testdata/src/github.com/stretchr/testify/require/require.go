@@ -1,0 +1,13 @@
+// Package require stands in for testify's.
+package require
+
+type TestingT interface {
+	Errorf(format string, args ...any)
+	FailNow()
+}
+
+func NoError(t TestingT, err error) {
+	if err != nil {
+		t.FailNow()
+	}
+}
