@@ -22,17 +22,24 @@ var benchBanks = []ima.ReplayBank{{Bank: ima.SHA1}, {Bank: ima.SHA256}, {Bank: i
 type syntheticList struct {
 	binary bool
 	left   int
-	rec    *ima.Record
 	buf    []byte
 	rest   []byte
 }
 
 func newSyntheticList(t testing.TB, binary bool, n int) *syntheticList {
-	s := &syntheticList{binary: binary, left: n, rec: record(t, "ima-ng", ima.LittleEndian, "/usr/lib/x86_64-linux-gnu/libexample.so.1.2.3", nil)}
+	return newBankList(t, binary, n, ima.SHA1)
+}
+
+// newBankList is newSyntheticList for the file of a bank.
+func newBankList(t testing.TB, binary bool, n int, algo ima.HashAlgo) *syntheticList {
+	s := &syntheticList{binary: binary, left: n}
 	// One hundred records, so that making them costs little.
 	for i := range 100 {
 		rec := record(t, "ima-ng", ima.LittleEndian, "/usr/lib/x86_64-linux-gnu/libexample.so.1.2."+strconv.Itoa(i), nil)
+		rec.DigestAlgo = algo
 		var err error
+		rec.Digest, err = rec.TemplateDigest(algo)
+		require.NoError(t, err)
 		if binary {
 			s.buf, err = rec.AppendBinary(s.buf)
 		} else {
@@ -95,19 +102,58 @@ func BenchmarkReplayASCII(b *testing.B)  { benchmarkReplay(b, false) }
 func benchmarkReplay(b *testing.B, binary bool) {
 	b.ReportAllocs()
 	for b.Loop() {
-		list := benchReader(b, binary)
-		replay, err := ima.NewReplay(benchBanks...)
-		require.NoError(b, err)
-		var rec ima.Record
-		n := 0
-		for ; list.Read(&rec) == nil; n++ {
-			if intact, err := replay.Extend(&rec); err != nil || !intact {
-				b.Fatal(intact, err)
-			}
-		}
-		require.Equal(b, benchRecords, n)
+		replayBench(b, benchReader(b, binary), nil)
 	}
 	reportPerRecord(b, benchRecords)
+}
+
+// A list of each bank, of which form and hash are found out.
+func BenchmarkReplayBankLists(b *testing.B) {
+	for _, algo := range []ima.HashAlgo{ima.SHA1, ima.SHA256, ima.SHA384, ima.SHA512} {
+		for _, binary := range []bool{true, false} {
+			name := "ascii"
+			if binary {
+				name = "binary"
+			}
+			b.Run(name+"_"+algo.String(), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					list, err := ima.NewReader(newBankList(b, binary, benchRecords, algo), ima.Format{})
+					require.NoError(b, err)
+					replayBench(b, list, nil)
+				}
+				reportPerRecord(b, benchRecords)
+			})
+		}
+	}
+}
+
+// A piece of a list, which begins at other PCR values than those of a boot.
+func BenchmarkReplayPiece(b *testing.B) {
+	start := ima.PCRs{}
+	for _, bank := range benchBanks {
+		start[bank.Bank] = map[int]ima.Hex{10: bytes.Repeat([]byte{1}, bank.Bank.Size())}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		replayBench(b, benchReader(b, true), start)
+	}
+	reportPerRecord(b, benchRecords)
+}
+
+// replayBench replays a list of benchRecords in four banks.
+func replayBench(b *testing.B, list ima.RecordReader, start ima.PCRs) {
+	replay, err := ima.NewReplay(benchBanks...)
+	require.NoError(b, err)
+	require.NoError(b, replay.Start(start))
+	var rec ima.Record
+	n := 0
+	for ; list.Read(&rec) == nil; n++ {
+		if intact, err := replay.Extend(&rec); err != nil || !intact {
+			b.Fatal(intact, err)
+		}
+	}
+	require.Equal(b, benchRecords, n)
 }
 
 func benchReader(b *testing.B, binary bool) ima.RecordReader {

@@ -62,6 +62,10 @@ type replayBank struct {
 	hash    hash.Hash
 	source  int // in templates
 	pcrs    [numPCRs][]byte
+	// twin is a bank whose PCRs are these, until a violation tells the two
+	// apart: both are extended with padded sha1 digests. Nil for a bank of
+	// its own.
+	twin *replayBank
 	// extend has room for a PCR and the digest to be extended into it.
 	extend []byte
 }
@@ -99,16 +103,48 @@ func NewReplay(banks ...ReplayBank) (*Replay, error) {
 			return nil, err
 		}
 		rb := replayBank{algo: b.Bank, digests: b.Digests, hash: h, source: source, extend: make([]byte, 2*size)}
-		values := make([]byte, numPCRs*size)
-		for i := range rb.pcrs {
-			rb.pcrs[i] = values[i*size : (i+1)*size : (i+1)*size]
-			if i >= 17 && i <= 22 {
-				fill(rb.pcrs[i], 0xff)
-			}
-		}
+		rb.reset()
 		r.banks = append(r.banks, rb)
 	}
+	for i := range r.banks {
+		r.banks[i].share(r.banks[:i])
+	}
 	return r, nil
+}
+
+// reset gives the bank PCRs of its own, after TPM2_Startup(CLEAR).
+func (b *replayBank) reset() {
+	size := b.algo.Size()
+	values := make([]byte, numPCRs*size)
+	for i := range b.pcrs {
+		b.pcrs[i] = values[i*size : (i+1)*size : (i+1)*size]
+		if i >= 17 && i <= 22 {
+			fill(b.pcrs[i], 0xff)
+		}
+	}
+}
+
+// share makes b the twin of one of the banks before it, if there is one that
+// differs from it in violations alone.
+func (b *replayBank) share(before []replayBank) {
+	for i := range before {
+		if other := &before[i]; b.algo == other.algo && b.digests != PerBank && other.digests != PerBank && other.twin == nil {
+			b.twin, b.pcrs = other, other.pcrs
+			return
+		}
+	}
+}
+
+// part gives a twin PCRs of its own.
+func (b *replayBank) part() {
+	if b.twin == nil {
+		return
+	}
+	b.reset()
+	for i, value := range b.twin.pcrs {
+		copy(b.pcrs[i], value)
+	}
+	b.twin = nil
 }
 
 // PCRValueError says which PCR value is none.
@@ -201,8 +237,16 @@ func (r *Replay) Extend(rec *Record) (intact bool, err error) {
 		}
 		intact = showsDigest(rec.Digest, r.templates[listed].digest)
 	}
+	if violation {
+		for i := range r.banks {
+			r.banks[i].part()
+		}
+	}
 	for i := range r.banks {
 		b := &r.banks[i]
+		if b.twin != nil {
+			continue
+		}
 		pcr := b.pcrs[rec.PCR]
 		digest := b.extend[copy(b.extend, pcr):]
 		if violation {
@@ -230,10 +274,21 @@ func (d Digests) violation(digest []byte) {
 // PCR gives a copy of the value of PCR index in the bank, which must be one
 // that NewReplay was given; nil for another bank or index.
 func (r *Replay) PCR(bank ReplayBank, index int) []byte {
+	return bytes.Clone(r.pcr(bank, index))
+}
+
+// Holds reports whether PCR index in the bank has the value; it allocates
+// nothing. A bank that NewReplay was not given holds none.
+func (r *Replay) Holds(bank ReplayBank, index int, value []byte) bool {
+	pcr := r.pcr(bank, index)
+	return pcr != nil && bytes.Equal(pcr, value)
+}
+
+func (r *Replay) pcr(bank ReplayBank, index int) []byte {
 	for i := range r.banks {
 		b := &r.banks[i]
 		if b.algo == bank.Bank && b.digests == bank.Digests && index >= 0 && index < numPCRs {
-			return bytes.Clone(b.pcrs[index])
+			return b.pcrs[index]
 		}
 	}
 	return nil

@@ -304,3 +304,49 @@ func TestBootAggregateBank(t *testing.T) {
 		}
 	}
 }
+
+// Replays that only violations tell apart are one until there is a violation.
+func TestPaddedReplaysPartAtAViolation(t *testing.T) {
+	t.Parallel()
+	padded, before58 := ima.ReplayBank{Bank: ima.SHA512, Digests: ima.PaddedSHA1}, ima.ReplayBank{Bank: ima.SHA512, Digests: ima.PaddedSHA1Violation}
+	plain := record(t, "ima-ng", ima.LittleEndian, "/a", nil)
+	violation := record(t, "ima-ng", ima.LittleEndian, "/a", func(e *ima.EventData) { e.Violation = true })
+	for _, list := range [][]*ima.Record{{plain}, {plain, violation}, {violation, plain}, {plain, violation, plain, violation, plain}} {
+		both, err := ima.NewReplay(padded, before58)
+		require.NoError(t, err)
+		start := ima.PCRs{ima.SHA512: {10: bytes.Repeat([]byte{7}, 64)}}
+		require.NoError(t, both.Start(start))
+		alone := map[ima.ReplayBank]*ima.Replay{}
+		for _, bank := range []ima.ReplayBank{padded, before58} {
+			alone[bank], err = ima.NewReplay(bank)
+			require.NoError(t, err)
+			require.NoError(t, alone[bank].Start(start))
+		}
+		for _, rec := range list {
+			_, err := both.Extend(rec)
+			require.NoError(t, err)
+			for bank, replay := range alone {
+				_, err := replay.Extend(rec)
+				require.NoError(t, err)
+				want := replay.PCR(bank, 10)
+				assert.Equal(t, want, both.PCR(bank, 10))
+				assert.True(t, both.Holds(bank, 10, want))
+				assert.False(t, both.Holds(bank, 11, want))
+			}
+		}
+	}
+}
+
+// A value that no PCR can have changes nothing.
+func TestStartRefusesWrongValues(t *testing.T) {
+	t.Parallel()
+	bank := ima.ReplayBank{Bank: ima.SHA256}
+	for _, wrong := range []map[int]ima.Hex{{10: {1}}, {24: make(ima.Hex, 32)}, {-1: make(ima.Hex, 32)}} {
+		replay, err := ima.NewReplay(bank)
+		require.NoError(t, err)
+		wrong[9] = bytes.Repeat([]byte{1}, 32)
+		var value *ima.PCRValueError
+		require.ErrorAs(t, replay.Start(ima.PCRs{ima.SHA256: wrong}), &value)
+		assert.Equal(t, make([]byte, 32), replay.PCR(bank, 9))
+	}
+}
