@@ -34,6 +34,7 @@ type device struct {
 	added    bool
 	bound    bool
 	queued   bool // on the pending or active list
+	byHand   bool // userspace has asked for the probe
 }
 
 // link is a device link that fw_devlink made. A relaxed one delays no probe.
@@ -115,10 +116,30 @@ func (k *kernel) newDriverCore() {
 	}
 }
 
-// addRoots adds the devices without a parent.
+// addRoots adds the devices without a parent, at the kernel's start or when they
+// appear, and has userspace bind those that it binds by hand.
 func (k *kernel) addRoots() {
+	since := k.sched.now() - k.summary.KernelAt
 	for _, d := range k.core.devices {
-		d.added = d.parent == nil
+		d.added = d.parent == nil && d.Appears == 0
+		if d.Appears > 0 {
+			k.sched.after(max(d.Appears-since, 0), func() {
+				k.sched.spawn("kworker", func(t *task) { k.addDevice(t, d) })
+			})
+		}
+		if d.Bind > 0 {
+			k.sched.after(max(d.Bind-since, 0), func() {
+				k.sched.spawn("sh", func(t *task) { k.bindByHand(t, d) })
+			})
+		}
+	}
+}
+
+// bindByHand follows bind_store: a write to the driver's bind file.
+func (k *kernel) bindByHand(t *task, dev *device) {
+	if dev.added && dev.driver != nil && dev.driver.registered && !dev.bound {
+		dev.byHand = true
+		k.probeDevice(t, dev)
 	}
 }
 
@@ -281,7 +302,16 @@ func (k *kernel) callProbe(t *task, dev *device) (why string, err int) {
 		return "", k.probeTPM(t, dev)
 	}
 	t.sleep(k.vary(dev.driver.Took))
-	return "", dev.driver.Fail
+	return "", dev.failure()
+}
+
+// failure is the errno that the driver's probe fails with whatever it finds, 0
+// for none.
+func (d *device) failure() int {
+	if d.byHand {
+		return 0
+	}
+	return d.driver.Fail
 }
 
 // checkState follows driver_deferred_probe_check_state.

@@ -139,6 +139,8 @@ func (p *parser) readDriver(a *args) error {
 	a.flag("async", &d.Async)
 	a.flag("module", &d.Module)
 	a.number("fail", 10, 1, 4095, &d.Fail)
+	a.flag("field-failure", &d.FieldFailure)
+	a.number("after", 0, -4095, 0xfff, &d.After)
 	p.platform.Drivers = append(p.platform.Drivers, d)
 	return nil
 }
@@ -152,6 +154,8 @@ func (p *parser) readDevice(a *args) error {
 	a.list("suppliers", &d.Suppliers)
 	a.list("needs", &d.Needs)
 	a.list("domains", &d.Domains)
+	a.duration("appears", &d.Appears)
+	a.duration("bind", &d.Bind)
 	p.platform.Devices = append(p.platform.Devices, d)
 	return nil
 }
@@ -163,6 +167,7 @@ func (p *parser) readInitcall(a *args) error {
 	}
 	c := Initcall{Level: level, Name: a.plain[1]}
 	p.mark("initcall " + c.Name)
+	a.duration("before", &c.Before)
 	a.duration("took", &c.Took)
 	a.list("register", &c.Register)
 	a.list("helper", &c.Helpers)

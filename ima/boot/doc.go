@@ -75,9 +75,11 @@
 //	aggregate DIGEST   pins the boot aggregate, such as sha256:9887…
 //	fs NAME            type magic
 //	driver NAME        kind (plain tis tis-spi crb crb-ffa ibmvtpm ftpm-tee) took latency
-//	                   selftest fail (errno); async; module
+//	                   selftest fail (errno); async; module; field-failure; after (result of
+//	                   each command after the probe: response code or negative errno)
 //	device NAME        driver parent bus suppliers needs domains (lists of devices)
-//	initcall LEVEL NAME  took register helper (lists) async fail; and one of: ima
+//	                   appears bind (times since the kernel's start)
+//	initcall LEVEL NAME  before took register helper (lists) async fail; and one of: ima
 //	                   ima-late-sync deferred-probe initramfs=DURATION
 //	helper NAME        took; below it exec, map, read PATH with digest and fs, load PATH
 //	                   driver=NAME, wait DURATION

@@ -53,7 +53,7 @@ func (p *Platform) appendText(dst []byte) []byte {
 	}
 	for _, d := range p.Devices {
 		w.begin("device", d.Name).text("bus", d.Bus).text("driver", d.Driver).text("parent", d.Parent)
-		w.list("suppliers", d.Suppliers).list("needs", d.Needs).list("domains", d.Domains).end()
+		w.list("suppliers", d.Suppliers).list("needs", d.Needs).list("domains", d.Domains).duration("appears", d.Appears).duration("bind", d.Bind).end()
 	}
 	for i := range p.Helpers {
 		h := &p.Helpers[i]
@@ -88,11 +88,11 @@ func (d *Driver) write(w *writer) {
 	if d.Async != d.Kind.asynchronous() {
 		w.text("async", map[bool]string{true: "yes", false: "no"}[d.Async])
 	}
-	w.flag("module", d.Module).number("fail", d.Fail).end()
+	w.flag("module", d.Module).number("fail", d.Fail).flag("field-failure", d.FieldFailure).number("after", d.After).end()
 }
 
 func (c *Initcall) write(w *writer) {
-	w.begin("initcall", c.Level.String(), c.Name).duration("took", c.Took)
+	w.begin("initcall", c.Level.String(), c.Name).duration("before", c.Before).duration("took", c.Took)
 	switch c.Action {
 	case NoAction:
 	case Initramfs:

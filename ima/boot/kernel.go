@@ -147,6 +147,7 @@ func (k *kernel) doInitcall(t *task, c *Initcall) {
 		k.lateCalled = true
 		return
 	}
+	t.sleep(k.vary(c.Before))
 	start := k.sched.now()
 	k.emit(t, Event{Kind: InitcallCalled, Name: c.Name})
 	result := -c.Fail

@@ -132,8 +132,16 @@ type Driver struct {
 	// Async is PROBE_PREFER_ASYNCHRONOUS.
 	Async  bool `json:"async,omitempty"`
 	Module bool `json:"module,omitempty"`
-	// Fail is the errno that every probe fails with, positive.
+	// Fail is the errno that every probe fails with, positive, up to the one
+	// that userspace asks for (Device.Bind).
 	Fail int `json:"fail,omitempty"`
+	// FieldFailure is a TPM that registers in field failure mode: without
+	// banks, because it did not answer what the kernel asked in the probe.
+	FieldFailure bool `json:"field_failure,omitempty"`
+	// After is the result of each command after the probe: a TPM response
+	// code, or a negative errno such as -62 of a TPM that does not answer in
+	// time. 0 is what the TPM answers.
+	After int `json:"after,omitempty"`
 }
 
 // Device is something that a driver can bind to.
@@ -155,6 +163,12 @@ type Device struct {
 	// Domains are suppliers such as power domains, for which the driver core
 	// asks driver_deferred_probe_check_state.
 	Domains []string `json:"domains,omitempty"`
+	// Appears is how long after the kernel's start the device is added, 0 for
+	// one that is there when initcalls begin or whose parent adds it.
+	Appears time.Duration `json:"appears_ns,omitempty"`
+	// Bind is how long after the kernel's start userspace binds the device by
+	// hand (the driver's bind file in sysfs), 0 for never.
+	Bind time.Duration `json:"bind_ns,omitempty"`
 }
 
 // Action is what an initcall does besides taking time.
@@ -180,6 +194,9 @@ func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 type Initcall struct {
 	Level initcall.Level `json:"level"`
 	Name  string         `json:"name"`
+	// Before is how long the kernel does other things before it calls the
+	// function, such as printing.
+	Before time.Duration `json:"before_ns,omitempty"`
 	// Took is how long it takes besides what its actions do.
 	Took   time.Duration `json:"took_ns,omitempty"`
 	Action Action        `json:"action,omitempty"`

@@ -85,6 +85,9 @@ func (c *chip) try(t *task, command []byte) (response []byte, code int) {
 	if c.tpm2 {
 		limit = ordinalDuration(commandCode(command))
 	}
+	if code := c.driver.After; code != 0 && c.registered {
+		return nil, c.fail(t, command, code, limit)
+	}
 	t.sleep(k.vary(c.driver.Latency))
 	if commandCode(command) == ccSelfTest {
 		t.sleep(k.vary(c.driver.SelfTest))
@@ -106,6 +109,20 @@ func (c *chip) try(t *task, command []byte) (response []byte, code int) {
 	}
 	k.emit(t, Event{Kind: TPMCommand, Name: commandNames[commandCode(command)], Code: code, Took: k.sched.now() - start})
 	return response, code
+}
+
+// fail is a command that the platform has the TPM fail (Driver.After).
+func (c *chip) fail(t *task, command []byte, code int, limit time.Duration) int {
+	took := c.driver.Latency
+	if code == -etime {
+		took = limit
+	}
+	t.sleep(c.k.vary(took))
+	if code == -etime {
+		c.k.logf(t, "tpm tpm0: Operation Timed out")
+	}
+	c.k.emit(t, Event{Kind: TPMCommand, Name: commandNames[commandCode(command)], Code: code, Took: took})
+	return code
 }
 
 // sendError is an error of send.
@@ -172,6 +189,11 @@ func (c *chip) probe(t *task) {
 
 // autoStartup follows tpm2_auto_startup; the result is 0 or a negative errno.
 func (c *chip) autoStartup(t *task) int {
+	if c.driver.FieldFailure {
+		c.k.logf(t, "%s", fieldFailure)
+		c.failed = true
+		return 0
+	}
 	rc := c.doSelfTest(t)
 	if rc == rcInitialize {
 		c.k.logf(t, "tpm tpm0: starting up the TPM manually")
@@ -181,7 +203,7 @@ func (c *chip) autoStartup(t *task) int {
 	}
 	if rc == 0 {
 		if rc = c.getCommandAttributes(t); rc < 0 && rc != -enodata {
-			c.k.logf(t, "tpm tpm0: TPM in field failure mode, requires firmware upgrade")
+			c.k.logf(t, "%s", fieldFailure)
 			c.failed, rc = true, 0
 		}
 	}
@@ -197,6 +219,9 @@ func (c *chip) autoStartup(t *task) int {
 	}
 	return rc
 }
+
+// fieldFailure is the line of a TPM that does not answer what the kernel needs.
+const fieldFailure = "tpm tpm0: TPM in field failure mode, requires firmware upgrade"
 
 // doSelfTest follows tpm2_do_selftest: a quick test and, if that fails, a full
 // one. A TPM that is testing itself is good.

@@ -54,8 +54,8 @@ var tpmKinds = [...]tpmKind{
 func (k *kernel) probeTPM(t *task, dev *device) int {
 	drv := dev.driver
 	t.sleep(k.vary(drv.Took))
-	if drv.Fail != 0 {
-		return drv.Fail
+	if err := dev.failure(); err != 0 {
+		return err
 	}
 	if k.config.Device == nil {
 		return enodev

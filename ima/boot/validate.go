@@ -156,6 +156,9 @@ func (v *validator) driversAndDevices() {
 		v.duration(item, "latency", d.Latency)
 		v.duration(item, "selftest", d.SelfTest)
 		v.errno(item, d.Fail)
+		if d.After < -4095 || d.After > 0xfff {
+			v.fail(item, "after is %d, which is neither a TPM response code nor a negative errno", d.After)
+		}
 	}
 	tpm := ""
 	for i := range p.Devices {
@@ -172,6 +175,11 @@ func (v *validator) driversAndDevices() {
 		driver := v.drivers[d.Driver]
 		if d.Driver != "" && driver == nil {
 			v.fail(item, "there is no driver %q", d.Driver)
+		}
+		v.duration(item, "appears", d.Appears)
+		v.duration(item, "bind", d.Bind)
+		if d.Appears > 0 && d.Parent != "" {
+			v.fail(item, "it appears when %s adds it, so appears has no meaning", d.Parent)
 		}
 		if driver != nil && driver.Kind.tpm() {
 			if tpm != "" {
@@ -311,6 +319,7 @@ func (v *validator) initcalls() {
 		if c.Level < initcall.Early || c.Level > initcall.LateSync {
 			v.fail(item, "initcalls are called from %s to %s, not at %s", initcall.Early, initcall.LateSync, c.Level)
 		}
+		v.duration(item, "before", c.Before)
 		v.duration(item, "took", c.Took)
 		v.duration(item, "initramfs", c.Unpack)
 		v.duration(item, "async", c.Async)
