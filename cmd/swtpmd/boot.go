@@ -27,9 +27,15 @@ this program. The TPM is the emulator, and gets real commands.
 The machine:
   --platform=P           one of those that swtpmd boot --platforms names, or a file
                          (default pc-tis); ima/boot's documentation has the format
-  --from-console=FILE    make the platform from a console log with initcall_debug
-  --list=FILE            with it: what the machine measured, an
-                         ascii_runtime_measurements
+  --from-console=FILE    make the platform from a console log with initcall_debug,
+                         of dmesg or a serial line; a prefix before the kernel's
+                         time stamps does not matter. The log is simulated first
+                         and compared with what it shows: levels, probes, IMA's
+                         start and verdict, records of a list. What contradicts
+                         the log, or a log that is not whole, is refused
+  --list=FILE            with it: what the machine measured, one of its
+                         runtime_measurements files
+  --force                with it: tell the story all the same
   --kernel=RELEASE       another kernel, such as 6.12, 6.8.0-31-generic or 7.3-rc1: it
                          behaves as its release does, since 6.1 (docs/measure.md)
   --policy=TEXT          another ima_policy=, such as tcb or "tcb|critical_data"
@@ -39,8 +45,8 @@ The machine:
   --profile=P            the kind of TPM, as swtpmd --help has it
 
 IMA and the TPM:
-  --strategy=S           when IMA starts: late (default), late_sync, retry, kconfig,
-                         dual, queue, deny, notifier
+  --strategy=S           when IMA starts: late (default, or what the log shows),
+                         late_sync, retry, kconfig, dual, queue, deny, notifier
   --attack=A             a scenario of an attacker: none (default), rename, filter,
                          unlink, dequeue
   --defer-until=LEVEL, --defer-from, --while-deferred, --hold-max
@@ -62,9 +68,11 @@ Examples:
   swtpmd boot --platform=arm64-crb-ffa --strategy=retry --attack=rename
   swtpmd boot --platform=pc-tis --print-platform >mine.platform
   swtpmd boot --from-console=boot.log --list=ascii_runtime_measurements --svg=boot.svg
+  swtpmd boot --from-console=boot.log --strategy=late_sync
 
-Exit codes: 0 the boot came to its end, whatever IMA made of it; 1 it did not;
-2 the command line or the platform is wrong.
+Exit codes: 0 the boot came to its end, whatever IMA made of it; 1 it did not, or
+the simulation of a console log contradicts the log; 2 the command line or the
+platform is wrong.
 `
 
 // bootWords is the command line of swtpmd boot.
@@ -75,6 +83,9 @@ type bootWords struct {
 	seeds                           int
 	deferral                        deferral
 	names, printPlatform, all, json bool
+	force                           bool
+	given                           map[string]bool // the flags that are
+	reproduction                    *boot.Reproduction
 }
 
 func (w *bootWords) define(f *flag.FlagSet) {
@@ -92,6 +103,7 @@ func (w *bootWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.out, "out", "", "")
 	f.BoolVar(&w.printPlatform, "print-platform", false, "")
 	f.BoolVar(&w.names, "platforms", false, "")
+	f.BoolVar(&w.force, "force", false, "")
 	f.BoolVar(&w.all, "all", false, "")
 	f.BoolVar(&w.json, "json", false, "")
 	w.deferral.define(f)
@@ -110,7 +122,12 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 	if w.names {
 		return listPlatforms(s.out)
 	}
-	if err := w.prepare(); err != nil {
+	w.given = make(map[string]bool)
+	f.Visit(func(f *flag.Flag) { w.given[f.Name] = true })
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	if err := w.compared(s); err != nil {
 		return err
 	}
 	if w.printPlatform {
@@ -125,6 +142,9 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 		if o.Shares, err = w.shareOut(ctx, w.seeds); err != nil {
 			return err
 		}
+	}
+	if w.reproduction != nil {
+		o.Comparison = &w.reproduction.Comparison
 	}
 	if w.out != "" {
 		if err := writeLists(w.out, listFiles{o.Result.List}); err != nil {
@@ -143,7 +163,7 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 }
 
 // prepare makes the simulation that the words ask for.
-func (w *bootWords) prepare() (err error) {
+func (w *bootWords) prepare(ctx context.Context) (err error) {
 	if err := w.deferral.check(); err != nil {
 		return err
 	}
@@ -160,7 +180,9 @@ func (w *bootWords) prepare() (err error) {
 	}
 	switch {
 	case w.console != "":
-		w.platform, err = platformFromConsole(w.console, w.files)
+		err = w.fromConsole(ctx)
+	case w.force:
+		err = errors.New("--force without --from-console")
 	case w.files != "":
 		err = errors.New("--list without --from-console")
 	default:
@@ -192,25 +214,6 @@ func openPlatform(name string) (*boot.Platform, error) {
 	}
 	defer file.Close()
 	return boot.ParsePlatform(name, file)
-}
-
-// platformFromConsole makes a platform of a real machine's console log and,
-// unless that is not named, its measurement list.
-func platformFromConsole(console, files string) (*boot.Platform, error) {
-	log, err := os.Open(console)
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	if files == "" {
-		return boot.FromConsole(log, nil)
-	}
-	list, err := os.Open(files)
-	if err != nil {
-		return nil, err
-	}
-	defer list.Close()
-	return boot.FromConsole(log, list)
 }
 
 func listPlatforms(out io.Writer) error {

@@ -123,7 +123,7 @@ func (w *matrixWords) boot(ctx context.Context) ([]*cell, error) {
 	var cells []*cell
 	for _, w.platformName = range w.platforms {
 		for _, w.strategy = range w.strategies {
-			if err := w.prepare(); err != nil {
+			if err := w.prepare(ctx); err != nil {
 				return nil, err
 			}
 			c, err := w.cell(ctx)

@@ -25,11 +25,16 @@ type simulation struct {
 	policy   string
 	seed     uint64
 	scatter  time.Duration
+	tail     time.Duration
 	kind     kindWords
 }
 
 // outcome is what came of a simulation.
 type outcome struct {
+	// Comparison is that of the platform's console log with its own
+	// simulation, nil for a platform that is not from a log.
+	Comparison *boot.Comparison `json:"comparison,omitempty"`
+
 	Result  *boot.Result    `json:"boot"`
 	Verdict *verify.Verdict `json:"verdict"`
 	// Appraisals are what the built-in policies make of the verdict when the
@@ -54,7 +59,7 @@ func (s *simulation) boot(ctx context.Context) (*outcome, error) {
 	now, clock := new(boot.Time), new(initcall.Clock)
 	config := boot.Config{
 		Strategy: s.strategy, Options: s.options, Attack: s.attack,
-		Clock: clock, Time: now, Seed: s.seed, Scatter: s.scatter, Policy: s.policy,
+		Clock: clock, Time: now, Seed: s.seed, Scatter: s.scatter, Policy: s.policy, Tail: s.tail,
 	}
 	var o outcome
 	if hasTPM(s.platform) {

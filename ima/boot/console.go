@@ -1,9 +1,9 @@
 package boot
 
 import (
-	"bufio"
-	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,161 +37,185 @@ func (e *ConsoleError) Error() string {
 
 func (e *ConsoleError) Unwrap() error { return e.Err }
 
-// FromConsole makes a platform from the console log of a machine that was booted
-// with initcall_debug ignore_loglevel, and if list is not nil from its ASCII
-// measurement list too. From the log come the initcalls with their levels and
-// times, the kernel's release and command line, what IMA says of its hashes, and
-// the TPM: its driver, when it was bound, and whether it was deferred or probed
-// asynchronously. From the list come the files with their digests and the boot
-// aggregate; what stands between boot_aggregate and boot_aggregate_late was used
-// by helpers in the gap, the rest by userspace.
-//
-// What a log does not tell is assumed, and stands in the platform to be
-// corrected: that the kernel has modules, that a TPM which the kernel had not to
-// start was measured into by firmware, that a deferred TPM waited for a supplier
-// whose driver came after its own. Levels are as exact as the log: kernels that
-// do not print them have functions known to begin one (package initcall).
-// Probes other than the TPM's are part of their initcalls.
-//
-// The error is a *ConsoleError, or the *PlatformError of what came out.
-func FromConsole(log, list io.Reader) (*Platform, error) {
-	c := &consoleReader{platform: &Platform{Name: "from-console", source: "console log", lines: make(map[string]int)}, names: make(map[string]int)}
-	c.platform.setDefaults()
-	c.platform.Kernel.Jitter = 2
-	if err := c.read(log); err != nil {
+// console is what a log tells of one boot.
+type console struct {
+	lines  *consoleLines
+	kernel KernelBuild
+	calls  []loggedCall
+	probes []loggedProbe
+	// levels has when a level was reached, for those that the log shows.
+	levels map[initcall.Level]time.Duration
+	ima    loggedIMA
+	tpm    loggedTPM
+
+	start, end  time.Duration // of the first initcall, and the last line
+	unpackFrom  time.Duration
+	unpacked    time.Duration // the initramfs
+	init        string        // empty if it was not executed
+	initAt      time.Duration
+	initLevel   initcall.Level
+	mountedRoot bool
+	panicked    bool
+	// lost counts initcalls of which one line is missing, holes the places
+	// where more than one is.
+	lost  int
+	holes []int
+}
+
+// loggedCall is an initcall.
+type loggedCall struct {
+	name  string // unique
+	level initcall.Level
+	at    time.Duration
+	took  time.Duration
+	code  int
+	line  int
+	ended bool
+}
+
+// loggedProbe is the end of a probe. The code is as the kernel prints it:
+// positive from a driver, negative from the driver core.
+type loggedProbe struct {
+	device string
+	driver string // if the log names it
+	code   int
+	began  time.Duration
+	at     time.Duration
+	level  initcall.Level
+	call   int // the initcall that was called, -1 for none
+	line   int
+}
+
+// loggedIMA is what IMA has printed, and in which initcalls.
+type loggedIMA struct {
+	late, lateSync int // indexes of the initcalls that may start it, -1
+	started        int // the one in which it has, -1
+	lines          []string
+}
+
+// loggedTPM is what the TPM core and its drivers have printed.
+type loggedTPM struct {
+	banners      []tpmBanner
+	fieldFailure bool
+	selfStarted  bool // the kernel had to send TPM2_Startup
+	supplier     string
+	module       bool // its driver is one
+	lines        []tpmLine
+}
+
+// tpmBanner is a line with which a driver says that it is at a device.
+type tpmBanner struct {
+	driver, device string
+	at             time.Duration
+	line           int
+	level          initcall.Level
+	call           int // the initcall that was called, -1 for none
+}
+
+// tpmLine is a line about the TPM's commands.
+type tpmLine struct {
+	at   time.Duration
+	text string
+}
+
+// consoleReader takes the lines of a log.
+type consoleReader struct {
+	*console
+	clock initcall.Clock
+	names map[string]int
+	open  *loggedCall // called, and not returned
+	// damaged says that a line was damaged since the last line about an
+	// initcall.
+	damaged bool
+	// failed are probes of which the driver core has said the error.
+	failed map[string]loggedProbe
+}
+
+// readConsole reads what a log tells.
+func readConsole(log io.Reader) (*console, error) {
+	lines, err := readConsoleLines(log)
+	if err != nil {
 		return nil, err
 	}
-	if len(c.platform.Initcalls) == 0 {
+	c := &consoleReader{
+		console: &console{lines: lines, levels: make(map[initcall.Level]time.Duration), end: lines.end, ima: loggedIMA{late: -1, lateSync: -1, started: -1}},
+		names:   make(map[string]int), failed: make(map[string]loggedProbe),
+	}
+	levels, err := initcall.NewConsole(&c.clock)
+	if err != nil {
+		return nil, &ConsoleError{Reason: "no parser", Err: err}
+	}
+	var now time.Duration
+	defer c.clock.Subscribe(func(e initcall.Event) { c.levels[e.Level] = now })()
+	for i := range lines.boot {
+		line := &lines.boot[i]
+		now = line.at
+		_, _ = levels.Write([]byte(line.text + "\n")) // it never fails
+		c.take(line)
+		if len(c.calls) > maxConsoleCalls {
+			return nil, &ConsoleError{Line: line.number, Reason: fmt.Sprintf("it has more than %d initcalls", maxConsoleCalls)}
+		}
+	}
+	c.openEnds(c.lastAt(), 0)
+	for i := range lines.after {
+		c.takeTPM(&lines.after[i], initcall.Userspace)
+	}
+	for _, p := range c.failed {
+		c.probes = append(c.probes, p)
+	}
+	slices.SortStableFunc(c.probes, func(a, b loggedProbe) int { return int(a.at - b.at) })
+	if len(c.calls) == 0 {
 		return nil, &ConsoleError{Reason: `it has no initcalls: boot with "initcall_debug ignore_loglevel"`}
 	}
-	c.finish()
-	if list != nil {
-		if err := c.list(list); err != nil {
-			return nil, err
-		}
-	}
-	if err := c.platform.Validate(); err != nil {
-		return nil, err
-	}
-	return c.platform, nil
+	return c.console, nil
 }
 
-// consoleReader collects what a log tells.
-type consoleReader struct {
-	platform *Platform
-	clock    initcall.Clock
-	line     int
-	names    map[string]int // of initcalls, to tell apart those of one name
-
-	open       string // the initcall that has been called
-	openAt     time.Duration
-	openLevel  initcall.Level
-	firstCall  time.Duration
-	unpackFrom time.Duration
-	unpacked   time.Duration
-	runInit    time.Duration
-	lastReturn time.Duration
-	bypass     bool // IMA found no chip
-
-	tpm consoleTPM
+func (c *console) lastAt() time.Duration {
+	if n := len(c.lines.boot); n > 0 {
+		return c.lines.boot[n-1].at
+	}
+	return 0
 }
 
-// consoleTPM is what a log tells of the TPM.
-type consoleTPM struct {
-	device, driver string
-	kind           DriverKind
-	call           int // index of the initcall that registers the driver, -1 if unknown
-	registered     time.Duration
-	before         time.Duration // between the initcall and the one before
-	banner         time.Duration // when its line came, 0 for never
-	bound          time.Duration
-	bannerLevel    initcall.Level
-	deferred       bool
-	selfStarted    bool // the kernel had to send TPM2_Startup
-}
-
-func (c *consoleReader) read(log io.Reader) error {
-	console, err := initcall.NewConsole(&c.clock)
-	if err != nil {
-		return &ConsoleError{Reason: "no parser", Err: err}
-	}
-	c.tpm.call = -1
-	lines := bufio.NewReaderSize(log, 16<<10)
-	for {
-		line, err := lines.ReadSlice('\n')
-		if len(line) > 0 {
-			c.line++
-			_, _ = console.Write(line) // it never fails
-			c.take(strings.TrimRight(string(line), "\r\n"))
-		}
-		// Of a line that is too long for the buffer the rest is taken for
-		// another one.
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return &ConsoleError{Line: c.line, Reason: "it cannot be read", Err: err}
-		}
-		if c.clock.Now().Boot > 1 || len(c.platform.Initcalls) > maxConsoleCalls {
-			return nil
-		}
-	}
-}
-
-// stamp splits the time stamp from a line: "[    0.034479] text", perhaps with
-// the caller, "[    0.034479][    T1] text".
-func stamp(line string) (at time.Duration, text string, ok bool) {
-	rest, ok := strings.CutPrefix(line, "[")
-	if !ok {
-		return 0, "", false
-	}
-	number, text, ok := strings.Cut(rest, "]")
-	if !ok {
-		return 0, "", false
-	}
-	seconds, micros, ok := strings.Cut(strings.TrimSpace(number), ".")
-	s, err := strconv.ParseUint(seconds, 10, 31)
-	if !ok || err != nil || len(micros) != 6 || time.Duration(s)*time.Second > MaxBoot {
-		return 0, "", false
-	}
-	us, err := strconv.ParseUint(micros, 10, 32)
-	if err != nil {
-		return 0, "", false
-	}
-	if strings.HasPrefix(text, "[") {
-		_, text, _ = strings.Cut(text, "]")
-	}
-	return time.Duration(s)*time.Second + time.Duration(us)*time.Microsecond, strings.TrimPrefix(text, " "), true
-}
-
-// take takes a line. After init has been executed only the TPM is of interest.
-func (c *consoleReader) take(line string) {
-	// What a boot loader left on the screen may stand before the banner.
-	if i := strings.Index(line, "[    0.000000] Linux version "); i > 0 {
-		line = line[i:]
-	}
-	at, text, ok := stamp(line)
-	if !ok {
+// take takes a line up to the execution of init.
+func (c *consoleReader) take(line *consoleLine) {
+	text := line.text
+	c.damaged = c.damaged || line.unstamped
+	c.takeTPM(line, c.level())
+	switch {
+	case strings.HasPrefix(text, "calling  "):
+		c.called(line, text[len("calling  "):])
+		return
+	case strings.HasPrefix(text, "initcall ") && strings.Contains(text, " returned "):
+		c.returned(line, text[len("initcall "):])
 		return
 	}
-	c.takeTPM(at, text)
-	if c.runInit != 0 {
-		return
+	c.takeKernel(text)
+	c.takeIMA(text)
+	switch {
+	case strings.HasPrefix(text, "Freeing initrd memory"):
+		c.unpacked = line.at
+	case strings.HasPrefix(text, "VFS: Mounted root"):
+		c.mountedRoot = true
+	case strings.HasPrefix(text, "Kernel panic"):
+		c.panicked = true
+	case startsInit(text):
+		c.init, _, _ = strings.Cut(text[len("Run "):], " as init process")
+		c.initAt = line.at
 	}
-	k := &c.platform.Kernel
-	if name, ok := strings.CutPrefix(text, "calling  "); ok {
-		c.called(at, name)
-		return
-	}
-	if rest, ok := strings.CutPrefix(text, "initcall "); ok {
-		c.returned(at, rest)
-		return
-	}
+}
+
+// takeKernel takes what the kernel says of itself.
+func (c *consoleReader) takeKernel(text string) {
+	k := &c.kernel
 	if v, ok := strings.CutPrefix(text, "Linux version "); ok && k.Release == "" {
-		k.Release, _, _ = strings.Cut(v, " ")
-		k.Profile = nearestProfile(k.Release)
+		k.Release, _, _ = strings.Cut(sanitize(v), " ")
 	}
 	if v, ok := strings.CutPrefix(text, "Kernel command line: "); ok {
+		k.CommandLine = strings.TrimSpace(sanitize(v))
+	}
+	// The first line with it is cut by some architectures.
+	if v, ok := strings.CutPrefix(text, "Command line: "); ok && k.CommandLine == "" {
 		k.CommandLine = strings.TrimSpace(sanitize(v))
 	}
 	if v, ok := strings.CutPrefix(text, "ima: Allocated hash algorithm: "); ok {
@@ -199,21 +223,182 @@ func (c *consoleReader) take(line string) {
 	}
 	if v, ok := strings.CutPrefix(text, "ima: Can not allocate "); ok {
 		name, _, _ := strings.Cut(v, " ")
-		if h, err := ima.ParseHashAlgo(name); err == nil && len(k.Unavailable) < 16 {
+		if h, err := ima.ParseHashAlgo(name); err == nil && len(k.Unavailable) < 16 && !slices.Contains(k.Unavailable, h) {
 			k.Unavailable = append(k.Unavailable, h)
 		}
 	}
 	if v, ok := strings.CutPrefix(text, "ima: secureboot mode "); ok {
 		k.SecureBoot = sanitize(v)
 	}
-	switch {
-	case strings.HasPrefix(text, "ima: No TPM chip found"):
-		c.bypass = true
-	case strings.HasPrefix(text, "Freeing initrd memory"):
-		c.unpacked = at
-	case strings.HasPrefix(text, "Run ") && strings.HasSuffix(text, " as init process"):
-		c.runInit = at
+}
+
+// takeIMA takes what IMA prints, and the initcall that it prints it in.
+func (c *consoleReader) takeIMA(text string) {
+	if !strings.HasPrefix(text, "ima: ") || len(c.ima.lines) >= 100 {
+		return
 	}
+	c.ima.lines = append(c.ima.lines, text)
+	if c.ima.started < 0 && c.open != nil && c.open.level >= initcall.Late && !strings.Contains(text, "will try later") {
+		c.ima.started = len(c.calls)
+	}
+}
+
+// level is that of initcalls that are called now.
+func (c *consoleReader) level() initcall.Level {
+	return min(c.clock.Level(), initcall.Userspace)
+}
+
+// function takes a symbol for "name+0x0/0x10 …", nothing for a module's.
+func function(text string) string {
+	symbol, rest, _ := strings.Cut(text, " ")
+	if strings.HasPrefix(rest, "[") {
+		return ""
+	}
+	name, _, _ := strings.Cut(symbol, "+0x")
+	return name
+}
+
+func (c *consoleReader) called(line *consoleLine, text string) {
+	name := function(text)
+	if name == "" || !strings.HasSuffix(strings.TrimRight(text, " "), " @ 1") {
+		return // a module, by another process, or the console's, before there is one
+	}
+	if c.open != nil {
+		c.openEnds(line.at, 1)
+	}
+	c.open = &loggedCall{name: name, at: line.at, line: line.number, level: min(max(c.level(), initcall.Early), initcall.LateSync)}
+	c.damaged = false
+	if c.start == 0 {
+		c.start = line.at
+	}
+	switch {
+	case name == "populate_rootfs":
+		c.unpackFrom = line.at
+	case startsIMA(name) && c.open.level == initcall.Late && c.ima.late < 0:
+		c.ima.late = len(c.calls)
+	case startsIMA(name) && c.open.level == initcall.LateSync && c.ima.lateSync < 0:
+		c.ima.lateSync = len(c.calls)
+	}
+}
+
+// startsIMA reports whether init_ima has this name: since Linux 6.19 it is called
+// by that of all security modules.
+func startsIMA(name string) bool {
+	return name == "init_ima" || strings.HasPrefix(name, "init_ima_") || strings.HasPrefix(name, "security_initcall_late")
+}
+
+func (c *consoleReader) returned(line *consoleLine, text string) {
+	name := function(text)
+	if name == "" || c.clock.Level() < initcall.Early {
+		return
+	}
+	code, took, ok := returnedAfter(text)
+	switch {
+	case c.open == nil:
+		c.hole(line.number, 1)
+		c.open = &loggedCall{name: name, at: max(line.at-took, c.lastReturn()), line: line.number, level: min(max(c.level(), initcall.Early), initcall.LateSync)}
+	case c.open.name != name && doubled(c.open.name, name):
+		c.lines.damaged++
+		c.open.name = shorter(c.open.name, name)
+	case c.open.name != name:
+		c.openEnds(line.at-took, 2)
+		c.open = &loggedCall{name: name, at: max(line.at-took, c.lastReturn()), line: line.number, level: min(max(c.level(), initcall.Early), initcall.LateSync)}
+	}
+	c.open.code, c.open.ended = code, true
+	// What passed between the stamps may be more, if the kernel printed; where
+	// its clock stands still it is less.
+	if c.open.took = took; !ok {
+		c.open.took = max(line.at-c.open.at, 0)
+	}
+	c.close()
+}
+
+func (c *consoleReader) lastReturn() time.Duration {
+	if len(c.calls) == 0 {
+		return 0
+	}
+	last := &c.calls[len(c.calls)-1]
+	return last.at + last.took
+}
+
+// returnedAfter reads "… returned R after N usecs".
+func returnedAfter(text string) (code int, took time.Duration, ok bool) {
+	_, rest, _ := strings.Cut(text, " returned ")
+	fields := strings.Fields(rest)
+	if len(fields) < 4 || fields[1] != "after" || fields[3] != "usecs" {
+		return 0, 0, false
+	}
+	code, err := strconv.Atoi(fields[0])
+	usecs, err2 := strconv.ParseInt(fields[2], 10, 64)
+	if err != nil || err2 != nil || code < -4095 || code > 4095 || usecs < 0 || usecs > int64(MaxBoot/time.Microsecond) {
+		return 0, 0, false
+	}
+	return code, time.Duration(usecs) * time.Microsecond, true
+}
+
+// openEnds ends the open initcall, whose return the log does not show, at the
+// latest at that time; missing is how many lines are.
+func (c *consoleReader) openEnds(at time.Duration, missing int) {
+	if c.open == nil {
+		return
+	}
+	if missing > 0 {
+		c.hole(c.open.line, missing)
+	}
+	c.open.took = max(at-c.open.at, 0)
+	c.close()
+}
+
+func (c *consoleReader) close() {
+	call := *c.open
+	call.name = c.unique(call.name)
+	c.calls = append(c.calls, call)
+	c.open, c.damaged = nil, false
+}
+
+// hole notes lines that are not there. A single one may be a damaged line.
+func (c *consoleReader) hole(line, missing int) {
+	if c.damaged || missing == 1 {
+		c.lost++
+		return
+	}
+	c.holes = append(c.holes, line)
+}
+
+// doubled reports whether one of two names is the other with bytes more, as
+// damaged lines have them.
+func doubled(a, b string) bool {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	if len(a) == len(b) || len(a) > len(b)+8 {
+		return false
+	}
+	for i := range len(a) {
+		if b != "" && a[i] == b[0] {
+			b = b[1:]
+		}
+	}
+	return b == ""
+}
+
+func shorter(a, b string) string {
+	if len(a) < len(b) {
+		return a
+	}
+	return b
+}
+
+// unique tells functions of one name apart; static ones may share it. What is no
+// word becomes one.
+func (c *consoleReader) unique(name string) string {
+	name = consoleWord(name, "unnamed")
+	for base := name; c.names[name] > 0; {
+		c.names[base]++
+		name = base + "." + strconv.Itoa(c.names[base])
+	}
+	c.names[name]++
+	return name
 }
 
 // sanitize drops what a platform file cannot hold. Quotation marks on a kernel's
@@ -225,144 +410,4 @@ func sanitize(s string) string {
 		}
 		return c
 	}, strings.ToValidUTF8(s, ""))
-}
-
-// nearestProfile returns the profile of a release. One that is older than all of
-// them gets the oldest.
-func nearestProfile(release string) string {
-	profile, err := ima.KernelByRelease(release)
-	if err != nil {
-		profile = ima.Kernels()[0]
-	}
-	return profile.Release
-}
-
-// function takes a symbol for "name+0x0/0x10 [module] …".
-func function(text string) string {
-	text, _, _ = strings.Cut(text, " ")
-	text, _, _ = strings.Cut(text, "+0x")
-	return text
-}
-
-func (c *consoleReader) called(at time.Duration, text string) {
-	if !strings.HasSuffix(text, " @ 1") {
-		return // a module, by another process
-	}
-	c.open, c.openAt = function(text), at
-	c.openLevel = min(max(c.clock.Level(), initcall.Early), initcall.LateSync)
-	if c.firstCall == 0 {
-		c.firstCall = at
-	}
-	if c.open == "populate_rootfs" {
-		c.unpackFrom = at
-	}
-	if driver, ok := tpmInitcalls[c.open]; ok && c.tpm.call < 0 {
-		c.tpm.before = max(at-c.lastReturn, 0)
-		c.tpm.driver, c.tpm.kind = driver.name, driver.kind
-		c.tpm.call, c.tpm.registered = len(c.platform.Initcalls), at
-	}
-}
-
-// tpmInitcalls are the functions that register TPM drivers.
-var tpmInitcalls = map[string]struct {
-	name string
-	kind DriverKind
-}{
-	"init_tis":                {"tpm_tis", TIS},
-	"tpm_tis_spi_driver_init": {"tpm_tis_spi", TISSPI},
-	"tpm_tis_i2c_driver_init": {"tpm_tis_i2c", TIS},
-	"crb_acpi_driver_init":    {"tpm_crb", CRB},
-	"ibmvtpm_module_init":     {"tpm_ibmvtpm", IBMVTPM},
-}
-
-func (c *consoleReader) returned(at time.Duration, rest string) {
-	name := function(rest)
-	if name == "" || name != c.open {
-		return
-	}
-	// What passed since the function before, mostly printing, is counted in.
-	before := c.openAt
-	if c.lastReturn > 0 {
-		before = c.lastReturn
-	}
-	call := Initcall{Level: c.openLevel, Name: c.unique(name), Took: max(at-before, 0)}
-	if _, result, ok := strings.Cut(rest, " returned "); ok {
-		result, _, _ = strings.Cut(result, " ")
-		if n, err := strconv.Atoi(result); err == nil && n < 0 && n >= -4095 {
-			call.Fail = -n
-		}
-	}
-	c.open, c.lastReturn = "", at
-	c.platform.lines["initcall "+call.Name] = c.line
-	c.platform.Initcalls = append(c.platform.Initcalls, call)
-}
-
-// unique tells functions of one name apart; static ones may share it. What is no
-// word becomes one.
-func (c *consoleReader) unique(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(",=#\"", r) {
-			return '_'
-		}
-		return r
-	}, sanitize(name))
-	if name == "" {
-		name = "unnamed"
-	}
-	for base := name; c.names[name] > 0; {
-		c.names[base]++
-		name = base + "." + strconv.Itoa(c.names[base])
-	}
-	c.names[name]++
-	return name
-}
-
-// takeTPM takes what a line tells of the TPM.
-func (c *consoleReader) takeTPM(at time.Duration, text string) {
-	t := &c.tpm
-	switch {
-	case t.banner == 0 && strings.Contains(text, ": 2.0 TPM (device-id "):
-		c.foundTPM(at, text)
-	case t.banner == 0 && strings.HasPrefix(text, "tpm_ibmvtpm ") && strings.HasSuffix(text, ": CRQ initialization completed"):
-		c.foundTPM(at, text)
-	case strings.Contains(text, "A TPM error (256) occurred attempting the self test"):
-		t.selfStarted = true
-	}
-	rest, ok := strings.CutPrefix(text, "probe of ")
-	if !ok {
-		return
-	}
-	device, result, ok := strings.Cut(rest, " returned ")
-	result, _, _ = strings.Cut(result, " ")
-	if !ok {
-		return
-	}
-	inside := c.open != "" && t.call == len(c.platform.Initcalls)
-	switch {
-	case inside && (result == "-517" || result == "517"):
-		t.device, t.deferred = device, true
-	case inside && result == "0" && t.kind == CRB && t.banner == 0:
-		t.device, t.banner, t.bannerLevel = device, at, c.openLevel
-	case result == "0" && device == t.device && t.bound == 0:
-		t.bound = at
-	}
-}
-
-// foundTPM takes "driver device: …".
-func (c *consoleReader) foundTPM(at time.Duration, text string) {
-	t := &c.tpm
-	head, _, _ := strings.Cut(text, ": ")
-	driver, device, ok := strings.Cut(head, " ")
-	if !ok {
-		return
-	}
-	t.driver, t.device, t.banner, t.bannerLevel = c.word(driver), device, at, c.clock.Level()
-	for _, known := range tpmInitcalls {
-		if known.name == driver {
-			t.kind = known.kind
-		}
-	}
-	if t.kind == Plain {
-		t.kind = TIS
-	}
 }

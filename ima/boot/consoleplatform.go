@@ -1,145 +1,360 @@
 package boot
 
 import (
-	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
 )
 
-// finish makes the platform of what the log has told.
-func (c *consoleReader) finish() {
-	p := c.platform
-	if p.Kernel.Profile == "" {
+// supplierKind says how the supplier comes that a deferred TPM waits for. A log
+// does not tell it; the kinds are tried until one makes the log.
+type supplierKind uint8
+
+const (
+	noSupplier     supplierKind = iota
+	supplierBinds               // by an initcall after the TPM's, before the deferred probe
+	supplierNobody              // it has no driver, and the kernel no modules: given up in the deferred probe
+	supplierComes               // at the time at which the TPM was retried
+	supplierLate                // it has no driver, and is given up when deferred_probe_timeout ends
+	supplierNever               // it never binds
+)
+
+// suppliers are the kinds that a TPM may wait for.
+func (s *tpmStory) suppliers() []supplierKind {
+	if s == nil || !slices.ContainsFunc(s.probes, func(p loggedProbe) bool { return p.deferred() }) {
+		return []supplierKind{noSupplier}
+	}
+	if s.probes[len(s.probes)-1].deferred() {
+		return []supplierKind{supplierNever, supplierLate}
+	}
+	return []supplierKind{supplierBinds, supplierNobody, supplierComes, supplierLate}
+}
+
+// platform makes the platform of what the log has told.
+func (c *console) platform(supplier supplierKind) *Platform {
+	p := &Platform{Name: "from-console", source: "console log", lines: make(map[string]int), Kernel: c.kernel}
+	jitter := p.Kernel
+	p.setDefaults()
+	p.Kernel.Release, p.Kernel.CommandLine = jitter.Release, jitter.CommandLine
+	p.Kernel.Jitter = 0
+	p.Title = "from the console log of Linux " + p.Kernel.Release
+	if profile, err := ima.KernelByRelease(p.Kernel.Release); err == nil {
+		p.Kernel.Profile = profile.Release
+	} else {
 		p.Kernel.Profile = ima.Kernels()[0].Release
 	}
-	p.Title = "from the console log of Linux " + p.Kernel.Release
-	p.Kernel.Start = c.firstCall
-	if c.runInit > c.lastReturn {
-		p.Userspace.Took = c.runInit - c.lastReturn
+	p.Kernel.Start = c.start
+	ended := c.start
+	for i := range c.calls {
+		call := &c.calls[i]
+		own := Initcall{Level: call.level, Name: call.name, Before: max(call.at-ended, 0), Took: min(call.took, MaxBoot)}
+		if call.code < 0 {
+			own.Fail = -call.code
+		}
+		own.Before = min(own.Before, MaxBoot)
+		c.action(i, &own)
+		ended = max(ended, call.at) + call.took
+		p.lines["initcall "+own.Name] = call.line
+		p.Initcalls = append(p.Initcalls, own)
 	}
-	p.Userspace.Accesses = []Access{{Kind: Exec, Path: "/init"}}
-	c.addTPM()
-	for i := range p.Initcalls {
-		c.action(&p.Initcalls[i])
+	if c.init != "" {
+		p.Userspace.Took = min(max(c.initAt-ended, 0), MaxBoot)
 	}
-	c.complete()
+	p.Userspace.Disk = c.mountedRoot
+	p.Userspace.Accesses = []Access{{Kind: Exec, Path: c.initPath()}}
+	c.rootFS(p)
+	c.addTPM(p, supplier)
+	c.complete(p)
+	return p
+}
+
+func (c *console) initPath() string {
+	if strings.HasPrefix(c.init, "/") && printable(c.init) && !strings.Contains(c.init, `"`) {
+		return c.init
+	}
+	return "/init"
+}
+
+// File systems of include/uapi/linux/magic.h.
+const (
+	tmpfsMagic = 0x01021994
+	ext4Magic  = 0xef53
+)
+
+// rootFS declares what the initramfs is unpacked into: a tmpfs, which the policy
+// tcb spares, unless the command line names a root device or another file system
+// (init/do_mounts.c: init_rootfs).
+func (c *console) rootFS(p *Platform) {
+	for word := range strings.FieldsSeq(c.kernel.CommandLine) {
+		name, value, _ := strings.Cut(word, "=")
+		if name == "root" || name == "rootfstype" && !slices.Contains(strings.Split(value, ","), "tmpfs") {
+			return
+		}
+	}
+	p.FileSystems = append(p.FileSystems, FileSystem{Name: RootFS, Type: "tmpfs", Magic: tmpfsMagic})
 }
 
 // action gives the functions that do something their action.
-func (c *consoleReader) action(call *Initcall) {
-	switch call.Name {
-	case "populate_rootfs":
+func (c *console) action(i int, call *Initcall) {
+	late, lateSync := c.imaCalls()
+	switch {
+	case call.Name == "populate_rootfs":
 		call.Action, call.Fail = Initramfs, 0
 		if c.unpacked > c.unpackFrom {
-			call.Unpack = c.unpacked - c.unpackFrom
+			call.Unpack = min(c.unpacked-c.unpackFrom, MaxBoot)
 		}
-	case "deferred_probe_initcall":
-		if call.Level != initcall.Late {
-			return
-		}
+	case call.Name == "deferred_probe_initcall" && call.Level == initcall.Late:
 		call.Action, call.Fail = DeferredProbe, 0
-		if c.tpm.deferred {
-			call.Took = max(0, call.Took-10*c.latency()) // the probe will take the rest
-		}
-	case "init_ima", "security_initcall_late", "security_initcall_late_sync":
-		call.Fail = 0
-		switch call.Level {
+	case i == late:
+		call.Action, call.Fail = StartIMA, 0
+	case i == lateSync:
+		call.Action, call.Fail = StartIMALate, 0
+	}
+}
+
+// imaCalls are the initcalls that are init_ima's, -1 for none. Since Linux 6.19
+// all security modules share them, and only one of two is IMA's.
+func (c *console) imaCalls() (late, lateSync int) {
+	late, lateSync = c.ima.late, c.ima.lateSync
+	if c.ima.started >= 0 && c.ima.started < len(c.calls) {
+		switch c.calls[c.ima.started].level {
 		case initcall.Late:
-			call.Action = StartIMA
+			late = c.ima.started
 		case initcall.LateSync:
-			call.Action = StartIMALate
-		default:
-			return
-		}
-		if !c.bypass {
-			call.Took = max(0, call.Took-11*c.latency()) // PCRs are read and extended
+			lateSync = c.ima.started
 		}
 	}
+	return late, lateSync
 }
 
-// latency is a guess at what a command takes: a probe sends about nine.
-func (c *consoleReader) latency() time.Duration {
-	t := &c.tpm
-	end := t.bound
-	if end == 0 && t.call >= 0 && t.call < len(c.platform.Initcalls) {
-		end = t.registered + c.platform.Initcalls[t.call].Took - t.before
+// strategy is how the log's kernel starts IMA. Under which name it records the
+// boot aggregate, and whether once more, the list tells, if there is one.
+func (c *console) strategy(list *consoleList) Strategy {
+	late, lateSync := c.imaCalls()
+	started, aggregate := c.ima.started, list.aggregate()
+	switch {
+	case late >= 0 && c.calls[late].code == -eprobeDefer:
+		return Retry
+	case started < 0 && lateSync < 0:
+		return Late
+	case started == late && (list.again() || lateSync >= 0 && strings.HasPrefix(c.calls[lateSync].name, "init_ima")):
+		return Dual
+	case started == late, started < 0 && late >= 0:
+		return Late
+	case aggregate == ima.BootAggregateLateName, aggregate == "" && c.kernelSince(7, 3):
+		return Kconfig
 	}
-	if t.banner == 0 || end <= t.banner {
-		return time.Millisecond
-	}
-	return min((end-t.banner).Round(9*time.Microsecond)/9, 100*time.Millisecond)
+	return LateSync
 }
 
-// addTPM adds the TPM, if the kernel has seen one.
-func (c *consoleReader) addTPM() {
-	p, t := c.platform, &c.tpm
-	if t.banner == 0 || t.call < 0 || t.call >= len(p.Initcalls) {
+// kernelSince reports whether the log's kernel is of that version or newer.
+func (c *console) kernelSince(major, minor int) bool {
+	first, rest, _ := strings.Cut(c.kernel.Release, ".")
+	second := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+	m, err := strconv.Atoi(first)
+	n, err2 := strconv.Atoi(second)
+	return err == nil && err2 == nil && (m > major || m == major && n >= minor)
+}
+
+// addTPM adds the TPM, if the log has one.
+func (c *console) addTPM(p *Platform, supplier supplierKind) {
+	s := c.story()
+	if s == nil {
 		return
 	}
-	call := &p.Initcalls[t.call]
-	d := Driver{Name: t.driver, Kind: t.kind, Latency: c.latency(), Async: t.kind.asynchronous()}
-	device := Device{Name: c.word(t.device), Driver: t.driver}
-	switch {
-	case t.deferred && t.bannerLevel == initcall.Userspace:
-		// Only the timeout of deferred probing binds a device so late.
-		c.supplier(&device, Device{Name: "tpm-supplier"})
-	case t.deferred:
-		c.supplier(&device, Device{Name: "tpm-supplier", Driver: "tpm-supplier"})
-		p.Drivers = append(p.Drivers, Driver{Name: "tpm-supplier"})
-		p.Initcalls = slices.Insert(p.Initcalls, t.call+1, Initcall{Level: call.Level, Name: c.unique("tpm_supplier_init"), Register: []string{"tpm-supplier"}})
-		call = &p.Initcalls[t.call]
-	default:
-		// Until its line the driver is on its own, in its initcall or
-		// asynchronously beside those that follow.
-		d.Took = min(max(t.banner-t.registered-d.Latency, 0), MaxBoot)
-		inCall := t.banner <= t.registered+call.Took-t.before
-		args := parseArgs(&p.Kernel)
-		d.Async = d.Async || !inCall && !args.probesAsync(&d)
-		if inCall {
-			call.Took = t.before
-		}
+	d := Driver{
+		Name: s.driver, Kind: s.kind, Async: s.kind.asynchronous(), Latency: c.latency(s), After: s.after,
+		FieldFailure: c.tpm.fieldFailure,
 	}
-	call.Register, call.Fail = []string{t.driver}, 0
+	device := Device{Name: s.device, Driver: s.driver}
+	if len(s.probes) > 0 {
+		c.addProbes(s, &d, &device)
+	} else {
+		// Its driver was there and the device refused by all others, or the
+		// device is disabled.
+		d.Fail = enodev
+	}
+	c.register(p, s, &d, &device)
+	c.addSupplier(p, s, &device, supplier)
 	p.Drivers = append(p.Drivers, d)
 	p.Devices = append(p.Devices, device)
-	if p.Firmware.Startup = !t.selfStarted; p.Firmware.Startup {
+	if p.Firmware.Startup = !c.tpm.selfStarted && s.boundAt() >= 0; p.Firmware.Startup {
 		p.Firmware.Measure = []int{0, 1, 2, 3, 4, 5, 6, 7}
 	}
 }
 
-func (c *consoleReader) supplier(to *Device, supplier Device) {
-	to.Suppliers = []string{supplier.Name}
-	c.platform.Devices = append(c.platform.Devices, supplier)
+// latency is a guess at what a command takes: a probe sends about nine, init_ima
+// about twenty.
+func (c *console) latency(s *tpmStory) time.Duration {
+	latency := time.Millisecond
+	for _, p := range s.probes {
+		if p.code == 0 {
+			latency = min(latency, (p.at-p.began)/20)
+		}
+	}
+	if c.ima.started >= 0 && c.ima.started < len(c.calls) {
+		latency = min(latency, c.calls[c.ima.started].took/40)
+	}
+	return max(latency, time.Microsecond)
 }
 
-// word makes a name of what a log has.
-func (c *consoleReader) word(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t,=#", r) || !unicode.IsPrint(r) {
-			return '_'
+// addProbes takes how the probes ended and how long the last one took.
+func (c *console) addProbes(s *tpmStory, d *Driver, device *Device) {
+	final := len(s.probes) - 1
+	for i, p := range s.probes {
+		if !p.deferred() {
+			final = i
+			break
 		}
-		return r
-	}, sanitize(s))
-	if s == "" {
-		return "tpm"
 	}
-	return s
+	p := &s.probes[final]
+	d.Took = min(max(p.at-p.began-20*d.Latency, 0), MaxBoot)
+	if p.code == 0 || p.deferred() {
+		return
+	}
+	d.Took = min(p.at-p.began, MaxBoot)
+	d.Fail = abs(p.code)
+	// What failed is not retried; a later probe is one that was asked for.
+	for _, later := range s.probes[final+1:] {
+		if later.code == 0 {
+			device.Bind = min(later.began, MaxBoot)
+			return
+		}
+	}
+}
+
+// register has the TPM's driver registered where the log has it, or as a module.
+func (c *console) register(p *Platform, s *tpmStory, d *Driver, device *Device) {
+	began, at := time.Duration(-1), initcall.Device
+	if len(s.probes) > 0 {
+		began, at = s.probes[0].began, s.probes[0].level
+	}
+	args := parseArgs(&c.kernel)
+	switch {
+	case s.call >= 0:
+		call := &c.calls[s.call]
+		p.Initcalls[s.call].Register, p.Initcalls[s.call].Fail = []string{d.Name}, 0
+		if len(s.probes) == 0 {
+			return
+		}
+		// A probe that goes on when the initcall has returned is asynchronous;
+		// one that begins later waited for its device.
+		const slack = 5 * time.Millisecond
+		inside := s.probes[0].call == s.call
+		if began > call.at+call.took+slack {
+			device.Appears = min(began, MaxBoot)
+		}
+		if !inside && !args.probesAsync(d) {
+			d.Async = true
+		}
+	case at == initcall.Userspace:
+		d.Module = true
+		wait := max(began-c.initAt, 0)
+		p.Userspace.Accesses = append(p.Userspace.Accesses, Access{Kind: Wait, For: min(wait, MaxBoot)},
+			Access{Kind: Load, Path: "/lib/modules/" + consoleWord(c.kernel.Release, "linux") + "/" + d.Name + ".ko", Driver: d.Name})
+	default:
+		// The log has the probe and not who registered the driver.
+		i := slices.IndexFunc(p.Initcalls, func(call Initcall) bool { return call.Level >= initcall.Device })
+		if i < 0 {
+			i = len(p.Initcalls)
+		}
+		p.Initcalls = slices.Insert(p.Initcalls, i, Initcall{Level: initcall.Device, Name: freeName(p, d.Name+"_init"), Register: []string{d.Name}})
+		if began >= 0 {
+			device.Appears = min(began, MaxBoot)
+		}
+	}
+}
+
+// addSupplier adds what a deferred TPM waits for.
+func (c *console) addSupplier(p *Platform, s *tpmStory, device *Device, kind supplierKind) {
+	if kind == noSupplier {
+		return
+	}
+	name := c.tpm.supplier
+	if name == "" || name == s.device {
+		name = "tpm-supplier"
+	}
+	last := &s.probes[len(s.probes)-1]
+	for _, p := range s.probes {
+		if p.code == eprobeDefer {
+			device.Needs = []string{name}
+		}
+	}
+	if device.Needs == nil {
+		device.Suppliers = []string{name}
+	}
+	supplier := Device{Name: name}
+	const driver = "tpm-supplier"
+	if kind != supplierNobody && kind != supplierLate {
+		supplier.Driver = driver
+		p.Drivers = append(p.Drivers, Driver{Name: driver})
+		i := 0
+		for j, call := range p.Initcalls {
+			if slices.Contains(call.Register, s.driver) {
+				i = j + 1
+			}
+		}
+		level := initcall.Device
+		if i > 0 {
+			level = p.Initcalls[i-1].Level
+		}
+		p.Initcalls = slices.Insert(p.Initcalls, i, Initcall{Level: level, Name: freeName(p, "tpm_supplier_init"), Register: []string{driver}})
+	}
+	switch kind {
+	case supplierNobody:
+		p.Kernel.NoModules = true
+	case supplierComes:
+		supplier.Appears = min(last.began, MaxBoot)
+	case supplierNever:
+		// Even if fw_devlink gives up waiting, its driver does not.
+		const absent = "tpm-supplier-missing"
+		supplier.Needs = []string{absent}
+		p.Devices = append(p.Devices, Device{Name: absent})
+	}
+	p.Devices = append(p.Devices, supplier)
+	if kind == supplierComes {
+		c.addTriggers(p, s)
+	}
+}
+
+// addTriggers adds devices that bind when the log shows the TPM retried in vain:
+// each device that binds has the deferred ones retried.
+func (c *console) addTriggers(p *Platform, s *tpmStory) {
+	const driver = "others"
+	n := 0
+	for _, probe := range s.probes[:len(s.probes)-1] {
+		if !probe.deferred() || probe.level < initcall.Late || n == 50 || probe.call >= 0 && c.calls[probe.call].name == "deferred_probe_initcall" {
+			continue
+		}
+		n++
+		p.Devices = append(p.Devices, Device{Name: "other-" + strconv.Itoa(n), Driver: driver, Appears: min(probe.began, MaxBoot)})
+	}
+	if n > 0 {
+		p.Drivers = append(p.Drivers, Driver{Name: driver})
+		p.Initcalls = slices.Insert(p.Initcalls, 0, Initcall{Level: initcall.Early, Name: freeName(p, "others_init"), Register: []string{driver}})
+	}
+}
+
+// freeName is a name for an initcall that the log does not have.
+func freeName(p *Platform, name string) string {
+	for base, n := name, 2; slices.ContainsFunc(p.Initcalls, func(c Initcall) bool { return c.Name == name }); n++ {
+		name = base + "." + strconv.Itoa(n)
+	}
+	return name
 }
 
 // complete adds what every kernel has and the log may not show: kernels that
 // start IMA at late_sync only, for instance.
-func (c *consoleReader) complete() {
-	p := c.platform
+func (c *console) complete(p *Platform) {
 	has := func(a Action) bool {
 		return slices.ContainsFunc(p.Initcalls, func(i Initcall) bool { return i.Action == a })
 	}
 	after := func(name string) int {
-		// Behind what belongs before it in link order, else at late's end.
+		// After what belongs before it in link order, else at late's end.
 		place := len(p.Initcalls)
 		for i, call := range p.Initcalls {
 			if call.Level == initcall.Late && call.Name == name {
@@ -153,119 +368,13 @@ func (c *consoleReader) complete() {
 	}
 	if !has(DeferredProbe) {
 		at := after("")
-		p.Initcalls = slices.Insert(p.Initcalls, at, Initcall{Level: initcall.Late, Name: c.unique("deferred_probe_initcall"), Action: DeferredProbe})
+		p.Initcalls = slices.Insert(p.Initcalls, at, Initcall{Level: initcall.Late, Name: freeName(p, "deferred_probe_initcall"), Action: DeferredProbe})
 	}
 	if !has(StartIMA) {
 		at := after("crypto_algapi_init")
 		if d := after("deferred_probe_initcall"); d < at {
 			at = d
 		}
-		p.Initcalls = slices.Insert(p.Initcalls, at, Initcall{Level: initcall.Late, Name: c.unique("init_ima_late"), Action: StartIMA})
-	}
-}
-
-// list takes a measurement list.
-func (c *consoleReader) list(list io.Reader) error {
-	reader, err := ima.NewReader(io.LimitReader(list, maxList), ima.Format{})
-	if err != nil {
-		return &ConsoleError{Reason: "no reader for the list", Err: err}
-	}
-	records, err := ima.ReadAll(reader)
-	if err != nil {
-		return &ConsoleError{Reason: "the measurement list", Err: err}
-	}
-	if len(records) > maxItems/2 {
-		records = records[:maxItems/2]
-	}
-	first, second := aggregates(records)
-	c.takeAggregate(first)
-	var gap, rest []Access
-	seen := make(map[string]bool)
-	for i, r := range records {
-		a, ok := accessOf(r)
-		if !ok || seen[a.Path] {
-			continue
-		}
-		seen[a.Path] = true
-		if i < second {
-			gap = append(gap, a)
-		} else {
-			rest = append(rest, a)
-		}
-	}
-	c.addGap(gap)
-	if len(rest) > 0 {
-		c.platform.Userspace.Accesses = rest
-	}
-	return nil
-}
-
-// maxList bounds a measurement list in bytes.
-const maxList = 16 << 20
-
-// aggregates finds the first boot aggregate, and the place of the second one, 0
-// if there is none.
-func aggregates(records []*ima.Record) (first *ima.Record, second int) {
-	for i, r := range records {
-		if _, ok := ima.IsBootAggregate(r, i+1); !ok {
-			continue
-		}
-		if first != nil {
-			return first, i
-		}
-		first = r
-	}
-	return first, 0
-}
-
-func (c *consoleReader) takeAggregate(r *ima.Record) {
-	if r == nil {
-		return
-	}
-	k := &c.platform.Kernel
-	if _, builtin := ima.LookupTemplate(r.Template().Name()); builtin {
-		k.Template = r.Template().Name()
-	}
-	d, ok := r.FileDigest()
-	if !ok || d.Zero() || !d.Algo.Available() {
-		return
-	}
-	c.platform.Aggregate = ima.FileDigest{Algo: d.Algo, Sum: slices.Clone(d.Sum)}
-	if k.Hash == 0 {
-		k.Hash = d.Algo
-	}
-}
-
-// accessOf guesses how a file of a list was used: the list does not tell.
-func accessOf(r *ima.Record) (Access, bool) {
-	path := r.Name()
-	d, ok := r.FileDigest()
-	if !ok || r.Violation() || len(d.Sum) == 0 || len(d.Sum) != d.Algo.Size() ||
-		!strings.HasPrefix(path, "/") || strings.Contains(path, `"`) || !printable(path) || r.Template().Name() == "ima-buf" {
-		return Access{}, false
-	}
-	a := Access{Kind: Read, Path: path, Digest: ima.FileDigest{Algo: d.Algo, Sum: slices.Clone(d.Sum)}}
-	switch {
-	case strings.Contains(path, ".so.") || strings.HasSuffix(path, ".so"):
-		a.Kind = Map
-	case strings.Contains(path, "/bin/"), strings.Contains(path, "/sbin/"), strings.HasPrefix(path, "/usr/lib/systemd/systemd"), path == "/init":
-		a.Kind = Exec
-	}
-	return a, true
-}
-
-// addGap adds a helper that uses the files of the gap, called between init_ima
-// and late_sync.
-func (c *consoleReader) addGap(files []Access) {
-	if len(files) == 0 {
-		return
-	}
-	p := c.platform
-	p.Helpers = append(p.Helpers, Helper{Name: "gap", Accesses: files})
-	for i, call := range p.Initcalls {
-		if call.Action == StartIMA {
-			p.Initcalls = slices.Insert(p.Initcalls, i+1, Initcall{Level: initcall.Late, Name: c.unique("request_module"), Helpers: []string{"gap"}})
-			return
-		}
+		p.Initcalls = slices.Insert(p.Initcalls, at, Initcall{Level: initcall.Late, Name: freeName(p, "init_ima_late"), Action: StartIMA})
 	}
 }

@@ -3,6 +3,7 @@ package boot_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -66,12 +67,22 @@ func FuzzFromConsole(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(string(log), string(list))
+	f.Add("<6>[    0.034479] board kernel: calling  init_tis+0x0/0xc4 @ 1\n[[    0.0034479] initcalll init_tis+0x0/0xc4 returned 0 after 0 usecs\n** 3 printk messages dropped **\n", "")
+	f.Add("[    0.1] calling  a+0x0/0x1 @ 1\n[    0.200000] calling  b+0x0/0x1 @ 1\n[    9.300000] probe of MSFT0101:00 returned -517 after 9 usecs[    0.400000] Run /init as init process\n[    8.000000] tpm_crb MSFT0101:00: x\n[    8.100000] probe of MSFT0101:00 returned 0 after 1 usecs\n", "")
 	f.Add("[    0.1] calling  x\n", "")
 	f.Add("[    0.034479] calling  init_tis+0x0/0xc4 @ 1\n[    0.034479] tpm_tis a: 2.0 TPM (device-id 0x1\n[    0.034820] initcall init_tis+0x0/0xc4 returned 0 after 0 usecs\n", "")
 	f.Add("[    0.034479] calling  init_tis+0x0/0xc4 @ 1\n[    0.034479] \xe6\xe6tpm_tis a: 2.0 TPM (device-id 0x1\n[    0.034820] initcall init_tis+0x", "")
 	f.Add("[    0.034479] calling  init_tis+0x0/0xc4 @ 1\n[    0.034479] \"tpm_tis, a=\"b: 2.0 TPM (device-id 0x1\n[    0.034820] initcall init_tis+0x", "")
 	f.Fuzz(func(t *testing.T, log, list string) {
-		p, err := boot.FromConsole(strings.NewReader(log), strings.NewReader(list))
+		r, err := boot.FromConsole(strings.NewReader(log), strings.NewReader(list), func(p *boot.Platform, c boot.Config) (*boot.Result, error) {
+			c.Device, c.MaxSteps = new(trivialTPM), 2000
+			r, err := boot.Run(context.Background(), p, c)
+			var limit *boot.LimitError
+			if errors.As(err, &limit) {
+				return r, nil
+			}
+			return r, err
+		})
 		var console *boot.ConsoleError
 		if err != nil {
 			if !errors.As(err, &console) {
@@ -79,6 +90,10 @@ func FuzzFromConsole(f *testing.F) {
 			}
 			return
 		}
+		if err := r.Comparison.Render(io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		p := r.Platform
 		if _, err := boot.ParsePlatform("again", strings.NewReader(p.String())); err != nil {
 			t.Fatalf("its own text is no platform: %v\n%s", err, p)
 		}
