@@ -3,6 +3,7 @@ package ima
 import (
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,9 @@ type Config struct {
 	// starts, because they are modules or not built. Hashes that this
 	// package cannot compute count as such anyway.
 	Unavailable []HashAlgo
+	// HashModules are those of Unavailable that are modules: they can be
+	// allocated later, for the hash of a file, and policies may name them.
+	HashModules []HashAlgo
 	// InitLateSync is CONFIG_IMA_INIT_LATE_SYNC; kernels without
 	// Kernel.InitLateSync do not have it.
 	InitLateSync bool
@@ -80,7 +84,17 @@ type AuditMessage struct {
 }
 
 func (c *Config) policyConfig() PolicyConfig {
-	return PolicyConfig{Kernel: c.Kernel, MeasureKeys: c.MeasureKeys, Modsig: c.Modsig, LSM: c.LSM, Unavailable: c.Unavailable}
+	return PolicyConfig{Kernel: c.Kernel, MeasureKeys: c.MeasureKeys, Modsig: c.Modsig, LSM: c.LSM, Unavailable: c.notBuilt()}
+}
+
+// notBuilt lists the hashes that no module has either.
+func (c *Config) notBuilt() (algos []HashAlgo) {
+	for _, h := range c.Unavailable {
+		if !slices.Contains(c.HashModules, h) {
+			algos = append(algos, h)
+		}
+	}
+	return algos
 }
 
 // lookupTemplate finds the template of ima_template_fmt= too.

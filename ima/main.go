@@ -398,7 +398,7 @@ func (m *IMA) collectMeasurement(f *File, buf []byte, d decision) error {
 
 // hashFile hashes buf or, if it is nil, the file's content.
 func (m *IMA) hashFile(f *File, buf []byte, algo HashAlgo) (Hex, error) {
-	if err := m.allocate(algo); err != nil {
+	if err := m.allocateLater(algo); err != nil {
 		return nil, err
 	}
 	h, err := algo.newHash()

@@ -20,8 +20,19 @@ func (s slot) size() int {
 	return s.algo.Size()
 }
 
+// allocate is crypto_alloc_shash while the kernel starts, when no module can be
+// loaded.
 func (m *IMA) allocate(algo HashAlgo) error {
-	if algo.Available() && !slices.Contains(m.config.Unavailable, algo) {
+	return m.allocateFrom(algo, m.config.Unavailable)
+}
+
+// allocateLater is crypto_alloc_shash on a running system.
+func (m *IMA) allocateLater(algo HashAlgo) error {
+	return m.allocateFrom(algo, m.config.notBuilt())
+}
+
+func (m *IMA) allocateFrom(algo HashAlgo, unavailable []HashAlgo) error {
+	if algo.Available() && !slices.Contains(unavailable, algo) {
 		return nil
 	}
 	m.logf("Can not allocate %s (reason: %d)", algo, -int(ENOENT))

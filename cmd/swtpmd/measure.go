@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -8,11 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -23,32 +21,54 @@ import (
 
 const measureHelp = `Usage: swtpmd measure [flags] PATH...
 
-Runs the embedded IMA over files, as if root read each of them, extends a TPM,
-and leaves what an attestation service is sent: the measurement lists under the
-names that the kernel gives them, pcrs.json, and a quote: quote.attest,
+Runs the embedded IMA over files, as if a process opened each of them to read it,
+executed those that may be executed, and mapped programs and libraries; extends a
+TPM; and leaves what an attestation service is sent: the measurement lists under
+the names that the kernel gives them, pcrs.json, and a quote: quote.attest,
 quote.signature and quote.key.pem. What an earlier run has left there goes away.
+
+What a policy asks of a file is that of the real one: file system, owner, mode,
+security.ima, SELinux label, fs-verity digest.
 
   --out=DIR              where to (default ./measured)
   --tpm=ADDRESS          the TPM: emulated (default), unix:PATH or tcp:HOST:PORT of raw
                          TPM commands, or a device such as /dev/tpmrm0; it must have
                          been started up, and its PCR 10 not been extended
   --profile=P            the kind of the emulated TPM, as swtpmd --help has it
-  --policy=TEXT          ima_policy= of the kernel (default tcb), words with a bar in
-                         between: tcb, appraise_tcb, secure_boot, critical_data,
-                         fail_securely; or file:PATH of rules
-  --kernel=RELEASE       such as 6.12 (default), 6.8.0-31-generic or 7.3-rc1: a kernel
-                         behaves as its release does, since 6.1 (docs/measure.md)
-  --template=NAME        the kernel's ima_template=, such as ima-sig
-  --hash=NAME            the kernel's ima_hash=, such as sha512
   --nonce=HEX            what the quote is asked for with; at most two bytes more than
                          the TPM's largest digest. Without one a TPM that gives no
                          quote is no failure
   --json                 a summary as one JSON object
 
+The kernel (docs/measure.md):
+  --policy=TEXT          ima_policy= of the kernel (default tcb), words with a bar in
+                         between: tcb, appraise_tcb, secure_boot, critical_data,
+                         fail_securely; or file:PATH of rules
+  --kernel=RELEASE       such as 6.12 (default), 6.8.0-31-generic or 7.3-rc1: a kernel
+                         behaves as its release does, since 6.1
+  --kconfig=FILE         how it was built, such as /boot/config-6.8.0-31-generic;
+                         without it as distributions do, with keys and appended
+                         signatures in policies
+  --template=NAME        the kernel's ima_template=, such as ima-sig
+  --hash=NAME            the kernel's ima_hash=, such as sha512
+  --measure-pcr=N        CONFIG_IMA_MEASURE_PCR_IDX, 8 to 14 (default 10)
+  --lsm=NAME             selinux (default), or none: policies with obj_type= and the
+                         like are refused then
+
+Who and what:
+  --as=UID[:GID]         whose process it is (default 0:0)
+  --subject=CONTEXT      its label (default: this process's, or that of a login of root)
+  --labels=FILE          labels of files by path, as file_contexts of SELinux has them;
+                         other files have that of security.selinux
+  --key=KEYRING=FILE     a key that is loaded to a keyring, such as .ima=cert.der; can
+                         be given again
+
 Files that no rule measures are passed over; what is no regular file too.
 
 Examples:
   swtpmd measure /etc /usr/bin
+  swtpmd measure --kernel=$(uname -r) --kconfig=/boot/config-$(uname -r) \
+      --policy=file:/etc/ima/ima-policy /usr
   swtpmd measure --tpm=/dev/tpmrm0 --nonce=c0ffee --out=evidence /opt/app
   swtpmd verify --pcrs=measured/pcrs.json --vouched measured/binary_runtime_measurements
   swtpmd verify --pcrs=evidence/pcrs.json --nonce=c0ffee --quote=evidence/quote.attest \
@@ -60,19 +80,19 @@ Exit codes: 0 measured; 1 a file or the TPM failed; 2 usage.
 
 // measurement is the command line of swtpmd measure.
 type measurement struct {
-	out, tpm, policy, kernel, template, hash, nonce string
-	json                                            bool
-	kind                                            kindWords
+	out, tpm, nonce string
+	json            bool
+	kind            kindWords
+	kernel          measuringKernel
+	process         processWords
 }
 
 func (m *measurement) define(f *flag.FlagSet) {
 	f.StringVar(&m.out, "out", "measured", "")
 	f.StringVar(&m.tpm, "tpm", "emulated", "")
 	m.kind.define(f)
-	f.StringVar(&m.policy, "policy", "tcb", "")
-	f.StringVar(&m.kernel, "kernel", "6.12", "")
-	f.StringVar(&m.template, "template", "", "")
-	f.StringVar(&m.hash, "hash", "", "")
+	m.kernel.define(f)
+	m.process.define(f)
 	f.StringVar(&m.nonce, "nonce", "", "")
 	f.BoolVar(&m.json, "json", false, "")
 }
@@ -83,6 +103,8 @@ type measured struct {
 	Files   int      `json:"files"` // looked at
 	Out     string   `json:"out"`
 	PCR10   ima.PCRs `json:"pcr_10"`
+	// MeasurePCR is the PCR that IMA extends where no rule says otherwise.
+	MeasurePCR int `json:"measure_pcr"`
 	// Quote says whether there is one, and why not.
 	Quote string `json:"quote"`
 }
@@ -104,10 +126,11 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return &usageError{fmt.Errorf("--nonce: %w", err), "hex digits"}
 	}
-	if err := m.check(); err != nil {
+	config, rules, err := m.kernel.config(s.err)
+	if err != nil {
 		return &usageError{err, ""}
 	}
-	config, rules, err := m.config(s.err)
+	process, err := m.process.read(m.kernel.lsm != "none")
 	if err != nil {
 		return &usageError{err, ""}
 	}
@@ -134,146 +157,23 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	if err := kernel.Init(func() ima.TPM { return chip }); err != nil {
 		return err
 	}
+	process.loadKeys(kernel)
 	if rules != "" {
 		if err := kernel.WritePolicy(nil, rules); err != nil {
 			return &usageError{fmt.Errorf("--policy: %w", err), ""}
 		}
 	}
-	told := measured{Out: m.out}
+	told := measured{Out: m.out, MeasurePCR: cmp.Or(config.MeasurePCR, 10)}
 	for _, path := range f.Args() {
-		if err := told.walk(ctx, kernel, path); err != nil {
+		if told.Files, err = process.walk(ctx, kernel, path, told.Files); err != nil {
 			return err
 		}
 	}
+	process.warn(s.err, rules)
 	if err := m.leave(&told, kernel, chip, nonce); err != nil {
 		return err
 	}
 	return told.print(s.out, m.json)
-}
-
-// check refuses what a kernel would log and pass over: the words of flags are
-// swtpmd's own, and who mistypes one wants to be told.
-func (m *measurement) check() error {
-	if m.policy != "" && !strings.HasPrefix(m.policy, "file:") {
-		if err := ima.CheckPolicyOption(m.policy); err != nil {
-			return fmt.Errorf("--policy: %w", err)
-		}
-	}
-	if _, ok := ima.LookupTemplate(m.template); !ok && m.template != "" {
-		unknown := &ima.UnknownNameError{What: "template", Name: m.template}
-		for _, t := range ima.Templates() {
-			unknown.Known = append(unknown.Known, t.Name())
-		}
-		return fmt.Errorf("--template: %w", unknown)
-	}
-	return m.checkHash()
-}
-
-func (m *measurement) checkHash() error {
-	if m.hash == "" {
-		return nil
-	}
-	unknown := &ima.UnknownNameError{What: "hash", Name: m.hash}
-	for id := range uint8(math.MaxUint8) {
-		algo, ok := ima.HashAlgoByID(id)
-		// The ima template has room for digests of these two alone.
-		if ok && algo.Available() && (m.template != "ima" || algo == ima.SHA1 || algo == ima.MD5) {
-			unknown.Known = append(unknown.Known, algo.String())
-		}
-	}
-	if slices.Contains(unknown.Known, m.hash) {
-		return nil
-	}
-	if m.template == "ima" {
-		unknown.What = "hash of the template ima"
-	}
-	return fmt.Errorf("--hash: %w", unknown)
-}
-
-// config is the kernel that measures; rules are to be written into its policy
-// file.
-func (m *measurement) config(log io.Writer) (*ima.Config, string, error) {
-	kernel, err := ima.KernelByRelease(m.kernel)
-	if err != nil {
-		return nil, "", fmt.Errorf("--kernel: %w", err)
-	}
-	var words []string
-	rules := ""
-	if path, ok := strings.CutPrefix(m.policy, "file:"); ok {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, "", fmt.Errorf("--policy: %w", err)
-		}
-		rules = string(text)
-	} else if m.policy != "" {
-		words = append(words, fmt.Sprintf("ima_policy=%q", m.policy))
-	}
-	// The template first: which hashes the kernel takes depends on it.
-	if m.template != "" {
-		words = append(words, "ima_template="+m.template)
-	}
-	if m.hash != "" {
-		words = append(words, "ima_hash="+m.hash)
-	}
-	return &ima.Config{
-		Kernel: kernel, Release: m.kernel, CommandLine: strings.Join(words, " "), HostOrder: ima.NativeOrder(),
-		Log: func(line string) { fmt.Fprintln(log, line) },
-	}, rules, nil
-}
-
-// walk measures a file, or all files below a directory.
-func (m *measured) walk(ctx context.Context, kernel *ima.IMA, path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	return filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !entry.Type().IsRegular() {
-			return nil
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		m.Files++
-		return measureFile(kernel, path, info)
-	})
-}
-
-// modeRegular is S_IFREG.
-const modeRegular = 0o100000
-
-// measureFile opens a file as root does, to read it; one that may be executed is
-// executed too, so that exec rules see it.
-func measureFile(kernel *ima.IMA, path string, info fs.FileInfo) error {
-	content, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer content.Close()
-	file := &ima.File{
-		Path: path, Read: true,
-		Inode: &ima.Inode{
-			Mode: modeRegular | uint16(info.Mode().Perm()),
-			Content: func() (io.Reader, error) {
-				_, err := content.Seek(0, io.SeekStart)
-				return content, err
-			},
-		},
-	}
-	root := new(ima.Cred)
-	kernel.Open(file, root, ima.MayRead)
-	if info.Mode().Perm()&0o111 != 0 {
-		kernel.BprmCheck(file, root)
-	}
-	kernel.Release(file)
-	return nil
 }
 
 // Names of what is left besides the lists.
@@ -300,11 +200,14 @@ func (m *measurement) leave(told *measured, kernel *ima.IMA, chip *chip, nonce [
 	told.Records = kernel.Count()
 	// The quote first: PCRs read after it are still those that it signs,
 	// unless somebody else extends them, which the verifier then finds.
-	quote, noQuote := chip.quote(nonce)
+	quote, noQuote := chip.quote(nonce, told.MeasurePCR)
 	if noQuote != nil {
 		told.Quote = "none: " + noQuote.Error()
 	} else {
 		told.Quote = "of PCR 0-10"
+		if told.MeasurePCR > 10 {
+			told.Quote += fmt.Sprintf(" and %d", told.MeasurePCR)
+		}
 		if err := writeFiles(m.out, map[string][]byte{
 			attestFile: quote.attest, signatureFile: quote.signature, keyFile: quote.key,
 		}); err != nil {

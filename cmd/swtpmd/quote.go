@@ -17,8 +17,14 @@ type attestation struct {
 	key               []byte // public key, PEM
 }
 
-// quotedPCRs are the PCRs of the quote: those of the measured boot and IMA's.
-var quotedPCRs = []uint{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+// quotedPCRs are the PCRs of the quote: those of the measured boot, and IMA's.
+func quotedPCRs(measurePCR int) []uint {
+	pcrs := []uint{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	if measurePCR > 10 {
+		pcrs = append(pcrs, uint(measurePCR))
+	}
+	return pcrs
+}
 
 // nonceMax is how long a nonce may be: TPM2B_DATA holds a TPMT_HA, the number of
 // an algorithm and the largest digest that the TPM has (Part 2, "TPM2B_DATA"). A
@@ -38,9 +44,9 @@ func (c *chip) nonceMax() int {
 	return algorithm + int(min(properties.TPMProperty[0].Value, sha512))
 }
 
-// quote has the TPM sign PCR 0 to 10 of every bank with a key that it makes for
+// quote has the TPM sign PCR 0 to 10 and IMA's of every bank with a key that it makes for
 // this: a restricted P-256 key in the owner hierarchy, gone afterwards.
-func (c *chip) quote(nonce []byte) (*attestation, error) {
+func (c *chip) quote(nonce []byte, measurePCR int) (*attestation, error) {
 	primary, err := tpm2.CreatePrimary{
 		PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)},
 		InPublic:      tpm2.New2B(attestationKey()),
@@ -60,7 +66,7 @@ func (c *chip) quote(nonce []byte) (*attestation, error) {
 	}
 	for _, bank := range c.banks {
 		request.PCRSelect.PCRSelections = append(request.PCRSelect.PCRSelections, tpm2.TPMSPCRSelection{
-			Hash: tpm2.TPMAlgID(bank.AlgID), PCRSelect: tpm2.PCClientCompatible.PCRs(quotedPCRs...),
+			Hash: tpm2.TPMAlgID(bank.AlgID), PCRSelect: tpm2.PCClientCompatible.PCRs(quotedPCRs(measurePCR)...),
 		})
 	}
 	quote, err := request.Execute(c.tpm)
