@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -73,9 +72,9 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 	if set.daemonize && !inBackground() {
 		return detach()
 	}
-	// Writing to a terminal that went away must not end a daemon: its guest
-	// is still there.
-	signal.Ignore(syscall.SIGPIPE)
+	// Writing to a terminal that went away must not end a daemon, nor a limit of
+	// file sizes: its guest is still there.
+	signal.Ignore(endingWrites...)
 	twoProcessors()
 	if !set.coreDumps {
 		if err := noCoreDumps(); err != nil {

@@ -2,7 +2,14 @@
 
 package main
 
-import "errors"
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// endingWrites are the signals that end a process because of a write that fails.
+var endingWrites = []os.Signal{syscall.SIGPIPE}
 
 func detach() error      { return errors.New("--daemon is not offered on this system") }
 func tellParent() error  { return nil }

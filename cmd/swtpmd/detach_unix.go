@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// endingWrites are the signals that end a process because of a write that fails.
+var endingWrites = []os.Signal{syscall.SIGPIPE, syscall.SIGXFSZ}
+
 // readyFD is the environment variable that tells a daemon in the background on
 // which descriptor its parent waits for it to be ready.
 const readyFD = "SWTPMD_READY_FD"

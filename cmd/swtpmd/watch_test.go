@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,24 +20,32 @@ import (
 )
 
 // spoil makes commits into a directory fail, for every user: the file that a
-// commit writes first cannot be made.
+// commit writes first is gone and cannot be made.
 func spoil(t *testing.T, dir string) (mend func()) {
 	t.Helper()
 	path := filepath.Join(dir, stateFile+".new")
+	require.NoError(t, os.RemoveAll(path))
 	require.NoError(t, os.MkdirAll(filepath.Join(path, "x"), 0o700))
 	return func() { require.NoError(t, os.RemoveAll(path)) }
 }
 
-func TestStartupSaysWhyStateCannotBeWritten(t *testing.T) {
+// What is in the place of state but no file is refused by its name and kind,
+// before anything listens.
+func TestNothingButFilesIsState(t *testing.T) {
 	dir := t.TempDir()
-	spoil(t, dir)
-	code, out, errs := called(t, "--dir", t.TempDir(), "--tpmstate", "dir="+dir+",lock=false", "--flags=startup-clear")
+	mend := spoil(t, dir)
+	args := []string{"--dir", t.TempDir(), "--tpmstate", "dir=" + dir + ",lock=false", "--flags=startup-clear"}
+	code, out, errs := called(t, args...)
 	assert.Equal(t, exitFailed, code)
 	assert.Empty(t, out)
-	last := errs[strings.LastIndex(strings.TrimSpace(errs), "\n")+1:]
-	assert.Contains(t, last, "--flags: TPM2_Startup: TPM_RC_FAILURE (0x101): TPM in failure mode")
-	assert.Contains(t, last, dir)
-	assert.Contains(t, last, stateFile+".new")
+	assert.Contains(t, errs, dir)
+	assert.Contains(t, errs, stateFile+".new is a directory")
+
+	mend()
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, stateFile), 0o600))
+	code, _, errs = called(t, args...)
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, stateFile+" is a named pipe")
 }
 
 func TestFailureModeIsExplained(t *testing.T) {

@@ -3,7 +3,7 @@ package state
 import (
 	"bytes"
 	"crypto/sha256"
-	"io"
+	"errors"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -25,11 +25,8 @@ type content struct {
 }
 
 // naming is a change of names that is seen and perhaps not on the disk yet: the
-// name to gets the file, from loses it.
-type naming struct {
-	from, to string
-	file     *content
-}
+// file that each name gets, nil for none.
+type naming map[string]*content
 
 // model is a disk of which one can see what is on it after a power cut. It
 // promises no more than POSIX does: without sync a change of names may be there
@@ -42,13 +39,13 @@ type model struct {
 	cutAt  int // the step at which power fails, 0 for never
 	failAt int // the step that fails with ENOSPC, 0 for none
 
-	bytes    uint64 // what room answers
-	readOnly bool
+	noExchange bool
+	unusable   error
 }
 
 // newModel is a disk with these files on it.
 func newModel(files map[string][]byte) *model {
-	m := &model{seen: map[string]*content{}, bytes: plenty}
+	m := &model{seen: map[string]*content{}}
 	for name, data := range files {
 		m.seen[name] = &content{seen: data, durable: data, synced: true}
 	}
@@ -67,7 +64,7 @@ func (m *model) step() error {
 	return nil
 }
 
-func (m *model) open(name string) (io.ReadCloser, error) {
+func (m *model) open(name string) (diskFile, error) {
 	if err := m.step(); err != nil {
 		return nil, err
 	}
@@ -75,20 +72,19 @@ func (m *model) open(name string) (io.ReadCloser, error) {
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return io.NopCloser(bytes.NewReader(f.seen)), nil
+	return &opened{m, f}, nil
 }
 
 func (m *model) create(name string, _ fs.FileMode) (diskFile, error) {
 	if err := m.step(); err != nil {
 		return nil, err
 	}
-	f, ok := m.seen[name]
-	if !ok {
-		f = &content{}
-		m.change(naming{to: name, file: f})
+	if _, taken := m.seen[name]; taken {
+		return nil, fs.ErrExist
 	}
-	f.seen, f.synced = nil, false
-	return &writing{m, f}, nil
+	f := &content{}
+	m.change(naming{name: f})
+	return &opened{m, f}, nil
 }
 
 func (m *model) change(n naming) {
@@ -97,9 +93,12 @@ func (m *model) change(n naming) {
 }
 
 func apply(names map[string]*content, n naming) {
-	delete(names, n.from)
-	if n.to != "" {
-		names[n.to] = n.file
+	for name, f := range n {
+		if f == nil {
+			delete(names, name)
+			continue
+		}
+		names[name] = f
 	}
 }
 
@@ -111,7 +110,22 @@ func (m *model) rename(from, to string) error {
 	if !ok {
 		return fs.ErrNotExist
 	}
-	m.change(naming{from, to, f})
+	m.change(naming{from: nil, to: f})
+	return nil
+}
+
+func (m *model) exchange(one, other string) error {
+	if m.noExchange {
+		return errors.ErrUnsupported
+	}
+	if err := m.step(); err != nil {
+		return err
+	}
+	a, b := m.seen[one], m.seen[other]
+	if a == nil || b == nil {
+		return fs.ErrNotExist
+	}
+	m.change(naming{one: b, other: a})
 	return nil
 }
 
@@ -122,7 +136,7 @@ func (m *model) remove(name string) error {
 	if _, ok := m.seen[name]; !ok {
 		return fs.ErrNotExist
 	}
-	m.change(naming{from: name})
+	m.change(naming{name: nil})
 	return nil
 }
 
@@ -134,35 +148,50 @@ func (m *model) sync() error {
 	return nil
 }
 
-func (m *model) room() (uint64, bool) { return m.bytes, m.readOnly }
+func (m *model) regular(string) error { return nil }
+func (m *model) usable() error        { return m.unusable }
 func (m *model) close() error         { return nil }
 
-// writing is a file of a model that is open.
-type writing struct {
+// opened is a file of a model that is open.
+type opened struct {
 	m *model
 	f *content
 }
 
-// Write may be torn: half of the octets have been written when it fails.
-func (w *writing) Write(p []byte) (int, error) {
-	w.f.synced = false
-	if err := w.m.step(); err != nil {
-		w.f.seen = append(w.f.seen, p[:len(p)/2]...)
-		return len(p) / 2, err
-	}
-	w.f.seen = append(w.f.seen, p...)
-	return len(p), nil
+func (o *opened) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(o.f.seen).ReadAt(p, off)
 }
 
-func (w *writing) Sync() error {
-	if err := w.m.step(); err != nil {
+func (o *opened) reserve(int64) error {
+	if err := o.m.step(); err != nil {
 		return err
 	}
-	w.f.durable, w.f.synced = w.f.seen, true
+	o.f.seen, o.f.synced = nil, false
 	return nil
 }
 
-func (w *writing) Close() error { return w.m.step() }
+// replace may be torn: half of the octets have been written when it fails.
+func (o *opened) replace(p []byte) error {
+	o.f.synced = false
+	if err := o.m.step(); err != nil {
+		o.f.seen = bytes.Clone(p[:len(p)/2])
+		return err
+	}
+	o.f.seen = bytes.Clone(p)
+	return nil
+}
+
+func (o *opened) Sync() error {
+	if err := o.m.step(); err != nil {
+		return err
+	}
+	o.f.durable, o.f.synced = o.f.seen, true
+	return nil
+}
+
+func (o *opened) at(name string, _ fs.FileMode) bool { return o.m.seen[name] == o.f }
+
+func (o *opened) Close() error { return nil }
 
 // versions are what a file can hold after a power cut.
 func (f *content) versions() [][]byte {
@@ -235,13 +264,23 @@ func numberOf(t *testing.T, d *Directory) uint32 {
 	return s.Persistent.ResetCount
 }
 
-// openCommit opens the directory on a disk and commits a generation.
-func openCommit(disk disk, n uint32, o DirectoryOptions) error {
+// openCommit opens the directory on a disk, loads, and commits two generations,
+// so that the file which a power cut catches has been the state before. It
+// returns how many of them have been acknowledged.
+func openCommit(disk disk, o DirectoryOptions) (acknowledged int, err error) {
 	d, err := newDirectory(disk, "dir", o)
-	if err == nil {
-		err = d.Commit(generation(n))
+	if err != nil {
+		return 0, err
 	}
-	return err
+	if _, err := d.Load(); err != nil {
+		return 0, err
+	}
+	for n := range uint32(2) {
+		if err := d.Commit(generation(n + 2)); err != nil {
+			return int(n), err
+		}
+	}
+	return 2, nil
 }
 
 // Whenever power fails, the state is the one before or the one after; and the
@@ -249,37 +288,38 @@ func openCommit(disk disk, n uint32, o DirectoryOptions) error {
 func TestPowerCutAtEveryStep(t *testing.T) {
 	t.Parallel()
 	seen := map[uint32]int{}
-	for _, old := range []uint32{0, 1} {
-		for cut := 1; ; cut++ {
-			m := holding(old)
-			m.cutAt = cut
-			committed := openCommit(m, 2, DirectoryOptions{})
-			for _, found := range m.afterPowerCut() {
-				d, err := newDirectory(found, "dir", DirectoryOptions{})
-				require.NoError(t, err)
-				n := numberOf(t, d)
-				seen[n]++
-				if committed == nil {
-					require.EqualValues(t, 2, n, "cut at step %d", cut)
-				} else {
-					require.ErrorIs(t, committed, errPowerCut)
-					require.Contains(t, []uint32{old, 2}, n, "cut at step %d", cut)
-				}
-				// What the cut has left is no obstacle to the next commit.
-				require.NoError(t, d.Commit(generation(3)))
-				for _, after := range found.afterPowerCut() {
-					d, err := newDirectory(after, "dir", DirectoryOptions{})
+	for _, noExchange := range []bool{false, true} {
+		for _, old := range []uint32{0, 1} {
+			for cut := 1; ; cut++ {
+				m := holding(old)
+				m.cutAt, m.noExchange = cut, noExchange
+				acknowledged, err := openCommit(m, DirectoryOptions{})
+				generations := []uint32{old, 2, 3}
+				for _, found := range m.afterPowerCut() {
+					d, err := newDirectory(found, "dir", DirectoryOptions{})
 					require.NoError(t, err)
-					require.EqualValues(t, 3, numberOf(t, d))
+					n := numberOf(t, d)
+					seen[n]++
+					// The last one acknowledged, or the one after it.
+					allowed := generations[acknowledged:min(acknowledged+2, 3)]
+					require.Contains(t, allowed, n, "cut at step %d", cut)
+					// What the cut has left is no obstacle to the next commit.
+					require.NoError(t, d.Commit(generation(4)))
+					for _, after := range found.afterPowerCut() {
+						d, err := newDirectory(after, "dir", DirectoryOptions{})
+						require.NoError(t, err)
+						require.EqualValues(t, 4, numberOf(t, d))
+					}
 				}
-			}
-			if committed == nil {
-				assert.Greater(t, m.steps, 4)
-				break
+				if m.steps < cut {
+					require.NoError(t, err)
+					assert.Greater(t, m.steps, 8)
+					break
+				}
 			}
 		}
 	}
-	assert.Len(t, seen, 3, "nothing, the old and the new one were all there")
+	assert.Len(t, seen, 4, "nothing, the old and both new ones were all there")
 }
 
 // Without fsync a power cut can leave a damaged file. It is an error and stays.
@@ -287,7 +327,8 @@ func TestPowerCutWithoutSync(t *testing.T) {
 	t.Parallel()
 	o := DirectoryOptions{NoSync: true}
 	m := holding(1)
-	require.NoError(t, openCommit(m, 2, o))
+	_, err := openCommit(m, o)
+	require.NoError(t, err)
 	damaged := 0
 	for _, found := range m.afterPowerCut() {
 		before := found.seen[directoryFile]
@@ -301,36 +342,45 @@ func TestPowerCutWithoutSync(t *testing.T) {
 			require.Same(t, before, found.seen[directoryFile])
 			continue
 		}
-		require.Contains(t, []uint32{1, 2}, numberOf(t, d))
+		require.Contains(t, []uint32{1, 2, 3}, numberOf(t, d))
 	}
 	assert.NotZero(t, damaged)
 }
 
-// A step that fails is reported, and the state is the old one; the last step
-// comes too late for that.
+// A step that fails is reported, and the state is the old one; when forcing the
+// directory to the disk fails, it is the new one. A step that prepares the next
+// commit is none of this one's.
 func TestFailureAtEveryStep(t *testing.T) {
 	t.Parallel()
-	for _, old := range []uint32{0, 1} {
-		for fail := 1; ; fail++ {
-			m := holding(old)
-			d, err := newDirectory(m, "dir", DirectoryOptions{})
-			require.NoError(t, err)
-			m.steps, m.failAt = 0, fail
-			failed := d.Commit(generation(2))
-			if m.steps < fail {
-				require.NoError(t, failed)
-				break
+	for _, noExchange := range []bool{false, true} {
+		for _, old := range []uint32{0, 1} {
+			failures := 0
+			for fail := 1; ; fail++ {
+				m := holding(old)
+				m.noExchange = noExchange
+				d, err := newDirectory(m, "dir", DirectoryOptions{})
+				require.NoError(t, err)
+				require.Equal(t, old, numberOf(t, d))
+				m.steps, m.failAt = 0, fail
+				failed := d.Commit(generation(2))
+				if m.steps < fail {
+					require.NoError(t, failed)
+					break
+				}
+				want := old
+				if failed == nil || d.unsettled {
+					want = 2
+				}
+				if failed != nil {
+					failures++
+					require.ErrorIs(t, failed, syscall.ENOSPC)
+				}
+				assert.Equal(t, want, numberOf(t, d), "step %d", fail)
+				require.NoError(t, d.Writable())
+				require.NoError(t, d.Commit(generation(3)))
+				assert.EqualValues(t, 3, numberOf(t, d))
 			}
-			require.ErrorIs(t, failed, syscall.ENOSPC)
-			want := old
-			if last := m.steps == fail; last {
-				want = 2
-			} else {
-				assert.NotContains(t, m.seen, directoryTemp, "the room is given back")
-			}
-			assert.Equal(t, want, numberOf(t, d), "step %d", fail)
-			require.NoError(t, d.Commit(generation(3)))
-			assert.EqualValues(t, 3, numberOf(t, d))
+			assert.GreaterOrEqual(t, failures, 5, "create, reserve, write, force, name, force")
 		}
 	}
 	m := holding(1)
@@ -339,52 +389,79 @@ func TestFailureAtEveryStep(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOSPC)
 }
 
+// While it is not certain that an exchange is on the disk, the old state is not
+// overwritten: after a power cut it may be the state again.
+func TestNothingIsOverwrittenBeforeAnExchangeIsSettled(t *testing.T) {
+	t.Parallel()
+	m := holding(1)
+	d, err := newDirectory(m, "dir", DirectoryOptions{})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, numberOf(t, d))
+	require.NoError(t, d.Writable())
+	// Write, force, exchange; the fourth step forces the directory.
+	m.failAt = m.steps + 4
+	require.ErrorIs(t, d.Commit(generation(2)), syscall.ENOSPC)
+	require.True(t, d.unsettled)
+	m.failAt = m.steps + 1
+	require.ErrorIs(t, d.Writable(), ErrUnavailable)
+	m.failAt = m.steps + 1
+	require.ErrorIs(t, d.Commit(generation(3)), syscall.ENOSPC)
+	for _, found := range m.afterPowerCut() {
+		d, err := newDirectory(found, "dir", DirectoryOptions{})
+		require.NoError(t, err)
+		require.Contains(t, []uint32{1, 2}, numberOf(t, d))
+	}
+	require.NoError(t, d.Writable())
+	require.NoError(t, d.Commit(generation(3)))
+	assert.EqualValues(t, 3, numberOf(t, d))
+}
+
+// Writable does what the next commit cannot do without, and says what fails.
 func TestWritable(t *testing.T) {
 	t.Parallel()
 	m := holding(1)
 	d, err := newDirectory(m, "dir", DirectoryOptions{})
 	require.NoError(t, err)
-	m.steps = 0
-	require.NoError(t, d.Writable())
-	m.readOnly = true
-	require.ErrorIs(t, d.Writable(), ErrUnavailable)
-	require.Zero(t, m.steps, "nothing is written to find out")
-
-	// When room is scarce it takes a try, which may fail at any step.
-	m.readOnly, m.bytes = false, plenty-1
-	for m.failAt = 1; ; m.failAt++ {
-		m.steps = 0
+	require.EqualValues(t, 1, numberOf(t, d))
+	for range 2 { // make the spare, reserve room
+		m.failAt = m.steps + 1
 		err := d.Writable()
-		if m.steps < m.failAt {
-			require.NoError(t, err)
-			m.failAt = 0
-			break
-		}
-		require.ErrorIs(t, err, ErrUnavailable, "step %d", m.failAt)
-		m.failAt = -m.failAt
+		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		m.failAt = 0
 		require.NoError(t, d.Writable())
-		m.failAt = -m.failAt
+		d.room = 0
 	}
-	assert.NotContains(t, m.seen, directoryTemp)
-	assert.EqualValues(t, 1, numberOf(t, d))
+	require.NoError(t, d.Writable())
+	steps := m.steps
+	require.NoError(t, d.Writable())
+	require.Equal(t, steps, m.steps, "what is prepared is not prepared again")
+	m.unusable = syscall.EROFS
+	require.ErrorIs(t, d.Writable(), ErrUnavailable)
+	require.ErrorIs(t, d.Writable(), syscall.EROFS)
+	m.unusable = nil
+	require.NoError(t, d.Writable())
+
+	for _, n := range []uint32{900, 2000} {
+		require.NoError(t, d.Commit(generation(n)))
+		require.NoError(t, d.Writable())
+		assert.GreaterOrEqual(t, d.room, len(generation(n))+8<<10, "more than any state there was")
+	}
 }
 
-// The try is larger than any state there was.
-func TestWritableTriesEnough(t *testing.T) {
+// The old state does not stay on the disk beside the new one.
+func TestTheSpareIsEmptied(t *testing.T) {
 	t.Parallel()
-	m := holding(900)
+	m := holding(1)
 	d, err := newDirectory(m, "dir", DirectoryOptions{})
 	require.NoError(t, err)
-	numberOf(t, d)
-	m.bytes = 0
-	m.failAt = m.steps + 2 // the write
-	require.ErrorIs(t, d.Writable(), ErrUnavailable)
-	torn := m.pending[0].file
-	assert.Greater(t, len(torn.seen)*2, len(generation(900))+8<<10)
-	require.NoError(t, d.Commit(generation(2000)))
-	m.failAt = m.steps + 2
-	require.ErrorIs(t, d.Writable(), ErrUnavailable)
-	assert.Greater(t, len(m.pending[0].file.seen)*2, len(generation(2000))+8<<10)
+	require.EqualValues(t, 1, numberOf(t, d))
+	for n := range uint32(3) {
+		require.NoError(t, d.Commit(generation(n+2)))
+		assert.Empty(t, m.seen[directoryTemp].seen)
+	}
+	require.NoError(t, d.Close())
+	assert.NotContains(t, m.seen, directoryTemp)
 }
 
 // Whatever is in the files: Load gives a state, or an error that names the file,

@@ -37,10 +37,15 @@ type DirectoryOptions struct {
 // Directory is a Store in a directory of the file system, for one TPM.
 //
 // At every moment the state file is whole, the old one or the new one: a commit
-// is written to another file, forced to the disk, and renamed over the state
-// file, and then the directory is forced to the disk. There is no copy of an
-// older state: a TPM that goes back in time repeats counters and forgets failed
-// authorisations, so a damaged file is an error for its owner to see.
+// is written to another file, the spare, forced to the disk, and exchanged with
+// the state file, and then the directory is forced to the disk. There is no copy
+// of an older state: a TPM that goes back in time repeats counters and forgets
+// failed authorizations, so a damaged file is an error for its owner to see.
+//
+// Both files stay open, and the spare has room for the next state set aside
+// before a command is looked at. So a disk that fills up, a quota, a limit of
+// file sizes or too many open files do not get between a command and its commit.
+// (A process with a limit of file sizes has to ignore SIGXFSZ.)
 //
 // A Directory may be used from several goroutines. OpenDirectory makes it.
 type Directory struct {
@@ -51,6 +56,13 @@ type Directory struct {
 	size    int // bytes of the largest state seen
 	closed  bool
 	unlock  func() error
+
+	state diskFile // the state file, nil if there is none or it is not kept open
+	spare diskFile // the file for the next commit, nil if it is not there yet
+	room  int      // bytes set aside in the spare; 0: it has to be emptied first
+	// unsettled: an exchange may not be on the disk yet. The spare may still be
+	// the state file after a power cut.
+	unsettled bool
 }
 
 // ErrMode is what OpenDirectory returns for a DirectoryOptions.Mode with which
@@ -122,6 +134,10 @@ func OpenDirectory(dir string, o DirectoryOptions) (*Directory, error) {
 		return nil, errors.Join(err, unlock(), root.close())
 	}
 	d.unlock = unlock
+	if !o.NoLock {
+		// What keeps it from being made now is Writable's to say.
+		_ = d.prepare(slack)
+	}
 	return d, nil
 }
 
@@ -129,12 +145,20 @@ func OpenDirectory(dir string, o DirectoryOptions) (*Directory, error) {
 // through disk.
 func newDirectory(disk disk, path string, o DirectoryOptions) (*Directory, error) {
 	d := &Directory{disk: disk, path: path, options: o, unlock: func() error { return nil }}
+	fail := func(err error) (*Directory, error) {
+		return nil, fmt.Errorf("TPM state directory %s: %w", path, err)
+	}
+	for _, name := range []string{directoryFile, directoryTemp} {
+		if err := disk.regular(name); err != nil {
+			return fail(err)
+		}
+	}
 	if o.NoLock {
 		return d, nil
 	}
 	// With the lock held a commit that is not finished is nobody's.
 	if err := disk.remove(directoryTemp); err != nil && !errors.Is(err, fs.ErrNotExist) && !readOnly(err) {
-		return nil, fmt.Errorf("TPM state directory: remove what an interrupted commit has left: %w", err)
+		return fail(fmt.Errorf("remove what an interrupted commit has left: %w", err))
 	}
 	return d, nil
 }
@@ -169,7 +193,21 @@ func (d *Directory) Close() error {
 		return nil
 	}
 	d.closed = true
-	return errors.Join(d.unlock(), d.disk.close())
+	var err error
+	if d.spare != nil {
+		err = d.disk.remove(directoryTemp)
+	}
+	return errors.Join(err, d.forget(&d.spare), d.forget(&d.state), d.unlock(), d.disk.close())
+}
+
+// forget closes one of the open files.
+func (d *Directory) forget(f *diskFile) error {
+	if *f == nil {
+		return nil
+	}
+	err := (*f).Close()
+	*f = nil
+	return err
 }
 
 // check says whether the directory can be used.
@@ -181,23 +219,20 @@ func (d *Directory) check() error {
 }
 
 // Load is Store.Load. A file that is no state of a TPM, because it is damaged or
-// a newer program has written it, is a *FileError.
+// a newer program has written it, is a *FileError; one that is no file is a
+// *KindError.
 func (d *Directory) Load() ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	f, err := d.disk.open(directoryFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	blob, err := d.read()
 	if err != nil {
 		return nil, fmt.Errorf("TPM state directory %s: %w", d.path, err)
 	}
-	blob, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("TPM state directory %s: %w", d.path, err)
+	if blob == nil {
+		return nil, nil
 	}
 	if _, err := Decode(blob); err != nil {
 		return nil, &FileError{filepath.Join(d.path, directoryFile), err}
@@ -206,43 +241,96 @@ func (d *Directory) Load() ([]byte, error) {
 	return blob, nil
 }
 
-// What Writable asks of the file system, in bytes.
-const (
-	plenty = 2 * MaxSize // this much room and no commit can lack any
-	spare  = 16 << 10    // by so much the next state may be larger than all before
-)
+// read reads the state file, which somebody may have put in the place of the one
+// that is open. Without a file it returns nil.
+func (d *Directory) read() ([]byte, error) {
+	if d.state == nil || !d.state.at(directoryFile, d.options.Mode) {
+		if err := d.forget(&d.state); err != nil {
+			return nil, err
+		}
+		f, err := d.disk.open(directoryFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		d.state = f
+	}
+	blob, err := io.ReadAll(io.NewSectionReader(d.state, 0, MaxSize+1))
+	return blob, errors.Join(err, d.shared(&d.state))
+}
 
-// Writable is Store.Writable: ErrUnavailable while the file system is read-only
-// or full. It is asked once per command, so what it cannot learn in one system
-// call is left to Commit: quotas and permissions, and all of it where there is
-// no statfs(2) or no answer to it.
+// shared closes a file that is not this TPM's alone, because nothing is locked:
+// an open file keeps a file system from being made read-only.
+func (d *Directory) shared(f *diskFile) error {
+	if !d.options.NoLock {
+		return nil
+	}
+	return d.forget(f)
+}
+
+// slack is by how many bytes the next state may be larger than all before.
+const slack = 16 << 10
+
+// Writable is Store.Writable: ErrUnavailable while the next commit could not be
+// written. It is asked once per command.
 func (d *Directory) Writable() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return ErrUnavailable
 	}
-	room, readOnly := d.disk.room()
-	if readOnly {
-		return d.unavailable(errReadOnly)
+	err := d.disk.usable()
+	if err == nil {
+		err = d.prepare(d.size + slack)
 	}
-	if room >= plenty {
-		return nil
-	}
-	// It is tight: try.
-	err := d.write(make([]byte, d.size+spare))
-	if err := errors.Join(err, d.disk.remove(directoryTemp)); err != nil {
-		return d.unavailable(err)
+	if err != nil {
+		return fmt.Errorf("TPM state directory %s: %w: %w", d.path, ErrUnavailable, err)
 	}
 	return nil
 }
 
-// errReadOnly is why a directory cannot be written.
-const errReadOnly Error = "the file system is read-only"
+// prepare sees to a spare with room for so many bytes.
+func (d *Directory) prepare(size int) error {
+	if d.unsettled {
+		if err := d.disk.sync(); err != nil {
+			return err
+		}
+		d.unsettled = false
+	}
+	if d.spare == nil {
+		f, err := d.createSpare()
+		if err != nil {
+			return err
+		}
+		d.spare, d.room = f, 0
+	}
+	if d.room >= size {
+		return nil
+	}
+	d.room = 0
+	if err := d.spare.reserve(int64(size)); err != nil {
+		return err
+	}
+	d.room = size
+	return nil
+}
 
-// unavailable is ErrUnavailable with its cause.
-func (d *Directory) unavailable(cause error) error {
-	return fmt.Errorf("TPM state directory %s: %w: %w", d.path, ErrUnavailable, cause)
+// createSpare makes the spare. A file that has its name is what another TPM has
+// left that did not lock the directory.
+func (d *Directory) createSpare() (diskFile, error) {
+	f, err := d.disk.create(directoryTemp, d.options.Mode)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err
+	}
+	if err := d.disk.regular(directoryTemp); err != nil {
+		return nil, err
+	}
+	if err := d.disk.remove(directoryTemp); err != nil {
+		return nil, err
+	}
+	return d.disk.create(directoryTemp, d.options.Mode)
 }
 
 // Commit is Store.Commit. After an error the file is the old one; only if it is
@@ -263,32 +351,65 @@ func (d *Directory) Commit(blob []byte) error {
 }
 
 func (d *Directory) replace(blob []byte) error {
-	err := d.write(blob)
-	if err == nil {
-		err = d.disk.rename(directoryTemp, directoryFile)
-	}
-	if err != nil {
-		// It is removed to give back the room; if it stays, it does no harm.
-		_ = d.disk.remove(directoryTemp)
+	if err := d.write(blob); err != nil {
 		return err
 	}
-	if d.options.NoSync {
-		return nil
+	if err := d.swap(); err != nil {
+		return err
 	}
-	return d.disk.sync()
+	if !d.options.NoSync {
+		d.unsettled = true
+		if err := d.disk.sync(); err != nil {
+			return err
+		}
+		d.unsettled = false
+	}
+	if !d.options.NoLock {
+		// Now, so that the old state does not stay in the spare. What keeps it
+		// from being emptied is Writable's to say.
+		_ = d.prepare(max(d.size, len(blob)) + slack)
+	}
+	return nil
 }
 
-// write writes the file that a commit renames, and forces it to the disk.
+// write writes the spare and forces it to the disk.
 func (d *Directory) write(blob []byte) error {
-	f, err := d.disk.create(directoryTemp, d.options.Mode)
-	if err != nil {
+	if d.spare != nil && !d.spare.at(directoryTemp, d.options.Mode) {
+		if err := d.forget(&d.spare); err != nil {
+			return err
+		}
+	}
+	if err := d.prepare(len(blob)); err != nil {
 		return err
 	}
-	_, err = f.Write(blob)
+	d.room = 0 // whatever comes of it, the spare is not empty any more
+	err := d.spare.replace(blob)
 	if err == nil && !d.options.NoSync {
-		err = f.Sync()
+		err = d.spare.Sync()
 	}
-	return errors.Join(err, f.Close())
+	return err
+}
+
+// swap makes the spare the state file, and the state file the spare if it can be
+// used again: without a lock it may be another TPM's.
+func (d *Directory) swap() error {
+	err := errors.ErrUnsupported
+	if d.state != nil && !d.options.NoLock && d.state.at(directoryFile, d.options.Mode) {
+		err = d.disk.exchange(directoryTemp, directoryFile)
+	}
+	if err == nil {
+		d.state, d.spare = d.spare, d.state
+		return nil
+	}
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err := d.disk.rename(directoryTemp, directoryFile); err != nil {
+		return err
+	}
+	err = d.forget(&d.state)
+	d.state, d.spare = d.spare, nil
+	return errors.Join(err, d.shared(&d.state))
 }
 
 // lockDirectory takes the lock, or says who has it. The process that has it is
@@ -324,7 +445,7 @@ func writeHolder(f *os.File, text string) error {
 
 // lockHolder reads the process number in the lock file, 0 if there is none.
 func lockHolder(root *os.Root) int {
-	f, err := root.Open(directoryLock)
+	f, err := openRegular(root, directoryLock, os.O_RDONLY)
 	if err != nil {
 		return 0
 	}

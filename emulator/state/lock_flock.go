@@ -12,6 +12,9 @@ import (
 // open file, so that two TPMs in one process exclude each other too, and ends
 // with it.
 func openLock(root *os.Root, _ string) (*os.File, error) {
+	if err := regular(root, directoryLock); err != nil {
+		return nil, err
+	}
 	f, err := root.OpenFile(directoryLock, os.O_RDWR|os.O_CREATE, 0o600)
 	if readOnly(err) {
 		if there, errOpen := root.Open(directoryLock); errOpen == nil {

@@ -224,6 +224,7 @@ func TestCommitFails(t *testing.T) {
 	forEachInterruption(t, func(t *testing.T, r *resident, interrupt func(r *resident) *resident) {
 		require.Equal(t, wire.RCSuccess, r.start(wire.SUClear))
 		obstacle := filepath.Join(r.dir, "tpm2.state.new", "x")
+		require.NoError(t, os.Remove(filepath.Dir(obstacle)))
 		require.NoError(t, os.MkdirAll(obstacle, 0o700))
 		secret := []byte("owner")
 		assert.Equal(t, wire.RCFailure, r.send(wire.CCHierarchyChangeAuth, on(wire.RHOwner), nil, et.Sized(secret)))
