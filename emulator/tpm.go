@@ -24,6 +24,9 @@ func (e Error) Error() string { return string(e) }
 const (
 	// ErrNoPower is returned by everything that needs power.
 	ErrNoPower Error = "the TPM has no power: call Init first"
+	// ErrReset is returned by Send for a command that came before a reset and
+	// had not begun by then.
+	ErrReset Error = "the TPM was reset before the command started"
 	// ErrPowered is returned by SetBufferSize while the TPM has power.
 	ErrPowered Error = "the TPM has power: call PowerOff first"
 	// ErrLocality is returned by ResetTPMEstablished.
@@ -58,6 +61,8 @@ type TPM struct {
 	// powered is read without mu: whoever wants to cancel the command in
 	// execution, or to take its power, asks for it first.
 	powered atomic.Bool
+	// resets counts what ends all commands that have come: Init and PowerOff.
+	resets atomic.Uint64
 
 	mu       sync.Mutex
 	size     uint32 // bytes of the command and response buffers
@@ -137,6 +142,7 @@ func (t *TPM) ready() {
 // puts the TPM in failure mode, which is no error here: see Failure.
 func (t *TPM) Init() error {
 	t.ready()
+	t.resets.Add(1)
 	t.Cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -177,6 +183,7 @@ func (t *TPM) Init() error {
 // PowerOff takes the power away: what is not in the Store is lost. It is
 // idempotent and does not fail.
 func (t *TPM) PowerOff() error {
+	t.resets.Add(1)
 	t.Cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -198,10 +205,16 @@ func (t *TPM) Powered() bool { return t.powered.Load() }
 // Send executes one command at the given locality (0 to 4, or 32 to 255) and
 // returns the response, which belongs to the caller. It does not keep command.
 //
-// A TPM with power always answers: Send fails with ErrNoPower, or with a
+// A TPM with power always answers: Send fails with ErrNoPower, with ErrReset if
+// Init is called while the command waits for another one, or with a
 // *NotStartedError if ctx is done before the command starts, and for nothing
 // else. A command that has started is not interrupted by ctx; see Cancel.
 func (t *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	return t.send(ctx, t.resets.Load(), locality, command)
+}
+
+// send is Send of a command that came when resets was came.
+func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []byte) ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -212,6 +225,10 @@ func (t *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte,
 	}
 	t.running.Store(t.started.Add(1))
 	defer t.running.Store(0)
+	// After running is set: a reset from here on finds the command to cancel.
+	if t.resets.Load() != came {
+		return nil, ErrReset
+	}
 	response := t.execute(locality, command)
 	return append(make([]byte, 0, len(response)), response...), nil
 }

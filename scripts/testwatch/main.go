@@ -31,7 +31,7 @@ const (
 func main() {
 	// The child is to end with the thread that starts it, see start.
 	runtime.LockOSThread()
-	each := flag.Duration("each", 90*time.Second, "")
+	each := flag.Duration("each", 100*time.Second, "")
 	flag.Usage = func() { fmt.Fprint(flag.CommandLine.Output(), usage) }
 	flag.Parse()
 	if flag.NArg() == 0 || *each <= 0 {
