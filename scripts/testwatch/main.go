@@ -50,21 +50,25 @@ type output struct {
 	mu      sync.Mutex
 	to      io.Writer
 	running *running
+	cpu     time.Duration // used at the last look
 }
+
+func (o *output) now() moment { return moment{time.Now(), o.cpu} }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.running.write(time.Now(), p)
+	o.running.write(o.now(), p)
 	return o.to.Write(p)
 }
 
 // hung returns the tests that hang, and says so in the output, as that of the
 // first of them.
-func (o *output) hung(limit time.Duration) []string {
+func (o *output) hung(cpu, limit time.Duration) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	names := o.running.hung(time.Now(), limit)
+	o.cpu = cpu
+	names := o.running.hung(o.now(), limit)
 	if len(names) > 0 {
 		fmt.Fprintf(o.to, "\n%s=== NAME  %s\n%s\nall goroutines:\n", mark, names[0], verdict(names, limit))
 	}
@@ -90,7 +94,7 @@ const (
 
 // watch runs the command and returns its exit code.
 func watch(to io.Writer, each time.Duration, args []string) (int, error) {
-	out := &output{to: to, running: newRunning(time.Now())}
+	out := &output{to: to, running: newRunning(moment{at: time.Now()})}
 	cmd, err := start(out, args)
 	if err != nil {
 		return exitFailed, err
@@ -108,7 +112,7 @@ func watch(to io.Writer, each time.Duration, args []string) (int, error) {
 		case s := <-signals: // go test's own deadline is a SIGQUIT
 			_ = cmd.Process.Signal(s)
 		case <-tick.C:
-			names := out.hung(each)
+			names := out.hung(groupCPU(cmd.Process.Pid), each)
 			if len(names) == 0 {
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,4 +121,21 @@ func TestABinaryThatCannotBeStarted(t *testing.T) {
 	code, err := watch(io.Discard, time.Minute, []string{filepath.Join(t.TempDir(), "none")})
 	assert.Equal(t, exitFailed, code)
 	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestStatOfAProcess(t *testing.T) {
+	group, cpu := parseStat("77 (a) b (c) S 1 76 76 0 -1 4194304 100 200 0 0 11 22 33 44 20 0 1 0 9 0 0\n")
+	assert.Equal(t, 76, group)
+	assert.Equal(t, 1100*time.Millisecond, cpu)
+	group, cpu = parseStat("77 (short) S 1 76")
+	assert.Zero(t, group)
+	assert.Zero(t, cpu)
+
+	var sum uint64
+	for start := groupCPU(syscall.Getpgrp()); groupCPU(syscall.Getpgrp()) < start+2*tick; {
+		for i := range uint64(1 << 20) {
+			sum += i * sum
+		}
+		require.NoError(t, t.Context().Err())
+	}
 }

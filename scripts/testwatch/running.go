@@ -18,17 +18,17 @@ type running struct {
 	line  []byte // begun and not ended
 	tests map[string]*test
 	// idle is since when no test has been running.
-	idle time.Time
+	idle moment
 }
 
 type test struct {
 	parent    *test // nil for one that is no subtest
-	busySince time.Time
+	busySince moment
 	paused    bool
 	subtests  int // that have not ended
 }
 
-func newRunning(now time.Time) *running {
+func newRunning(now moment) *running {
 	return &running{tests: make(map[string]*test), idle: now}
 }
 
@@ -37,7 +37,7 @@ func newRunning(now time.Time) *running {
 const maxLine = 4096
 
 // write takes what the binary printed by now.
-func (r *running) write(now time.Time, output []byte) {
+func (r *running) write(now moment, output []byte) {
 	for len(output) > 0 {
 		piece, rest, whole := bytes.Cut(output, []byte("\n"))
 		r.line = append(r.line, piece[:min(len(piece), maxLine-len(r.line))]...)
@@ -53,7 +53,7 @@ func (r *running) write(now time.Time, output []byte) {
 // printed by a test.
 const mark = "\x16"
 
-func (r *running) take(now time.Time, line string) {
+func (r *running) take(now moment, line string) {
 	at := strings.LastIndex(line, mark)
 	if at < 0 {
 		return
@@ -79,7 +79,7 @@ func (r *running) take(now time.Time, line string) {
 	}
 }
 
-func (r *running) begin(now time.Time, name string) {
+func (r *running) begin(now moment, name string) {
 	t := &test{parent: r.parentOf(name), busySince: now}
 	r.tests[name] = t
 	if t.parent != nil {
@@ -87,7 +87,7 @@ func (r *running) begin(now time.Time, name string) {
 	}
 }
 
-func (r *running) end(now time.Time, name string) {
+func (r *running) end(now moment, name string) {
 	t := r.tests[name]
 	if t == nil {
 		return
@@ -112,16 +112,38 @@ func (r *running) parentOf(name string) *test {
 	return nil
 }
 
-// hung returns the tests that have been busy for longer than limit. Without any
-// test for so long it is the binary itself that hangs, in TestMain or an init.
-func (r *running) hung(now time.Time, limit time.Duration) []string {
+// moment is a time, and what the binary and all that it has started have used of
+// the processors by then.
+type moment struct {
+	at  time.Time
+	cpu time.Duration
+}
+
+// A test hangs that has been busy for the limit and has used almost none of the
+// processors, or as much as it needs on an idle machine: between the two the
+// machine is busy with something else, and the test is slow because of that. It
+// may not be so for ever.
+const (
+	waits  = 20 // of the limit, the part below which a test only waits
+	spins  = 1  // the part above which the machine was not too busy for it
+	atMost = 6  // limits
+)
+
+func (m moment) hung(now moment, limit time.Duration) bool {
+	wall, cpu := now.at.Sub(m.at), now.cpu-m.cpu
+	return wall > limit && (cpu < limit/waits || cpu > limit/spins || wall > atMost*limit)
+}
+
+// hung returns the tests that hang. Without any test for so long it is the
+// binary itself that hangs, in TestMain or an init.
+func (r *running) hung(now moment, limit time.Duration) []string {
 	var names []string
 	for name, t := range r.tests {
-		if !t.paused && t.subtests == 0 && now.Sub(t.busySince) > limit {
+		if !t.paused && t.subtests == 0 && t.busySince.hung(now, limit) {
 			names = append(names, name)
 		}
 	}
-	if len(r.tests) == 0 && now.Sub(r.idle) > limit {
+	if len(r.tests) == 0 && r.idle.hung(now, limit) {
 		names = append(names, "no test: TestMain or an init")
 	}
 	slices.Sort(names)

@@ -44,8 +44,8 @@ func TestATestHangsThatIsAtWorkForTooLong(t *testing.T) {
 		"what a test only prints": {"0 === RUN   TestA\n1 !--- PASS: TestA (1.00s)", 11, []string{"TestA"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			start := time.Unix(0, 0)
-			r := newRunning(start)
+			at := func(second int) moment { return moment{at: time.Unix(int64(second), 0)} }
+			r := newRunning(at(0))
 			for line := range strings.Lines(c.script) {
 				second, text, _ := strings.Cut(line, " ")
 				n, err := strconv.Atoi(second)
@@ -55,21 +55,43 @@ func TestATestHangsThatIsAtWorkForTooLong(t *testing.T) {
 				text = strings.Replace(text, "---", mark+"---", 1)
 				text = strings.Replace(text, "!"+mark, "", 1)
 				for _, b := range []byte(text) {
-					r.write(start.Add(time.Duration(n)*time.Second), []byte{b})
+					r.write(at(n), []byte{b})
 				}
 				if !strings.HasSuffix(text, "\n") {
-					r.write(start.Add(time.Duration(n)*time.Second), []byte("\n"))
+					r.write(at(n), []byte("\n"))
 				}
 			}
-			assert.Equal(t, c.hung, r.hung(start.Add(time.Duration(c.at)*time.Second), limit))
+			assert.Equal(t, c.hung, r.hung(at(c.at), limit))
 		})
 	}
 }
 
 func TestALineWithoutEndIsNotKept(t *testing.T) {
-	r := newRunning(time.Now())
+	var now moment
+	r := newRunning(now)
 	for range 100 {
-		r.write(time.Now(), make([]byte, 1000))
+		r.write(now, make([]byte, 1000))
 	}
 	assert.LessOrEqual(t, len(r.line), maxLine)
+}
+
+func TestASlowTestOnABusyMachineDoesNotHang(t *testing.T) {
+	const limit = 100 * time.Second
+	for name, c := range map[string]struct {
+		wall, cpu time.Duration
+		hung      bool
+	}{
+		"waits":                   {limit + 1, 4 * time.Second, true},
+		"waits, in time":          {limit, 0, false},
+		"slow":                    {limit + 1, 6 * time.Second, false},
+		"slow for long":           {500 * time.Second, 99 * time.Second, false},
+		"slow for ever":           {601 * time.Second, 99 * time.Second, true},
+		"loops":                   {limit + 1, limit + 1, true},
+		"loops on a busy machine": {400 * time.Second, 101 * time.Second, true},
+		"two processors, in time": {60 * time.Second, 2 * 60 * time.Second, false},
+	} {
+		start := moment{time.Unix(1, 0), time.Hour}
+		now := moment{start.at.Add(c.wall), start.cpu + c.cpu}
+		assert.Equal(t, c.hung, start.hung(now, limit), name)
+	}
 }
