@@ -67,7 +67,7 @@ type run struct {
 func (c Campaign) Run(ctx context.Context) (*Report, error) {
 	r := &run{campaign: c, findings: map[findingKind]int{}, report: &Report{
 		Seed: c.Seed, Ours: c.Ours.Name, Theirs: c.Theirs.Name,
-		Commands: map[string]Tally{}, Codes: map[string]int{}, Explained: map[string]int{}, Fatal: map[string]int{},
+		Commands: map[string]Tally{}, Codes: map[string]int{}, Explained: map[string]int{},
 	}}
 	if r.campaign.MaxFindings == 0 {
 		r.campaign.MaxFindings = 50
@@ -83,7 +83,6 @@ func (c Campaign) Run(ctx context.Context) (*Report, error) {
 
 // match gives all devices the same primary seeds, if they can be given any.
 func (r *run) match() {
-	r.both.harmful = []func([]byte) bool{r.campaign.Ours.Harmful, r.campaign.Theirs.Harmful}
 	if r.campaign.Ours.Seeded == nil || r.campaign.Theirs.Seeded == nil {
 		return
 	}
@@ -184,8 +183,10 @@ func (r *run) bothHave(ctx context.Context) bool {
 type played struct {
 	script Script
 	theirs []Outcome
-	fatal  [][]byte
-	err    error
+	// ended and failed say how often the reference was no more, or in failure
+	// mode.
+	ended, failed int
+	err           error
 }
 
 func (r *run) playLayer(ctx context.Context, name string, n int, script func(int) (*generator, func())) error {
@@ -200,7 +201,7 @@ func (r *run) playLayer(ctx context.Context, name string, n int, script func(int
 	for d := range r.drawAll(ctx, n, script) {
 		err := d.err
 		if err == nil {
-			r.report.fatal(d.fatal)
+			r.report.stopped(name, i, d.ended, d.failed)
 			err = r.check(ctx, d.script, d.theirs)
 		}
 		if err != nil {
@@ -265,7 +266,7 @@ func (r *run) draw(ctx context.Context, i int, script func(int) (*generator, fun
 	if g.player, g.err = r.campaign.Theirs.player(ctx, &r.both); g.err == nil {
 		write()
 	}
-	return played{script: g.script, theirs: g.outcomes, fatal: g.fatal, err: g.err}
+	return played{script: g.script, theirs: g.outcomes, ended: g.ended, failed: g.failed, err: g.err}
 }
 
 // playTheirs plays a script on the reference again.
@@ -307,6 +308,11 @@ func (r *run) check(ctx context.Context, script Script, theirs []Outcome) error 
 // -1.
 func (r *run) compareFrom(ctx context.Context, script Script, ours, theirs []Outcome, counted int) (int, error) {
 	for i := counted; i < len(script); i++ {
+		if r.campaign.Theirs.ended(theirs[i]) { // when it played the script again
+			r.report.stopped(r.layer.Name, r.layer.Scripts, 1, 0)
+			r.uncompared(len(script) - i)
+			return -1, nil
+		}
 		r.layer.Steps++
 		r.report.tally(script[i], theirs[i])
 		c := r.examine(script, i, ours, theirs)

@@ -328,6 +328,55 @@ func TestCommandsOnlyOneDeviceHas(t *testing.T) {
 	assert.NotNil(t, findingOf(report, "StirRandom", "does not list"))
 }
 
+// A reference that ends is started again, its script goes on without the command,
+// and the report says how often, with what makes the script.
+func TestAReferenceThatEnds(t *testing.T) {
+	t.Parallel()
+	const stirRandom = 0x146
+	theirs := planted(func(d *twisted) { d.fatal = stirRandom })
+	theirs.Name = "mortal"
+	theirs.Ended = func(err error) bool { return errors.Is(err, errGone) }
+	campaign := differential.Campaign{Ours: emulated(), Theirs: theirs, Seed: 7, Packets: 1500, Sequences: 3, Known: differential.Known()}
+	report, err := campaign.Run(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, report.Unexplained())
+	assert.NotContains(t, report.Commands, "StirRandom", "left out of the scripts")
+	assert.NotEmpty(t, report.Stops)
+	ended := 0
+	for _, stop := range report.Stops {
+		ended += stop.Ended
+		assert.Zero(t, stop.Failed)
+	}
+	assert.Positive(t, ended)
+	var text strings.Builder
+	require.NoError(t, report.WriteText(&text))
+	assert.Contains(t, text.String(), fmt.Sprintf("\nmortal ended %d times, seed 7: packets %d", ended, report.Stops[0].Script))
+}
+
+// When only the device that plays a script again ends, there is nothing to compare
+// any more, and nothing found.
+func TestAReferenceThatEndsWhenItPlaysAgain(t *testing.T) {
+	t.Parallel()
+	const startup = 0x144
+	devices := 0
+	theirs := planted(func(d *twisted) {
+		if devices++; devices > 3 { // two are asked what they are, one draws the script
+			d.fatal = startup
+		}
+	})
+	theirs.Ended = func(err error) bool { return errors.Is(err, errGone) }
+	campaign := differential.Campaign{
+		Ours: without(0x181, 0x101), Theirs: theirs, Seed: 7, Sequences: 1, Known: differential.Known(), OneDevice: true,
+	}
+	report, err := campaign.Run(t.Context())
+	require.NoError(t, err)
+	assert.NotEmpty(t, report.Findings, "what made it play again")
+	assert.NotEmpty(t, report.Stops)
+	for _, finding := range report.Findings {
+		assert.NotContains(t, finding.Theirs, errGone.Error())
+	}
+}
+
 func TestMaxFindingsStopsACampaign(t *testing.T) {
 	t.Parallel()
 	report, err := differential.Campaign{

@@ -3,7 +3,6 @@ package differential
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"math/rand/v2"
 	"slices"
 
@@ -61,12 +60,12 @@ type generator struct {
 	script   Script
 	outcomes []Outcome
 	err      error
-	// steps counts them, also those that are left out again: fatal are the
-	// commands after which the reference gave up, and over says that there were
-	// too many of them. begun says that the reference is known to work.
-	steps       int
-	fatal       [][]byte
-	begun, over bool
+	// steps counts them, also those that are left out again: those after which
+	// the reference was no more, or in failure mode. over says that there were too
+	// many of them, begun that the reference is known to work.
+	steps         int
+	ended, failed int
+	begun, over   bool
 }
 
 // newGenerator draws from stream of seed: equal arguments give equal scripts
@@ -134,8 +133,13 @@ func (g *generator) do(step Step) (r result, ok bool) {
 		g.err = err
 		return result{}, false
 	}
-	if outcome.broken() && g.begun {
-		g.fatal = append(g.fatal, outcome.Sent)
+	switch {
+	case g.player.target.ended(outcome):
+		g.ended++
+		g.repair()
+		return result{}, false
+	case outcome.broken() && g.begun:
+		g.failed++
 		g.repair()
 		return result{}, false
 	}
@@ -143,19 +147,19 @@ func (g *generator) do(step Step) (r result, ok bool) {
 	return g.observe(step, outcome)
 }
 
-// broken says whether the device has given up: a TPM in failure mode, or one
-// that does not answer any more.
+// broken says whether the device is in failure mode, or does not answer commands.
 func (o Outcome) broken() bool {
-	return o.Err != nil && o.Sent != nil && !errors.Is(o.Err, errHarmful) || outcomeCode(o) == uint32(tpm2.TPMRCFailure)
+	return o.Err != nil && o.Sent != nil || outcomeCode(o) == uint32(tpm2.TPMRCFailure)
 }
 
 // maxRepairs bounds how often a script is played again on a new reference.
 const maxRepairs = 10
 
 // repair plays the script so far on a new reference, because the one there was
-// has given up: the command after which it did is left out of the script.
+// is no more or in failure mode: the step after which it was is left out of the
+// script.
 func (g *generator) repair() {
-	if len(g.fatal) > maxRepairs {
+	if g.ended+g.failed > maxRepairs {
 		g.over = true
 		return
 	}

@@ -209,23 +209,6 @@ func TestDrawnLayout(t *testing.T) {
 	}
 }
 
-func TestHarmfulToSimulator(t *testing.T) {
-	t.Parallel()
-	x509 := packet(tpm2.TPMCCCertifyX509, bytes2B(0))
-	assert.False(t, HarmfulToSimulator(x509.Bytes()))
-	x509.Handles[1] = uint32(tpm2.TPMRHNull)
-	assert.True(t, HarmfulToSimulator(x509.Bytes()))
-	imported := func(auth int) []byte {
-		sensitive := slices.Concat([]byte{0, 8}, bytes2B(auth), bytes2B(0), bytes2B(1))
-		sensitive = append(u16(uint16(len(sensitive))), sensitive...)
-		p := packet(tpm2.TPMCCImport, bytes2B(0), public2B(rsaParms, bytes2B(0)), append(u16(uint16(len(sensitive))), sensitive...))
-		return p.Bytes()
-	}
-	assert.False(t, HarmfulToSimulator(imported(32)))
-	assert.True(t, HarmfulToSimulator(imported(33)))
-	assert.False(t, HarmfulToSimulator([]byte{0x80, 1}))
-}
-
 // Between the commands: TPM2_Shutdown(CLEAR), TPM2_GetRandom, TPM2_PCR_Extend and
 // TPM2_Unseal with a password.
 func TestOrderly(t *testing.T) {

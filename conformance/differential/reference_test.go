@@ -107,8 +107,7 @@ func TestCatalogueIsThatOfTheSimulator(t *testing.T) {
 	}
 }
 
-// simulated makes devices of the one simulator of this process; the tests that
-// use it take turns.
+// simulated makes devices of a simulator.
 func simulated(t *testing.T) differential.Target {
 	t.Helper()
 	device, err := reference.OpenSimulator()
@@ -118,7 +117,7 @@ func simulated(t *testing.T) differential.Target {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, device.Close()) })
 	return differential.Target{
-		Name: "simulator", Harmful: differential.HarmfulToSimulator,
+		Name: "simulator", Ended: reference.Ended,
 		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
 		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
 			return device, device.ManufactureWith(reference.Seeds(seeds))
@@ -135,7 +134,7 @@ func swtpm(t *testing.T) differential.Target {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, device.Close()) })
 	return differential.Target{
-		Name: "swtpm", Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: conformance.HeaderSize, Retries: true,
+		Name: "swtpm", Ended: reference.Ended, Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: conformance.HeaderSize, Retries: true,
 		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
 		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
 			return device, device.ManufactureWith(reference.Seeds(seeds))

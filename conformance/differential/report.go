@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/swtpmd/swtpmd/conformance"
 )
@@ -24,15 +26,26 @@ type Report struct {
 	Codes map[string]int `json:"codes"`
 	// Unshared are the commands only one of the two implements.
 	Unshared []string `json:"unshared"`
-	// Fatal counts the commands after which the reference gave up, in failure mode
-	// or for good. They are left out of the scripts.
-	Fatal map[string]int `json:"fatal"`
+	// Stops are the scripts in which the reference ended or went into failure
+	// mode. The steps after which it did are left out of the scripts.
+	Stops []Stop `json:"stops"`
 	// Explained counts the differences each known entry explained.
 	Explained map[string]int `json:"explained"`
 	// Unused are the entries for this reference that explained nothing.
 	Unused []string `json:"unused"`
 	// Findings are the unexplained differences, each kind once.
 	Findings []Finding `json:"findings"`
+}
+
+// Stop is a script in which the reference did not go on. Seed, layer and number
+// make the script.
+type Stop struct {
+	Layer  string `json:"layer"`
+	Script int    `json:"script"`
+	// Ended counts the processes that ended or did not answer, Failed the devices
+	// in failure mode.
+	Ended  int `json:"ended"`
+	Failed int `json:"failed"`
 }
 
 // Layer counts the steps of one layer of a campaign.
@@ -96,9 +109,8 @@ func (r *Report) WriteText(w io.Writer) error {
 		out.printf("%-28s %9d %9d\n", name, r.Commands[name].Sent, r.Commands[name].Succeeded)
 	}
 	out.printf("\n%d different response codes of the reference; %d commands are implemented by one of the two only\n", len(r.Codes), len(r.Unshared))
-	for _, name := range slices.Sorted(maps.Keys(r.Fatal)) {
-		out.printf("%s gave up after %s: %d\n", r.Theirs, name, r.Fatal[name])
-	}
+	r.writeStops(out, "ended", func(s Stop) int { return s.Ended })
+	r.writeStops(out, "went into failure mode", func(s Stop) int { return s.Failed })
 	for _, id := range slices.Sorted(maps.Keys(r.Explained)) {
 		out.printf("known difference %s: %d\n", id, r.Explained[id])
 	}
@@ -123,11 +135,33 @@ func (p *printer) printf(format string, a ...any) {
 	}
 }
 
-// fatal counts commands after which the reference gave up.
-func (r *Report) fatal(commands [][]byte) {
-	for _, command := range commands {
-		code, _ := conformance.CommandCode(command)
-		r.Fatal[conformance.CommandName(code)]++
+// writeStops says how often the reference did not go on, and in which scripts.
+func (r *Report) writeStops(out *printer, how string, count func(Stop) int) {
+	n, scripts := 0, map[string][]string{}
+	for _, s := range r.Stops {
+		if count(s) > 0 {
+			n += count(s)
+			scripts[s.Layer] = append(scripts[s.Layer], strconv.Itoa(s.Script))
+		}
+	}
+	if n == 0 {
+		return
+	}
+	out.printf("%s %s %d times, seed %d:", r.Theirs, how, n, r.Seed)
+	separator := " "
+	for _, layer := range r.Layers {
+		if list := scripts[layer.Name]; list != nil {
+			out.printf("%s%s %s", separator, layer.Name, strings.Join(list, ", "))
+			separator = "; "
+		}
+	}
+	out.printf("\n")
+}
+
+// stopped counts how often the reference did not go on in a script.
+func (r *Report) stopped(layer string, script, ended, failed int) {
+	if ended+failed > 0 {
+		r.Stops = append(r.Stops, Stop{Layer: layer, Script: script, Ended: ended, Failed: failed})
 	}
 }
 

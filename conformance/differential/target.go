@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -28,9 +26,10 @@ type Target struct {
 	Seeded func(context.Context, Seeds) (transport.Device, error)
 	// Localities at which commands may be sent; nil stands for 0 alone.
 	Localities []uint8
-	// Harmful says of a command that it would kill the device, nil that none
-	// does. Such commands are sent to neither device of a campaign.
-	Harmful func(command []byte) bool
+	// Ended reports whether an error of a step means that the device is no more,
+	// its process say, until Fresh or Seeded give another one. Nil stands for
+	// never.
+	Ended func(error) bool
 	// Retries says that the device answers TPM_RC_RETRY before it does what it
 	// could have done at once, and that a caller sends the command again, as
 	// drivers do.
@@ -109,12 +108,10 @@ type player struct {
 type common struct {
 	// seeds are their primary seeds, nil if they cannot be chosen.
 	seeds *Seeds
-	// harmful are the Harmful functions of both.
-	harmful []func([]byte) bool
 }
 
-// errHarmful is the outcome of a command that is not sent.
-var errHarmful = errors.New("differential: not sent, because it would kill one of the devices")
+// ended reports whether the device is no more.
+func (t *Target) ended(o Outcome) bool { return o.Err != nil && t.Ended != nil && t.Ended(o.Err) }
 
 // player gives a player on a fresh device.
 func (t *Target) player(ctx context.Context, both *common) (*player, error) {
@@ -127,10 +124,6 @@ func (t *Target) player(ctx context.Context, both *common) (*player, error) {
 
 // again gives a player on another fresh device.
 func (p *player) again(ctx context.Context) (*player, error) { return p.target.player(ctx, p.both) }
-
-func (b *common) isHarmful(command []byte) bool {
-	return slices.ContainsFunc(b.harmful, func(harmful func([]byte) bool) bool { return harmful != nil && harmful(command) })
-}
 
 func (t *Target) fresh(ctx context.Context, seeds *Seeds) (transport.Device, error) {
 	if seeds != nil {
@@ -181,9 +174,6 @@ func (p *player) send(ctx context.Context, step Step) (outcome Outcome) {
 		}
 	}()
 	x := p.caller.prepare(&step)
-	if p.both.isHarmful(x.sent) {
-		return Outcome{Err: errHarmful, Sent: x.sent}
-	}
 	response, err := p.device.Send(ctx, step.Locality, x.wire)
 	if code, ok := conformance.ResponseCode(response); ok && code == uint32(tpm2.TPMRCRetry) && p.target.Retries {
 		response, err = p.device.Send(ctx, step.Locality, x.wire)
@@ -199,7 +189,7 @@ func (p *player) send(ctx context.Context, step Step) (outcome Outcome) {
 // Play plays a script on a fresh device and gives the outcome of every step.
 // The error is for a device that could not be made or cannot do a step.
 func (t *Target) Play(ctx context.Context, script Script) ([]Outcome, error) {
-	return t.play(ctx, &common{harmful: []func([]byte) bool{t.Harmful}}, script)
+	return t.play(ctx, &common{}, script)
 }
 
 func (t *Target) play(ctx context.Context, both *common, script Script) ([]Outcome, error) {

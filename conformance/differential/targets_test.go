@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -71,9 +72,19 @@ type twisted struct {
 	deaf bool
 	// forgetful devices shut down before power is lost.
 	forgetful bool
+	// fatal is the code of a command after which there is no device any more.
+	fatal uint32
+	gone  bool
 }
 
+// errGone is what a device gives that is no more.
+var errGone = errors.New("the device is gone")
+
 func (d *twisted) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	code, _ := conformance.CommandCode(command)
+	if d.gone = d.gone || d.fatal != 0 && code == d.fatal; d.gone {
+		return nil, errGone
+	}
 	response, err := d.TPM.Send(ctx, locality, command)
 	if err == nil && d.answer != nil {
 		response = d.answer(locality, command, response)

@@ -2,14 +2,18 @@
 // transport.Device, so that the emulator can be compared with them command by
 // command. Nothing the daemon ships imports it; it serves tests and campaigns.
 //
-// Two references exist.
+// Two references exist, each in a process of its own.
 //
 //   - Simulator is the TCG reference code (Microsoft's 2019 edition, library
-//     revision 1.54) as github.com/google/go-tpm-tools/simulator builds it, in
-//     this process through cgo. It answers in microseconds, but a process has
-//     only one of it and every command arrives at locality 0.
-//   - SWTPM is a process of the swtpm program with libtpms behind it. It is
-//     five times slower and knows localities 0 to 4.
+//     revision 1.54) as github.com/google/go-tpm-tools/simulator builds it,
+//     through cgo. Its process is this program again, as a worker: importing this
+//     package is enough for that. Every command arrives at locality 0.
+//   - SWTPM is a process of the swtpm program with libtpms behind it. It knows
+//     localities 0 to 4.
+//
+// A process that ends, or does not answer, gives an *EndedError, and the next
+// Manufacture starts another one. InProcess is the reference code without a
+// process of its own, for benchmarks.
 //
 // Both can lose power at any time and take the _TPM_Hash_Start, _TPM_Hash_Data
 // and _TPM_Hash_End signals. Both share ancestry, so their agreement proves

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -210,21 +209,6 @@ func TestSWTPMKnowsLocalities(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "80010000000a00000907", hex.EncodeToString(response))
 	assert.Equal(t, success, send(t, device, startupClear))
-}
-
-// TestSWTPMGivesUpWithTheContext sends what swtpm does not answer: it waits for
-// the rest of the header.
-func TestSWTPMGivesUpWithTheContext(t *testing.T) {
-	device := open(t, "swtpm")
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	_, err := device.Send(ctx, 0, []byte{0x80, 0x01})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	_, err = device.Send(context.Background(), 0, []byte{0x80, 0x01})
-	assert.ErrorIs(t, err, context.DeadlineExceeded, "the next answer could be to the wrong command")
-
-	require.NoError(t, device.Manufacture())
-	assert.Equal(t, success, send(t, device, startupClear), "another process is as good as the first was")
 }
 
 func TestStartSWTPMSaysWhatIsMissing(t *testing.T) {

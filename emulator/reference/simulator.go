@@ -2,167 +2,78 @@
 
 package reference
 
-// #include <stdbool.h>
-// #include <stdint.h>
-// #include <stdlib.h>
-//
-// // Entry points of the reference code that the Go package around it does not
-// // export. Weak, because the objects that define them are linked only at the
-// // very end; initialised says whether they were.
-// __attribute__((weak)) void _plat__Reset(bool manufacture);
-// __attribute__((weak)) void _plat__RunCommand(uint32_t size, unsigned char *command,
-//                                              uint32_t *responseSize, unsigned char **response);
-// __attribute__((weak)) void _TPM_Hash_Start(void);
-// __attribute__((weak)) void _TPM_Hash_Data(uint32_t size, unsigned char *data);
-// __attribute__((weak)) void _TPM_Hash_End(void);
-// // The persistent data in RAM, and what writes its seeds to NV memory.
-// __attribute__((weak)) extern unsigned char gp[];
-// __attribute__((weak)) void sync_seeds(void);
-//
-// static bool linked(void) {
-//     return _plat__Reset && _plat__RunCommand && _TPM_Hash_Start && _TPM_Hash_Data && _TPM_Hash_End &&
-//            gp && sync_seeds;
-// }
-//
-// static uint32_t execute(uint32_t size, unsigned char *command, uint32_t max, unsigned char *response) {
-//     unsigned char *out = response;
-//     uint32_t n = max;
-//     _plat__RunCommand(size, command, &n, &out);
-//     return out == response ? n : 0;
-// }
-// static void reset(bool manufacture) { _plat__Reset(manufacture); }
-// static void hashStart(void) { _TPM_Hash_Start(); }
-// static void hashData(uint32_t size, unsigned char *data) { _TPM_Hash_Data(size, data); }
-// static void hashEnd(void) { _TPM_Hash_End(); }
-// static unsigned char *persistent(void) { return gp; }
-// static void syncSeeds(void) { sync_seeds(); }
-import "C"
-
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"sync"
-	"unsafe"
-
-	"github.com/google/go-tpm-tools/simulator"
+	"syscall"
+	"time"
 )
 
-// The reference code is built for commands and responses of at most 4,096
-// bytes (MAX_COMMAND_SIZE, MAX_RESPONSE_SIZE). A longer command is handed over
-// all the same: it is refused by its size field before anything is copied.
-const (
-	maxResponse = 4096
-	maxSignal   = 1 << 20
-)
-
-// Simulator is the TCG reference code in this process.
-//
-// The code keeps its state in C globals, so OpenSimulator waits until the
-// simulator opened before it has been closed. Methods may be called from
-// several goroutines.
+// Simulator is the TCG reference code in a process of its own. Methods may be
+// called from several goroutines.
 //
 // NV memory is plain memory and always available; physical presence is always
-// asserted; commands cannot be cancelled.
+// asserted; commands cannot be cancelled. A process that ends gives an
+// *EndedError, until Manufacture or ManufactureWith start another one.
 type Simulator struct {
 	mu      sync.Mutex
-	library *simulator.Simulator
+	worker  *worker
 	powered bool
-	// in and out are memory of C for a command, zero behind it, and a response.
-	in, out unsafe.Pointer
+	closed  bool
+	message []byte
+	// patience is how long an answer may take.
+	patience time.Duration
 }
 
 // OpenSimulator gives a simulator as it leaves the factory: with power, before
-// TPM2_Startup. It blocks while another one is open in this process.
+// TPM2_Startup.
 func OpenSimulator() (*Simulator, error) {
-	library, err := simulator.Get()
-	if err != nil {
-		return nil, fmt.Errorf("reference: open the simulator: %w", err)
-	}
-	if !bool(C.linked()) {
-		return nil, errors.Join(errors.New("reference: the simulator library no longer has the entry points used here; pin go-tpm-tools v0.4.11"), library.Close())
-	}
-	s := &Simulator{library: library, in: C.calloc(1, maxDecrypted), out: C.malloc(maxResponse)}
+	s := &Simulator{powered: true, message: make([]byte, maxMessage), patience: patience}
 	return s, s.Manufacture()
 }
 
-// Close gives the simulator free for the next OpenSimulator.
+// Close ends the process.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.library == nil {
+	if s.closed {
 		return nil
 	}
-	// The library says goodbye with TPM2_Shutdown, which only a started TPM
-	// accepts; ManufactureReset would need one too.
-	C.reset(true)
-	s.execute([]byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0})
-	err := s.library.Close()
-	s.library, s.powered = nil, false
-	C.free(s.in)
-	C.free(s.out)
-	return err
+	s.closed, s.powered = true, false
+	return s.worker.stop()
 }
 
-// Manufacture forgets all state, new seeds included, and powers the TPM on.
-func (s *Simulator) Manufacture() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.library == nil {
-		return ErrClosed
-	}
-	s.powered = true
-	return s.forget()
-}
-
-// persistentPrefix is less than the persistent data has, in bytes, and enough
-// to find the seeds in: before them are three policies and three authorization
-// values.
-const persistentPrefix = 1024
+// Manufacture forgets all state, new seeds included, and powers the TPM on. A
+// process that has ended is started again.
+func (s *Simulator) Manufacture() error { return s.manufacture(requestManufacture) }
 
 // ManufactureWith is Manufacture with given seeds.
 func (s *Simulator) ManufactureWith(seeds Seeds) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.library == nil {
-		return ErrClosed
-	}
-	s.powered = true
-	if err := s.forget(); err != nil {
-		return err
-	}
-	data := unsafe.Slice((*byte)(C.persistent()), persistentPrefix)
-	if err := replaceSeeds(data, [2]byte{SeedSize, 0}, seeds); err != nil {
-		return err
-	}
-	C.syncSeeds() // or they would be gone with the next _TPM_Init
-	return nil
+	return s.manufacture(requestManufactureWith, seeds.Endorsement[:], seeds.Storage[:], seeds.Platform[:])
 }
 
-// forget makes the TPM as good as new; the caller holds s.mu. Manufacturing
-// alone leaves some persistent variables as they were in RAM, which commands
-// have to set back first: TPM2_Clear the reset count, TPM2_SetAlgorithmSet the
-// algorithm set.
-func (s *Simulator) forget() error {
-	C.reset(true)
-	for _, command := range [][]byte{
-		{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}, // Startup(CLEAR)
-		{0x80, 0x02, 0, 0, 0, 27, 0, 0, 0x01, 0x26, 0x40, 0, 0, 0x0c, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0},
-		{0x80, 0x02, 0, 0, 0, 31, 0, 0, 0x01, 0x3f, 0x40, 0, 0, 0x0c, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-	} {
-		response, err := s.execute(command)
+func (s *Simulator) manufacture(r request, payload ...[]byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if s.worker == nil || s.worker.ended != nil {
+		w, err := startWorker()
 		if err != nil {
 			return err
 		}
-		if code := binary.BigEndian.Uint32(response[6:]); code != 0 {
-			return fmt.Errorf("reference: the simulator answered %#x to command %x while it was manufactured", code, command)
-		}
+		s.worker = w
 	}
-	C.reset(true)
-	return nil
+	_, err := s.ask(r, payload...)
+	s.powered = err == nil
+	return err
 }
 
 // Send implements transport.Device. Localities other than 0 give a
@@ -174,58 +85,24 @@ func (s *Simulator) Send(ctx context.Context, locality uint8, command []byte) ([
 	if locality != 0 {
 		return nil, &LocalityError{Locality: locality}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.ready(); err != nil {
-		return nil, err
-	}
-	return s.execute(command)
-}
-
-// ready says why the TPM cannot answer; the caller holds s.mu.
-func (s *Simulator) ready() error {
-	switch {
-	case s.library == nil:
-		return ErrClosed
-	case !s.powered:
-		return ErrNoPower
-	}
-	return nil
-}
-
-// maxDecrypted is more than a TPM2B can say it has, behind the largest command.
-const maxDecrypted = 1 << 17
-
-// execute runs one command; the caller holds s.mu. The command is copied,
-// because the reference code decrypts parameters in place, and as many bytes as
-// the size of the first parameter says, also behind the end of a cut command.
-func (s *Simulator) execute(command []byte) ([]byte, error) {
-	in := unsafe.Slice((*byte)(s.in), maxDecrypted)
-	size := copy(in, command)
-	n := C.execute(C.uint32_t(len(command)), (*C.uchar)(s.in), maxResponse, (*C.uchar)(s.out))
-	clear(in[:size])
-	if behind := in[size:min(size+aes.BlockSize, len(in))]; bytes.Count(behind, []byte{0}) != len(behind) {
-		clear(in) // decrypted, from the first byte behind the command on
-	}
-	if n == 0 || n > maxResponse {
-		return nil, fmt.Errorf("reference: the simulator gave a response of %d bytes", uint32(n))
-	}
-	return C.GoBytes(s.out, C.int(n)), nil
+	var size [4]byte
+	binary.BigEndian.PutUint32(size[:], uint32(len(command)))
+	return s.ready(requestSend, size[:], command[:min(len(command), maxMessage-1-len(size))])
 }
 
 // Init implements transport.Power: power lost and restored, and _TPM_Init.
 func (s *Simulator) Init() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.library == nil {
+	if s.closed {
 		return ErrClosed
 	}
-	C.reset(false)
-	s.powered = true
-	return nil
+	_, err := s.ask(requestInit)
+	s.powered = err == nil
+	return err
 }
 
-// PowerOff implements transport.Power.
+// PowerOff implements transport.Power. The process stays.
 func (s *Simulator) PowerOff() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,32 +119,151 @@ func (s *Simulator) Powered() bool {
 
 // HashStart implements transport.HashSequence.
 func (s *Simulator) HashStart() error {
-	return s.signal(func() { C.hashStart() })
+	_, err := s.ready(requestHashStart)
+	return err
 }
 
-// HashData implements transport.HashSequence.
+// HashData implements transport.HashSequence. Long data goes out in pieces, which
+// makes no difference to the measurement.
 func (s *Simulator) HashData(data []byte) error {
-	if len(data) > maxSignal {
-		return fmt.Errorf("reference: _TPM_Hash_Data with %d bytes; at most %d are taken at once", len(data), maxSignal)
+	for first := true; first || len(data) > 0; first = false {
+		n := min(len(data), maxMessage-1)
+		if _, err := s.ready(requestHashData, data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
 	}
-	return s.signal(func() {
-		in := C.CBytes(append(data[:len(data):len(data)], 0))
-		defer C.free(in)
-		C.hashData(C.uint32_t(len(data)), (*C.uchar)(unsafe.Pointer(in)))
-	})
+	return nil
 }
 
 // HashEnd implements transport.HashSequence.
 func (s *Simulator) HashEnd() error {
-	return s.signal(func() { C.hashEnd() })
+	_, err := s.ready(requestHashEnd)
+	return err
 }
 
-func (s *Simulator) signal(send func()) error {
+// ready is ask for what a TPM with power can do.
+func (s *Simulator) ready(r request, payload ...[]byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.ready(); err != nil {
-		return err
+	switch {
+	case s.closed:
+		return nil, ErrClosed
+	case !s.powered:
+		return nil, ErrNoPower
 	}
-	send()
+	return s.ask(r, payload...)
+}
+
+// ask sends a request and waits for the answer; the caller holds s.mu.
+func (s *Simulator) ask(r request, payload ...[]byte) ([]byte, error) {
+	message := append(s.message[:0], byte(r))
+	for _, p := range payload {
+		message = append(message, p...)
+	}
+	answer, err := s.worker.exchange(message, s.message, s.patience)
+	switch {
+	case err != nil:
+		return nil, err
+	case answer[0] == answerError:
+		return nil, fmt.Errorf("reference: %s", answer[1:])
+	}
+	return bytes.Clone(answer[1:]), nil
+}
+
+// worker is the process in which the reference code runs.
+type worker struct {
+	process *exec.Cmd
+	stderr  *firstBytes
+	socket  int
+	timeout time.Duration // that the socket has
+	ended   *EndedError   // why it is of no use any more
+}
+
+// startWorker runs this program again, as a worker.
+func startWorker() (*worker, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reference: socketpair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "simulator worker")
+	defer theirs.Close()
+	w := &worker{process: exec.Command(program), stderr: &firstBytes{limit: 1 << 10}, socket: fds[0]}
+	w.process.Env = append(os.Environ(), workerVariable+"=1")
+	w.process.ExtraFiles = []*os.File{theirs}
+	w.process.Stderr = w.stderr
+	_, err = w.process.StdinPipe() // open as long as this process lives
+	if err = errors.Join(err, w.process.Start()); err != nil {
+		return nil, errors.Join(fmt.Errorf("reference: start a worker: %w", err), syscall.Close(w.socket))
+	}
+	return w, nil
+}
+
+// exchange sends a message and reads the answer into buffer. The calls block the
+// thread: an answer takes less time than to be told of it by the runtime.
+func (w *worker) exchange(message, buffer []byte, patience time.Duration) ([]byte, error) {
+	if w.ended != nil {
+		return nil, w.ended
+	}
+	if err := w.wait(patience); err != nil {
+		return nil, err
+	}
+	_, err := ignoringEINTR(func() (int, error) { return syscall.Write(w.socket, message) })
+	n := 0
+	if err == nil {
+		n, err = ignoringEINTR(func() (int, error) { return syscall.Read(w.socket, buffer) })
+	}
+	if err != nil || n == 0 {
+		return nil, w.gone(err)
+	}
+	return buffer[:n], nil
+}
+
+// wait sets how long the socket waits.
+func (w *worker) wait(patience time.Duration) error {
+	if w.timeout == patience {
+		return nil
+	}
+	limit := syscall.NsecToTimeval(patience.Nanoseconds())
+	for _, option := range []int{syscall.SO_RCVTIMEO, syscall.SO_SNDTIMEO} {
+		if err := syscall.SetsockoptTimeval(w.socket, syscall.SOL_SOCKET, option, &limit); err != nil {
+			return fmt.Errorf("reference: %w", err)
+		}
+	}
+	w.timeout = patience
 	return nil
+}
+
+// gone buries a process that does not answer: err is what its socket gave, nil if
+// the process has closed it.
+func (w *worker) gone(err error) error {
+	w.ended = &EndedError{TPM: "simulator"}
+	if errors.Is(err, syscall.EAGAIN) {
+		w.ended.Patience = w.timeout
+		_ = w.process.Process.Kill() // one that has just ended needs none
+	}
+	_ = syscall.Close(w.socket) // nothing more can be done about it
+	_ = w.process.Wait()        // the state says it
+	w.ended.Status = w.process.ProcessState.String()
+	w.ended.Said = w.stderr.firstLine()
+	return w.ended
+}
+
+// stop ends the process.
+func (w *worker) stop() error {
+	if w == nil || w.ended != nil {
+		return nil
+	}
+	err := syscall.Close(w.socket)
+	timer := time.AfterFunc(patience, func() { _ = w.process.Process.Kill() })
+	defer timer.Stop()
+	if waited := w.process.Wait(); waited != nil {
+		err = errors.Join(err, fmt.Errorf("reference: the simulator's process: %w: %s", waited, w.stderr.firstLine()))
+	}
+	w.ended = &EndedError{TPM: "simulator", Status: "closed"}
+	return err
 }

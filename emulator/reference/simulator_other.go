@@ -39,3 +39,15 @@ func (*Simulator) HashData([]byte) error { return ErrNoSimulator }
 
 // HashEnd gives ErrNoSimulator.
 func (*Simulator) HashEnd() error { return ErrNoSimulator }
+
+// InProcess is not part of this build; OpenInProcess says so.
+type InProcess struct{}
+
+// OpenInProcess gives ErrNoSimulator.
+func OpenInProcess() (*InProcess, error) { return nil, ErrNoSimulator }
+
+// Send gives ErrNoSimulator.
+func (*InProcess) Send(context.Context, uint8, []byte) ([]byte, error) { return nil, ErrNoSimulator }
+
+// Close does nothing.
+func (*InProcess) Close() error { return nil }

@@ -3,7 +3,6 @@
 package reference
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -31,10 +30,6 @@ const (
 	swtpmSetDataFD   = 0x10
 )
 
-// swtpmPatience bounds every exchange with the process. The longest command of
-// libtpms, an RSA key of 3,072 bits, needs some seconds on a slow machine.
-const swtpmPatience = 60 * time.Second
-
 // swtpmState is the file in which swtpm keeps the permanent state of a TPM 2.
 const swtpmState = "tpm2-00.permall"
 
@@ -48,7 +43,7 @@ type SWTPM struct {
 	mu      sync.Mutex
 	process *exec.Cmd
 	exited  chan error
-	stderr  *bytes.Buffer
+	stderr  *firstBytes
 	control *net.UnixConn
 	data    *net.UnixConn
 	state   string
@@ -56,6 +51,8 @@ type SWTPM struct {
 	unused   []byte
 	locality uint8
 	powered  bool
+	// patience is how long an answer may take.
+	patience time.Duration
 	// lost is why the data channel is of no use any more: an answer may still
 	// be on its way that belongs to an earlier command.
 	lost error
@@ -71,7 +68,7 @@ func StartSWTPM(program, dir string) (*SWTPM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
-	s := &SWTPM{program: program, state: state, stderr: &bytes.Buffer{}, exited: make(chan error, 1)}
+	s := &SWTPM{program: program, state: state, stderr: &firstBytes{limit: 1 << 10}, exited: make(chan error, 1), patience: patience}
 	if err := s.start(program); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(state))
 	}
@@ -101,7 +98,7 @@ func (s *SWTPM) revive() error {
 	}
 	err := errors.Join(s.control.Close(), s.data.Close())
 	s.lost, s.locality = nil, 0
-	s.stderr.Reset()
+	s.stderr.kept = nil
 	return errors.Join(err, s.start(s.program), s.attach())
 }
 
@@ -173,7 +170,7 @@ func (s *SWTPM) Close() error {
 	err = errors.Join(err, s.control.Close())
 	select {
 	case <-s.exited:
-	case <-time.After(swtpmPatience):
+	case <-time.After(patience):
 		err = errors.Join(err, s.process.Process.Kill())
 		<-s.exited
 	}
@@ -186,7 +183,7 @@ func (s *SWTPM) ask(code uint32, payload []byte) (uint32, error) {
 	if s.process == nil {
 		return 0, ErrClosed
 	}
-	deadline := time.Now().Add(swtpmPatience)
+	deadline := time.Now().Add(s.patience)
 	if err := s.control.SetDeadline(deadline); err != nil {
 		return 0, fmt.Errorf("reference: swtpm control channel: %w", err)
 	}
@@ -206,14 +203,26 @@ func (s *SWTPM) result() (uint32, error) {
 	return binary.BigEndian.Uint32(result[:]), nil
 }
 
+// broken says what a channel's error means: a process that has ended, one that
+// does not answer, or another one. The channels are of no use any more.
 func (s *SWTPM) broken(where string, err error) error {
-	select {
-	case status := <-s.exited:
-		s.exited <- status
-		return fmt.Errorf("reference: swtpm %s: %w (process ended: %v; it said: %s)", where, err, status, bytes.TrimSpace(s.stderr.Bytes()))
-	default:
-		return fmt.Errorf("reference: swtpm %s: %w", where, err)
+	s.lost = s.explain(where, err)
+	return s.lost
+}
+
+func (s *SWTPM) explain(where string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &EndedError{TPM: "swtpm", Patience: s.patience} // by revive
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
+		select {
+		case status := <-s.exited:
+			s.exited <- status
+			return &EndedError{TPM: "swtpm", Status: s.process.ProcessState.String(), Said: s.stderr.firstLine()}
+		case <-time.After(s.patience):
+		}
 	}
+	return fmt.Errorf("reference: swtpm %s: %w", where, err)
 }
 
 // must is ask for commands that have to succeed.
@@ -310,13 +319,13 @@ func (s *SWTPM) Send(ctx context.Context, locality uint8, command []byte) ([]byt
 	if s.lost != nil {
 		return nil, s.lost
 	}
-	if err := s.data.SetDeadline(time.Now().Add(swtpmPatience)); err != nil {
+	if err := s.data.SetDeadline(time.Now().Add(s.patience)); err != nil {
 		return nil, fmt.Errorf("reference: swtpm data channel: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.data.SetDeadline(time.Unix(1, 0)) }) // a closed connection fails by itself
 	response, err := s.exchange(command)
 	if !stop() && err != nil {
-		err = errors.Join(ctx.Err(), err)
+		err = fmt.Errorf("reference: swtpm: %w", ctx.Err())
 	}
 	s.lost = err
 	return response, err

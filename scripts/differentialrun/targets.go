@@ -39,7 +39,7 @@ func (t *targets) named(name string) (differential.Target, error) {
 			return differential.Target{}, err
 		}
 		t.closes = append(t.closes, simulator.Close)
-		return differential.Target{Name: name, Fresh: manufactured(simulator), Seeded: seeded(simulator), Harmful: differential.HarmfulToSimulator}, nil
+		return differential.Target{Name: name, Fresh: manufactured(simulator), Seeded: seeded(simulator), Ended: reference.Ended}, nil
 	case "swtpm":
 		return t.swtpm()
 	}
@@ -89,7 +89,7 @@ func (t *targets) swtpm() (differential.Target, error) {
 	}
 	t.closes = append(t.closes, process.Close, func() error { return os.RemoveAll(dir) })
 	return differential.Target{
-		Name: "swtpm", Fresh: manufactured(process), Seeded: seeded(process),
+		Name: "swtpm", Ended: reference.Ended, Fresh: manufactured(process), Seeded: seeded(process),
 		Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: 10, Retries: true,
 	}, nil
 }

@@ -121,7 +121,7 @@ func open() ([]subject, func(), error) {
 	if err := tpm.Init(); err != nil {
 		return nil, nil, err
 	}
-	simulator, err := reference.OpenSimulator()
+	simulator, err := reference.OpenInProcess()
 	if err != nil {
 		return nil, nil, err
 	}
