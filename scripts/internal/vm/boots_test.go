@@ -292,6 +292,7 @@ func cameByItself(t *testing.T, v *Verdict) {
 	assert.Equal(t, BoundLater, b.Driver.Bound)
 	require.NotNil(t, b.Driver.At)
 	assert.Greater(t, *b.Driver.At, b.Release.At, "the driver waited for the release")
+	assert.Nil(t, b.Driver.Failed, "what the other driver says of the device is not the TPM's probe")
 	assert.False(t, b.Driver.FieldFailure)
 	assertSamePCRs(t, b)
 }

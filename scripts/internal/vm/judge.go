@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +20,7 @@ func Judge(r *Record) (*Verdict, error) {
 		CommandLine: r.Machine.CommandLine(), TPM: r.TPM, Took: Seconds(r.Took),
 	}
 	for i := range r.Boots {
-		b, err := judgeBoot(i+1, &r.Boots[i])
+		b, err := judgeBoot(i+1, &r.Boots[i], r.Machine.Device)
 		if err != nil {
 			return nil, fmt.Errorf("boot %d: %w", i+1, err)
 		}
@@ -31,13 +29,13 @@ func Judge(r *Record) (*Verdict, error) {
 	return v, nil
 }
 
-func judgeBoot(number int, boot *Boot) (*BootVerdict, error) {
+func judgeBoot(number int, boot *Boot, device Device) (*BootVerdict, error) {
 	last := boot.last()
 	log := parseLog(last.Items[itemDmesg])
 	b := &BootVerdict{
 		Boot: number, Kernel: boot.Release,
 		Release: releaseOf(boot.View),
-		Driver:  driverOf(boot, log),
+		Driver:  driverOf(boot, log, device),
 		IMA:     imaOf(log),
 		List:    last.lines(itemASCII),
 		Banks:   []Bank{},
@@ -81,89 +79,6 @@ func decisions(view *View, boot int) map[string]int {
 		}
 	}
 	return counts
-}
-
-// probeDone is initcall_debug's line for a probe that succeeded
-// (drivers/base/dd.c: really_probe_debug).
-const probeDone = "probe of MSFT0101:00 returned 0 after"
-
-// fieldFailure is the line of a TPM whose self-test never ends
-// (drivers/char/tpm/tpm2-cmd.c: tpm2_auto_startup).
-const fieldFailure = "TPM in field failure mode"
-
-func driverOf(boot *Boot, log []Line) DriverVerdict {
-	last := boot.last()
-	d := DriverVerdict{
-		Name: last.driver(), Version: strings.TrimSpace(string(last.Items[itemTPMVersion])),
-		Nodes: last.lines(itemTPMNodes), Deferred: last.lines(itemDeferred), Lines: []string{},
-	}
-	for _, line := range log {
-		switch {
-		case strings.HasPrefix(line.Text, probeDone):
-			at := Seconds(line.At)
-			d.At = &at
-		case strings.Contains(line.Text, fieldFailure):
-			d.FieldFailure = true
-		}
-		if strings.HasPrefix(line.Text, "tpm") || strings.Contains(line.Text, "MSFT0101:00") {
-			d.Lines = append(d.Lines, line.String())
-		}
-	}
-	d.Bound = boundHow(boot, d.At, log)
-	d.Failed = failedProbe(log)
-	return d
-}
-
-// probed is initcall_debug's line for the end of a probe. An error of the
-// driver itself is printed without its sign.
-var probed = regexp.MustCompile(`^probe of MSFT0101:00 returned (-?[0-9]+) after`)
-
-// eprobeDefer is EPROBE_DEFER: the probe is retried.
-const eprobeDefer = 517
-
-// failedProbe finds the probe that failed for good before IMA looked. Those that
-// fail after it are of drivers that do not know the device.
-func failedProbe(log []Line) *FailedProbe {
-	looked, _, ok := imaLooked(log)
-	if !ok {
-		return nil
-	}
-	var failed *FailedProbe
-	for _, line := range log {
-		m := probed.FindStringSubmatch(line.Text)
-		if m == nil || line.At > looked {
-			continue
-		}
-		code, err := strconv.Atoi(m[1])
-		switch {
-		case err != nil:
-		case code == 0:
-			return nil
-		case code == eprobeDefer, code == -eprobeDefer:
-			failed = nil // it is tried again
-		case failed == nil:
-			failed = &FailedProbe{At: Seconds(line.At), Code: code}
-		}
-	}
-	return failed
-}
-
-// boundHow says how the TPM came to its driver, whose probe succeeded at at.
-func boundHow(boot *Boot, at *Seconds, log []Line) Bound {
-	for _, report := range boot.Reports {
-		if !report.registered() {
-			continue
-		}
-		looked, _, ok := imaLooked(log)
-		switch {
-		case report.Label == AfterBind:
-			return BoundByHand
-		case report.Label == AfterAwait, ok && at != nil && *at > Seconds(looked):
-			return BoundLater
-		}
-		return BoundInTime
-	}
-	return NeverBound
 }
 
 func imaOf(log []Line) IMAVerdict {
