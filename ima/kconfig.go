@@ -33,10 +33,10 @@ func (e *KconfigError) Error() string {
 	return b.String() + ": " + e.Reason
 }
 
-// Bounds of a configuration: a distribution's has 12,000 lines.
+// Bounds of a configuration in bytes: a distribution's has 300 KB.
 const (
 	kconfigLineMax = 1 << 14
-	kconfigMax     = 1 << 18 // lines
+	kconfigMax     = 1 << 22
 )
 
 // ReadKconfig sets the fields of c that a kernel's build decides from its
@@ -69,13 +69,14 @@ func (k kconfig) is(symbol string) bool { return k[symbol].value == "y" }
 
 func parseKconfig(r io.Reader) (kconfig, error) {
 	symbols := kconfig{}
-	lines := bufio.NewScanner(r)
+	bounded := &io.LimitedReader{R: r, N: kconfigMax + 1}
+	lines := bufio.NewScanner(bounded)
 	lines.Buffer(nil, kconfigLineMax)
 	number := 0
 	for lines.Scan() {
 		number++
-		if number > kconfigMax {
-			return nil, &KconfigError{Line: number, Reason: fmt.Sprintf("more than %d lines", kconfigMax)}
+		if bounded.N == 0 {
+			return nil, &KconfigError{Line: number, Reason: fmt.Sprintf("the configuration is larger than %d bytes", kconfigMax)}
 		}
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {

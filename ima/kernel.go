@@ -14,6 +14,9 @@ type Kernel struct {
 	// MmapReqprot: mmap is also checked with the protection asked for, as
 	// MMAP_CHECK_REQPROT.
 	MmapReqprot bool
+	// ChangeCookie: what tells that a file has changed is the change cookie of
+	// statx(2), which not all file systems with i_version give.
+	ChangeCookie bool
 	// BlacklistAlways: each rule that asks for a signature checks the
 	// blacklist; appraise_flag= is read and means nothing.
 	BlacklistAlways bool
@@ -55,6 +58,8 @@ type Kernel struct {
 	// SecureBootModsig: the built-in policy secure_boot takes modules with an
 	// appended signature.
 	SecureBootModsig bool
+	// IVersionFallback: without a change cookie i_version is looked at.
+	IVersionFallback bool
 	// SigV3: appraise_type=sigv3 is not for fs-verity alone.
 	SigV3 bool
 	// SigV3Modules: appraise_type=sigv3 is for modules and kexec too, and the

@@ -22,6 +22,7 @@ type kernelChange struct {
 // first.
 var kernelChanges = []kernelChange{
 	{"6.3", nil, "4958db3245fa", "ima_main.c", "hook MMAP_CHECK_REQPROT", func(k *Kernel) { k.MmapReqprot = true }},
+	{"6.5", nil, "db1d1e8b9867", "ima_main.c", "a changed file is known by the change cookie of statx(2)", func(k *Kernel) { k.ChangeCookie = true }},
 	{"6.6", nil, "f20765fdfdc2", "ima_policy.c", "`appraise_flag=` is read and means nothing; each signature is checked against the blacklist", func(k *Kernel) { k.BlacklistAlways = true }},
 	{"6.7", nil, "4b057654ebc3", "crypto/hash_info.c", "SHA-3 by name and number", func(k *Kernel) { k.SHA3 = true }},
 	{"6.10", nil, "9fa8e7625008", "ima_fs.c", "list files for each bank", func(k *Kernel) { k.PerBankFiles = true }},
@@ -39,6 +40,7 @@ var kernelChanges = []kernelChange{
 	{"6.19", nil, "43369273518f", "ima_policy.c", "condition `fs_subtype=`", func(k *Kernel) { k.FSSubtype = true }},
 	{"6.19", nil, "8f3fc4f3f8aa", "ima_main.c", "CREDS_CHECK for the program that runs, not for scripts on the way", func(k *Kernel) { k.CredsCheckLast = true }},
 	{"6.19", nil, "c200892b46ba", "ima_policy.c", "`secure_boot` takes modules with an appended signature", func(k *Kernel) { k.SecureBootModsig = true }},
+	{"7.1", nil, "01baa39cf55f", "ima_main.c", "… and by i_version where there is no cookie", func(k *Kernel) { k.IVersionFallback = true }},
 	{"7.1", nil, "de4c44a7f559", "ima_policy.c", "`appraise_type=sigv3` without `digest_type=verity`", func(k *Kernel) { k.SigV3 = true }},
 	{"7.2", nil, "398ee113f15c", "ima_policy.c", "`appraise_type=sigv3` for modules and kexec; the hash of a version 3 signature is that of its header", func(k *Kernel) { k.SigV3Modules = true }},
 	{"7.2", nil, "e9b491e27bf6", "ima_fs.c", "staged lists, with `CONFIG_IMA_STAGING`", func(k *Kernel) { k.Staging = true }},

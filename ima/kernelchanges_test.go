@@ -1,6 +1,7 @@
 package ima_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -87,6 +88,18 @@ func TestKernelChanges(t *testing.T) {
 	}{
 		"MMAP_CHECK_REQPROT": {"6.1 6.2.16", "6.3 6.3-rc1 6.6", func(t *testing.T, k ima.Kernel) bool {
 			return takes(t, k, "measure func=MMAP_CHECK_REQPROT")
+		}},
+		"no change cookie": {"6.1 6.4.16 7.1 7.3", "6.5 6.12 6.18 7.0", func(t *testing.T, k ima.Kernel) bool {
+			m := newKernel(t, k, "ima_policy=tcb")
+			reads := 0
+			f := of(file("/f", "x"), ima.Superblock{IVersion: true, NoChangeCookie: true})
+			f.Inode.Content = func() (io.Reader, error) { reads++; return strings.NewReader("x"), nil }
+			m.BprmCheck(f, rootCred)
+			w := openWrite(f)
+			m.Open(w, rootCred, ima.MayWrite)
+			m.Release(w) // nothing was written
+			m.BprmCheck(f, rootCred)
+			return reads == 2 // hashed again
 		}},
 		"blacklist": {"6.1 6.5.13", "6.6 6.12 7.3", func(t *testing.T, k ima.Kernel) bool {
 			if takes(t, k, "appraise appraise_flag=foo") != takes(t, k, "measure appraise_flag=check_blacklist") {

@@ -27,6 +27,9 @@ type Superblock struct {
 	// IVersion says that the file system counts changes of a file, in
 	// Inode.Version. Without it every closed writer counts as a change.
 	IVersion bool
+	// NoChangeCookie says that a file system with IVersion does not give it to
+	// statx(2) as a change cookie (STATX_CHANGE_COOKIE), as XFS does not.
+	NoChangeCookie bool
 	// Unverifiable says that the kernel cannot know whether a file has
 	// changed (SB_I_IMA_UNVERIFIABLE_SIGNATURE), as with FUSE; files are
 	// measured each time then, unless the mounter is UntrustedMounter.
@@ -145,7 +148,7 @@ func (m *IMA) Release(f *File) {
 	defer inode.mu.Unlock()
 	if f.Write && inode.iint != nil && inode.writers == 1 && m.policy.load() != nil && inode.regular() {
 		inode.iint.openWriters = false
-		if !inode.superblock().IVersion || inode.iint.version != inode.Version {
+		if !m.countsChanges(inode.superblock()) || inode.iint.version != inode.Version {
 			inode.iint.reset()
 		}
 	}
@@ -155,6 +158,13 @@ func (m *IMA) Release(f *File) {
 	case !f.Write && f.Read && inode.readers > 0:
 		inode.readers--
 	}
+}
+
+// countsChanges reports whether the kernel can tell by a number that a file has
+// not changed (ima_check_last_writer).
+func (m *IMA) countsChanges(sb *Superblock) bool {
+	k := &m.config.Kernel
+	return sb.IVersion && (!sb.NoChangeCookie || !k.ChangeCookie || k.IVersionFallback)
 }
 
 // Mmap is the hook of mmap(2). reqprotExec says that execution was asked for,

@@ -34,9 +34,10 @@ type fileContext struct {
 	label   ima.Label // zero for <<none>>
 }
 
+// Bounds of file_contexts in bytes: that of Fedora has 500 KB.
 const (
 	contextLineMax = 1 << 14
-	contextsMax    = 1 << 17
+	contextsMax    = 1 << 23
 )
 
 // labelError says what is wrong with a line of labels.
@@ -51,17 +52,18 @@ func (e *labelError) Error() string { return fmt.Sprintf("line %d: %s", e.line, 
 // passed over.
 func parseFileContexts(r io.Reader) (fileContexts, error) {
 	var rules fileContexts
-	lines := bufio.NewScanner(r)
+	bounded := &io.LimitedReader{R: r, N: contextsMax + 1}
+	lines := bufio.NewScanner(bounded)
 	lines.Buffer(nil, contextLineMax)
 	number := 0
 	for lines.Scan() {
 		number++
+		if bounded.N == 0 {
+			return nil, &labelError{number, fmt.Sprintf("the rules are longer than %d bytes", contextsMax)}
+		}
 		words := strings.Fields(lines.Text())
 		if len(words) == 0 || words[0][0] == '#' {
 			continue
-		}
-		if len(rules) == contextsMax {
-			return nil, &labelError{number, fmt.Sprintf("more than %d rules", contextsMax)}
 		}
 		rule, wanted, problem := parseFileContext(words)
 		if problem != "" {

@@ -197,7 +197,9 @@ func (p *process) open(kernel *ima.IMA, path string) error {
 	kernel.Open(file, &p.task, ima.MayRead)
 	kind := imageKindOf(content)
 	if facts.mode&0o111 != 0 {
+		kernel.Open(file, &p.task, ima.MayExec)
 		kernel.Exec(file, &p.task, &p.task, kind != scriptImage)
+		kernel.Release(file)
 	}
 	if kind == programImage {
 		kernel.Mmap(file, &p.task, true, true)

@@ -89,7 +89,7 @@ func TestFileContexts(t *testing.T) {
 	}
 	for text, line := range map[string]int{
 		"/x": 1, "/x a:b:c d e": 1, "/x a:b": 1, "/x -- a::c": 1, "/x -q a:b:c": 1, "/x x a:b:c": 1, "#\n\n/(x a:b:c": 3,
-		strings.Repeat("x", contextLineMax+1): 1,
+		strings.Repeat("x", contextLineMax+1): 1, strings.Repeat("#"+strings.Repeat("x", 1<<13)+"\n", 1100): 1023,
 	} {
 		_, err := parseFileContexts(strings.NewReader(text))
 		var wrong *labelError

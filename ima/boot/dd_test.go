@@ -78,6 +78,8 @@ func TestDriverAsyncProbe(t *testing.T) {
 		"driver_async_probe=other":     "init",
 		"driver_async_probe=*":         "async",
 		"driver_async_probe=*,tpm":     "init",
+		"driver-async-probe=tpm":       "async",
+		"-- driver_async_probe=tpm":    "init",
 	}
 	for arg, task := range tests {
 		p := parse(t, minimal("driver tpm kind=tis"))

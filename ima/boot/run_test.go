@@ -300,7 +300,7 @@ func TestHelpersWaitForTheInitramfs(t *testing.T) {
 // initramfs_async=0 has populate_rootfs wait.
 func TestInitramfsAsync(t *testing.T) {
 	t.Parallel()
-	for arg, waits := range map[string]bool{"": false, " initramfs_async=0": true} {
+	for arg, waits := range map[string]bool{"": false, " initramfs_async=0": true, " initramfs-async=0": true, " -- initramfs_async=0": false} {
 		p := parse(t, minimal("driver tpm kind=tis"))
 		p.Kernel.CommandLine += arg
 		r := machine{platform: p}.boot(t)
@@ -322,6 +322,18 @@ func TestIMAThatFails(t *testing.T) {
 		assert.Zero(t, r.Summary.Kept)
 		assert.Empty(t, r.Summary.Aggregates)
 	}
+}
+
+// An empty name of a template keeps IMA from starting; the boot goes on.
+func TestEmptyTemplateKeepsIMAFromStarting(t *testing.T) {
+	t.Parallel()
+	p := platform(t, "pc-tis")
+	p.Kernel.CommandLine += " ima-template="
+	r := machine{platform: p}.boot(t)
+	assert.NotZero(t, r.Summary.StartError)
+	assert.Zero(t, r.Summary.Kept)
+	assert.Len(t, logs(r, "ima: Invalid field with length 0"), 1)
+	assert.Len(t, logs(r, "ima: template  init failed, result: -22"), 1)
 }
 
 // Faults that never end leave the PCRs readable.
