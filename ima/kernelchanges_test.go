@@ -188,7 +188,8 @@ func TestKernelChanges(t *testing.T) {
 			for _, hook := range []string{"KEXEC_KERNEL_CHECK", "KEXEC_INITRAMFS_CHECK"} {
 				require.Equal(t, takes(t, k, "appraise func=MODULE_CHECK appraise_type=sigv3"), takes(t, k, "appraise func="+hook+" appraise_type=sigv3"))
 			}
-			return takes(t, k, "appraise func=MODULE_CHECK appraise_type=sigv3") && xattrHash(t, k, sigV3) == "sha512"
+			require.Equal(t, takes(t, k, "appraise func=MODULE_CHECK appraise_type=sigv3"), xattrHash(t, k, sigV3) == "sha512")
+			return takes(t, k, "appraise func=MODULE_CHECK appraise_type=sigv3")
 		}},
 		"staging": {"6.1 6.18 7.1", "7.2 7.3", func(_ *testing.T, k ima.Kernel) bool {
 			return builds(k, func(c *ima.Config) { c.Staging = true })

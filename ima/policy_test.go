@@ -160,6 +160,29 @@ func TestPolicyConfig(t *testing.T) {
 	assert.Empty(t, rules[0].String())
 }
 
+// fs_subtype= is the whole name of the subtype, with fsname= or without; a file
+// system without a subtype never matches.
+func TestFSSubtype(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rule, fsName, subtype string
+		match                 bool
+	}{
+		{"measure fs_subtype=sshfs", "fuse", "sshfs", true},
+		{"measure fs_subtype=sshfs", "fuseblk", "sshfs", true},
+		{"measure fsname=fuse fs_subtype=sshfs", "fuse", "sshfs", true},
+		{"measure fsname=fuse fs_subtype=sshfs", "fuseblk", "sshfs", false},
+		{"measure fs_subtype=sshfs", "fuse", "sshfs2", false},
+		{"measure fs_subtype=sshfs", "fuse", "", false},
+		{"measure fs_subtype=sshfs", "sshfs", "", false},
+	} {
+		m := start(t, ima.Config{Kernel: kernel(t, "6.19")}, nil)
+		require.NoError(t, m.WritePolicy(rootCred, tc.rule))
+		m.BprmCheck(of(file("/x", "x"), ima.Superblock{FSName: tc.fsName, Subtype: tc.subtype}), rootCred)
+		assert.Equal(t, tc.match, m.Count() == 2, "%+v", tc)
+	}
+}
+
 // policyShown is what a kernel with IMA_READ_POLICY shows.
 func policyShown(t *testing.T, edit func(*ima.Config)) string {
 	t.Helper()

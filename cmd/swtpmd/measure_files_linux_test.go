@@ -133,7 +133,9 @@ func filesWithUUID(t *testing.T) (dir string, uuid [16]byte, fsName string) {
 		var systems fileSystems
 		facts, err := systems.factsOf(file)
 		require.NoError(t, err)
+		told, _ := fsUUID(int(file.Fd()), mount{})
 		require.NoError(t, file.Close())
+		assert.Equal(t, told, facts.superblock.UUID)
 		if sb := facts.superblock; sb.UUID != [16]byte{} {
 			return dir, sb.UUID, sb.FSName
 		}

@@ -89,7 +89,7 @@ const (
 // tcb spares, unless the command line names a root device or another file system
 // (init/do_mounts.c: init_rootfs).
 func (c *console) rootFS(p *Platform) {
-	for word := range strings.FieldsSeq(c.kernel.CommandLine) {
+	for word := range ima.CommandLineWords(c.kernel.CommandLine) {
 		name, value, _ := strings.Cut(word, "=")
 		if name == "root" || name == "rootfstype" && !slices.Contains(strings.Split(value, ","), "tmpfs") {
 			return

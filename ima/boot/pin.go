@@ -63,7 +63,7 @@ func dropPolicy(line string) string {
 		}
 		return c == ' ' && !quoted
 	}) {
-		name, _, _ := strings.Cut(word, "=")
+		name, _, _ := strings.Cut(strings.ReplaceAll(word, "-", "_"), "=")
 		if name != "ima_policy" && name != "ima_tcb" && name != "ima_appraise_tcb" {
 			kept = append(kept, word)
 		}
