@@ -42,6 +42,18 @@ func BankByAlgID(id uint16, digestSize int) Bank {
 	return Bank{AlgID: id, DigestSize: digestSize}
 }
 
+// HashByAlgID gives the hash of a TPM_ALG_ID, also of those which the kernel does
+// not map (TCG Algorithm Registry rev 1.34, table 2). ok is false for an algorithm
+// that is no hash known here.
+func HashByAlgID(id uint16) (h HashAlgo, ok bool) {
+	for h := HashAlgo(1); h < hashAlgos; h++ {
+		if hashTable[h].tpm == id && id != 0 {
+			return h, true
+		}
+	}
+	return 0, false
+}
+
 // String gives the suffix of the bank's securityfs files: the hash's name, or
 // tpm_alg_ and the TPM's number in hex.
 func (b Bank) String() string {

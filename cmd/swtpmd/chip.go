@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 
-	"github.com/google/go-tpm/tpm2"
-
+	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/transport"
 )
@@ -23,16 +21,17 @@ type chip struct {
 // tpm2_get_pcr_allocation).
 func newChip(ctx context.Context, device transport.Device) (*chip, error) {
 	c := &chip{tpm: client{ctx, device}}
-	allocated, err := allocatedBanks(c.tpm)
+	allocated, err := c.tpm.banks()
 	if err != nil {
 		return nil, err
 	}
 	for _, bank := range allocated {
-		hash, err := bank.Hash.Hash()
+		// A PCR shows how long the digests are, whatever the hash is.
+		read, err := c.tpm.read(selected(bank.hash, bank.pcrs()[0]))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("PCRs of %s: %w", bankName(bank.hash), err)
 		}
-		c.banks = append(c.banks, ima.BankByAlgID(uint16(bank.Hash), hash.Size()))
+		c.banks = append(c.banks, ima.BankByAlgID(uint16(bank.hash), len(read[bank.pcrs()[0]])))
 	}
 	return c, nil
 }
@@ -42,32 +41,20 @@ func (c *chip) Banks() []ima.Bank { return c.banks }
 
 // ReadPCR reads one PCR of one bank.
 func (c *chip) ReadPCR(bank ima.Bank, index int) ([]byte, error) {
-	selection := make([]byte, 3)
-	selection[index/8] |= 1 << (index % 8)
-	read, err := tpm2.PCRRead{PCRSelectionIn: tpm2.TPMLPCRSelection{
-		PCRSelections: []tpm2.TPMSPCRSelection{{Hash: tpm2.TPMAlgID(bank.AlgID), PCRSelect: selection}},
-	}}.Execute(c.tpm)
+	read, err := c.tpm.read(selected(wire.AlgID(bank.AlgID), index))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("PCR %d of %s: %w", index, bank, err)
 	}
-	if len(read.PCRValues.Digests) != 1 {
-		return nil, fmt.Errorf("PCR %d of %s: the TPM gives %d values", index, bank, len(read.PCRValues.Digests))
-	}
-	return read.PCRValues.Digests[0].Buffer, nil
+	return read[index], nil
 }
 
 // PCRExtend extends one PCR in every bank.
 func (c *chip) PCRExtend(index int, digests [][]byte) error {
-	extend := tpm2.PCRExtend{
-		PCRHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(index), Auth: tpm2.PasswordAuth(nil)},
-	}
+	var values []wire.HA
 	for i, bank := range c.banks {
-		extend.Digests.Digests = append(extend.Digests.Digests, tpm2.TPMTHA{
-			HashAlg: tpm2.TPMIAlgHash(bank.AlgID), Digest: bytes.Clone(digests[i]),
-		})
+		values = append(values, wire.HA{Hash: wire.AlgID(bank.AlgID), Digest: digests[i]})
 	}
-	_, err := extend.Execute(c.tpm)
-	return err
+	return c.tpm.extend(index, values)
 }
 
 // pcrs reads every PCR of every bank, in the form that verifiers read.

@@ -202,7 +202,7 @@ func TestMeasureWithoutItsQuote(t *testing.T) {
 	code, told, errs := called(t, "measure", "--tpm=unix:"+tpm, "--out", out, "--nonce=c0ffee", files)
 	assert.Equal(t, exitFailed, code)
 	assert.Empty(t, told)
-	assert.Contains(t, errs, "--nonce asks for a quote, and there is none: a quote: TPM_RC_COMMAND_CODE")
+	assert.Contains(t, errs, "--nonce asks for a quote, and there is none: a quote: TPM2_Quote: TPM_RC_COMMAND_CODE")
 	for _, name := range []string{"quote.attest", "quote.signature", "quote.key.pem"} {
 		assert.NoFileExists(t, filepath.Join(out, name))
 	}
@@ -213,7 +213,7 @@ func TestMeasureWithoutItsQuote(t *testing.T) {
 
 	// Nobody has asked for one here.
 	m := measuredTo(t, t.TempDir(), "--tpm=unix:"+serveWithoutQuote(t), files)
-	assert.Contains(t, m.Quote, "none: a quote: TPM_RC_COMMAND_CODE")
+	assert.Contains(t, m.Quote, "none: a quote: TPM2_Quote: TPM_RC_COMMAND_CODE")
 }
 
 // serveWithoutQuote serves a TPM without TPM2_Quote, and gives its socket.

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 
-	"github.com/google/go-tpm/tpm2"
+	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
 // attestation is a quote and what verifies it.
@@ -18,10 +17,10 @@ type attestation struct {
 }
 
 // quotedPCRs are the PCRs of the quote: those of the measured boot, and IMA's.
-func quotedPCRs(measurePCR int) []uint {
-	pcrs := []uint{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+func quotedPCRs(measurePCR int) []int {
+	pcrs := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 	if measurePCR > 10 {
-		pcrs = append(pcrs, uint(measurePCR))
+		pcrs = append(pcrs, measurePCR)
 	}
 	return pcrs
 }
@@ -31,83 +30,67 @@ func quotedPCRs(measurePCR int) []uint {
 // TPM that does not tell has SHA-512's, the largest there is.
 func (c *chip) nonceMax() int {
 	const algorithm, sha512 = 2, 64
-	told, err := tpm2.GetCapability{
-		Capability: tpm2.TPMCapTPMProperties, Property: uint32(tpm2.TPMPTMaxDigest), PropertyCount: 1,
-	}.Execute(c.tpm)
-	if err != nil {
+	largest, ok := c.tpm.property(wire.PTMaxDigest)
+	if !ok {
 		return algorithm + sha512
 	}
-	properties, err := told.CapabilityData.Data.TPMProperties()
-	if err != nil || len(properties.TPMProperty) == 0 || properties.TPMProperty[0].Property != tpm2.TPMPTMaxDigest {
-		return algorithm + sha512
-	}
-	return algorithm + int(min(properties.TPMProperty[0].Value, sha512))
+	return algorithm + int(min(largest, sha512))
 }
 
 // quote has the TPM sign PCR 0 to 10 and IMA's of every bank with a key that it makes for
 // this: a restricted P-256 key in the owner hierarchy, gone afterwards.
 func (c *chip) quote(nonce []byte, measurePCR int) (*attestation, error) {
-	primary, err := tpm2.CreatePrimary{
-		PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)},
-		InPublic:      tpm2.New2B(attestationKey()),
-	}.Execute(c.tpm)
+	handle, public, err := c.tpm.createPrimary(attestationKey())
 	if err != nil {
 		return nil, fmt.Errorf("an attestation key: %w", err)
 	}
-	defer func() { _, _ = tpm2.FlushContext{FlushHandle: primary.ObjectHandle}.Execute(c.tpm) }()
-	public, err := primary.OutPublic.Contents()
-	if err != nil {
-		return nil, err
-	}
-	request := tpm2.Quote{
-		SignHandle:     tpm2.AuthHandle{Handle: primary.ObjectHandle, Name: primary.Name, Auth: tpm2.PasswordAuth(nil)},
-		QualifyingData: tpm2.TPM2BData{Buffer: nonce},
-		InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-	}
-	for _, bank := range c.banks {
-		request.PCRSelect.PCRSelections = append(request.PCRSelect.PCRSelections, tpm2.TPMSPCRSelection{
-			Hash: tpm2.TPMAlgID(bank.AlgID), PCRSelect: tpm2.PCClientCompatible.PCRs(quotedPCRs(measurePCR)...),
-		})
-	}
-	quote, err := request.Execute(c.tpm)
-	if err != nil {
-		return nil, fmt.Errorf("a quote: %w", err)
-	}
+	defer func() { _ = c.tpm.flush(handle) }()
 	key, err := publicPEM(public)
 	if err != nil {
 		return nil, err
 	}
-	return &attestation{attest: quote.Quoted.Bytes(), signature: tpm2.Marshal(quote.Signature), key: key}, nil
-}
-
-func attestationKey() tpm2.TPMTPublic {
-	return tpm2.TPMTPublic{
-		Type:    tpm2.TPMAlgECC,
-		NameAlg: tpm2.TPMAlgSHA256,
-		ObjectAttributes: tpm2.TPMAObject{
-			FixedTPM: true, FixedParent: true, SensitiveDataOrigin: true, UserWithAuth: true,
-			Restricted: true, SignEncrypt: true,
-			// Its auth value is empty: there is nothing to guess, and a TPM
-			// need not write down that it was used.
-			NoDA: true,
-		},
-		Parameters: tpm2.NewTPMUPublicParms(tpm2.TPMAlgECC, &tpm2.TPMSECCParms{
-			Scheme: tpm2.TPMTECCScheme{
-				Scheme:  tpm2.TPMAlgECDSA,
-				Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgECDSA, &tpm2.TPMSSigSchemeECDSA{HashAlg: tpm2.TPMAlgSHA256}),
-			},
-			CurveID: tpm2.TPMECCNistP256,
-		}),
+	var pcrs []selection
+	for _, bank := range c.banks {
+		pcrs = append(pcrs, selected(wire.AlgID(bank.AlgID), quotedPCRs(measurePCR)...))
 	}
-}
-
-func publicPEM(public *tpm2.TPMTPublic) ([]byte, error) {
-	point, err := public.Unique.ECC()
+	attest, signature, err := c.tpm.quote(handle, nonce, pcrs)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("a quote: %w", err)
 	}
-	var key crypto.PublicKey
-	key, err = ecdsa.ParseUncompressedPublicKey(elliptic.P256(), uncompressed(point, 32))
+	return &attestation{attest: attest, signature: signature, key: key}, nil
+}
+
+// noScheme is TPM_ALG_NULL in place of an algorithm.
+var noScheme = wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull}
+
+func attestationKey() *wire.Public {
+	return &wire.Public{
+		NameAlg: wire.AlgSHA256,
+		// Its authValue is empty: there is nothing to guess, and a TPM need not
+		// write down that it was used.
+		Attributes: wire.ObjectFixedTPM | wire.ObjectFixedParent | wire.ObjectSensitiveDataOrigin | wire.ObjectUserWithAuth |
+			wire.ObjectRestricted | wire.ObjectSignEncrypt | wire.ObjectNoDA,
+		Parms: wire.PublicParms{
+			Type: wire.AlgECC, Sym: wire.SymDef{Alg: wire.AlgNull},
+			Scheme: wire.Scheme{Alg: wire.AlgECDSA, Hash: wire.AlgSHA256},
+			Curve:  wire.CurveNISTP256, KDF: noScheme,
+		},
+	}
+}
+
+// publicPEM takes a TPMT_PUBLIC of the key's template.
+func publicPEM(area []byte) ([]byte, error) {
+	w := wire.NewWriter(nil)
+	w.Public(attestationKey())
+	head := w.Len() - 2 - 2 // before the point, which is empty there
+	r := wire.NewReader(area, nil)
+	r.Bytes(head)
+	var point wire.ECPoint
+	r.Point(&point)
+	if r.RC() != wire.RCSuccess || r.Len() != 0 {
+		return nil, &responseError{"TPM2_CreatePrimary", "the public area is no P-256 key"}
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), uncompressed(&point, 32))
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +103,10 @@ func publicPEM(public *tpm2.TPMTPublic) ([]byte, error) {
 
 // uncompressed is the point as SEC 1 writes it: 4, x, y, each of size bytes. A
 // TPM may leave out zeros at the front.
-func uncompressed(point *tpm2.TPMSECCPoint, size int) []byte {
+func uncompressed(point *wire.ECPoint, size int) []byte {
 	out := make([]byte, 1+2*size)
 	out[0] = 4
-	copy(out[1+size-min(size, len(point.X.Buffer)):], point.X.Buffer)
-	copy(out[1+2*size-min(size, len(point.Y.Buffer)):], point.Y.Buffer)
+	copy(out[1+size-min(size, len(point.X)):], point.X)
+	copy(out[1+2*size-min(size, len(point.Y)):], point.Y)
 	return out
 }
