@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -98,4 +101,37 @@ func TestVerifyReadsTPM2ToolsQuotes(t *testing.T) {
 		"--signature="+dir+"q-ecc-tss-values.sig", "--key="+dir+"pcrread.values", "testdata/debian-6.1-exec.bin")
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errs, "is no file of a public key: no public key: neither PEM, DER, TPM2B_PUBLIC nor TPMT_PUBLIC")
+}
+
+// What a machine with tpm2-tools sends is verified as it is: files that are
+// measured into the daemon's TPM, and a quote of it.
+func TestVerifyWhatTPM2ToolsQuote(t *testing.T) {
+	if _, err := exec.LookPath("tpm2_quote"); err != nil {
+		t.Skip("tpm2_quote is not installed (Debian package tpm2-tools); scripts/test installs it")
+	}
+	d := daemonWith(t, "--flags=startup-clear")
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	tool := func(name string, args ...string) string {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "TPM2TOOLS_TCTI=swtpm:path="+d.ready.Data)
+		said, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s: %s", name, said)
+		return string(said)
+	}
+	const pcrs = "sha1:0,1,2,3,4,5,6,7,8,9,10+sha256:0,1,2,3,4,5,6,7,8,9,10"
+	code, _, errs := called(t, "measure", "--tpm=unix:"+d.ready.Data, "--out="+dir, "--kernel=6.1.0-56-amd64", "--policy=tcb|critical_data", "testdata/debian-6.1-exec.bin")
+	require.Equal(t, exitOK, code, errs)
+	tool("tpm2_createprimary", "-Q", "-C", "e", "-G", "ecc256:ecdsa-sha256:null", "-a", "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign", "-c", "ak.ctx")
+	tool("tpm2_readpublic", "-Q", "-c", "ak.ctx", "-o", "ak.pub")
+	printed := tool("tpm2_quote", "-c", "ak.ctx", "-l", pcrs, "-q", "c0ffee", "-m", "q.msg", "-s", "q.sig", "-o", "q.pcrs")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "quote.txt"), []byte(printed), 0o600))
+	tool("tpm2_pcrread", pcrs, "-o", "values")
+	for _, values := range []string{"q.pcrs", "quote.txt", "values", "pcrs.json"} {
+		code, out, errs := called(t, "verify", "--pcrs="+filepath.Join(dir, values), "--quote="+filepath.Join(dir, "q.msg"),
+			"--signature="+filepath.Join(dir, "q.sig"), "--key="+filepath.Join(dir, "ak.pub"), "--nonce=c0ffee", "--policy=accept-late",
+			"--kernel=6.1.0-56-amd64", filepath.Join(dir, "binary_runtime_measurements"))
+		assert.Equal(t, exitOK, code, "%s: %s%s", values, out, errs)
+	}
 }

@@ -297,7 +297,7 @@ func (w *verifyWords) evidence() (*verify.Evidence, error) {
 	if w.build.Release != "" {
 		kernel, err := ima.KernelByRelease(w.build.Release)
 		if err != nil {
-			return nil, &usageError{fmt.Errorf("--kernel: %w", err), ""}
+			return nil, &usageError{fmt.Errorf("--kernel: %w", err), "the list of an older kernel is verified without it"}
 		}
 		e.Build.Kernel = kernel
 	}

@@ -30,8 +30,8 @@ type Aggregate struct {
 	Extended []int `json:"extended,omitempty"`
 }
 
-// Match says that the digest is that of PCRs.
-func (a *Aggregate) Match() bool { return len(a.PCRs) > 0 }
+// Match reports whether the digest is that of the PCR values given.
+func (a *Aggregate) Match() bool { return len(a.PCRs) > 0 && !a.EventLog }
 
 // aggregatesMax is how many boot aggregates a Verdict shows. Each kexec adds
 // one.
@@ -193,6 +193,9 @@ func (r *run) concludeAggregate(group []Aggregate) {
 		r.add(AggregateMatch, "The boot aggregate is that of PCR %s in bank %s.", rangesText(g.PCRs), g.Bank).about(g.Bank, g.PCRs...).at(records...)
 	case g.Match():
 		r.add(AggregateShort, "The boot aggregate is that of PCR 0-7 in bank %s; kernels since 5.8 take PCR 8 and 9 too, of which it says nothing.", g.Bank).about(g.Bank, g.PCRs...).at(records...)
+	case len(g.Expected) > 0 && r.wentOn(g) != nil:
+		pcrs := r.wentOn(g)
+		r.add(AggregateUnchecked, "The boot aggregate cannot be compared: PCR %s of bank %s has been extended since the first kernel started IMA, and its value when kexec started this one is not known.", rangesText(pcrs), g.Bank).about(g.Bank, pcrs...).at(records...)
 	case len(g.Expected) > 0:
 		r.add(AggregateMismatch, "The boot aggregate is not that of PCR %s in bank %s: it is of another boot, or these PCRs were extended after IMA started%s.", rangesText(wanted), g.Bank, r.logHint()).about(g.Bank, wanted...).at(records...)
 	case len(missing) > 0:

@@ -102,6 +102,17 @@ func (r *run) concludeOfLog(g *Aggregate) *Finding {
 		g.Bank, rangesText(g.PCRs), rangesText(g.Extended)).about(g.Bank, g.Extended...)
 }
 
+// wentOn gives the PCRs that have been extended since the first kernel's boot
+// aggregate, which is the event log's, if g is of a later kernel: what they were
+// when that one started lies between the log's value and the one given.
+func (r *run) wentOn(g *Aggregate) []int {
+	first := &r.aggregates.list[0]
+	if !first.EventLog || first.Bank != g.Bank || first.Record == g.Record {
+		return nil
+	}
+	return first.Extended
+}
+
 // explainLog takes back that the event log does not lead to PCRs of which it is
 // known why.
 func (r *run) explainLog(pcrs []int) {

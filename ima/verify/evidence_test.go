@@ -101,6 +101,45 @@ func TestAggregateOfTheLog(t *testing.T) {
 	}
 }
 
+// kexec: each kernel records the PCRs as it finds them. Those of the first are the
+// log's, those of the last the values given, unless the PCR went on since.
+func TestAggregatesOfKexecWithAPCRThatGoesOn(t *testing.T) {
+	t.Parallel()
+	systemd := func(m *machine, event string) {
+		require.NoError(t, m.PCRExtend(9, [][]byte{sha1Of(event), sum(event)}))
+	}
+	boot := func() (*machine, []byte) {
+		m := newMachine(t)
+		log := firmware()
+		l, err := verify.ParseEventLog(log)
+		require.NoError(t, err)
+		for _, bank := range []ima.HashAlgo{ima.SHA1, ima.SHA256} {
+			for pcr, value := range l.Replay(bank) {
+				m.pcrs[bank][pcr] = value
+			}
+		}
+		return m.start(early, true).exec("/sbin/init"), log
+	}
+	m, log := boot()
+	systemd(m, "nvpcr")
+	m.aggregate(early).exec("/sbin/init2")
+	e := m.evidence()
+	e.EventLog = log
+	v := verdict(t, e)
+	assert.True(t, v.Has(verify.AggregateOfLog) && v.Has(verify.AggregateMatch), "%v", codes(v))
+	assert.False(t, v.Has(verify.AggregateMismatch) || v.Has(verify.EventLogMismatch), "%v", codes(v))
+
+	systemd(m, "nvpcr again")
+	e = m.evidence()
+	e.EventLog = log
+	v = verdict(t, e)
+	assert.True(t, v.Has(verify.AggregateOfLog) && v.Has(verify.AggregateUnchecked), "%v", codes(v))
+	assert.False(t, v.Has(verify.AggregateMismatch), "%v", codes(v))
+	f := finding(t, v, verify.AggregateUnchecked)
+	assert.Contains(t, f.Text, "its value when kexec started this one is not known")
+	assert.Equal(t, "cannot-tell cannot-tell cannot-tell", outcomes(t, v))
+}
+
 func change(e *verify.Evidence, pcr int) {
 	for _, values := range e.PCRs {
 		values[pcr] = bytes.Clone(values[pcr])

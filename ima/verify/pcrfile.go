@@ -59,8 +59,8 @@ const pcrFileMax = 1 << 20
 // ParsePCRs reads PCR values. The form is found out:
 //
 //   - JSON, bank to index to hex: {"sha256": {"0": "…", "10": "…"}}
-//   - the text that tpm2_pcrread and tpm2_quote print, or lines of
-//     "grep . /sys/class/tpm/tpm0/pcr-sha256/*"
+//   - the text that tpm2_pcrread, tpm2_quote and "swtpmd ctl pcrs" print, or lines
+//     of "grep . /sys/class/tpm/tpm0/pcr-sha256/*"
 //   - the file of "tpm2_quote -o" and "tpm2_pcrread -F serialized -o"
 //   - the digests alone, one after the other, as "tpm2_pcrread -o" and
 //     "tpm2_quote -F values -o" write them. Which PCRs they are of is not in the

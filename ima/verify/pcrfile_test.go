@@ -89,6 +89,7 @@ func TestPCRTexts(t *testing.T) {
 		"CR LF":           "sha256:\r\n0: " + zero + "\r\n10: " + ones + "\r\n",
 		"tpm2_quote":      "quoted: ff54434780\nsignature:\n  alg: ecdsa\n  sig: 3046\npcrs:\n  sha256:\n    0 : 0x" + zero + "\n    10: 0x" + ones + "\ncalcDigest: 4fea\n",
 		"tpm2_checkquote": "pcrs:\n  sha256:\n    0 : 0x" + zero + "\n    10: 0x" + ones + "\nsig: 3046\n",
+		"swtpmd ctl pcrs": "sha256\t0\t" + zero + "\nsha256\t10\t" + ones + "\n",
 		"a bank without":  "  sha1:\n  sha256:\n    0 : 0x" + zero + "\n    10: 0x" + ones,
 		"grep":            "/sys/class/tpm/tpm0/pcr-sha256/0:" + zero + "\n/sys/class/tpm/tpm0/pcr-sha256/10:" + ones + "\n",
 	} {

@@ -37,15 +37,17 @@ func addPCR(pcrs ima.PCRs, bank ima.HashAlgo, pcr int, digits string) error {
 
 // The lines of a text. tpm2_pcrread prints banks, and values below them; so do
 // tpm2_quote and tpm2_checkquote, with the quote around them. A line of grep
-// names the file in sysfs that it is of.
+// names the file in sysfs that it is of. One of "swtpmd ctl pcrs" has bank, index
+// and value.
 var (
 	lineHeading = regexp.MustCompile(`^([A-Za-z0-9_-]+)[ \t]*:$`)
 	lineValue   = regexp.MustCompile(`^([0-9]{1,9})[ \t]*:[ \t]*((?:0[xX])?[0-9A-Fa-f]+)$`)
 	lineSysfs   = regexp.MustCompile(`^(?:.*/)?(pcr-[A-Za-z0-9_-]+)/([0-9]{1,9}):[ \t]*((?:0[xX])?[0-9A-Fa-f]+)$`)
+	lineCtl     = regexp.MustCompile(`^([A-Za-z0-9_-]+)[ \t]+([0-9]{1,9})[ \t]+([0-9A-Fa-f]+)$`)
 	lineAround  = regexp.MustCompile(`^(?:quoted|sig|calcDigest):[ \t]*[0-9A-Fa-f]*$|^alg:[ \t]*[A-Za-z0-9_]+$`)
 )
 
-// parsePCRText reads the lines of tpm2_pcrread or of grep.
+// parsePCRText reads lines.
 func parsePCRText(b []byte) (ima.PCRs, error) {
 	t := &pcrText{pcrs: ima.PCRs{}}
 	for line := range bytes.Lines(b) {
@@ -80,7 +82,11 @@ func (t *pcrText) read(line string) (err error) {
 	if line == "" || line == "---" || line[0] == '#' || lineAround.MatchString(line) {
 		return nil
 	}
-	if m := lineSysfs.FindStringSubmatch(line); m != nil {
+	m := lineSysfs.FindStringSubmatch(line)
+	if m == nil {
+		m = lineCtl.FindStringSubmatch(line)
+	}
+	if m != nil {
 		t.item = "bank"
 		if t.bank, err = ParseBank(m[1]); err != nil {
 			return err
