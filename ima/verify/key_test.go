@@ -3,6 +3,7 @@ package verify_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -79,6 +80,27 @@ func TestKeyForms(t *testing.T) {
 	// The keys that tpm2_encodeobject has written.
 	assert.Equal(t, elliptic.P256(), parseKey(t, readFile(t, "tpm2-tools/tss2-ecc.pem")).(*ecdsa.PublicKey).Curve)
 	assert.Equal(t, 2048, parseKey(t, readFile(t, "tpm2-tools/tss2-rsa.pem")).(*rsa.PublicKey).N.BitLen())
+}
+
+// A TPM may leave out zeros in front of a coordinate.
+func TestShortCoordinate(t *testing.T) {
+	t.Parallel()
+	for i := range byte(255) {
+		for j := range byte(8) {
+			private, err := ecdh.P256().NewPrivateKey(append(make([]byte, 30), j, i+1))
+			require.NoError(t, err)
+			point := private.PublicKey().Bytes()
+			if point[1] != 0 {
+				continue
+			}
+			area := cat([]byte{0, 0x23, 0, 0x0b, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0x18, 0, 0x0b, 0, 3, 0, 0x10, 0, 31}, point[2:33], []byte{0, 32}, point[33:])
+			want, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+			require.NoError(t, err)
+			assert.True(t, want.Equal(parseKey(t, area)))
+			return
+		}
+	}
+	require.Fail(t, "no such point")
 }
 
 func TestDamagedKeys(t *testing.T) {

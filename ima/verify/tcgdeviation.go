@@ -34,16 +34,21 @@ func (d *logDecoder) deviate(n int, format string, args ...any) {
 	}
 }
 
-// padding reports whether nothing but zeros or ones is left behind the last
-// event: a copy of a buffer, not of what is in it.
+// padding reports whether nothing but padding is left behind the last event: a
+// copy of a buffer, not of what is in it.
 func (d *logDecoder) padding() bool {
-	rest := d.b[d.at:]
-	if d.event == 1 || rest[0] != 0 && rest[0] != 0xff || len(bytes.Trim(rest, string(rest[:1]))) > 0 {
+	if !d.paddingFrom(d.at) {
 		return false
 	}
 	d.item = "end"
-	d.deviate(0, "%d bytes %02x follow the last event", len(rest), rest[0])
+	d.deviate(0, "%d bytes %02x follow the last event", len(d.b)-d.at, d.b[d.at])
 	return true
+}
+
+// paddingFrom reports whether there are only zeros, or only ones, from a byte on.
+func (d *logDecoder) paddingFrom(at int) bool {
+	rest := d.b[at:]
+	return (rest[0] == 0 || rest[0] == 0xff) && len(bytes.Trim(rest, string(rest[:1]))) == 0
 }
 
 // headerAgain reports whether the event is a Spec ID event in the older form

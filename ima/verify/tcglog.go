@@ -105,6 +105,10 @@ func ParseEventLog(b []byte) (*EventLog, error) {
 		d.item = "size"
 		return nil, d.fail(0, fmt.Errorf("%d bytes, there can be %d", len(b), eventLogMax))
 	}
+	if len(b) > 0 && d.paddingFrom(0) {
+		d.item = "first event"
+		return nil, d.fail(0, fmt.Errorf("there is none, but %d bytes %02x", len(b), b[0]))
+	}
 	for d.at < len(b) && !d.padding() {
 		if d.event > eventsMax {
 			d.item = "event"

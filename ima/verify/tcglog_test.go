@@ -130,6 +130,8 @@ func TestBrokenEventLogs(t *testing.T) {
 		log  []byte
 		text string
 	}{
+		{make([]byte, 1000), "event 1, byte 0: first event: there is none, but 1000 bytes 00"},
+		{bytes.Repeat([]byte{0xff}, 7), "event 1, byte 0: first event: there is none, but 7 bytes ff"},
 		{make([]byte, 4<<20+1), "4194305 bytes, there can be 4194304"},
 		{bytes.Repeat(cat(u32(0), u32(4), make([]byte, 24)), 1<<16+1), "event 65537, byte 2097152: event: there can be 65536"},
 		{new(logWriter).event(24, 4, d20, nil).buf, "event 1, byte 0: pcrIndex: PCR 24; a TPM has PCR 0 to 23"},
