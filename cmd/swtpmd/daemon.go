@@ -409,7 +409,10 @@ func (d *daemon) openAdmin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.admin = &http.Server{Handler: d.panel.Handler(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	d.admin = control.NewServer(d.panel)
+	l = control.Limit(l, func(limit int) {
+		d.log.Warn("clients are refused until another one leaves", "channel", "admin", "limit", limit)
+	})
 	d.run(func() error {
 		if err := d.admin.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err

@@ -82,6 +82,7 @@ type Panel struct {
 	mu       sync.Mutex
 	levels   ring[initcall.Event]
 	journal  ring[faults.Decision]
+	decided  uint64 // decisions that were recorded, ever
 	outcomes map[faults.Outcome]uint64
 }
 
@@ -100,6 +101,7 @@ func (p *Panel) RecordDecision(d faults.Decision) {
 		p.outcomes = make(map[faults.Outcome]uint64)
 	}
 	p.outcomes[d.Outcome]++
+	p.decided++
 	p.journal.add(d, JournalLength)
 }
 
@@ -145,7 +147,7 @@ func (p *Panel) Journal() []faults.Decision {
 func (p *Panel) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, p.Status()) })
-	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, _ *http.Request) { answer(w, p.Journal()) })
+	mux.HandleFunc("GET /journal", p.serveJournal)
 	mux.HandleFunc("GET /pcrs", p.servePCRs)
 	mux.HandleFunc("POST /level", p.serveLevel)
 	return mux
@@ -245,8 +247,13 @@ func (r *ring[T]) add(entry T, limit int) {
 	r.next = (r.next + 1) % limit
 }
 
-func (r *ring[T]) all() []T {
-	all := make([]T, 0, len(r.entries))
-	all = append(all, r.entries[r.next:]...)
-	return append(all, r.entries[:r.next]...)
+func (r *ring[T]) all() []T { return r.slice(0, len(r.entries)) }
+
+// slice returns n entries from the one at index on, the oldest of which is 0.
+func (r *ring[T]) slice(index, n int) []T {
+	list := make([]T, n)
+	for i := range list {
+		list[i] = r.entries[(r.next+index+i)%len(r.entries)]
+	}
+	return list
 }

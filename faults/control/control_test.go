@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -139,6 +141,65 @@ func TestBadRequestsChangeNothing(t *testing.T) {
 		assert.Equal(t, c.status, w.Code, name)
 		assert.Equal(t, initcall.Firmware, clock.Level(), name)
 	}
+}
+
+// A client that asks for the journal and does not read it costs no more than a
+// piece, and others are served.
+func TestJournalOfManyPieces(t *testing.T) {
+	panel := &control.Panel{Clock: new(initcall.Clock)}
+	for _, n := range []int{0, 1, 63, 64, 65, 1000} {
+		for panelLength(panel) < n {
+			panel.RecordDecision(faults.Decision{Command: uint32(panelLength(panel)), Outcome: faults.Answered})
+		}
+		journal, err := serve(t, panel).Journal(t.Context())
+		require.NoError(t, err)
+		require.Len(t, journal, n)
+		for i, d := range journal {
+			require.Equal(t, uint32(i), d.Command)
+		}
+	}
+}
+
+func panelLength(p *control.Panel) int { return len(p.Journal()) }
+
+func TestServerLimits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	told := make(chan int, 10)
+	server := control.NewServer(&control.Panel{Clock: new(initcall.Clock)})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(control.Limit(l, func(limit int) { told <- limit }))
+	}()
+	t.Cleanup(func() { _ = server.Close(); <-done })
+
+	ask := func() (net.Conn, error) {
+		c, err := net.Dial("unix", path)
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		require.NoError(t, c.SetDeadline(time.Now().Add(20*time.Second)))
+		_, err = io.WriteString(c, "GET /status HTTP/1.1\r\nHost: swtpmd\r\n\r\n")
+		if err == nil {
+			_, err = c.Read(make([]byte, 4096))
+		}
+		return c, err
+	}
+	var open []net.Conn
+	for range control.MaxConnections {
+		c, err := ask()
+		require.NoError(t, err)
+		open = append(open, c)
+	}
+	for range 3 {
+		_, err := ask()
+		require.Error(t, err)
+	}
+	assert.Len(t, told, 1)
+	assert.Equal(t, control.MaxConnections, <-told)
+	require.NoError(t, open[0].Close())
+	require.Eventually(t, func() bool { _, err := ask(); return err == nil }, 20*time.Second, time.Millisecond)
 }
 
 func TestNobodyListens(t *testing.T) {

@@ -18,7 +18,7 @@ type Options struct {
 	// Locality is the locality of every command.
 	Locality uint8
 	// MaxConnections bounds the connections that listeners accept at a time;
-	// others wait in the backlog. 0 is 64.
+	// further ones are closed at once. 0 is 64.
 	MaxConnections int
 	// StallTime is how long a command that has begun may take to come in; 0
 	// is 5 s.
@@ -52,10 +52,13 @@ func NewServer(device transport.Device, opts Options) *Server {
 	if opts.StallTime <= 0 {
 		opts.StallTime = defaultStallTime
 	}
-	s := &Server{device: device, opts: opts, log: opts.Logger, conns: serve.NewGroup(opts.MaxConnections)}
+	s := &Server{device: device, opts: opts, log: opts.Logger}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.conns = serve.NewGroup(opts.MaxConnections, func(limit int) {
+		s.log.Warn("clients are refused until another one leaves", "limit", limit)
+	})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }

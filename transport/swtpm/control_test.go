@@ -1,10 +1,12 @@
 package swtpm_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -270,7 +272,7 @@ func TestChurn(t *testing.T) {
 	t.Parallel()
 	transporttest.NoLeaks(t, func() {
 		device := running(t)
-		r := serve(t, device, swtpm.Options{MaxControl: 2, MaxData: 2})
+		r := serve(t, device, swtpm.Options{})
 		var wg sync.WaitGroup
 		for i := range 4 {
 			wg.Go(func() {
@@ -300,23 +302,45 @@ func TestChurn(t *testing.T) {
 	})
 }
 
-// TestMaxConnections: clients beyond the limit wait, and are served then.
+// TestMaxConnections: clients beyond the limit are refused, with one line in the
+// log for each channel.
 func TestMaxConnections(t *testing.T) {
 	t.Parallel()
-	r := serve(t, running(t), swtpm.Options{MaxControl: 1, MaxData: 1})
-	for _, dial := range []func() *transporttest.Peer{r.dialControl, r.dialData} {
-		first, second := dial(), dial()
-		request := map[bool]string{true: "0000000F", false: startup}
-		control := slices.Contains([]string{r.control}, first.RemoteAddr().String())
-		require.NotEqual(t, "closed", first.Ask(request[control]))
-		second.Say(request[control])
-		require.NoError(t, second.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
-		_, err := second.Read(make([]byte, 1))
-		require.Error(t, err, "the second one must wait")
+	log := new(syncBuffer)
+	r := serve(t, running(t), swtpm.Options{MaxControl: 1, MaxData: 1, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	for channel, dial := range map[string]func() *transporttest.Peer{"control": r.dialControl, "data": r.dialData} {
+		request := map[string]string{"control": "0000000F", "data": startup}[channel]
+		first := dial()
+		require.NotEqual(t, "closed", first.Ask(request))
+		for range 3 {
+			second := dial()
+			require.NoError(t, second.SetReadDeadline(time.Now().Add(20*time.Second)))
+			_, err := second.Read(make([]byte, 1))
+			require.ErrorIs(t, err, io.EOF)
+			require.NoError(t, second.Close())
+		}
+		require.NotEqual(t, "closed", first.Ask(request), "who was there is served on")
 		require.NoError(t, first.Close())
-		assert.NotEqual(t, "closed", second.Hear())
-		require.NoError(t, second.Close())
+		assert.Equal(t, 1, strings.Count(log.String(), "clients are refused until another one leaves\" channel="+channel+" limit=1"), log.String())
 	}
+}
+
+// syncBuffer is a log that a test reads while a server writes.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func TestTerminate(t *testing.T) {

@@ -35,7 +35,7 @@ type Options struct {
 	// an older swtpm; the requests work all the same.
 	HideCapabilities Capability
 	// MaxControl and MaxData bound the connections that listeners accept at
-	// a time; others wait in the backlog. 0 is 32 and 64. A data connection
+	// a time; further ones are closed at once. 0 is 32 and 64. A data connection
 	// takes an operating system thread on Linux.
 	MaxControl, MaxData int
 	// StallTime is how long a TPM command that has begun may take to come in;
@@ -165,13 +165,13 @@ func NewServer(device transport.Device, opts Options) *Server {
 		opts:   opts,
 		log:    opts.Logger,
 		caps:   capabilities(device) &^ opts.HideCapabilities,
-		ctrl:   serve.NewGroup(opts.MaxControl),
-		data:   serve.NewGroup(opts.MaxData),
 		done:   make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.ctrl = serve.NewGroup(opts.MaxControl, s.full("control"))
+	s.data = serve.NewGroup(opts.MaxData, s.full("data"))
 	s.power, _ = transport.As[transport.Power](device)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.maxCommand.Store(transport.DefaultMaxCommand)
@@ -257,5 +257,12 @@ func (s *Server) learnMaxCommand() {
 	if b, ok := transport.As[transport.BufferSize](s.device); ok {
 		size, _, _ := b.BufferSize()
 		s.maxCommand.Store(size)
+	}
+}
+
+// full returns what tells that a channel has as many clients as it takes.
+func (s *Server) full(channel string) func(limit int) {
+	return func(limit int) {
+		s.log.Warn("clients are refused until another one leaves", "channel", channel, "limit", limit)
 	}
 }

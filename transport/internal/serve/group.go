@@ -14,19 +14,23 @@ import (
 // Group is a set of listeners and connections that end together.
 type Group struct {
 	slots chan struct{} // one token per connection of a listener
+	full  func(limit int)
 	done  chan struct{}
 	wg    sync.WaitGroup
 
 	mu     sync.Mutex
 	open   map[io.Closer]struct{}
 	closed bool
+	told   bool // full has been called, and since then no connection was taken
 }
 
 // NewGroup returns a group whose listeners have at most limit connections at
-// a time, all together; further clients wait in the listeners' backlogs.
-func NewGroup(limit int) *Group {
+// a time, all together. Further ones are closed at once; of the first of them, and
+// of the first after another one was taken, full is told.
+func NewGroup(limit int, full func(limit int)) *Group {
 	return &Group{
 		slots: make(chan struct{}, limit),
+		full:  full,
 		done:  make(chan struct{}),
 		open:  make(map[io.Closer]struct{}),
 	}
@@ -45,20 +49,33 @@ func (g *Group) Serve(l net.Listener, open func(net.Conn) (io.Closer, func(), er
 	defer g.wg.Done()
 	defer g.remove(l)
 	for {
-		select {
-		case g.slots <- struct{}{}:
-		case <-g.done:
-			return nil
-		}
 		conn, err := g.accept(l)
 		if err != nil {
-			<-g.slots
 			if g.stopped() {
 				return nil
 			}
 			return err
 		}
-		g.start(conn, open)
+		select {
+		case g.slots <- struct{}{}:
+			g.tell(false)
+			g.start(conn, open)
+		default:
+			_ = conn.Close()
+			g.tell(true)
+		}
+	}
+}
+
+// tell tells that a connection was refused, if none has been since the last one
+// that was taken.
+func (g *Group) tell(refused bool) {
+	g.mu.Lock()
+	first := refused && !g.told
+	g.told = refused
+	g.mu.Unlock()
+	if first && g.full != nil {
+		g.full(cap(g.slots))
 	}
 }
 

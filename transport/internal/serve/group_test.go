@@ -58,7 +58,7 @@ func TestServeRidesOutShortages(t *testing.T) {
 	t.Parallel()
 	near, far := net.Pipe()
 	l := &script{closed: make(chan struct{}), steps: []any{syscall.EMFILE, syscall.ENFILE, far}}
-	g := serve.NewGroup(1)
+	g := serve.NewGroup(1, nil)
 	served := make(chan error, 1)
 	go func() {
 		served <- g.Serve(l, func(c net.Conn) (io.Closer, func(), error) {
@@ -76,7 +76,7 @@ func TestServeRidesOutShortages(t *testing.T) {
 func TestServeFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	g := serve.NewGroup(1)
+	g := serve.NewGroup(1, nil)
 	l := &script{closed: make(chan struct{}), steps: []any{broken}}
 	require.ErrorIs(t, g.Serve(l, nil), broken)
 	transporttest.Receive(t, l.closed)
@@ -91,7 +91,7 @@ func TestOpenFails(t *testing.T) {
 		steps = append(steps, far)
 	}
 	l := &script{closed: make(chan struct{}), steps: steps}
-	g := serve.NewGroup(1)
+	g := serve.NewGroup(1, nil)
 	opened := make(chan struct{}, 5)
 	served := make(chan error, 1)
 	go func() {
@@ -109,7 +109,7 @@ func TestOpenFails(t *testing.T) {
 
 func TestStopped(t *testing.T) {
 	t.Parallel()
-	g := serve.NewGroup(1)
+	g := serve.NewGroup(1, nil)
 	g.Stop()
 	g.Stop()
 	never := func() { assert.Fail(t, "served after Stop") }
@@ -130,7 +130,7 @@ func TestStopped(t *testing.T) {
 // TestWaitGivesUp: somebody who does not let go does not hold Wait for ever.
 func TestWaitGivesUp(t *testing.T) {
 	t.Parallel()
-	g := serve.NewGroup(1)
+	g := serve.NewGroup(1, nil)
 	let := make(chan struct{})
 	c := make(closable)
 	require.True(t, g.Background(func() { <-let }))
@@ -174,4 +174,64 @@ func TestHangupsLeaveNothing(t *testing.T) {
 			h.Forget(two)
 		}
 	})
+}
+
+// TestFull: a connection too many is closed, which is told once, and again when
+// one has been taken in between.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	told := make(chan int, 10)
+	g := serve.NewGroup(2, func(limit int) { told <- limit })
+	l, err := net.Listen("unix", transporttest.SocketPath(t))
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	taken := make(chan net.Conn, 10)
+	ended := make(chan struct{}, 10)
+	go func() {
+		served <- g.Serve(l, func(c net.Conn) (io.Closer, func(), error) {
+			return c, func() {
+				taken <- c
+				_, _ = c.Read(make([]byte, 1))
+				ended <- struct{}{}
+			}, nil
+		})
+	}()
+	connect := func() net.Conn {
+		c, err := net.Dial("unix", l.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	refused := func() {
+		c := connect()
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(20*time.Second)))
+		_, err := c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+	}
+	first := connect()
+	transporttest.Receive(t, taken)
+	connect()
+	transporttest.Receive(t, taken)
+	for range 3 {
+		refused()
+	}
+	assert.Equal(t, 2, transporttest.Receive(t, told))
+
+	require.NoError(t, first.Close())
+	transporttest.Receive(t, ended)
+	// The slot is free a moment after its connection has ended.
+	for free := false; !free; {
+		connect()
+		select {
+		case <-taken:
+			free = true
+		case <-told:
+		case <-time.After(time.Millisecond):
+		}
+	}
+	refused()
+	g.Stop()
+	require.NoError(t, transporttest.Receive(t, served))
+	require.NoError(t, g.Wait(context.Background()))
+	assert.NotEmpty(t, told)
 }
