@@ -58,8 +58,10 @@ func (d *daemon) ready() ready {
 			"-serial", "chardev:console")
 	}
 	if path, ok := strings.CutPrefix(set.console, "file:"); ok {
+		// No logfile= of another chardev: that has bytes twice
+		// (findings/qemu-logfile-doubles-bytes.sh).
 		r.QEMU = append(r.QEMU,
-			"-chardev", "stdio,id=console,mux=on,signal=off,logfile="+comma(path),
+			"-chardev", "file,id=console,path="+comma(path),
 			"-serial", "chardev:console")
 	}
 	if set.console != "" {

@@ -1,7 +1,8 @@
 package initcall
 
 // markers has, for every level, initcalls that are linked early in it, and for
-// the _sync levels every one that machines of today have. A function belongs
+// the _sync levels every one that machines of today have. There are many, so that
+// a kernel with little built in calls one of them soon. A function belongs
 // here if no supported kernel calls it before its level; that some kernels call
 // it later, or lack it, does no harm.
 //
@@ -15,14 +16,16 @@ package initcall
 // the life of 6.1, and names that several files use at different levels, unless
 // the first of these levels stands here.
 var markers = [...]Marker{
-	{Function: "init_hw_perf_events", Level: Early},     // arch/x86/events/core.c
-	{Function: "asids_init", Level: Early},              // arch/arm64/mm/context.c
-	{Function: "vdso_getcpu_init", Level: Early},        // arch/powerpc/kernel/vdso.c
-	{Function: "do_init_real_mode", Level: Early},       // arch/x86/realmode/init.c
-	{Function: "spawn_ksoftirqd", Level: Early},         // kernel/softirq.c
-	{Function: "migration_init", Level: Early},          // kernel/sched/core.c
-	{Function: "cpu_stop_init", Level: Early},           // kernel/stop_machine.c
-	{Function: "security_initcall_early", Level: Early}, // security/lsm_init.c, since 6.19
+	{Function: "init_hw_perf_events", Level: Early},                // arch/x86/events/core.c
+	{Function: "asids_init", Level: Early},                         // arch/arm64/mm/context.c
+	{Function: "vdso_getcpu_init", Level: Early},                   // arch/powerpc/kernel/vdso.c
+	{Function: "do_init_real_mode", Level: Early},                  // arch/x86/realmode/init.c
+	{Function: "register_nmi_cpu_backtrace_handler", Level: Early}, // arch/x86/kernel/apic/hw_nmi.c
+	{Function: "init_sigframe_size", Level: Early},                 // arch/x86/kernel/signal.c
+	{Function: "spawn_ksoftirqd", Level: Early},                    // kernel/softirq.c
+	{Function: "migration_init", Level: Early},                     // kernel/sched/core.c
+	{Function: "cpu_stop_init", Level: Early},                      // kernel/stop_machine.c
+	{Function: "security_initcall_early", Level: Early},            // security/lsm_init.c, since 6.19
 
 	{Function: "bpf_jit_charge_init", Level: Pure},      // kernel/bpf/core.c
 	{Function: "ipc_ns_init", Level: Pure},              // ipc/shm.c
@@ -31,19 +34,24 @@ var markers = [...]Marker{
 	{Function: "pci_realloc_setup_params", Level: Pure}, // drivers/pci/pci.c
 	{Function: "inet_frag_wq_init", Level: Pure},        // net/ipv4/inet_fragment.c
 
-	{Function: "xen_pvh_gnttab_setup", Level: Core},       // arch/x86/xen/grant-table.c
-	{Function: "e820__register_nvs_regions", Level: Core}, // arch/x86/kernel/e820.c
-	{Function: "fpsimd_init", Level: Core},                // arch/arm64/kernel/fpsimd.c
-	{Function: "enable_mrs_emulation", Level: Core},       // arch/arm64/kernel/cpufeature.c
-	{Function: "check_kvm_guest", Level: Core},            // arch/powerpc/kernel/firmware.c
-	{Function: "proc_ppc64_create", Level: Core},          // arch/powerpc/kernel/proc_powerpc.c
-	{Function: "wq_sysfs_init", Level: Core},              // kernel/workqueue.c
-	{Function: "ksysfs_init", Level: Core},                // kernel/ksysfs.c
-	{Function: "pm_init", Level: Core},                    // kernel/power/main.c
-	{Function: "init_elf_binfmt", Level: Core},            // fs/binfmt_elf.c
-	{Function: "securityfs_init", Level: Core},            // security/inode.c
-	{Function: "security_initcall_core", Level: Core},     // security/lsm_init.c, since 6.19
-	{Function: "sock_init", Level: Core},                  // net/socket.c
+	{Function: "xen_pvh_gnttab_setup", Level: Core},         // arch/x86/xen/grant-table.c
+	{Function: "e820__register_nvs_regions", Level: Core},   // arch/x86/kernel/e820.c
+	{Function: "fpsimd_init", Level: Core},                  // arch/arm64/kernel/fpsimd.c
+	{Function: "enable_mrs_emulation", Level: Core},         // arch/arm64/kernel/cpufeature.c
+	{Function: "check_kvm_guest", Level: Core},              // arch/powerpc/kernel/firmware.c
+	{Function: "proc_ppc64_create", Level: Core},            // arch/powerpc/kernel/proc_powerpc.c
+	{Function: "cpufreq_register_tsc_scaling", Level: Core}, // arch/x86/kernel/tsc.c
+	{Function: "reboot_init", Level: Core},                  // arch/x86/kernel/reboot.c
+	{Function: "init_lapic_sysfs", Level: Core},             // arch/x86/kernel/apic/apic.c
+	{Function: "wq_sysfs_init", Level: Core},                // kernel/workqueue.c
+	{Function: "ksysfs_init", Level: Core},                  // kernel/ksysfs.c
+	{Function: "pm_init", Level: Core},                      // kernel/power/main.c
+	{Function: "alloc_frozen_cpus", Level: Core},            // kernel/cpu.c
+	{Function: "cpu_hotplug_pm_sync_init", Level: Core},     // kernel/cpu.c
+	{Function: "init_elf_binfmt", Level: Core},              // fs/binfmt_elf.c
+	{Function: "securityfs_init", Level: Core},              // security/inode.c
+	{Function: "security_initcall_core", Level: Core},       // security/lsm_init.c, since 6.19
+	{Function: "sock_init", Level: Core},                    // net/socket.c
 
 	{Function: "dma_debug_fs_init", Level: CoreSync}, // kernel/dma/debug.c
 	{Function: "trace_boot_init", Level: CoreSync},   // kernel/trace/trace_boot.c
@@ -64,6 +72,12 @@ var markers = [...]Marker{
 	{Function: "boot_params_ksysfs_init", Level: Arch},           // arch/x86/kernel/ksysfs.c
 	{Function: "reserve_memblock_reserved_regions", Level: Arch}, // arch/arm64/kernel/setup.c
 	{Function: "vdso_init", Level: Arch},                         // arch/arm64/kernel/vdso.c, arch/powerpc/kernel/vdso.c
+	{Function: "mtrr_if_init", Level: Arch},                      // arch/x86/kernel/cpu/mtrr/if.c
+	{Function: "ffh_cstate_init", Level: Arch},                   // arch/x86/kernel/acpi/cstate.c
+	{Function: "kvm_alloc_cpumask", Level: Arch},                 // arch/x86/kernel/kvm.c
+	{Function: "report_cpuid_table", Level: Arch},                // arch/x86/kernel/sev.c
+	{Function: "gigantic_pages_init", Level: Arch},               // arch/*/mm/hugetlbpage.c
+	{Function: "adjust_protection_map", Level: Arch},             // arch/arm64/mm/mmap.c
 	{Function: "kcmp_cookies_init", Level: Arch},                 // kernel/kcmp.c
 	{Function: "cryptomgr_init", Level: Arch},                    // crypto/algboss.c
 
@@ -73,6 +87,8 @@ var markers = [...]Marker{
 
 	{Function: "init_vdso", Level: Subsys},                  // arch/x86/entry/vdso/vma.c
 	{Function: "topology_init", Level: Subsys},              // arch/*/kernel
+	{Function: "sysenter_setup", Level: Subsys},             // arch/x86/entry/vdso/vdso32-setup.c
+	{Function: "fixup_ht_bug", Level: Subsys},               // arch/x86/events/intel/core.c
 	{Function: "uid_cache_init", Level: Subsys},             // kernel/user.c
 	{Function: "param_sysfs_init", Level: Subsys},           // kernel/params.c
 	{Function: "user_namespace_sysctl_init", Level: Subsys}, // kernel/ucount.c
@@ -91,6 +107,8 @@ var markers = [...]Marker{
 	{Function: "nmi_warning_debugfs", Level: FS},                 // arch/x86/kernel/nmi.c
 	{Function: "create_debug_debugfs_entry", Level: FS},          // arch/arm64/kernel/debug-monitors.c
 	{Function: "__machine_initcall_pseries_vio_init", Level: FS}, // arch/powerpc/platforms/pseries/vio.c
+	{Function: "hpet_late_init", Level: FS},                      // arch/x86/kernel/hpet.c
+	{Function: "init_amd_nbs", Level: FS},                        // arch/x86/kernel/amd_nb.c
 	{Function: "iomem_init_inode", Level: FS},                    // kernel/resource.c
 	{Function: "clocksource_done_booting", Level: FS},            // kernel/time/clocksource.c
 	{Function: "init_pipe_fs", Level: FS},                        // fs/pipe.c
@@ -107,9 +125,30 @@ var markers = [...]Marker{
 	{Function: "ia32_binfmt_init", Level: Device},              // arch/x86/entry/vdso/vdso32-setup.c
 	{Function: "register_arm64_panic_block", Level: Device},    // arch/arm64/kernel/setup.c
 	{Function: "register_powersave_nap_sysctl", Level: Device}, // arch/powerpc/kernel/idle.c
+	{Function: "amd_ibs_init", Level: Device},                  // arch/x86/events/amd/ibs.c
+	{Function: "msr_init", Level: Device},                      // arch/x86/kernel/msr.c, arch/x86/events/msr.c
+	{Function: "register_kernel_offset_dumper", Level: Device}, // arch/x86/kernel/setup.c
+	{Function: "i8259A_init_ops", Level: Device},               // arch/x86/kernel/i8259.c
+	{Function: "init_tsc_clocksource", Level: Device},          // arch/x86/kernel/tsc.c
+	{Function: "add_rtc_cmos", Level: Device},                  // arch/x86/kernel/rtc.c
+	{Function: "i8237A_init_ops", Level: Device},               // arch/x86/kernel/i8237.c
+	{Function: "umwait_init", Level: Device},                   // arch/x86/kernel/cpu/umwait.c
+	{Function: "sgx_init", Level: Device},                      // arch/x86/kernel/cpu/sgx/main.c
+	{Function: "ioapic_init_ops", Level: Device},               // arch/x86/kernel/apic/io_apic.c
+	{Function: "add_pcspkr", Level: Device},                    // arch/*/kernel
+	{Function: "pt_dump_init", Level: Device},                  // arch/*/mm/dump_pagetables.c
+	{Function: "cpuinfo_regs_init", Level: Device},             // arch/arm64/kernel/cpuinfo.c
+	{Function: "aarch32_el0_sysfs_init", Level: Device},        // arch/arm64/kernel/cpufeature.c
+	{Function: "proc_ppc64_init", Level: Device},               // arch/powerpc/kernel/proc_powerpc.c
+	{Function: "serial_dev_init", Level: Device},               // arch/powerpc/kernel/legacy_serial.c
+	{Function: "audit_classes_init", Level: Device},            // arch/*/kernel, lib/audit.c
 	{Function: "proc_execdomains_init", Level: Device},         // kernel/exec_domain.c
 	{Function: "register_warn_debugfs", Level: Device},         // kernel/panic.c
 	{Function: "ioresources_init", Level: Device},              // kernel/resource.c
+	{Function: "cpuhp_sysfs_init", Level: Device},              // kernel/cpu.c
+	{Function: "timekeeping_init_ops", Level: Device},          // kernel/time/timekeeping.c
+	{Function: "init_clocksource_sysfs", Level: Device},        // kernel/time/clocksource.c
+	{Function: "init_timer_list_procfs", Level: Device},        // kernel/time/timer_list.c
 	{Function: "security_initcall_device", Level: Device},      // security/lsm_init.c, since 6.19
 
 	{Function: "mcheck_init_device", Level: DeviceSync},     // arch/x86/kernel/cpu/mce/core.c
@@ -117,10 +156,31 @@ var markers = [...]Marker{
 
 	{Function: "kernel_do_mounts_initrd_sysctls_init", Level: Late}, // init/do_mounts_initrd.c
 	{Function: "tboot_late_init", Level: Late},                      // arch/x86/kernel/tboot.c
+	{Function: "sld_mitigate_sysctl_init", Level: Late},             // arch/x86/kernel/cpu/intel.c
+	{Function: "mcheck_late_init", Level: Late},                     // arch/x86/kernel/cpu/mce/core.c
+	{Function: "severities_debugfs_init", Level: Late},              // arch/x86/kernel/cpu/mce/severity.c
+	{Function: "resctrl_late_init", Level: Late},                    // arch/x86/kernel/cpu/resctrl/core.c
+	{Function: "hpet_insert_resource", Level: Late},                 // arch/x86/kernel/acpi/boot.c
+	{Function: "start_sync_check_timer", Level: Late},               // arch/x86/kernel/tsc_sync.c
+	{Function: "update_mp_table", Level: Late},                      // arch/x86/kernel/mpparse.c
+	{Function: "lapic_insert_resource", Level: Late},                // arch/x86/kernel/apic/apic.c
+	{Function: "print_ipi_mode", Level: Late},                       // arch/x86/kernel/apic/ipi.c
+	{Function: "print_ICs", Level: Late},                            // arch/x86/kernel/apic/vector.c
+	{Function: "create_tlb_single_page_flush_ceiling", Level: Late}, // arch/x86/mm/tlb.c, arch/powerpc/mm/book3s64/radix_tlb.c
+	{Function: "pat_memtype_list_init", Level: Late},                // arch/x86/mm/pat/memtype.c
+	{Function: "create_init_pkru_value", Level: Late},               // arch/x86/mm/pkeys.c
+	{Function: "drmem_init", Level: Late},                           // arch/powerpc/mm/drmem.c
+	{Function: "check_features", Level: Late},                       // arch/powerpc/lib/feature-fixups.c
 	{Function: "kernel_panic_sysctls_init", Level: Late},            // kernel/panic.c
 	{Function: "kernel_panic_sysfs_init", Level: Late},              // kernel/panic.c
 	{Function: "reboot_ksysfs_init", Level: Late},                   // kernel/reboot.c
 	{Function: "printk_late_init", Level: Late},                     // kernel/printk/printk.c
+	{Function: "kernel_exit_sysctls_init", Level: Late},             // kernel/exit.c
+	{Function: "kernel_exit_sysfs_init", Level: Late},               // kernel/exit.c
+	{Function: "sched_clock_init_late", Level: Late},                // kernel/sched/clock.c
+	{Function: "sched_init_debug", Level: Late},                     // kernel/sched/debug.c
+	{Function: "swiotlb_create_default_debugfs", Level: Late},       // kernel/dma/swiotlb.c
+	{Function: "tk_debug_sleep_time_init", Level: Late},             // kernel/time/timekeeping_debug.c
 	{Function: "init_ima", Level: Late},                             // security/integrity/ima/ima_main.c
 	{Function: "security_initcall_late", Level: Late},               // security/lsm_init.c, since 6.19
 	{Function: "crypto_algapi_init", Level: Late},                   // crypto/algapi.c

@@ -95,7 +95,8 @@ type sockets struct {
 func (m Machine) args(at sockets) []string {
 	console := "file,id=console,path=" + escape(at.consoleLog)
 	if at.console != "" {
-		// No logfile=: with a socket, QEMU records bytes twice.
+		// No logfile=: on a socket it has bytes twice
+		// (findings/qemu-logfile-doubles-bytes.sh).
 		console = "socket,id=console,path=" + escape(at.console)
 	}
 	args := []string{
