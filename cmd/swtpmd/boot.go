@@ -152,7 +152,7 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 		}
 	}
 	if w.svg != "" {
-		if err := writePicture(w.svg, o.Result); err != nil {
+		if err := writePicture(w.svg, o); err != nil {
 			return err
 		}
 	}
@@ -230,9 +230,9 @@ func listPlatforms(out io.Writer) error {
 }
 
 // writePicture draws the boot into a file; a failure leaves none.
-func writePicture(name string, r *boot.Result) error {
+func writePicture(name string, o *outcome) error {
 	var svg bytes.Buffer
-	if err := draw.SVG(&svg, r, draw.Options{}); err != nil {
+	if err := draw.SVG(&svg, o.Result, draw.Options{Rules: o.rules}); err != nil {
 		return fmt.Errorf("--svg: %w", err)
 	}
 	return os.WriteFile(name, svg.Bytes(), 0o644)

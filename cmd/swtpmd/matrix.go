@@ -162,8 +162,8 @@ func rows(cells []*cell) []draw.Row {
 		row := &all[len(all)-1]
 		row.Cells = append(row.Cells, draw.Cell{
 			Strategy: c.Strategy,
-			Peaceful: draw.Outcome{Boot: c.Peaceful.Result, Appraisals: c.Peaceful.Appraisals},
-			Attacked: draw.Outcome{Boot: c.Attacked.Result, Appraisals: c.Attacked.Appraisals},
+			Peaceful: draw.Outcome{Boot: c.Peaceful.Result, Appraisals: c.Peaceful.Appraisals, Rules: c.Peaceful.rules},
+			Attacked: draw.Outcome{Boot: c.Attacked.Result, Appraisals: c.Attacked.Appraisals, Rules: c.Attacked.rules},
 		})
 	}
 	return all

@@ -43,6 +43,8 @@ type outcome struct {
 	Journal    []faults.Decision `json:"deferrals"`
 	// Shares say how boots with other seeds ended, if they were asked for.
 	Shares *shares `json:"shares,omitempty"`
+	// rules are those that the TPM was under.
+	rules []faults.Rule
 }
 
 // run boots the platform and appraises what a service would be sent.
@@ -79,7 +81,7 @@ func (s *simulation) boot(ctx context.Context) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Result = result
+	o.Result, o.rules = result, s.rules
 	return &o, nil
 }
 

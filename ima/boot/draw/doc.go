@@ -6,7 +6,10 @@
 //	timeline.go              events of a boot, paired to what lasts
 //	axis.go ticks.go         time to places, linear by pieces
 //	strips.go records.go     what is drawn, line by line
+//	deferral.go              when the TPM was away
+//	legend.go                what the shapes mean
 //	layout.go                labels that do not overlap
+//	breaks.go                lines that do not cross them
 //	marks.go                 shapes and colours
 //	story.go                 what happened, in a sentence
 //	text.go                  names, times and results as text

@@ -3,6 +3,7 @@ package draw
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/swtpmd/swtpmd/ima/verify"
@@ -34,15 +35,17 @@ func Matrix(w io.Writer, rows ...Row) error {
 // pageStyle is what the page looks like. Meanings are in words too.
 const pageStyle = `body{font:14px/1.4 "DejaVu Sans",Verdana,Arial,sans-serif;color:#111;background:#fff;margin:1.5em}
 h1{font-size:1.4em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin-bottom:.3em}
-table{border-collapse:collapse;font-size:12px}caption{text-align:left;padding:.5em 0}
-th,td{border:1px solid #999;padding:.4em .5em;text-align:left;vertical-align:top}
-thead th{background:#eee}th small{display:block;font-weight:normal}td p{margin:0 0 .35em}
-td .v{white-space:nowrap}a{color:#00466e}code{font-family:"DejaVu Sans Mono",monospace}
+table{border-collapse:separate;border-spacing:0;table-layout:fixed;font-size:12px;border:solid #999;border-width:1px 0 0 1px}
+caption{text-align:left;padding:.5em 0}
+th,td{border:solid #999;border-width:0 1px 1px 0;padding:.4em .5em;text-align:left;vertical-align:top;overflow-wrap:break-word}
+thead th{background:#eee;position:sticky;top:0;z-index:1}tbody th{background:#fff;position:sticky;left:0}thead th:first-child{left:0;z-index:2}
+th small{display:block;font-size:.78em;font-weight:normal;overflow-wrap:anywhere}td p{margin:0 0 .35em}
+a{color:#00466e}code{font-family:"DejaVu Sans Mono",monospace}
 .accept{background:#d9efe6}.cannot-tell{background:#fff3c4}.reject{background:#f8d9cc}.deceived{border:2px solid #a63c00;padding:.1em .2em}
 section{margin:.3em 0}summary{cursor:pointer}.b-pic{width:100%;height:auto;max-width:1400px}
 section:target>details::details-content{content-visibility:visible;block-size:auto}
 section:target summary{outline:2px solid #0072b2}
-@media print{body{margin:0;font-size:11px}table{font-size:9px}thead{display:table-header-group}tr,.b-pic{break-inside:avoid}
+@media print{body{margin:0;font-size:11px}table{font-size:9px;table-layout:auto;width:100%}col{width:auto!important}th{position:static!important}thead{display:table-header-group}tr,.b-pic{break-inside:avoid}
 td,th{print-color-adjust:exact;-webkit-print-color-adjust:exact}@page{size:landscape;margin:10mm}}
 `
 
@@ -104,8 +107,19 @@ func (t *table) question(policy string) string {
 	return ""
 }
 
+// The widths of the table's columns in pixels: with eight strategies, margins and
+// a scroll bar the page is narrower than 1450.
+const (
+	platformWidth = 96
+	strategyWidth = 160
+)
+
 func (p *page) table(t *table) {
-	p.text("<table>\n<caption>What is left of the measurements, and what a service may conclude</caption>\n<thead>\n<tr><th scope=\"col\">Platform</th>")
+	p.text(`<table style="width:`, strconv.Itoa(platformWidth+strategyWidth*len(t.strategies)), "px\">\n",
+		"<caption>What is left of the measurements, and what a service may conclude</caption>\n<colgroup>",
+		`<col style="width:`, strconv.Itoa(platformWidth), `px"/>`,
+		strings.Repeat(`<col style="width:`+strconv.Itoa(strategyWidth)+`px"/>`, len(t.strategies)),
+		"</colgroup>\n<thead>\n<tr><th scope=\"col\">Platform</th>")
 	for _, s := range t.strategies {
 		p.text(`<th scope="col">`)
 		p.escaped(s.String())
@@ -146,7 +160,7 @@ func (p *page) cell(c *Cell, id string, policies []string) {
 		if f.loud {
 			tag = "b"
 		}
-		p.element(tag, f.String())
+		p.element(tag, f.text)
 	}
 	p.text("</p>\n<p>")
 	p.aggregates(c)
@@ -243,7 +257,7 @@ func (p *page) details(t *table) {
 
 // boot is a picture below its story, and what the policies say of it and why.
 func (p *page) boot(title, tag string, o *Outcome) {
-	picture := newPicture(o.Boot, "", DefaultWidth)
+	picture := newPicture(o.Boot, "", DefaultWidth, o.Rules)
 	p.element(tag, title+": "+picture.story)
 	picture.write(&p.canvas, false)
 	if len(o.Appraisals) == 0 {

@@ -17,6 +17,9 @@ const (
 	openBar                  // box without an end
 	asyncBar                 // rounded box: asynchronous work
 	helperBar                // box with a double edge: a program
+	awayBar                  // hatched box: the TPM does not answer
+	hereBar                  // thin bar: it does
+	waiting                  // dotted line: deferred, not retried yet
 	answered                 // filled tick: the TPM answered with success
 	slow                     // long box with a filled end: answered at last
 	later                    // open tick: not now (RETRY, TESTING, INITIALIZE)
@@ -29,6 +32,7 @@ const (
 	bolt                     // an attacker at work
 	flagTPM                  // TPM registered
 	flagIMA                  // IMA starts
+	resetMark                // TPM reset without the kernel
 	retry                    // taken from the deferred list
 	relaxed                  // dependency given up
 	userBar                  // userspace

@@ -13,6 +13,7 @@ const style = `.b-pic{font-family:"DejaVu Sans",Verdana,Arial,sans-serif;backgro
 .b-wave{stroke:#777;fill:none}.b-lead{stroke:#777;stroke-width:.8;fill:none}.b-row{stroke:#e2e2e2;fill:none}
 .b-call{fill:#d5d5d5;stroke:#333}.b-ima{fill:#56b4e9;stroke:#00466e}.b-bound{fill:#5fc9a8;stroke:#004d38}
 .b-defer{fill:#fff;stroke:#8a5a00;stroke-width:1.6;stroke-dasharray:4 2}.b-fail{fill:#fff;stroke:#a63c00;stroke-width:1.6}
+.b-away{fill:#fff;stroke:#a63c00;stroke-width:1.2}.b-hatch{stroke:#a63c00;stroke-width:.8;fill:none}.b-wait{stroke:#8a5a00;stroke-width:1.6;stroke-dasharray:1 3;fill:none}
 .b-open{fill:#fff;stroke:#333;stroke-dasharray:1 2}.b-async{fill:#eee0ea;stroke:#6b3a58}.b-help{fill:#f8e9b8;stroke:#6b5200}
 .b-ok{fill:#009e73;stroke:none}.b-slow{fill:#d6f0e7;stroke:#004d38;stroke-dasharray:3 2}.b-later{fill:#fff;stroke:#8a5a00;stroke-width:1.2}.b-no{fill:none;stroke:#a63c00;stroke-width:1.8}
 .b-disc{fill:#0072b2;stroke:#00304d}.b-ring{fill:#fff;stroke:#0072b2;stroke-width:1.8}.b-queue{fill:#f0e442;stroke:#333}
@@ -48,18 +49,22 @@ func (p *picture) write(c *canvas, alone bool) {
 	c.say("b-head", margin, 24*px, p.title)
 	c.say("b-story", margin, 47*px, p.story)
 	c.say("b-line1", margin, 70*px, p.counts)
-	p.ground(c)
+	texts := p.texts()
+	p.ground(c, texts)
 	p.times(c)
 	for _, s := range p.list {
 		s.write(c, p)
 	}
-	c.say("b-small", margin, p.height-9*px, fit(p.note, p.width-2*margin, smallSize))
+	c.say("b-small", margin, p.bottom+15*px, fit(p.note, p.width-2*margin, smallSize))
+	for i := range p.entries {
+		p.entries[i].write(c)
+	}
 	c.text("</svg>\n")
 }
 
 // ground is what lies behind everything: levels, cuts, and the lines of IMA and
 // the TPM.
-func (p *picture) ground(c *canvas) {
+func (p *picture) ground(c *canvas, texts breaks) {
 	for i, b := range p.axis.bands {
 		class := "b-light"
 		if shade(i) {
@@ -68,19 +73,22 @@ func (p *picture) ground(c *canvas) {
 		c.rect(class, b.x0(), p.grid, b.x1()-b.x0(), p.bottom-p.grid)
 		for j := range b.pieces {
 			if b.pieces[j].cut {
-				p.cut(c, &b.pieces[j])
+				p.cut(c, texts, &b.pieces[j])
 			}
 		}
 	}
 	c.text("\n")
 	for _, b := range p.axis.bands {
-		c.path("b-edge", "M", b.x0(), p.grid, "V", p.bottom)
+		c.down("b-edge", texts, b.x0(), p.grid, p.bottom)
 		c.text(`<g class="b-mid">`)
 		c.say("b-level b-mid", (b.x0()+b.x1())/2, p.grid+16*px, b.title())
-		c.say("b-small b-mid", (b.x0()+b.x1())/2, p.grid+32*px, length(b.duration()))
+		if b.duration() > 0 {
+			c.say("b-small b-mid", (b.x0()+b.x1())/2, p.grid+32*px, length(b.duration()))
+		}
 		c.text("</g>")
 	}
-	c.path("b-edge", "M", p.axis.right, p.grid, "V", p.bottom, "M", p.left, p.grid, "H", p.axis.right)
+	c.down("b-edge", texts, p.axis.right, p.grid, p.bottom)
+	c.path("b-edge", "M", p.left, p.grid, "H", p.axis.right)
 	for _, s := range p.list {
 		c.path("b-row", "M", margin, s.y-stripGap/2, "H", p.axis.right)
 	}
@@ -89,24 +97,15 @@ func (p *picture) ground(c *canvas) {
 		if l.shape == flagTPM {
 			class = "b-vtpm"
 		}
-		c.path(class, "M", l.x, p.grid+headline+axisHigh+stripGap, "V", p.bottom)
+		c.down(class, texts, l.x, p.grid+headline+axisHigh+stripGap, p.bottom)
 	}
 	c.text("\n")
 }
 
 // cut is a wave at each side of time that is left out.
-func (p *picture) cut(c *canvas, piece *piece) {
+func (p *picture) cut(c *canvas, texts breaks, piece *piece) {
 	for _, x := range []int{piece.x0 + 4*px, piece.x1 - 4*px} {
-		c.text(`<path class="b-wave" d="M`)
-		c.num(x)
-		c.text(" ")
-		top := p.grid + headline + axisHigh
-		c.num(top)
-		c.text("q3 5 0 10")
-		for y := top + 20*px; y <= p.bottom; y += 10 * px {
-			c.text("t0 10")
-		}
-		c.text(`"/>`)
+		c.wave(texts, x, p.grid+headline+axisHigh, p.bottom)
 	}
 }
 
@@ -163,11 +162,7 @@ func (s *strip) write(c *canvas, p *picture) {
 	}
 	for i := range s.labels {
 		l := &s.labels[i]
-		y := s.y + markHeight/2 + 4*px
-		if l.row > 0 {
-			y = s.y + markHeight + l.row*rowHeight - 4*px
-		}
-		c.say("b-halo", l.x, y, l.text)
+		c.say("b-halo", l.x, s.baseline(l.row), l.text)
 	}
 }
 
@@ -203,6 +198,15 @@ func (m *mark) draw(c *canvas, y int) {
 		c.rect("b-later", x, mid-px, max(w-5, 2*px), high/2)
 	case refused:
 		c.path("b-no", "M", x, mid, "H", m.x1, "M", m.x1-3*px, mid-5*px, "l", 6*px, 10*px, "m", 0, -10*px, "l", -6*px, 10*px)
+	case awayBar:
+		c.rect("b-away", x, top, w, high)
+		c.hatch(x, top, w, high)
+	case hereBar:
+		c.rect("b-ok", x, mid-2*px, w, 4*px)
+	case waiting:
+		c.path("b-wait", "M", x, mid, "H", m.x1)
+	case resetMark:
+		c.path("b-no", "M", x+5*px, mid-3*px, "a5 5 0 1 0 0 6", "M", x+5*px, mid-7*px, "v", 5*px, "h", -5*px)
 	case between:
 		c.path("b-line", "M", x, mid, "H", m.x1)
 	case disc:
@@ -229,6 +233,23 @@ func (m *mark) draw(c *canvas, y int) {
 		if m.shape == failedBar {
 			c.path("b-no", "M", m.x1-4*px, mid-4*px, "l", 8*px, 8*px, "m", 0, -8*px, "l", -8*px, 8*px)
 		}
+	}
+}
+
+// hatch draws slanting lines in a box.
+func (c *canvas) hatch(x, y, w, h int) {
+	var parts []any
+	step := max(7*px, (w+h)/100)
+	for at := step; at < w+h; at += step {
+		// A line begins at the upper edge or, past its end, at the right one.
+		right := min(at, w)
+		top := at - right
+		if long := min(right, h-top); long > 0 {
+			parts = append(parts, "M", x+right, y+top, "l", -long, long)
+		}
+	}
+	if len(parts) > 0 {
+		c.path("b-hatch", parts...)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/verify"
@@ -37,6 +38,8 @@ type Outcome struct {
 	Boot *boot.Result
 	// Appraisals has a result for each appraisal policy.
 	Appraisals []verify.Result
+	// Rules are the fault rules that the boot's TPM was under.
+	Rules []faults.Rule
 }
 
 // table is a matrix as it is shown: the strategies of any row are its columns.
@@ -226,26 +229,22 @@ func (o *Outcome) signs(policies []string) string {
 // facts are the figures of a boot, those that are always shown first.
 func facts(s *boot.Summary) []fact {
 	all := []fact{
-		{s.Kept, "kept", false},
-		{s.Unextended, "kept, not extended", s.Unextended > 0},
-		{s.Lost, "lost", s.Lost > 0},
+		{kept(s), s.Unextended > 0},
+		{strconv.Itoa(s.Lost) + " lost", s.Lost > 0},
 	}
 	if s.Queued > 0 {
-		all = append(all, fact{s.Queued, "queued", false})
+		all = append(all, fact{strconv.Itoa(s.Queued) + " queued", false})
 	}
 	if s.Denied > 0 {
-		all = append(all, fact{s.Denied, "denied", true})
+		all = append(all, fact{strconv.Itoa(s.Denied) + " denied", true})
 	}
 	return all
 }
 
 type fact struct {
-	n    int
-	word string
+	text string
 	loud bool // something is missing
 }
-
-func (f fact) String() string { return strconv.Itoa(f.n) + " " + f.word }
 
 // cellID is the place of a cell's picture in a page. Names are not trusted, so
 // rows are counted.

@@ -3,16 +3,22 @@ package draw
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/verify"
@@ -159,12 +165,12 @@ func testPage(t *testing.T, rows []Row) {
 		return ""
 	}
 	dual := at("powervm", boot.Dual)
-	for _, want := range []string{"with the TPM at late", "32 kept", "0 lost", "boot_aggregate 9887dd08", "boot_aggregate_late 9887dd08", "strict:", "attack unlink"} {
+	for _, want := range []string{"with the TPM at late", "32 records, all extended", "0 lost", "boot_aggregate 9887dd08", "boot_aggregate_late 9887dd08", "strict:", "attack unlink"} {
 		assert.Contains(t, dual, want)
 	}
 	assert.Contains(t, at("powervm", boot.LateSync), "28 lost")
 	bypass := at("arm64-crb-ffa", boot.Late)
-	for _, want := range []string{"TPM-bypass at late", "16 kept, not extended", "boot_aggregate zero", "strict: reject", "unseen, but no policy accepts the list"} {
+	for _, want := range []string{"TPM-bypass at late", "16 records, none extended", "boot_aggregate zero", "strict: reject", "unseen, but no policy accepts the list"} {
 		assert.Contains(t, bypass, want)
 	}
 	assert.Contains(t, at("arm64-crb-ffa", boot.Retry), "attack rename: unseen, deceives accept-late")
@@ -240,4 +246,61 @@ func TestMatrixWithHoles(t *testing.T) {
 	assert.NotContains(t, b.String(), "policies:")
 	require.NoError(t, Table(&b))
 	parsePage(t, whole(t))
+}
+
+// The page's table is narrower than the windows of today's laptops, and keeps its
+// names in view.
+func TestTableFitsAWindow(t *testing.T) {
+	t.Parallel()
+	o := Outcome{Boot: machine{platform: parse(t, small)}.boot(t)}
+	row := Row{Platform: "one"}
+	for _, s := range boot.Strategies() {
+		row.Cells = append(row.Cells, Cell{Strategy: s, Peaceful: o})
+	}
+	page := whole(t, row)
+	columns := regexp.MustCompile(`<col style="width:(\d+)px"/>`).FindAllStringSubmatch(page, -1)
+	require.Len(t, columns, 1+len(boot.Strategies()))
+	sum := 0
+	for _, c := range columns {
+		n, err := strconv.Atoi(c[1])
+		require.NoError(t, err)
+		sum += n
+	}
+	assert.Contains(t, page, fmt.Sprintf(`<table style="width:%dpx">`, sum))
+	const margins, scrollBar = 2 * 21, 17
+	assert.Less(t, sum+margins+scrollBar, 1450)
+	assert.Contains(t, page, "thead th{background:#eee;position:sticky;top:0;")
+	assert.Contains(t, page, "tbody th{background:#fff;position:sticky;left:0}")
+	assert.Contains(t, page, "border-collapse:separate", "borders of sticky cells stay with them")
+}
+
+// What makes a boot different from what a real machine does is marked.
+func TestRaceAndWhatIfAreMarked(t *testing.T) {
+	t.Parallel()
+	raced := machine{platform: parse(t, small)}.boot(t)
+	raced.Summary.Race = &boot.Race{Level: initcall.Late, Margin: -12 * time.Millisecond}
+	raced.Summary.WhatIf = "no option"
+	row := Row{Platform: "one", Cells: []Cell{{Strategy: boot.Late, Peaceful: Outcome{Boot: raced}}}}
+	page := whole(t, row)
+	assert.Contains(t, page, "<b>a race: TPM 12.0 ms after IMA looked at late</b>")
+	assert.Contains(t, page, "<b>a what-if: this kernel has no such option</b>")
+	var text bytes.Buffer
+	require.NoError(t, Table(&text, row))
+	assert.Contains(t, text.String(), " bypass~* ")
+	assert.Contains(t, text.String(), "\n~ a race: IMA looked within 200 ms of the TPM's registration, which nothing orders\n* a what-if: ")
+	svg := string(draw(t, raced, Options{}))
+	assert.Contains(t, svg, "finds no TPM: TPM-bypass, a race")
+	assert.Contains(t, svg, "strategy late (what if)")
+}
+
+// A TPM in field failure mode is neither one that measures nor none.
+func TestFieldFailureIsDrawn(t *testing.T) {
+	t.Parallel()
+	rules := []faults.Rule{faults.Defer(initcall.Userspace, faults.Testing)}
+	b := machine{platform: platform(t, "pc-tis"), rules: rules}.boot(t)
+	page := whole(t, Row{Platform: "pc-tis", Cells: []Cell{{Strategy: boot.Late, Peaceful: Outcome{Boot: b, Rules: rules}}}})
+	for _, want := range []string{"with a TPM in field failure mode at late", "4 records, none extended", "IMA measured nothing: started at late ", "finds a TPM in field failure mode", "away for "} {
+		assert.Contains(t, page, want)
+	}
+	assert.NotContains(t, page, "bypass at late")
 }

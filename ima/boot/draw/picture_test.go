@@ -25,6 +25,7 @@ func (r rectangle) overlaps(o rectangle) bool {
 type seen struct {
 	width, height float64
 	texts, marks  []rectangle
+	lines         []rectangle // those that go down: edges, waves, IMA, TPM, leaders
 	titles        []string
 }
 
@@ -53,7 +54,9 @@ func look(t testing.TB, svg []byte) seen {
 				content.Reset()
 			case "rect", "circle":
 				s.mark(t, e)
-			case "g", "path":
+			case "path":
+				s.line(t, e)
+			case "g":
 			default:
 				require.Fail(t, "element "+e.Name.Local)
 			}
@@ -84,6 +87,31 @@ func (s *seen) mark(t testing.TB, e xml.StartElement) {
 		s.marks = append(s.marks, rectangle{n("cx") - n("r"), n("cy") - n("r"), n("cx") + n("r"), n("cy") + n("r"), class})
 	default:
 		s.marks = append(s.marks, rectangle{n("x"), n("y"), n("x") + n("width"), n("y") + n("height"), class})
+	}
+}
+
+// line takes the parts of a path that go down, by its class.
+func (s *seen) line(t testing.TB, e xml.StartElement) {
+	class := attribute(e, "class")
+	switch class {
+	case "b-edge", "b-vima", "b-vtpm", "b-lead", "b-wave":
+	default:
+		return
+	}
+	for _, part := range strings.Split(attribute(e, "d"), "M")[1:] {
+		at := strings.FieldsFunc(part, func(r rune) bool { return strings.ContainsRune(" VHqt", r) })
+		x, y := float(t, at[0]), float(t, at[1])
+		to := rectangle{x, y, x, y, class}
+		switch {
+		case class == "b-wave":
+			to.x0, to.x1 = x-3, x+3
+			to.y1 = y + 10*float64(1+strings.Count(part, "t"))
+		case strings.Contains(part, "V"):
+			to.y1 = float(t, at[2])
+		default:
+			continue // goes to the side
+		}
+		s.lines = append(s.lines, to)
 	}
 }
 
@@ -128,13 +156,18 @@ func float(t testing.TB, s string) float64 {
 	return f
 }
 
-// readable fails if texts overlap each other or marks, or lie outside.
+// readable fails if texts overlap each other or marks, are crossed by lines, or
+// lie outside.
 func (s *seen) readable(t testing.TB) {
 	t.Helper()
 	for i, a := range s.texts {
 		require.True(t, a.x0 >= 0 && a.y0 >= 0 && a.x1 <= s.width && a.y1 <= s.height, "%+v is outside", a)
 		for _, b := range s.texts[:i] {
 			require.False(t, a.overlaps(b), "%+v overlaps %+v", a, b)
+		}
+		for _, l := range s.lines {
+			crossed := a.x0+1 < l.x1 && l.x0 < a.x1-1 && a.y0+1 < l.y1 && l.y0 < a.y1-1
+			require.False(t, crossed, "%+v is crossed by %+v", a, l)
 		}
 		for _, m := range s.marks {
 			require.False(t, a.overlaps(m), "%+v overlaps %+v", a, m)

@@ -99,7 +99,7 @@ func justOr(d time.Duration, word, just string) string {
 // counts is what became of the records.
 func counts(r *boot.Result) string {
 	s := &r.Summary
-	parts := []string{plural(s.Kept, "record", "records") + fmt.Sprintf(" kept (%d extended, %d not)", s.Extended, s.Unextended)}
+	parts := []string{kept(s)}
 	for _, c := range []struct {
 		n    int
 		word string
@@ -118,6 +118,20 @@ func counts(r *boot.Result) string {
 	}
 	parts = append(parts, fmt.Sprintf("seed %d", r.Seed))
 	return strings.Join(parts, " · ")
+}
+
+// kept says how many records the list has, and how many of them no PCR holds.
+func kept(s *boot.Summary) string {
+	text := plural(s.Kept, "record", "records")
+	switch {
+	case s.Kept == 0:
+		return "no records"
+	case s.Unextended == 0:
+		return text + ", all extended"
+	case s.Unextended == s.Kept:
+		return text + ", none extended"
+	}
+	return text + fmt.Sprintf(", %d not extended", s.Unextended)
 }
 
 // aggregateValue is a digest in brief: eight digits at each end.

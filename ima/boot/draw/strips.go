@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
@@ -22,8 +23,9 @@ const (
 
 // strips draws a timeline, from top to bottom: what decides, what pid 1 does,
 // drivers, the TPM, what runs beside, and what IMA makes of it.
-func (p *picture) strips(t *timeline) {
+func (p *picture) strips(t *timeline, rules []faults.Rule) {
 	p.moments(t)
+	p.away(t, rules)
 	p.initcalls(t.initcalls)
 	p.devices(t.devices)
 	p.commands(t.commands)
@@ -62,8 +64,13 @@ func (p *picture) moments(t *timeline) {
 			text += ": " + result(started.code)
 		case p.result.Summary.Bypass:
 			text += ", finds no TPM: TPM-bypass"
+		case registered != nil && p.result.Summary.FieldFailure:
+			text += ", finds a TPM in field failure mode"
 		case registered != nil:
 			text += ", finds the TPM"
+		}
+		if p.result.Summary.Race != nil {
+			text += ", a race"
 		}
 		p.key(s, flagIMA, imaX, text, "IMA starts")
 	}
@@ -73,6 +80,11 @@ func (p *picture) moments(t *timeline) {
 			text += ", " + apart(registered.at-looked, p.result.Summary.Bypass)
 		}
 		p.key(s, flagTPM, tpmX, text, "TPM registered")
+	}
+	if reset := t.moment(boot.TPMReset); reset != nil {
+		x := p.axis.x(reset.level, reset.at)
+		s.add(resetMark, x, x, func() string { return "reset at " + seconds(reset.at) })
+		s.ask(x, x, essential, "TPM reset without the kernel", "TPM reset")
 	}
 	p.strip(s)
 }
@@ -138,8 +150,7 @@ func (p *picture) initcalls(spans []span) {
 		if c.code != 0 {
 			text += " → " + result(c.code)
 		}
-		text += ", " + length(c.end-c.start)
-		p.bar(s, kind, c, text, c.weight)
+		p.bar(s, kind, c, text+lasting(c.end-c.start), c.weight)
 	}
 	p.strip(s)
 }
@@ -165,6 +176,7 @@ func (p *picture) devices(devices []*device) {
 			n++
 		}
 		for i := range d.attempts {
+			p.wait(s, d, &d.attempts[i])
 			p.attempt(s, d, &d.attempts[i], s == rest)
 		}
 		for i := range d.events {
@@ -177,15 +189,41 @@ func (p *picture) devices(devices []*device) {
 	p.strip(rest)
 }
 
+// after is the probe after another one, nil if there is none.
+func (d *device) after(a *span) *span {
+	for i := range d.attempts[:max(0, len(d.attempts)-1)] {
+		if &d.attempts[i] == a {
+			return &d.attempts[i+1]
+		}
+	}
+	return nil
+}
+
+// wait draws the time from a deferred probe to the next one.
+func (p *picture) wait(s *strip, d *device, a *span) {
+	if a.open || a.kind != boot.ProbeDeferred {
+		return
+	}
+	x0, x1, text := p.axis.x(a.endLevel, a.end), p.axis.right, "never retried"
+	if next := d.after(a); next != nil {
+		x1, text = p.axis.x(next.level, next.start), "retried after "+length(next.start-a.end)
+	}
+	if x1 > x0 {
+		s.add(waiting, x0, x1, func() string { return text })
+	}
+}
+
 func (p *picture) attempt(s *strip, d *device, a *span, named bool) {
-	took := length(a.end - a.start)
 	kind, text := openBar, "not finished"
 	switch {
 	case a.open:
 	case a.kind == boot.ProbeBound:
-		kind, text = boundBar, "bound to "+name(d.driver, nameRunes)+", "+took
+		kind, text = boundBar, "bound to "+name(d.driver, nameRunes)+lasting(a.end-a.start)
 	case a.kind == boot.ProbeDeferred:
 		kind, text = deferredBar, "deferred"
+		if next := d.after(a); next != nil && next.start > a.end {
+			text += " for " + length(next.start-a.end)
+		}
 		if a.text != "" {
 			text += ": " + name(a.text, nameRunes)
 		}
@@ -257,7 +295,7 @@ func (p *picture) burst(s *strip, commands []point) (n int) {
 			kind = slow
 		}
 		s.add(kind, from, max(to, from+px), func() string {
-			return "TPM2_" + name(c.name, 24) + " by " + name(c.task, 24) + " → " + result(c.code) + ", " + length(c.took) + " until " + seconds(c.at)
+			return "TPM2_" + name(c.name, 24) + " by " + name(c.task, 24) + " → " + result(c.code) + lasting(c.took) + " until " + seconds(c.at)
 		})
 		words.add(name(c.name, 24))
 		end = max(end, to)
@@ -348,12 +386,15 @@ func (p *picture) spans(what string, kind shape, spans []span, n int) {
 		if i < n {
 			s = &strip{name: what + " " + name(c.name, 20)}
 		}
-		text := length(c.end - c.start)
+		text := ""
+		if c.end > c.start {
+			text = length(c.end - c.start)
+		}
 		switch {
 		case c.open:
 			text = "does not end"
 		case c.code != 0:
-			text = result(c.code) + " after " + text
+			text = strings.TrimSuffix(result(c.code)+" after "+text, " after ")
 		}
 		if s == rest {
 			text = name(c.name, fileRunes) + " " + text

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
@@ -19,6 +20,9 @@ type Options struct {
 	// DefaultWidth if 0. Many levels in which much happens make a picture
 	// wider.
 	Width int
+	// Rules are the fault rules that the boot's TPM was under: the picture
+	// shows when they kept it from answering.
+	Rules []faults.Rule
 }
 
 // The widths that Options take.
@@ -62,7 +66,7 @@ func SVG(w io.Writer, r *boot.Result, o Options) error {
 	}
 	c := &canvas{}
 	c.text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
-	newPicture(r, o.Title, width).write(c, true)
+	newPicture(r, o.Title, width, o.Rules).write(c, true)
 	_, err := w.Write(c.b)
 	return err
 }
@@ -83,6 +87,8 @@ type picture struct {
 	grid   int // where the lines down the picture begin
 	bottom int // and end
 	note   string
+	// entries are the legend.
+	entries []legendEntry
 }
 
 // keyLine goes down the whole picture.
@@ -101,7 +107,7 @@ const (
 )
 
 // newPicture lays out a boot. An empty title is the boot's own.
-func newPicture(r *boot.Result, title string, width int) *picture {
+func newPicture(r *boot.Result, title string, width int, rules []faults.Rule) *picture {
 	t := newTimeline(r)
 	p := &picture{result: r, title: clean(title), story: t.story(r), counts: counts(r), left: margin + nameWidth}
 	if p.title == "" {
@@ -113,7 +119,7 @@ func newPicture(r *boot.Result, title string, width int) *picture {
 	p.story = fit(p.story, p.width-2*margin, headSize)
 	p.counts = fit(p.counts, p.width-2*margin, labelSize)
 	p.ticks = p.axis.ticks()
-	p.strips(t)
+	p.strips(t, rules)
 	p.stack()
 	return p
 }
@@ -144,7 +150,8 @@ func (p *picture) stack() {
 	if dropped > 0 {
 		p.note += " " + plural(dropped, "label", "labels") + " left out."
 	}
-	p.height = y + 26*px
+	y += 22 * px
+	p.height = y + p.legend(y) + 10*px
 }
 
 // canvas collects bytes.

@@ -78,14 +78,93 @@ func TestEveryDeferralIsReadable(t *testing.T) {
 				t.Parallel()
 				p := platform(t, "pc-tis")
 				p.Kernel.CommandLine += async
-				r := machine{platform: p, rules: []faults.Rule{faults.Defer(initcall.LateSync, way)}}.boot(t)
-				svg := draw(t, r, Options{})
+				rules := []faults.Rule{faults.Defer(initcall.LateSync, way)}
+				r := machine{platform: p, rules: rules}.boot(t)
+				svg := draw(t, r, Options{Rules: rules})
 				show(t, name, svg)
 				picture := look(t, svg)
 				picture.readable(t)
 				assert.Zero(t, leftOut(svg), "labels without a place")
+				for _, want := range []string{">TPM<", "away for ", "back at late_sync, ", ">TPM away<", ">TPM answers<"} {
+					assert.Contains(t, string(svg), want)
+				}
 			})
 		}
+	}
+}
+
+// The picture shows when a rule keeps the TPM from answering.
+func TestTheDeferralIsDrawn(t *testing.T) {
+	t.Parallel()
+	from := faults.Defer(initcall.Late, faults.Retry)
+	from.When.From = initcall.Device
+	some := faults.Defer(initcall.Device, faults.Testing)
+	some.When.Commands = []uint32{0x182}
+	forever := faults.Rule{When: faults.When{From: initcall.LateSync}, Do: faults.Do{Answer: 0x101}}
+	for _, test := range []struct {
+		name  string
+		rules []faults.Rule
+		want  []string
+		here  int // how often it answers
+	}{
+		{"from a level on", []faults.Rule{from}, []string{"away for 2.00 ms: 0x922 TPM_RC_RETRY", "back at late, 1.012 s"}, 2},
+		{"some commands", []faults.Rule{some}, []string{"0x90a TPM_RC_TESTING, of some commands", "back at device, 1.010 s"}, 2},
+		{"for ever", []faults.Rule{forever}, []string{"0x101 TPM_RC_FAILURE"}, 1},
+		{"twice", []faults.Rule{from, forever}, []string{"0x922 TPM_RC_RETRY", "back at late, 1.012 s", "0x101 TPM_RC_FAILURE"}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := machine{platform: parse(t, small), rules: test.rules}.boot(t)
+			svg := draw(t, r, Options{Rules: test.rules})
+			picture := look(t, svg)
+			picture.readable(t)
+			for _, want := range test.want {
+				assert.Contains(t, string(svg), want)
+			}
+			assert.Equal(t, len(test.rules), strings.Count(string(svg), `<title>away from `))
+			assert.Equal(t, test.here, strings.Count(string(svg), `<title>answers`))
+		})
+	}
+	r := machine{platform: parse(t, small)}.boot(t)
+	for _, rules := range [][]faults.Rule{nil, {{}}} {
+		svg := draw(t, r, Options{Rules: rules})
+		assert.NotContains(t, string(svg), ">TPM<", "nothing is deferred")
+		assert.NotContains(t, string(svg), "TPM away")
+	}
+	assert.Contains(t, string(draw(t, r, Options{})), "deferred for ", "a probe that waits for a supplier")
+}
+
+// The legend has each shape of the picture, and no other.
+func TestLegend(t *testing.T) {
+	t.Parallel()
+	for shape := range shapes {
+		if shape != between {
+			assert.NotEmpty(t, legendTexts[shape], shape)
+		}
+	}
+	svg := string(draw(t, machine{platform: parse(t, small)}.boot(t), Options{}))
+	for _, want := range []string{"init_ima", "probe, deferred", "waits for a retry", "in the list only", "IMA starts", "TPM registered"} {
+		assert.Contains(t, svg, ">"+want+"</text>")
+	}
+	for _, other := range []string{"not measured", "queued", "denied", "attacker, or kernel panic", "probe, failed", "TPM away"} {
+		assert.NotContains(t, svg, ">"+other+"</text>")
+	}
+}
+
+// What takes no time has no length, and records are counted in words.
+func TestNoLengthOfNothing(t *testing.T) {
+	t.Parallel()
+	for _, p := range boot.Platforms() {
+		svg := draw(t, machine{platform: platform(t, p)}.boot(t), Options{})
+		assert.NotRegexp(t, `[ >]0 ns`, string(svg), p)
+	}
+	for want, s := range map[string]boot.Summary{
+		"no records":                {},
+		"1 record, all extended":    {Kept: 1, Extended: 1},
+		"16 records, none extended": {Kept: 16, Unextended: 16},
+		"4 records, 3 not extended": {Kept: 4, Extended: 1, Unextended: 3},
+	} {
+		assert.Equal(t, want, kept(&s))
 	}
 }
 
@@ -201,7 +280,7 @@ func TestLabels(t *testing.T) {
 	all := strings.Join(texts, "\n")
 	for _, want := range []string{
 		"kernel … rootfs", "late_sync", "in list and PCR (32)", "28 files: /usr/bin/kmod … modules.builtin.bin",
-		"boot_aggregate_late", "PCR_Read ×10, PCR_Extend", "probe 71000002", "32 records kept (32 extended, 0 not)",
+		"boot_aggregate_late", "PCR_Read ×10, PCR_Extend", "probe 71000002", "32 records, all extended",
 		"boot_aggregate sha256:9887dd08…48d5",
 	} {
 		assert.Contains(t, all, want)

@@ -145,6 +145,14 @@ func length(d time.Duration) string {
 	return fmt.Sprintf("%d.%02d s", d/time.Second, d%time.Second/(10*time.Millisecond))
 }
 
+// lasting is a duration after a comma, nothing for none.
+func lasting(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return ", " + length(d)
+}
+
 // plural counts things.
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -199,7 +199,7 @@ func (t *timeline) read(e *boot.Event, p point, actions map[string]bool) {
 		p.text = t.inside(p)
 		t.moments = append(t.moments, p)
 		t.touch(p, essential)
-	case boot.IMAStarted, boot.UserspaceReached, boot.Panicked:
+	case boot.IMAStarted, boot.UserspaceReached, boot.Panicked, boot.TPMReset:
 		p.text = clean(p.text)
 		t.moments = append(t.moments, p)
 	case boot.RecordExtended, boot.RecordUnextended, boot.RecordLost, boot.RecordQueued, boot.RecordHidden,
