@@ -19,7 +19,7 @@ type legendEntry struct {
 }
 
 const (
-	legendMark = 18 * px // the place of a shape
+	legendMark = 19 * px // the place of a shape
 	legendGap  = 14 * px
 	legendRow  = 19 * px
 )
@@ -55,7 +55,7 @@ func (p *picture) legend(y int) (height int) {
 func (e *legendEntry) write(c *canvas) {
 	m := mark{shape: e.shape, x0: e.x + 6*px, x1: e.x + 6*px}
 	if e.shape.bar() {
-		m.x0, m.x1 = e.x, e.x+12*px
+		m.x0, m.x1 = e.x, e.x+11*px
 	}
 	m.draw(c, e.y)
 	c.say("b-small", e.x+legendMark, e.y+markHeight/2+4*px, e.text)
