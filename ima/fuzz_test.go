@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/ima"
@@ -145,7 +146,7 @@ func FuzzCommandLine(f *testing.F) {
 	kernels := ima.Kernels()
 	f.Fuzz(func(t *testing.T, line string) {
 		for _, k := range kernels {
-			m, err := ima.New(ima.Config{Kernel: k, CommandLine: line, Log: func(line string) { require.True(t, strings.HasPrefix(line, "ima: ")) }})
+			m, err := ima.New(ima.Config{Kernel: k, CommandLine: line, Log: func(line string) { assert.True(t, strings.HasPrefix(line, "ima: ")) }})
 			require.NoError(t, err)
 			if err := m.Init(noTPM); err != nil {
 				require.ErrorIs(t, err, ima.EINVAL)

@@ -24,6 +24,6 @@ func TestNoCoreDumps(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, got, "%v", c.args)
 		d.stop()
-		require.Equal(t, exitOK, <-d.ended)
+		require.Equal(t, exitOK, d.exitCode(t))
 	}
 }

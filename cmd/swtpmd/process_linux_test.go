@@ -38,7 +38,7 @@ func socketpairs(n int) ([]pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			return nil, err
 		}
 		pairs = append(pairs, pair{conn, os.NewFile(uintptr(fds[1]), "theirs")})

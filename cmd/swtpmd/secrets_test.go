@@ -18,7 +18,7 @@ func TestLogKeepsSecrets(t *testing.T) {
 		require.NoError(t, changeOwnerAuth(t, tpm, "", value))
 		require.NoError(t, changeOwnerAuth(t, tpm, value, ""))
 		d.stop()
-		require.Equal(t, exitOK, <-d.ended)
+		require.Equal(t, exitOK, d.exitCode(t))
 		log := d.log.String()
 		assert.Contains(t, log, "name=TPM2_HierarchyChangeAuth")
 		secret := hex.EncodeToString([]byte(value))

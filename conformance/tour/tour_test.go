@@ -50,7 +50,7 @@ func served(t *testing.T, device interface {
 	go func() { ended <- s.ServeControl(control) }()
 	go func() { ended <- s.ServeData(data) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		assert.NoError(t, s.Close(ctx))
 		for range 2 {

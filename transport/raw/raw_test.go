@@ -39,7 +39,7 @@ func serve(t *testing.T, network string, device transport.Device, opts raw.Optio
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		assert.NoError(t, s.Close(ctx))
 		assert.NoError(t, transporttest.Receive(t, served))

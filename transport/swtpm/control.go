@@ -73,7 +73,7 @@ func (c *control) requests() error {
 }
 
 // next reads until there is a request. A request that has begun must be
-// complete within stallTime.
+// complete within the server's stall time.
 func (c *control) next() (request, error) {
 	var deadline time.Time
 	for {
@@ -84,7 +84,7 @@ func (c *control) next() (request, error) {
 			return req, nil
 		}
 		if c.end > c.start && deadline.IsZero() {
-			deadline = time.Now().Add(stallTime)
+			deadline = time.Now().Add(c.s.stall)
 		}
 		err := c.fill(deadline)
 		if err == nil {
@@ -189,7 +189,7 @@ func (c *control) refusal(req *request) Result {
 func (c *control) body(n uint32, take func([]byte) error) (failed, broken error) {
 	for n > 0 {
 		if c.start == c.end {
-			if err := c.fill(time.Now().Add(stallTime)); err != nil {
+			if err := c.fill(time.Now().Add(c.s.stall)); err != nil {
 				return failed, err
 			}
 		}

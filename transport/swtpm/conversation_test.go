@@ -238,6 +238,6 @@ func startSwtpm(t *testing.T, options ...string) string {
 			_ = conn.Close()
 		}
 		return err == nil
-	}, 20*time.Second, time.Millisecond, "swtpm does not listen")
+	}, time.Minute, time.Millisecond, "swtpm does not listen")
 	return path
 }

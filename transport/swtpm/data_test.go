@@ -39,7 +39,7 @@ func hears(t *testing.T, p *transporttest.Peer, digits string) {
 	t.Helper()
 	want := transporttest.Hex(t, digits)
 	got := make([]byte, len(want))
-	require.NoError(t, p.SetReadDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, p.SetReadDeadline(time.Now().Add(time.Minute)))
 	n, err := io.ReadFull(p, got)
 	require.NoError(t, err, "after %d bytes", n)
 	require.True(t, bytes.Equal(want, got), "expected %.100x\ngot      %.100x", want, got)

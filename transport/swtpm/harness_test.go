@@ -59,7 +59,7 @@ func serve(t *testing.T, device transport.Device, opts swtpm.Options) *rig {
 
 func (r *rig) close() {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	assert.NoError(r.t, r.Close(ctx))
 }
@@ -79,7 +79,7 @@ func (r *rig) ended() swtpm.Reason {
 	r.t.Helper()
 	select {
 	case <-r.Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		require.Fail(r.t, "the server does not end")
 	}
 	return r.Reason()

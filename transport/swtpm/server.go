@@ -131,6 +131,7 @@ type Server struct {
 	ending sync.Once
 	done   chan struct{}
 	reason Reason
+	stall  time.Duration // of control requests: stallTime
 
 	// switching is held while the power is switched, so that a change, the
 	// check before it and its event are one.
@@ -166,6 +167,7 @@ func NewServer(device transport.Device, opts Options) *Server {
 		log:    opts.Logger,
 		caps:   capabilities(device) &^ opts.HideCapabilities,
 		done:   make(chan struct{}),
+		stall:  stallTime,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -12,7 +12,7 @@ import (
 )
 
 // NoLeaks runs body and fails if goroutines that it started, directly or not,
-// are still there 5 s after it returned. Tests may run it in parallel: it finds
+// are still there a minute after it returned. Tests may run it in parallel: it finds
 // its own goroutines by a profiler label, which they inherit.
 func NoLeaks(t testing.TB, body func()) {
 	t.Helper()
@@ -24,7 +24,7 @@ func NoLeaks(t testing.TB, body func()) {
 	require.Eventually(t, func() bool {
 		left = labelled(fmt.Sprintf("%q:%q", key, value))
 		return left == nil
-	}, 5*time.Second, 5*time.Millisecond, "goroutines left behind")
+	}, patience, 5*time.Millisecond, "goroutines left behind")
 	if left != nil {
 		t.Logf("%s", left)
 	}

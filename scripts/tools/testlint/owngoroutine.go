@@ -229,6 +229,8 @@ func (e *enders) starts(call *ast.CallExpr) string {
 		return "a goroutine"
 	case f.Name() == "AfterFunc":
 		return "a goroutine"
+	case strings.Contains(f.Pkg().Path(), "/testify/") && (f.Name() == "Eventually" || f.Name() == "Never"):
+		return "the goroutine of a condition"
 	case f.Pkg().Path() == "net/http" && f.Name() == "HandleFunc":
 		return "an HTTP handler"
 	}

@@ -65,7 +65,7 @@ func TestServeRidesOutShortages(t *testing.T) {
 			return c, func() { _, _ = c.Write([]byte{1}) }, nil
 		})
 	}()
-	require.NoError(t, near.SetReadDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, near.SetReadDeadline(time.Now().Add(time.Minute)))
 	_, err := near.Read(make([]byte, 1))
 	require.NoError(t, err)
 	g.Stop()

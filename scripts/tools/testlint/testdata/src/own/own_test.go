@@ -38,5 +38,9 @@ func TestGoroutines(t *testing.T) { // want TestGoroutines:"ends the test by req
 	var p plan
 	p.Journal = func() { t.Skip() } // want `testing.Skip ends a callback`
 	t.Run("", func(t *testing.T) { ask() })
+	require.Eventually(t, func() bool {
+		helper.Ask(t) // want `Ask, which calls require.NoError ends the goroutine of a condition`
+		return true
+	})
 	t.Cleanup(func() { ask() })
 }

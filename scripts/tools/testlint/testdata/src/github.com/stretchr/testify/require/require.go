@@ -6,6 +6,12 @@ type TestingT interface {
 	FailNow()
 }
 
+func Eventually(t TestingT, condition func() bool) {
+	if !condition() {
+		t.FailNow()
+	}
+}
+
 func NoError(t TestingT, err error) {
 	if err != nil {
 		t.FailNow()
