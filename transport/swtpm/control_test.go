@@ -205,9 +205,7 @@ func TestPipelining(t *testing.T) {
 func TestFragments(t *testing.T) {
 	t.Parallel()
 	device := running(t)
-	r := serve(t, device, swtpm.Options{})
-	r.NeverStall() // a busy machine may make this client slow
-	p := r.dialControl()
+	p := servePatiently(t, device).dialControl()
 	for _, request := range []string{"0000000F", "00000002 00000000", "00000007 00000002 6162", "00000011 00000000"} {
 		for _, b := range transporttest.Hex(t, request) {
 			_, err := p.Write([]byte{b})
@@ -222,9 +220,7 @@ func TestFragments(t *testing.T) {
 func TestHashData(t *testing.T) {
 	t.Parallel()
 	device := running(t)
-	r := serve(t, device, swtpm.Options{})
-	r.NeverStall()
-	p := r.dialControl()
+	p := servePatiently(t, device).dialControl()
 	data := make([]byte, 1<<20)
 	for i := range data {
 		data[i] = byte(i * 7 / 3)

@@ -35,8 +35,22 @@ type rig struct {
 // leaves something behind.
 func serve(t *testing.T, device transport.Device, opts swtpm.Options) *rig {
 	t.Helper()
+	return start(t, swtpm.NewServer(device, opts))
+}
+
+// servePatiently runs a server whose clients may be slow, as they are on a busy
+// machine.
+func servePatiently(t *testing.T, device transport.Device) *rig {
+	t.Helper()
+	server := swtpm.NewServer(device, swtpm.Options{})
+	server.NeverStall()
+	return start(t, server)
+}
+
+func start(t *testing.T, server *swtpm.Server) *rig {
+	t.Helper()
 	r := &rig{
-		Server:  swtpm.NewServer(device, opts),
+		Server:  server,
 		t:       t,
 		control: transporttest.SocketPath(t),
 		data:    transporttest.SocketPath(t),
