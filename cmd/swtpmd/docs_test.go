@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,6 +62,21 @@ func TestTheTableOfProfiles(t *testing.T) {
 			len(c.Curves), c.Limits.Transient, c.Limits.Buffer, commands)
 	}
 	assert.Contains(t, daemonDoc(t), "|---|---|---|---|---|---|---|\n"+table.String()+"\n")
+}
+
+// The table of what user space makes of a late TPM is what its script prints.
+func TestTheTableOfLateUserSpace(t *testing.T) {
+	version, err := exec.Command("tpm2_getrandom", "--version").Output()
+	if err != nil || !strings.Contains(string(version), "5.4") {
+		t.Skip("no tpm2-tools 5.4 in PATH: they are Debian 12's")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+	defer cancel()
+	script := exec.CommandContext(ctx, "../../scripts/late-userspace")
+	script.Stderr = os.Stderr
+	table, err := script.Output()
+	require.NoError(t, err)
+	assert.Contains(t, daemonDoc(t), "<!-- late-userspace -->\n"+string(table)+"<!-- end -->\n")
 }
 
 func implementedCommands() (n int) {
