@@ -6,7 +6,8 @@ import "sync"
 // the console's bytes, in pieces of any size; Write never fails. Several
 // goroutines may use it.
 //
-// It understands, with or without time stamps:
+// It understands, with or without time stamps, and with what dmesg, syslog and
+// journalctl put before a message:
 //
 //   - the kernel's banner (Kernel), and arm's line before it;
 //   - initcall_debug: the level lines of newer kernels, and every kernel's

@@ -108,6 +108,15 @@ func TestConsoleDialects(t *testing.T) {
 		{"two messages in a line", "[    0.1] [    0.100000] foo: bar" + initIMA, "late"},
 		{"a long line before a message", strings.Repeat("x", 5000) + initIMA, "late"},
 		{"a message and a long line", strings.TrimSpace(initIMA) + strings.Repeat("x", 5000) + "\n", "late"},
+		{"dmesg -x", "kern  :debug : [    0.891410] calling  init_ima+0x0/0xc8 @ 1\n", "late"},
+		{"dmesg -T", "[Sun Nov 29 12:22:58 2026] calling  init_ima+0x0/0xc8 @ 1\n", "late"},
+		{"dmesg -e", "[Nov29 12:22] Linux version 6.1.0\n[  +0.000012] calling  init_ima+0x0/0xc8 @ 1\n", "kernel late"},
+		{"dmesg -d", "[    0.891410 <    0.000012>] calling  init_ima+0x0/0xc8 @ 1\n", "late"},
+		{"level without a stamp", "<7>calling  init_ima+0x0/0xc8 @ 1\n", "late"},
+		{"syslog", "Nov 29 12:22:58 board kernel: [    0.891410] calling  init_ima+0x0/0xc8 @ 1\n", "late"},
+		{"ChromeOS", "2026-11-29T12:22:58.123456Z INFO kernel: [    0.891410] calling  init_ima+0x0/0xc8 @ 1\n", "late"},
+		{"journalctl", "Nov 29 12:22:58 board kernel: Linux version 6.1.0\nNov 29 12:22:58 board kernel: calling  init_ima+0x0/0xc8 @ 1\n", "kernel late"},
+		{"journalctl -o short-monotonic", "[    0.891410] board kernel: calling  init_ima+0x0/0xc8 @ 1\n", "late"},
 		{"clang's suffixes", "[    0.891410] calling  init_ima.cfi_jt+0x0/0x8 @ 1\n", "late"},
 
 		// Link-time optimisation names every level.
@@ -134,6 +143,7 @@ func TestConsoleDialects(t *testing.T) {
 		{"blacklisted", "[    0.034479] initcall init_ima blacklisted\n", ""},
 		{"probe", "[    0.034479] probe of 1c22000.tpm returned 517 after 10 usecs\n", ""},
 		{"not yet userspace", "[    0.569731] Freeing unused kernel memory: 320K\n", ""},
+		{"a service's status", "[  OK  ] calling  init_ima+0x0/0xc8 @ 1\n", ""},
 		{"Run something", "[    0.569731] Run fsck on /dev/sda1\n", ""},
 		{"no time stamp after all", "[0.1] calling  init_ima+0x0/0xc8 @ 1\n", ""},
 		{"LTO without a level", "[    0.500000] calling  __initstub__kmod_foo+0x0/0x8 @ 1\n", ""},

@@ -52,8 +52,9 @@ func readMessage(p piece) message {
 	if p.stamped {
 		body = skipCaller(body)
 	} else {
-		body = skipNoise(body)
+		body = skipTime(skipNoise(body))
 	}
+	body = skipHost(body)
 	if len(body) == 0 || !firsts[body[0]] {
 		return message{}
 	}
@@ -134,6 +135,38 @@ func skipCaller(b []byte) []byte {
 		}
 	}
 	return bytes.TrimLeft(b, " ")
+}
+
+// maxPrefix bounds what programs that show a kernel's log put before a message.
+const maxPrefix = 96
+
+// skipHost cuts what syslog and journalctl put before a message, up to "kernel: ":
+// the host, and before a line without a time stamp of the kernel the date.
+func skipHost(b []byte) []byte {
+	if i := bytes.Index(b[:min(len(b), maxPrefix)], []byte(" kernel: ")); i > 0 {
+		return bytes.TrimLeft(b[i+len(" kernel: "):], " ")
+	}
+	return b
+}
+
+// skipTime cuts a log level, "<6>", and the times of dmesg that are none of the
+// kernel's own: -T "[Sun Nov 29 12:22:58 2026]", -e "[Nov29 12:22]" and
+// "[  +0.000012]", -d "[    1.234567 <    0.000012>]".
+func skipTime(b []byte) []byte {
+	if i := bytes.IndexByte(b[:min(len(b), maxPrefix)], '>'); i > 1 && b[0] == '<' && number(b[1:i]) {
+		b = bytes.TrimLeft(b[i+1:], " ")
+	}
+	end := bytes.IndexByte(b[:min(len(b), maxPrefix)], ']')
+	if end < 0 || b[0] != '[' {
+		return b
+	}
+	inside := bytes.TrimLeft(b[1:end], " ")
+	letter := len(inside) > 0 && inside[0] >= 'A' && inside[0] <= 'Z'
+	plus := len(inside) > 0 && inside[0] == '+'
+	if (letter || plus || bytes.Contains(inside, []byte(" <"))) && bytes.ContainsAny(inside, "0123456789") {
+		return skipCaller(b[end+1:])
+	}
+	return b
 }
 
 // skipNoise cuts an escape sequence (ECMA-48: CSI, or ESC with one final byte)

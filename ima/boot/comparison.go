@@ -20,6 +20,8 @@ type Comparison struct {
 	Rows []ComparisonRow `json:"rows"`
 	// Notes are what the log does not tell, or tells badly.
 	Notes []string `json:"notes,omitempty"`
+
+	retries int // deferred probes that one has and the other has not
 }
 
 // ComparisonRow is one thing that the log and the simulation show.
@@ -62,13 +64,15 @@ func (c *Comparison) Err() error {
 	return e
 }
 
-func (c *Comparison) differing() (n int) {
+// distance says how far the simulation is from the log: rows that differ, and
+// then probes that were deferred more or less often.
+func (c *Comparison) distance() (n int) {
 	for _, r := range c.Rows {
 		if r.Differs {
-			n++
+			n += 1000
 		}
 	}
-	return n
+	return n + min(c.retries, 999)
 }
 
 // Render writes the comparison as text.
@@ -203,6 +207,7 @@ func (c *comparer) compareProbes() {
 	simulated := simulatedProbes(c.r, s.device)
 	// After the log's end the simulation goes on.
 	simulated = slices.DeleteFunc(simulated, func(p loggedProbe) bool { return p.at > c.end+20*time.Millisecond })
+	c.c.retries = abs(deferrals(s.probes) - deferrals(simulated))
 	log, here := distinct(s.probes), distinct(simulated)
 	same := len(log) == len(here) || len(s.probes) == 0
 	for i := range min(len(log), len(here)) {
@@ -225,6 +230,15 @@ func distinct(probes []loggedProbe) (list []loggedProbe) {
 		list = append(list, p)
 	}
 	return list
+}
+
+func deferrals(probes []loggedProbe) (n int) {
+	for i := range probes {
+		if probes[i].deferred() {
+			n++
+		}
+	}
+	return n
 }
 
 func probesText(probes []loggedProbe) string {
@@ -329,8 +343,15 @@ func verdictOf(started bool, code int, lines []string) string {
 		return "field failure mode, nothing measured"
 	case has("ima: No suitable TPM algorithm"):
 		return "no suitable bank, nothing measured"
-	case has("ima: Error Communicating to TPM chip"):
-		return "the TPM failed IMA's commands"
+	}
+	failed := 0
+	for _, l := range lines {
+		if strings.HasPrefix(l, imaNoAnswer) {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Sprintf("the TPM failed commands of IMA: %d", failed)
 	}
 	return "measured"
 }

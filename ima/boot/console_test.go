@@ -90,6 +90,8 @@ func TestFromConsole(t *testing.T) {
 		{"x86_64-debian-6.1-retry-async", boot.Late, 666, "6.1.0-57-amd64", bypass, ms(5180.669), initcall.LateSync, ms(6747.698), 0, bypass, "had begun at device (3.5"},
 		{"x86_64-debian-6.1-crb-on-time", boot.Late, 666, "6.1.0-57-amd64", measured, ms(5968.035), initcall.Device, ms(4971.342), 0, measured, ""},
 		{"x86_64-debian-6.1-crb-defer-late_sync", boot.Late, 666, "6.1.0-57-amd64", bypass, ms(5050.593), initcall.Firmware, 0, 0, bypass, "had failed (-19)"},
+		{"x86_64-debian-6.1-fails-from-late", boot.Late, 666, "6.1.0-57-amd64", "the TPM failed commands of IMA: 11", ms(3683.959), initcall.Device, ms(3048.562), ms(4598.698), measured, ""},
+		{"x86_64-debian-6.1-slow-from-late", boot.Late, 666, "6.1.0-57-amd64", "the TPM failed commands of IMA: 1", ms(9372.748), initcall.Device, ms(5714.248), ms(24971.303), measured, ""},
 		{"x86_64-debian-6.1-crb-hold-async", boot.Late, 666, "6.1.0-57-amd64", bypass, ms(10330.256), initcall.Firmware, 0, 0, bypass, "had failed (-19)"},
 	}
 	for _, test := range tests {

@@ -167,7 +167,7 @@ func (c *console) addTPM(p *Platform, supplier supplierKind) {
 		return
 	}
 	d := Driver{
-		Name: s.driver, Kind: s.kind, Async: s.kind.asynchronous(), Latency: c.latency(s), After: s.after,
+		Name: s.driver, Kind: s.kind, Async: s.kind.asynchronous(), Latency: c.latency(s), After: s.after, Slow: min(s.slow, MaxBoot),
 		FieldFailure: c.tpm.fieldFailure,
 	}
 	device := Device{Name: s.device, Driver: s.driver}

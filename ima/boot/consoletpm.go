@@ -164,7 +164,8 @@ type tpmStory struct {
 	probes []loggedProbe
 	// refused are those of drivers for which the device is none of theirs.
 	refused []loggedProbe
-	after   int // the result of commands after the probe, 0 for what the TPM answers
+	after   int           // the result of commands after the probe, 0 for what the TPM answers
+	slow    time.Duration // how long they took, 0 for no longer than others
 	// assumed says that the log shows no end of a probe.
 	assumed bool
 }
@@ -205,7 +206,7 @@ func (c *console) story() *tpmStory {
 	if len(s.probes) == 0 {
 		s.probes, s.assumed = c.assumeProbe(s), true
 	}
-	s.after = c.afterProbe(s)
+	s.after, s.slow = c.afterProbe(s)
 	return s
 }
 
@@ -224,8 +225,12 @@ func (c *console) assumeProbe(s *tpmStory) []loggedProbe {
 	return nil
 }
 
-// imaBypass begins the line of an IMA that has found no TPM.
-const imaBypass = "ima: No TPM chip found"
+// imaBypass begins the line of an IMA that has found no TPM, imaNoAnswer the one
+// of an IMA whose command to the TPM has failed.
+const (
+	imaBypass   = "ima: No TPM chip found"
+	imaNoAnswer = "ima: Error Communicating to TPM chip"
+)
 
 // tpmDevices are the devices that TPM drivers have looked at.
 func (c *console) tpmDevices() (devices []string) {
@@ -335,33 +340,39 @@ func (c *console) asyncDriver() string {
 	return "tpm_tis"
 }
 
-// afterProbe finds what commands after the probe came to: IMA says that it could
-// not talk to its TPM, and the TPM core why.
-func (c *console) afterProbe(s *tpmStory) int {
-	const failed = "ima: Error Communicating to TPM chip"
-	lost := false
+// afterProbe finds what became of commands after the probe: IMA says that it could
+// not talk to its TPM, and the TPM core why. A TPM that failed only some of them in
+// time was slow.
+func (c *console) afterProbe(s *tpmStory) (code int, slow time.Duration) {
+	failed := 0
 	for _, line := range c.ima.lines {
-		rest, ok := strings.CutPrefix(line, failed)
+		rest, ok := strings.CutPrefix(line, imaNoAnswer)
 		if !ok {
 			continue
 		}
-		lost = true
-		if code, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(rest, ", result: "))); err == nil && code != 0 && code >= -4095 && code <= 0xfff {
-			return code
+		failed++
+		if n, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(rest, ", result: "))); err == nil && n != 0 && n >= -4095 && n <= 0xfff {
+			code = n
 		}
 	}
-	if !lost {
-		return 0
-	}
 	for _, line := range c.tpm.lines {
-		if _, rest, ok := strings.Cut(line.text, "A TPM error ("); ok && line.at >= s.boundAt() {
+		if _, rest, ok := strings.Cut(line.text, "A TPM error ("); ok && failed > 0 && code == 0 && line.at >= s.boundAt() {
 			number, _, _ := strings.Cut(rest, ")")
-			if code, err := strconv.Atoi(number); err == nil && code > 0 && code <= 0xfff {
-				return code
+			if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= 0xfff {
+				code = n
 			}
 		}
 	}
-	return -etime
+	if failed > 0 && code == 0 {
+		code = -etime
+	}
+	if i := c.ima.started; code == -etime && failed == 1 && i >= 0 {
+		// PCRs were read, which may take two minutes each, and one was not
+		// extended, which may take 0.75 s.
+		reads := time.Duration(10)
+		return 0, max((c.calls[i].took-durationMedium)/(reads+1), durationMedium+time.Millisecond)
+	}
+	return code, 0
 }
 
 // boundAt is when the TPM was bound, -1 for never.

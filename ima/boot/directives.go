@@ -141,6 +141,7 @@ func (p *parser) readDriver(a *args) error {
 	a.number("fail", 10, 1, 4095, &d.Fail)
 	a.flag("field-failure", &d.FieldFailure)
 	a.number("after", 0, -4095, 0xfff, &d.After)
+	a.duration("slow", &d.Slow)
 	p.platform.Drivers = append(p.platform.Drivers, d)
 	return nil
 }

@@ -75,8 +75,9 @@
 //	aggregate DIGEST   pins the boot aggregate, such as sha256:9887…
 //	fs NAME            type magic
 //	driver NAME        kind (plain tis tis-spi crb crb-ffa ibmvtpm ftpm-tee) took latency
-//	                   selftest fail (errno); async; module; field-failure; after (result of
-//	                   each command after the probe: response code or negative errno)
+//	                   selftest fail (errno); async; module; field-failure; of commands
+//	                   after the probe: after (their result, a response code or negative
+//	                   errno) slow (how long they take)
 //	device NAME        driver parent bus suppliers needs domains (lists of devices)
 //	                   appears bind (times since the kernel's start)
 //	initcall LEVEL NAME  before took register helper (lists) async fail; and one of: ima

@@ -88,7 +88,7 @@ func (d *Driver) write(w *writer) {
 	if d.Async != d.Kind.asynchronous() {
 		w.text("async", map[bool]string{true: "yes", false: "no"}[d.Async])
 	}
-	w.flag("module", d.Module).number("fail", d.Fail).flag("field-failure", d.FieldFailure).number("after", d.After).end()
+	w.flag("module", d.Module).number("fail", d.Fail).flag("field-failure", d.FieldFailure).number("after", d.After).duration("slow", d.Slow).end()
 }
 
 func (c *Initcall) write(w *writer) {

@@ -142,6 +142,9 @@ type Driver struct {
 	// code, or a negative errno such as -62 of a TPM that does not answer in
 	// time. 0 is what the TPM answers.
 	After int `json:"after,omitempty"`
+	// Slow is how long the TPM takes for each command after the probe, where
+	// that is more than Latency. What takes longer than the kernel waits fails.
+	Slow time.Duration `json:"slow_ns,omitempty"`
 }
 
 // Device is something that a driver can bind to.

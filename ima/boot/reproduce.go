@@ -63,10 +63,10 @@ func FromConsole(log, list io.Reader, boot func(*Platform, Config) (*Result, err
 		if err != nil {
 			return nil, err
 		}
-		if best == nil || r.Comparison.differing() < best.Comparison.differing() {
+		if best == nil || r.Comparison.distance() < best.Comparison.distance() {
 			best = r
 		}
-		if best.Comparison.differing() == 0 {
+		if best.Comparison.distance() == 0 {
 			break
 		}
 	}
@@ -244,10 +244,15 @@ func simulatedProbes(r *Result, device string) (probes []loggedProbe) {
 	return probes
 }
 
-// simulatedLines are what IMA and the TPM core print in a simulated boot.
+// simulatedLines are what IMA and the TPM core print in a simulated boot before
+// init is executed.
 func simulatedLines(r *Result) (lines []string) {
 	for i := range r.Events {
-		if e := &r.Events[i]; e.Kind == LogLine && (strings.HasPrefix(e.Text, "ima: ") || strings.HasPrefix(e.Text, "tpm ")) {
+		e := &r.Events[i]
+		if e.Kind == UserspaceReached {
+			break
+		}
+		if e.Kind == LogLine && (strings.HasPrefix(e.Text, "ima: ") || strings.HasPrefix(e.Text, "tpm ")) {
 			lines = append(lines, e.Text)
 		}
 	}

@@ -85,8 +85,14 @@ func (c *chip) try(t *task, command []byte) (response []byte, code int) {
 	if c.tpm2 {
 		limit = ordinalDuration(commandCode(command))
 	}
-	if code := c.driver.After; code != 0 && c.registered {
-		return nil, c.fail(t, command, code, limit)
+	switch d := c.driver; {
+	case !c.registered:
+	case d.After != 0:
+		return nil, c.fail(t, command, d.After, limit)
+	case d.Slow > limit:
+		return nil, c.fail(t, command, -etime, limit)
+	default:
+		t.sleep(k.vary(d.Slow - d.Latency))
 	}
 	t.sleep(k.vary(c.driver.Latency))
 	if commandCode(command) == ccSelfTest {

@@ -155,6 +155,7 @@ func (v *validator) driversAndDevices() {
 		v.duration(item, "took", d.Took)
 		v.duration(item, "latency", d.Latency)
 		v.duration(item, "selftest", d.SelfTest)
+		v.duration(item, "slow", d.Slow)
 		v.errno(item, d.Fail)
 		if d.After < -4095 || d.After > 0xfff {
 			v.fail(item, "after is %d, which is neither a TPM response code nor a negative errno", d.After)
