@@ -184,6 +184,16 @@ func linked(symbol []byte) (function []byte, level Level) {
 	return function, level
 }
 
+// FunctionOf gives the function's own name of an initcall as initcall_debug prints
+// it, without offset: link-time optimization and clang add to it.
+func FunctionOf(symbol string) string {
+	if !stray([]byte(symbol)) {
+		return symbol
+	}
+	function, _ := linked([]byte(symbol))
+	return string(function)
+}
+
 func number(b []byte) bool {
 	for _, c := range b {
 		if c < '0' || c > '9' {

@@ -132,3 +132,16 @@ func TestConsolesInParallel(t *testing.T) {
 		}
 	}
 }
+
+func TestFunctionOf(t *testing.T) {
+	for symbol, want := range map[string]string{
+		"init_ima":        "init_ima",
+		"init_ima.cfi_jt": "init_ima",
+		"__initstub__kmod_ima__300_1112_init_ima7":                       "init_ima",
+		"__initstub__kmod_core__400_6242_regulator_init_complete7s":      "regulator_init_complete",
+		"__initstub__kmod_gpu_sched__180_178_drm_sched_fence_slab_init6": "drm_sched_fence_slab_init",
+		"": "",
+	} {
+		assert.Equal(t, want, initcall.FunctionOf(symbol), symbol)
+	}
+}

@@ -60,6 +60,10 @@ type console struct {
 	// where more than one is.
 	lost  int
 	holes []int
+
+	tpmCalls []int     // the initcalls that register TPM drivers
+	told     *tpmStory // what story returns, once it is known
+	isTold   bool
 }
 
 // loggedCall is an initcall.
@@ -255,7 +259,7 @@ func function(text string) string {
 		return ""
 	}
 	name, _, _ := strings.Cut(symbol, "+0x")
-	return name
+	return initcall.FunctionOf(name)
 }
 
 func (c *consoleReader) called(line *consoleLine, text string) {
@@ -352,6 +356,9 @@ func (c *consoleReader) openEnds(at time.Duration, missing int) {
 func (c *consoleReader) close() {
 	call := *c.open
 	call.name = c.unique(call.name)
+	if _, tpm := tpmInitcalls[call.name]; tpm {
+		c.tpmCalls = append(c.tpmCalls, len(c.calls))
+	}
 	c.calls = append(c.calls, call)
 	c.open, c.damaged = nil, false
 }

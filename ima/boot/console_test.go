@@ -191,6 +191,42 @@ func TestFromConsoleRootFileSystem(t *testing.T) {
 	}
 }
 
+// When the log's kernel starts IMA is read from the log, whatever the function is
+// called that does.
+func TestFromConsoleReadsTheStrategy(t *testing.T) {
+	t.Parallel()
+	late, lateSync := console(t, "arm64-6.1-eprobe-defer-ima-late"), console(t, "arm64-6.1-eprobe-defer-ima-late_sync")
+	newer := func(log string) string {
+		return strings.ReplaceAll(log, "Linux version 6.1.192", "Linux version 7.3.1")
+	}
+	renamed := func(log, name string) string { return strings.ReplaceAll(log, " init_ima+", " "+name+"+") }
+	const again = "[    0.571000] calling  init_ima+0x0/0xc8 @ 1\n[    0.571001] initcall init_ima+0x0/0xc8 returned 0 after 1 usecs\n"
+	beforeInit := func(log, lines string) string {
+		return strings.Replace(log, "[    0.572095] Run /init", lines+"[    0.572095] Run /init", 1)
+	}
+	_, ima, _ := strings.Cut(late, "[    0.305284] ima: ")
+	ima, _, _ = strings.Cut(ima, "[    0.329607]")
+	ima = "[    0.305284] ima: " + ima
+	retried := strings.Replace(strings.Replace(late, ima, "", 1), "initcall init_ima+0x0/0xc8 returned 0", "initcall init_ima+0x0/0xc8 returned -517", 1)
+	for name, c := range map[string]struct {
+		log  string
+		want boot.Strategy
+	}{
+		"late":                  {late, boot.Late},
+		"late_sync":             {lateSync, boot.LateSync},
+		"late, 7.3":             {newer(renamed(late, "security_initcall_late")), boot.Late},
+		"late_sync, 7.3":        {newer(renamed(lateSync, "security_initcall_late_sync")), boot.Kconfig},
+		"link-time optimized":   {renamed(late, "__initstub__kmod_ima__300_1112_init_ima7"), boot.Late},
+		"twice":                 {beforeInit(late, again), boot.Dual},
+		"-EPROBE_DEFER at late": {beforeInit(retried, strings.Replace(again, "calling  init_ima+0x0/0xc8 @ 1\n", "calling  init_ima+0x0/0xc8 @ 1\n[    0.571000] ima: Allocated hash algorithm: sha256\n", 1)), boot.Retry},
+	} {
+		r, err := reproduced(t, c.log, "")
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, r.Strategy, name)
+		assert.NoError(t, r.Comparison.Err(), "%s\n%s", name, rendered(t, &r.Comparison))
+	}
+}
+
 // Time in which the kernel prints is not an initcall's, and init_ima's commands
 // are part of what it takes.
 func TestFromConsoleTimes(t *testing.T) {

@@ -172,6 +172,13 @@ type tpmStory struct {
 
 // story finds the TPM in what the log has, nil if it has none.
 func (c *console) story() *tpmStory {
+	if !c.isTold {
+		c.told, c.isTold = c.findTPM(), true
+	}
+	return c.told
+}
+
+func (c *console) findTPM() *tpmStory {
 	devices := c.tpmDevices()
 	if len(devices) == 0 {
 		return nil
@@ -197,7 +204,7 @@ func (c *console) story() *tpmStory {
 			s.probes = append(s.probes, p)
 		}
 	}
-	for i := range c.calls {
+	for _, i := range c.tpmCalls {
 		if tpmInitcalls[c.calls[i].name].name == s.driver {
 			s.call = i
 			break
@@ -232,6 +239,9 @@ const (
 	imaNoAnswer = "ima: Error Communicating to TPM chip"
 )
 
+// maxTPMDevices bounds the devices that are taken for TPMs.
+const maxTPMDevices = 16
+
 // tpmDevices are the devices that TPM drivers have looked at.
 func (c *console) tpmDevices() (devices []string) {
 	add := func(name string) {
@@ -240,12 +250,17 @@ func (c *console) tpmDevices() (devices []string) {
 		}
 	}
 	for _, b := range c.tpm.banners {
-		add(b.device)
+		if len(devices) < maxTPMDevices {
+			add(b.device)
+		}
 	}
 	if len(devices) > 0 {
 		return devices
 	}
 	for i := range c.probes {
+		if len(devices) == maxTPMDevices {
+			break
+		}
 		if p := &c.probes[i]; c.driverOf(p) != "" || kindByName(p.driver) || strings.HasPrefix(p.device, "MSFT0101") {
 			add(p.device)
 		}
@@ -263,10 +278,9 @@ func (c *console) driverOf(p *loggedProbe) string {
 			return b.driver
 		}
 	}
-	for i := range c.calls {
-		call := &c.calls[i]
-		if known, ok := tpmInitcalls[call.name]; ok && p.began >= call.at && p.began <= call.at+call.took {
-			return known.name
+	for _, i := range c.tpmCalls {
+		if call := &c.calls[i]; p.began >= call.at && p.began <= call.at+call.took {
+			return tpmInitcalls[call.name].name
 		}
 	}
 	// Where the clock stands still for a while, the beginning is not exact.
@@ -327,17 +341,17 @@ func (c *console) chooseDriver(all []loggedProbe, devices []string) (driver, dev
 // asyncDriver is the TPM driver that the command line has probe asynchronously.
 func (c *console) asyncDriver() string {
 	args := parseArgs(&c.kernel)
-	for i := range c.calls {
-		if known, ok := tpmInitcalls[c.calls[i].name]; ok && args.probesAsync(&Driver{Name: known.name, Async: known.kind.asynchronous()}) {
+	driver := "tpm_tis"
+	for j, i := range c.tpmCalls {
+		known := tpmInitcalls[c.calls[i].name]
+		if args.probesAsync(&Driver{Name: known.name, Async: known.kind.asynchronous()}) {
 			return known.name
 		}
-	}
-	for i := range c.calls {
-		if known, ok := tpmInitcalls[c.calls[i].name]; ok {
-			return known.name
+		if j == 0 {
+			driver = known.name
 		}
 	}
-	return "tpm_tis"
+	return driver
 }
 
 // afterProbe finds what became of commands after the probe: IMA says that it could

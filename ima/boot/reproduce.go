@@ -129,11 +129,15 @@ func (a *attempt) correct(p *Platform, r *Result, kinds map[string]AccessKind) (
 			took[e.Name] = e.Took
 		}
 	}
+	logged := make(map[string]time.Duration, len(a.calls))
 	for i := range a.calls {
-		call := &a.calls[i]
-		j := slices.IndexFunc(p.Initcalls[min(i, len(p.Initcalls)):], func(c Initcall) bool { return c.Name == call.name })
-		if simulated, ok := took[call.name]; ok && j >= 0 {
-			move(&p.Initcalls[i+j].Took, call.took-simulated)
+		logged[a.calls[i].name] = a.calls[i].took
+	}
+	for i := range p.Initcalls {
+		call := &p.Initcalls[i]
+		simulated, called := took[call.Name]
+		if want, ok := logged[call.Name]; ok && called {
+			move(&call.Took, want-simulated)
 		}
 	}
 	if a.initAt > 0 && r.Summary.UserspaceAt > 0 {
