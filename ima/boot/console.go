@@ -104,6 +104,7 @@ type loggedTPM struct {
 	selfStarted  bool // the kernel had to send TPM2_Startup
 	supplier     string
 	module       bool // its driver is one
+	table        bool // the firmware has a table TPM2
 	lines        []tpmLine
 }
 
@@ -234,6 +235,7 @@ func (c *consoleReader) takeKernel(text string) {
 	if v, ok := strings.CutPrefix(text, "ima: secureboot mode "); ok {
 		k.SecureBoot = sanitize(v)
 	}
+	c.tpm.table = c.tpm.table || strings.HasPrefix(text, "ACPI: TPM2 ")
 }
 
 // takeIMA takes what IMA prints, and the initcall that it prints it in.

@@ -227,6 +227,36 @@ func TestFromConsoleReadsTheStrategy(t *testing.T) {
 	}
 }
 
+// A TPM whose driver is a module comes when userspace loads it, and no start of
+// IMA before that finds it.
+func TestFromConsoleWithAModule(t *testing.T) {
+	t.Parallel()
+	log := console(t, "x86_64-debian-6.1-tp_printk-levels")
+	log, _, _ = strings.Cut(log, "\n=== INIT")
+	r, err := reproduced(t, strings.Replace(log, "initcall_level: level=early", "x\n[    0.900000] ACPI: TPM2 0x000000003FFD2550 00004C (v04 BOCHS)\n[    0.935988] initcall_level: level=early", 1), "")
+	require.NoError(t, err)
+	assert.Contains(t, rendered(t, &r.Comparison), "the firmware's tables have a TPM, and the log shows no driver that tried it")
+
+	log += `
+[   11.000000] calling  init_tis+0x0/0x1000 [tpm_tis] @ 150
+[   11.010000] tpm_tis MSFT0101:00: 2.0 TPM (device-id 0x1, rev-id 1)
+[   11.100000] probe of MSFT0101:00 returned 0 after 95000 usecs
+[   11.110000] initcall init_tis+0x0/0x1000 [tpm_tis] returned 0 after 110000 usecs
+`
+	r, err = reproduced(t, log, "")
+	require.NoError(t, err)
+	text := rendered(t, &r.Comparison)
+	require.NoError(t, r.Comparison.Err(), text)
+	assert.Contains(t, text, "  note     tpm_tis is a module\n")
+	for _, strategy := range []boot.Strategy{boot.Late, boot.LateSync} {
+		s := machine{platform: r.Platform, config: boot.Config{Strategy: strategy, Tail: r.Tail}}.boot(t).Summary
+		assert.True(t, s.Bypass)
+		assert.True(t, s.TPMRegistered)
+		assert.Equal(t, initcall.Userspace, s.TPMLevel)
+		assert.InDelta(t, 11.1, (s.TPMAt - s.KernelAt).Seconds(), 0.1)
+	}
+}
+
 // Time in which the kernel prints is not an initcall's, and init_ima's commands
 // are part of what it takes.
 func TestFromConsoleTimes(t *testing.T) {

@@ -73,8 +73,14 @@ func (c *console) notes(strategy Strategy) (notes []string) {
 	}
 	add("strategy %s is the log's", strategy)
 	s := c.story()
-	if s == nil {
+	switch {
+	case s == nil && c.tpm.table:
+		add("the firmware's tables have a TPM, and the log shows no driver that tried it")
 		return notes
+	case s == nil:
+		return notes
+	case c.tpm.module:
+		add("%s is a module", s.driver)
 	}
 	if s.assumed && len(s.probes) > 0 {
 		add("the log does not show how the probe of %s ended; IMA found a TPM, so it was bound", s.device)
