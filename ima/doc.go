@@ -10,6 +10,7 @@
 //	template.go                template table, custom formats    ima_template.c
 //	template_lib.go            encodings of the fields           ima_template_lib.c
 //	record.go api.go           records of events                 ima_api.c
+//	record_decode.go           records of logs in other forms
 //	fs_binary.go fs_ascii.go   the two forms of the list         ima_fs.c
 //	fs_open.go                 what a list is                    ima_fs.c
 //	fs_security.go             the files in securityfs           ima_fs.c

@@ -115,8 +115,9 @@ func (s *recordSlice) Read(rec *Record) error {
 	}
 	src := s.rest[0]
 	s.rest = s.rest[1:]
-	digest, data := rec.Digest, rec.data
+	digest, data, more, sums := rec.Digest, rec.data, rec.more, rec.sums
 	*rec = *src
+	rec.more, rec.sums = append(more[:0], src.more...), sums
 	rec.Digest = append(digest[:0], src.Digest...)
 	rec.data = append(data[:0], src.data...)
 	return nil

@@ -213,7 +213,7 @@ func (a *ASCIIReader) fieldCount(t *Template, seen int, more bool, rest []byte) 
 // parseHead reads the PCR, the template digest and the template's name, and
 // gives what stands behind the blank that follows.
 func (a *ASCIIReader) parseHead(rec *Record, text []byte) (rest []byte, err error) {
-	rec.order = a.format.Order
+	rec.order, rec.more = a.format.Order, rec.more[:0]
 	rec.DigestAlgo = a.format.Digest
 	pcr, rest, err := parsePCR(text)
 	if err != nil {

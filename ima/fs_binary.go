@@ -65,7 +65,7 @@ func (b *BinaryReader) read(rec *Record) error {
 	if err := checkPCR(pcr); err != nil {
 		return b.fail(b.offset-4, "PCR", fmt.Errorf("%w; is the list %s?", err, b.format.Order))
 	}
-	rec.PCR = pcr
+	rec.PCR, rec.more = pcr, rec.more[:0]
 	rec.order = b.format.Order
 	rec.DigestAlgo = b.format.Digest
 	if rec.Digest, err = b.bytes(rec.Digest[:0], b.format.DigestSize, "template digest"); err != nil {

@@ -24,6 +24,9 @@ type Record struct {
 	order    ByteOrder
 	data     []byte
 	spans    [fieldsMax]span
+	// more are digests of other banks, of the memory sums.
+	more []BankDigest
+	sums []byte
 }
 
 // span is where a field's bytes lie in a record's data.
@@ -263,6 +266,7 @@ func (r *Record) Clone() *Record {
 	c := *r
 	c.Digest = bytes.Clone(r.Digest)
 	c.data = bytes.Clone(r.data)
+	c.cloneMore()
 	return &c
 }
 

@@ -227,15 +227,21 @@ func (r *Replay) Extend(rec *Record) (intact bool, err error) {
 	}
 	violation := rec.Violation()
 	if !violation {
-		listed, err := r.source(rec.DigestAlgo)
-		if err != nil {
+		if _, err := r.source(rec.DigestAlgo); err != nil {
 			return false, err
+		}
+		for _, d := range rec.more {
+			if _, err := r.source(d.Algo); err != nil {
+				return false, err
+			}
 		}
 		for i := range r.templates {
 			t := &r.templates[i]
 			t.digest = rec.appendTemplateDigest(t.digest[:0], t.hash)
 		}
-		intact = showsDigest(rec.Digest, r.templates[listed].digest)
+		if intact, err = r.intact(rec); err != nil {
+			return false, err
+		}
 	}
 	if violation {
 		for i := range r.banks {
@@ -259,6 +265,15 @@ func (r *Replay) Extend(rec *Record) (intact bool, err error) {
 		b.hash.Sum(pcr[:0])
 	}
 	return intact || violation, nil
+}
+
+// intact reports whether all digests of the record are those of its data.
+func (r *Replay) intact(rec *Record) (bool, error) {
+	ok, err := r.listed(rec, BankDigest{rec.DigestAlgo, rec.Digest})
+	for i := 0; ok && err == nil && i < len(rec.more); i++ {
+		ok, err = r.listed(rec, rec.more[i])
+	}
+	return ok, err
 }
 
 // violation fills digest with what stands for a violation (ima_init_digests).

@@ -8,9 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/swtpmd/swtpmd/ima"
@@ -55,6 +53,8 @@ IMA and the TPM:
 Output:
   --out=DIR              write the measurement lists there, under the names that the
                          kernel gives them
+  --format=FORM          with it: write the list as a Canonical Event Log too: cel-tlv,
+                         cel-json, cel-cbor (default kernel: the kernel's files alone)
   --svg=FILE             draw the boot on one time axis
   --print-platform       print the platform as a file, to begin an own one with
   --platforms            list the platforms that come with the program
@@ -80,6 +80,7 @@ type bootWords struct {
 	simulation
 	platformName, console, files    string
 	kernel, out, svg                string
+	format                          listFormat
 	seeds                           int
 	deferral                        deferral
 	names, printPlatform, all, json bool
@@ -101,6 +102,7 @@ func (w *bootWords) define(f *flag.FlagSet) {
 	f.TextVar(&w.strategy, "strategy", boot.Late, "")
 	f.TextVar(&w.attack, "attack", boot.NoAttack, "")
 	f.StringVar(&w.out, "out", "", "")
+	f.TextVar(&w.format, "format", listFormat{}, "")
 	f.BoolVar(&w.printPlatform, "print-platform", false, "")
 	f.BoolVar(&w.names, "platforms", false, "")
 	f.BoolVar(&w.force, "force", false, "")
@@ -147,7 +149,7 @@ func runBoot(ctx context.Context, args []string, s streams) error {
 		o.Comparison = &w.reproduction.Comparison
 	}
 	if w.out != "" {
-		if err := writeLists(w.out, listFiles{o.Result.List}); err != nil {
+		if err := writeLists(w.out, listFiles{o.Result.List}, w.format); err != nil {
 			return err
 		}
 	}
@@ -249,23 +251,3 @@ type listFiles struct{ *boot.List }
 
 func (l listFiles) SecurityFiles() []ima.SecurityFile            { return l.Files() }
 func (l listFiles) ReadSecurityFile(name string) ([]byte, error) { return l.ReadFile(name) }
-
-// writeLists writes the files of securityfs that can be read.
-func writeLists(dir string, files securityfs) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, file := range files.SecurityFiles() {
-		content, err := files.ReadSecurityFile(file.Name)
-		if errors.Is(err, fs.ErrPermission) {
-			continue // a policy that can only be written
-		}
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, file.Name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}

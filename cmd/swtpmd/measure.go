@@ -31,6 +31,8 @@ What a policy asks of a file is that of the real one: file system, owner, mode,
 security.ima, SELinux label, fs-verity digest.
 
   --out=DIR              where to (default ./measured)
+  --format=FORM          write the list as a Canonical Event Log too: cel-tlv, cel-json,
+                         cel-cbor (default kernel: the kernel's files alone)
   --tpm=ADDRESS          the TPM: emulated (default), unix:PATH or tcp:HOST:PORT of raw
                          TPM commands, or a device such as /dev/tpmrm0; it must have
                          been started up, and its PCR 10 not been extended
@@ -85,10 +87,12 @@ type measurement struct {
 	kind            kindWords
 	kernel          measuringKernel
 	process         processWords
+	format          listFormat
 }
 
 func (m *measurement) define(f *flag.FlagSet) {
 	f.StringVar(&m.out, "out", "measured", "")
+	f.TextVar(&m.format, "format", listFormat{}, "")
 	f.StringVar(&m.tpm, "tpm", "emulated", "")
 	m.kind.define(f)
 	m.kernel.define(f)
@@ -194,7 +198,7 @@ func (m *measurement) leave(told *measured, kernel *ima.IMA, chip *chip, nonce [
 	if err := removeEvidence(m.out); err != nil {
 		return err
 	}
-	if err := writeLists(m.out, kernel); err != nil {
+	if err := writeLists(m.out, kernel, m.format); err != nil {
 		return err
 	}
 	told.Records = kernel.Count()
@@ -250,7 +254,7 @@ func removeEvidence(dir string) error {
 		name := entry.Name()
 		switch {
 		case name == attestFile, name == signatureFile, name == keyFile, name == pcrsFile:
-		case strings.HasPrefix(name, "ascii_runtime_measurements"), strings.HasPrefix(name, "binary_runtime_measurements"):
+		case strings.HasPrefix(name, "ascii_runtime_measurements"), strings.HasPrefix(name, binaryList), strings.HasPrefix(name, celPrefix+"."):
 		default:
 			continue
 		}

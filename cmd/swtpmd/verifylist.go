@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/cel"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
 
@@ -30,12 +32,39 @@ func (w *verifyWords) openList(name string, stdin io.Reader) (ima.RecordReader, 
 		}
 		source = file
 	}
-	list, err := ima.NewReader(source, format)
+	list, err := newList(source, format)
 	if err != nil {
 		source.Close()
 		return nil, nil, err
 	}
 	return list, source.Close, nil
+}
+
+// newList reads a list in whatever form it is: a file of the kernel's, or a
+// Canonical Event Log.
+func newList(source io.Reader, format ima.Format) (ima.RecordReader, error) {
+	buffered := bufio.NewReaderSize(source, 64<<10)
+	head, err := buffered.Peek(cel.HeadSize)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if !cel.Starts(head) {
+		return ima.NewReader(buffered, format)
+	}
+	return cel.Open(buffered, format)
+}
+
+// takeEventLog takes the firmware's events that a list has brought along.
+func (w *verifyWords) takeEventLog(e *verify.Evidence) error {
+	list, ok := e.List.(*cel.List)
+	if !ok || list.EventLog() == nil {
+		return nil
+	}
+	if w.eventLog != "" {
+		return &usageError{fmt.Errorf("--event-log=%s: the list is a Canonical Event Log with events of the firmware", w.eventLog), "give one of them"}
+	}
+	e.EventLog = list.EventLog()
+	return nil
 }
 
 // readStart reads the PCR values at the beginning of a list that is not that of a

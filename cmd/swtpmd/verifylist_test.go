@@ -136,3 +136,55 @@ func TestVerifyAPieceOfAList(t *testing.T) {
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errs, "--start "+wrong)
 }
+
+// The Canonical Event Logs that measure and boot write are read as the lists are,
+// from the file and from stdin, and a damaged one is no file of another kind.
+func TestVerifyReadsCanonicalEventLogs(t *testing.T) {
+	dir := t.TempDir()
+	files := someFiles(t)
+	for _, format := range []string{"cel-tlv", "cel-json", "cel-cbor"} {
+		measuredTo(t, dir, "--format="+format, files)
+		names, err := filepath.Glob(filepath.Join(dir, "cel_runtime_measurements.*"))
+		require.NoError(t, err)
+		require.Len(t, names, 1, "what an earlier run has left goes away")
+		flags := []string{"verify", "--json", "--vouched", "--policy=accept-late", "--pcrs", filepath.Join(dir, "pcrs.json")}
+		code, out, errs := called(t, append(flags, names[0])...)
+		assert.Equal(t, exitOK, code, out+errs)
+		v := verdictOf(t, out)
+		assert.Equal(t, verify.Form(format), v.Form)
+		assert.Equal(t, 4, v.Records)
+		content, err := os.ReadFile(names[0])
+		require.NoError(t, err)
+		_, piped, _ := calledWith(t, content, append(flags, "-")...)
+		assert.Equal(t, out, piped)
+
+		code, out, errs = calledWith(t, content[:len(content)-20], append(flags, "-")...)
+		assert.Equal(t, exitRejected, code, "%s: %s", format, errs)
+		cut := verdictOf(t, out)
+		assert.True(t, cut.Has(verify.ListUnreadable))
+		code, _, errs = calledWith(t, content[:40], append(flags, "-")...)
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, errs, "record 1", format)
+
+		booted := t.TempDir()
+		code, _, errs = called(t, "boot", "--out", booted, "--format="+format)
+		require.Equal(t, exitOK, code, errs)
+		assert.FileExists(t, filepath.Join(booted, filepath.Base(names[0])))
+	}
+	code, _, errs := called(t, "boot", "--out", dir, "--format=cel")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "cel-tlv, cel-json and cel-cbor")
+}
+
+// A log brings the firmware's events along.
+func TestVerifyTakesTheEventLogOfACanonicalEventLog(t *testing.T) {
+	log := "../../ima/verify/testdata/list-and-firmware.cel.json"
+	code, out, errs := called(t, "verify", "--json", "--vouched", "--policy=accept-late", "--pcrs=../../ima/verify/testdata/quotes/pcrs.json", log)
+	assert.Equal(t, exitOK, code, out+errs)
+	v := verdictOf(t, out)
+	assert.True(t, v.Has(verify.EventLogMatch))
+	assert.True(t, v.Has(verify.ReplayMatch))
+	code, _, errs = called(t, "verify", "--event-log=../../ima/verify/testdata/quotes/eventlog.bin", log)
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "give one of them")
+}

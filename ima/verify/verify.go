@@ -14,6 +14,11 @@ type Form string
 const (
 	FormBinary Form = "binary"
 	FormASCII  Form = "ascii"
+	// FormTLV, FormJSON and FormCBOR are encodings of the Canonical Event
+	// Log.
+	FormTLV  Form = "cel-tlv"
+	FormJSON Form = "cel-json"
+	FormCBOR Form = "cel-cbor"
 	// FormRecords stands for a RecordReader that is neither.
 	FormRecords Form = "records"
 )
@@ -145,7 +150,9 @@ func (r *run) conclude() {
 	if list, ok := r.evidence.List.(interface{ Format() ima.Format }); ok {
 		r.verdict.Digests = digestsText(list.Format())
 	}
-	switch r.evidence.List.(type) {
+	switch list := r.evidence.List.(type) {
+	case interface{ Form() string }:
+		r.verdict.Form = Form(list.Form())
 	case *ima.BinaryReader:
 		r.verdict.Form = FormBinary
 	case *ima.ASCIIReader:

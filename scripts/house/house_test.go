@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"ima":                      {},
 	"ima/boot":                 {"ima", "faults/initcall", "transport"},
 	"ima/boot/draw":            {"ima", "ima/boot", "ima/verify", "faults/initcall"},
+	"ima/cel":                  {"ima"},
 	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
 	"conformance/differential": {"conformance", "transport", "ima"},
