@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -165,6 +166,11 @@ func TestVerifyReadsCanonicalEventLogs(t *testing.T) {
 		code, _, errs = calledWith(t, content[:40], append(flags, "-")...)
 		assert.Equal(t, exitFailed, code)
 		assert.Contains(t, errs, "record 1", format)
+
+		wrapped := `{"a":["text/plain","bm90aGluZw"],"log":["application/x-cel","` + base64.RawURLEncoding.EncodeToString(content) + `",4]}`
+		code, out, errs = calledWith(t, []byte(wrapped), append(flags, "-")...)
+		assert.Equal(t, exitOK, code, out+errs)
+		assert.Equal(t, piped, out)
 
 		booted := t.TempDir()
 		code, _, errs = called(t, "boot", "--out", booted, "--format="+format)

@@ -22,11 +22,13 @@ const (
 
 // Major types of CBOR (RFC 8949, section 3.1).
 const (
-	cborUint  = 0
-	cborBytes = 2
-	cborText  = 3
-	cborArray = 4
-	cborMap   = 5
+	cborUint     = 0
+	cborNegative = 1
+	cborBytes    = 2
+	cborText     = 3
+	cborArray    = 4
+	cborMap      = 5
+	cborTag      = 6
 )
 
 // cborStart knows an array of records, or a record. A record is a map of five.
@@ -398,7 +400,7 @@ func (r *cborReader) pass(depth int) error {
 			}
 		}
 		return nil
-	case 6:
+	case cborTag:
 		if depth == cborDepth {
 			return r.fail(r.at, item, fmt.Errorf("nested more than %d deep", cborDepth))
 		}

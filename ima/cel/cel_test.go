@@ -397,7 +397,8 @@ func TestEncodingOf(t *testing.T) {
 	}
 	bigEndian := append([]byte{0, 0, 0, 0, 0, 0, 0, 4}, bytes.Repeat([]byte{7}, 40)...)
 	for _, head := range []string{"", "10 ", "[1", `{"sha256":{}}`, "\x80\x01", string(bigEndian)} {
-		assert.False(t, cel.Starts([]byte(head)), "%q", head)
+		_, ok := cel.EncodingOf([]byte(head))
+		assert.False(t, ok, "%q", head)
 	}
 }
 

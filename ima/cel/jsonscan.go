@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -244,33 +245,30 @@ func (r *jsonScanner) number(most uint64, item string) (v uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	at := r.at
-	var digits [20]byte
-	n := 0
+	at, n := r.at, 0
 	for ; c >= '0' && c <= '9'; n++ {
-		if n == len(digits) {
-			return 0, r.fail(at, item, fmt.Errorf("a number of more than %d digits", len(digits)))
+		digit := uint64(c - '0')
+		if n == 1 && v == 0 {
+			return 0, r.fail(at, item, errors.New("a number that begins with 0"))
 		}
-		digits[n] = c
+		if v > (math.MaxUint64-digit)/10 || 10*v+digit > most {
+			return 0, r.fail(at, item, fmt.Errorf("the number is too large, there can be %d", most))
+		}
+		v = 10*v + digit
 		r.skip(1)
 		b, err := r.r.Peek(1)
 		if err == io.EOF {
-			break
+			return v, nil
 		}
 		if err != nil {
 			return 0, r.fail(r.at, item, err)
 		}
 		c = b[0]
 	}
-	if n == 0 {
-		return 0, r.fail(at, item, fmt.Errorf("%q instead of a number", c))
-	}
-	text := digits[:min(n, len(digits))]
-	v, parseErr := strconv.ParseUint(string(text), 10, 64)
 	switch {
-	case parseErr != nil || v > most:
-		return 0, r.fail(at, item, fmt.Errorf("%s, there can be %d", text, most))
-	case text[0] == '0' && len(text) > 1, c == '.' || c == 'e' || c == 'E':
+	case n == 0:
+		return 0, r.fail(at, item, fmt.Errorf("%q instead of a number", c))
+	case c == '.' || c == 'e' || c == 'E':
 		return 0, r.fail(at, item, errors.New("not a plain number"))
 	}
 	return v, nil

@@ -1,6 +1,7 @@
 package cel
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -56,14 +57,27 @@ func NewList(r *Reader, format ima.Format) (*List, error) { return newList(&oneL
 // Starts reports whether a file begins as Open takes it. head are its first
 // HeadSize bytes, or all of them.
 func Starts(head []byte) bool {
-	_, ok := EncodingOf(head)
-	return ok
+	_, log := EncodingOf(head)
+	_, wrapped := cmwStart(head)
+	return log || wrapped
 }
 
-// Open reads a file, a log in any encoding, as a list. It is NewList with a Reader
-// of default Options but for format.MaxData.
+// Open reads a file as a list: a log in any encoding, or a Conceptual Messages
+// Wrapper with one or several of them. It is NewList with default Options but for
+// format.MaxData.
 func Open(file io.Reader, format ima.Format) (*List, error) {
-	r, err := NewReader(file, Options{MaxData: format.MaxData})
+	o := Options{MaxData: format.MaxData}
+	buffered := bufio.NewReaderSize(file, 64<<10)
+	head, err := buffered.Peek(HeadSize)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if _, log := EncodingOf(head); !log {
+		if encoding, ok := cmwStart(head); ok {
+			return newList(newWrapper(buffered, encoding, o), format)
+		}
+	}
+	r, err := NewReader(buffered, o)
 	if err != nil {
 		return nil, err
 	}
