@@ -117,12 +117,10 @@ type collection struct {
 	first bool
 }
 
-// value is the value of a record or tag.
+// value is the value of a record or tag; end reads what follows it there.
 type value struct {
-	r      *bufio.Reader
-	record bool   // an indicator may follow
-	left   uint64 // items of the record's array that follow, in CBOR
-	end    func() error
+	r   *bufio.Reader
+	end func() error
 }
 
 func newWrapper(file *bufio.Reader, encoding Encoding, o Options) *wrapper {
