@@ -25,18 +25,17 @@ func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\
 // false at the end.
 func (r *jsonScanner) space() (c byte, ok bool) {
 	for {
-		c, err := r.r.ReadByte()
+		b, err := r.r.Peek(1)
 		if err != nil {
 			return 0, false
 		}
-		if !isSpace(c) {
-			_ = r.r.UnreadByte()
-			return c, true
+		if !isSpace(b[0]) {
+			return b[0], true
 		}
-		r.at++
-		if c == '\n' {
+		if b[0] == '\n' {
 			r.line++
 		}
+		r.skip(1)
 	}
 }
 
@@ -52,6 +51,14 @@ func (r *jsonScanner) next(item string) (byte, error) {
 
 // expect reads a byte.
 func (r *jsonScanner) expect(want byte, item string) error {
+	// Most texts have no blanks.
+	if c, err := r.r.ReadByte(); err == nil {
+		if c == want {
+			r.at++
+			return nil
+		}
+		_ = r.r.UnreadByte()
+	}
 	c, err := r.next(item)
 	if err != nil {
 		return err
@@ -105,8 +112,10 @@ func (r *jsonScanner) text(dst []byte, limit int, item string) ([]byte, error) {
 		if err != nil {
 			return dst, err
 		}
-		if i := bytes.IndexFunc(part, func(c rune) bool { return c < ' ' }); i >= 0 {
-			return dst, r.fail(r.at+int64(i), item, fmt.Errorf("control character 0x%02x in a string", part[i]))
+		for i, c := range part {
+			if c < ' ' {
+				return dst, r.fail(r.at+int64(i), item, fmt.Errorf("control character 0x%02x in a string", c))
+			}
 		}
 		dst = append(dst, part...)
 		r.skip(len(part))
@@ -140,7 +149,8 @@ func (r *jsonScanner) part(item string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	part, _ := r.r.Peek(r.r.Buffered())
+	// Most strings are short: a little is enough to look at first.
+	part, _ := r.r.Peek(min(r.r.Buffered(), 256))
 	if i := bytes.IndexByte(part, '"'); i >= 0 {
 		part = part[:i]
 	}
