@@ -73,7 +73,7 @@ var hashTable = [hashAlgos]hashInfo{
 	TGR128:      {name: "tgr128", size: 16},
 	TGR160:      {name: "tgr160", size: 20},
 	TGR192:      {name: "tgr192", size: 24},
-	SM3:         {name: "sm3", size: 32, tpm: 0x0012, mapped: true},
+	SM3:         {name: "sm3", size: 32, tpm: 0x0012, mapped: true, new: newSM3},
 	Streebog256: {name: "streebog256", size: 32},
 	Streebog512: {name: "streebog512", size: 64},
 	SHA3_256:    {name: "sha3-256", size: 32, tpm: 0x0027, new: func() hash.Hash { return sha3.New256() }},
@@ -119,8 +119,8 @@ func (h HashAlgo) Size() int {
 	return hashTable[h].size
 }
 
-// Available says whether this package can compute the hash. It cannot for most
-// of the kernel's rarer algorithms, SM3 among them.
+// Available reports whether this package can compute the hash. It can for all that
+// a TPM has banks of, and not for most of the kernel's rarer algorithms.
 func (h HashAlgo) Available() bool { return h.valid() && hashTable[h].new != nil }
 
 // newHash answers an UnavailableHashError for what Available denies.

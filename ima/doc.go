@@ -6,6 +6,7 @@
 // (security/integrity/ima); each file here names the one it follows:
 //
 //	crypto.go                  hash registry                     crypto/hash_info.c
+//	sm3.go                     SM3                               crypto/sm3_generic.c
 //	aggregate.go               boot aggregate                    ima_crypto.c
 //	template.go                template table, custom formats    ima_template.c
 //	template_lib.go            encodings of the fields           ima_template_lib.c

@@ -22,7 +22,7 @@ func TestErrorTexts(t *testing.T) {
 		`template format "x": field "y": no`:                                   &ima.TemplateFormatError{Format: "x", Field: "y", Reason: "no"},
 		`template format "x": no`:                                              &ima.TemplateFormatError{Format: "x", Reason: "no"},
 		`unknown hash algorithm "x"; the kernel's names are those of crypto/hash_info.c, such as sha1, sha256, sha384`: &ima.UnknownHashError{Name: "x"},
-		`hash algorithm sm3 cannot be computed here; leave its bank out to use the others`:                             &ima.UnavailableHashError{Algo: ima.SM3},
+		`hash algorithm streebog256 cannot be computed here; leave its bank out to use the others`:                     &ima.UnavailableHashError{Algo: ima.Streebog256},
 		`no kernel release "six"; one begins with two numbers, as 6.12 or 6.1.0-56-amd64 do`:                           &ima.UnknownKernelError{Release: "six", Malformed: true},
 		`unknown template "x"; there are ima, ima-ng`:                                                                  &ima.UnknownNameError{What: "template", Name: "x", Known: []string{"ima", "ima-ng"}},
 		`PCR 24: a TPM has PCR 0 to 23, so the record was never extended`:                                              &ima.PCRIndexError{PCR: 24},

@@ -43,6 +43,7 @@ var bankFiles = []struct {
 	{"sha256", ima.SHA256, 32},
 	{"sha384", ima.SHA384, 48},
 	{"sha512", ima.SHA512, 64},
+	{"sm3", ima.SM3, 32},
 	{"sha3-256", ima.SHA3_256, 32},
 	{"sha3-384", ima.SHA3_384, 48},
 	{"sha3-512", ima.SHA3_512, 64},

@@ -248,7 +248,7 @@ func TestWrongMeasurements(t *testing.T) {
 		{[]string{"--policy=tbc", "."}, exitUsage, `--policy: unknown word of ima_policy= "tbc"; there are tcb, appraise_tcb, secure_boot, critical_data, fail_securely`},
 		{[]string{"--template=ima-sgi", "."}, exitUsage, `--template: unknown template "ima-sgi"; there are ima, ima-ng, ima-sig`},
 		{[]string{"--hash=sha-256", "."}, exitUsage, `--hash: unknown hash "sha-256"; there are md5, sha1, sha256`},
-		{[]string{"--hash=sm3", "."}, exitUsage, `--hash: unknown hash "sm3"`},
+		{[]string{"--hash=streebog256", "."}, exitUsage, `--hash: unknown hash "streebog256"`},
 		{[]string{"--template=ima", "--hash=sha256", "."}, exitUsage, `unknown hash of the template ima "sha256"; there are md5, sha1`},
 		{[]string{"--nonce=" + strings.Repeat("00", 67), "."}, exitUsage, "--nonce has 67 bytes; this TPM takes at most 66"},
 		{[]string{"--profile=tiny", "--nonce=" + strings.Repeat("00", 35), "."}, exitUsage, "--nonce has 35 bytes; this TPM takes at most 34"},

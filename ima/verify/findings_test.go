@@ -102,8 +102,8 @@ func TestFindings(t *testing.T) {
 			return e
 		}, verify.AggregateUnchecked, "record 1, sha256 PCR 3, 9"},
 		{"aggregate of a hash not known here", func(t testing.TB) verify.Evidence {
-			return extended(t, entry(t, early, func(e *ima.EventData) { e.Digest.Algo = ima.SM3 }))
-		}, verify.AggregateUnchecked, "record 1, sm3 PCR 0-9"},
+			return extended(t, entry(t, early, func(e *ima.EventData) { e.Digest.Algo = ima.Streebog256 }))
+		}, verify.AggregateUnchecked, "record 1, streebog256 PCR 0-9"},
 		{"firmware measured nothing", func(t testing.TB) verify.Evidence {
 			m := newMachine(t)
 			for _, bank := range m.Banks() {
@@ -143,9 +143,9 @@ func TestFindings(t *testing.T) {
 		}, verify.SHA1Only, "PCR 10"},
 		{"bank that cannot be computed", func(t testing.TB) verify.Evidence {
 			e := extended(t, first(t))
-			e.PCRs[ima.SM3] = map[int]ima.Hex{10: make(ima.Hex, 32)}
+			e.PCRs[ima.Streebog256] = map[int]ima.Hex{10: make(ima.Hex, 32)}
 			return e
-		}, verify.BankNotReplayable, "sm3 PCR 10"},
+		}, verify.BankNotReplayable, "streebog256 PCR 10"},
 		{"values of unknown origin", func(t testing.TB) verify.Evidence {
 			e := extended(t, first(t))
 			e.Vouched = false
