@@ -61,6 +61,7 @@ var foreign = map[string][]string{
 	"transport/swtpm":           {"golang.org/x/sys/"},
 	"transport/transporttest":   {"golang.org/x/sys/", "github.com/stretchr/testify/"},
 	"emulator/crypt":            {"filippo.io/bigmod"},
+	"emulator/state":            {"golang.org/x/sys/"},
 	"faults/initcall":           {"github.com/fsnotify/fsnotify", "golang.org/x/sys/"},
 	"emulator/reference":        {"github.com/google/go-tpm-tools/simulator"},
 	"emulator/emulatortest":     {"github.com/google/go-tpm/", "github.com/stretchr/testify/"},
