@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"faults/control":           {"faults", "faults/initcall"},
 	"ima":                      {},
 	"ima/boot":                 {"ima", "faults/initcall", "transport"},
-	"ima/boot/draw":            {"ima", "ima/boot", "ima/verify", "faults/initcall"},
+	"ima/boot/draw":            {"ima", "ima/boot", "ima/verify", "faults", "faults/initcall"},
 	"ima/cel":                  {"ima"},
 	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
