@@ -174,9 +174,6 @@ func (p *process) walk(ctx context.Context, kernel *ima.IMA, path string, count 
 	return count, err
 }
 
-// modeRegular is S_IFREG.
-const modeRegular = 0o100000
-
 // open opens a file to read it; one that may be executed is executed too, and
 // programs and libraries are mapped, so that rules on that see them.
 func (p *process) open(kernel *ima.IMA, path string) error {

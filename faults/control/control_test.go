@@ -173,13 +173,17 @@ func TestServerLimits(t *testing.T) {
 		defer close(done)
 		_ = server.Serve(control.Limit(l, func(limit int) { told <- limit }))
 	}()
-	t.Cleanup(func() { _ = server.Close(); <-done })
+	t.Cleanup(func() { _ = server.Close(); transporttest.Receive(t, done) })
 
 	ask := func() (net.Conn, error) {
 		c, err := net.Dial("unix", path)
-		require.NoError(t, err)
+		if err != nil {
+			return nil, err
+		}
 		t.Cleanup(func() { c.Close() })
-		require.NoError(t, c.SetDeadline(time.Now().Add(20*time.Second)))
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			return nil, err
+		}
 		_, err = io.WriteString(c, "GET /status HTTP/1.1\r\nHost: swtpmd\r\n\r\n")
 		if err == nil {
 			_, err = c.Read(make([]byte, 4096))
@@ -197,7 +201,7 @@ func TestServerLimits(t *testing.T) {
 		require.Error(t, err)
 	}
 	assert.Len(t, told, 1)
-	assert.Equal(t, control.MaxConnections, <-told)
+	assert.Equal(t, control.MaxConnections, transporttest.Receive(t, told))
 	require.NoError(t, open[0].Close())
 	require.Eventually(t, func() bool { _, err := ask(); return err == nil }, 20*time.Second, time.Millisecond)
 }

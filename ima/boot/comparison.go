@@ -215,7 +215,7 @@ func (c *comparer) compareProbes() {
 	}
 	what := "probe of " + s.device
 	if len(s.probes) == 0 {
-		c.row(what, "none of "+s.driver, probesText(simulated), c.r.Summary.TPMRegistered == false)
+		c.row(what, "none of "+s.driver, probesText(simulated), !c.r.Summary.TPMRegistered)
 		return
 	}
 	c.row(what, probesText(s.probes), probesText(simulated), same)

@@ -53,7 +53,6 @@ type console struct {
 	unpacked    time.Duration // the initramfs
 	init        string        // empty if it was not executed
 	initAt      time.Duration
-	initLevel   initcall.Level
 	mountedRoot bool
 	panicked    bool
 	// lost counts initcalls of which one line is missing, holes the places

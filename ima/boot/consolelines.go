@@ -211,7 +211,7 @@ func cutStamp(line string) (at time.Duration, text, next string, ok bool) {
 // line: "[    0.034479] text". dmesg -d adds the time since the line before,
 // "[    0.034479 <    0.000010>] text".
 func stamp(line string) (at time.Duration, text string, ok bool) {
-	number, text, ok := strings.Cut(line[1:min(len(line), 64)], "]")
+	number, _, ok := strings.Cut(line[1:min(len(line), 64)], "]")
 	if !ok {
 		return 0, "", false
 	}

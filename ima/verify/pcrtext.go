@@ -96,7 +96,7 @@ func (t *pcrText) read(line string) (err error) {
 	if m := lineValue.FindStringSubmatch(line); m != nil {
 		if t.bank == 0 {
 			t.item = "PCR " + m[1]
-			return errors.New("no line before it names a bank, such as sha256:")
+			return errors.New("no line before it names a bank, as sha256: does")
 		}
 		return t.value(m[1], m[2])
 	}
