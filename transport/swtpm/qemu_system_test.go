@@ -72,7 +72,9 @@ func startMachine(t *testing.T, model, control string, options ...string) *machi
 	if err != nil {
 		t.Skip("QEMU is not installed (Debian package qemu-system-x86); scripts/test installs it")
 	}
-	command := exec.Command(program, append([]string{"-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults",
+	// With icount the machine's time goes by instructions. SeaBIOS gives a command
+	// up after 2 s of it, and the emulator may be slow on a busy host.
+	command := exec.Command(program, append([]string{"-machine", "q35", "-accel", "tcg", "-icount", "shift=0", "-m", "64", "-nodefaults",
 		"-display", "none", "-qmp", "stdio",
 		"-chardev", "socket,id=chr,path=" + control,
 		"-tpmdev", "emulator,id=tpm,chardev=chr", "-device", model + ",tpmdev=tpm"}, options...)...)
