@@ -51,6 +51,7 @@ The kernel that made the list:
   --strategy=S           how it starts IMA: late, late_sync, retry, kconfig, dual,
                          queue, deny, notifier
   --late-sync=SETTING    CONFIG_IMA_INIT_LATE_SYNC: on, off, unknown
+  --measure-pcr=N        CONFIG_IMA_MEASURE_PCR_IDX, 8 to 14 (default 10)
   --bound                the measured boot has been found to be this kernel's
 
 Appraisal:
@@ -109,6 +110,7 @@ func (w *verifyWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.build.Release, "kernel", "", "")
 	f.StringVar(&w.strategy, "strategy", "", "")
 	f.TextVar(&w.build.InitLateSync, "late-sync", verify.SettingUnknown, "")
+	f.IntVar(&w.build.MeasurePCR, "measure-pcr", 0, "")
 	f.BoolVar(&w.build.Bound, "bound", false, "")
 	f.Func("policy", "", func(name string) error { w.policies = append(w.policies, name); return nil })
 	f.BoolVar(&w.printPolicy, "print-policy", false, "")
@@ -191,7 +193,7 @@ func (w *verifyWords) wrongInput(list string, verdict *verify.Verdict, err error
 				return &wrongFileError{"--quote " + w.quote, "TPMS_ATTEST", input.Err}
 			}
 		case verify.PartBuild:
-			return &usageError{input.Err, "--kernel, --strategy and --late-sync say what is known of the kernel"}
+			return &usageError{input.Err, "--kernel, --strategy, --late-sync and --measure-pcr say what is known of the kernel"}
 		case verify.PartPCRs:
 			if verdict == nil {
 				return &wrongFileError{"--pcrs " + w.pcrs, "file of PCR values", input.Err}

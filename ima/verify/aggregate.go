@@ -116,6 +116,9 @@ func (r *run) concludeAggregates() {
 	if first := a.list[0].Record; first != 1 && r.beginsAtBoot() {
 		r.add(AggregateNotFirst, "The first boot aggregate is record %d; a kernel records it first, so the beginning of the list is missing or was made up.", first).at(first)
 	}
+	if pcr := r.evidence.Build.measurePCR(); a.pcr() != pcr {
+		r.add(AggregatePCR, "The first boot aggregate is for PCR %d, but the kernel's IMA extends PCR %d unless it is configured otherwise (CONFIG_IMA_MEASURE_PCR_IDX): anybody can make a list of his own in another PCR.", a.pcr(), pcr).about(0, a.pcr()).at(a.list[0].Record)
+	}
 	if a.count > 1 {
 		r.concludeSeveral()
 	}

@@ -26,6 +26,7 @@ const (
 
 	AggregateMissing    Code = "aggregate-missing"
 	AggregateNotFirst   Code = "aggregate-not-first"
+	AggregatePCR        Code = "aggregate-pcr"
 	AggregateMatch      Code = "aggregate-match"
 	AggregateShort      Code = "aggregate-short"
 	AggregateOfLog      Code = "aggregate-of-event-log"
@@ -118,6 +119,7 @@ var codes = []code{
 
 	{AggregateMissing, PartList, Failure, CannotTell, "the list has no boot aggregate, so nothing ties it to the boot of this machine"},
 	{AggregateNotFirst, PartList, Failure, Accept, "records stand before the first boot aggregate, which a kernel records first: the beginning of the list is missing or was made up"},
+	{AggregatePCR, PartList, Failure, CannotTell, "the boot aggregate is not for the PCR of IMA, which is 10 unless the build has another one"},
 	{AggregateMatch, PartList, Note, Accept, "the boot aggregate is that of the PCRs"},
 	{AggregateShort, PartList, Caution, Accept, "the boot aggregate is that of PCR 0-7; kernels since 5.8 take PCR 8 and 9 too"},
 	{AggregateOfLog, PartList, Caution, Accept, "the boot aggregate is that of the event log's PCRs, of which PCR 8 or 9 was not given or has been extended since IMA started"},

@@ -120,6 +120,10 @@ type Build struct {
 	Strategy Strategy `json:"strategy,omitempty"`
 	// InitLateSync is CONFIG_IMA_INIT_LATE_SYNC.
 	InitLateSync Setting `json:"init_late_sync"`
+	// MeasurePCR is CONFIG_IMA_MEASURE_PCR_IDX, 8 to 14; zero stands for 10,
+	// which all kernels have that do not let it be chosen. Anybody can extend
+	// another PCR with a list of his own.
+	MeasurePCR int `json:"measure_pcr,omitempty"`
 	// Bound says that the measured boot shows this build to have run: that
 	// the caller has appraised the PCRs of the boot loader and the kernel
 	// (4, 8, 9, as the machine uses them).
@@ -127,7 +131,9 @@ type Build struct {
 	// Measured are digests that the measured boot extends if it runs this
 	// build, as those of the kernel's image. If there are any, Bound is not
 	// needed: the event log has to lead to PCRs that are vouched for, and to
-	// have them all.
+	// have them all, and the boot aggregate has to show that the PCRs had
+	// them when IMA started. What else the log has is for the caller to
+	// appraise: whoever ran before IMA can have extended these digests too.
 	Measured []Measurement `json:"measured,omitempty"`
 }
 
@@ -137,6 +143,14 @@ func (b *Build) strategy() Strategy {
 		return StrategyKconfig
 	}
 	return b.Strategy
+}
+
+// measurePCR is MeasurePCR, or its default.
+func (b *Build) measurePCR() int {
+	if b.MeasurePCR == 0 {
+		return defaultPCR
+	}
+	return b.MeasurePCR
 }
 
 // BuildError says what contradicts itself in a Build.
@@ -151,6 +165,8 @@ func (b *Build) check() error {
 	switch {
 	case strategy != StrategyUnknown && !slices.Contains(Strategies(), strategy):
 		return &BuildError{fmt.Sprintf("no strategy %q; there are %v", strategy, Strategies())}
+	case b.measurePCR() < 8 || b.measurePCR() > 14:
+		return &BuildError{fmt.Sprintf("PCR %d cannot be CONFIG_IMA_MEASURE_PCR_IDX, which is 8 to 14", b.MeasurePCR)}
 	case int(b.InitLateSync) >= len(settingNames):
 		return &BuildError{fmt.Sprintf("CONFIG_IMA_INIT_LATE_SYNC is %s", b.InitLateSync)}
 	case strategy != StrategyKconfig && b.InitLateSync != SettingUnknown:

@@ -25,12 +25,9 @@ func legacy(t testing.TB, name string, sum ima.Hex) *ima.Record {
 // What single records and the PCRs show.
 func TestFindings(t *testing.T) {
 	t.Parallel()
-	first := func(t testing.TB) *ima.Record { return aggregateOf(t, fresh(t), ima.SHA256) }
-	file := func(t testing.TB, name string) *ima.Record { return entry(t, name, nil) }
 	violation := func(t testing.TB, name string) *ima.Record {
 		return entry(t, name, func(e *ima.EventData) { e.Violation = true })
 	}
-	onPCR := func(rec *ima.Record, pcr uint32) *ima.Record { rec.PCR = pcr; return rec }
 	for _, c := range []struct {
 		name     string
 		evidence func(t testing.TB) verify.Evidence

@@ -138,11 +138,22 @@ func (r *run) unextended(err error, number int) error {
 	return nil
 }
 
-// replays gives the rows for the PCRs in use.
+// concerns reports whether the list has to lead to the value of a PCR: it has
+// records for it, or has none although the PCR is IMA's and has been extended
+// since the beginning of the list.
+func (r *run) concerns(pcr int) bool {
+	if r.used[pcr] > 0 {
+		return true
+	}
+	extended := func(b bank) bool { return b.values[pcr] != nil && b.record[pcr] < 0 }
+	return r.verdict.Records > 0 && pcr == r.evidence.Build.measurePCR() && slices.ContainsFunc(r.banks, extended)
+}
+
+// replays gives the rows for the PCRs that concern the list.
 func (r *run) replays() []Replay {
 	var rows []Replay
 	for pcr := range numPCRs {
-		if r.used[pcr] == 0 {
+		if !r.concerns(pcr) {
 			continue
 		}
 		start := len(rows)
@@ -223,7 +234,7 @@ func (r *run) concludeReplays() {
 		r.add(ListEmpty, "The list has no record; a kernel with IMA records a boot aggregate at least.")
 	}
 	for pcr := range numPCRs {
-		if r.used[pcr] == 0 {
+		if !r.concerns(pcr) {
 			continue
 		}
 		state, record := r.verdict.pcrState(pcr)

@@ -115,6 +115,30 @@ func logMismatch(bank ima.HashAlgo, pcrs []int) Finding {
 	return *f.add(EventLogMismatch, "The event log does not lead to the values of PCR %s in bank %s: it was changed, or something extended them without an event.", rangesText(pcrs), bank).about(bank, pcrs...)
 }
 
+// atStart reports whether the first boot aggregate shows that the PCR of a
+// measurement had it when IMA started. The aggregate is of one bank, and what is in
+// another one was there too if both have all events: a TPM can extend one bank
+// alone.
+func (r *run) atStart(m Measurement) bool {
+	vouched := r.vouched()
+	if len(vouched) == 0 || !slices.Contains(vouched[0].PCRs, m.PCR) {
+		return false
+	}
+	bank := vouched[0].Bank
+	return bank == m.Bank || slices.Contains(r.logged[bank], m.PCR) && r.log.together(m.PCR, bank, m.Bank)
+}
+
+// together reports whether each event of a PCR has extended it in both banks.
+func (l *EventLog) together(pcr int, a, b ima.HashAlgo) bool {
+	place := func(bank ima.HashAlgo) int {
+		return slices.IndexFunc(l.Algorithms, func(x EventAlgorithm) bool { return x.Bank == bank })
+	}
+	i, j := place(a), place(b)
+	return i >= 0 && j >= 0 && !slices.ContainsFunc(l.Events, func(e Event) bool {
+		return e.Type != NoAction && int64(e.PCR) == int64(pcr) && (e.Digests[i] == nil || e.Digests[j] == nil)
+	})
+}
+
 // unmeasured gives the first of the build's measurements that the event log does
 // not prove, and why.
 func (r *run) unmeasured() (m Measurement, why string) {
@@ -126,6 +150,8 @@ func (r *run) unmeasured() (m Measurement, why string) {
 			return m, "the event log does not lead to the value of that PCR"
 		case !r.log.Has(m):
 			return m, "the event log does not have it"
+		case !r.atStart(m):
+			return m, "no boot aggregate shows that the PCR had it when IMA started, and whoever came later can have extended it"
 		case !r.evidence.Vouched && !r.covered(m.Bank, m.PCR):
 			return m, "no quote covers that PCR"
 		}

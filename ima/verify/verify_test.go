@@ -42,6 +42,16 @@ func aggregateOf(t testing.TB, pcrs ima.PCRs, bank ima.HashAlgo) *ima.Record {
 	})
 }
 
+// first makes the boot aggregate's record of a fresh machine.
+func first(t testing.TB) *ima.Record { return aggregateOf(t, fresh(t), ima.SHA256) }
+
+func file(t testing.TB, name string) *ima.Record { return entry(t, name, nil) }
+
+func onPCR(rec *ima.Record, pcr uint32) *ima.Record {
+	rec.PCR = pcr
+	return rec
+}
+
 // extended gives the evidence of a list whose records were all extended.
 func extended(t testing.TB, records ...*ima.Record) verify.Evidence {
 	t.Helper()
