@@ -271,6 +271,9 @@ func (d *daemon) powerOn(cause string) {
 func (d *daemon) reached(e initcall.Event) {
 	d.panel.RecordLevel(e)
 	attributes := []any{"boot", e.Boot, "level", e.Level.String(), "cause", e.Cause}
+	if e.Confirmed != "" {
+		attributes = append(attributes, "confirmed", e.Confirmed)
+	}
 	if e.At >= 0 {
 		attributes = append(attributes, "at", e.At)
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -178,6 +179,20 @@ func guest(t *testing.T, console net.Conn, admin *control.Client, level initcall
 	}, time.Minute, time.Millisecond)
 }
 
+// consoleUntil gives the lines of a real boot's console after the one that has from
+// in it, up to the next one that has until.
+func consoleUntil(t *testing.T, from, until string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../faults/initcall/testdata/x86_64-debian-6.1-tpm-on-time.log")
+	require.NoError(t, err)
+	lines := strings.Split(string(text), "\n")
+	has := func(what string) func(string) bool {
+		return func(line string) bool { return strings.Contains(line, what) }
+	}
+	lines = lines[slices.IndexFunc(lines, has(from))+1:]
+	return lines[:slices.IndexFunc(lines, has(until))+1]
+}
+
 func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	d := daemonWith(t, "--defer-until=late_sync")
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
@@ -189,15 +204,22 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 
 	guest(t, console, admin, initcall.Kernel, "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP")
 	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
-	guest(t, console, admin, initcall.Late, "[    2.000000] calling  init_ima+0x0/0x4f @ 1")
+	guest(t, console, admin, initcall.Late, consoleUntil(t, "Linux version", "initcall init_ima")...)
 	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
-	guest(t, console, admin, initcall.LateSync, "[    2.300000] calling  regulator_init_complete+0x0/0x30 @ 1")
+	_, err := io.WriteString(console, "[    3.000000] calling  regulator_init_complete+0x0/0x30 @ 1\r\n")
+	require.NoError(t, err)
+	d.log.until(t, "console line not believed")
+	d.log.until(t, "its time is before")
+	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10), "forged")
+	guest(t, console, admin, initcall.LateSync, consoleUntil(t, "initcall init_ima", "initcall software_resume")...)
 	assert.Equal(t, "80010000000a00000000", ask(t, data, selfTest10, 10))
 
 	status, err := admin.Status(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, 2300*time.Millisecond, status.Now.At)
-	assert.Equal(t, uint64(2), status.Outcomes["answered"])
+	assert.Equal(t, 4205115*time.Microsecond, status.Now.At)
+	assert.Contains(t, status.Now.Cause, "calling  software_resume")
+	assert.Contains(t, status.Now.Confirmed, "initcall software_resume")
+	assert.Equal(t, uint64(3), status.Outcomes["answered"])
 	assert.Equal(t, 1, status.Now.Boot)
 	for _, said := range []string{"TPM2_SelfTest", "TPM_RC_FAILURE", "level=late ", "defer-until=late_sync"} {
 		d.log.until(t, said)

@@ -36,8 +36,11 @@ type settings struct {
 	console  string
 	// consoleLog is a file for a copy of what the console brings.
 	consoleLog string
-	timeline   string
-	markers    []string
+	// trustConsole and followKexec say what of a console is believed.
+	trustConsole bool
+	followKexec  bool
+	timeline     string
+	markers      []string
 }
 
 // deferral is the TPM that comes late.
@@ -97,7 +100,7 @@ func (d *deferral) checkUntil() error {
 		switch f.Name {
 		case "defer-until":
 			until = true
-		case "defer-from", "while-deferred", "hold-max", "defer-boots", "marker":
+		case "defer-from", "while-deferred", "hold-max", "defer-boots", "marker", "trust-console", "follow-kexec":
 			about = append(about, "--"+f.Name)
 		}
 	})
@@ -148,6 +151,8 @@ func (s *settings) define(f *flag.FlagSet) {
 	f.IntVar(&s.deferral.boots, "defer-boots", 0, "")
 	f.StringVar(&s.console, "console", "", "")
 	f.StringVar(&s.consoleLog, "console-log", "", "")
+	f.BoolVar(&s.trustConsole, "trust-console", false, "")
+	f.BoolVar(&s.followKexec, "follow-kexec", false, "")
 	f.StringVar(&s.timeline, "timeline", "", "")
 	f.Func("marker", "", func(text string) error { s.markers = append(s.markers, text); return nil })
 	f.StringVar(&s.dir, "dir", "", "")
@@ -343,6 +348,8 @@ func (s *settings) check() error {
 		return &usageError{errors.New("--console-log is for a console, and --timeline goes by time"), "leave out one of the two"}
 	case s.console != "" && s.timeline != "":
 		return &usageError{errors.New("--console and --timeline exclude each other"), "one source says how far the boot has come"}
+	case s.timeline != "" && (s.trustConsole || s.followKexec):
+		return &usageError{errors.New("--trust-console and --follow-kexec are for a console, and --timeline goes by time"), "leave out one of the two"}
 	case s.timeline != "" && len(s.markers) > 0:
 		return &usageError{errors.New("--marker is for a console, and --timeline goes by time"), "leave out one of the two"}
 	}

@@ -20,6 +20,8 @@ const deferHelp = `The TPM that comes late:
   --timeline=FILE        go by the time since power-on instead: a level and a time a line,
                          such as "late 900ms"; builtin is a measured boot
   --marker=LEVEL=FUNC    FUNC is called first at LEVEL; may be repeated
+  --trust-console        believe each line of the console at once: nobody forges there
+  --follow-kexec         a kernel that the guest starts by kexec begins a new boot
 `
 
 const daemonHelp = `Usage: swtpmd [flags]

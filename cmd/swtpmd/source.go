@@ -27,12 +27,7 @@ type levelSource interface {
 func newSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Logger) (levelSource, error) {
 	switch {
 	case set.console != "":
-		s, err := newConsoleSource(set, clock, in)
-		if err != nil {
-			return nil, err
-		}
-		s.log = log
-		return s, nil
+		return newConsoleSource(set, clock, in, log)
 	case set.timeline != "":
 		return newTimelineSource(set.timeline, clock)
 	case len(set.markers) > 0:
@@ -123,7 +118,7 @@ type consoleSource struct {
 	log     *slog.Logger
 }
 
-func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader) (*consoleSource, error) {
+func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Logger) (levelSource, error) {
 	source, err := initcall.ParseSource(set.console)
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("--console: %w", err), ""}
@@ -143,7 +138,11 @@ func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader) (*cons
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("--marker: %w", err), ""}
 	}
-	return &consoleSource{source: source, console: console, keep: set.consoleLog}, nil
+	console.Trusting, console.FollowKexec = set.trustConsole, set.followKexec
+	console.Doubted = func(d initcall.Doubt) {
+		log.Warn("console line not believed", "boot", d.Boot, "level", d.Level.String(), "line", d.Line, "cause", d.Reason)
+	}
+	return &consoleSource{source: source, console: console, keep: set.consoleLog, log: log}, nil
 }
 
 func (s *consoleSource) powerOn(cause string) { s.console.Reset(cause) }

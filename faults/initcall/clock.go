@@ -20,6 +20,10 @@ type Event struct {
 	// Cause says what showed it: a console line, "timeline", or the words
 	// of the caller.
 	Cause string `json:"cause"`
+	// Confirmed is the console line with which Cause was believed: the return
+	// of its initcall, or a later one if there were too few before. Empty where
+	// nothing had to be confirmed.
+	Confirmed string `json:"confirmed,omitempty"`
 }
 
 // NoTime is the At of an Event whose source knows no time.
@@ -84,13 +88,14 @@ func (c *Clock) Level() Level {
 // one. To the present level Advance does nothing; to an earlier one it answers
 // a *BackwardsError and changes nothing.
 func (c *Clock) Advance(level Level, at time.Duration, cause string) error {
-	return c.advance(level, at, cause, func() bool { return true })
+	return c.advance(Event{Level: level, At: at, Cause: cause}, func() bool { return true })
 }
 
 // advance is Advance for a source that may have been overtaken: still is asked
 // when no boot can start any more before the clock has moved, and if it says
-// no, nothing moves.
-func (c *Clock) advance(level Level, at time.Duration, cause string, still func() bool) error {
+// no, nothing moves. The event's Boot is the clock's.
+func (c *Clock) advance(e Event, still func() bool) error {
+	level := e.Level
 	if int(level) >= levels {
 		return &UnknownLevelError{Name: level.String()}
 	}
@@ -108,7 +113,8 @@ func (c *Clock) advance(level Level, at time.Duration, cause string, still func(
 		}
 		return &BackwardsError{Now: now.Level, Asked: level}
 	}
-	c.set(Event{Boot: now.Boot, Level: level, At: at, Cause: cause})
+	e.Boot = now.Boot
+	c.set(e)
 	return nil
 }
 

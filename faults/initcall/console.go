@@ -1,6 +1,9 @@
 package initcall
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Console moves a Clock by what a guest's kernel prints. It is an io.Writer for
 // the console's bytes, in pieces of any size; Write never fails. Several
@@ -22,23 +25,66 @@ import "sync"
 // what runs: of a console that the kernel registers late (hvc0 of virtio, at
 // device) the earlier levels come when they are past.
 //
+// # Whom it believes
+//
+// Everybody in the guest who may write to the console can print what a kernel
+// prints; /dev/kmsg even has the kernel add the time. So a line counts only where
+// it can be the kernel's next one:
+//
+//   - Each initcall returns before the next is called, after no more time than
+//     passed between the two lines. A level and init come between initcalls.
+//   - Time stamps do not go back, and are there if they were.
+//   - Where lines name the thread that prints them (printk.caller), it is the one
+//     that calls initcalls. No other one can write such a line to /dev/kmsg.
+//   - A level is believed when the initcall that shows it has returned, and four
+//     since the main level before it (main are those without "_sync", and not
+//     rootfs).
+//   - Levels come in link order. A main level that no line shows is passed only
+//     when two initcalls show a later one.
+//
+// So the clock is behind the kernel by one initcall, and by up to four where a
+// level has few. An initcall that shows a level and itself waits for it would wait
+// for ever: Trusting is for that.
+//
+// What contradicts this moves nothing, and is told to Doubted. If lines were lost
+// or somebody else's line came first, a run of its own is believed again after
+// eight returns. Without time stamps, threads and initcall_debug there is less to
+// contradict: what says "level" is believed in link order, and init after twenty
+// lines of a kernel that prints neither levels nor initcalls.
+//
+// A process that runs before init (a boot loader, a helper program in the
+// initramfs) and prints the whole of a run that fits in is believed. Use a
+// source that it cannot write to if it might.
+//
 // # When a new boot starts
 //
 // An owner who sees the machine's power tells it by Reset, and from the first
 // Reset on power is what counts: after a Reset everything is taken for rest of
 // the old boot until a kernel starts, and a banner without a Reset before is
-// somebody printing the kernel's log. Two things restart a kernel without
-// power, so after their lines a banner is believed: kexec ("kexec_core: Starting
-// new kernel") and a panic, which may start a crash kernel.
+// somebody printing the kernel's log. A kernel that another one starts by kexec,
+// or after a panic, has no Reset; FollowKexec says that these lines are believed.
 //
 // If the owner has never called Reset, the banner is all there is: one that
-// comes when a kernel has started already starts a new boot. There, a kernel
-// log printed to the console is mistaken for a boot, unless it has no time
-// stamps where this kernel's lines have them (/proc/version).
+// comes when a kernel has started already starts a new boot, and everybody who
+// may write to the console can print it, but not by /dev/kmsg, which adds the
+// time of a kernel that runs.
 //
-// Within a boot levels only move forward, so nothing that processes print after
-// Userspace moves anything.
+// Within a boot levels only move forward, and nothing that is printed after
+// Userspace moves anything within it.
 type Console struct {
+	// Trusting takes every line for the kernel's own, and at once. It is for
+	// guests in which nobody forges, and for logs that are read when the boot is
+	// over, which may have holes. Set it before the first Write, like the other
+	// fields.
+	Trusting bool
+	// FollowKexec has a kernel's banner start a new boot without a Reset if a
+	// line before it tells of kexec ("kexec_core: Starting new kernel") or of a
+	// panic. Processes can print both.
+	FollowKexec bool
+	// Doubted, if set, is called with lines that are not believed, the first
+	// MaxDoubts of a boot. It must not call the Console.
+	Doubted func(Doubt)
+
 	mu    sync.Mutex
 	clock *Clock
 	table table
@@ -50,10 +96,23 @@ type Console struct {
 	// Of the kernel that runs:
 	started bool            // its banner or the line before it was seen
 	banner  bool            // its banner was seen
-	moved   bool            // it has reached a level later than Kernel
-	stamps  bool            // its lines have time stamps
+	now     Level           // what it has reached
 	restart string          // the line that lets another kernel follow
 	called  map[string]bool // those of table.waited that it has called
+	lines   chain           // what is believed
+	other   chain           // what would be if lines were another's
+	doubts  int
+}
+
+// MaxDoubts is how many lines of one boot are told to Doubted.
+const MaxDoubts = 8
+
+// Doubt is a line that a Console does not believe.
+type Doubt struct {
+	Boot   int
+	Level  Level  // reached when the line came
+	Line   string // printable, and of bounded length
+	Reason string
 }
 
 // NewConsole makes a Console that moves clock. Markers go over the built-in
@@ -99,42 +158,127 @@ func (c *Console) Reset(cause string) {
 
 // forget forgets the kernel that ran.
 func (c *Console) forget() {
-	c.started, c.banner, c.moved, c.stamps, c.restart = false, false, false, false, ""
+	c.started, c.banner, c.now, c.restart, c.doubts = false, false, Firmware, "", 0
+	c.lines, c.other = chain{}, chain{}
 	clear(c.called)
 }
 
 // take does what p says.
 func (c *Console) take(p piece) {
 	m := readMessage(p)
-	if m.kind == starting || m.kind == banner {
+	switch m.kind {
+	case nothing:
+		if p.stamped || !c.lines.stamped {
+			c.lines.told++
+		}
+		return
+	case starting, banner:
 		c.start(p, m.kind)
 		return
 	}
 	if c.stale {
 		return
 	}
-	c.stamps = c.stamps || p.stamped
-	switch m.kind {
-	case atLevel:
-		c.advance(m.level, p)
-	case inFunction:
-		c.function(m.function, p)
-	case userspaceStarts:
-		c.advance(Userspace, p)
-	case restarting:
+	if m.kind == restarting {
 		c.restart = cause(p)
+		return
+	}
+	if c.now == Userspace {
+		return
+	}
+	if c.Trusting {
+		c.reach(c.level(m), p, "")
+		return
+	}
+	why := c.lines.doubt(m, p)
+	if why == "" {
+		c.lines.add(m, p)
+		c.follow(&c.lines, m, p)
+		return
+	}
+	c.doubt(p, why)
+	c.contradicted(m, p)
+}
+
+// contradicted takes a line that does not go on with what is believed: if those
+// that follow it go on with it, they replace that.
+func (c *Console) contradicted(m message, p piece) {
+	if !c.other.begun || c.other.doubt(m, p) != "" {
+		if m.kind == returned {
+			c.other = chain{}
+			return
+		}
+		c.other.begin(p)
+	}
+	c.other.add(m, p)
+	c.other.calls = c.other.calls || c.lines.calls
+	needed := replacing
+	if m.kind == userspaceStarts {
+		needed = confirming // no more will return
+	}
+	if m.kind == called || c.other.run < needed {
+		return
+	}
+	c.lines, c.other = c.other, chain{}
+	c.follow(&c.lines, m, p)
+}
+
+// follow does what m says, which is the last line of t.
+func (c *Console) follow(t *chain, m message, p piece) {
+	t.shows(c.level(m), c.now, m, p)
+	w := &t.want
+	if w.level <= c.now {
+		*w = wanted{}
+		return
+	}
+	if t.lacks(c.now) {
+		return
+	}
+	for l := c.now + 1; l <= w.level; l++ {
+		t.reached[l] = w.run
+	}
+	c.reach(w.level, w.line.piece(), t.confirmed())
+	*w = wanted{}
+}
+
+// confirmed gives the line that was the last one needed, "" if there was none.
+func (c *chain) confirmed() string {
+	if c.last.n == 0 {
+		return ""
+	}
+	return cause(c.last.piece())
+}
+
+// doubt tells of a line that is not believed.
+func (c *Console) doubt(p piece, why string) {
+	if c.doubts == MaxDoubts {
+		return
+	}
+	c.doubts++
+	if c.Doubted != nil {
+		now := c.clock.Now()
+		c.Doubted(Doubt{Boot: now.Boot, Level: now.Level, Line: cause(p), Reason: why})
 	}
 }
 
+// latestBanner bounds the time of a kernel's first lines: its clock starts later.
+const latestBanner = 10 * time.Second
+
 // start takes the line with which a kernel starts.
 func (c *Console) start(p piece, k kind) {
-	if c.stamps && !p.stamped {
+	switch {
+	case c.lines.stamped && !p.stamped:
+		c.doubt(p, "it has no time stamp, and the lines of this kernel have")
+		return
+	case p.stamped && p.at > latestBanner:
+		c.doubt(p, "a kernel starts with a time near 0")
 		return
 	}
 	// The line before the banner and the banner belong together.
-	another := c.moved || c.banner || c.started && k == starting
+	another := c.now > Kernel || c.banner || c.started && k == starting
 	if another {
-		if c.powered && c.restart == "" {
+		if c.powered && (c.restart == "" || !c.FollowKexec) {
+			c.doubt(p, "no reset and no kexec came before this kernel")
 			return
 		}
 		why := c.restart
@@ -144,14 +288,27 @@ func (c *Console) start(p piece, k kind) {
 		c.forget()
 		c.clock.NewBoot(why)
 	}
-	c.stale = false
-	c.started, c.stamps = true, p.stamped
+	c.stale, c.started = false, true
 	c.banner = c.banner || k == banner
-	c.advance(Kernel, p)
+	c.lines.begin(p)
+	c.reach(Kernel, p, "")
 }
 
-// function takes the call of an initcall.
-func (c *Console) function(symbol []byte, p piece) {
+// level gives the level that m shows, Firmware if it shows none.
+func (c *Console) level(m message) Level {
+	switch m.kind {
+	case atLevel:
+		return m.level
+	case called, returned:
+		return c.function(m.function)
+	case userspaceStarts:
+		return Userspace
+	}
+	return Firmware
+}
+
+// function gives the level that an initcall shows.
+func (c *Console) function(symbol []byte) Level {
 	rules, known := c.table.rules[string(symbol)]
 	level := Firmware
 	if !known && stray(symbol) {
@@ -166,7 +323,7 @@ func (c *Console) function(symbol []byte, p piece) {
 			level = r.level
 		}
 	}
-	c.advance(level, p)
+	return level
 }
 
 // stray says whether a compiler may have changed the symbol's name.
@@ -178,17 +335,18 @@ func stray(symbol []byte) bool {
 	return ok
 }
 
-// advance moves the clock to level if it has not been there.
-func (c *Console) advance(level Level, p piece) {
-	c.moved = c.moved || level > Kernel
+// reach moves the clock to level if it has not been there, because of p and of
+// the line that confirms it.
+func (c *Console) reach(level Level, p piece, confirmed string) {
+	c.now = max(c.now, level)
 	if c.clock.Level() >= level {
 		return
 	}
-	at := NoTime
+	e := Event{Level: level, At: NoTime, Cause: cause(p), Confirmed: confirmed}
 	if p.stamped {
-		at = p.at
+		e.At = p.at
 	}
 	// Somebody else may have moved the clock further since; that is no
 	// error.
-	_ = c.clock.Advance(level, at, cause(p))
+	_ = c.clock.advance(e, func() bool { return true })
 }

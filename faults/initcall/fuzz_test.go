@@ -17,6 +17,7 @@ func FuzzConsole(f *testing.F) {
 	for _, name := range logs(f) {
 		text, err := os.ReadFile(name)
 		require.NoError(f, err)
+		f.Add(text[:min(len(text), 40_000)], uint16(999), true) // untrusting
 		for _, at := range []string{"Linux version", "calling  populate_rootfs", "calling  init_ima", "Run /init"} {
 			i := max(0, strings.Index(string(text), at)-100)
 			f.Add(text[i:min(len(text), i+300)], uint16(len(text)), false)
@@ -27,18 +28,20 @@ func FuzzConsole(f *testing.F) {
 	f.Add([]byte("calling  __initstub__kmod_a__1_2_b7s+0x0\nKernel panic - not syncing\n"+linux61+linux61), uint16(5), true)
 	f.Add([]byte("calling  __initstub____+0x\n[999999999.999999] Linux version "), uint16(3), false)
 	f.Fuzz(func(t *testing.T, text []byte, cut uint16, power bool) {
-		whole := fuzzed(t, power, text)
+		trusting := cut%2 == 0
+		whole := fuzzed(t, power, trusting, text)
 		at := min(int(cut), len(text))
-		require.Equal(t, whole, fuzzed(t, power, text[:at], text[at:]))
+		require.Equal(t, whole, fuzzed(t, power, trusting, text[:at], text[at:]))
 		single := make([][]byte, len(text))
 		for i := range text {
 			single[i] = text[i : i+1]
 		}
-		require.Equal(t, whole, fuzzed(t, power, single...))
+		require.Equal(t, whole, fuzzed(t, power, trusting, single...))
 
 		last := initcall.Event{Boot: 1}
 		for _, e := range whole {
 			require.LessOrEqual(t, len(e.Cause), 160)
+			require.LessOrEqual(t, len(e.Confirmed), 160)
 			require.NotContains(t, e.Cause, "\n")
 			if e.Level == initcall.Firmware && (e.Boot == last.Boot+1 || power && e.Boot == 1) {
 				last = e
@@ -52,8 +55,10 @@ func FuzzConsole(f *testing.F) {
 	})
 }
 
-func fuzzed(t *testing.T, power bool, writes ...[]byte) []initcall.Event {
+func fuzzed(t *testing.T, power, trusting bool, writes ...[]byte) []initcall.Event {
 	console := newConsole(t)
+	console.Trusting = trusting
+	console.FollowKexec = power
 	if power {
 		console.Reset("power")
 	}

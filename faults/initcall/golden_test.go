@@ -37,6 +37,9 @@ func record(clock *initcall.Clock) *strings.Builder {
 			at = fmt.Sprintf("%.6f", e.At.Seconds())
 		}
 		fmt.Fprintf(b, "%d %-13s %9s  %s\n", e.Boot, e.Level, at, e.Cause)
+		if e.Confirmed != "" {
+			fmt.Fprintf(b, "%28s%s\n", "", e.Confirmed)
+		}
 	})
 	return b
 }

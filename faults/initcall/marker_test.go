@@ -47,7 +47,9 @@ func TestRealConsolesAgainstTheSource(t *testing.T) {
 			text, err := os.ReadFile(name)
 			require.NoError(t, err)
 			console := newConsole(t)
-			checked := 0
+			console.Trusting = false
+			console.Doubted = func(d initcall.Doubt) { assert.Equal(t, initcall.Userspace, d.Level, "%s: %s", d.Line, d.Reason) }
+			checked, late := 0, 0
 			for line := range bytes.Lines(text) {
 				console.print(string(line))
 				m := calling.FindSubmatch(line)
@@ -63,12 +65,22 @@ func TestRealConsolesAgainstTheSource(t *testing.T) {
 					continue
 				}
 				checked++
-				assert.Contains(t, want, console.clock.Level(), "%s", function)
+				if level := console.clock.Level(); level < slices.Min(want) {
+					late++
+				} else {
+					assert.Contains(t, want, level, "%s", function)
+				}
 			}
 			assert.Greater(t, checked, 170)
+			assert.LessOrEqual(t, late, mostLate[strings.HasPrefix(filepath.Base(name), "arm64")], "initcalls before their level is believed")
 		})
 	}
 }
+
+// mostLate is how many initcalls of a boot are called before their level is
+// believed: the first of each level with a marker. The small arm64 kernel has one
+// at pure, which is too few to believe core with its first.
+var mostLate = map[bool]int{true: 14 + 2, false: 16}
 
 func TestMarkers(t *testing.T) {
 	source := registered(t)

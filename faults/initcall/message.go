@@ -3,6 +3,7 @@ package initcall
 import (
 	"bytes"
 	"strings"
+	"time"
 )
 
 // kind says what a console message tells about the boot.
@@ -13,7 +14,8 @@ const (
 	starting             // an architecture's line before the banner
 	banner               // the kernel's banner
 	atLevel              // the kernel names a level
-	inFunction           // the kernel names an initcall
+	called               // the kernel calls an initcall
+	returned             // an initcall returned
 	userspaceStarts      // init is executed
 	restarting           // another kernel may follow without a power cycle
 )
@@ -21,8 +23,11 @@ const (
 // message is what a piece of console text says.
 type message struct {
 	kind     kind
-	level    Level  // of atLevel
-	function []byte // of inFunction, as printed by %pS up to its "+"
+	level    Level         // of atLevel
+	function []byte        // of called and returned, as printed by %pS up to its "+"
+	took     time.Duration // of returned, negative if the line does not say
+	thread   bool          // the line names the thread that printed it …
+	first    bool          // … and that is the one that calls initcalls
 }
 
 // prefixes lists the messages by what they start with and where the kernel
@@ -31,11 +36,11 @@ var prefixes = [...]struct {
 	text string
 	read func(rest []byte) message
 }{
-	{"calling ", readFunction},                          // init/main.c: trace_initcall_start_cb, with initcall_debug
-	{"initcall ", readFunction},                         // init/main.c: trace_initcall_finish_cb
+	{"calling ", readCall},                              // init/main.c: trace_initcall_start_cb, with initcall_debug
+	{"initcall ", readReturn},                           // init/main.c: trace_initcall_finish_cb
 	{"initcall_level: level=", readLevel},               // include/trace/events/initcall.h, with tp_printk
-	{"initcall_start: func=", readFunction},             // same
-	{"initcall_finish: func=", readFunction},            // same
+	{"initcall_start: func=", readStart},                // same
+	{"initcall_finish: func=", readFinish},              // same
 	{"entering initcall level: ", readLevel},            // init/main.c: trace_initcall_level_cb, since 2025
 	{"Linux version ", of(banner)},                      // init/version-timestamp.c: linux_banner
 	{"Booting Linux on physical CPU ", of(starting)},    // arch/arm64/kernel/setup.c, arch/arm/kernel/setup.c
@@ -49,8 +54,9 @@ var prefixes = [...]struct {
 // readMessage says what p tells. It does not allocate.
 func readMessage(p piece) message {
 	body := p.text[p.body:]
+	var by printer
 	if p.stamped {
-		body = skipCaller(body)
+		body, by = skipCaller(body)
 	} else {
 		body = skipTime(skipNoise(body))
 	}
@@ -60,7 +66,9 @@ func readMessage(p piece) message {
 	}
 	for i := range prefixes {
 		if rest, ok := cutPrefix(body, prefixes[i].text); ok {
-			return prefixes[i].read(rest)
+			m := prefixes[i].read(rest)
+			m.thread, m.first = by.known, by.first
+			return m
 		}
 	}
 	return message{}
@@ -85,16 +93,70 @@ func of(k kind) func([]byte) message {
 	return func([]byte) message { return message{kind: k} }
 }
 
-// readFunction reads "FN+0x0/0x1c @ 1" and the like. A name without its "+" was
-// cut and may be the beginning of another one; a name followed by "[module]" is
-// a loadable module's init function, which says nothing about the boot.
-func readFunction(rest []byte) message {
+// readFunction reads "FN+0x0/0x1c". A name without its "+" was cut and may be
+// the beginning of another one; a name followed by "[module]" is a loadable
+// module's init function, and one that begins with a digit is asynchronous work
+// (kernel/async.c: async_run_entry_fn), which say nothing about the boot.
+func readFunction(rest []byte) (function, after []byte) {
 	rest = bytes.TrimLeft(rest, " ")
 	plus := bytes.IndexByte(rest, '+')
-	if plus < 0 || bytes.Contains(rest[plus:], []byte(" [")) {
+	if plus <= 0 || rest[0] >= '0' && rest[0] <= '9' || bytes.Contains(rest[plus:], []byte(" [")) {
+		return nil, nil
+	}
+	return rest[:plus], rest[plus:]
+}
+
+// readCall reads "FN+0x0/0x1c @ 1", where the number is the process: 0 calls the
+// console's initcalls and 1 all others.
+func readCall(rest []byte) message {
+	function, after := readFunction(rest)
+	if _, id, ok := bytes.Cut(after, []byte(" @ ")); ok {
+		first := len(id) > 0 && (id[0] == '0' || id[0] == '1')
+		if !first || len(id) > 1 && number(id[1:2]) {
+			return message{}
+		}
+	}
+	return functionMessage(called, function)
+}
+
+// readReturn reads "FN+0x0/0x1c returned 0 after 12 usecs".
+func readReturn(rest []byte) message {
+	function, after := readFunction(rest)
+	m := functionMessage(returned, function)
+	if _, after, ok := bytes.Cut(after, []byte(" after ")); ok {
+		digits, _, _ := bytes.Cut(after, []byte(" usecs"))
+		m.took = microseconds(digits)
+	}
+	return m
+}
+
+func readStart(rest []byte) message {
+	function, _ := readFunction(rest)
+	return functionMessage(called, function)
+}
+
+func readFinish(rest []byte) message {
+	function, _ := readFunction(rest)
+	return functionMessage(returned, function)
+}
+
+func functionMessage(k kind, function []byte) message {
+	if function == nil {
 		return message{}
 	}
-	return message{kind: inFunction, function: rest[:plus]}
+	return message{kind: k, function: function, took: -1}
+}
+
+// microseconds reads digits, and answers -1 for what no boot takes.
+func microseconds(digits []byte) time.Duration {
+	if !number(digits) || len(digits) > 15 {
+		return -1
+	}
+	var n time.Duration
+	for _, d := range digits {
+		n = n*10 + time.Duration(d-'0')
+	}
+	return n * time.Microsecond
 }
 
 // readLevel reads a level's name as in init/main.c: initcall_level_names, and
@@ -120,10 +182,18 @@ func readRun(rest []byte) message {
 	return message{}
 }
 
+// printer is who printed a line, as far as the line says so.
+type printer struct {
+	known bool
+	first bool // the kernel's first thread, which calls initcalls and executes init
+}
+
 // skipCaller cuts what stands between a time stamp and the message: a blank,
 // and with CONFIG_PRINTK_CALLER "[%6s]" of T and a thread or C and a processor
-// (kernel/printk/printk.c: print_caller), with a blank more.
-func skipCaller(b []byte) []byte {
+// (kernel/printk/printk.c: print_caller), with a blank more. Threads 0 and 1 call
+// initcalls.
+func skipCaller(b []byte) ([]byte, printer) {
+	var by printer
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b[:min(len(b), maxStamp)], ']')
 		id := b
@@ -132,9 +202,10 @@ func skipCaller(b []byte) []byte {
 		}
 		if end > 0 && len(id) > 1 && (id[0] == 'T' || id[0] == 'C') {
 			b = b[end+1:]
+			by = printer{known: true, first: len(id) == 2 && id[0] == 'T' && (id[1] == '0' || id[1] == '1')}
 		}
 	}
-	return bytes.TrimLeft(b, " ")
+	return bytes.TrimLeft(b, " "), by
 }
 
 // maxPrefix bounds what programs that show a kernel's log put before a message.

@@ -126,7 +126,7 @@ func (t Timeline) Run(ctx context.Context, clock *Clock) error {
 		case <-due:
 			// An error says that somebody else is ahead.
 			m := t[next]
-			_ = clock.advance(m.Level, m.At, "timeline", func() bool { return boot == current })
+			_ = clock.advance(Event{Level: m.Level, At: m.At, Cause: "timeline"}, func() bool { return boot == current })
 			next++
 		}
 	}

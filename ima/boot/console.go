@@ -149,6 +149,7 @@ func readConsole(log io.Reader) (*console, error) {
 	if err != nil {
 		return nil, &ConsoleError{Reason: "no parser", Err: err}
 	}
+	levels.Trusting = true // the log may have holes
 	var now time.Duration
 	defer c.clock.Subscribe(func(e initcall.Event) { c.levels[e.Level] = now })()
 	for i := range lines.boot {
