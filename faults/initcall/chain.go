@@ -84,6 +84,9 @@ const (
 	talking = 20
 )
 
+// shownLog is the reason to doubt what dmesg, syslog and the like print.
+const shownLog = "a program that shows a kernel's log has printed it"
+
 // begin starts the chain anew with p, a kernel's banner or the line before.
 func (c *chain) begin(p piece) {
 	*c = chain{begun: true, stamped: p.stamped, at: p.at}
@@ -92,6 +95,8 @@ func (c *chain) begin(p piece) {
 // doubt says why the chain does not go on with m, "" if it does.
 func (c *chain) doubt(m message, p piece) string {
 	switch {
+	case m.shown:
+		return shownLog
 	case m.thread && !m.first:
 		return "another thread than the one that calls initcalls has printed it"
 	case c.stamped && !p.stamped:
@@ -177,7 +182,7 @@ func (c *chain) lacks(now Level) bool {
 	case level == Userspace && now <= Kernel && !c.calls:
 		return c.told < talking // this kernel tells nothing else
 	case level == Userspace && now == Late && c.calls:
-		return c.run-c.reached[Late] < skipping // or it has shown late_sync
+		return c.run-c.reached[Late] < replacing // or it has shown late_sync
 	case level == Userspace:
 		return skips && (now > Kernel || c.run < skipping)
 	case c.calls && c.run == c.want.run:

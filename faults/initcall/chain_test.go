@@ -69,6 +69,7 @@ func TestForgedLinesMoveNothing(t *testing.T) {
 		"init":                       "Run /init as init process\n",
 		"return":                     "initcall regulator_init_complete+0x0/0x30 returned 0 after 12 usecs\n",
 		"call and return":            "calling  regulator_init_complete+0x0/0x30 @ 1\nSTAMPinitcall regulator_init_complete+0x0/0x30 returned 0 after 0 usecs\n",
+		"shown log":                  "host kernel: calling  regulator_init_complete+0x0/0x30 @ 1\n",
 		"banner":                     "Linux version 6.1.0\n",
 		"banner and init":            "Linux version 6.1.0\nSTAMPRun /init as init process\n",
 		"unlikely time":              "calling  regulator_init_complete+0x0/0x30 @ 1\nSTAMPinitcall regulator_init_complete+0x0/0x30 returned 0 after 9000000 usecs\n",

@@ -173,6 +173,10 @@ func (c *Console) take(p piece) {
 		}
 		return
 	case starting, banner:
+		if m.shown && !c.Trusting {
+			c.doubt(p, shownLog)
+			return
+		}
 		c.start(p, m.kind)
 		return
 	}

@@ -28,6 +28,7 @@ type message struct {
 	took     time.Duration // of returned, negative if the line does not say
 	thread   bool          // the line names the thread that printed it …
 	first    bool          // … and that is the one that calls initcalls
+	shown    bool          // a program that shows a kernel's log has printed the line
 }
 
 // prefixes lists the messages by what they start with and where the kernel
@@ -58,7 +59,11 @@ func readMessage(p piece) message {
 	if p.stamped {
 		body, by = skipCaller(body)
 	} else {
-		body = skipTime(skipNoise(body))
+		body = skipNoise(body)
+	}
+	size := len(body)
+	if !p.stamped {
+		body = skipTime(body)
 	}
 	body = skipHost(body)
 	if len(body) == 0 || !firsts[body[0]] {
@@ -67,7 +72,7 @@ func readMessage(p piece) message {
 	for i := range prefixes {
 		if rest, ok := cutPrefix(body, prefixes[i].text); ok {
 			m := prefixes[i].read(rest)
-			m.thread, m.first = by.known, by.first
+			m.thread, m.first, m.shown = by.known, by.first, len(body) < size
 			return m
 		}
 	}
@@ -235,7 +240,7 @@ func skipTime(b []byte) []byte {
 	letter := len(inside) > 0 && inside[0] >= 'A' && inside[0] <= 'Z'
 	plus := len(inside) > 0 && inside[0] == '+'
 	if (letter || plus || bytes.Contains(inside, []byte(" <"))) && bytes.ContainsAny(inside, "0123456789") {
-		return skipCaller(b[end+1:])
+		b, _ = skipCaller(b[end+1:])
 	}
 	return b
 }
