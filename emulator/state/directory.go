@@ -194,7 +194,7 @@ func (d *Directory) Close() error {
 	}
 	d.closed = true
 	var err error
-	if d.spare != nil {
+	if d.spare != nil && (!d.options.NoLock || d.spare.at(directoryTemp, d.options.Mode)) {
 		err = d.disk.remove(directoryTemp)
 	}
 	return errors.Join(err, d.forget(&d.spare), d.forget(&d.state), d.unlock(), d.disk.close())

@@ -44,8 +44,8 @@ type diskFile interface {
 	// emptied.
 	replace(content []byte) error
 	Sync() error
-	// at reports whether the file has this name, and may be written with these
-	// permissions.
+	// at reports whether the file has this name and no other, these permissions,
+	// and was opened for writing: then it can hold the next state.
 	at(name string, mode fs.FileMode) bool
 	Close() error
 }
@@ -137,9 +137,11 @@ func regular(root *os.Root, name string) error {
 // open looks before it opens, since to open a device can do something, and
 // opens without waiting, since the file may be another one by then.
 func (r *rootDisk) open(name string) (diskFile, error) {
+	writable := true
 	f, err := r.opened(func() (*os.File, error) {
 		f, err := openRegular(r.root, name, os.O_RDWR)
 		if errors.Is(err, fs.ErrPermission) || readOnly(err) {
+			writable = false
 			f, err = openRegular(r.root, name, os.O_RDONLY)
 		}
 		return f, err
@@ -147,7 +149,7 @@ func (r *rootDisk) open(name string) (diskFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rootFile{File: f, disk: r}, nil
+	return &rootFile{File: f, disk: r, writable: writable}, nil
 }
 
 func openRegular(root *os.Root, name string, flag int) (*os.File, error) {
@@ -184,7 +186,7 @@ func (r *rootDisk) create(name string, mode fs.FileMode) (diskFile, error) {
 		f.Close()
 		return nil, err
 	}
-	return &rootFile{File: f, disk: r}, nil
+	return &rootFile{File: f, disk: r, writable: true}, nil
 }
 
 func (r *rootDisk) rename(from, to string) error     { return r.root.Rename(from, to) }
@@ -205,7 +207,8 @@ func (r *rootDisk) close() error {
 // rootFile is an open file of a rootDisk.
 type rootFile struct {
 	*os.File
-	disk *rootDisk
+	disk     *rootDisk
+	writable bool
 }
 
 func (f *rootFile) reserve(size int64) error {
@@ -228,7 +231,7 @@ func (f *rootFile) replace(content []byte) error {
 
 func (f *rootFile) at(name string, mode fs.FileMode) bool {
 	there, err := f.disk.root.Lstat(name)
-	if err != nil {
+	if err != nil || !f.writable || !oneName(there) {
 		return false
 	}
 	own, err := f.Stat()

@@ -311,3 +311,69 @@ func TestOpenDirectoryOnUnwritableFileSystem(t *testing.T) {
 	_, err = OpenDirectory(base, DirectoryOptions{})
 	assert.ErrorContains(t, err, "lock=false", "there is no lock file, and none can be made")
 }
+
+// A file system that is read-only when the TPM starts, and writable later: the
+// state file was opened for reading alone.
+func TestReadOnlyFileSystemBecomesWritable(t *testing.T) {
+	t.Parallel()
+	dir := diskOf(t, "8m")
+	d, err := OpenDirectory(dir, DirectoryOptions{})
+	require.NoError(t, err)
+	require.NoError(t, d.Commit(generation(1)))
+	require.NoError(t, d.Close())
+	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	d, err = OpenDirectory(dir, DirectoryOptions{})
+	require.NoError(t, err)
+	defer d.Close()
+	require.EqualValues(t, 1, numberOf(t, d))
+	require.ErrorIs(t, d.Writable(), ErrUnavailable)
+	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT, ""))
+	for n := range uint32(3) {
+		require.NoError(t, d.Writable())
+		require.NoError(t, d.Commit(generation(n+2)))
+		require.EqualValues(t, n+2, numberOf(t, d))
+	}
+}
+
+// A state file that has another name too is somebody's copy: it is not written.
+func TestHardLinkIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	state, temp := filepath.Join(dir, directoryFile), filepath.Join(dir, directoryTemp)
+	d, err := OpenDirectory(dir, DirectoryOptions{})
+	require.NoError(t, err)
+	defer d.Close()
+	for n := uint32(1); n < 5; n++ {
+		require.NoError(t, d.Commit(generation(n)))
+		backup := filepath.Join(dir, fmt.Sprint("backup", n))
+		require.NoError(t, os.Link(state, backup))
+		require.NoError(t, os.Link(temp, backup+".new"))
+		require.EqualValues(t, n, numberOf(t, d))
+	}
+	require.NoError(t, d.Commit(generation(9)))
+	require.EqualValues(t, 9, numberOf(t, d))
+	for n := uint32(1); n < 5; n++ {
+		blob, err := os.ReadFile(filepath.Join(dir, fmt.Sprint("backup", n)))
+		require.NoError(t, err)
+		assert.Equal(t, generation(n), blob)
+	}
+}
+
+// Without a lock the file for the next state may be another TPM's by now.
+func TestCloseWithoutLockLeavesAnothersFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	o := DirectoryOptions{NoLock: true}
+	one, err := OpenDirectory(dir, o)
+	require.NoError(t, err)
+	require.NoError(t, one.Commit(generation(1)))
+	require.NoError(t, one.Writable())
+	other, err := OpenDirectory(dir, o)
+	require.NoError(t, err)
+	defer other.Close()
+	require.NoError(t, other.Writable())
+	require.NoError(t, one.Close())
+	assert.FileExists(t, filepath.Join(dir, directoryTemp))
+	require.NoError(t, other.Commit(generation(2)))
+	assert.EqualValues(t, 2, numberOf(t, other))
+}

@@ -18,3 +18,6 @@ func chmod(*os.File, fs.FileMode) error { return nil }
 
 // noDescriptor knows no such error here.
 func noDescriptor(error) bool { return false }
+
+// oneName does not count names here: files are not exchanged but renamed.
+func oneName(fs.FileInfo) bool { return true }
