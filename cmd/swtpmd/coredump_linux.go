@@ -1,7 +1,29 @@
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // noCoreDumps keeps the memory of this process, which has the TPM's secrets, from
 // files and debuggers (PR_SET_DUMPABLE, prctl(2)).
 func noCoreDumps() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+
+// coreDirectory is where the kernel makes a core file in this process's name,
+// with its rights; "" if a program takes it (core(5), "Naming of core dump
+// files").
+func coreDirectory() (string, error) {
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil {
+		return "", err
+	}
+	name := strings.TrimSuffix(string(pattern), "\n")
+	if strings.HasPrefix(name, "|") || strings.HasPrefix(name, "@") {
+		return "", nil
+	}
+	fixed, _, _ := strings.Cut(name, "%")
+	return filepath.Abs(filepath.Dir(fixed))
+}

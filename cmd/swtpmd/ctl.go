@@ -192,6 +192,9 @@ func printStatus(w io.Writer, s control.Status) {
 	if s.Failure != "" {
 		fmt.Fprintf(w, "failure\t%s\n", s.Failure)
 	}
+	if s.Sandbox != "" {
+		fmt.Fprintf(w, "sandbox\t%s\n", s.Sandbox)
+	}
 	if s.LogLost != 0 {
 		fmt.Fprintf(w, "log lost\t%d lines\n", s.LogLost)
 	}

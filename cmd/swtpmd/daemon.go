@@ -86,7 +86,7 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 		return err
 	}
 	defer log.close()
-	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.in}
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.in, confinable: s.confinable}
 	defer d.cleanUp()
 	if ownDir {
 		if err := d.makeDir(); err != nil {
@@ -140,6 +140,8 @@ type daemon struct {
 	log   *slog.Logger
 	queue *logQueue
 	in    io.Reader
+	// confinable says that a sandbox may be put around this process.
+	confinable bool
 
 	store    state.Store // nil for memory
 	newState bool        // the store held none
@@ -150,8 +152,9 @@ type daemon struct {
 	source   levelSource
 	on       bool // the guest has had power
 
-	// running are the goroutines that serve; failed gets the first error of
-	// one that ended by itself.
+	// serve is what starts when all is open; running are its goroutines, and
+	// failed gets the first error of one that ended by itself.
+	serve   []func() error
 	running sync.WaitGroup
 	failed  chan error
 	stop    context.CancelFunc
@@ -169,7 +172,7 @@ func (d *daemon) makeDir() error {
 		if err != nil {
 			return err
 		}
-		set.dir = dir
+		set.dir, set.ownDir = dir, true
 		d.undo = append(d.undo, func() { os.Remove(dir) })
 	}
 	dir, err := filepath.Abs(set.dir)
@@ -286,7 +289,8 @@ func (d *daemon) decided(decision faults.Decision) {
 	logDecision(d.log, &decision)
 }
 
-// open makes every socket and starts what serves it.
+// open makes every socket, gives up what is not needed any more, and only then
+// starts what listens to others.
 func (d *daemon) open(ctx context.Context) error {
 	set := d.set
 	ctx, d.stop = context.WithCancel(ctx)
@@ -312,8 +316,20 @@ func (d *daemon) open(ctx context.Context) error {
 	if err := d.source.open(); err != nil {
 		return err
 	}
+	err := d.writePID()
+	if err == nil {
+		err = d.confine()
+	}
+	if err != nil {
+		d.source.close()
+		return err
+	}
+	attemptPlanted(d.log)
 	d.run(func() error { return d.source.run(ctx) })
-	return d.writePID()
+	for _, f := range d.serve {
+		d.run(f)
+	}
+	return nil
 }
 
 // startTPM does what --flags asks for before the first client.
@@ -367,6 +383,13 @@ func (d *daemon) run(f func() error) {
 	})
 }
 
+// later has f serve c as soon as all is open. If that never comes, c is closed in
+// the end all the same.
+func (d *daemon) later(c io.Closer, f func() error) {
+	d.serve = append(d.serve, f)
+	d.undo = append(d.undo, func() { _ = c.Close() })
+}
+
 func (d *daemon) openControl(ctx context.Context, e *endpoint) error {
 	if err := e.look(); err != nil {
 		return err
@@ -376,14 +399,14 @@ func (d *daemon) openControl(ctx context.Context, e *endpoint) error {
 		if err != nil {
 			return err
 		}
-		d.run(func() error { d.server.ServeControlConn(conn); return nil })
+		d.later(conn, func() error { d.server.ServeControlConn(conn); return nil })
 		return nil
 	}
 	l, err := e.listen(ctx)
 	if err != nil {
 		return err
 	}
-	d.run(func() error { return d.server.ServeControl(l) })
+	d.later(l, func() error { return d.server.ServeControl(l) })
 	return nil
 }
 
@@ -396,14 +419,14 @@ func (d *daemon) openData(ctx context.Context, e *endpoint) error {
 		if err != nil {
 			return err
 		}
-		d.run(func() error { return d.server.ServeDataConn(conn) })
+		d.later(conn, func() error { return d.server.ServeDataConn(conn) })
 		return nil
 	}
 	l, err := e.listen(ctx)
 	if err != nil {
 		return err
 	}
-	d.run(func() error { return d.server.ServeData(l) })
+	d.later(l, func() error { return d.server.ServeData(l) })
 	return nil
 }
 
@@ -413,10 +436,11 @@ func (d *daemon) openAdmin(ctx context.Context) error {
 		return err
 	}
 	d.admin = control.NewServer(d.panel)
+	path := l
 	l = control.Limit(l, func(limit int) {
 		d.log.Warn("clients are refused until another one leaves", "channel", "admin", "limit", limit)
 	})
-	d.run(func() error {
+	d.later(path, func() error {
 		if err := d.admin.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}

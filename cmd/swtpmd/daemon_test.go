@@ -87,6 +87,10 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
+// testedProgram names the environment variable with a swtpmd to test in the place
+// of the daemon in this process.
+const testedProgram = "SWTPMD_TEST_PROGRAM"
+
 // daemonWith starts a daemon and waits for its ready line.
 func daemonWith(t *testing.T, args ...string) *running {
 	t.Helper()
@@ -96,8 +100,9 @@ func daemonWith(t *testing.T, args ...string) *running {
 	ctx, stop := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
 	r := &running{log: new(lockedBuffer), ended: make(chan int, 1), stop: stop}
+	args = append([]string{"--dir", dir, "--json"}, args...)
 	go func() {
-		code := run(ctx, append([]string{"--dir", dir, "--json"}, args...), streams{strings.NewReader(""), writer, r.log})
+		code := daemonOf(ctx, args, streams{in: strings.NewReader(""), out: writer, err: r.log})
 		writer.Close()
 		r.ended <- code
 	}()
@@ -112,6 +117,19 @@ func daemonWith(t *testing.T, args ...string) *running {
 	require.NoError(t, json.Unmarshal(line, &r.ready))
 	require.True(t, r.ready.Ready)
 	return r
+}
+
+// daemonOf is run in this process or in the one of testedProgram.
+func daemonOf(ctx context.Context, args []string, s streams) int {
+	path := os.Getenv(testedProgram)
+	if path == "" {
+		return run(ctx, args, s)
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode()
 }
 
 func dial(t *testing.T, path string) net.Conn {
@@ -353,8 +371,12 @@ func TestShutdownReleasesAHeldCommand(t *testing.T) {
 // program is a swtpmd process made of this test binary.
 func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
+	self := os.Getenv(testedProgram)
+	if self == "" {
+		var err error
+		self, err = os.Executable()
+		require.NoError(t, err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, args...)

@@ -23,6 +23,8 @@ type settings struct {
 	terminate     bool
 	daemonize     bool
 	coreDumps     bool
+	sandbox       sandboxMode
+	noSeccomp     bool // swtpm's --seccomp=action=none
 	pid           output
 	log           logWords
 	state         stateWords
@@ -30,6 +32,7 @@ type settings struct {
 
 	// What is swtpmd's own.
 	dir      string
+	ownDir   bool // dir was made for this daemon
 	admin    string
 	json     bool
 	deferral deferral
@@ -176,7 +179,8 @@ func (s *settings) define(f *flag.FlagSet) {
 		f.BoolVar(&s.daemonize, name, false, "")
 	}
 	f.BoolVar(&s.coreDumps, "core-dumps", false, "")
-	f.Func("seccomp", "", func(text string) error { _, err := parseWords("seccomp", text, "action"); return err })
+	f.Func("sandbox", "", s.setSandbox)
+	f.Func("seccomp", "", s.setSeccomp)
 	both(f, "runas", "r", sameUser)
 	for option, reason := range unsupported {
 		f.Func(option, "", func(string) error { return errors.New("not offered: " + reason) })

@@ -68,6 +68,10 @@ Other:
   --locality=WORDS       reject-locality-4, allow-set-locality
   --terminate, -t        end when the data connection closes
   --daemon, -d           go to the background once ready, and speak by --log only
+  --sandbox=MODE         full: open, run and connect nothing but what these flags name
+                         (Landlock), and make no other calls (seccomp); landlock: the
+                         first alone; off. What is asked for and cannot be had is
+                         refused; without the flag it is what the kernel has
   --core-dumps           let the system write this process's memory, which has the
                          TPM's secrets, to a file if it crashes; and let others of
                          this user debug it
@@ -116,10 +120,15 @@ swtpm's flags:
   --pid=WORDS            file=F or fd=N
   --terminate, -t        end when the data connection closes
   --daemon, -d           go to the background once ready, and speak by --log only
+  --sandbox=MODE         full: open, run and connect nothing but what these flags name
+                         (Landlock), and make no other calls (seccomp); landlock: the
+                         first alone; off. What is asked for and cannot be had is
+                         refused; without the flag it is what the kernel has
   --core-dumps           let the system write this process's memory, which has the
                          TPM's secrets, to a file if it crashes; and let others of
                          this user debug it
-  --seccomp, --runas     accepted: no seccomp filter is set, the user must be one's own
+  --seccomp=action=WORD  none: no seccomp filter; other words change nothing
+  --runas                accepted for one's own user
   --print-capabilities   what libvirt asks for, as JSON on stdout
   --print-states         what --tpmstate's directory holds, for swtpm_setup, as JSON:
                          permall and its size; needs no lock and starts nothing

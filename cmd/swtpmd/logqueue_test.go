@@ -96,7 +96,7 @@ func TestUnreadStreamsStopNothing(t *testing.T) {
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(ctx, []string{"--dir", dir, "--defer-until=late", "--defer-from=firmware", "--flags=startup-clear", "--log=level=5"},
-			streams{strings.NewReader(""), blocked{never}, blocked{never}})
+			streams{in: strings.NewReader(""), out: blocked{never}, err: blocked{never}})
 	}()
 	// There is no ready line to wait for.
 	data := filepath.Join(dir, dataName)

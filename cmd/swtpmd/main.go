@@ -32,6 +32,9 @@ const (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	// confinable says that the process is swtpmd's own, so that a daemon may
+	// put it into a sandbox, out of which there is no way.
+	confinable bool
 }
 
 func main() {
@@ -43,7 +46,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, confinable: true}))
 }
 
 // subcommands are what may stand first on the command line. The daemon itself

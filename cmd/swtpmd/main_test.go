@@ -34,7 +34,7 @@ func called(t *testing.T, args ...string) (int, string, string) {
 	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
 	defer cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, args, streams{strings.NewReader(""), &out, &errs})
+	code := run(ctx, args, streams{in: strings.NewReader(""), out: &out, err: &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -142,7 +142,7 @@ func TestInterruptEndsTheDaemon(t *testing.T) {
 	cancel()
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"--dir", dir, "--json"}, streams{strings.NewReader(""), &out, &errs})
+	code := run(ctx, []string{"--dir", dir, "--json"}, streams{in: strings.NewReader(""), out: &out, err: &errs})
 	assert.Equal(t, exitOK, code, errs.String())
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)

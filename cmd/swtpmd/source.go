@@ -18,8 +18,11 @@ type levelSource interface {
 	powerOn(cause string)
 	// open makes what the source needs, so that a guest can be started.
 	open() error
-	// run follows the source until ctx ends or there is no more to follow.
+	// run follows the source until ctx ends or there is no more to follow, and
+	// closes it.
 	run(ctx context.Context) error
+	// close closes a source that is open and does not run.
+	close()
 }
 
 // newSource makes the source that the settings ask for. in is what --console=-
@@ -43,6 +46,7 @@ type handSource struct{ clock *initcall.Clock }
 func (s handSource) powerOn(cause string)      { s.clock.PowerOn(cause) }
 func (s handSource) open() error               { return nil }
 func (s handSource) run(context.Context) error { return nil }
+func (s handSource) close()                    {}
 
 // timelineSource is a boot known beforehand.
 type timelineSource struct {
@@ -98,6 +102,7 @@ func (s *timelineSource) powerOn(cause string) {
 }
 
 func (s *timelineSource) open() error { return nil }
+func (s *timelineSource) close()      {}
 
 func (s *timelineSource) run(ctx context.Context) error {
 	select {
@@ -159,6 +164,13 @@ func (s *consoleSource) open() (err error) {
 		return fmt.Errorf("--console-log: %w", err)
 	}
 	return nil
+}
+
+func (s *consoleSource) close() {
+	_ = s.feed.Close()
+	if s.kept != nil {
+		s.kept.Close(closeTime)
+	}
 }
 
 func (s *consoleSource) run(ctx context.Context) error {

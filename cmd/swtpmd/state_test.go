@@ -174,7 +174,7 @@ func TestTwoDaemonsOnOneStateDirectory(t *testing.T) {
 		assert.Equal(t, exitFailed, code)
 		assert.Empty(t, out, "not ready")
 		assert.Contains(t, errs, dir)
-		assert.Contains(t, errs, "in use by process "+strconv.Itoa(os.Getpid()))
+		assert.Contains(t, errs, "in use by process "+strconv.Itoa(d.ready.PID))
 	}
 	left, err := os.ReadDir(sockets)
 	require.NoError(t, err)

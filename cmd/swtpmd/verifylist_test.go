@@ -23,7 +23,7 @@ func calledWith(t *testing.T, stdin []byte, args ...string) (int, string, string
 	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
 	defer cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, args, streams{bytes.NewReader(stdin), &out, &errs})
+	code := run(ctx, args, streams{in: bytes.NewReader(stdin), out: &out, err: &errs})
 	return code, out.String(), errs.String()
 }
 

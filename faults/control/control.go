@@ -60,6 +60,9 @@ type Status struct {
 	Powered  bool                      `json:"powered"`
 	// Failure is why the TPM is in failure mode, empty if it is not.
 	Failure string `json:"failure,omitempty"`
+	// Sandbox is what the process is confined by: "full" (Landlock and
+	// seccomp), "landlock", "seccomp", "off"; empty if it has not said.
+	Sandbox string `json:"sandbox,omitempty"`
 	// LogLost counts the lines of the log that nobody read in time.
 	LogLost uint64 `json:"log_lost,omitempty"`
 }
@@ -74,6 +77,8 @@ type Panel struct {
 	// Failure, if set, is why the TPM is in failure mode, nil if it is not. It
 	// does not wait for a command in execution.
 	Failure func() error
+	// Sandbox is the status's.
+	Sandbox string
 	// LogLost, if set, returns how many lines of the log are lost.
 	LogLost func() uint64
 	// PCRs reads the TPM's PCRs beneath the faults.
@@ -108,7 +113,7 @@ func (p *Panel) RecordDecision(d faults.Decision) {
 // Status tells how things stand now.
 func (p *Panel) Status() Status {
 	now := p.Clock.Now()
-	s := Status{Now: now, Rules: []RuleStatus{}, Outcomes: map[faults.Outcome]uint64{}}
+	s := Status{Now: now, Sandbox: p.Sandbox, Rules: []RuleStatus{}, Outcomes: map[faults.Outcome]uint64{}}
 	for i := range p.Rules {
 		when := &p.Rules[i].When
 		s.Rules = append(s.Rules, RuleStatus{
