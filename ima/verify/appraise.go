@@ -13,7 +13,7 @@ type Result struct {
 	// requirements.
 	Decided []Reason `json:"decided"`
 	// Tolerated has cautions and failures that the policy passes over: what
-	// an acceptance does not vouch for.
+	// an acceptance does not vouch for. What has decided is not repeated here.
 	Tolerated []Reason `json:"tolerated,omitempty"`
 }
 
@@ -33,16 +33,16 @@ type Reason struct {
 // missing counts as Reject, and no finding is worth more than its floor.
 func (p *Policy) Appraise(v *Verdict) Result {
 	result := Result{Policy: p.Name, Question: p.Question, Outcome: Accept}
-	var reasons []Reason
+	var reasons, tolerated []Reason
 	for _, q := range p.Require {
 		reasons = append(reasons, q.appraise(v))
 	}
 	for i := range v.Findings {
-		reason := p.rule(v.Findings[i])
+		reason := p.rule(&v.Findings[i])
 		if reason.Outcome > Accept {
 			reasons = append(reasons, reason)
 		} else if reason.Finding.Severity > Note {
-			result.Tolerated = append(result.Tolerated, reason)
+			tolerated = append(tolerated, reason)
 		}
 	}
 	for _, reason := range reasons {
@@ -53,13 +53,18 @@ func (p *Policy) Appraise(v *Verdict) Result {
 			result.Decided = append(result.Decided, reason)
 		}
 	}
+	for _, reason := range tolerated {
+		if !slices.ContainsFunc(result.Decided, func(d Reason) bool { return d.Finding == reason.Finding }) {
+			result.Tolerated = append(result.Tolerated, reason)
+		}
+	}
 	return result
 }
 
 func (q *Requirement) appraise(v *Verdict) Reason {
 	for i := range v.Findings {
-		if f := v.Findings[i]; slices.Contains(q.Any, f.Code) {
-			return Reason{Codes: []Code{f.Code}, Outcome: Accept, Finding: &f, Policy: q.Reason}
+		if f := &v.Findings[i]; slices.Contains(q.Any, f.Code) {
+			return Reason{Codes: []Code{f.Code}, Outcome: Accept, Finding: f, Policy: q.Reason}
 		}
 	}
 	outcome := q.Else
@@ -69,8 +74,8 @@ func (q *Requirement) appraise(v *Verdict) Reason {
 	return Reason{Codes: q.Any, Outcome: outcome, Policy: q.Reason}
 }
 
-func (p *Policy) rule(f Finding) Reason {
-	reason := Reason{Codes: []Code{f.Code}, Finding: &f, Outcome: p.Otherwise, Policy: "no rule of the policy names this finding"}
+func (p *Policy) rule(f *Finding) Reason {
+	reason := Reason{Codes: []Code{f.Code}, Finding: f, Outcome: p.Otherwise, Policy: "no rule of the policy names this finding"}
 	if reason.Outcome <= Accept {
 		reason.Outcome = Reject
 	}

@@ -133,6 +133,12 @@ func TestResultSaysWhatDecided(t *testing.T) {
 	require.Len(t, result.Decided, len(acceptLate.Require), "what met the requirements")
 	require.Len(t, result.Tolerated, 1)
 	assert.Equal(t, verify.Violation, result.Tolerated[0].Finding.Code)
+
+	v = verdict(t, reported(t, "pcr9-extended-by-userspace"))
+	result = acceptLate.Appraise(v)
+	assert.Equal(t, verify.Accept, result.Outcome)
+	assert.Equal(t, verify.AggregateOfLog, result.Decided[1].Finding.Code, "a caution that meets a requirement")
+	assert.Empty(t, result.Tolerated, "it is not repeated")
 }
 
 // The words that JSON and flags have for enumerations are read as they are
