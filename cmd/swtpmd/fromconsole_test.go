@@ -75,7 +75,7 @@ func TestBootFromConsoleRefusesToContradictTheLog(t *testing.T) {
 		return b.String()
 	})
 	for _, c := range []struct{ log, says string }{
-		{wrong, "verdict: the log has TPM-bypass, its simulation measured"},
+		{wrong, "verdict: in the log TPM-bypass, in its simulation measured"},
 		{excerpt, "not a whole log: it begins at 0.000000 s without the kernel's first lines"},
 	} {
 		code, out, errs := called(t, "boot", "--from-console="+c.log)

@@ -45,7 +45,7 @@ func (e *ContradictionError) Error() string {
 		parts = append(parts, "not a whole log: "+strings.Join(e.Missing, "; "))
 	}
 	for _, r := range e.Rows {
-		parts = append(parts, fmt.Sprintf("%s: the log has %s, its simulation %s", r.What, r.Log, r.Simulated))
+		parts = append(parts, fmt.Sprintf("%s: in the log %s, in its simulation %s", r.What, r.Log, r.Simulated))
 	}
 	return "console log: " + strings.Join(parts, "; ")
 }

@@ -44,9 +44,11 @@ type consoleLines struct {
 	damaged, jumps int
 	// dropped are the lines with which the kernel says that it lost others.
 	dropped []int
-	// words is a line of the kernel without a time stamp.
+	// words is the first line of the kernel without a time stamp; initcall says
+	// that there is one of initcall_debug.
 	words     string
 	wordsLine int
+	initcall  bool
 }
 
 // readConsoleLines reads the first boot of a log.
@@ -73,7 +75,7 @@ func readConsoleLines(log io.Reader) (*consoleLines, error) {
 			number++
 		}
 	}
-	if len(l.boot) == 0 && l.words != "" {
+	if l.words != "" && (len(l.boot) == 0 || l.initcall && !l.called()) {
 		return nil, &ConsoleError{Line: l.wordsLine, Reason: fmt.Sprintf(
 			"%q has no time stamp of the kernel: a line must begin with one, such as [    1.234567], after any prefix. Give what dmesg (without -T) or the serial console shows, or journalctl -k -o short-monotonic",
 			clip(l.words))}
@@ -153,7 +155,13 @@ func (l *consoleLines) takeUnstamped(number int, raw string) {
 			l.words, l.wordsLine = raw, number
 		}
 	}
+	if !l.initcall && unstampedCall.MatchString(raw) {
+		l.initcall = true
+	}
 }
+
+// unstampedCall is the end of a line of initcall_debug, whatever precedes it.
+var unstampedCall = regexp.MustCompile(`[ \]:]calling  [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? @ [0-9]+$`)
 
 // startsInit reports whether a line is that of run_init_process.
 func startsInit(text string) bool {

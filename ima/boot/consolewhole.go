@@ -39,7 +39,7 @@ func (c *console) missing() (reasons []string) {
 		add("lines are missing at line %d, in the middle of an initcall, and in %d places more", c.holes[0], n-1)
 	}
 	if limit := 5 + len(c.calls)/20; c.lost > limit {
-		add("%d initcalls have one line of two", c.lost)
+		add("%d initcalls lack one of their two lines", c.lost)
 	}
 	if c.init == "" && !c.panicked {
 		add("it ends at %s (%s), before init is executed", c.calls[len(c.calls)-1].level, stampText(c.lastAt()))
@@ -66,7 +66,7 @@ func (c *console) notes(strategy Strategy) (notes []string) {
 		add("time stamps that jump ahead and are not believed: %d", c.lines.jumps)
 	}
 	if c.lost > 0 {
-		add("initcalls that have one line of two: %d", c.lost)
+		add("initcalls that lack one of their two lines: %d", c.lost)
 	}
 	if c.lines.another > 0 {
 		add("another boot begins at line %d and is not read", c.lines.another)
