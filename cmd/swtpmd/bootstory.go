@@ -67,10 +67,18 @@ func eventful(e *boot.Event) bool {
 	return true
 }
 
+// plural is a number with what it counts.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 // sentence says in one line what became of IMA.
 func (o *outcome) sentence() string {
 	s := &o.Result.Summary
-	records := fmt.Sprintf("%d records, %d extended, %d uses of files lost, %d denied", s.Kept, s.Extended, s.Lost, s.Denied)
+	records := fmt.Sprintf("%s, %d extended, %s lost, %d denied", plural(s.Kept, "record", "records"), s.Extended, plural(s.Lost, "use of a file", "uses of files"), s.Denied)
 	switch {
 	case s.Panic != "":
 		return "The kernel panicked: " + s.Panic

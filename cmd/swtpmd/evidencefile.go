@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/verify"
@@ -15,8 +19,8 @@ import (
 const evidenceMax = 8 << 20
 
 // openPCRs reads PCR values in any of the forms of verify.ParsePCRs, or from a
-// directory of sysfs. selection is for digests alone; flag is what names the file
-// in errors.
+// directory or a file of sysfs. selection is for digests alone; flag is what
+// names the file in errors.
 func openPCRs(flag, name string, selection []verify.Selection) (ima.PCRs, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		pcrs, err := verify.ReadSysfsPCRs(os.DirFS(name), name)
@@ -29,7 +33,7 @@ func openPCRs(flag, name string, selection []verify.Selection) (ima.PCRs, error)
 	if err != nil {
 		return nil, err
 	}
-	pcrs, err := verify.ParsePCRs(content, selection)
+	pcrs, err := verify.ParsePCRs(append(sysfsName(name), content...), selection)
 	if errors.Is(err, verify.ErrSelectionWanted) {
 		err = fmt.Errorf("%w (--pcrs-selection)", err)
 	}
@@ -37,6 +41,29 @@ func openPCRs(flag, name string, selection []verify.Selection) (ima.PCRs, error)
 		return nil, &wrongFileError{flag + " " + name, "file of PCR values", err}
 	}
 	return pcrs, nil
+}
+
+// sysfsName is what names the value in a file of the kernel's, such as
+// pcr-sha256/10, as grep writes it; nothing for other files.
+func sysfsName(name string) []byte {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil
+	}
+	dir, file := filepath.Split(path)
+	bank := filepath.Base(dir)
+	if _, err := strconv.ParseUint(file, 10, 8); err != nil || !strings.HasPrefix(bank, "pcr-") {
+		return nil
+	}
+	return fmt.Appendf(nil, "%s/%s:", bank, file)
+}
+
+// decodeNonce decodes the hex digits of --nonce.
+func decodeNonce(digits string) ([]byte, error) {
+	if len(digits) > 2 && (digits[:2] == "0x" || digits[:2] == "0X") {
+		digits = digits[2:]
+	}
+	return hex.DecodeString(digits)
 }
 
 // readEvidence reads a file that a flag names.

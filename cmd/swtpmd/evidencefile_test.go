@@ -37,6 +37,7 @@ func TestVerifyReadsPCRFiles(t *testing.T) {
 		"tpm2_pcrread":    {"--pcrs=" + write("pcrs.yaml", "  sha256:\n    10: 0x"+hex+"\n")},
 		"tpm2_pcrread -o": {"--pcrs=" + write("pcrs.bin", values), "--pcrs-selection=sha256:10"},
 		"sysfs":           {"--pcrs=" + filepath.Dir(write("pcr-sha256/10", hex+"\n"))},
+		"a file of sysfs": {"--pcrs=" + write("pcr-sha256/10", hex+"\n")},
 		"JSON":            {"--pcrs=" + write("pcrs.json", `{"SHA256":{"10":"0x`+hex+`"}}`)},
 	} {
 		code, out, errs := called(t, append(append([]string{"verify", "--policy=accept-late"}, args...), list)...)
@@ -61,6 +62,18 @@ func TestVerifyReadsPCRFiles(t *testing.T) {
 		code, _, errs := called(t, append(append([]string{"verify"}, args...), list)...)
 		assert.Equal(t, exitUsage, code, "%v", args)
 		assert.Contains(t, errs, says, "%v", args)
+	}
+}
+
+func TestDecodeNonce(t *testing.T) {
+	for _, digits := range []string{"c0ffee", "C0FFEE", "0xc0ffee", "0XC0FFEE"} {
+		nonce, err := decodeNonce(digits)
+		require.NoError(t, err)
+		assert.Equal(t, []byte{0xc0, 0xff, 0xee}, nonce)
+	}
+	for _, digits := range []string{"0x", "c0ffe", "0x0xc0"} {
+		_, err := decodeNonce(digits)
+		assert.Error(t, err, digits)
 	}
 }
 

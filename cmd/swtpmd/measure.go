@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -126,7 +125,7 @@ func runMeasure(ctx context.Context, args []string, s streams) error {
 	if m.kind.profile != nil && m.tpm != "emulated" {
 		return &usageError{errors.New("--profile is for the emulated TPM, and --tpm names another one"), "leave out one of the two"}
 	}
-	nonce, err := hex.DecodeString(m.nonce)
+	nonce, err := decodeNonce(m.nonce)
 	if err != nil {
 		return &usageError{fmt.Errorf("--nonce: %w", err), "hex digits"}
 	}
@@ -278,7 +277,8 @@ func (m *measured) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(m)
 	}
-	_, err := fmt.Fprintf(out, "%d files looked at, %d records in the list; quote %s; left in %s\n", m.Files, m.Records, m.Quote, m.Out)
+	_, err := fmt.Fprintf(out, "%s looked at, %s in the list; quote %s; left in %s\n",
+		plural(m.Files, "file", "files"), plural(m.Records, "record", "records"), m.Quote, m.Out)
 	return err
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -365,7 +364,7 @@ func (w *verifyWords) readQuote(e *verify.Evidence) error {
 		return &wrongFileError{"--key " + w.key, "file of a public key", err}
 	}
 	if w.nonce != "" {
-		if q.Nonce, err = hex.DecodeString(w.nonce); err != nil {
+		if q.Nonce, err = decodeNonce(w.nonce); err != nil {
 			return &usageError{fmt.Errorf("--nonce: %w", err), "hex digits, as tpm2_quote -q takes them"}
 		}
 	}

@@ -46,11 +46,11 @@ const (
 )
 
 // ErrNoPCRForm says that a file of PCR values has none of the forms.
-var ErrNoPCRForm = errors.New("none of the forms: JSON, tpm2_pcrread's text, tpm2_quote's or tpm2_pcrread's output file")
+var ErrNoPCRForm = errors.New("it is neither JSON, nor text of tpm2_pcrread, nor a file of tpm2_quote -o or tpm2_pcrread -o")
 
 // ErrSelectionWanted says that PCR values were written one after the other,
 // without saying of which PCRs they are.
-var ErrSelectionWanted = errors.New("it does not say of which PCRs it is; a selection such as sha256:0,1,10 has to")
+var ErrSelectionWanted = errors.New("a selection, such as sha256:0,1,10, has to name the PCRs")
 
 // pcrFileMax bounds a file of PCR values, in bytes. 24 values in each bank that
 // there is need some twenty thousand as text.
@@ -86,7 +86,7 @@ func ParsePCRs(b []byte, selection []Selection) (ima.PCRs, error) {
 	case len(selection) > 0:
 		return parseValues(b, selection)
 	case len(b) >= ima.SHA1.Size() && len(b)%4 == 0: // as digests of all hashes have
-		return fail(fmt.Errorf("%w; or its %d bytes are digests alone: %w", ErrNoPCRForm, len(b), ErrSelectionWanted))
+		return fail(fmt.Errorf("%w; if its %d bytes are digests alone, %w", ErrNoPCRForm, len(b), ErrSelectionWanted))
 	}
 	return fail(ErrNoPCRForm)
 }

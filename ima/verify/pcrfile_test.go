@@ -199,10 +199,10 @@ func TestDamagedPCRFiles(t *testing.T) {
 	}{
 		"empty":                    {nil, "", "it is empty"},
 		"blank":                    {[]byte(" \n"), "", "it is empty"},
-		"random":                   {[]byte{0xff, 1, 2}, "", "none of the forms"},
-		"a quote":                  {readFile(t, "tpm2-tools/q-rsa-tss-values.sig"), "", "none of the forms"},
-		"a key":                    {readFile(t, "tpm2-tools/ak-rsa.pem"), "", "line 1: line: \"-----BEGIN PUBLIC KEY-----\": none of the forms"},
-		"values alone":             {values, "", "bytes are digests alone: it does not say of which PCRs"},
+		"random":                   {[]byte{0xff, 1, 2}, "", "it is neither JSON"},
+		"a quote":                  {readFile(t, "tpm2-tools/q-rsa-tss-values.sig"), "", "it is neither JSON"},
+		"a key":                    {readFile(t, "tpm2-tools/ak-rsa.pem"), "", "line 1: line: \"-----BEGIN PUBLIC KEY-----\": it is neither JSON"},
+		"values alone":             {values, "", "bytes are digests alone, a selection, such as sha256:0,1,10, has to name the PCRs"},
 		"values cut":               {values[:len(values)-1], toolsSelection, "PCR values alone, byte 540: digest 22: unexpected EOF"},
 		"values longer":            {append(bytes.Clone(values), 0, 0), toolsSelection, "byte 572: end: 2 bytes follow the values of the 22 PCRs"},
 		"too long":                 {make([]byte, 1<<20+1), "", "1048577 bytes"},
@@ -237,7 +237,7 @@ func TestDamagedPCRFiles(t *testing.T) {
 		"text, damage":             {[]byte("sha1:\n3: " + hex + "\n4: " + hex[:20] + "\x00" + hex[:19] + "\n"), "", "line 3: line: "},
 		"text, no value":           {[]byte("sha1:\nsha256:\n"), "", "there is no value"},
 		"text, PCR 24":             {[]byte("sha1:\n24: " + hex + "\n"), "", "line 2: PCR 24"},
-		"an event log":             {[]byte("---\nversion: 1\nevents:\n- EventNum: 0\n"), "", "line 2: line: \"version: 1\": none of the forms"},
+		"an event log":             {[]byte("---\nversion: 1\nevents:\n- EventNum: 0\n"), "", "line 2: line: \"version: 1\": it is neither JSON"},
 	} {
 		var s []verify.Selection
 		if c.selection != "" {

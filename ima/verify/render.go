@@ -18,7 +18,7 @@ func (v *Verdict) Render(w io.Writer) error {
 	if v.Digests != "" {
 		form += ", template digests of " + v.Digests
 	}
-	fmt.Fprintf(&b, "list: %d records, %d violations (%s)\n", v.Records, v.Violations, form)
+	fmt.Fprintf(&b, "list: %s, %s (%s)\n", counted(v.Records, "record"), counted(v.Violations, "violation"), form)
 	for i := range v.Replays {
 		v.Replays[i].render(&b)
 	}
@@ -27,6 +27,14 @@ func (v *Verdict) Render(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// counted is a number with what it counts.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func (r *Replay) render(b *bytes.Buffer) {
