@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
 )
 
@@ -116,6 +117,8 @@ type bootCase struct {
 	firmware Firmware // SeaBIOS if empty
 	setup    func(*Config)
 	check    func(*testing.T, *Verdict)
+	// console, if set, looks at the guest's console too.
+	console func(t *testing.T, v *Verdict, log []byte)
 }
 
 // boot boots as c says, when it is its turn.
@@ -138,12 +141,20 @@ func (b *bench) boot(t *testing.T, c bootCase) *Verdict {
 	if c.setup != nil {
 		c.setup(&config)
 	}
+	if c.console != nil && config.Keep == "" {
+		config.Keep = t.TempDir()
+	}
 	record, err := Run(t.Context(), config)
 	require.NoError(t, err)
 	verdict, err := Judge(record)
 	require.NoError(t, err)
 	for _, boot := range verdict.Boots {
 		t.Logf("%s (%.1f s): %s", boot.Word, record.Took.Seconds(), boot.Sentence)
+	}
+	if c.console != nil {
+		log, err := os.ReadFile(filepath.Join(config.Keep, "console.log"))
+		require.NoError(t, err)
+		c.console(t, verdict, log)
 	}
 	return verdict
 }
@@ -153,6 +164,42 @@ func rebind(c *Config) { c.Rebind = true }
 func async(c *Config) {
 	c.Machine.AsyncProbe = true
 	c.Await = 30 * time.Second
+}
+
+// forging has a process forge levels before init runs: the kernel waits for it
+// while it asks for modules, within initcalls of device and late.
+func forging(c *Config) {
+	rebind(c)
+	c.Modprobe = []byte("#!/bin/busybox sh\n" +
+		"echo 'calling  regulator_init_complete+0x0/0x30 @ 1' >/dev/kmsg\n" +
+		"echo 'entering initcall level: late_sync' >/dev/kmsg\n" +
+		"echo 'Run /init as init process' >/dev/kmsg\n")
+}
+
+// notForged: the forged lines came before IMA looked for the TPM, they are what
+// would have released it, and the kernel's own line did.
+func notForged(t *testing.T, v *Verdict, log []byte) {
+	b := v.Last()
+	require.NotNil(t, b.Release)
+	require.NotNil(t, b.IMA.LookedAt)
+	assert.Equal(t, "late_sync", b.Release.Level)
+	assert.NotContains(t, b.Release.Cause, "regulator_init_complete+0x0/0x30 @ 1")
+
+	clock := new(initcall.Clock)
+	trusting, err := initcall.NewConsole(clock)
+	require.NoError(t, err)
+	trusting.Trusting = true
+	var believed initcall.Event
+	defer clock.Subscribe(func(e initcall.Event) {
+		if e.Level >= initcall.LateSync && believed.Level == initcall.Firmware {
+			believed = e
+		}
+	})()
+	trusting.Write(log)
+	assert.Contains(t, believed.Cause, "regulator_init_complete+0x0/0x30 @ 1", "the guest has forged")
+	assert.Less(t, believed.At, time.Duration(*b.IMA.LookedAt), "in time")
+	assert.Less(t, believed.At, time.Duration(b.Release.At))
+	t.Logf("forged at %s, released at %s: %s", believed.At, time.Duration(b.Release.At), b.Release.Cause)
 }
 
 func bootCases() []bootCase {
@@ -168,6 +215,8 @@ func bootCases() []bootCase {
 		{name: "initialize", flags: []string{lateSync, "--while-deferred=initialize"}, setup: rebind, check: bypassed(BoundByHand)},
 		{name: "retry", flags: []string{lateSync, "--while-deferred=retry"}, setup: rebind, check: gaveUpRetrying},
 		{name: "testing", flags: []string{lateSync, "--while-deferred=testing"}, setup: rebind, check: fieldFailed},
+
+		{name: "forging initramfs", flags: []string{lateSync}, setup: forging, check: bypassed(BoundByHand), console: notForged},
 
 		{name: "hold, async", flags: []string{lateSync, "--while-deferred=hold"}, setup: async, check: cameByItself},
 		{name: "retry, async", alone: true, flags: []string{lateSync, "--while-deferred=retry"}, setup: async, check: cameByItself},

@@ -21,8 +21,9 @@ var applets = []string{
 }
 
 // Initramfs gives a gzipped initramfs with a static busybox, guest.sh as init,
-// and, unless it is empty, an IMA policy for the guest to load when told to.
-func Initramfs(busybox, policy []byte) ([]byte, error) {
+// and, unless they are empty, an IMA policy for the guest to load when told to and
+// a program that the kernel runs as its modprobe.
+func Initramfs(busybox, policy, modprobe []byte) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	a := &archive{w: z}
@@ -40,6 +41,11 @@ func Initramfs(busybox, policy []byte) ([]byte, error) {
 	if len(policy) > 0 {
 		a.add("policy", modeFile|0o644, policy)
 	}
+	if len(modprobe) > 0 {
+		a.add("sbin", modeDir|0o755, nil)
+		a.add("sbin/modprobe", modeFile|0o755, modprobe) // kernel/kmod.c: modprobe_path
+		a.addDevice("dev/kmsg", modeChar|0o600, 1, 11)   // devtmpfs is not there yet
+	}
 	if err := a.close(); err != nil {
 		return nil, err
 	}
@@ -50,12 +56,12 @@ func Initramfs(busybox, policy []byte) ([]byte, error) {
 }
 
 // WriteInitramfs writes an initramfs around the busybox at busyboxPath to path.
-func WriteInitramfs(path, busyboxPath string, policy []byte) error {
+func WriteInitramfs(path, busyboxPath string, policy, modprobe []byte) error {
 	busybox, err := os.ReadFile(busyboxPath)
 	if err != nil {
 		return err
 	}
-	image, err := Initramfs(busybox, policy)
+	image, err := Initramfs(busybox, policy, modprobe)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,9 @@ type Config struct {
 	// Policy, if not empty, is an IMA policy that the guest loads before it
 	// reports.
 	Policy []byte
+	// Modprobe, if not empty, is a program that the guest's kernel runs when it
+	// asks for a module, from the moment at which its initramfs is unpacked.
+	Modprobe []byte
 	// Await is how long the guest waits for a TPM that has not registered
 	// yet before it reports a second time; zero does not wait.
 	Await time.Duration

@@ -128,7 +128,7 @@ func (r *runner) startAll(ctx context.Context) error {
 }
 
 func (r *runner) writeFiles() error {
-	if err := WriteInitramfs(r.at.initramfs, r.Machine.Tools.Busybox, r.Policy); err != nil {
+	if err := WriteInitramfs(r.at.initramfs, r.Machine.Tools.Busybox, r.Policy, r.Modprobe); err != nil {
 		return err
 	}
 	if r.Machine.Firmware != OVMF {
