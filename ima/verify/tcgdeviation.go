@@ -48,7 +48,16 @@ func (d *logDecoder) padding() bool {
 // paddingFrom reports whether there are only zeros, or only ones, from a byte on.
 func (d *logDecoder) paddingFrom(at int) bool {
 	rest := d.b[at:]
-	return (rest[0] == 0 || rest[0] == 0xff) && len(bytes.Trim(rest, string(rest[:1]))) == 0
+	if rest[0] != 0 && rest[0] != 0xff {
+		return false
+	}
+	// An event that begins so has another byte soon: its type, or its size.
+	for _, c := range rest {
+		if c != rest[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // headerAgain reports whether the event is a Spec ID event in the older form
