@@ -24,7 +24,7 @@ func logs(t testing.TB) []string {
 	t.Helper()
 	names, err := filepath.Glob("testdata/*.log")
 	require.NoError(t, err)
-	require.Len(t, names, 7)
+	require.Len(t, names, 8)
 	return names
 }
 
