@@ -100,7 +100,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(list, genuine.Attest, genuine.Signature, log, uint8(0))
 	f.Add(list[:300], genuine.Attest, genuine.Signature, log[:100], uint8(7))
 	f.Add(readFile(f, "debian-6.1-file.ascii"), []byte(nil), []byte(nil), []byte(nil), uint8(17))
-	f.Add(readFile(f, "powervm_7.1.0-rc1_ima-sig_derived_binary_runtime_measurements.bin"), genuine.Attest, genuine.Signature, log, uint8(5))
+	f.Add(readFile(f, "powervm_7.1.0-rc1_ima-sig_derived_binary_runtime_measurements.bin")[:1200], genuine.Attest, genuine.Signature, log, uint8(5))
 	var policies []*verify.Policy
 	for _, name := range verify.PolicyNames() {
 		p, err := verify.PolicyByName(name)

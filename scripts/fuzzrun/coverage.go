@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -151,30 +152,50 @@ func (c *coverage) keep(ctx context.Context, found string) (kept int, err error)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
-	for _, in := range all {
-		if len(in.content) > maxKeptBytes || len(there)+kept >= maxKept {
+	more := make([]map[string]bool, 0, len(all))
+	for i, in := range all {
+		if len(in.content) > maxKeptBytes {
+			all = all[:i]
 			break
 		}
-		more, err := c.reached(ctx, in.name)
+		blocks, err := c.reached(ctx, in.name)
 		if err != nil {
-			return kept, err
+			return 0, err
 		}
-		size := len(reached)
-		for place := range more {
-			reached[place] = true
+		more = append(more, blocks)
+	}
+	for len(there)+kept < maxKept {
+		i, gain := best(more, reached)
+		if gain == 0 {
+			break
 		}
-		if len(reached) == size {
-			continue
-		}
+		maps.Copy(reached, more[i])
 		if err := os.MkdirAll(testdata, 0o755); err != nil {
 			return kept, err
 		}
-		if err := os.WriteFile(filepath.Join(testdata, in.name), in.content, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(testdata, all[i].name), all[i].content, 0o644); err != nil {
 			return kept, err
 		}
 		kept++
 	}
 	return kept, nil
+}
+
+// best returns which input reaches most that is not reached, and how many blocks
+// that are. Of equals it is the first.
+func best(inputs []map[string]bool, reached map[string]bool) (which, gain int) {
+	for i, blocks := range inputs {
+		more := 0
+		for place := range blocks {
+			if !reached[place] {
+				more++
+			}
+		}
+		if more > gain {
+			which, gain = i, more
+		}
+	}
+	return which, gain
 }
 
 // reached returns the blocks that the named input reaches, or that all do if

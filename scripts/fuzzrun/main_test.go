@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -176,4 +180,32 @@ func TestProfile(t *testing.T) {
 		_, err := parseProfile(wrong)
 		assert.Error(t, err, wrong)
 	}
+}
+
+func TestWhatHangsIsEnded(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for want, how := range map[syscall.Signal]struct {
+		ctx      context.Context
+		patience time.Duration
+	}{
+		syscall.SIGQUIT: {t.Context(), time.Millisecond},
+		syscall.SIGINT:  {canceled, time.Hour},
+	} {
+		// The shell waits for sleep, which must end too.
+		command := exec.Command("sh", "-c", "sleep 1000; true")
+		command.Stdout = new(bytes.Buffer)
+		err := inTime(how.ctx, command, how.patience)
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		assert.Equal(t, want, exit.Sys().(syscall.WaitStatus).Signal())
+	}
+}
+
+func TestBestTakesTheInputThatAddsMost(t *testing.T) {
+	inputs := []map[string]bool{{"a": true, "b": true}, {"c": true}, {"c": true, "d": true}, {"d": true, "e": true}}
+	which, gain := best(inputs, map[string]bool{"a": true, "b": true})
+	assert.Equal(t, []int{2, 2}, []int{which, gain})
+	_, gain = best(inputs[:1], inputs[0])
+	assert.Zero(t, gain)
 }
