@@ -110,6 +110,19 @@ type wrapper struct {
 	value *value
 	// log is the log found last.
 	log *Reader
+	// buffered is the buffer of the value: there is one value at a time, and
+	// many small ones can follow each other.
+	buffered *bufio.Reader
+}
+
+// buffer buffers a value.
+func (w *wrapper) buffer(value io.Reader) *bufio.Reader {
+	if w.buffered == nil {
+		w.buffered = bufio.NewReaderSize(value, 64<<10)
+	} else {
+		w.buffered.Reset(value)
+	}
+	return w.buffered
 }
 
 type collection struct {
@@ -272,7 +285,7 @@ func (w *wrapper) jsonItem() error {
 		return err
 	}
 	text := &base64Text{w: w}
-	w.value = &value{r: bufio.NewReaderSize(base64.NewDecoder(base64.RawURLEncoding, text), 64<<10), end: w.jsonEnd}
+	w.value = &value{r: w.buffer(base64.NewDecoder(base64.RawURLEncoding, text)), end: w.jsonEnd}
 	return nil
 }
 
@@ -394,7 +407,7 @@ func (w *wrapper) cborValue(c *cborReader, indicators uint64) error {
 	if n > math.MaxInt64 {
 		return w.fail(w.at, "value", fmt.Errorf("%d bytes", n))
 	}
-	w.value = &value{r: bufio.NewReaderSize(&countedBytes{w: w, left: int64(n)}, 64<<10), end: func() error {
+	w.value = &value{r: w.buffer(&countedBytes{w: w, left: int64(n)}), end: func() error {
 		if indicators == 0 {
 			return nil
 		}
