@@ -77,7 +77,7 @@ func ParsePCRs(b []byte, selection []Selection) (ima.PCRs, error) {
 		return fail(fmt.Errorf("%d bytes, there can be %d", len(b), pcrFileMax))
 	case len(text) == 0:
 		return fail(fmt.Errorf("it is empty: %w", io.ErrUnexpectedEOF))
-	case text[0] == '{':
+	case text[0] == '{' && isText(b):
 		return parsePCRJSON(b)
 	case isText(b):
 		return parsePCRText(b)

@@ -318,3 +318,20 @@ func TestSerializedListsAreFilledByEight(t *testing.T) {
 	require.EqualValues(t, 8, binary.LittleEndian.Uint32(b[136:]))
 	require.EqualValues(t, 6, binary.LittleEndian.Uint32(b[136+2*532:]))
 }
+
+// Digests may begin as any text does: a brace, a blank.
+func TestValuesThatBeginAsText(t *testing.T) {
+	t.Parallel()
+	for _, begin := range []string{"{", " {", "\n", "\t\r{"} {
+		value := bytes.Repeat([]byte{0x9c}, 32)
+		copy(value, begin)
+		pcrs, err := verify.ParsePCRs(value, selection(t, "sha256:10"))
+		require.NoError(t, err, "%q", begin)
+		assert.Equal(t, ima.PCRs{ima.SHA256: {10: value}}, pcrs)
+	}
+	// What begins as JSON, and is damaged, is JSON still.
+	_, err := verify.ParsePCRs([]byte(`{"sha256": `), selection(t, "sha256:10"))
+	var wrong *verify.PCRFileError
+	require.ErrorAs(t, err, &wrong)
+	assert.Equal(t, "PCR values in JSON", wrong.Form)
+}
