@@ -86,7 +86,7 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 		return err
 	}
 	defer log.close()
-	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.in, confinable: s.confinable}
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.in, sandboxes: s.sandboxes}
 	defer d.cleanUp()
 	if ownDir {
 		if err := d.makeDir(); err != nil {
@@ -140,8 +140,8 @@ type daemon struct {
 	log   *slog.Logger
 	queue *logQueue
 	in    io.Reader
-	// confinable says that a sandbox may be put around this process.
-	confinable bool
+	// sandboxes are nil where the process must not be confined.
+	sandboxes *sandboxes
 
 	store    state.Store // nil for memory
 	newState bool        // the store held none

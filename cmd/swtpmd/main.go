@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/swtpmd/swtpmd/sandbox"
 )
 
 // Exit codes.
@@ -32,9 +34,9 @@ const (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
-	// confinable says that the process is swtpmd's own, so that a daemon may
-	// put it into a sandbox, out of which there is no way.
-	confinable bool
+	// sandboxes are what a daemon may put the process into. There is no way
+	// out, so they are nil where the process is not swtpmd's own.
+	sandboxes *sandboxes
 }
 
 func main() {
@@ -46,7 +48,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, confinable: true}))
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, sandboxes: &sandboxes{sandbox.Landlock, sandbox.Seccomp}}))
 }
 
 // subcommands are what may stand first on the command line. The daemon itself

@@ -43,6 +43,12 @@ func (s *settings) setSeccomp(text string) error {
 	return err
 }
 
+// sandboxes are the two that the system may have, as package sandbox has them.
+type sandboxes struct {
+	landlock func(sandbox.Reach) (version int, err error)
+	seccomp  func(sandbox.Reach) error
+}
+
 // errShared is why a daemon that is part of another process is not confined: that
 // would be confined with it, for good.
 var errShared = errors.New("swtpmd runs as a part of another process")
@@ -54,9 +60,9 @@ func (d *daemon) confine() error {
 	switch {
 	case mode == sandboxOff:
 		return d.confined(0, false, nil)
-	case !d.confinable && mode == "":
+	case d.sandboxes == nil && mode == "":
 		return d.confined(0, false, nil)
-	case !d.confinable:
+	case d.sandboxes == nil:
 		return fmt.Errorf("--sandbox=%s: %w", mode, errShared)
 	}
 	// The first local time reads the time zone's file.
@@ -65,14 +71,14 @@ func (d *daemon) confine() error {
 	if err != nil {
 		return fmt.Errorf("--sandbox: %w", err)
 	}
-	version, missing := sandbox.Landlock(reach)
+	version, missing := d.sandboxes.landlock(reach)
 	if missing != nil && mode != "" {
 		return fmt.Errorf("--sandbox=%s: %w; say --sandbox=off to run without", mode, missing)
 	}
 	if mode == sandboxLandlock || mode == "" && d.set.noSeccomp {
 		return d.confined(version, false, missing)
 	}
-	err = sandbox.Seccomp(reach)
+	err = d.sandboxes.seccomp(reach)
 	if err != nil && mode != "" {
 		return fmt.Errorf("--sandbox=%s: %w; say --sandbox=landlock to run without", mode, err)
 	}

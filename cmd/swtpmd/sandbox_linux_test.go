@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -224,6 +226,55 @@ func TestASharedProcessIsNotConfined(t *testing.T) {
 	code, _, errs = called(t, "--sandbox=on")
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, errs, "it is off, landlock or full")
+}
+
+// What was asked for and cannot be had is refused; without a word it is what there
+// is, and the log says what is missing.
+func TestSandboxesThatTheKernelLacks(t *testing.T) {
+	here := func(sandbox.Reach) (int, error) { return 7, nil }
+	none := func(sandbox.Reach) (int, error) { return 0, fmt.Errorf("landlock: %w", sandbox.ErrUnsupported) }
+	filter := func(sandbox.Reach) error { return nil }
+	noFilter := func(sandbox.Reach) error { return fmt.Errorf("seccomp: %w", sandbox.ErrUnsupported) }
+	for _, c := range []struct {
+		args    []string
+		has     sandboxes
+		inForce sandboxMode
+		fails   string // what is refused
+		warns   string
+	}{
+		{nil, sandboxes{here, filter}, sandboxFull, "", ""},
+		{nil, sandboxes{here, noFilter}, sandboxLandlock, "", "seccomp: this system has no such sandbox"},
+		{nil, sandboxes{none, filter}, sandboxSeccomp, "", "landlock: this system has no such sandbox"},
+		{nil, sandboxes{none, noFilter}, sandboxOff, "", "no such sandbox; seccomp: this system"},
+		{[]string{"--seccomp=action=none"}, sandboxes{here, filter}, sandboxLandlock, "", ""},
+		{[]string{"--seccomp=action=kill"}, sandboxes{here, filter}, sandboxFull, "", ""},
+		{[]string{"--sandbox=off"}, sandboxes{here, filter}, sandboxOff, "", ""},
+		{[]string{"--sandbox=landlock"}, sandboxes{here, noFilter}, sandboxLandlock, "", ""},
+		{[]string{"--sandbox=landlock"}, sandboxes{none, filter}, "", "say --sandbox=off to run without", ""},
+		{[]string{"--sandbox=full"}, sandboxes{here, filter}, sandboxFull, "", ""},
+		{[]string{"--sandbox=full"}, sandboxes{none, filter}, "", "--sandbox=full: landlock", ""},
+		{[]string{"--sandbox=full"}, sandboxes{here, noFilter}, "", "say --sandbox=landlock to run without", ""},
+	} {
+		dir := t.TempDir()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var out, errs bytes.Buffer
+		args := append([]string{"--json", "--dir", dir}, c.args...)
+		code := run(ctx, args, streams{in: strings.NewReader(""), out: &out, err: &errs, sandboxes: &c.has})
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		assert.Empty(t, left, "%v: its sockets are gone", args)
+		if c.fails != "" {
+			assert.Equal(t, exitFailed, code, "%v", args)
+			assert.Contains(t, errs.String(), c.fails)
+			assert.Empty(t, out.String(), "not ready")
+			continue
+		}
+		assert.Equal(t, exitOK, code, "%v: %s", args, errs.String())
+		assert.Contains(t, errs.String(), "sandbox="+string(c.inForce), "%v", args)
+		assert.Equal(t, c.warns != "", strings.Contains(errs.String(), "level=WARN"), errs.String())
+		assert.Contains(t, errs.String(), c.warns)
+	}
 }
 
 // TestDumpsInTheSandbox: SIGQUIT tells what the daemon does, and with
