@@ -84,45 +84,83 @@ const (
 	talking = 20
 )
 
-// shownLog is the reason to doubt what dmesg, syslog and the like print.
-const shownLog = "a program that shows a kernel's log has printed it"
+// reason is why a line is not believed.
+type reason uint8
+
+const (
+	none reason = iota
+	shownLog
+	otherThread
+	noStamp
+	timeBack
+	notReturned
+	notCalled
+	tooShort
+	lateBanner
+	noReset
+)
+
+// why says r in words, of a line p that contradicts c.
+func (c *chain) why(r reason, p piece) string {
+	switch r {
+	case shownLog:
+		return "a program that shows a kernel's log has printed it"
+	case otherThread:
+		return "another thread than the one that calls initcalls has printed it"
+	case noStamp:
+		return "it has no time stamp, and the lines of this kernel have"
+	case timeBack:
+		return fmt.Sprintf("its time is before that of the line before it, %.6f s", c.at.Seconds())
+	case notReturned:
+		return c.open.String() + " has not returned yet"
+	case notCalled:
+		return "that initcall was not called"
+	case tooShort:
+		return fmt.Sprintf("it was called only %s before", p.at-c.since)
+	case lateBanner:
+		return "a kernel starts with a time near 0"
+	case noReset:
+		return "no reset and no kexec came before this kernel"
+	}
+	return ""
+}
 
 // begin starts the chain anew with p, a kernel's banner or the line before.
 func (c *chain) begin(p piece) {
 	*c = chain{begun: true, stamped: p.stamped, at: p.at}
 }
 
-// doubt says why the chain does not go on with m, "" if it does.
-func (c *chain) doubt(m message, p piece) string {
+// doubt gives the reason for which the chain does not go on with m.
+func (c *chain) doubt(m message, p piece) reason {
 	switch {
 	case m.shown:
 		return shownLog
 	case m.thread && !m.first:
-		return "another thread than the one that calls initcalls has printed it"
+		return otherThread
 	case c.stamped && !p.stamped:
-		return "it has no time stamp, and the lines of this kernel have"
+		return noStamp
 	case c.stamped && p.at < c.at-clockSlack:
-		return fmt.Sprintf("its time is before that of the line before it, %.6f s", c.at.Seconds())
+		return timeBack
 	}
 	switch m.kind {
 	case called:
 		if c.open.n > 0 && !c.open.is(m.function) {
-			return c.open.String() + " has not returned yet"
+			return notReturned
 		}
 	case returned:
 		switch {
 		case c.open.n == 0 && c.closed.is(m.function):
 		case !c.open.is(m.function):
-			return "that initcall was not called"
+			return notCalled
 		case c.stamped && m.took > p.at-c.since+clockSlack:
-			return fmt.Sprintf("it was called only %s before", p.at-c.since)
+			return tooShort
 		}
 	case atLevel, userspaceStarts:
 		if c.open.n > 0 {
-			return c.open.String() + " has not returned yet"
+			return notReturned
 		}
 	}
-	return ""
+	return none
 }
 
 // add takes m, which doubt has nothing against.

@@ -299,3 +299,45 @@ func TestLostLines(t *testing.T) {
 	assert.Equal(t, initcall.Userspace, console.clock.Level())
 	assert.Less(t, behind, 120, "of 650 initcalls")
 }
+
+// Lines that fit the kernel's last one but for one thing.
+func TestAlmostTheNextLine(t *testing.T) {
+	lines := boot(t, amd64)
+	real := levelsAt(t, lines, true)
+	returns := 0
+	for at, line := range lines {
+		call := callOf.FindStringSubmatch(line)
+		if real[at] != initcall.Late {
+			continue
+		}
+		if returnOf.MatchString(line) {
+			returns++
+		}
+		stamp := stampOf.FindString(line)
+		for forged, reason := range map[string]string{
+			"initcall FN+0x0/0x10 returned 0 after 9000000 usecs\n":        "it was called only 0s before",
+			"host kernel: initcall FN+0x0/0x10 returned 0 after 1 usecs\n": "shows a kernel's log",
+			"Run /init as init process\n":                                  "has not returned yet",
+		} {
+			console := untrusting(t)
+			console.print(strings.Join(lines[:at+1], ""))
+			var doubts []string
+			console.Doubted = func(d initcall.Doubt) { doubts = append(doubts, d.Reason) }
+			if call != nil {
+				console.print(stamp + strings.ReplaceAll(forged, "FN", call[1]))
+				require.NotEmpty(t, doubts, forged)
+				assert.Contains(t, doubts[0], reason)
+				continue
+			}
+			if returns == 2 {
+				console.print(stamp + "Run /init as init process\n") // and yet it goes on
+				console.print(strings.Join(lines[at+1:at+80], ""))
+				assert.Equal(t, initcall.Late, console.clock.Level())
+			}
+		}
+		if returns > 2 {
+			return
+		}
+	}
+	t.Error("no late initcalls")
+}

@@ -195,7 +195,7 @@ func (c *Console) take(p piece) {
 		return
 	}
 	why := c.lines.doubt(m, p)
-	if why == "" {
+	if why == none {
 		c.lines.add(m, p)
 		c.follow(&c.lines, m, p)
 		return
@@ -207,7 +207,7 @@ func (c *Console) take(p piece) {
 // contradicted takes a line that does not go on with what is believed: if those
 // that follow it go on with it, they replace that.
 func (c *Console) contradicted(m message, p piece) {
-	if !c.other.begun || c.other.doubt(m, p) != "" {
+	if !c.other.begun || c.other.doubt(m, p) != none {
 		if m.kind == returned {
 			c.other = chain{}
 			return
@@ -254,14 +254,14 @@ func (c *chain) confirmed() string {
 }
 
 // doubt tells of a line that is not believed.
-func (c *Console) doubt(p piece, why string) {
+func (c *Console) doubt(p piece, why reason) {
 	if c.doubts == MaxDoubts {
 		return
 	}
 	c.doubts++
 	if c.Doubted != nil {
 		now := c.clock.Now()
-		c.Doubted(Doubt{Boot: now.Boot, Level: now.Level, Line: cause(p), Reason: why})
+		c.Doubted(Doubt{Boot: now.Boot, Level: now.Level, Line: cause(p), Reason: c.lines.why(why, p)})
 	}
 }
 
@@ -272,17 +272,17 @@ const latestBanner = 10 * time.Second
 func (c *Console) start(p piece, k kind) {
 	switch {
 	case c.lines.stamped && !p.stamped:
-		c.doubt(p, "it has no time stamp, and the lines of this kernel have")
+		c.doubt(p, noStamp)
 		return
 	case p.stamped && p.at > latestBanner:
-		c.doubt(p, "a kernel starts with a time near 0")
+		c.doubt(p, lateBanner)
 		return
 	}
 	// The line before the banner and the banner belong together.
 	another := c.now > Kernel || c.banner || c.started && k == starting
 	if another {
 		if c.powered && (c.restart == "" || !c.FollowKexec) {
-			c.doubt(p, "no reset and no kexec came before this kernel")
+			c.doubt(p, noReset)
 			return
 		}
 		why := c.restart
