@@ -245,7 +245,11 @@ func TestMeasureIntoAnotherPCR(t *testing.T) {
 	for line := range strings.Lines(string(list)) {
 		assert.True(t, strings.HasPrefix(line, "11 "), line)
 	}
+	// Whoever verifies has to know that the kernel extends another PCR than 10.
 	code, said := quoted(t, out, "c0ffee")
+	assert.Equal(t, exitCannotTell, code, said)
+	assert.Contains(t, said, "aggregate-pcr")
+	code, said = quoted(t, out, "c0ffee", "--measure-pcr=11")
 	assert.Equal(t, exitOK, code, said)
 	// Before 7.3-rc2 such a kernel is one whose Kconfig somebody has edited.
 	_, _, errs = called(t, "measure", "--out", out, "--kernel=7.3-rc1", "--measure-pcr=11", files)

@@ -87,11 +87,12 @@ func TestMeasureIntoARunningDaemon(t *testing.T) {
 
 // quoted gives what verify says of what measure has left in a directory, with a
 // nonce.
-func quoted(t *testing.T, out, nonce string) (int, string) {
+func quoted(t *testing.T, out, nonce string, flags ...string) (int, string) {
 	t.Helper()
-	code, said, errs := called(t, "verify", "--policy=accept-late", "--pcrs", filepath.Join(out, "pcrs.json"),
+	args := append([]string{"verify", "--policy=accept-late", "--pcrs", filepath.Join(out, "pcrs.json"),
 		"--quote", filepath.Join(out, "quote.attest"), "--signature", filepath.Join(out, "quote.signature"),
-		"--key", filepath.Join(out, "quote.key.pem"), "--nonce="+nonce, filepath.Join(out, "binary_runtime_measurements"))
+		"--key", filepath.Join(out, "quote.key.pem"), "--nonce=" + nonce}, flags...)
+	code, said, errs := called(t, append(args, filepath.Join(out, "binary_runtime_measurements"))...)
 	return code, said + errs
 }
 
