@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,6 +73,10 @@ func ListenUnix(ctx context.Context, path string, access Access) (net.Listener, 
 		}
 		return l, nil
 	}
+	// Another process that finds the same dead socket must not remove the one
+	// that takes its place.
+	unlock := lockDirectory(ctx, filepath.Dir(path))
+	defer unlock()
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -191,4 +192,35 @@ func TestListenUnixOwner(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, fs.ModeSocket|0o660, info.Mode())
 	assert.Equal(t, uint64(1234), reflect.ValueOf(info.Sys()).Elem().FieldByName("Uid").Uint())
+}
+
+// Of several that find a dead process's socket at once, one has the path.
+func TestListenUnixAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	for range 30 {
+		stale(t, path)
+		const callers = 8
+		listeners := make(chan net.Listener, callers)
+		errs := make(chan error, callers)
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				l, err := transport.ListenUnix(context.Background(), path, transport.Access{Mode: 0o600})
+				if err != nil {
+					errs <- err
+					return
+				}
+				listeners <- l
+			})
+		}
+		all.Wait()
+		close(errs)
+		for err := range errs {
+			require.ErrorIs(t, err, transport.ErrPathInUse)
+		}
+		require.Len(t, listeners, 1)
+		require.NoError(t, (<-listeners).Close())
+		require.NoFileExists(t, path)
+	}
 }
