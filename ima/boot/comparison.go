@@ -368,14 +368,17 @@ func (c *comparer) compareList() {
 		here[recordKey(r)]++
 	}
 	same, others, lacks := 0, 0, ""
+	seen := make(map[string]bool)
 	for i, r := range c.list.records {
-		_, file := accessOf(r)
+		access, file := accessOf(r)
+		changed := file && seen[access.Path]
+		seen[access.Path] = true
 		_, aggregate := ima.IsBootAggregate(r, i+1)
 		switch {
 		case here[recordKey(r)] > 0:
 			here[recordKey(r)]--
 			same++
-		case !file && !aggregate:
+		case !file && !aggregate, changed:
 			others++
 		case lacks == "":
 			lacks = r.Name()
@@ -395,7 +398,7 @@ func (c *comparer) compareList() {
 		simulated += ", with " + extra
 	}
 	if others > 0 {
-		log += fmt.Sprintf(", %d of them not simulated (violations, buffers)", others)
+		log += fmt.Sprintf(", %d of them not simulated (violations, buffers, files that had changed)", others)
 	}
 	c.row("records", log, simulated, lacks == "" && extra == "")
 }

@@ -155,13 +155,24 @@ func TestFromConsoleWithList(t *testing.T) {
 	assert.Len(t, p.Helpers[0].Accesses, 28)
 	assert.Equal(t, "ima-sig", p.Kernel.Template)
 	assert.Equal(t, boot.Dual, r.Strategy, "the list has two boot aggregates")
-	assert.Contains(t, rendered(t, &r.Comparison), "  same     records       32, 1 of them not simulated (violations, buffers); simulated: 31, 31 of them the same\n")
+	assert.Contains(t, rendered(t, &r.Comparison), "  same     records       32, 1 of them not simulated (violations, buffers, files that had changed); simulated: 31, 31 of them the same\n")
 	require.NoError(t, r.Comparison.Err())
 	p.Kernel.Release = "7.1.0-rc1+"
 	b := machine{platform: p, config: boot.Config{Strategy: boot.Dual, Policy: "tcb|critical_data"}}.boot(t)
 	got, err := b.List.ReadFile("ascii_runtime_measurements")
 	require.NoError(t, err)
 	assert.Equal(t, realList(t), string(got))
+}
+
+// A file that was measured again after it had changed contradicts nothing: a
+// platform has one content for each file.
+func TestFromConsoleWithAListOfChangedFiles(t *testing.T) {
+	t.Parallel()
+	list, err := os.ReadFile("../verify/testdata/debian-6.1-file.ascii")
+	require.NoError(t, err)
+	r, err := reproduced(t, console(t, "x86_64-debian-6.1-on-time"), string(list))
+	require.NoError(t, err)
+	assert.Contains(t, rendered(t, &r.Comparison), "  same     records       10, 4 of them not simulated (violations, buffers, files that had changed); simulated: 6, 6 of them the same\n")
 }
 
 // What the initramfs is unpacked into decides whether /init is measured: a tmpfs
