@@ -90,7 +90,7 @@ type BootAggregate struct {
 	Zero bool `json:"zero"`
 }
 
-// IsBootAggregate says whether rec is the record of a boot aggregate, and what
+// IsBootAggregate reports whether rec is the record of a boot aggregate, and what
 // it says. number is rec's place in its list, from 1.
 func IsBootAggregate(rec *Record, number int) (b BootAggregate, ok bool) {
 	name := rec.name()

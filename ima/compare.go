@@ -69,7 +69,7 @@ func (c *PCRComparison) Match() (replay PCRReplay, ok bool) {
 	return PCRReplay{}, false
 }
 
-// Match says whether every PCR in Banks has a replay that matches, and there is
+// Match reports whether every PCR in Banks has a replay that matches, and there is
 // one at all.
 func (c *Comparison) Match() bool {
 	for i := range c.Banks {

@@ -144,7 +144,7 @@ func (a *ASCIIReader) proven(rec *Record) bool {
 	return showsDigest(rec.Digest, rec.appendTemplateDigest(a.digest[:0], a.hash))
 }
 
-// looksLikeRecord says whether line begins with what stands before the fields.
+// looksLikeRecord reports whether line begins with what stands before the fields.
 func (a *ASCIIReader) looksLikeRecord(line []byte) bool {
 	var rec Record
 	_, err := a.parseHead(&rec, line)
@@ -229,7 +229,7 @@ func (a *ASCIIReader) parseHead(rec *Record, text []byte) (rest []byte, err erro
 	}
 	name, rest, found := bytes.Cut(rest, []byte{' '})
 	if !found {
-		return nil, a.fail("template name", errors.New("no blank behind it"))
+		return nil, a.fail("template name", errors.New("no blank after it"))
 	}
 	if a.last == nil || string(name) != a.last.Name() {
 		if a.last, err = templateOfRecord(string(name)); err != nil {

@@ -114,7 +114,7 @@ type setupPolicy struct {
 // policyWords are the words of ima_policy= (policy_setup).
 var policyWords = []string{"tcb", "appraise_tcb", "secure_boot", "critical_data", "fail_securely"}
 
-// CheckPolicyOption says whether a value of ima_policy= has only words that the
+// CheckPolicyOption reports whether a value of ima_policy= has only words that the
 // kernel knows, with bars or blanks in between. A kernel logs a word that it does
 // not know and goes on without it; who types one for it wants to be told. The
 // error is an UnknownNameError.

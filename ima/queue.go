@@ -55,7 +55,7 @@ func (m *IMA) storeTemplate(t *Template, pcr int, event *EventData) error {
 }
 
 // calcDigests follows ima_calc_field_array_hash: each slot has the digest of its
-// algorithm or, where the kernel has none, that of sha1 with zeros behind it.
+// algorithm or, where the kernel has none, that of sha1 with zeros after it.
 func (m *IMA) calcDigests(e *entry, violation bool) error {
 	e.digests = make([][]byte, len(m.slots))
 	if violation {

@@ -14,13 +14,13 @@ const (
 	// ones over the whole PCR for a violation: kernels since 5.8 that have
 	// the hash.
 	PerBank Digests = iota
-	// PaddedSHA1 is the sha1 template digest with zeros behind it, and ones
+	// PaddedSHA1 is the sha1 template digest with zeros after it, and ones
 	// over the whole PCR for a violation: kernels since 5.8 that know the
 	// hash but cannot allocate it (its module is not built in), as Debian's
 	// 6.1 does with sha384 and sha512.
 	PaddedSHA1
-	// PaddedSHA1Violation is the sha1 template digest with zeros behind it,
-	// and 20 bytes of ones with zeros behind them for a violation: kernels
+	// PaddedSHA1Violation is the sha1 template digest with zeros after it,
+	// and 20 bytes of ones with zeros after them for a violation: kernels
 	// before 5.8, and newer ones for a bank whose algorithm they do not know.
 	PaddedSHA1Violation
 )

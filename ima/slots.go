@@ -8,7 +8,7 @@ type slot struct {
 	bank Bank     // DigestSize zero if the slot is no bank
 	algo HashAlgo // zero for a bank whose algorithm the kernel does not know
 	// allocated says that the kernel has the hash. Otherwise the digest is
-	// that of sha1, with zeros behind it.
+	// that of sha1, with zeros after it.
 	allocated bool
 }
 

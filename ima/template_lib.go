@@ -103,11 +103,11 @@ func (f *field) check(b []byte) error {
 }
 
 // checkLabel refuses a digest field whose label is not words parts of printable
-// text, each with a colon behind it, closed by a NUL.
+// text, each with a colon after it, closed by a NUL.
 func checkLabel(b []byte, words int) error {
 	end := bytes.IndexByte(b, 0)
 	if end < 0 {
-		return fmt.Errorf("no NUL behind the algorithm's name")
+		return fmt.Errorf("no NUL after the algorithm's name")
 	}
 	parts := 0
 	part := 0 // length of the present one

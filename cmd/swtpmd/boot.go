@@ -56,7 +56,7 @@ Output:
   --format=FORM          with it: write the list as a Canonical Event Log too: cel-tlv,
                          cel-json, cel-cbor (default kernel: the kernel's files alone)
   --svg=FILE             draw the boot on one time axis
-  --print-platform       print the platform as a file, to begin an own one with
+  --print-platform       print the platform as a file, to start your own from
   --platforms            list the platforms that come with the program
   --all                  every event of the boot, also uneventful initcalls
   --json                 the boot, the verdict and the appraisals as one JSON object

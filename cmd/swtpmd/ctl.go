@@ -90,7 +90,7 @@ func runCtl(ctx context.Context, args []string, s streams) error {
 	return command.do(c, ctx, words[1:])
 }
 
-// parseAmong is parse for flags that may stand before and behind other words, and
+// parseAmong is parse for flags that may come before and after other words, and
 // gives those.
 func parseAmong(f *flag.FlagSet, args []string, s streams, help string) ([]string, error) {
 	var words []string

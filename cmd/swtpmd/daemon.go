@@ -252,7 +252,7 @@ func (d *daemon) power(e swtpm.Event) {
 		return
 	case e.Resumes:
 		// A guest that goes on does not boot. How far it was is not known: it
-		// is taken to have its boot behind it.
+		// is taken to have booted already.
 		d.on = true
 		_ = d.clock.Advance(initcall.Userspace, initcall.NoTime, "the guest goes on from saved state")
 		return

@@ -131,7 +131,7 @@ func letGo() error {
 // started it has left it closed.
 var errNotGiven = errors.New("the descriptor is not open")
 
-// given says whether whoever started this program has opened the descriptor for
+// given reports whether whoever started this program has opened the descriptor for
 // it. Its own ones are close-on-exec.
 func given(fd int) error {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
@@ -141,12 +141,12 @@ func given(fd int) error {
 	return nil
 }
 
-// isListener says whether the descriptor is a socket that accepts connections,
+// isListener reports whether the descriptor is a socket that accepts connections,
 // as opposed to being one.
 func isListener(fd int) (bool, error) {
 	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	return accepts != 0, err
 }
 
-// inBackground says whether this process is the one that detach started.
+// inBackground reports whether this process is the one that detach started.
 func inBackground() bool { return os.Getenv(readyFD) != "" }

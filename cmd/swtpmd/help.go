@@ -55,7 +55,7 @@ State:
 The kind of TPM:
   --profile=P            one of those that swtpmd --profiles names, or a file with a
                          slash or a dot in its name; without it the TPM is like swtpm
-  --print-profile        print the profile as a file, to begin an own one with
+  --print-profile        print the profile as a file, to start your own from
   --profiles             list the profiles that come with the program
 
 Other:

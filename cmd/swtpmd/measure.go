@@ -108,7 +108,7 @@ type measured struct {
 	PCR10   ima.PCRs `json:"pcr_10"`
 	// MeasurePCR is the PCR that IMA extends where no rule says otherwise.
 	MeasurePCR int `json:"measure_pcr"`
-	// Quote says whether there is one, and why not.
+	// Quote reports whether there is one, and why not.
 	Quote string `json:"quote"`
 }
 

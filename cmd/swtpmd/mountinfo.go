@@ -70,7 +70,7 @@ func parseMount(line string) (id uint64, m mount, problem string) {
 		}
 	}
 	if dash == 0 || len(fields) < dash+3 {
-		return 0, m, "no mount: the type and the source are behind a dash"
+		return 0, m, "no mount: the type and the source follow a dash"
 	}
 	id, err := strconv.ParseUint(fields[0], 10, 64)
 	if err != nil {

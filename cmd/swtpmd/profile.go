@@ -84,7 +84,7 @@ func (k *kindWords) name() string {
 	return k.profile.Name
 }
 
-// print writes the profile as a file, to begin an own one with.
+// print writes the profile as a file, to start your own from.
 func (k *kindWords) print(out io.Writer) error {
 	if k.profile == nil {
 		if err := k.named("default"); err != nil {

@@ -85,7 +85,7 @@ func (s *simulation) boot(ctx context.Context) (*outcome, error) {
 	return &o, nil
 }
 
-// hasTPM says whether any of the platform's drivers drives a TPM.
+// hasTPM reports whether any of the platform's drivers drives a TPM.
 func hasTPM(p *boot.Platform) bool {
 	return slices.ContainsFunc(p.Drivers, func(d boot.Driver) bool { return d.Kind != boot.Plain })
 }

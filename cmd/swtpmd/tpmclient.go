@@ -71,7 +71,7 @@ func (e *responseError) Error() string {
 	return fmt.Sprintf("%s: the answer is no response of a TPM: %s", e.command, e.reason)
 }
 
-// execute sends a command and gives the parameters of the response, behind handle
+// execute sends a command and gives the parameters of the response, after handle
 // if it has one. Handles that need authorization come first, each with an empty
 // password. A TPM that refuses gives a wire.RC.
 func (c client) execute(name string, code wire.CC, authorized []wire.Handle, parameters []byte, handle *wire.Handle) (*wire.Reader, error) {
@@ -138,7 +138,7 @@ func complete(name string, r *wire.Reader) error {
 	return nil
 }
 
-// capability is TPM2_GetCapability of one entry, behind moreData and capability.
+// capability is TPM2_GetCapability of one entry, after moreData and capability.
 func (c client) capability(id wire.Cap, property uint32) (*wire.Reader, error) {
 	const name = "TPM2_GetCapability"
 	w := wire.NewWriter(nil)

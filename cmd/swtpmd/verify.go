@@ -56,7 +56,7 @@ The kernel that made the list:
 Appraisal:
   --policy=P             strict, accept-late, build-bound, or a file; may be
                          repeated (default: the three)
-  --print-policy         print the policy as a file, to begin an own one with
+  --print-policy         print the policy as a file, to start your own from
   --json                 verdict and appraisals as one JSON object
 
 A policy file gives findings, by the codes that a verdict shows, an outcome: accept,

@@ -299,7 +299,7 @@ func (c *comparer) boundAt() time.Duration {
 	return -1
 }
 
-// order says whether a TPM had registered when IMA looked for one.
+// order reports whether a TPM had registered when IMA looked for one.
 func order(registered, looked time.Duration) string {
 	switch {
 	case registered < 0:

@@ -142,7 +142,7 @@ func (k *kernel) pinnedDigests(digests [][]byte) [][]byte {
 	}
 	own := make([][]byte, len(digests))
 	for i, bank := range k.chip.banks {
-		own[i] = pinned.Digest // with zeros behind it, where the kernel has not the bank's hash
+		own[i] = pinned.Digest // with zeros after it, where the kernel has not the bank's hash
 		before, err := last.TemplateDigest(bank.CryptoID)
 		if err == nil && bytes.Equal(before, digests[i]) {
 			own[i], _ = pinned.TemplateDigest(bank.CryptoID)

@@ -125,7 +125,7 @@ func (r *run) concludeAggregates() {
 	vouched := r.vouched()
 	if len(vouched) == 0 {
 		_, record := r.verdict.pcrState(a.pcr())
-		r.add(AggregateAfterQuote, "The first boot aggregate, record %d, lies behind record %d, up to which PCR %d vouches for the list.", a.list[0].Record, record, a.pcr()).at(a.list[0].Record)
+		r.add(AggregateAfterQuote, "The first boot aggregate, record %d, comes after record %d, up to which PCR %d vouches for the list.", a.list[0].Record, record, a.pcr()).at(a.list[0].Record)
 	}
 	for _, group := range groupAggregates(vouched) {
 		r.concludeAggregate(group)

@@ -104,7 +104,7 @@ const (
 )
 
 // ParseAttest reads a TPMS_ATTEST, without the size of a TPM2B_ATTEST before it
-// and with nothing behind it. The error is an AttestError.
+// and with nothing after it. The error is an AttestError.
 func ParseAttest(b []byte) (*Attest, error) {
 	d := &attestDecoder{structure: "TPMS_ATTEST", b: b}
 	if magic := d.uint32("magic"); magic != tpmGenerated {
@@ -127,7 +127,7 @@ func ParseAttest(b []byte) (*Attest, error) {
 	return a, nil
 }
 
-// ParseSignature reads a TPMT_SIGNATURE with nothing behind it. The error is an
+// ParseSignature reads a TPMT_SIGNATURE with nothing after it. The error is an
 // AttestError.
 func ParseSignature(b []byte) (*Signature, error) {
 	d := &attestDecoder{structure: "TPMT_SIGNATURE", b: b}

@@ -167,9 +167,8 @@ func ExampleVerdict_Render() {
 	//             The list up to record 31 leads to the value of PCR 10 in bank sha256
 	//             (per-bank digests).
 	// note        records-after: sha256 PCR 10
-	//             For PCR 10 the list has more records behind it, 1 in all; a list
-	//             that was read after the PCR has them, and nothing vouches for them
-	//             yet.
+	//             For PCR 10 the list has 1 more after it, as it was read later than
+	//             the PCR; nothing vouches for what follows yet.
 	// caution     pcrs-unquoted: PCRs
 	//             No quote covers the PCR values, so anybody can have made them.
 	// note        before-start-unknown: build

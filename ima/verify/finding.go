@@ -195,7 +195,7 @@ func (f *findings) flush() {
 	f.tallies = nil
 }
 
-// has says whether there is a finding of one of the codes.
+// has reports whether there is a finding of one of the codes.
 func (f *findings) has(wanted ...Code) bool {
 	for i := range f.list {
 		for _, code := range wanted {

@@ -102,7 +102,7 @@ func (r *run) buffer(rec *ima.Record, name []byte, number int) {
 // bufferHashes are the hashes in use.
 type bufferHashes map[string]hash.Hash
 
-// match says whether sum is the digest of buf; a hash that is not known here
+// match reports whether sum is the digest of buf; a hash that is not known here
 // matches.
 func (h *bufferHashes) match(algo, sum, buf []byte) bool {
 	f, ok := (*h)[string(algo)]
@@ -199,7 +199,7 @@ func (r *run) concludeVersions() {
 		return
 	}
 	if len(v.misplaced) > 0 {
-		r.add(KernelVersionPlace, "kernel_version does not follow a boot aggregate, behind which a kernel records it when IMA starts.").at(v.misplaced...)
+		r.add(KernelVersionPlace, "kernel_version does not follow a boot aggregate, after which a kernel records it when IMA starts.").at(v.misplaced...)
 	}
 	if v.differs {
 		r.add(KernelVersionDiffers, "The release recorded is not that of the build, %q.", r.evidence.Build.Release).at(v.records[0])

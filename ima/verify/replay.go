@@ -259,7 +259,7 @@ func (r *run) concludeReplay(row *Replay, state State, record int) {
 		r.add(ReplayMatch, "The list up to record %d leads to the value of PCR %d in bank %s (%s).", row.Record, row.PCR, row.Bank, row.Digests).
 			about(row.Bank, row.PCR).at(row.Record)
 		if row.After > 0 {
-			r.add(RecordsAfter, "For PCR %d the list has more records behind it, %d in all; a list that was read after the PCR has them, and nothing vouches for them yet.", row.PCR, row.After).about(row.Bank, row.PCR)
+			r.add(RecordsAfter, "For PCR %d the list has %d more after it, as it was read later than the PCR; nothing vouches for what follows yet.", row.PCR, row.After).about(row.Bank, row.PCR)
 		}
 		if row.Record != record {
 			r.add(BanksDisagree, "Bank %s of PCR %d stands at record %d, another one at %d: one extend changes all banks, so the values were not read at the same time.", row.Bank, row.PCR, row.Record, record).about(row.Bank, row.PCR)

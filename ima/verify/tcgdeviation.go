@@ -97,7 +97,7 @@ func (d *logDecoder) locality(rest []byte) {
 	case len(d.log.localities) > 0:
 		d.deviate(len(rest), "it comes again, with locality %d", locality)
 	case d.started:
-		d.deviate(len(rest), "it comes behind events of PCR 0")
+		d.deviate(len(rest), "it comes after events of PCR 0")
 	}
 	if len(d.log.localities) == 0 {
 		d.log.Locality = locality

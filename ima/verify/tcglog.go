@@ -271,7 +271,7 @@ func (d *logDecoder) meaning(e *Event) error {
 		e.Digests = make([][]byte, len(d.log.Algorithms))
 	case sig == specAgile && d.extended:
 		d.item = "event"
-		return d.fail(len(e.Data), errors.New("a Spec ID event behind events of the older form"))
+		return d.fail(len(e.Data), errors.New("a Spec ID event after events of the older form"))
 	case sig == specAgile:
 		return d.header(e)
 	case d.event == 1 && (sig == "Spec ID Event02" || sig == "Spec ID Event00"):
@@ -353,7 +353,7 @@ func (d *logDecoder) vendorInfo(end int) {
 	case int(d.b[d.at]) > left-1:
 		d.deviate(0, "%d bytes, but %d follow", d.b[d.at], left-1)
 	case int(d.b[d.at]) < left-1:
-		d.deviate(0, "%d bytes follow behind the end", left-1-int(d.b[d.at]))
+		d.deviate(0, "%d bytes follow the end", left-1-int(d.b[d.at]))
 	}
 }
 

@@ -43,7 +43,7 @@ func (l *EventLog) replay(bank ima.HashAlgo, extend func(pcr int, before ima.Hex
 	return pcrs
 }
 
-// Has says whether an event has extended a digest into a PCR of a bank.
+// Has reports whether an event has extended a digest into a PCR of a bank.
 func (l *EventLog) Has(m Measurement) bool {
 	i := slices.IndexFunc(l.Algorithms, func(a EventAlgorithm) bool { return a.Bank == m.Bank })
 	return i >= 0 && m.Bank != 0 && slices.ContainsFunc(l.Events, func(e Event) bool {

@@ -98,7 +98,7 @@ func (r *run) concludeTiming() {
 	}
 }
 
-// concludeBuild says whether the measured boot shows the build.
+// concludeBuild reports whether the measured boot shows the build.
 func (r *run) concludeBuild() (bound bool) {
 	b := &r.evidence.Build
 	switch {
@@ -167,7 +167,7 @@ func (r *run) concludeName(g *Aggregate, row *timingRow, bound bool) {
 	case OnTimeClaimed, LateClaimed:
 		text = claimText(g, code, fmt.Sprintf("a kernel that %s chooses the name when it runs, after a window in which nothing was measured, and code that got in there can have chosen for it", row.does))
 	case GapUnproven:
-		text = fmt.Sprintf("A kernel that %s extends what it has kept behind this boot aggregate, and nothing shows which records these are: until then they were memory that who was in it could change. It is shown that the list was not changed after the extends, and no more.", row.does)
+		text = fmt.Sprintf("A kernel that %s extends what it has kept after this boot aggregate, and nothing shows which records these are: until then they were memory that who was in it could change. It is shown that the list was not changed after the extends, and no more.", row.does)
 	case NameContradicts:
 		text = fmt.Sprintf("The build %s, so it does not record %s alone: another kernel ran, the record is made up, or what is said of the build is wrong.", row.does, g.Name)
 	}

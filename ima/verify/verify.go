@@ -47,7 +47,7 @@ type Verdict struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Has says whether there is a finding of the code.
+// Has reports whether there is a finding of the code.
 func (v *Verdict) Has(code Code) bool {
 	f := findings{list: v.Findings}
 	return f.has(code)

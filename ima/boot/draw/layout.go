@@ -329,5 +329,5 @@ func (s *strip) single(q *request) bool {
 
 func (s *strip) height() int { return markHeight + s.rows*rowHeight }
 
-// shade says whether a level has the darker ground: every second one.
+// shade reports whether a level has the darker ground: every second one.
 func shade(i int) bool { return i%2 == 1 }
