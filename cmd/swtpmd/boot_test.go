@@ -342,7 +342,7 @@ func TestBootWithATPMInFieldFailureMode(t *testing.T) {
 	assert.Regexp(t, `pc-tis +late +4 +4 +0 +0 +field failure +zero `, out)
 }
 
-// racingPlatform is pc-tis with a TPM that is probed beside the boot.
+// racingPlatform is pc-tis with a TPM that is probed while the boot goes on.
 func racingPlatform(t *testing.T) string {
 	t.Helper()
 	code, text, errs := called(t, "boot", "--platform=pc-tis", "--print-platform")
@@ -359,7 +359,7 @@ func TestBootSaysThatItIsARace(t *testing.T) {
 	args := []string{"boot", "--platform=" + racingPlatform(t), "--defer-until=late", "--while-deferred=hold"}
 	code, out, errs := called(t, args...)
 	require.Equal(t, exitOK, code, errs)
-	assert.Regexp(t, `\nThis is a race: the TPM was registered beside the boot, 0\.\d{6} s after IMA looked at late, and real kernels differ by up to 0\.2 s; it may end the other way\. --seeds=N gives the share\.\n`, out)
+	assert.Regexp(t, `\nThis is a race: the TPM is probed while the boot goes on, and registered 0\.\d{6} s after IMA looked at late\. Real kernels differ by up to 0\.2 s, so it may end the other way\. --seeds=N gives the share\.\n`, out)
 
 	code, out, errs = called(t, append(args, "--seeds=30")...)
 	require.Equal(t, exitOK, code, errs)

@@ -150,7 +150,7 @@ func (o *outcome) race() string {
 	if o.Shares == nil {
 		more = " --seeds=N gives the share."
 	}
-	return fmt.Sprintf("This is a race: the TPM was registered beside the boot, %.6f s %s IMA looked at %s, and real kernels differ by up to %.1f s; it may end the other way.%s\n",
+	return fmt.Sprintf("This is a race: the TPM is probed while the boot goes on, and registered %.6f s %s IMA looked at %s. Real kernels differ by up to %.1f s, so it may end the other way.%s\n",
 		r.Margin.Abs().Seconds(), relation, r.Level, boot.RaceWindow.Seconds(), more)
 }
 

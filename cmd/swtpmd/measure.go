@@ -24,7 +24,7 @@ Runs the embedded IMA over files, as if a process opened each of them to read it
 executed those that may be executed, and mapped programs and libraries; extends a
 TPM; and leaves what an attestation service is sent: the measurement lists under
 the names that the kernel gives them, pcrs.json, and a quote: quote.attest,
-quote.signature and quote.key.pem. What an earlier run has left there goes away.
+quote.signature and quote.key.pem. What an earlier run has left there is removed.
 
 What a policy asks of a file is that of the real one: file system, owner, mode,
 security.ima, SELinux label, fs-verity digest.

@@ -17,8 +17,8 @@ const verifyHelp = `Usage: swtpmd verify [flags] LIST
 
 Says what an attestation service may conclude from LIST, a kernel's binary or
 ASCII measurement list of sha1 or of any bank, or a Canonical Event Log, alone or in
-a Conceptual Messages Wrapper (- for stdin), and from what vouches for it. What LIST
-is, its content shows; docs/verify.md has the table of forms.
+a Conceptual Messages Wrapper (- for stdin), and from what vouches for it. The form
+is found out from the content; docs/verify.md has the table of forms.
 
 Evidence:
   --pcrs=FILE            PCR values: JSON, bank to index to hex, as in

@@ -46,7 +46,7 @@ type Attempt struct {
 }
 
 // Missed says why IMA found no TPM when it looked: the state of the TPM's device
-// or, where that did not exist yet, of the one that it is behind.
+// or, where that did not exist yet, of the one that it depends on.
 type Missed struct {
 	Cause MissedCause `json:"cause"`
 	// Device is the device, TPM the one that is a TPM if that is another.
@@ -170,27 +170,27 @@ func (m *Missed) String() string {
 	case NoTPM:
 		return "The machine has no TPM."
 	case NotProbed:
-		return fmt.Sprintf("No driver had tried %s by then%s. To be measured, its driver has to be there before IMA looks.", m.device(""), m.first())
+		return fmt.Sprintf("No driver had tried %s by then%s. To be measured, its driver has to be there before IMA looks.", m.device(), m.first())
 	case Probing:
 		return fmt.Sprintf("The probe of %s had begun at %s and not ended. To be measured, it has to end before IMA looks, or IMA has to wait for it.",
-			m.device(","), m.Last.when())
+			m.device(), m.Last.when())
 	case Deferred:
 		return m.deferred()
 	}
 	text := fmt.Sprintf("The probe of %s at %s had failed (%d), and the kernel does not retry what has failed. To be measured, ",
-		m.device(","), m.Last.when(), m.Last.Code)
+		m.device(), m.Last.when(), m.Last.Code)
 	if !m.Last.Refused {
 		return text + "it has to succeed."
 	}
 	return text + fmt.Sprintf("the TPM has to answer that probe, at %s; after it is too late, even if before IMA looks.", m.Last.Level)
 }
 
-// device names the device; comma ends what says which TPM is behind it.
-func (m *Missed) device(comma string) string {
+// device names the device, and the TPM if that is another one.
+func (m *Missed) device() string {
 	if m.TPM == "" {
 		return m.Device
 	}
-	return m.Device + ", which " + m.TPM + " is behind" + comma
+	return m.Device + ", on which " + m.TPM + " depends,"
 }
 
 func (m *Missed) first() string {
@@ -205,7 +205,7 @@ func (m *Missed) deferred() string {
 	if m.Last.Reason != "" {
 		reason = ", " + m.Last.Reason
 	}
-	text := fmt.Sprintf("The probe of %s at %s was deferred (%d%s) and ", m.device(","), m.Last.when(), m.Last.Code, reason)
+	text := fmt.Sprintf("The probe of %s at %s was deferred (%d%s) and ", m.device(), m.Last.when(), m.Last.Code, reason)
 	need := ""
 	switch {
 	case m.Next == nil:

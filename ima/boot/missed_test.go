@@ -78,8 +78,8 @@ func TestMissedInWords(t *testing.T) {
 		{"arm64-pkvm", nil, `^The probe of MSFT0101:00 at device \(\S+ s\) was deferred \(-517, its driver needs arm-ffa-2\) and retried only at late \(\S+ s\)\. To be measured, it has to be retried before IMA looks\.$`},
 		{"arm64-pkvm", late, `when it failed \(-19\), which is final\. To be measured, it has to be retried before IMA looks, and the TPM has to answer by then\.$`},
 		{"gb200-spi", nil, `^The probe of spi-PRP0001:00 had begun at device \(\S+ s\) and not ended\.`},
-		{"rpi4-spi", nil, `^The probe of fe204000\.spi, which spi0\.1 is behind, at device \(\S+ s\) was deferred \(-517, supplier fe101000\.cprman\)`},
-		{"rpi5-spi", nil, `^The probe of 1000120000\.pcie, which spi0\.1 is behind, had begun`},
+		{"rpi4-spi", nil, `^The probe of fe204000\.spi, on which spi0\.1 depends, at device \(\S+ s\) was deferred \(-517, supplier fe101000\.cprman\)`},
+		{"rpi5-spi", nil, `^The probe of 1000120000\.pcie, on which spi0\.1 depends, had begun`},
 		{"tpm-module", nil, `^No driver had tried MSFT0101:00 by then; the first probe was at userspace`},
 	} {
 		r := machine{platform: platform(t, c.platform), rules: c.rules}.boot(t)
@@ -95,13 +95,13 @@ func TestMissedForAnotherReason(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ devices, register, want string }{
 		{"driver spi fail=5\ndevice spi0 driver=spi\ndevice tpm0 driver=tpm parent=spi0", "tpm,spi",
-			"The probe of spi0, which tpm0 is behind, at device ("},
+			"The probe of spi0, on which tpm0 depends, at device ("},
 		{"driver spi fail=5\ndevice spi0 driver=spi\ndevice tpm0 driver=tpm parent=spi0", "tpm,spi",
 			"had failed (-5), and the kernel does not retry what has failed. To be measured, it has to succeed."},
 		{"driver vcc\ndevice vcc driver=vcc\ndevice tpm0 driver=tpm needs=vcc", "tpm",
 			"when it was deferred again. To be measured, it has to be retried before IMA looks."},
 		{"driver spi\ndevice spi0 driver=spi\ndevice tpm0 driver=tpm parent=spi0", "tpm",
-			"No driver had tried spi0, which tpm0 is behind by then. To be measured"},
+			"No driver had tried spi0, on which tpm0 depends, by then. To be measured"},
 		{"driver spi\ndevice spi0 driver=spi\ndevice tpm0 driver=tpm parent=spi0", "spi",
 			"No driver had tried tpm0 by then. To be measured"},
 	} {
