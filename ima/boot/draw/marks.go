@@ -134,7 +134,7 @@ func (p *picture) times(c *canvas) {
 
 // write draws a strip: marks, then labels upon them.
 func (s *strip) write(c *canvas, p *picture) {
-	c.say("b-right", p.left-8*px, s.y+markHeight/2+4*px, s.name)
+	c.say("b-right", p.left-8*px, s.y+markHeight/2+4*px, fit(s.name, nameWidth, smallSize))
 	for i := range s.labels {
 		if l := &s.labels[i]; l.row > 0 {
 			bottom := s.y + markHeight + l.row*rowHeight - 5*px
