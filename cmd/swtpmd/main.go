@@ -20,7 +20,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/swtpmd/swtpmd/sandbox"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 )
 
 // Exit codes.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/swtpmd/swtpmd/sandbox"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 )
 
 // sandboxMode is the word of --sandbox. The zero value is what stands without

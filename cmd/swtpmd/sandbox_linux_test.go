@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
-	"github.com/swtpmd/swtpmd/sandbox"
 )
 
 // built builds swtpmd as it is shipped, without cgo.

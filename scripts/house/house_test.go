@@ -48,7 +48,6 @@ var arrows = map[string][]string{
 	"conformance/differential": {"conformance", "transport", "ima"},
 	"conformance/tour":         {},
 	"conformance/clients":      {},
-	"sandbox":                  {},
 
 	// Stands in for a simulator, in the tests of conformance/clients.
 	"conformance/clients/internal/simulator": {"emulator"},
@@ -68,7 +67,6 @@ var foreign = map[string][]string{
 	"emulator/emulatortest":     {"github.com/google/go-tpm/", "github.com/stretchr/testify/"},
 	"conformance":               {"github.com/google/go-tpm/"},
 	"conformance/differential":  {"github.com/google/go-tpm/"},
-	"sandbox":                   {"github.com/landlock-lsm/go-landlock/", "golang.org/x/sys/"},
 
 	"conformance/clients/internal/simulator": {"github.com/google/go-tpm/legacy/tpm2"},
 }

@@ -19,11 +19,13 @@ type running struct {
 	tests map[string]*test
 	// idle is since when no test has been running.
 	idle moment
+	cpu  time.Duration // used by the binary at the last look
 }
 
 type test struct {
 	parent    *test // nil for one that is no subtest
-	busySince moment
+	busySince time.Time
+	share     time.Duration // of what the binary has used of the processors since
 	paused    bool
 	subtests  int // that have not ended
 }
@@ -72,7 +74,8 @@ func (r *running) take(now moment, line string) {
 		}
 	case "=== CONT":
 		if t := r.tests[name]; t != nil {
-			t.paused, t.busySince = false, now
+			t.paused = false
+			t.busy(now)
 		}
 	case "--- PASS:", "--- FAIL:", "--- SKIP:", "--- BENCH:":
 		r.end(now, name)
@@ -80,12 +83,16 @@ func (r *running) take(now moment, line string) {
 }
 
 func (r *running) begin(now moment, name string) {
-	t := &test{parent: r.parentOf(name), busySince: now}
+	t := &test{parent: r.parentOf(name)}
+	t.busy(now)
 	r.tests[name] = t
 	if t.parent != nil {
 		t.parent.subtests++
 	}
 }
+
+// busy starts the count of what the test takes.
+func (t *test) busy(now moment) { t.busySince, t.share = now.at, 0 }
 
 func (r *running) end(now moment, name string) {
 	t := r.tests[name]
@@ -96,7 +103,7 @@ func (r *running) end(now moment, name string) {
 	r.idle = now
 	if t.parent != nil {
 		t.parent.subtests--
-		t.parent.busySince = now
+		t.parent.busy(now)
 	}
 }
 
@@ -122,30 +129,49 @@ type moment struct {
 // A test hangs that has been busy for the limit and has used almost none of the
 // processors, or as much as it needs on an idle machine: between the two the
 // machine is busy with something else, and the test is slow because of that. It
-// may not be so for ever.
+// may not be so for ever. Tests that run at the same time share what the binary
+// uses, as nobody knows whose it is.
 const (
 	waits  = 20 // of the limit, the part below which a test only waits
 	spins  = 1  // the part above which the machine was not too busy for it
 	atMost = 6  // limits
 )
 
-func (m moment) hung(now moment, limit time.Duration) bool {
-	wall, cpu := now.at.Sub(m.at), now.cpu-m.cpu
+func hung(wall, cpu, limit time.Duration) bool {
 	return wall > limit && (cpu < limit/waits || cpu > limit/spins || wall > atMost*limit)
 }
 
 // hung returns the tests that hang. Without any test for so long it is the
 // binary itself that hangs, in TestMain or an init.
 func (r *running) hung(now moment, limit time.Duration) []string {
+	r.divide(now.cpu)
 	var names []string
 	for name, t := range r.tests {
-		if !t.paused && t.subtests == 0 && t.busySince.hung(now, limit) {
+		if t.working() && hung(now.at.Sub(t.busySince), t.share, limit) {
 			names = append(names, name)
 		}
 	}
-	if len(r.tests) == 0 && r.idle.hung(now, limit) {
+	if len(r.tests) == 0 && hung(now.at.Sub(r.idle.at), now.cpu-r.idle.cpu, limit) {
 		names = append(names, "no test: TestMain or an init")
 	}
 	slices.Sort(names)
 	return names
+}
+
+func (t *test) working() bool { return !t.paused && t.subtests == 0 }
+
+// divide gives the tests at work their share of what the binary has used since
+// the last look.
+func (r *running) divide(cpu time.Duration) {
+	used := cpu - r.cpu
+	r.cpu = cpu
+	var working []*test
+	for _, t := range r.tests {
+		if t.working() {
+			working = append(working, t)
+		}
+	}
+	for _, t := range working {
+		t.share += used / time.Duration(len(working))
+	}
 }

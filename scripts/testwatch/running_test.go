@@ -90,8 +90,25 @@ func TestASlowTestOnABusyMachineDoesNotHang(t *testing.T) {
 		"loops on a busy machine": {400 * time.Second, 101 * time.Second, true},
 		"two processors, in time": {60 * time.Second, 2 * 60 * time.Second, false},
 	} {
-		start := moment{time.Unix(1, 0), time.Hour}
-		now := moment{start.at.Add(c.wall), start.cpu + c.cpu}
-		assert.Equal(t, c.hung, start.hung(now, limit), name)
+		assert.Equal(t, c.hung, hung(c.wall, c.cpu, limit), name)
+	}
+}
+
+// Tests that run at the same time are not blamed for each other.
+func TestTestsShareTheProcessors(t *testing.T) {
+	const limit = 100 * time.Second
+	at := func(second int, cpu time.Duration) moment { return moment{time.Unix(int64(second), 0), cpu} }
+	for name, tests := range map[string][]string{"one": {"TestA"}, "two": {"TestA", "TestB"}} {
+		r := newRunning(at(0, 0))
+		for _, test := range tests {
+			r.write(at(0, 0), []byte(mark+"=== RUN   "+test+"\n"))
+		}
+		assert.Empty(t, r.hung(at(60, 60*time.Second), limit), name)
+		if len(tests) == 1 {
+			assert.Equal(t, tests, r.hung(at(101, 150*time.Second), limit))
+			continue
+		}
+		assert.Empty(t, r.hung(at(101, 150*time.Second), limit), name)
+		assert.Equal(t, tests, r.hung(at(130, 210*time.Second), limit), name)
 	}
 }
