@@ -314,8 +314,8 @@ func (w *verifyWords) evidence() (*verify.Evidence, error) {
 	return e, nil
 }
 
-// readPCRs reads the PCR values; the quote was read before, as it says of which
-// PCRs they are.
+// readPCRs reads the PCR values. The quote was read before, because it names their
+// PCRs.
 func (w *verifyWords) readPCRs(e *verify.Evidence) (err error) {
 	if w.pcrs == "" {
 		if w.selection != nil {
