@@ -214,13 +214,13 @@ func TestListenUnixAtOnce(t *testing.T) {
 				listeners <- l
 			})
 		}
-		all.Wait()
+		transporttest.Wait(t, &all)
 		close(errs)
 		for err := range errs {
 			require.ErrorIs(t, err, transport.ErrPathInUse)
 		}
 		require.Len(t, listeners, 1)
-		require.NoError(t, (<-listeners).Close())
+		require.NoError(t, transporttest.Receive(t, listeners).Close())
 		require.NoFileExists(t, path)
 	}
 }

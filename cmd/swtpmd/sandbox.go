@@ -66,7 +66,7 @@ func (d *daemon) confine() error {
 		return fmt.Errorf("--sandbox=%s: %w", mode, errShared)
 	}
 	// The first local time reads the time zone's file.
-	time.Now().Zone()
+	_, _ = time.Now().Zone()
 	reach, err := d.set.reach()
 	if err != nil {
 		return fmt.Errorf("--sandbox: %w", err)
