@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -183,6 +184,10 @@ func TestProfile(t *testing.T) {
 }
 
 func TestWhatHangsIsEnded(t *testing.T) {
+	// A shell's background jobs ignore SIGINT, and so would what they start.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, syscall.SIGINT)
+	defer signal.Stop(interrupts)
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for want, how := range map[syscall.Signal]struct {
