@@ -58,7 +58,7 @@ func (e *UnknownKernelError) Error() string {
 	return fmt.Sprintf("no kernel profile for %q, which is older than the oldest one; there are %s", clip(e.Release), strings.Join(profiles, ", "))
 }
 
-// version is what a release says of its age.
+// version holds the parts of a release that order it by age.
 type version struct {
 	major, minor, patch int
 	// rc is the number of a release candidate, otherwise released.

@@ -94,7 +94,7 @@ func TestVerifyReportedEvidence(t *testing.T) {
 }
 
 // What tpm2_quote writes is enough: PCR values, quote, signature and key in its own
-// forms. The quote says of which PCRs the values are.
+// forms. The quote names the PCRs of the values.
 func TestVerifyReadsTPM2ToolsQuotes(t *testing.T) {
 	const dir = "../../ima/verify/testdata/tpm2-tools/"
 	for _, kind := range []string{"rsa", "ecc"} {

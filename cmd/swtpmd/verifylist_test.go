@@ -35,7 +35,7 @@ func lists(t *testing.T, dir string) []string {
 	return names
 }
 
-// verdictOf gives what verify says of a list in JSON.
+// verdictOf returns the verdict that verify prints as JSON.
 func verdictOf(t *testing.T, text string) (v verify.Verdict) {
 	t.Helper()
 	var told struct{ Verdict verify.Verdict }

@@ -147,7 +147,7 @@ func (g *generator) do(step Step) (r result, ok bool) {
 	return g.observe(step, outcome)
 }
 
-// broken says whether the device is in failure mode, or does not answer commands.
+// broken reports whether the device is in failure mode, or does not answer commands.
 func (o Outcome) broken() bool {
 	return o.Err != nil && o.Sent != nil || outcomeCode(o) == uint32(tpm2.TPMRCFailure)
 }

@@ -310,7 +310,7 @@ func order(registered, looked time.Duration) string {
 	return ", a TPM registered later"
 }
 
-// compareVerdict compares what IMA says of its TPM.
+// compareVerdict compares IMA's own lines about its TPM.
 func (c *comparer) compareVerdict() {
 	lines := slices.Clone(c.ima.lines)
 	for _, l := range c.tpm.lines {

@@ -210,7 +210,7 @@ func (c *consoleReader) take(line *consoleLine) {
 	}
 }
 
-// takeKernel takes what the kernel says of itself.
+// takeKernel reads the lines in which the kernel names itself.
 func (c *consoleReader) takeKernel(text string) {
 	k := &c.kernel
 	if v, ok := strings.CutPrefix(text, "Linux version "); ok && k.Release == "" {

@@ -94,7 +94,7 @@ type Firmware struct {
 // 2.0, as measured.
 const DefaultFirmwareTimeout = 2 * time.Second
 
-// TPM is what is odd about the machine's TPM, whatever its driver. The zero value
+// TPM lists the peculiarities of the machine's TPM, whatever its driver. The zero value
 // is a TPM like others.
 type TPM struct {
 	// ListsTwice is the hash of a bank that TPM2_GetCapability(PCRS) lists
