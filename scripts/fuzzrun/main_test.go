@@ -188,23 +188,36 @@ func TestWhatHangsIsEnded(t *testing.T) {
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, syscall.SIGINT)
 	defer signal.Stop(interrupts)
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-	for want, how := range map[syscall.Signal]struct {
-		ctx      context.Context
-		patience time.Duration
-	}{
-		syscall.SIGQUIT: {t.Context(), time.Millisecond},
-		syscall.SIGINT:  {canceled, time.Hour},
-	} {
-		// The shell waits for sleep, which must end too.
-		command := exec.Command("sh", "-c", "sleep 1000; true")
-		command.Stdout = new(bytes.Buffer)
-		err := inTime(how.ctx, command, how.patience)
-		var exit *exec.ExitError
-		require.ErrorAs(t, err, &exit)
-		assert.Equal(t, want, exit.Sys().(syscall.WaitStatus).Signal())
+	for _, want := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGINT} {
+		t.Run(want.String(), func(t *testing.T) {
+			ctx, patience := t.Context(), time.Millisecond
+			command := exec.Command("sh", "-c", "sleep 1000; true")
+			if want == syscall.SIGINT {
+				canceled, cancel := context.WithCancel(ctx)
+				defer cancel()
+				ctx, patience = canceled, time.Hour
+				// The outer shell waits for the inner one, which must end too. dash
+				// loses an interrupt that comes while it starts a program, so the
+				// interrupt waits for the inner shell's word.
+				command = exec.Command("sh", "-c", "sh -c 'echo; exec sleep 1000'; true")
+				command.Stdout = onWrite(cancel)
+			} else {
+				command.Stdout = new(bytes.Buffer)
+			}
+			err := inTime(ctx, command, patience)
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit)
+			assert.Equal(t, want, exit.Sys().(syscall.WaitStatus).Signal())
+		})
 	}
+}
+
+// onWrite is called when something is written to it.
+type onWrite func()
+
+func (f onWrite) Write(b []byte) (int, error) {
+	f()
+	return len(b), nil
 }
 
 func TestBestTakesTheInputThatAddsMost(t *testing.T) {
