@@ -47,8 +47,7 @@ func runDaemon(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if *showVersion {
-		_, err := fmt.Fprintln(s.out, "swtpmd", version())
-		return err
+		return printVersion(s.out, set.json)
 	}
 	if f.NArg() > 0 {
 		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd --help"}

@@ -75,7 +75,8 @@ Other:
   --core-dumps           let the system write this process's memory, which has the
                          TPM's secrets, to a file if it crashes; and let others of
                          this user debug it
-  --help, --version
+  --version              print the version and the revision; as JSON with --json
+  --help
 
 ` + levelsHelp + `
 Examples:
@@ -85,9 +86,10 @@ Examples:
   swtpmd --defer-until=userspace --while-deferred=hold --console=file:boot.log
   # keep the console of a boot on time for swtpmd boot --from-console
   swtpmd --console-log=boot.log
-  # a TPM for tpm2-tools, the same one tomorrow
-  swtpmd --dir=/tmp/tpm --state=$HOME/tpm --flags=startup-clear &
+  # a TPM for tpm2-tools, the same one tomorrow: it listens when swtpmd -d returns
+  swtpmd -d --dir=/tmp/tpm --pid=file=/tmp/tpm/pid --state=$HOME/tpm --flags=startup-clear
   tpm2_pcrread -T swtpm:path=/tmp/tpm/tpm.sock
+  kill $(cat /tmp/tpm/pid)
   # a TPM with room for software that has no resource manager
   swtpmd --print-profile >roomy.profile && $EDITOR roomy.profile
   swtpmd --profile=./roomy.profile

@@ -15,7 +15,6 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -156,13 +155,4 @@ func flagsIfUnknown(f *flag.FlagSet, err error) string {
 		}
 	})
 	return "; the flags are " + strings.Join(names, ", ")
-}
-
-// version is the module's version as the toolchain recorded it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }

@@ -73,7 +73,9 @@ func (d *daemon) ready() ready {
 // comma doubles commas, as QEMU wants them in option values.
 func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
 
-// tellReady prints what to paste into QEMU's command line.
+// tellReady prints what to paste into QEMU's command line, and the command that asks
+// the daemon. Whatever is pasted runs as it is: the options come first, because a
+// comment before or between them would end the command that they belong to.
 func (d *daemon) tellReady(out io.Writer) error {
 	r := d.ready()
 	if d.set.json {
@@ -81,14 +83,9 @@ func (d *daemon) tellReady(out io.Writer) error {
 	}
 	var text strings.Builder
 	options := r.QEMU
-	if len(options) > 0 {
-		text.WriteString("# give these to qemu-system-x86_64\n")
-	}
 	if r.Append != "" {
-		text.WriteString("# -append is for a guest with -kernel; another one's boot loader gives its kernel the words\n")
 		options = append(slices.Clip(options), "-append", r.Append)
 	}
-	// A comment between the lines would end the command.
 	for i := 0; i < len(options); i += 2 {
 		fmt.Fprintf(&text, "%s %s", options[i], shellQuote(options[i+1]))
 		if i+2 < len(options) {
@@ -96,10 +93,17 @@ func (d *daemon) tellReady(out io.Writer) error {
 		}
 		text.WriteString("\n")
 	}
-	if d.set.deferral.until != initcall.Firmware {
-		fmt.Fprintf(&text, "# watch the TPM come at %s\n", d.set.deferral.until)
+	if len(options) > 0 {
+		text.WriteString("# These options are for qemu-system-x86_64.\n")
 	}
-	fmt.Fprintf(&text, "# swtpmd ctl --admin %s status\n", shellQuote(r.Admin))
+	if r.Append != "" {
+		text.WriteString("# -append needs -kernel; without it the guest's boot loader gives its kernel the words.\n")
+	}
+	ask := "the daemon"
+	if d.set.deferral.until != initcall.Firmware {
+		ask = fmt.Sprintf("whether the TPM is there (it comes at %s)", d.set.deferral.until)
+	}
+	fmt.Fprintf(&text, "# Ask %s:\nswtpmd ctl --admin %s status\n", ask, shellQuote(r.Admin))
 	_, err := io.WriteString(out, text.String())
 	return err
 }

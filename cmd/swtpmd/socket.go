@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // runSocket is swtpm's own command line: swtpm socket.
@@ -75,7 +76,7 @@ func printCapabilities(out io.Writer) error {
 		Type     string   `json:"type"`
 		Features []string `json:"features"`
 		Version  string   `json:"version"`
-	}{"swtpm", features, version()})
+	}{"swtpm", features, strings.TrimPrefix(release, "v")})
 }
 
 // storedState is a part of a TPM's state in the words of swtpm's --print-states.
