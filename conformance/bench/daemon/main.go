@@ -1,0 +1,290 @@
+// Command daemon measures how many commands a second swtpmd and swtpm answer
+// over a unix socket, in turn and pinned alike, so that the comparison holds
+// when the machine's speed drifts. scripts/bench builds and starts it.
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/swtpmd/swtpmd/transport/raw"
+)
+
+const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
+
+Starts swtpmd and swtpm, each with a raw TPM socket (unix), and has one client
+send the same command many times, first to the one, then to the other, round
+after round. Client and server are pinned: both to one processor, and each to
+one of its own, because placement alone changes the rate threefold.
+
+swtpmd keeps its state in memory and swtpm in a directory, because neither does
+the other by default; none of the commands changes what is stored.
+
+Prints commands a second (median over the rounds) and the ratio swtpmd/swtpm
+(median, lowest and highest of the rounds' ratios).
+
+  -rounds N     rounds of each pair (default 9)
+  -commands N   commands in a round (default 20000)
+  -json         one JSON object a row on stdout
+  -swtpmd PATH  the swtpmd to measure (scripts/bench builds one)
+  -swtpm PATH   the swtpm to measure (default: from $PATH)
+
+Examples:
+  scripts/bench
+  scripts/bench -rounds 21 -json >bench.json
+
+Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
+`
+
+// commands are what is sent. Both TPMs have been started up.
+var commands = []struct{ name, hex string }{
+	{"GetRandom 16", "80010000000c0000017b0010"},
+	{"PCR_Extend sha256", "8002" + "00000041" + "00000182" + "00000010" + "00000009" + "40000009" + "0000000000" + "00000001" + "000b" + strings.Repeat("5a", 32)},
+	{"PCR_Read sha256", "8001000000140000017e00000001000b03000001"},
+	{"GetCapability", "8001000000160000017a000000060000010500000001"},
+}
+
+// placement is where client and server run.
+type placement struct {
+	name           string
+	client, server string // processor lists for taskset
+}
+
+var placements = []placement{
+	{"one core", "0", "0"},
+	{"two cores", "0", "1"},
+}
+
+// row is one line of the result.
+type row struct {
+	Placement string  `json:"placement"`
+	Command   string  `json:"command"`
+	Swtpmd    float64 `json:"swtpmd_per_s"`
+	Swtpm     float64 `json:"swtpm_per_s"`
+	Ratio     float64 `json:"ratio"`
+	Lowest    float64 `json:"ratio_lowest"`
+	Highest   float64 `json:"ratio_highest"`
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "client" {
+		exit(client(os.Args[2:], os.Stdout))
+	}
+	f := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	rounds := f.Int("rounds", 9, "")
+	count := f.Int("commands", 20000, "")
+	asJSON := f.Bool("json", false, "")
+	ours := f.String("swtpmd", "swtpmd", "")
+	theirs := f.String("swtpm", "swtpm", "")
+	switch err := f.Parse(os.Args[1:]); {
+	case err == flag.ErrHelp:
+		fmt.Print(help)
+		return
+	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1:
+		fmt.Fprintln(os.Stderr, "scripts/bench: wrong usage:", err, f.Args(), "; see scripts/bench --help")
+		os.Exit(2)
+	}
+	rows, err := measure(*ours, *theirs, *rounds, *count)
+	if err == nil {
+		err = print(rows, *asJSON)
+	}
+	exit(err)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "scripts/bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func print(rows []row, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(os.Stdout)
+		for _, r := range rows {
+			if err := encoder.Encode(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "placement\tcommand\tswtpmd/s\tswtpm/s\tratio\tlowest\thighest\t")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t\n", r.Placement, r.Command, r.Swtpmd, r.Swtpm, r.Ratio, r.Lowest, r.Highest)
+	}
+	return w.Flush()
+}
+
+func measure(ours, theirs string, rounds, count int) ([]row, error) {
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var rows []row
+	for _, p := range placements {
+		for _, c := range commands {
+			fmt.Fprintf(os.Stderr, "%s, %s\n", p.name, c.name)
+			r, err := pair(dir, ours, theirs, p, c.hex, rounds, count)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", p.name, c.name, err)
+			}
+			r.Placement, r.Command = p.name, c.name
+			rows = append(rows, r)
+		}
+	}
+	return rows, nil
+}
+
+// pair measures one command on both TPMs, in turn.
+func pair(dir, ours, theirs string, p placement, command string, rounds, count int) (row, error) {
+	a, err := startServer(p.server, filepath.Join(dir, "a"), ours, false)
+	if err != nil {
+		return row{}, err
+	}
+	defer a.stop()
+	b, err := startServer(p.server, filepath.Join(dir, "b"), theirs, true)
+	if err != nil {
+		return row{}, err
+	}
+	defer b.stop()
+	var rates [2][]float64
+	var ratios []float64
+	for round := -1; round < rounds; round++ { // the first warms up
+		var rate [2]float64
+		for i, s := range []*server{a, b} {
+			if rate[i], err = runClient(p.client, s.socket, command, count); err != nil {
+				return row{}, err
+			}
+		}
+		if round < 0 {
+			continue
+		}
+		rates[0], rates[1] = append(rates[0], rate[0]), append(rates[1], rate[1])
+		ratios = append(ratios, rate[0]/rate[1])
+	}
+	return row{
+		Swtpmd: median(rates[0]), Swtpm: median(rates[1]), Ratio: median(ratios),
+		Lowest: slices.Min(ratios), Highest: slices.Max(ratios),
+	}, nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// server is a TPM with a raw socket.
+type server struct {
+	socket  string
+	process *exec.Cmd
+}
+
+// startServer starts program with swtpm's words, which both understand, and
+// waits until its socket accepts: the process is its own witness, ending early
+// is an error.
+func startServer(cpus, dir, program string, state bool) (*server, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	s := &server{socket: filepath.Join(dir, "data")}
+	args := []string{"-c", cpus, program, "socket", "--tpm2", "--server", "type=unixio,path=" + s.socket, "--flags", "not-need-init,startup-clear"}
+	if state {
+		args = append(args, "--tpmstate", "dir="+dir)
+	}
+	s.process = exec.Command("taskset", args...)
+	var said strings.Builder
+	s.process.Stderr = &said
+	if err := s.process.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.process.Wait() }()
+	deadline := time.After(10 * time.Second)
+	retry := time.NewTicker(5 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		conn, err := net.Dial("unix", s.socket)
+		if err == nil {
+			return s, conn.Close()
+		}
+		select {
+		case err := <-ended:
+			return nil, fmt.Errorf("%s ended before it listened: %v: %s", program, err, said.String())
+		case <-deadline:
+			s.stop()
+			return nil, fmt.Errorf("%s does not listen: %w", program, err)
+		case <-retry.C:
+		}
+	}
+}
+
+func (s *server) stop() {
+	_ = s.process.Process.Kill()
+	_ = os.Remove(s.socket)
+}
+
+// runClient measures in a process of its own, because pinning is a matter of
+// processes.
+func runClient(cpus, socket, command string, count int) (float64, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	c := exec.Command("taskset", "-c", cpus, self, "client", socket, command, strconv.Itoa(count))
+	c.Stderr = os.Stderr
+	out, err := c.Output()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+}
+
+// client sends a command so often and prints how many a second were answered
+// with success.
+func client(args []string, out io.Writer) error {
+	command, err := hex.DecodeString(args[1])
+	if err != nil {
+		return err
+	}
+	count, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	tpm, err := raw.Dial(ctx, "unix", args[0])
+	if err != nil {
+		return err
+	}
+	defer tpm.Close()
+	var response []byte
+	start := time.Now()
+	for range count {
+		if response, err = tpm.Exchange(ctx, response[:0], command); err != nil {
+			return err
+		}
+		if len(response) < 10 || binary.BigEndian.Uint32(response[6:]) != 0 {
+			return fmt.Errorf("answered %x", response)
+		}
+	}
+	_, err = fmt.Fprintln(out, float64(count)/time.Since(start).Seconds())
+	return err
+}

@@ -1,0 +1,189 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// lockTimeout is how long apt-get waits for somebody else's dpkg lock.
+const lockTimeout = 10 * time.Minute
+
+// Apt gets Debian packages by the machine's own apt-get. Several processes may
+// use it at once: they take turns by a lock file in Cache, and wait for the
+// locks of anybody else's apt-get.
+type Apt struct {
+	// Cache is the folder of the lock file; it must exist.
+	Cache string
+	// Progress is told what is going on, in lines.
+	Progress io.Writer
+	// Exec executes a command in dir (the present folder if that is empty)
+	// and gives its standard output; nil executes it for real.
+	Exec func(ctx context.Context, dir string, argv ...string) (string, error)
+
+	mu      sync.Mutex
+	updated bool // "apt-get update" was run by this process
+}
+
+// Install installs packages, with no more than what they depend on.
+func (a *Apt) Install(ctx context.Context, packages ...string) error {
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	fmt.Fprintf(a.Progress, "installing %s\n", strings.Join(packages, " "))
+	args := append([]string{"install", "-y", "-q", "--no-install-recommends"}, packages...)
+	return a.updating(ctx, func() error { return a.asRoot(ctx, args...) })
+}
+
+// Download puts the archive of one package, "name=version", into dir.
+func (a *Apt) Download(ctx context.Context, dir, pkg string) error {
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	fmt.Fprintf(a.Progress, "downloading %s\n", pkg)
+	_, err = a.exec(ctx, dir, "apt-get", "download", "-q", "-o", "APT::Sandbox::User=", pkg)
+	return err
+}
+
+// Update fetches the package lists anew, once in the life of a.
+func (a *Apt) Update(ctx context.Context) error {
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return a.update(ctx)
+}
+
+// update is Update with the lock held.
+func (a *Apt) update(ctx context.Context) error {
+	if a.updated {
+		return nil
+	}
+	fmt.Fprintln(a.Progress, "updating the package lists")
+	a.updated = true
+	return a.asRoot(ctx, "update", "-q")
+}
+
+// Query gives what apt-cache prints, after an "apt-get update" if it knows
+// nothing of the matter.
+func (a *Apt) Query(ctx context.Context, args ...string) (string, error) {
+	var answer string
+	ask := func() (err error) {
+		answer, err = a.exec(ctx, "", append([]string{"apt-cache"}, args...)...)
+		if err == nil && strings.TrimSpace(answer) == "" {
+			err = fmt.Errorf("apt-cache %s: no answer", strings.Join(args, " "))
+		}
+		return err
+	}
+	if ask() == nil {
+		return answer, nil
+	}
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	err = a.updating(ctx, ask)
+	return answer, err
+}
+
+// updating calls f, and if that fails once more after an "apt-get update":
+// package lists that are missing or old are the usual reason.
+func (a *Apt) updating(ctx context.Context, f func() error) error {
+	first := f()
+	if first == nil || a.updated || ctx.Err() != nil {
+		return first
+	}
+	if err := a.update(ctx); err != nil {
+		return errors.Join(first, err)
+	}
+	return f()
+}
+
+// asRoot runs apt-get as root, by sudo where that needs no password.
+func (a *Apt) asRoot(ctx context.Context, args ...string) error {
+	argv := append([]string{"apt-get", "-o", fmt.Sprintf("DPkg::Lock::Timeout=%d", int(lockTimeout.Seconds()))}, args...)
+	if os.Geteuid() != 0 {
+		argv = append([]string{"sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"}, argv...)
+	}
+	_, err := a.exec(ctx, "", argv...)
+	return err
+}
+
+// exec executes a command with the environment that scripts give apt: plain
+// English, no questions.
+func (a *Apt) exec(ctx context.Context, dir string, argv ...string) (string, error) {
+	if a.Exec != nil {
+		return a.Exec(ctx, dir, argv...)
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
+	cmd.Stdout = &out
+	err := run(cmd)
+	return out.String(), err
+}
+
+// lock takes the lock file, after everybody else in this process and outside.
+func (a *Apt) lock(ctx context.Context) (unlock func(), err error) {
+	a.mu.Lock()
+	file, err := lockFile(ctx, filepath.Join(a.Cache, "apt.lock"))
+	if err != nil {
+		a.mu.Unlock()
+		return nil, err
+	}
+	return func() {
+		file.Close()
+		a.mu.Unlock()
+	}, nil
+}
+
+// lockFile opens and locks a file, waiting for whoever holds it; closing the
+// file gives it up.
+func lockFile(ctx context.Context, path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- flock(int(file.Fd())) }()
+	select {
+	case err = <-locked:
+	case <-ctx.Done():
+		// The goroutine gives up the lock as soon as it has got it.
+		go func() { <-locked; file.Close() }()
+		return nil, fmt.Errorf("waiting for the lock %s: %w", path, ctx.Err())
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return file, nil
+}
+
+// run runs cmd and puts what it printed into the error if it fails.
+func run(cmd *exec.Cmd) error {
+	var out tail
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	cmd.Stderr = &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out.String())
+	}
+	return nil
+}

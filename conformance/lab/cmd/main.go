@@ -1,0 +1,78 @@
+// Command qemu-boot, which scripts/qemu-boot builds and starts, boots an unmodified
+// Debian kernel in QEMU against a software TPM and prints a verdict.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/swtpmd/swtpmd/conformance/lab"
+)
+
+// Exit codes.
+const (
+	exitVerdict  = 0   // there is a verdict, whichever
+	exitNoBoot   = 1   // the boot failed or took too long
+	exitUsage    = 2   // the command line is wrong
+	exitSetup    = 3   // something that a boot needs could not be had
+	exitSignaled = 130 // ended by Ctrl-C or SIGTERM
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return exitVerdict
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "qemu-boot: %v\nSee qemu-boot --help.\n", err)
+		return exitUsage
+	}
+	if err := boot(ctx, o, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "qemu-boot: %v\n", err)
+		var setup *lab.SetupError
+		switch {
+		case ctx.Err() != nil:
+			return exitSignaled
+		case errors.As(err, &setup):
+			return exitSetup
+		default:
+			return exitNoBoot
+		}
+	}
+	return exitVerdict
+}
+
+// boot gets what is missing, boots, and prints the verdict.
+func boot(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	config, done, err := o.config(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	defer done()
+	record, err := lab.Run(ctx, config)
+	if err != nil {
+		return err
+	}
+	verdict, err := lab.Judge(record)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return verdict.WriteJSON(stdout)
+	}
+	return verdict.WriteText(stdout)
+}

@@ -1,0 +1,145 @@
+package lab
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fieldFailure is the line of a TPM whose self-test never ends
+// (drivers/char/tpm/tpm2-cmd.c: tpm2_auto_startup).
+const fieldFailure = "TPM in field failure mode"
+
+func driverOf(boot *Boot, log []Line, device Device) DriverVerdict {
+	last := boot.last()
+	d := DriverVerdict{
+		Name: last.driver(), Version: strings.TrimSpace(string(last.Items[itemTPMVersion])),
+		Nodes: last.lines(itemTPMNodes), Deferred: last.lines(itemDeferred), Lines: []string{},
+	}
+	for _, line := range log {
+		d.FieldFailure = d.FieldFailure || strings.Contains(line.Text, fieldFailure)
+		if strings.HasPrefix(line.Text, "tpm") || strings.Contains(line.Text, "MSFT0101:00") {
+			d.Lines = append(d.Lines, line.String())
+		}
+	}
+	probes := ownProbes(log, device)
+	for _, p := range probes {
+		if p.code == 0 {
+			at := Seconds(p.at)
+			d.At = &at
+		}
+	}
+	d.Bound = boundHow(boot, d.At, log)
+	if looked, _, ok := imaLooked(log); ok {
+		d.Failed = failedProbe(probes, looked)
+	}
+	return d
+}
+
+// probe is the end of a probe of the TPM's device.
+type probe struct {
+	at   time.Duration // of its end
+	took time.Duration
+	code int // as it is printed
+}
+
+// probed is initcall_debug's line for the end of a probe (drivers/base/dd.c:
+// really_probe_debug). An error of the driver itself is printed without its
+// sign.
+var probed = regexp.MustCompile(`^probe of MSFT0101:00 returned (-?[0-9]{1,9}) after (-?[0-9]{1,12}) usecs`)
+
+func (l Line) probe() (p probe, ok bool) {
+	m := probed.FindStringSubmatch(l.Text)
+	if m == nil {
+		return probe{}, false
+	}
+	p.at = l.At
+	p.code, _ = strconv.Atoi(m[1]) // the expression bounds both
+	usecs, _ := strconv.ParseInt(m[2], 10, 64)
+	p.took = time.Duration(usecs) * time.Microsecond
+	return p, true
+}
+
+// registering is the initcall with which each driver registers itself
+// (drivers/char/tpm: tpm_tis.c, module_init; tpm_crb.c, module_acpi_driver).
+var registering = map[Device]string{TIS: "init_tis", CRB: "crb_acpi_driver_init"}
+
+// Errors of a probe, include/linux/errno.h and include/uapi/asm-generic/errno-base.h.
+const (
+	enodev      = 19
+	eprobeDefer = 517 // the probe is retried
+)
+
+// ownProbes gives the probes of the driver that knows the TPM's interface. ACPI
+// has one device for both interfaces, which both drivers are offered: the other
+// one refuses it, while it registers itself.
+func ownProbes(log []Line, device Device) []probe {
+	var own []probe
+	other := registering[CRB]
+	if device == CRB {
+		other = registering[TIS]
+	}
+	var begun time.Duration
+	inside, refusal := false, -1 // index in own of what may be the refusal
+	for _, line := range log {
+		switch p, ok := line.probe(); {
+		case strings.HasPrefix(line.Text, "calling  "+other+"+"):
+			begun, inside = line.At, true
+		case strings.HasPrefix(line.Text, "initcall "+other+"+") && inside:
+			if inside = false; refusal >= 0 {
+				own = slices.Delete(own, refusal, refusal+1)
+				refusal = -1
+			}
+		case ok:
+			own = append(own, p)
+			// An own probe may end meanwhile if it is asynchronous; it began
+			// before, or takes longer than to say no.
+			if inside && p.code == enodev && p.at-p.took >= begun-printkSlack &&
+				(refusal < 0 || p.took < own[refusal].took) {
+				refusal = len(own) - 1
+			}
+		}
+	}
+	return own
+}
+
+// printkSlack is how much printk's clock and that of initcall_debug may differ
+// within a few lines.
+const printkSlack = time.Millisecond
+
+// failedProbe finds the probe that failed for good before IMA looked.
+func failedProbe(probes []probe, looked time.Duration) *FailedProbe {
+	var failed *FailedProbe
+	for _, p := range probes {
+		switch {
+		case p.at > looked:
+		case p.code == 0:
+			return nil
+		case p.code == eprobeDefer, p.code == -eprobeDefer:
+			failed = nil // it is tried again
+		case failed == nil:
+			failed = &FailedProbe{At: Seconds(p.at), Code: p.code}
+		}
+	}
+	return failed
+}
+
+// boundHow says how the TPM came to its driver, whose probe succeeded at at.
+func boundHow(boot *Boot, at *Seconds, log []Line) Bound {
+	for _, report := range boot.Reports {
+		if !report.registered() {
+			continue
+		}
+		looked, _, ok := imaLooked(log)
+		switch {
+		case report.Label == AfterBind:
+			return BoundByHand
+		case report.Label == AfterAwait, ok && at != nil && *at > Seconds(looked):
+			return BoundLater
+		}
+		return BoundInTime
+	}
+	return NeverBound
+}

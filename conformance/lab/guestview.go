@@ -1,0 +1,160 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+// Names of the items of a report; guest.sh has the other end.
+const (
+	itemDmesg      = "dmesg"
+	itemTPMClass   = "tpm-class"
+	itemTPMNodes   = "tpm-nodes"
+	itemTPMVersion = "tpm-version"
+	itemTPMBound   = "tpm-bound"
+	itemDeferred   = "deferred"
+	itemPCRs       = "pcrs"
+	itemASCII      = "ima-ascii"
+	itemBinary     = "ima-binary"
+	itemCount      = "ima-count"
+	itemViolations = "ima-violations"
+)
+
+// lines gives an item's lines; none for an item that did not come.
+func (r Report) lines(item string) []string {
+	text := strings.TrimRight(string(r.Items[item]), "\n")
+	if text == "" {
+		return []string{}
+	}
+	return strings.Split(text, "\n")
+}
+
+// number reads an item that is one decimal number.
+func (r Report) number(item string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(string(r.Items[item])))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", item, err)
+	}
+	return n, nil
+}
+
+// registered says whether the kernel had a TPM: it appears in its class when it
+// is registered, not before.
+func (r Report) registered() bool { return len(r.lines(itemTPMClass)) > 0 }
+
+// driver gives the driver that is bound to the TPM, or "".
+func (r Report) driver() string {
+	for _, line := range r.lines(itemTPMBound) {
+		if driver, _, ok := strings.Cut(line, " "); ok {
+			return driver
+		}
+	}
+	return ""
+}
+
+// pcrPath is a line "/sys/class/tpm/tpm0/pcr-sha256/10:VALUE".
+var pcrPath = regexp.MustCompile(`^/sys/class/tpm/tpm0/pcr-([a-z0-9_]{1,16})/([0-9]{1,2}):([0-9A-Fa-f]{2,256})$`)
+
+// pcrs gives the PCRs as the guest's sysfs shows them.
+func (r Report) pcrs() (control.PCRs, error) {
+	all := control.PCRs{}
+	for _, line := range r.lines(itemPCRs) {
+		m := pcrPath.FindStringSubmatch(line)
+		if m == nil {
+			return nil, fmt.Errorf("%s: %q is no PCR", itemPCRs, line)
+		}
+		index, err := strconv.Atoi(m[2])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", itemPCRs, err)
+		}
+		if _, err := hex.DecodeString(m[3]); err != nil {
+			return nil, fmt.Errorf("%s: %q: %w", itemPCRs, line, err)
+		}
+		if all[m[1]] == nil {
+			all[m[1]] = map[int]string{}
+		}
+		all[m[1]][index] = strings.ToLower(m[3])
+	}
+	return all, nil
+}
+
+// Line is one line of the kernel's log.
+type Line struct {
+	At   time.Duration // since the kernel began to count, as printk prints it
+	Text string        // without the time
+}
+
+var printkLine = regexp.MustCompile(`^(?:<[0-9]+>)?\[ *([0-9]{1,9})\.([0-9]{6})\] (.*)$`)
+
+// parseLog reads lines as dmesg prints them and skips those without a time,
+// which are further lines of a message.
+func parseLog(log []byte) []Line {
+	var all []Line
+	lines := bufio.NewScanner(bytes.NewReader(log))
+	lines.Buffer(nil, longestItem)
+	for lines.Scan() {
+		m := printkLine.FindStringSubmatch(lines.Text())
+		if m == nil {
+			continue
+		}
+		seconds, err := strconv.Atoi(m[1])
+		if err != nil {
+			continue
+		}
+		micros, err := strconv.Atoi(m[2])
+		if err != nil {
+			continue
+		}
+		all = append(all, Line{At: time.Duration(seconds)*time.Second + time.Duration(micros)*time.Microsecond, Text: m[3]})
+	}
+	return all
+}
+
+// find gives the first line that contains text.
+func find(log []Line, text string) (Line, bool) {
+	for _, line := range log {
+		if strings.Contains(line.Text, text) {
+			return line, true
+		}
+	}
+	return Line{}, false
+}
+
+// Words of the kernel's log.
+const (
+	bypassLine = "No TPM chip found, activating TPM-bypass"     // security/integrity/ima/ima_init.c
+	noBankLine = "No suitable TPM algorithm for boot aggregate" // security/integrity/ima/ima_crypto.c
+	levelLine  = "initcall_level: level="                       // include/trace/events/initcall.h
+	imaCall    = "calling  init_ima+"                           // init/main.c, initcall_debug
+	chipLine   = " TPM (device-id"                              // drivers/char/tpm/tpm_tis_core.c
+)
+
+// imaLooked gives when init_ima was called and the level in which that was. The
+// level is unknown in a log without the trace event.
+func imaLooked(log []Line) (at time.Duration, level *initcall.Level, ok bool) {
+	for _, line := range log {
+		if _, name, found := strings.Cut(line.Text, levelLine); found {
+			if parsed, err := initcall.ParseLevel(strings.TrimSpace(name)); err == nil {
+				level = &parsed
+			}
+		}
+		if strings.Contains(line.Text, imaCall) {
+			return line.At, level, true
+		}
+	}
+	return 0, nil, false
+}
+
+// String gives the line as dmesg prints it.
+func (l Line) String() string {
+	return fmt.Sprintf("[%12.6f] %s", l.At.Seconds(), l.Text)
+}

@@ -1,0 +1,169 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// debianPackage is what the archive says of one package.
+type debianPackage struct {
+	Package string
+	Version string
+	SHA256  string // of the .deb, lower-case hexadecimal
+}
+
+// parsePackage reads the first record of what "apt-cache show" prints.
+func parsePackage(record string) (debianPackage, error) {
+	var p debianPackage
+	fields := map[string]*string{"Package": &p.Package, "Version": &p.Version, "SHA256": &p.SHA256}
+	lines := bufio.NewScanner(strings.NewReader(record))
+	for lines.Scan() && lines.Text() != "" {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		if field, ok := fields[name]; ok && *field == "" {
+			*field = strings.TrimSpace(value)
+		}
+	}
+	for name, field := range fields {
+		if *field == "" {
+			return debianPackage{}, fmt.Errorf("no %s in the package's record", name)
+		}
+	}
+	return p, nil
+}
+
+// Unpacked gives a folder with what the package of that name has in its folder
+// part. It lies below Cache, needs no root, and changes nothing that is
+// installed. An archive that does not have what the package lists promise makes
+// it fetch new lists.
+//
+// resolve, if not nil, finds the real name; it is asked anew after that.
+func (a *Apt) Unpacked(ctx context.Context, name, part string, resolve func(context.Context) (string, error)) (string, error) {
+	dir, first := a.unpack(ctx, name, part, resolve)
+	if first == nil || ctx.Err() != nil {
+		return dir, first
+	}
+	if err := a.Update(ctx); err != nil {
+		return "", errors.Join(first, err)
+	}
+	return a.unpack(ctx, name, part, resolve)
+}
+
+func (a *Apt) unpack(ctx context.Context, name, part string, resolve func(context.Context) (string, error)) (string, error) {
+	if resolve != nil {
+		var err error
+		if name, err = resolve(ctx); err != nil {
+			return "", err
+		}
+	}
+	record, err := a.Query(ctx, "show", "--no-all-versions", name)
+	if err != nil {
+		return "", err
+	}
+	p, err := parsePackage(record)
+	if err != nil {
+		return "", err
+	}
+	return a.fetch(ctx, p, part)
+}
+
+// packages is the folder below Cache with what is unpacked.
+func (a *Apt) packages() string { return filepath.Join(a.Cache, "packages") }
+
+// fetch downloads, checks and unpacks a package, unless that has been done. Its
+// folder appears by a rename, complete.
+func (a *Apt) fetch(ctx context.Context, p debianPackage, part string) (string, error) {
+	place := filepath.Join(a.packages(), p.Package+"_"+strings.ReplaceAll(p.Version, ":", "%3a"))
+	if isFolder(place) {
+		return place, nil
+	}
+	if err := os.MkdirAll(a.packages(), 0o755); err != nil {
+		return "", err
+	}
+	lock, err := lockFile(ctx, filepath.Join(a.packages(), "fetch.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if isFolder(place) { // somebody else has fetched it meanwhile
+		return place, nil
+	}
+	temp, err := os.MkdirTemp(a.packages(), "fetch-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	if err := a.Download(ctx, temp, p.Package+"="+p.Version); err != nil {
+		return "", err
+	}
+	tree := filepath.Join(temp, "tree")
+	if err := a.unpackArchive(ctx, temp, tree, p); err != nil {
+		return "", err
+	}
+	found := filepath.Join(tree, filepath.FromSlash(part))
+	if !isFolder(found) {
+		return "", fmt.Errorf("the package %s has no %s", p.Package, part)
+	}
+	return place, os.Rename(found, place)
+}
+
+// unpackArchive checks the one archive in dir against p and unpacks it into
+// tree.
+func (a *Apt) unpackArchive(ctx context.Context, dir, tree string, p debianPackage) error {
+	archives, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if err != nil || len(archives) != 1 {
+		return fmt.Errorf("apt-get download left %d archives", len(archives))
+	}
+	sum, err := fileSHA256(archives[0])
+	if err != nil {
+		return err
+	}
+	if sum != p.SHA256 {
+		return fmt.Errorf("the downloaded %s has SHA-256 %s, the package lists say %s", p.Package, sum, p.SHA256)
+	}
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return err
+	}
+	_, err = a.exec(ctx, "", "dpkg", "-x", archives[0], tree)
+	return err
+}
+
+// cached gives the folder of the package that was unpacked last among those
+// whose names begin with prefix, or "".
+func (a *Apt) cached(prefix string) string {
+	places, _ := filepath.Glob(filepath.Join(a.packages(), prefix+"*"))
+	var newest os.FileInfo
+	var found string
+	for _, place := range places {
+		info, err := os.Stat(place)
+		if err == nil && info.IsDir() && (newest == nil || info.ModTime().After(newest.ModTime())) {
+			newest, found = info, place
+		}
+	}
+	return found
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func fileSHA256(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}

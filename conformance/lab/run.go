@@ -1,0 +1,441 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/swtpmd/swtpmd/faults/initcall"
+)
+
+// Run boots the machine and brings home what guest and TPM say. All that it
+// started has ended, and all that it wrote outside Config.Keep and Config.Cache
+// is gone, when it returns. It answers a *SetupError if nothing could be started
+// and a *BootError if no report came.
+func Run(ctx context.Context, c Config) (*Record, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("the time of %s was over", c.Timeout))
+	defer cancel()
+	switch c.Machine.Accel {
+	case Auto:
+		return auto(ctx, c)
+	case KVM:
+		return withKVM(ctx, c)
+	}
+	record, _, err := attempt(ctx, c)
+	return record, err
+}
+
+// attempt is Run with the accelerator that c names.
+func attempt(ctx context.Context, c Config) (*Record, reached, error) {
+	r := &runner{Config: c, begun: time.Now(), hello: make(chan struct{})}
+	var err error
+	if r.dir, err = os.MkdirTemp("", "qemu-boot-"); err != nil {
+		return nil, r.got, &SetupError{What: "a folder for temporary files", Err: err}
+	}
+	defer os.RemoveAll(r.dir)
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	// Sockets that are closed wake up whoever waits at them.
+	stop := context.AfterFunc(ctx, r.open.closeAll)
+	record, err := r.run(ctx)
+	stop()
+	r.cancel(nil)
+	r.watching.Wait()
+	r.got.through(r.helloAt)
+	var setup *SetupError
+	var failed *BootError
+	if err != nil && !errors.As(err, &setup) {
+		failed = r.bootError(err)
+		err = failed
+	}
+	r.close()
+	if failed != nil {
+		r.lastWords(failed)
+	}
+	if c.Keep != "" && r.tpm != nil {
+		if kept := r.keep(record); kept != nil && err == nil {
+			err = &SetupError{What: "the files to keep", Err: kept}
+		}
+	}
+	return record, r.got, err
+}
+
+// runner is a run under way.
+type runner struct {
+	Config
+	dir   string
+	begun time.Time
+	stage string // what is being waited for
+
+	cancel   context.CancelCauseFunc
+	watching sync.WaitGroup
+	got      reached       // ends and late are watch's until it has ended
+	hello    chan struct{} // closed when the guest's first init has said hello
+	helloAt  time.Duration // since begun
+	settled  atomic.Bool   // the guest has said hello, or was late
+
+	tpm     *TPM
+	qemu    *process
+	at      sockets
+	open    closers
+	report  net.Conn
+	wire    *Wire
+	monitor *monitor
+}
+
+// run starts everything and goes through the boots.
+func (r *runner) run(ctx context.Context) (*Record, error) {
+	if err := r.startAll(ctx); err != nil {
+		return nil, err
+	}
+	return r.boots(ctx)
+}
+
+// startAll starts the TPM, then QEMU, and meets QEMU's connections.
+func (r *runner) startAll(ctx context.Context) error {
+	state := filepath.Join(r.dir, "tpm")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		return &SetupError{What: "a folder for the TPM", Err: err}
+	}
+	tpm, err := r.TPM(ctx, state)
+	if err != nil {
+		return &SetupError{What: "a running TPM", Err: err}
+	}
+	r.tpm = tpm
+	r.at = sockets{
+		tpmControl: tpm.control,
+		console:    tpm.console,
+		report:     filepath.Join(r.dir, "report.sock"),
+		monitor:    filepath.Join(r.dir, "monitor.sock"),
+		consoleLog: tpm.log,
+		initramfs:  filepath.Join(r.dir, "initramfs"),
+		vars:       filepath.Join(r.dir, "vars.fd"),
+	}
+	if tpm.console == "" {
+		r.at.consoleLog = filepath.Join(r.dir, "console.log")
+	}
+	if err := r.writeFiles(); err != nil {
+		return &SetupError{What: "the guest's files", Err: err}
+	}
+	return r.startQEMU(ctx)
+}
+
+func (r *runner) writeFiles() error {
+	if err := WriteInitramfs(r.at.initramfs, r.Machine.Tools.Busybox, r.Policy, r.Modprobe); err != nil {
+		return err
+	}
+	if r.Machine.Firmware != OVMF {
+		return nil
+	}
+	vars, err := os.ReadFile(r.Machine.Tools.OVMFVars)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(r.at.vars, vars, 0o600)
+}
+
+func (r *runner) startQEMU(ctx context.Context) error {
+	report, err := r.listen(r.at.report)
+	if err != nil {
+		return err
+	}
+	monitor, err := r.listen(r.at.monitor)
+	if err != nil {
+		return err
+	}
+	console, err := initcall.ParseSource("file:" + r.at.consoleLog)
+	if err != nil {
+		return &SetupError{What: "the console", Err: err}
+	}
+	feed, err := console.Open()
+	if err != nil {
+		return &SetupError{What: "the console", Err: err}
+	}
+	r.progress("starting QEMU (%s, %s, %s)", r.Machine.Accel, r.Machine.Firmware, r.Machine.Device)
+	r.begun = time.Now()
+	if r.qemu, err = start(r.Machine.command(r.at)); err != nil {
+		feed.Close()
+		return &SetupError{What: "a running QEMU", Err: err}
+	}
+	r.watching.Go(func() { r.watch(ctx, feed) })
+	go func() { // a QEMU that ends without having connected ends the waiting
+		<-r.qemu.ended
+		report.Close()
+		monitor.Close()
+	}()
+	r.stage = "QEMU to connect"
+	if err := r.meet(report, monitor); err != nil {
+		return r.ended(ctx, err)
+	}
+	return nil
+}
+
+func (r *runner) listen(path string) (net.Listener, error) {
+	if err := checkSocket(path); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, &SetupError{What: "a socket for QEMU", Err: err}
+	}
+	r.open.add(l)
+	return l, nil
+}
+
+// meet takes QEMU's two connections.
+func (r *runner) meet(report, monitor net.Listener) error {
+	var err error
+	if r.report, err = report.Accept(); err != nil {
+		return err
+	}
+	r.open.add(r.report)
+	r.wire = NewWire(r.report)
+	conn, err := monitor.Accept()
+	if err != nil {
+		return err
+	}
+	r.open.add(conn)
+	r.monitor, err = newMonitor(conn)
+	return err
+}
+
+// ended gives the reason behind an error of a connection to QEMU, if that is
+// what err is.
+func (r *runner) ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var broken *net.OpError
+	if !errors.As(err, &broken) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	timer := time.NewTimer(endPatience)
+	defer timer.Stop()
+	select {
+	case <-r.qemu.ended:
+	case <-timer.C:
+		return err
+	}
+	if r.qemu.err != nil {
+		return fmt.Errorf("QEMU ended: %w", r.qemu.err)
+	}
+	return errors.New("QEMU ended: the guest was switched off or reset")
+}
+
+// endPatience is how long a program may take to end that has closed its
+// connections or was told to end.
+const endPatience = 5 * time.Second
+
+// boots goes through the boots and has the guest switch itself off.
+func (r *runner) boots(ctx context.Context) (*Record, error) {
+	record := &Record{Machine: r.Machine, TPM: append([]string{r.tpm.Name}, r.tpm.Args...)}
+	for {
+		boot, err := r.boot(ctx)
+		if err != nil {
+			return record, r.ended(ctx, err)
+		}
+		record.Boots = append(record.Boots, boot)
+		if r.Restart == NoRestart || len(record.Boots) > 1 {
+			break
+		}
+		if err := r.restart(); err != nil {
+			return record, r.ended(ctx, err)
+		}
+	}
+	r.stage = "the guest to switch itself off"
+	if err := r.send("poweroff"); err != nil {
+		return record, r.ended(ctx, err)
+	}
+	select {
+	case <-r.qemu.ended:
+	case <-ctx.Done():
+		return record, context.Cause(ctx)
+	}
+	record.Took = time.Since(r.begun)
+	if r.qemu.err != nil {
+		return record, fmt.Errorf("QEMU ended: %w", r.qemu.err)
+	}
+	return record, nil
+}
+
+// boot waits for the guest's init and asks it all there is to ask.
+func (r *runner) boot(ctx context.Context) (Boot, error) {
+	var b Boot
+	var err error
+	r.stage = "the guest's init"
+	if b.Release, err = r.wire.Hello(); err != nil {
+		return b, err
+	}
+	b.After = time.Since(r.begun)
+	if !r.got.init {
+		r.helloAt = b.After
+		r.greeted()
+	}
+	r.progress("Linux %s: init after %.1f s", b.Release, b.After.Seconds())
+	if len(r.Policy) > 0 {
+		status, err := r.order("policy", "policy")
+		if err == nil && status != 0 {
+			err = fmt.Errorf("IMA refused the policy (status %d)", status)
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+	if err := r.collect(&b, AtInit, 0); err != nil {
+		return b, err
+	}
+	if r.Await > 0 && !b.last().registered() {
+		ticks := max(1, int(r.Await/awaitTick))
+		status, err := r.order("await", fmt.Sprint("await ", ticks))
+		if err != nil {
+			return b, err
+		}
+		if err := r.collect(&b, AfterAwait, status); err != nil {
+			return b, err
+		}
+	}
+	if r.Rebind && !b.last().registered() {
+		status, err := r.order("bind", "bind")
+		if err != nil {
+			return b, err
+		}
+		if err := r.collect(&b, AfterBind, status); err != nil {
+			return b, err
+		}
+	}
+	r.stage = "the TPM to tell its PCRs"
+	if b.View, err = r.tpm.View(ctx); err != nil {
+		return b, err
+	}
+	return b, nil
+}
+
+// awaitTick is the unit of guest.sh's await.
+const awaitTick = 50 * time.Millisecond
+
+func (b *Boot) last() Report { return b.Reports[len(b.Reports)-1] }
+
+// collect has the guest report.
+func (r *runner) collect(b *Boot, label string, status int) error {
+	r.stage = "the guest's report " + label
+	if err := r.send("collect " + label); err != nil {
+		return err
+	}
+	items, err := r.wire.Report(label)
+	if err != nil {
+		return err
+	}
+	if _, err := r.wire.Done("collect"); err != nil {
+		return err
+	}
+	b.Reports = append(b.Reports, Report{Label: label, Items: items, Status: status})
+	return nil
+}
+
+// order has the guest execute an order that ends without a report.
+func (r *runner) order(name, line string) (status int, err error) {
+	r.stage = "the guest to " + line
+	if err := r.send(line); err != nil {
+		return 0, err
+	}
+	return r.wire.Done(name)
+}
+
+func (r *runner) send(line string) error {
+	_, err := io.WriteString(r.report, line+"\n")
+	return err
+}
+
+// restart has the machine boot a second time. QEMU, which would end at a reset
+// otherwise so that a guest that panics cannot boot for ever, carries resets
+// out from here on.
+func (r *runner) restart() error {
+	r.stage = "the guest's restart"
+	if err := r.monitor.rebootAction("reset"); err != nil {
+		return err
+	}
+	if r.Restart == SystemReset {
+		return r.monitor.reset()
+	}
+	return r.send("reboot")
+}
+
+func (r *runner) progress(format string, args ...any) {
+	fmt.Fprintf(r.Progress, format+"\n", args...)
+}
+
+// consoleTail is how many console lines an error shows.
+const consoleTail = 12
+
+func (r *runner) bootError(err error) *BootError {
+	return &BootError{Stage: r.stage, After: time.Since(r.begun), Err: err}
+}
+
+// lastWords adds to e what was said before everything had ended.
+func (r *runner) lastWords(e *BootError) {
+	e.Console = r.console()
+	if n := len(e.Console) - consoleTail; n > 0 {
+		e.Console = e.Console[n:]
+	}
+	if r.qemu != nil {
+		e.QEMU = r.qemu.stderr.String()
+	}
+	if r.tpm != nil {
+		e.Daemon = r.tpm.process.stderr.String()
+	}
+}
+
+// console gives the console's lines so far.
+func (r *runner) console() []string {
+	log, err := os.ReadFile(r.at.consoleLog)
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimRight(strings.ReplaceAll(string(log), "\r", ""), "\n"), "\n")
+}
+
+// close ends everything. QEMU comes first and without mercy: it may be waiting
+// for a TPM that does not answer, and does not listen to signals then.
+func (r *runner) close() {
+	r.open.closeAll()
+	if r.qemu != nil {
+		r.qemu.kill()
+	}
+	if r.tpm != nil {
+		r.tpm.process.stop(endPatience)
+	}
+}
+
+// closers are open sockets. The zero value has none.
+type closers struct {
+	mu     sync.Mutex
+	all    []io.Closer
+	closed bool
+}
+
+// add takes c over; after closeAll it closes c at once.
+func (s *closers) add(c io.Closer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.Close()
+		return
+	}
+	s.all = append(s.all, c)
+}
+
+func (s *closers) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, c := range s.all {
+		c.Close()
+	}
+}

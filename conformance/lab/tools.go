@@ -1,0 +1,133 @@
+package lab
+
+import (
+	"context"
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Tools are the host programs and files that a boot needs.
+type Tools struct {
+	QEMU    string // qemu-system-x86_64
+	Busybox string // a static busybox
+	// OVMFCode and OVMFVars are the two halves of the UEFI firmware; empty
+	// unless it was asked for.
+	OVMFCode, OVMFVars string
+}
+
+// FindTools finds what a boot with this firmware needs. QEMU is installed if it
+// is missing; the rest is unpacked into apt's cache, because the package
+// busybox-static would replace an installed busybox.
+//
+// With install false nothing is installed.
+func FindTools(ctx context.Context, apt *Apt, firmware Firmware, install bool) (Tools, error) {
+	qemu, err := program(ctx, apt, "qemu-system-x86_64", "qemu-system-x86", install)
+	if err != nil {
+		return Tools{}, err
+	}
+	tools := Tools{QEMU: qemu}
+	if tools.Busybox = staticBusybox(); tools.Busybox == "" {
+		dir, err := apt.Unpacked(ctx, "busybox-static", "bin", nil)
+		if err != nil {
+			return Tools{}, &SetupError{What: "a static busybox", Hint: "it is in the Debian package busybox-static", Err: err}
+		}
+		tools.Busybox = filepath.Join(dir, "busybox")
+	}
+	if firmware == OVMF {
+		tools.OVMFCode, tools.OVMFVars, err = findOVMF(ctx, apt)
+	}
+	return tools, err
+}
+
+// program finds a program on the PATH and installs its package if it is not
+// there.
+func program(ctx context.Context, apt *Apt, name, pkg string, install bool) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil && install {
+		if err = apt.Install(ctx, pkg); err == nil {
+			path, err = exec.LookPath(name)
+		}
+	}
+	if err != nil {
+		return "", &SetupError{What: name, Hint: "it is in the Debian package " + pkg + ", which needs root, or sudo without a password, to install", Err: err}
+	}
+	return path, nil
+}
+
+// FindSwtpm finds the distribution's swtpm and installs it if it is missing and
+// install says so.
+func FindSwtpm(ctx context.Context, apt *Apt, install bool) (string, error) {
+	return program(ctx, apt, "swtpm", "swtpm", install)
+}
+
+// findOVMF finds the two halves of OVMF without secure boot, on the host or in
+// the package.
+func findOVMF(ctx context.Context, apt *Apt) (code, vars string, err error) {
+	onHost := func() (string, error) { return "/usr/share/OVMF", nil }
+	unpacked := func() (string, error) { return apt.Unpacked(ctx, "ovmf", "usr/share/OVMF", nil) }
+	for _, where := range []func() (string, error){onHost, unpacked} {
+		dir, failed := where()
+		if err = failed; err != nil {
+			continue
+		}
+		for _, size := range []string{"_4M", ""} {
+			code, vars = filepath.Join(dir, "OVMF_CODE"+size+".fd"), filepath.Join(dir, "OVMF_VARS"+size+".fd")
+			if isFile(code) && isFile(vars) {
+				return code, vars, nil
+			}
+		}
+	}
+	return "", "", &SetupError{What: "OVMF", Hint: "it is in the Debian package ovmf", Err: err}
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// staticBusybox finds an installed busybox that runs in an initramfs without
+// libraries, or "".
+func staticBusybox() string {
+	path, err := exec.LookPath("busybox")
+	if err != nil || !isStatic(path) {
+		return ""
+	}
+	return path
+}
+
+// isStatic says whether path is an ELF program that needs no interpreter.
+func isStatic(path string) bool {
+	file, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP {
+			return false
+		}
+	}
+	return true
+}
+
+// CacheDir gives the folder for what is worth keeping between runs, and makes
+// it: dir if that is not empty, $XDG_CACHE_HOME/swtpmd, or ~/.cache/swtpmd.
+func CacheDir(dir string) (string, error) {
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "", &SetupError{What: "a cache folder", Hint: "name one with --cache", Err: err}
+		}
+		dir = filepath.Join(base, "swtpmd")
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return "", &SetupError{What: "a cache folder", Hint: "name another with --cache", Err: err}
+	}
+	return dir, nil
+}

@@ -1,0 +1,177 @@
+package lab
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/swtpmd/swtpmd/ima"
+)
+
+// Word is a verdict in one word.
+type Word string
+
+// The words.
+const (
+	// Measured: the boot aggregate is that of the TPM's PCR 0-9 and PCR 10
+	// holds the list in every bank.
+	Measured Word = "measured"
+	// Bypass: IMA found no TPM when it looked and said so.
+	Bypass Word = "bypass"
+	// NoSuitableBank: IMA found a TPM without a bank that it could use; its
+	// boot aggregate is zero.
+	NoSuitableBank Word = "no-suitable-bank"
+	// AggregateMismatch: the boot aggregate is not that of PCR 0-9.
+	AggregateMismatch Word = "aggregate-mismatch"
+	// PCRMismatch: PCR 10 does not hold the list.
+	PCRMismatch Word = "pcr-mismatch"
+	// Unverified: IMA measured, and no PCRs could be read to compare with.
+	Unverified Word = "unverified"
+	// NoIMA: the kernel has no measurement list.
+	NoIMA Word = "no-ima"
+)
+
+// Schema names the JSON form of Verdict. It changes when a field changes its
+// meaning or goes away.
+const Schema = "swtpmd-qemu-boot/1"
+
+// Verdict is what a run showed.
+type Verdict struct {
+	Schema      string        `json:"schema"`
+	Firmware    Firmware      `json:"firmware"`
+	Device      Device        `json:"device"`
+	Accel       Accel         `json:"accel"`
+	CommandLine string        `json:"command_line"` // the kernel's
+	TPM         []string      `json:"tpm"`          // program and arguments
+	Boots       []BootVerdict `json:"boots"`
+	Took        Seconds       `json:"took_s"` // QEMU's life
+}
+
+// Last is the last boot's verdict.
+func (v *Verdict) Last() *BootVerdict { return &v.Boots[len(v.Boots)-1] }
+
+// BootVerdict is what one boot showed.
+type BootVerdict struct {
+	Boot     int    `json:"boot"` // from 1
+	Word     Word   `json:"verdict"`
+	Sentence string `json:"sentence"`
+	Kernel   string `json:"kernel"`
+
+	Release *Release      `json:"tpm_release,omitempty"` // nil: no deferral in this boot, or unknown
+	Driver  DriverVerdict `json:"driver"`
+	IMA     IMAVerdict    `json:"ima"`
+
+	// Aggregate is nil for a list without a boot aggregate.
+	Aggregate *Aggregate `json:"boot_aggregate,omitempty"`
+	// List is the ASCII list, line by line.
+	List []string `json:"list"`
+	// Count and Violations are the kernel's counters.
+	Count      int    `json:"runtime_measurements_count"`
+	Violations int    `json:"violations"`
+	Banks      []Bank `json:"banks"`
+	// GuestPCRs and TPMPCRs are all PCRs as the guest's sysfs and the TPM
+	// itself show them; null where they could not be read.
+	GuestPCRs ima.PCRs `json:"guest_pcrs"`
+	TPMPCRs   ima.PCRs `json:"tpm_pcrs"`
+	// Refused is the TPM's reason for not reading its PCRs.
+	Refused string `json:"tpm_pcrs_refused,omitempty"`
+}
+
+// Release is when a deferred TPM became available.
+type Release struct {
+	Level string  `json:"level"`
+	At    Seconds `json:"guest_time_s"` // the kernel's printk time; negative if unknown
+	Cause string  `json:"cause"`
+	// Decisions counts what became of the commands that the deferral met,
+	// such as "answered" and "released".
+	Decisions map[string]int `json:"decisions"`
+}
+
+// Bound says how a TPM came to its driver.
+type Bound string
+
+// The ways.
+const (
+	BoundInTime Bound = "in time"   // before IMA looked for it
+	BoundLater  Bound = "by itself" // later, with nobody's help
+	BoundByHand Bound = "by hand"   // when it was bound from userspace
+	NeverBound  Bound = "never"
+)
+
+// DriverVerdict is what became of the driver.
+type DriverVerdict struct {
+	Name  string `json:"name,omitempty"` // the kernel's name of the driver that is bound
+	Bound Bound  `json:"bound"`
+	// At is the printk time of the probe that succeeded.
+	At *Seconds `json:"guest_time_s,omitempty"`
+	// Failed is the probe that had failed before IMA looked, with which the
+	// kernel was through with the TPM. Nil: none had, or IMA did not look.
+	Failed *FailedProbe `json:"failed_probe,omitempty"`
+	// FieldFailure says that the kernel registered a TPM in field failure
+	// mode, which only field upgrade tools can talk to.
+	FieldFailure bool `json:"field_failure_mode"`
+	// Version is the TPM's major version as the kernel sees it, Nodes its
+	// nodes in /dev.
+	Version string   `json:"tpm_version,omitempty"`
+	Nodes   []string `json:"nodes"`
+	// Deferred are the devices whose probes the driver core has deferred.
+	Deferred []string `json:"devices_deferred"`
+	Lines    []string `json:"lines"` // the kernel's, about the TPM
+}
+
+// FailedProbe is a probe that ended with an error which the kernel takes for
+// final.
+type FailedProbe struct {
+	At   Seconds `json:"guest_time_s"`
+	Code int     `json:"returned"` // as really_probe prints it
+}
+
+// IMAVerdict is what IMA said.
+type IMAVerdict struct {
+	LookedAt    *Seconds `json:"looked_at_s,omitempty"`     // printk time of init_ima
+	LookedLevel string   `json:"looked_at_level,omitempty"` // the initcall level it ran in
+	Bypass      bool     `json:"bypass"`
+	Lines       []string `json:"lines"`
+}
+
+// Aggregate is the boot aggregate.
+type Aggregate struct {
+	Algorithm string  `json:"algorithm"`
+	Digest    ima.Hex `json:"digest"`
+	Zero      bool    `json:"zero"`
+	// Expected is the aggregate of PCR 0-9 as the TPM has them, or the guest
+	// if the TPM cannot tell; null if neither can.
+	Expected ima.Hex `json:"expected"`
+	Match    bool    `json:"match"`
+}
+
+// Bank compares PCR 10 of one bank with the list.
+type Bank struct {
+	Bank ima.HashAlgo `json:"bank"`
+	// Replayed is the value after the whole list, with Digests.
+	Replayed ima.Hex  `json:"replayed"`
+	Digests  string   `json:"digests"`
+	Guest    *PCRView `json:"guest,omitempty"` // nil: could not be read
+	TPM      *PCRView `json:"tpm,omitempty"`
+}
+
+// PCRView is PCR 10 as somebody sees it.
+type PCRView struct {
+	Value ima.Hex `json:"value"`
+	Zero  bool    `json:"zero"`
+	// Match says that it holds the whole list.
+	Match bool `json:"match"`
+}
+
+// Seconds is a time; JSON shows it as a number of seconds.
+type Seconds time.Duration
+
+// MarshalJSON gives seconds to the microsecond, which is what printk prints.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', 6, 64), nil
+}
+
+// String gives seconds to the hundredth.
+func (s Seconds) String() string {
+	return fmt.Sprintf("%.2f s", time.Duration(s).Seconds())
+}
