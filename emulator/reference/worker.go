@@ -48,6 +48,10 @@ func init() {
 	if os.Getenv(workerVariable) == "" {
 		return
 	}
+	if err := checkSocket(workerSocket); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	go func() {
 		_, _ = os.Stdin.Read(make([]byte, 1))
 		os.Exit(1) // whoever has started this process has gone, and the code may be at work for ever
@@ -59,12 +63,17 @@ func init() {
 	os.Exit(0)
 }
 
-// serve answers requests until the other end of the socket is closed.
-func serve(socket int) error {
+// checkSocket refuses a descriptor that cannot be the socket of a worker.
+func checkSocket(socket int) error {
 	kind, err := syscall.GetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_TYPE)
 	if err != nil || kind != syscall.SOCK_SEQPACKET {
 		return fmt.Errorf("reference: descriptor %d is no socket of a simulator: unset %s", socket, workerVariable)
 	}
+	return nil
+}
+
+// serve answers requests until the other end of the socket is closed.
+func serve(socket int) error {
 	code, err := openSimulatorCode()
 	if err != nil {
 		return err
