@@ -44,6 +44,8 @@ var arrows = map[string][]string{
 	"conformance":              {"transport", "ima"},
 	"conformance/differential": {"conformance", "transport", "ima"},
 	"conformance/tour":         {},
+	"conformance/soak":         {"conformance", "transport", "transport/raw", "faults/control", "faults/initcall"},
+	"conformance/soak/soakrun": {"conformance/soak"},
 	"conformance/clients":      {},
 	"conformance/lab":          {"faults", "faults/control", "faults/initcall", "ima"},
 	"docs":                     {},
@@ -67,6 +69,7 @@ var foreign = map[string][]string{
 	"conformance":               {"github.com/google/go-tpm/"},
 	"conformance/differential":  {"github.com/google/go-tpm/"},
 	"conformance/lab":           {"golang.org/x/sys/"},
+	"conformance/soak":          {"golang.org/x/sys/"},
 
 	"conformance/clients/internal/simulator": {"github.com/google/go-tpm/legacy/tpm2"},
 }

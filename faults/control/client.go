@@ -28,6 +28,10 @@ func NewClient(socket string) *Client {
 	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
 }
 
+// Close closes the connections that are kept for further requests. The client can be
+// used on.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // RequestError is the panel's refusal.
 type RequestError struct {
 	Request string // such as "POST /level"
