@@ -142,7 +142,7 @@ Not offered, and refused: --key, --migration-key, --migration, --pcap, --chroot.
 
 ` + levelsHelp + `
 Examples:
-  swtpm_setup --tpm2 --tpm "swtpmd socket" --tpm-state /tmp/t --create-ek-cert
+  swtpm_setup --tpm2 --tpm "$(command -v swtpmd) socket" --tpm-state /tmp/t --create-ek-cert
   swtpmd socket --tpm2 --tpmstate dir=/tmp/t --ctrl type=unixio,path=/tmp/t/ctrl --terminate
   swtpmd socket --tpm2 --server type=tcp,port=2321 --ctrl type=tcp,port=2322 \
       --flags startup-clear

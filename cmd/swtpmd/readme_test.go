@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,43 +11,53 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README's commands, one after the other in an empty directory, print what it
-// shows, line by line in that order; lines in between are left out there.
-func TestREADMECommandsPrintWhatItShows(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	require.NoError(t, err)
-	shown := regexp.MustCompile("(?s)<!-- run: swtpmd (.*?) -->\n```\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.NotEmpty(t, shown)
-	t.Chdir(t.TempDir())
-	for _, block := range shown {
-		code, out, errs := called(t, strings.Fields(block[1])...)
-		require.NotContains(t, []int{exitFailed, exitUsage}, code, "%s: %s", block[1], errs)
-		rest := "\n" + out
-		for _, line := range strings.Split(strings.TrimSuffix(block[2], "\n"), "\n") {
-			_, after, found := strings.Cut(rest, "\n"+line+"\n")
-			require.True(t, found, "swtpmd %s does not print %q, or not there; it prints\n%s", block[1], line, out)
-			rest = "\n" + after
+// What a page shows is what the command before it prints, line by line in that order;
+// lines in between are left out there. The commands of a page run one after the other
+// in an empty directory, and the page tells the reader to run them.
+func TestCommandsOfThePagesPrintWhatTheyShow(t *testing.T) {
+	shown := regexp.MustCompile("(?s)<!-- run: swtpmd (.*?) -->\n```\n(.*?)```")
+	told := regexp.MustCompile(`(?m)^    (?:\./|go run \./cmd/)?swtpmd (.*)$`)
+	seen := 0
+	for _, name := range pageNames(t) {
+		text := pageText(t, name)
+		blocks := shown.FindAllStringSubmatch(text, -1)
+		if len(blocks) == 0 {
+			continue
 		}
-		assert.NotEmpty(t, block[2])
+		seen++
+		var commands []string
+		for _, c := range told.FindAllStringSubmatch(strings.ReplaceAll(text, "\\\n", " "), -1) {
+			commands = append(commands, strings.Join(strings.Fields(c[1]), " "))
+		}
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			for _, block := range blocks {
+				assert.Contains(t, commands, block[1])
+				prints(t, strings.Fields(block[1]), block[2])
+			}
+		})
+	}
+	assert.GreaterOrEqual(t, seen, 3)
+}
+
+// prints checks that swtpmd, called with args, prints these lines in this order.
+func prints(t *testing.T, args []string, lines string) {
+	t.Helper()
+	code, out, errs := called(t, args...)
+	require.NotContains(t, []int{exitFailed, exitUsage}, code, "%s: %s", args, errs)
+	require.NotEmpty(t, lines)
+	rest := "\n" + out
+	for line := range strings.Lines(lines) {
+		_, after, found := strings.Cut(rest, "\n"+line)
+		require.True(t, found, "swtpmd %s does not print %q, or not there; it prints\n%s", args, line, out)
+		rest = "\n" + after
 	}
 }
 
-// The commands that the README shows the output of are those that it tells to
-// run, and the first one needs nothing but a fresh clone.
-func TestREADMETellsWhatItShows(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	require.NoError(t, err)
-	text := strings.ReplaceAll(string(readme), "\\\n", " ")
-	commands := regexp.MustCompile(`(?m)^    (\./|go run \./cmd/)swtpmd (.*)$`).FindAllStringSubmatch(text, -1)
-	require.NotEmpty(t, commands)
-	told := map[string]bool{}
-	for _, c := range commands {
-		told[strings.Join(strings.Fields(c[2]), " ")] = true
-	}
-	for _, block := range regexp.MustCompile("<!-- run: swtpmd (.*?) -->").FindAllStringSubmatch(string(readme), -1) {
-		assert.True(t, told[block[1]], "swtpmd %s", block[1])
-	}
-	assert.Equal(t, []string{"go run ./cmd/", "boot --defer-until=late_sync"}, commands[0][1:])
+// The README's first command needs nothing but a fresh clone.
+func TestTheFirstCommandOfTheREADME(t *testing.T) {
+	first := regexp.MustCompile(`(?m)^    .*swtpmd [a-z-].*$`).FindString(pageText(t, "../../README.md"))
+	assert.Equal(t, "    go run ./cmd/swtpmd boot --defer-until=late_sync", first)
 }
 
 // The README says which Go is needed, and which deferrals are measured.
