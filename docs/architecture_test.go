@@ -42,13 +42,20 @@ var arrows = map[string][]string{
 	"ima/cel":                  {"ima"},
 	"ima/verify":               {"ima"},
 	"conformance":              {"transport", "ima"},
-	"conformance/differential": {"conformance", "transport", "ima"},
+	"conformance/differential": {"conformance", "transport"},
 	"conformance/tour":         {},
 	"conformance/soak":         {"conformance", "transport", "transport/raw", "faults/control", "faults/initcall"},
 	"conformance/soak/soakrun": {"conformance/soak"},
 	"conformance/clients":      {},
 	"conformance/lab":          {"faults", "faults/control", "faults/initcall", "ima"},
 	"docs":                     {},
+
+	// The campaign stands above the rooms of the differential suite.
+	"conformance/differential/wire":         {"conformance"},
+	"conformance/differential/conversation": {"conformance", "conformance/differential/wire", "transport"},
+	"conformance/differential/comparison":   {"conformance", "conformance/differential/wire", "conformance/differential/conversation", "transport"},
+	"conformance/differential/generator":    {"conformance", "conformance/differential/wire", "conformance/differential/conversation"},
+	"conformance/differential/known":        {"conformance", "conformance/differential/wire", "conformance/differential/conversation", "conformance/differential/comparison"},
 
 	// Stands in for a simulator, in the tests of conformance/clients.
 	"conformance/clients/internal/simulator": {"emulator"},
@@ -67,9 +74,14 @@ var foreign = map[string][]string{
 	"emulator/reference":        {"github.com/google/go-tpm-tools/simulator"},
 	"emulator/emulatortest":     {"github.com/google/go-tpm/", "github.com/stretchr/testify/"},
 	"conformance":               {"github.com/google/go-tpm/"},
-	"conformance/differential":  {"github.com/google/go-tpm/"},
 	"conformance/lab":           {"golang.org/x/sys/"},
 	"conformance/soak":          {"golang.org/x/sys/"},
+
+	"conformance/differential/wire":         {"github.com/google/go-tpm/"},
+	"conformance/differential/conversation": {"github.com/google/go-tpm/"},
+	"conformance/differential/comparison":   {"github.com/google/go-tpm/"},
+	"conformance/differential/generator":    {"github.com/google/go-tpm/"},
+	"conformance/differential/known":        {"github.com/google/go-tpm/"},
 
 	"conformance/clients/internal/simulator": {"github.com/google/go-tpm/legacy/tpm2"},
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/known"
 	"github.com/swtpmd/swtpmd/transport"
 )
 
@@ -24,7 +26,7 @@ func TestEqualDevicesHaveNoDifferences(t *testing.T) {
 	t.Parallel()
 	report, err := differential.Campaign{
 		Ours: checked(), Theirs: emulated(), Seed: seed, Packets: 1500, Sequences: 20, Power: 10,
-		Known: differential.Known(),
+		Known: known.Differences(),
 	}.Run(context.Background())
 	require.NoError(t, err)
 	assert.Empty(t, report.Findings)
@@ -43,7 +45,7 @@ func TestEqualDevicesHaveNoDifferences(t *testing.T) {
 func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 	t.Parallel()
 	// command plants a change in the answers to one command.
-	command := func(code uint32, change func(response []byte)) differential.Target {
+	command := func(code uint32, change func(response []byte)) conversation.Target {
 		return answering(func(_ uint8, command, response []byte) []byte {
 			if c, ok := conformance.CommandCode(command); ok && c == code {
 				change(response)
@@ -53,7 +55,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 	}
 	last := func(response []byte) { response[len(response)-1] ^= 1 }
 	for name, c := range map[string]struct {
-		ours     differential.Target
+		ours     conversation.Target
 		campaign differential.Campaign
 		command  string
 		steps    int
@@ -185,7 +187,7 @@ func TestPlantedDifferencesAreFoundAndShrunk(t *testing.T) {
 			finding := findingOf(report, c.command, c.inDetail)
 			require.NotNil(t, finding, "%+v", report.Findings)
 			assert.NotZero(t, report.Unexplained())
-			script, err := differential.ReadScript(strings.NewReader(finding.Transcript))
+			script, err := conversation.ReadScript(strings.NewReader(finding.Transcript))
 			require.NoError(t, err)
 			assert.LessOrEqual(t, len(script), c.steps, "the script is not short:\n%s", finding.Transcript)
 
@@ -257,8 +259,8 @@ func TestKnownDifferences(t *testing.T) {
 		}
 		return response
 	})
-	always := func(c *differential.Case) bool { return c.Command() == 0x145 }
-	run := func(known ...differential.Difference) *differential.Report {
+	always := func(c *known.Case) bool { return c.Command() == 0x145 }
+	run := func(known ...known.Difference) *differential.Report {
 		report, err := differential.Campaign{
 			Ours: wrong, Theirs: emulated(), Seed: seed, Packets: 900, Known: known,
 		}.Run(context.Background())
@@ -268,7 +270,7 @@ func TestKnownDifferences(t *testing.T) {
 
 	t.Run("explains", func(t *testing.T) {
 		t.Parallel()
-		report := run(differential.Difference{ID: "shutdown", Against: []string{"emulator"}, Match: always})
+		report := run(known.Difference{ID: "shutdown", Against: []string{"emulator"}, Match: always})
 		assert.Empty(t, report.Findings)
 		assert.NotZero(t, report.Explained["shutdown"])
 		assert.Equal(t, report.Explained["shutdown"], report.Layers[0].Explained)
@@ -276,16 +278,16 @@ func TestKnownDifferences(t *testing.T) {
 	})
 	t.Run("ends the script if the states differ", func(t *testing.T) {
 		t.Parallel()
-		report := run(differential.Difference{ID: "shutdown", Diverges: true, Match: always})
+		report := run(known.Difference{ID: "shutdown", Diverges: true, Match: always})
 		assert.Empty(t, report.Findings)
 		assert.NotZero(t, report.Layers[0].Uncompared)
 	})
 	t.Run("is reported if it never fires", func(t *testing.T) {
 		t.Parallel()
 		report := run(
-			differential.Difference{ID: "shutdown", Match: always},
-			differential.Difference{ID: "stale", Match: func(*differential.Case) bool { return false }},
-			differential.Difference{ID: "elsewhere", Against: []string{"swtpm"}, Match: always},
+			known.Difference{ID: "shutdown", Match: always},
+			known.Difference{ID: "stale", Match: func(*known.Case) bool { return false }},
+			known.Difference{ID: "elsewhere", Against: []string{"swtpm"}, Match: always},
 		)
 		assert.Equal(t, []string{"stale"}, report.Unused)
 		var text strings.Builder
@@ -294,7 +296,7 @@ func TestKnownDifferences(t *testing.T) {
 	})
 	t.Run("is for one reference", func(t *testing.T) {
 		t.Parallel()
-		report := run(differential.Difference{ID: "elsewhere", Against: []string{"swtpm"}, Match: always})
+		report := run(known.Difference{ID: "elsewhere", Against: []string{"swtpm"}, Match: always})
 		assert.NotNil(t, findingOf(report, "Shutdown", ""))
 	})
 }
@@ -302,7 +304,7 @@ func TestKnownDifferences(t *testing.T) {
 func TestKnownListIsComplete(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, d := range differential.Known() {
+	for _, d := range known.Differences() {
 		assert.NotEmpty(t, d.ID)
 		assert.False(t, seen[d.ID], "%s twice", d.ID)
 		seen[d.ID] = true
@@ -336,7 +338,7 @@ func TestAReferenceThatEnds(t *testing.T) {
 	theirs := planted(func(d *twisted) { d.fatal = stirRandom })
 	theirs.Name = "mortal"
 	theirs.Ended = func(err error) bool { return errors.Is(err, errGone) }
-	campaign := differential.Campaign{Ours: emulated(), Theirs: theirs, Seed: 7, Packets: 1500, Sequences: 3, Known: differential.Known()}
+	campaign := differential.Campaign{Ours: emulated(), Theirs: theirs, Seed: 7, Packets: 1500, Sequences: 3, Known: known.Differences()}
 	report, err := campaign.Run(t.Context())
 	require.NoError(t, err)
 	assert.Zero(t, report.Unexplained())
@@ -366,7 +368,7 @@ func TestAReferenceThatEndsWhenItPlaysAgain(t *testing.T) {
 	})
 	theirs.Ended = func(err error) bool { return errors.Is(err, errGone) }
 	campaign := differential.Campaign{
-		Ours: without(0x181, 0x101), Theirs: theirs, Seed: 7, Sequences: 1, Known: differential.Known(), OneDevice: true,
+		Ours: without(0x181, 0x101), Theirs: theirs, Seed: 7, Sequences: 1, Known: known.Differences(), OneDevice: true,
 	}
 	report, err := campaign.Run(t.Context())
 	require.NoError(t, err)
@@ -384,7 +386,7 @@ func TestMaxFindingsStopsACampaign(t *testing.T) {
 			response[9] ^= command[9]
 			return response
 		}),
-		Theirs: differential.Target{Name: "emulator", Fresh: emulated().Fresh}, Seed: seed, Packets: 100000,
+		Theirs: conversation.Target{Name: "emulator", Fresh: emulated().Fresh}, Seed: seed, Packets: 100000,
 	}.Run(context.Background())
 	// Startup is wrong as well, so the campaign cannot even begin.
 	require.Error(t, err)
@@ -451,9 +453,9 @@ func TestDevicesWithoutPowerSwitch(t *testing.T) {
 		device, err := fresh(ctx)
 		return bare{device}, err
 	}
-	for _, action := range []differential.Action{differential.Init, differential.HashStart} {
-		_, err := target.Play(context.Background(), differential.Script{{Action: action}})
-		var unsupported *differential.UnsupportedError
+	for _, action := range []conversation.Action{conversation.Init, conversation.HashStart} {
+		_, err := target.Play(context.Background(), conversation.Script{{Action: action}})
+		var unsupported *conversation.UnsupportedError
 		require.ErrorAs(t, err, &unsupported)
 		assert.ErrorContains(t, err, "emulator cannot do "+action.String())
 	}

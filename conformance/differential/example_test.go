@@ -3,15 +3,15 @@ package differential_test
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/transport"
 )
 
 func ExampleCampaign() {
-	target := differential.Target{
+	target := conversation.Target{
 		Name: "emulator",
 		Fresh: func(context.Context) (transport.Device, error) {
 			tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
@@ -26,14 +26,4 @@ func ExampleCampaign() {
 	}.Run(context.Background())
 	fmt.Println(report.Unexplained(), len(report.Layers), err)
 	// Output: 0 3 <nil>
-}
-
-func ExampleReadScript() {
-	script, err := differential.ReadScript(strings.NewReader("init\nsend 0 80010000000c000001440000\n"))
-	fmt.Print(script)
-	fmt.Println(err)
-	// Output:
-	// init
-	// send 0 80010000000c000001440000 # Startup
-	// <nil>
 }

@@ -13,21 +13,23 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/known"
 	"github.com/swtpmd/swtpmd/transport"
 )
 
 const hmacSession, owner = 0x02000000, 0x40000001
 
 // startHMAC is StartAuthSession without key and bind, SHA-256.
-func startHMAC() differential.Step {
+func startHMAC() conversation.Step {
 	p := conformance.Packet{Code: 0x176, Handles: []uint32{0x40000007, 0x40000007}}
 	p.Parameters = conformance.AppendSized(nil, bytes.Repeat([]byte{1}, 32))
 	p.Parameters = append(p.Parameters, 0, 0, 0, 0, 0x10, 0, 0x0b)
-	return differential.Step{Action: differential.Send, Data: p.Bytes()}
+	return conversation.Step{Action: conversation.Send, Data: p.Bytes()}
 }
 
 // ownerAuth is HierarchyChangeAuth(owner) by the session, authorized with old.
-func ownerAuth(old, next string, attributes uint8) differential.Step {
+func ownerAuth(old, next string, attributes uint8) conversation.Step {
 	p := conformance.Packet{
 		Code: 0x129, Handles: []uint32{owner},
 		Sessions: []conformance.Session{{
@@ -35,20 +37,20 @@ func ownerAuth(old, next string, attributes uint8) differential.Step {
 		}},
 		Parameters: conformance.AppendSized(nil, []byte(next)),
 	}
-	return differential.Step{
-		Action: differential.SendHMAC, Data: p.Bytes(),
-		Secrets: []differential.Secret{{Session: 1, Auth: []byte(old)}},
+	return conversation.Step{
+		Action: conversation.SendHMAC, Data: p.Bytes(),
+		Secrets: []conversation.Secret{{Session: 1, Auth: []byte(old)}},
 	}
 }
 
-func startupStep() differential.Step {
+func startupStep() conversation.Step {
 	p := conformance.Packet{Code: 0x144, Parameters: []byte{0, 0}}
-	return differential.Step{Action: differential.Send, Data: p.Bytes()}
+	return conversation.Step{Action: conversation.Send, Data: p.Bytes()}
 }
 
 func TestHMACSessionsWorkOnTheReferences(t *testing.T) {
 	t.Parallel()
-	script := differential.Script{
+	script := conversation.Script{
 		startupStep(), startHMAC(),
 		ownerAuth("", "first", conformance.ContinueSession),
 		ownerAuth("first", "second", conformance.ContinueSession),
@@ -58,10 +60,10 @@ func TestHMACSessionsWorkOnTheReferences(t *testing.T) {
 	}
 	const success, badAuth, referenceS0 = 0, 0x9a2, 0x918
 	want := []uint32{success, success, success, success, badAuth, success, referenceS0}
-	for name, target := range map[string]func(*testing.T) differential.Target{"simulator": simulated, "swtpm": swtpm} {
+	for name, target := range map[string]func(*testing.T) conversation.Target{"simulator": simulated, "swtpm": swtpm} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			read, err := differential.ReadScript(strings.NewReader(script.String()))
+			read, err := conversation.ReadScript(strings.NewReader(script.String()))
 			require.NoError(t, err)
 			require.Equal(t, script, read, "a transcript keeps the secrets")
 			reference := target(t)
@@ -102,12 +104,12 @@ func TestAForgedHMACIsFound(t *testing.T) {
 		device, err := honest.Fresh(ctx)
 		return forger{device}, err
 	}
-	script := differential.Script{startupStep(), startHMAC(), ownerAuth("", "first", conformance.ContinueSession)}
+	script := conversation.Script{startupStep(), startHMAC(), ownerAuth("", "first", conformance.ContinueSession)}
 	outcomes, err := forged.Play(context.Background(), script)
 	require.NoError(t, err)
 	assert.NotEmpty(t, outcomes[2].Problem)
 
-	report, err := differential.Campaign{Ours: forged, Theirs: honest, OneDevice: true, Seed: seed, Sequences: 20, Known: differential.Known()}.Run(context.Background())
+	report, err := differential.Campaign{Ours: forged, Theirs: honest, OneDevice: true, Seed: seed, Sequences: 20, Known: known.Differences()}.Run(context.Background())
 	require.NoError(t, err)
 	require.NotEmpty(t, report.Findings)
 	for _, finding := range report.Findings {
@@ -124,10 +126,10 @@ func TestAnswersAreDecryptedWithoutAnHMAC(t *testing.T) {
 3: send 0 80010000002d0000017640000007400000070010518c71da613afb396850a5286134192d000000000a000b000b # StartAuthSession
 send 0 80020000007e000001314000000b00000019{3.0}0010e9fe93ba4e56aa0595a15a7da782d7e54100000034000e5d6e496202416f78aa25d40f1a8c0022cb93dc8a893440057d9507b6831164f09273106d5933e6100af0d1157c128c027c2a000e0008000b00000452000000100000000715df9619f82b4000000000 # CreatePrimary
 `
-	for name, target := range map[string]func(*testing.T) differential.Target{"simulator": simulated, "swtpm": swtpm} {
+	for name, target := range map[string]func(*testing.T) conversation.Target{"simulator": simulated, "swtpm": swtpm} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			read, err := differential.ReadScript(strings.NewReader(script))
+			read, err := conversation.ReadScript(strings.NewReader(script))
 			require.NoError(t, err)
 			reference := target(t)
 			outcomes, err := reference.Play(context.Background(), read)

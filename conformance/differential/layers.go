@@ -1,203 +1,138 @@
 package differential
 
 import (
-	"encoding/binary"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
 
-	"github.com/google/go-tpm/tpm2"
-
-	"github.com/swtpmd/swtpmd/conformance"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/generator"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
-// Streams of the campaign's seed: one for each layer, the number of the script
-// added, one for the order of the sweep and one for primary seeds.
-const (
-	streamPackets   uint64 = 1 << 40
-	streamSequences uint64 = 2 << 40
-	streamPower     uint64 = 3 << 40
-	streamSweep     uint64 = 4 << 40
-	streamSeeds     uint64 = 5 << 40
-)
+// packetsPerScript is how many commands of the first layer share a device.
+const packetsPerScript = 150
 
-// presentClock is the clock value in milliseconds that scripts begin with, so
-// that "in the past" does not depend on how long a script has been running.
-const presentClock = 1_000_000
-
-// How the generator behaves in the three layers.
-func packetStyle(min int) style { return style{wild: 0.2, mutate: 0.5, minCommand: min} }
-func sequenceStyle(min int) style {
-	return style{wild: 0.03, mutate: 0.05, minCommand: min}
-}
-func powerStyle(min int, localities []uint8) style {
-	return style{wild: 0.01, mutate: 0.01, minCommand: min, localities: localities}
+func (r *run) packetLayer(ctx context.Context) error {
+	changes := r.source.Sweep()
+	// Half of a short campaign is the sweep, so that drawn commands are not
+	// crowded out.
+	changes = changes[:min(len(changes), r.campaign.Packets/2)]
+	n := (r.campaign.Packets + packetsPerScript - 1) / packetsPerScript
+	return r.playLayer(ctx, "packets", n, func(i int) generator.Writer {
+		of := min(packetsPerScript, r.campaign.Packets-i*packetsPerScript)
+		part := changes[i*len(changes)/n : (i+1)*len(changes)/n]
+		return r.source.Packets(i, of, part)
+	})
 }
 
-// startup is TPM2_Startup with a TPM_SU, 0 CLEAR or 1 STATE.
-func startup(kind byte) Step {
-	p := conformance.Packet{Code: uint32(tpm2.TPMCCStartup), Parameters: []byte{0, kind}}
-	return Step{Action: Send, Data: p.Bytes()}
+func (r *run) sequenceLayer(ctx context.Context) error {
+	power := r.bothHave(ctx)
+	return r.playLayer(ctx, "sequences", r.campaign.Sequences, func(i int) generator.Writer {
+		return r.source.Sequence(i, power)
+	})
 }
 
-// shutdown is TPM2_Shutdown with a TPM_SU.
-func shutdown(kind byte) Step {
-	p := conformance.Packet{Code: uint32(tpm2.TPMCCShutdown), Parameters: []byte{0, kind}}
-	return Step{Action: Send, Data: p.Bytes()}
-}
-
-// prologue starts the TPM and sets the clock.
-func prologue() Script {
-	set := conformance.Packet{
-		Code: uint32(tpm2.TPMCCClockSet), Handles: []uint32{uint32(tpm2.TPMRHOwner)},
-		Sessions:   []conformance.Session{conformance.Password(nil)},
-		Parameters: binary.BigEndian.AppendUint64(nil, presentClock),
+func (r *run) powerLayer(ctx context.Context) error {
+	if r.campaign.Power > 0 && !r.bothHave(ctx) {
+		return errors.New("differential: the power layer needs devices that are transport.Power and transport.HashSequence; set Power to 0")
 	}
-	return Script{startup(0), {Action: Send, Data: set.Bytes()}}
+	return r.playLayer(ctx, "power", r.campaign.Power, r.source.Power)
 }
 
-// epilogue reads the state back that commands can read without authorization.
-func epilogue() Script {
-	var script Script
-	add := func(p conformance.Packet) {
-		script = append(script, Step{Action: Send, Data: p.Bytes(), Note: "epilogue"})
-	}
-	for bank := tpm2.TPMAlgSHA1; bank <= tpm2.TPMAlgSHA512; bank++ {
-		if hashSizes[bank] == 0 {
-			continue
+// bothHave says whether both devices have a power switch and take hash
+// signals.
+func (r *run) bothHave(ctx context.Context) bool {
+	for _, t := range []conversation.Target{r.campaign.Theirs, r.campaign.Ours} {
+		device, err := t.Fresh(ctx)
+		if err != nil {
+			return false
 		}
-		for byteOfMap := range 3 {
-			p := append(u32(1), u16(uint16(bank))...)
-			p = append(p, 3, 0, 0, 0)
-			p[7+byteOfMap] = 0xff
-			add(conformance.Packet{Code: uint32(tpm2.TPMCCPCRRead), Parameters: p})
+		_, power := transport.As[transport.Power](device)
+		_, hash := transport.As[transport.HashSequence](device)
+		if !power || !hash {
+			return false
 		}
 	}
-	for _, question := range [][3]uint32{
-		{uint32(tpm2.TPMCapPCRs), 0, 8}, {uint32(tpm2.TPMCapHandles), 0x80000000, 8},
-		{uint32(tpm2.TPMCapHandles), 0x02000000, 8}, {uint32(tpm2.TPMCapHandles), 0x40000000, 64},
-		{uint32(tpm2.TPMCapTPMProperties), 0x200, 64}, {uint32(tpm2.TPMCapAuditCommands), 0, 64},
-		{uint32(tpm2.TPMCapPPCommands), 0, 64},
-	} {
-		add(getCapability(question[0], question[1], question[2]))
-	}
-	add(conformance.Packet{Code: uint32(tpm2.TPMCCReadClock)})
-	return script
+	return true
 }
 
-// orphans are commands that only one of the devices has. They stand at the end
-// of a script, because one device may execute them.
-func (g *generator) orphans(n int) {
-	for range n {
-		if len(g.others) > 0 {
-			g.send(g.packet(pick(g, g.others...)), "")
+func (r *run) playLayer(ctx context.Context, name string, n int, script func(int) generator.Writer) error {
+	if n <= 0 {
+		return nil
+	}
+	r.report.Layers = append(r.report.Layers, Layer{Name: name})
+	r.layer = &r.report.Layers[len(r.report.Layers)-1]
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	i := 0
+	for d := range r.drawAll(ctx, n, script) {
+		err := d.Err
+		if err == nil {
+			r.report.stopped(name, i, d.Ended, d.Failed)
+			err = r.check(ctx, d.Script, d.Outcomes)
+		}
+		if err != nil {
+			return fmt.Errorf("%s script %d of seed %d: %w", name, i, r.campaign.Seed, err)
+		}
+		i++
+		r.layer.Scripts++
+		if r.campaign.Progress != nil {
+			r.campaign.Progress(name, i, n, r.report.Unexplained())
+		}
+		if len(r.report.Findings) >= r.campaign.MaxFindings {
+			return ErrTooManyFindings
 		}
 	}
+	return ctx.Err()
 }
 
-// restock makes room where there is none for the commands to come, and an
-// object if none is left, so that commands on objects find one.
-func (g *generator) restock() {
-	if g.transients() >= maxLoaded && g.chance(0.7) {
-		g.roomForObject(1)
-	}
-	if len(g.model.objects) == 0 && g.can(tpm2.TPMCCHashSequenceStart) && g.chance(0.2) {
-		g.send(g.packet(uint32(tpm2.TPMCCHashSequenceStart)), "restock")
-	}
-}
-
-// packets is a script of the first layer: the changes from the sweep as long
-// as there are any, and drawn commands, n in all but for those they need.
-func (g *generator) packets(n int, changes []change) {
-	g.play(prologue())
-	g.stock()
-	for range n {
-		if g.err != nil {
-			return
-		}
-		if !g.nextChange(&changes) {
-			g.draw()
-		}
-	}
-	g.play(epilogue())
-	g.orphans(2)
-}
-
-// nextChange sends the next change of the sweep that applies.
-func (g *generator) nextChange(changes *[]change) bool {
-	for len(*changes) > 0 && g.err == nil {
-		c := (*changes)[0]
-		*changes = (*changes)[1:]
-		g.restock()
-		if g.changed(c) {
-			return true
-		}
-	}
-	return false
-}
-
-// sequence is a script of the second layer: commands that build state, with a
-// restart now and then.
-func (g *generator) sequence(power bool) {
-	g.play(prologue())
-	if g.chance(0.5) {
-		g.stock()
-	}
-	for range 20 + g.rng.IntN(60) {
-		if power && g.chance(0.02) {
-			g.restart()
-		} else {
-			g.draw()
-		}
-	}
-	g.play(epilogue())
-	g.orphans(1)
-}
-
-// stock makes persistent objects, so that the commands on them find some while
-// all slots but one are in use: a parent and keys of this package below it.
-func (g *generator) stock() {
-	if !g.can(tpm2.TPMCCCreatePrimary, tpm2.TPMCCImport, tpm2.TPMCCLoad, tpm2.TPMCCEvictControl, tpm2.TPMCCFlushContext) {
-		return
-	}
-	wild, preparing := g.style.wild, g.preparing
-	g.style.wild, g.preparing = 0, maxPreparing
-	defer func() { g.style.wild, g.preparing, g.wanted, g.wantedKey = wild, preparing, nil, nil }()
-	g.wanted = classNamed("storage ECC")
-	parent, ok := g.madeBy(tpm2.TPMCCCreatePrimary)
-	if !ok || !g.persist(parent.response.Handle, firstStocked) {
-		return
-	}
-	for i, c := range stocked(g) {
-		for _, k := range knownKeys() {
-			if k.fits(c) {
-				g.wanted, g.wantedKey = c, k
+// drawAll draws n scripts with the reference, one ahead of those that are
+// checked with the device under test. It stops when the caller does.
+func (r *run) drawAll(ctx context.Context, n int, script func(int) generator.Writer) iter.Seq[generator.Written] {
+	if r.campaign.OneDevice {
+		return func(yield func(generator.Written) bool) {
+			for i := range n {
+				if !yield(r.draw(ctx, i, script)) {
+					return
+				}
 			}
 		}
-		if r, ok := g.madeBy(tpm2.TPMCCImport, tpm2.TPMCCLoad); ok {
-			g.persist(r.response.Handle, firstStocked+1+uint32(i))
+	}
+	return func(yield func(generator.Written) bool) {
+		ahead, stopped := make(chan generator.Written), make(chan struct{})
+		go func() {
+			defer close(ahead)
+			for i := range n {
+				p := r.draw(ctx, i, script)
+				select {
+				case <-stopped:
+					return
+				case ahead <- p:
+				}
+			}
+		}()
+		defer func() {
+			close(stopped)
+			for range ahead { // until nobody draws any more
+			}
+		}()
+		for p := range ahead {
+			if !yield(p) {
+				return
+			}
 		}
 	}
 }
 
-// firstStocked is the persistent handle of the parent that stock makes.
-const firstStocked = 0x81000010
-
-// stocked draws the classes of the keys that stock makes.
-func stocked(g *generator) []*class {
-	all := []string{"any RSA", "any ECC", "HMAC", "cipher", "sealed", "attesting ECC", "attesting RSA", "decrypting RSA", "signing ECC"}
-	g.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	var of []*class
-	for _, name := range all[:4] {
-		of = append(of, classNamed(name))
+// draw writes a script while playing it on the reference.
+func (r *run) draw(ctx context.Context, i int, script func(int) generator.Writer) generator.Written {
+	r.reference.Lock()
+	defer r.reference.Unlock()
+	player, err := r.campaign.Theirs.Player(ctx, r.seeds)
+	if err != nil {
+		return generator.Written{Err: err}
 	}
-	return of
-}
-
-// persist moves an object to a persistent handle.
-func (g *generator) persist(transient, persistent uint32) bool {
-	_, ok := g.send(draft{Packet: conformance.Packet{
-		Code: uint32(tpm2.TPMCCEvictControl), Handles: []uint32{uint32(tpm2.TPMRHOwner), transient},
-		Sessions:   []conformance.Session{conformance.Password(g.model.auth(uint32(tpm2.TPMRHOwner)))},
-		Parameters: u32(persistent),
-	}}, "stock")
-	g.flush(transient)
-	return ok
+	return script(i)(ctx, player)
 }

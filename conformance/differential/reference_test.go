@@ -16,6 +16,8 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/known"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/reference"
 	"github.com/swtpmd/swtpmd/transport"
@@ -45,13 +47,13 @@ func TestEmulatorAgainstSWTPM(t *testing.T) {
 	compare(t, swtpm(t), differential.Campaign{Packets: 1500, Sequences: 15, Power: 15})
 }
 
-func compare(t *testing.T, theirs differential.Target, campaign differential.Campaign) {
+func compare(t *testing.T, theirs conversation.Target, campaign differential.Campaign) {
 	t.Helper()
 	// Physical presence is always asserted to the simulator, and never to swtpm.
 	present := theirs.Name == "simulator"
 	campaign.Theirs = theirs
 	campaign.Ours = configured(emulator.Platform{PhysicalPresence: func() bool { return present }}, emulator.Config{CheckErrors: true})
-	campaign.Seed, campaign.Known = drawnSeed(), differential.Known()
+	campaign.Seed, campaign.Known = drawnSeed(), known.Differences()
 	report, err := campaign.Run(context.Background())
 	var text strings.Builder
 	require.NoError(t, report.WriteText(&text))
@@ -70,7 +72,7 @@ func TestSimulatorAgainstItself(t *testing.T) {
 	seed := drawnSeed()
 	report, err := differential.Campaign{
 		Ours: simulator, Theirs: simulator, OneDevice: true, Seed: seed, Packets: 1500, Sequences: 30, Power: 10,
-		Known: differential.Known(), // the reset count goes on from device to device
+		Known: known.Differences(), // the reset count goes on from device to device
 	}.Run(context.Background())
 	require.NoError(t, err)
 	var text strings.Builder
@@ -108,7 +110,7 @@ func TestCatalogueIsThatOfTheSimulator(t *testing.T) {
 }
 
 // simulated makes devices of a simulator.
-func simulated(t *testing.T) differential.Target {
+func simulated(t *testing.T) conversation.Target {
 	t.Helper()
 	device, err := reference.OpenSimulator()
 	if errors.Is(err, reference.ErrNoSimulator) {
@@ -116,16 +118,16 @@ func simulated(t *testing.T) differential.Target {
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, device.Close()) })
-	return differential.Target{
+	return conversation.Target{
 		Name: "simulator", Ended: reference.Ended,
 		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
-		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+		Seeded: func(_ context.Context, seeds conversation.Seeds) (transport.Device, error) {
 			return device, device.ManufactureWith(reference.Seeds(seeds))
 		},
 	}
 }
 
-func swtpm(t *testing.T) differential.Target {
+func swtpm(t *testing.T) conversation.Target {
 	t.Helper()
 	if _, err := exec.LookPath("swtpm"); err != nil {
 		t.Skip("no swtpm program in PATH; install the package swtpm")
@@ -133,10 +135,10 @@ func swtpm(t *testing.T) differential.Target {
 	device, err := reference.StartSWTPM("swtpm", t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, device.Close()) })
-	return differential.Target{
+	return conversation.Target{
 		Name: "swtpm", Ended: reference.Ended, Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: conformance.HeaderSize, Retries: true,
 		Fresh: func(context.Context) (transport.Device, error) { return device, device.Manufacture() },
-		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+		Seeded: func(_ context.Context, seeds conversation.Seeds) (transport.Device, error) {
 			return device, device.ManufactureWith(reference.Seeds(seeds))
 		},
 	}

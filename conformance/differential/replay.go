@@ -3,23 +3,26 @@ package differential
 import (
 	"context"
 	"io"
+
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/known"
 )
 
 // Replay plays a script on fresh devices and writes every step with both
 // answers, marked "=" where they are equal, "~" where a known difference
 // explains them, and "!" where nothing does. It says whether nothing was
 // unexplained.
-func Replay(ctx context.Context, ours, theirs Target, known []Difference, script Script, w io.Writer) (bool, error) {
+func Replay(ctx context.Context, ours, theirs conversation.Target, known []known.Difference, script conversation.Script, w io.Writer) (bool, error) {
 	r := &run{campaign: Campaign{Ours: ours, Theirs: theirs, Known: known}, report: &Report{}}
 	r.match()
 	if err := r.identify(ctx); err != nil {
 		return false, err
 	}
-	b, err := theirs.play(ctx, &r.both, script)
+	b, err := theirs.PlaySeeded(ctx, r.seeds, script)
 	if err != nil {
 		return false, err
 	}
-	a, err := ours.play(ctx, &r.both, script)
+	a, err := ours.PlaySeeded(ctx, r.seeds, script)
 	if err != nil {
 		return false, err
 	}

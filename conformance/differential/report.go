@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/swtpmd/swtpmd/conformance"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/known"
 )
 
 // Report is the result of a campaign. Its JSON form is stable.
@@ -166,8 +168,8 @@ func (r *Report) stopped(layer string, script, ended, failed int) {
 }
 
 // tally counts a step and the reference's answer.
-func (r *Report) tally(step Step, theirs Outcome) {
-	if !step.isCommand() {
+func (r *Report) tally(step conversation.Step, theirs conversation.Outcome) {
+	if !step.IsCommand() {
 		return
 	}
 	code, ok := conformance.CommandCode(step.Data)
@@ -177,7 +179,7 @@ func (r *Report) tally(step Step, theirs Outcome) {
 	}
 	t := r.Commands[name]
 	t.Sent++
-	if rc := outcomeCode(theirs); rc == 0 {
+	if rc := theirs.Code(); rc == 0 {
 		t.Succeeded++
 		r.Codes["0x0"]++
 	} else {
@@ -193,10 +195,10 @@ type findingKind struct {
 	kind         string
 }
 
-func (c *Case) findingKind() findingKind {
+func kindOf(c *known.Case) findingKind {
 	ours, theirs := c.Codes()
 	s := findingKind{command: c.Step().Action.String(), ours: ours, theirs: theirs}
-	if c.Step().isCommand() {
+	if c.Step().IsCommand() {
 		s.command = conformance.CommandName(c.Command())
 	}
 	if ours == theirs { // the values differ; which values is no matter

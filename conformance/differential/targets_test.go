@@ -10,21 +10,21 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/conformance"
-	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/transport"
 )
 
 // emulated makes emulators.
-func emulated() differential.Target { return configured(emulator.Platform{}, emulator.Config{}) }
+func emulated() conversation.Target { return configured(emulator.Platform{}, emulator.Config{}) }
 
 // checked makes emulators that check themselves after every error.
-func checked() differential.Target {
+func checked() conversation.Target {
 	return configured(emulator.Platform{}, emulator.Config{CheckErrors: true})
 }
 
-func configured(platform emulator.Platform, config emulator.Config) differential.Target {
+func configured(platform emulator.Platform, config emulator.Config) conversation.Target {
 	fresh := func(platform emulator.Platform) (transport.Device, error) {
 		tpm, err := emulator.New(platform, config)
 		if err != nil {
@@ -32,10 +32,10 @@ func configured(platform emulator.Platform, config emulator.Config) differential
 		}
 		return tpm, tpm.Init()
 	}
-	return differential.Target{
+	return conversation.Target{
 		Name: "emulator", Localities: []uint8{0, 1, 2, 3, 4},
 		Fresh: func(context.Context) (transport.Device, error) { return fresh(platform) },
-		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+		Seeded: func(_ context.Context, seeds conversation.Seeds) (transport.Device, error) {
 			store, err := emulatortest.WithPrimarySeeds(config, seeds.Endorsement[:], seeds.Storage[:], seeds.Platform[:])
 			if err != nil {
 				return nil, err
@@ -53,7 +53,7 @@ type still struct{}
 func (still) Now() time.Duration { return 0 }
 
 // determined makes emulators that answer the same commands with the same bytes.
-func determined() differential.Target {
+func determined() conversation.Target {
 	target := emulated()
 	target.Fresh = func(ctx context.Context) (transport.Device, error) {
 		return configured(emulator.Platform{Entropy: rand.NewChaCha8([32]byte{}), Clock: still{}}, emulator.Config{}).Fresh(ctx)
@@ -110,7 +110,7 @@ func (d *twisted) Init() error {
 }
 
 // planted makes emulators with a fault.
-func planted(plant func(*twisted)) differential.Target {
+func planted(plant func(*twisted)) conversation.Target {
 	target := emulated()
 	fresh := target.Fresh
 	target.Name, target.Seeded = "twisted", nil
@@ -127,13 +127,13 @@ func planted(plant func(*twisted)) differential.Target {
 }
 
 // answering plants a function over all answers.
-func answering(f func(locality uint8, command, response []byte) []byte) differential.Target {
+func answering(f func(locality uint8, command, response []byte) []byte) conversation.Target {
 	return planted(func(d *twisted) { d.answer = f })
 }
 
 // without makes emulators that neither list a command nor execute it; they
 // answer code instead.
-func without(missing, code uint32) differential.Target {
+func without(missing, code uint32) conversation.Target {
 	return answering(func(_ uint8, command, response []byte) []byte {
 		switch c, _ := conformance.CommandCode(command); {
 		case c == missing && len(command) >= conformance.HeaderSize:
@@ -163,7 +163,7 @@ func unlist(response []byte, missing uint32) []byte {
 }
 
 // recorded keeps the commands of all devices a target makes.
-func recorded(target differential.Target, log *journal) differential.Target {
+func recorded(target conversation.Target, log *journal) conversation.Target {
 	fresh := target.Fresh
 	target.Seeded = nil
 	target.Fresh = func(ctx context.Context) (transport.Device, error) {
@@ -173,7 +173,7 @@ func recorded(target differential.Target, log *journal) differential.Target {
 		}
 		d := &twisted{TPM: device.(*emulator.TPM)}
 		d.answer = func(locality uint8, command, response []byte) []byte {
-			log.add(differential.Step{Locality: locality, Data: bytes.Clone(command)}.String())
+			log.add(conversation.Step{Locality: locality, Data: bytes.Clone(command)}.String())
 			return response
 		}
 		return d, nil

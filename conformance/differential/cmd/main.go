@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/known"
 )
 
 //go:embed usage.txt
@@ -103,13 +105,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return campaign(ctx, o, ours, theirs, stdout, stderr)
 }
 
-func campaign(ctx context.Context, o options, ours, theirs differential.Target, stdout, stderr io.Writer) int {
+func campaign(ctx context.Context, o options, ours, theirs conversation.Target, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "%s against %s, --seed %d\n", ours.Name, theirs.Name, o.seed)
 	last := time.Now()
 	report, err := differential.Campaign{
 		Ours: ours, Theirs: theirs, Seed: o.seed,
 		Packets: o.commands, Sequences: o.sequences, Power: o.power,
-		Known: differential.Known(), MaxFindings: o.maxFindings,
+		Known: known.Differences(), MaxFindings: o.maxFindings,
 		Progress: func(layer string, done, of, unexplained int) {
 			if done == of || time.Since(last) > 5*time.Second {
 				last = time.Now()
@@ -138,13 +140,13 @@ func campaign(ctx context.Context, o options, ours, theirs differential.Target, 
 	return exitEqual
 }
 
-func replay(ctx context.Context, o options, ours, theirs differential.Target, stdin io.Reader, stdout, stderr io.Writer) int {
+func replay(ctx context.Context, o options, ours, theirs conversation.Target, stdin io.Reader, stdout, stderr io.Writer) int {
 	script, err := readScript(o.replay, stdin)
 	if err != nil {
 		fmt.Fprintf(stderr, "differential: %v\n", err)
 		return exitUsage
 	}
-	equal, err := differential.Replay(ctx, ours, theirs, differential.Known(), script, stdout)
+	equal, err := differential.Replay(ctx, ours, theirs, known.Differences(), script, stdout)
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "differential: %v\n", err)
@@ -155,14 +157,14 @@ func replay(ctx context.Context, o options, ours, theirs differential.Target, st
 	return exitEqual
 }
 
-func readScript(name string, stdin io.Reader) (differential.Script, error) {
+func readScript(name string, stdin io.Reader) (conversation.Script, error) {
 	if name == "-" {
-		return differential.ReadScript(stdin)
+		return conversation.ReadScript(stdin)
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return differential.ReadScript(file)
+	return conversation.ReadScript(file)
 }

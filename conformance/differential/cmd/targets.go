@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/reference"
@@ -29,21 +29,21 @@ func (e *unknownTargetError) Error() string {
 	return fmt.Sprintf("no TPM is called %q; there are emulator, simulator and swtpm", e.name)
 }
 
-func (t *targets) named(name string) (differential.Target, error) {
+func (t *targets) named(name string) (conversation.Target, error) {
 	switch name {
 	case "emulator":
 		return t.emulator(), nil
 	case "simulator":
 		simulator, err := reference.OpenSimulator()
 		if err != nil {
-			return differential.Target{}, err
+			return conversation.Target{}, err
 		}
 		t.closes = append(t.closes, simulator.Close)
-		return differential.Target{Name: name, Fresh: manufactured(simulator), Seeded: seeded(simulator), Ended: reference.Ended}, nil
+		return conversation.Target{Name: name, Fresh: manufactured(simulator), Seeded: seeded(simulator), Ended: reference.Ended}, nil
 	case "swtpm":
 		return t.swtpm()
 	}
-	return differential.Target{}, &unknownTargetError{name: name}
+	return conversation.Target{}, &unknownTargetError{name: name}
 }
 
 // close gives back everything that was started.
@@ -55,7 +55,7 @@ func (t *targets) close() error {
 	return err
 }
 
-func (t *targets) emulator() differential.Target {
+func (t *targets) emulator() conversation.Target {
 	config := emulator.Config{CheckErrors: t.check}
 	with := func(store state.Store) (transport.Device, error) {
 		platform := emulator.Platform{Store: store, PhysicalPresence: func() bool { return t.present }}
@@ -65,10 +65,10 @@ func (t *targets) emulator() differential.Target {
 		}
 		return tpm, tpm.Init()
 	}
-	return differential.Target{
+	return conversation.Target{
 		Name: "emulator", Localities: []uint8{0, 1, 2, 3, 4},
 		Fresh: func(context.Context) (transport.Device, error) { return with(nil) },
-		Seeded: func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+		Seeded: func(_ context.Context, seeds conversation.Seeds) (transport.Device, error) {
 			store, err := emulatortest.WithPrimarySeeds(config, seeds.Endorsement[:], seeds.Storage[:], seeds.Platform[:])
 			if err != nil {
 				return nil, err
@@ -78,17 +78,17 @@ func (t *targets) emulator() differential.Target {
 	}
 }
 
-func (t *targets) swtpm() (differential.Target, error) {
+func (t *targets) swtpm() (conversation.Target, error) {
 	dir, err := os.MkdirTemp("", "differential-")
 	if err != nil {
-		return differential.Target{}, err
+		return conversation.Target{}, err
 	}
 	process, err := reference.StartSWTPM("swtpm", dir)
 	if err != nil {
-		return differential.Target{}, errors.Join(err, os.RemoveAll(dir))
+		return conversation.Target{}, errors.Join(err, os.RemoveAll(dir))
 	}
 	t.closes = append(t.closes, process.Close, func() error { return os.RemoveAll(dir) })
-	return differential.Target{
+	return conversation.Target{
 		Name: "swtpm", Ended: reference.Ended, Fresh: manufactured(process), Seeded: seeded(process),
 		Localities: []uint8{0, 1, 2, 3, 4}, MinCommand: 10, Retries: true,
 	}, nil
@@ -106,8 +106,8 @@ func manufactured[D interface {
 func seeded[D interface {
 	transport.Device
 	ManufactureWith(reference.Seeds) error
-}](device D) func(context.Context, differential.Seeds) (transport.Device, error) {
-	return func(_ context.Context, seeds differential.Seeds) (transport.Device, error) {
+}](device D) func(context.Context, conversation.Seeds) (transport.Device, error) {
+	return func(_ context.Context, seeds conversation.Seeds) (transport.Device, error) {
 		return device, device.ManufactureWith(reference.Seeds(seeds))
 	}
 }

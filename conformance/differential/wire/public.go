@@ -1,0 +1,134 @@
+package wire
+
+import (
+	"crypto/rsa"
+	"math/big"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// Public is a TPMT_PUBLIC.
+type Public struct {
+	Raw           []byte
+	Kind, NameAlg tpm2.TPMAlgID
+	Attributes    uint32
+	Policy        []byte
+	// symmetric is the cipher of a parent or of a SYMCIPHER key, with its size
+	// in bits and its mode.
+	symmetric, Mode tpm2.TPMAlgID
+	symmetricBits   int
+	// Scheme of an asymmetric key or a keyed hash, with its hash algorithm.
+	Scheme, schemeHash tpm2.TPMAlgID
+	// Bits of an RSA key, curve of an ECC key.
+	Bits  int
+	Curve tpm2.TPMECCCurve
+	// UniqueAt is where the unique field begins in raw. It has one part, two
+	// for ECC.
+	UniqueAt int
+	Unique   [][]byte
+}
+
+// ParsePublic reads a TPMT_PUBLIC; ok is false if it is none.
+func ParsePublic(b []byte) (p Public, ok bool) {
+	c := &Cursor{Rest: b}
+	p = Public{Raw: b, Kind: c.Alg(), NameAlg: c.Alg(), Attributes: c.U32(), Policy: c.Sized()}
+	switch p.Kind {
+	case tpm2.TPMAlgKeyedHash:
+		p.Scheme = c.Alg()
+		if p.Scheme != tpm2.TPMAlgNull {
+			p.schemeHash = c.Alg()
+		}
+		if p.Scheme == tpm2.TPMAlgXOR {
+			c.Alg() // the KDF
+		}
+	case tpm2.TPMAlgSymCipher:
+		p.Cipher(c)
+	case tpm2.TPMAlgRSA:
+		p.Cipher(c)
+		p.AsymmetricScheme(c)
+		p.Bits = int(c.U16())
+		c.U32() // exponent
+	case tpm2.TPMAlgECC:
+		p.Cipher(c)
+		p.AsymmetricScheme(c)
+		p.Curve = tpm2.TPMECCCurve(c.U16())
+		if c.Alg() != tpm2.TPMAlgNull { // the KDF
+			c.Alg()
+		}
+	default:
+		return p, false
+	}
+	p.UniqueAt = len(b) - len(c.Rest)
+	p.Unique = [][]byte{c.Sized()}
+	if p.Kind == tpm2.TPMAlgECC {
+		p.Unique = append(p.Unique, c.Sized())
+	}
+	return p, c.Done()
+}
+
+func (p *Public) Cipher(c *Cursor) {
+	if p.symmetric = c.Alg(); p.symmetric != tpm2.TPMAlgNull {
+		p.symmetricBits, p.Mode = int(c.U16()), c.Alg()
+	}
+}
+
+func (p *Public) AsymmetricScheme(c *Cursor) {
+	p.Scheme = c.Alg()
+	if p.Scheme == tpm2.TPMAlgNull || p.Scheme == tpm2.TPMAlgRSAES {
+		return
+	}
+	p.schemeHash = c.Alg()
+	if p.Scheme == tpm2.TPMAlgECDAA {
+		c.U16() // count
+	}
+}
+
+// Name is the Name of the object (TPM 2.0 Library Part 1, section "Names").
+func (p *Public) Name() []byte { return NameOf(p.NameAlg, p.Raw) }
+
+// Point is the public point of an ECC key, uncompressed.
+func (p *Public) Point() []byte {
+	if len(p.Unique) != 2 {
+		return nil
+	}
+	size := curveSizes[p.Curve]
+	if len(p.Unique[0]) > size || len(p.Unique[1]) > size {
+		return nil
+	}
+	point := make([]byte, 1+2*size)
+	point[0] = 4
+	copy(point[1+size-len(p.Unique[0]):], p.Unique[0])
+	copy(point[1+2*size-len(p.Unique[1]):], p.Unique[1])
+	return point
+}
+
+// RSAKey is the public key of an RSA object; exponents other than the default
+// are not made here.
+func (p *Public) RSAKey() *rsa.PublicKey {
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(p.Unique[0]), E: RsaExponent}
+}
+
+// Exponent of an RSA key, as it is in the public area.
+func (p *Public) Exponent() []byte { return p.Raw[p.UniqueAt-4 : p.UniqueAt] }
+
+// RsaExponent is the public exponent that TPMs write as 0.
+const RsaExponent = 65537
+
+// NameOf hashes what has a Name; nothing comes of an algorithm not known here.
+func NameOf(alg tpm2.TPMAlgID, parts ...[]byte) []byte {
+	hash, ok := Hashes[alg]
+	if !ok {
+		return nil
+	}
+	h := hash.New()
+	for _, part := range parts {
+		h.Write(part)
+	}
+	return h.Sum(U16(uint16(alg)))
+}
+
+// curveSizes are the sizes of coordinates in bytes.
+var curveSizes = map[tpm2.TPMECCCurve]int{
+	tpm2.TPMECCNistP192: 24, tpm2.TPMECCNistP224: 28, tpm2.TPMECCNistP256: 32, tpm2.TPMECCNistP384: 48, tpm2.TPMECCNistP521: 66,
+	tpm2.TPMECCBNP256: 32, tpm2.TPMECCBNP638: 80, tpm2.TPMECCSM2P256: 32,
+}

@@ -1,0 +1,27 @@
+package wire
+
+import "github.com/google/go-tpm/tpm2"
+
+// Signature is a TPMT_SIGNATURE.
+type Signature struct {
+	Scheme, Hash tpm2.TPMAlgID
+	// Parts are the signature of RSA, r and s of ECC, the digest of an HMAC.
+	Parts [][]byte
+}
+
+func (c *Cursor) Signature() Signature {
+	s := Signature{Scheme: c.Alg()}
+	if s.Scheme == tpm2.TPMAlgNull {
+		return s
+	}
+	s.Hash = c.Alg()
+	switch s.Scheme {
+	case tpm2.TPMAlgRSASSA, tpm2.TPMAlgRSAPSS:
+		s.Parts = [][]byte{c.Sized()}
+	case tpm2.TPMAlgHMAC:
+		s.Parts = [][]byte{c.Take(HashSizes[s.Hash])}
+	default: // one of those of ECC
+		s.Parts = [][]byte{c.Sized(), c.Sized()}
+	}
+	return s
+}
