@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
@@ -315,7 +316,7 @@ func TestBootWithoutAnIMAThatStarts(t *testing.T) {
 		assert.FileExists(t, picture)
 		code, out, errs = called(t, append(args, "--json")...)
 		require.Equal(t, exitOK, code, errs)
-		var o outcome
+		var o simulate.Outcome
 		require.NoError(t, json.Unmarshal([]byte(out), &o))
 		assert.False(t, o.Result.Summary.Started)
 	}
@@ -369,7 +370,7 @@ func TestBootSaysThatItIsARace(t *testing.T) {
 
 	code, out, errs = called(t, append(args, "--seeds=30", "--json")...)
 	require.Equal(t, exitOK, code, errs)
-	var o outcome
+	var o simulate.Outcome
 	require.NoError(t, json.Unmarshal([]byte(out), &o))
 	require.NotNil(t, o.Result.Summary.Race)
 	assert.Negative(t, o.Result.Summary.Race.Margin)
@@ -417,7 +418,7 @@ func TestBootWithASHA3Bank(t *testing.T) {
 		dir := t.TempDir()
 		code, out, errs := called(t, "boot", "--profile="+profile, "--kernel="+kernel, "--out="+dir, "--json")
 		require.Equal(t, exitOK, code, errs)
-		var o outcome
+		var o simulate.Outcome
 		require.NoError(t, json.Unmarshal([]byte(out), &o))
 		s := o.Result.Summary
 		assert.False(t, s.Bypass)

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -68,29 +69,22 @@ type commandHandle struct {
 // timeouts are those of emulator.Duration, in its order.
 var timeouts = [...]time.Duration{2 * time.Minute, 750 * time.Millisecond, 2 * time.Second, 5 * time.Minute}
 
-func runCommands(_ context.Context, args []string, s streams) error {
-	f := flag.NewFlagSet("swtpmd commands", flag.ContinueOnError)
+// newCommands defines the flags of swtpmd commands.
+func newCommands(f *flag.FlagSet) cli.Run {
 	format := f.String("format", "table", "")
 	asJSON := f.Bool("json", false, "")
-	var kind kindWords
-	kind.define(f)
-	if err := parse(f, args, s, commandsHelp); err != nil {
-		return err
+	profile := new(cli.Profile)
+	profile.Define(f)
+	return func(_ context.Context, _ []string, s cli.Streams) error {
+		rows := commandRows(profile.Config().Commands)
+		switch {
+		case *asJSON, *format == "json":
+			return json.NewEncoder(s.Out).Encode(rows)
+		case *format == "table":
+			return printCommands(s.Out, rows)
+		}
+		return cli.Usage(fmt.Errorf("--format=%s is no format", *format), "table or json")
 	}
-	if f.NArg() > 0 {
-		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd commands --help"}
-	}
-	rows := commandRows(kind.config().Commands)
-	if *asJSON {
-		*format = "json"
-	}
-	switch *format {
-	case "json":
-		return json.NewEncoder(s.out).Encode(rows)
-	case "table":
-		return printCommands(s.out, rows)
-	}
-	return &usageError{fmt.Errorf("--format=%s is no format", *format), "table or json"}
 }
 
 // commandRows is the table, with those switched on that a Config names; nil names

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 )
 
 // maxUnwritten is how much of the console may wait for the log's file, in
@@ -46,10 +48,10 @@ func openConsoleLog(path, console string, log *slog.Logger) (*consoleLog, error)
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular(): // opening a pipe waits for its reader
-		return nil, &usageError{fmt.Errorf("--console-log: %s is no regular file but %s", path, info.Mode()), "name a file; it is made if it is not there"}
+		return nil, cli.Usage(fmt.Errorf("--console-log: %s is no regular file but %s", path, info.Mode()), "name a file; it is made if it is not there")
 	}
 	if source, ok := strings.CutPrefix(console, "file:"); ok && sameFile(path, source) {
-		return nil, &usageError{fmt.Errorf("--console-log: %s is the file that --console reads", path), "name another file"}
+		return nil, cli.Usage(fmt.Errorf("--console-log: %s is the file that --console reads", path), "name another file")
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {

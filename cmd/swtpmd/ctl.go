@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
@@ -63,46 +64,27 @@ type ctl struct {
 	out    io.Writer
 }
 
-func runCtl(ctx context.Context, args []string, s streams) error {
-	f := flag.NewFlagSet("swtpmd ctl", flag.ContinueOnError)
+// newCtl defines the flags of swtpmd ctl.
+func newCtl(f *flag.FlagSet) cli.Run {
 	admin := f.String("admin", os.Getenv("SWTPMD_ADMIN"), "")
 	asJSON := f.Bool("json", false, "")
-	words, err := parseAmong(f, args, s, ctlHelp)
-	if err != nil {
-		return err
-	}
-	all := strings.Join(slices.Sorted(maps.Keys(ctlCommands)), ", ") + "; advance takes a level"
-	if len(words) == 0 {
-		return &usageError{errors.New("there is no command"), "name a command: " + all}
-	}
-	command, ok := ctlCommands[words[0]]
-	if !ok || len(words) != 1+command.asks {
-		return &usageError{fmt.Errorf("%q is not a command", strings.Join(words, " ")), "the commands are " + all}
-	}
-	if *admin == "" {
-		found, err := findAdmin()
-		if err != nil {
-			return err
+	return func(ctx context.Context, words []string, s cli.Streams) error {
+		all := strings.Join(slices.Sorted(maps.Keys(ctlCommands)), ", ") + "; advance takes a level"
+		if len(words) == 0 {
+			return cli.Usage(errors.New("there is no command"), "name a command: "+all)
 		}
-		*admin = found
-	}
-	c := &ctl{control.NewClient(*admin), *asJSON, s.out}
-	return command.do(c, ctx, words[1:])
-}
-
-// parseAmong is parse for flags that may come before and after other words, and
-// gives those.
-func parseAmong(f *flag.FlagSet, args []string, s streams, help string) ([]string, error) {
-	var words []string
-	for {
-		if err := parse(f, args, s, help); err != nil {
-			return nil, err
+		command, ok := ctlCommands[words[0]]
+		if !ok || len(words) != 1+command.asks {
+			return cli.Usage(fmt.Errorf("%q is not a command", strings.Join(words, " ")), "the commands are "+all)
 		}
-		if f.NArg() == 0 {
-			return words, nil
+		if *admin == "" {
+			found, err := findAdmin()
+			if err != nil {
+				return err
+			}
+			*admin = found
 		}
-		words = append(words, f.Arg(0))
-		args = f.Args()[1:]
+		return command.do(&ctl{control.NewClient(*admin), *asJSON, s.Out}, ctx, words[1:])
 	}
 }
 
@@ -134,7 +116,7 @@ func (c *ctl) level(ctx context.Context, _ []string) error {
 func (c *ctl) advance(ctx context.Context, args []string) error {
 	level, err := initcall.ParseLevel(args[0])
 	if err != nil {
-		return &usageError{err, ""}
+		return cli.Usage(err, "")
 	}
 	status, err := c.client.Advance(ctx, level)
 	if err != nil {

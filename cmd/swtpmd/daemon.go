@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/faults"
@@ -35,39 +36,37 @@ const (
 	adminName   = "admin.sock"
 )
 
-// runDaemon is swtpmd without a subcommand.
-func runDaemon(ctx context.Context, args []string, s streams) error {
-	f := flag.NewFlagSet("swtpmd", flag.ContinueOnError)
-	var set settings
+// newDaemon defines the flags of swtpmd without a subcommand.
+func newDaemon(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
+	set := new(settings)
 	set.define(f)
 	showVersion := f.Bool("version", false, "")
 	profiles := f.Bool("profiles", false, "")
 	printProfile := f.Bool("print-profile", false, "")
-	if err := parse(f, args, s, daemonHelp); err != nil {
-		return err
+	return func(ctx context.Context, args []string, s cli.Streams) error {
+		if *showVersion {
+			return printVersion(s.Out, set.json)
+		}
+		if err := cli.Unexpected("swtpmd", args); err != nil {
+			return err
+		}
+		switch {
+		case *profiles:
+			return cli.ListProfiles(s.Out)
+		case *printProfile:
+			return set.profile.Print(s.Out)
+		}
+		if err := set.check(); err != nil {
+			return err
+		}
+		return start(ctx, set, s, sandboxes, true)
 	}
-	if *showVersion {
-		return printVersion(s.out, set.json)
-	}
-	if f.NArg() > 0 {
-		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd --help"}
-	}
-	switch {
-	case *profiles:
-		return listProfiles(s.out)
-	case *printProfile:
-		return set.kind.print(s.out)
-	}
-	if err := set.check(); err != nil {
-		return err
-	}
-	return start(ctx, &set, s, true)
 }
 
 // start runs a daemon of these settings until it ends, in the background if
 // that was asked for. In its own directory it opens what a user needs and tells
 // it; without one, only what the command line names.
-func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
+func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandboxes, ownDir bool) error {
 	if set.daemonize && !inBackground() {
 		return detach()
 	}
@@ -80,12 +79,12 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 			return fmt.Errorf("core dumps cannot be switched off: %w; allow them with --core-dumps", err)
 		}
 	}
-	log, err := openLog(&set.log, s.err)
+	log, err := openLog(&set.log, s.Err)
 	if err != nil {
 		return err
 	}
 	defer log.close()
-	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.in, sandboxes: s.sandboxes}
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.In, sandboxes: sandboxes}
 	defer d.cleanUp()
 	if ownDir {
 		if err := d.makeDir(); err != nil {
@@ -104,7 +103,7 @@ func start(ctx context.Context, set *settings, s streams, ownDir bool) error {
 	// Nobody may read stdout: the daemon serves all the same, and ends when it
 	// is asked to.
 	told := make(chan error, 1)
-	go func() { told <- d.tell(s.out, ownDir) }()
+	go func() { told <- d.tell(s.Out, ownDir) }()
 	return d.wait(ctx, told)
 }
 
@@ -186,7 +185,7 @@ func (d *daemon) makeDir() error {
 	if set.admin == "" {
 		set.admin = filepath.Join(dir, adminName)
 	}
-	followed := set.deferral.until != initcall.Firmware || set.consoleLog != ""
+	followed := set.deferral.Until != initcall.Firmware || set.consoleLog != ""
 	if set.console == "" && set.timeline == "" && followed {
 		set.console = "unix:" + filepath.Join(dir, consoleName)
 	}
@@ -203,7 +202,7 @@ func unixEndpoint(path string) *endpoint {
 // build makes the chain from transport to TPM, without opening anything.
 func (d *daemon) build() error {
 	set := d.set
-	tpm, err := emulator.New(emulator.Platform{Store: d.store}, set.kind.config())
+	tpm, err := emulator.New(emulator.Platform{Store: d.store}, set.profile.Config())
 	if err != nil {
 		return err
 	}
@@ -212,7 +211,7 @@ func (d *daemon) build() error {
 	}
 	d.tpm = &watchedTPM{TPM: tpm, log: d.log}
 	d.clock = new(initcall.Clock)
-	rules := set.deferral.rules()
+	rules := set.deferral.Rules()
 	d.panel = &control.Panel{
 		Clock: d.clock, Rules: rules, Powered: d.tpm.Powered, Failure: d.tpm.failed,
 		LogLost: d.queue.Lost, PCRs: d.pcrs,
@@ -340,32 +339,12 @@ func (d *daemon) startTPM(ctx context.Context) error {
 		return err
 	}
 	d.powerOn("--flags")
-	err := startUp(ctx, d.tpm, d.set.startup)
+	err := d.set.startup.send(ctx, d.tpm)
 	if failure := d.tpm.failed(); err != nil && failure != nil {
 		err = fmt.Errorf("%w: %w", err, failure)
 	}
 	if err != nil {
 		return fmt.Errorf("--flags: %w", err)
-	}
-	return nil
-}
-
-// startUp sends the TPM2_Startup that how asks for.
-func startUp(ctx context.Context, tpm transport.Device, how startup) error {
-	// Tag, size, code, TPM_SU_CLEAR or TPM_SU_STATE.
-	command := []byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}
-	switch how {
-	case startupPower:
-		return nil
-	case startupState:
-		command[11] = 1
-	}
-	response, err := tpm.Send(ctx, 0, command)
-	if err != nil {
-		return err
-	}
-	if code := responseCode(response); code != 0 {
-		return fmt.Errorf("TPM2_Startup: %w", code)
 	}
 	return nil
 }

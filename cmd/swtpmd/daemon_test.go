@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -102,7 +103,7 @@ func daemonWith(t *testing.T, args ...string) *running {
 	r := &running{log: new(lockedBuffer), ended: make(chan int, 1), stop: stop}
 	args = append([]string{"--dir", dir, "--json"}, args...)
 	go func() {
-		code := daemonOf(ctx, args, streams{in: strings.NewReader(""), out: writer, err: r.log})
+		code := daemonOf(ctx, args, cli.Streams{In: strings.NewReader(""), Out: writer, Err: r.log})
 		writer.Close()
 		r.ended <- code
 	}()
@@ -120,13 +121,13 @@ func daemonWith(t *testing.T, args ...string) *running {
 }
 
 // daemonOf is run in this process or in the one of testedProgram.
-func daemonOf(ctx context.Context, args []string, s streams) int {
+func daemonOf(ctx context.Context, args []string, s cli.Streams) int {
 	path := os.Getenv(testedProgram)
 	if path == "" {
-		return run(ctx, args, s)
+		return run(ctx, args, s, nil)
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	_ = cmd.Run()
 	return cmd.ProcessState.ExitCode()
@@ -141,8 +142,8 @@ func dial(t *testing.T, path string) net.Conn {
 	return conn
 }
 
-// ask sends bytes and reads an answer of n bytes.
-func ask(t *testing.T, conn net.Conn, request string, n int) string {
+// asked sends bytes and reads an answer of n bytes.
+func asked(t *testing.T, conn net.Conn, request string, n int) string {
 	t.Helper()
 	answer, err := exchange(conn, request, n)
 	require.NoError(t, err, request)
@@ -216,21 +217,21 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
 	console, admin := dial(t, d.ready.Console), control.NewClient(d.ready.Admin)
 
-	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10), "no INIT yet")
-	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
-	assert.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10), "firmware finds the TPM")
+	assert.Equal(t, "80010000000a00000101", asked(t, data, selfTest10, 10), "no INIT yet")
+	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000000", asked(t, data, startupClear10, 10), "firmware finds the TPM")
 
 	guest(t, console, admin, initcall.Kernel, "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP")
-	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
+	assert.Equal(t, "80010000000a00000101", asked(t, data, selfTest10, 10))
 	guest(t, console, admin, initcall.Late, consoleUntil(t, "Linux version", "initcall init_ima")...)
-	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
+	assert.Equal(t, "80010000000a00000101", asked(t, data, selfTest10, 10))
 	_, err := io.WriteString(console, "[    3.000000] calling  regulator_init_complete+0x0/0x30 @ 1\r\n")
 	require.NoError(t, err)
 	d.log.until(t, "console line not believed")
 	d.log.until(t, "its time is before")
-	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10), "forged")
+	assert.Equal(t, "80010000000a00000101", asked(t, data, selfTest10, 10), "forged")
 	guest(t, console, admin, initcall.LateSync, consoleUntil(t, "initcall init_ima", "initcall software_resume")...)
-	assert.Equal(t, "80010000000a00000000", ask(t, data, selfTest10, 10))
+	assert.Equal(t, "80010000000a00000000", asked(t, data, selfTest10, 10))
 
 	status, err := admin.Status(t.Context())
 	require.NoError(t, err)
@@ -244,16 +245,16 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	}
 
 	// A reset starts the next boot, deferred again once its kernel runs.
-	assert.Equal(t, "00000000", ask(t, ctrl, cmdStop, 4))
-	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
-	assert.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10))
+	assert.Equal(t, "00000000", asked(t, ctrl, cmdStop, 4))
+	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000000", asked(t, data, startupClear10, 10))
 	guest(t, console, admin, initcall.Kernel, "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP")
-	assert.Equal(t, "80010000000a00000101", ask(t, data, selfTest10, 10))
+	assert.Equal(t, "80010000000a00000101", asked(t, data, selfTest10, 10))
 	status, err = admin.Status(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 2, status.Now.Boot)
 
-	assert.Equal(t, "00000000", ask(t, ctrl, cmdShutdown, 4))
+	assert.Equal(t, "00000000", asked(t, ctrl, cmdShutdown, 4))
 	assert.Equal(t, exitOK, d.exitCode(t))
 }
 
@@ -262,25 +263,25 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 func TestAGuestGoesOn(t *testing.T) {
 	from, to := daemonWith(t), daemonWith(t, "--defer-from=firmware", "--defer-until=late_sync")
 	source, target := dial(t, from.ready.Control), dial(t, to.ready.Control)
-	require.Equal(t, "00000000", ask(t, source, cmdInit, 4))
-	require.Equal(t, "80010000000a00000000", ask(t, dial(t, from.ready.Data), startupClear10, 10))
+	require.Equal(t, "00000000", asked(t, source, cmdInit, 4))
+	require.Equal(t, "80010000000a00000000", asked(t, dial(t, from.ready.Data), startupClear10, 10))
 	for _, kind := range []string{"00000001", "00000002"} {
-		head := ask(t, source, "0000000c 00000001 "+kind+" 00000000", 16)
+		head := asked(t, source, "0000000c 00000001 "+kind+" 00000000", 16)
 		require.Equal(t, "0000000000000000", head[:16])
 		size, err := strconv.ParseUint(head[24:], 16, 32)
 		require.NoError(t, err)
-		blob := ask(t, source, "", int(size))
-		require.Equal(t, "00000000", ask(t, target, "0000000d 00000000 "+kind+" "+head[24:]+blob, 4))
+		blob := asked(t, source, "", int(size))
+		require.Equal(t, "00000000", asked(t, target, "0000000d 00000000 "+kind+" "+head[24:]+blob, 4))
 	}
-	require.Equal(t, "00000000", ask(t, target, "00000002 00000001", 4))
+	require.Equal(t, "00000000", asked(t, target, "00000002 00000001", 4))
 	data := dial(t, to.ready.Data)
-	assert.Equal(t, "80010000000a00000000", ask(t, data, selfTest10, 10), "started already")
+	assert.Equal(t, "80010000000a00000000", asked(t, data, selfTest10, 10), "started already")
 	status, err := control.NewClient(to.ready.Admin).Status(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, initcall.Userspace, status.Now.Level)
 
-	require.Equal(t, "00000000", ask(t, target, cmdInit, 4))
-	assert.Equal(t, "80010000000a00000101", ask(t, data, startupClear10, 10), "the next boot is deferred")
+	require.Equal(t, "00000000", asked(t, target, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000101", asked(t, data, startupClear10, 10), "the next boot is deferred")
 }
 
 // waitHeld waits until a command is held.
@@ -336,8 +337,8 @@ func TestTimelineReleasesTheTPM(t *testing.T) {
 	d := daemonWith(t, "--defer-until=late", "--defer-from=firmware", "--timeline", path, "--while-deferred=hold")
 	assert.Empty(t, d.ready.Console)
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
-	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
-	assert.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10))
+	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
+	assert.Equal(t, "80010000000a00000000", asked(t, data, startupClear10, 10))
 	status, err := control.NewClient(d.ready.Admin).Status(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, initcall.Late, status.Now.Level)
@@ -361,10 +362,10 @@ func TestATimelineWithoutALevelIsRefused(t *testing.T) {
 func TestShutdownReleasesAHeldCommand(t *testing.T) {
 	d := daemonWith(t, "--defer-until=userspace", "--while-deferred=hold", "--defer-from=firmware", "--hold-max=1h")
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
-	assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 	answer := askAtOnce(data, selfTest10, 10)
 	waitHeld(t, d)
-	assert.Equal(t, "00000000", ask(t, ctrl, cmdStop, 4))
+	assert.Equal(t, "00000000", asked(t, ctrl, cmdStop, 4))
 	assert.Equal(t, "80010000000a00000101", transporttest.Receive(t, answer), "QEMU must not hang")
 }
 
@@ -402,8 +403,8 @@ func TestDaemonGoesToTheBackgroundWhenReady(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, cmd.Process.Pid, pid)
 	conn := dial(t, path)
-	assert.Equal(t, "00000000", ask(t, conn, cmdInit, 4))
-	assert.Equal(t, "00000000", ask(t, conn, cmdShutdown, 4))
+	assert.Equal(t, "00000000", asked(t, conn, cmdInit, 4))
+	assert.Equal(t, "00000000", asked(t, conn, cmdShutdown, 4))
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(pidFile)
 		return os.IsNotExist(err)

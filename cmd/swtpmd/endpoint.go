@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 )
 
 // endpoint is a place at which clients connect, or a connection that exists
@@ -66,9 +68,9 @@ func (s *settings) checkPaths() error {
 		case len(p.path) <= maxSocketPath:
 		case s.dir != "" && filepath.Dir(p.path) == s.dir:
 			p.option = "dir"
-			return &usageError{&p, "choose a shorter --dir"}
+			return cli.Usage(&p, "choose a shorter --dir")
 		default:
-			return &usageError{&p, "choose a shorter path"}
+			return cli.Usage(&p, "choose a shorter path")
 		}
 	}
 	return nil

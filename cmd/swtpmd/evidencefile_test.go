@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/ima"
 )
 
@@ -67,12 +68,12 @@ func TestVerifyReadsPCRFiles(t *testing.T) {
 
 func TestDecodeNonce(t *testing.T) {
 	for _, digits := range []string{"c0ffee", "C0FFEE", "0xc0ffee", "0XC0FFEE"} {
-		nonce, err := decodeNonce(digits)
+		nonce, err := cli.ParseHex(digits)
 		require.NoError(t, err)
 		assert.Equal(t, []byte{0xc0, 0xff, 0xee}, nonce)
 	}
 	for _, digits := range []string{"0x", "c0ffe", "0x0xc0"} {
-		_, err := decodeNonce(digits)
+		_, err := cli.ParseHex(digits)
 		assert.Error(t, err, digits)
 	}
 }

@@ -1,17 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/user"
 	"strconv"
-	"strings"
-	"time"
 
-	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/ask"
 )
 
 // settings are the command line as values.
@@ -28,14 +30,14 @@ type settings struct {
 	pid           output
 	log           logWords
 	state         stateWords
-	kind          kindWords
+	profile       cli.Profile
 
 	// What is swtpmd's own.
 	dir      string
 	ownDir   bool // dir was made for this daemon
 	admin    string
 	json     bool
-	deferral deferral
+	deferral cli.Deferral
 	console  string
 	// consoleLog is a file for a copy of what the console brings.
 	consoleLog string
@@ -44,76 +46,6 @@ type settings struct {
 	followKexec  bool
 	timeline     string
 	markers      []string
-}
-
-// deferral is the TPM that comes late.
-type deferral struct {
-	until, from initcall.Level
-	while       faults.WhileDeferred
-	holdMax     time.Duration
-	boots       int
-	flags       *flag.FlagSet // that the fields are bound to
-}
-
-// rules gives the fault rules of the deferral; none if nothing is deferred.
-func (d *deferral) rules() []faults.Rule {
-	if d.until == initcall.Firmware {
-		return nil
-	}
-	rule := faults.Defer(d.until, d.while)
-	rule.When.From = d.from
-	rule.When.Boots = d.boots
-	rule.Do.HoldMax = d.holdMax
-	return []faults.Rule{rule}
-}
-
-// define binds the flags of a deferral, with their defaults.
-func (d *deferral) define(f *flag.FlagSet) {
-	d.flags = f
-	f.TextVar(&d.until, "defer-until", initcall.Firmware, "")
-	f.TextVar(&d.from, "defer-from", initcall.Kernel, "")
-	f.TextVar(&d.while, "while-deferred", faults.Fail, "")
-	f.DurationVar(&d.holdMax, "hold-max", faults.DefaultHoldMax, "")
-}
-
-// check finds a deferral that could never be.
-func (d *deferral) check() error {
-	if err := d.checkUntil(); err != nil {
-		return err
-	}
-	switch {
-	case d.holdMax <= 0:
-		return &usageError{fmt.Errorf("--hold-max %s is not a time to hold a command for", d.holdMax), "such as 30s"}
-	case d.boots < 0:
-		return &usageError{fmt.Errorf("--defer-boots=%d is no number of boots", d.boots), "in the first N boots only, or 0 for every boot"}
-	}
-	plan := faults.Plan{Clock: new(initcall.Clock), Rules: d.rules()}
-	if err := plan.Validate(); err != nil {
-		return &usageError{err, "--defer-from must come before --defer-until; the levels are in swtpmd --help"}
-	}
-	return nil
-}
-
-// checkUntil finds words about a deferral that has no end: without
-// --defer-until, which says firmware too, they would do nothing.
-func (d *deferral) checkUntil() error {
-	var about []string
-	until := false
-	d.flags.Visit(func(f *flag.Flag) {
-		switch f.Name {
-		case "defer-until":
-			until = true
-		case "defer-from", "while-deferred", "hold-max", "defer-boots", "marker", "trust-console", "follow-kexec":
-			about = append(about, "--"+f.Name)
-		}
-	})
-	if until || len(about) == 0 {
-		return nil
-	}
-	return &usageError{
-		fmt.Errorf("nothing is deferred, and %s would do nothing", strings.Join(about, ", ")),
-		"add --defer-until=LEVEL",
-	}
 }
 
 // startup is what is done to the TPM before the first client comes.
@@ -125,6 +57,18 @@ const (
 	startupClear
 	startupState
 )
+
+// send sends the TPM2_Startup that was asked for.
+func (how startup) send(ctx context.Context, device transport.Device) error {
+	tpm := ask.TPM{Device: device}
+	switch how {
+	case startupClear:
+		return tpm.Startup(ctx, wire.SUClear)
+	case startupState:
+		return tpm.Startup(ctx, wire.SUState)
+	}
+	return nil
+}
 
 type localityWords struct {
 	rejectFour, allowSet bool
@@ -149,9 +93,9 @@ type logWords struct {
 func (s *settings) define(f *flag.FlagSet) {
 	s.pid.fd, s.log.fd, s.log.level = -1, -1, -1
 
-	s.kind.define(f)
-	s.deferral.define(f)
-	f.IntVar(&s.deferral.boots, "defer-boots", 0, "")
+	s.profile.Define(f)
+	s.deferral.Define(f)
+	f.IntVar(&s.deferral.Boots, "defer-boots", 0, "")
 	f.StringVar(&s.console, "console", "", "")
 	f.StringVar(&s.consoleLog, "console-log", "", "")
 	f.BoolVar(&s.trustConsole, "trust-console", false, "")
@@ -183,7 +127,7 @@ func (s *settings) define(f *flag.FlagSet) {
 	f.Func("seccomp", "", s.setSeccomp)
 	both(f, "runas", "r", sameUser)
 	for option, reason := range unsupported {
-		f.Func(option, "", func(string) error { return errors.New("not offered: " + reason) })
+		f.Func(option, cli.Hidden, func(string) error { return errors.New("not offered: " + reason) })
 	}
 }
 
@@ -346,16 +290,16 @@ func sameUser(text string) error {
 func (s *settings) check() error {
 	d := &s.deferral
 	switch {
-	case d.until == initcall.Firmware && (s.console != "" && s.consoleLog == "" || s.timeline != ""):
-		return &usageError{errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL"}
+	case d.Until == initcall.Firmware && (s.console != "" && s.consoleLog == "" || s.timeline != ""):
+		return cli.Usage(errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL")
 	case s.timeline != "" && s.consoleLog != "":
-		return &usageError{errors.New("--console-log is for a console, and --timeline goes by time"), "leave out one of the two"}
+		return cli.Usage(errors.New("--console-log is for a console, and --timeline goes by time"), "leave out one of the two")
 	case s.console != "" && s.timeline != "":
-		return &usageError{errors.New("--console and --timeline exclude each other"), "one source says how far the boot has come"}
+		return cli.Usage(errors.New("--console and --timeline exclude each other"), "one source says how far the boot has come")
 	case s.timeline != "" && (s.trustConsole || s.followKexec):
-		return &usageError{errors.New("--trust-console and --follow-kexec are for a console, and --timeline goes by time"), "leave out one of the two"}
+		return cli.Usage(errors.New("--trust-console and --follow-kexec are for a console, and --timeline goes by time"), "leave out one of the two")
 	case s.timeline != "" && len(s.markers) > 0:
-		return &usageError{errors.New("--marker is for a console, and --timeline goes by time"), "leave out one of the two"}
+		return cli.Usage(errors.New("--marker is for a console, and --timeline goes by time"), "leave out one of the two")
 	}
-	return d.check()
+	return d.Check()
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
 )
 
 // realLog writes the console log of a real boot into a file, changed by f.
@@ -49,7 +51,7 @@ func TestBootFromConsole(t *testing.T) {
 
 	code, out, errs = called(t, "boot", "--from-console="+log, "--json")
 	require.Equal(t, exitOK, code, errs)
-	var o outcome
+	var o simulate.Outcome
 	require.NoError(t, json.Unmarshal([]byte(out), &o))
 	require.NotNil(t, o.Comparison)
 	assert.NoError(t, o.Comparison.Err())
@@ -85,7 +87,7 @@ func TestBootFromConsoleRefusesToContradictTheLog(t *testing.T) {
 		assert.NotContains(t, out, "IMA measured")
 		code, out, _ = called(t, "boot", "--from-console="+c.log, "--json")
 		assert.Equal(t, exitFailed, code)
-		var o outcome
+		var o simulate.Outcome
 		require.NoError(t, json.Unmarshal([]byte(out), &o))
 		assert.Error(t, o.Comparison.Err())
 		assert.Nil(t, o.Result)

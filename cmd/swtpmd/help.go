@@ -1,9 +1,6 @@
 package main
 
-const levelsHelp = `Levels, in the order in which a boot reaches them:
-  firmware kernel early pure core core_sync postcore postcore_sync arch arch_sync
-  subsys subsys_sync fs fs_sync rootfs device device_sync late late_sync userspace
-`
+import "github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 
 const deferHelp = `The TPM that comes late:
   --defer-until=LEVEL    the TPM is unavailable until the guest's kernel reaches LEVEL
@@ -78,7 +75,7 @@ Other:
   --version              print the version and the revision; as JSON with --json
   --help
 
-` + levelsHelp + `
+` + cli.LevelsHelp + `
 Examples:
   # the guest's IMA finds no TPM: it looks at late, the TPM comes at late_sync
   swtpmd --defer-until=late_sync
@@ -140,7 +137,7 @@ Not offered, and refused: --key, --migration-key, --migration, --pcap, --chroot.
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
 
-` + levelsHelp + `
+` + cli.LevelsHelp + `
 Examples:
   swtpm_setup --tpm2 --tpm "$(command -v swtpmd) socket" --tpm-state /tmp/t --create-ek-cert
   swtpmd socket --tpm2 --tpmstate dir=/tmp/t --ctrl type=unixio,path=/tmp/t/ctrl --terminate

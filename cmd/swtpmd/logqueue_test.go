@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
@@ -96,14 +97,14 @@ func TestUnreadStreamsStopNothing(t *testing.T) {
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(ctx, []string{"--dir", dir, "--defer-until=late", "--defer-from=firmware", "--flags=startup-clear", "--log=level=5"},
-			streams{in: strings.NewReader(""), out: blocked{never}, err: blocked{never}})
+			cli.Streams{In: strings.NewReader(""), Out: blocked{never}, Err: blocked{never}}, nil)
 	}()
 	// There is no ready line to wait for.
 	data := filepath.Join(dir, dataName)
 	require.Eventually(t, func() bool { return listens(data) }, time.Minute, time.Millisecond)
 	client := dial(t, data)
 	for range 15000 {
-		require.Equal(t, "80010000000a00000101", ask(t, client, selfTest10, 10))
+		require.Equal(t, "80010000000a00000101", asked(t, client, selfTest10, 10))
 	}
 	status, err := control.NewClient(filepath.Join(dir, adminName)).Status(t.Context())
 	require.NoError(t, err)

@@ -11,6 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/verify"
 )
 
 // asProgram makes the test binary behave as swtpmd, for tests that need a
@@ -25,6 +28,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+const (
+	exitOK         = cli.ExitOK
+	exitFailed     = cli.ExitFailed
+	exitUsage      = cli.ExitUsage
+	exitCannotTell = verify.ExitCannotTell
+	exitRejected   = verify.ExitRejected
+)
+
 // calledTime ends a daemon that should have refused to start.
 const calledTime = 2 * time.Minute
 
@@ -34,7 +45,7 @@ func called(t *testing.T, args ...string) (int, string, string) {
 	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
 	defer cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, args, streams{in: strings.NewReader(""), out: &out, err: &errs})
+	code := run(ctx, args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, nil)
 	return code, out.String(), errs.String()
 }
 
@@ -86,8 +97,10 @@ func TestWrongCommandLines(t *testing.T) {
 
 func TestHelpNamesEveryCommand(t *testing.T) {
 	_, out, _ := called(t, "--help")
-	for name := range subcommands {
-		assert.Contains(t, out, "\n       swtpmd "+name+" ")
+	for _, c := range commands(nil) {
+		if c.Name != "" {
+			assert.Contains(t, out, "\n       swtpmd "+c.Name+" ")
+		}
 	}
 }
 
@@ -142,7 +155,7 @@ func TestInterruptEndsTheDaemon(t *testing.T) {
 	cancel()
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"--dir", dir, "--json"}, streams{in: strings.NewReader(""), out: &out, err: &errs})
+	code := run(ctx, []string{"--dir", dir, "--json"}, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, nil)
 	assert.Equal(t, exitOK, code, errs.String())
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)

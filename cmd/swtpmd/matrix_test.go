@@ -10,19 +10,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
 
 // cells runs matrix --json and decodes its lines.
-func cells(t *testing.T, args ...string) []cell {
+func cells(t *testing.T, args ...string) []simulate.Cell {
 	t.Helper()
 	code, out, errs := called(t, append([]string{"matrix", "--json"}, args...)...)
 	require.Equal(t, exitOK, code, errs)
-	var all []cell
+	var all []simulate.Cell
 	decoder := json.NewDecoder(bytes.NewReader([]byte(out)))
 	for decoder.More() {
-		var c cell
+		var c simulate.Cell
 		require.NoError(t, decoder.Decode(&c))
 		all = append(all, c)
 	}

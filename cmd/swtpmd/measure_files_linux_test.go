@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/files"
 )
 
 // ruleFile writes a policy.
@@ -128,15 +128,11 @@ func filesWithUUID(t *testing.T) (dir string, uuid [16]byte, fsName string) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, "program")
 		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
-		file, err := os.Open(path)
+		var machine files.Machine
+		file, err := machine.Open(path)
 		require.NoError(t, err)
-		var systems fileSystems
-		facts, err := systems.factsOf(file)
-		require.NoError(t, err)
-		told, _ := fsUUID(int(file.Fd()), mount{})
 		require.NoError(t, file.Close())
-		assert.Equal(t, told, facts.superblock.UUID)
-		if sb := facts.superblock; sb.UUID != [16]byte{} {
+		if sb := file.Inode.Superblock; sb.UUID != [16]byte{} {
 			return dir, sb.UUID, sb.FSName
 		}
 	}
@@ -306,31 +302,4 @@ func TestMeasureRefusesFlags(t *testing.T) {
 	}
 	assert.NoDirExists(t, filepath.Join(dir, "out"))
 	assert.Len(t, recorded(t, "--kernel=6.7", "--hash=sha3-256", someFiles(t)), 3)
-}
-
-// A file system whose UUID nobody tells is named, if a rule asks for one.
-func TestMeasureSaysWhatItDoesNotKnow(t *testing.T) {
-	p := process{systems: fileSystems{withoutUUID: []string{"/a/b"}}}
-	var said strings.Builder
-	p.warn(&said, "measure fsname=ext4\n")
-	assert.Empty(t, said.String())
-	p.warn(&said, "measure fsuuid=6ba7b810-9dad-11d1-80b4-00c04fd430c8\n")
-	assert.Contains(t, said.String(), "the file system of /a/b")
-}
-
-// What facts become.
-func TestInodeOfFacts(t *testing.T) {
-	sb := &ima.Superblock{Magic: 1}
-	facts := &fileFacts{
-		id: inodeID{1, 2}, links: 2, uid: 3, gid: 4, mode: 0o104755, superblock: sb,
-		xattrs: []ima.Xattr{{Name: "security.selinux", Value: []byte("u:r:t\x00")}}, verity: ima.FileDigest{Algo: ima.SHA256, Sum: make(ima.Hex, 32)},
-	}
-	p := process{selinux: true, inodes: map[inodeID]*ima.Inode{}}
-	inode := p.inode(facts, "/x")
-	assert.Same(t, sb, inode.Superblock)
-	assert.Equal(t, ima.Label{User: "u", Role: "r", Type: "t"}, inode.Label)
-	assert.Equal(t, []any{uint32(3), uint32(4), uint16(0o104755), facts.verity}, []any{inode.UID, inode.GID, inode.Mode, inode.VerityDigest})
-	assert.Same(t, inode, p.inode(facts, "/other"))
-	p.selinux, facts.id = false, inodeID{1, 3}
-	assert.Empty(t, p.inode(facts, "/x").Label)
 }

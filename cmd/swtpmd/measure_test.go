@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/ima"
@@ -32,11 +33,11 @@ func someFiles(t *testing.T) string {
 }
 
 // measuredTo measures files and gives what measure told.
-func measuredTo(t *testing.T, out string, args ...string) measured {
+func measuredTo(t *testing.T, out string, args ...string) measure.Summary {
 	t.Helper()
 	code, told, errs := called(t, append([]string{"measure", "--json", "--out", out}, args...)...)
 	require.Equal(t, exitOK, code, errs)
-	var m measured
+	var m measure.Summary
 	require.NoError(t, json.Unmarshal([]byte(told), &m))
 	return m
 }

@@ -58,8 +58,8 @@ func TestInheritedDescriptors(t *testing.T) {
 	for _, p := range fds {
 		p.theirs.Close()
 	}
-	assert.Equal(t, "80010000000a00000000", ask(t, fds[0].ours, selfTest10, 10), said.String())
-	assert.Equal(t, "00000000", ask(t, fds[1].ours, cmdShutdown, 4))
+	assert.Equal(t, "80010000000a00000000", asked(t, fds[0].ours, selfTest10, 10), said.String())
+	assert.Equal(t, "00000000", asked(t, fds[1].ours, cmdShutdown, 4))
 	require.NoError(t, cmd.Wait(), said.String())
 }
 
@@ -131,7 +131,7 @@ func TestHangupThatIsIgnored(t *testing.T) {
 	r := until(t, cmd)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
 	conn := dial(t, r.Control)
-	assert.Equal(t, "00000000", ask(t, conn, cmdInit, 4))
-	assert.Equal(t, "00000000", ask(t, conn, cmdShutdown, 4))
+	assert.Equal(t, "00000000", asked(t, conn, cmdInit, 4))
+	assert.Equal(t, "00000000", asked(t, conn, cmdShutdown, 4))
 	require.NoError(t, cmd.Wait())
 }

@@ -80,11 +80,11 @@ func fixed(t *testing.T, d *running, property tpm2.TPMPT) uint32 {
 func TestSwtpmsWordsForAProfile(t *testing.T) {
 	set, err := parsed(t, "--profile", "name=tiny")
 	require.NoError(t, err)
-	assert.Equal(t, "tiny", set.kind.name())
+	assert.Equal(t, "tiny", set.profile.Name())
 	set, err = parsed(t)
 	require.NoError(t, err)
-	assert.Empty(t, set.kind.name())
-	assert.Equal(t, emulator.Config{}, set.kind.config())
+	assert.Empty(t, set.profile.Name())
+	assert.Equal(t, emulator.Config{}, set.profile.Config())
 }
 
 // A TPM keeps its profile: another one that cannot go on with the state is
@@ -98,7 +98,7 @@ func TestStateOfAnotherProfile(t *testing.T) {
 	}
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
 	policy := "80020000005f0000012e400000010000000940000009000000" + "0000" + "0040" + strings.Repeat("ab", 64) + "000d" // of the owner, with SHA-512
-	require.Equal(t, "80020000001300000000", ask(t, dial(t, d.ready.Data), policy, 10))
+	require.Equal(t, "80020000001300000000", asked(t, dial(t, d.ready.Data), policy, 10))
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
 	before, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))

@@ -33,7 +33,7 @@ const kernelWords = "initcall_debug ignore_loglevel"
 
 func (d *daemon) ready() ready {
 	set := d.set
-	r := ready{Ready: true, PID: os.Getpid(), Dir: set.dir, Admin: set.admin, State: set.state.dir, Profile: set.kind.name()}
+	r := ready{Ready: true, PID: os.Getpid(), Dir: set.dir, Admin: set.admin, State: set.state.dir, Profile: set.profile.Name()}
 	for _, e := range set.control {
 		if r.Control == "" && e.network == "unix" {
 			r.Control = e.address
@@ -100,8 +100,8 @@ func (d *daemon) tellReady(out io.Writer) error {
 		text.WriteString("# -append needs -kernel; without it the guest's boot loader gives its kernel the words.\n")
 	}
 	ask := "the daemon"
-	if d.set.deferral.until != initcall.Firmware {
-		ask = fmt.Sprintf("whether the TPM is there (it comes at %s)", d.set.deferral.until)
+	if d.set.deferral.Until != initcall.Firmware {
+		ask = fmt.Sprintf("whether the TPM is there (it comes at %s)", d.set.deferral.Until)
 	}
 	fmt.Fprintf(&text, "# Ask %s:\nswtpmd ctl --admin %s status\n", ask, shellQuote(r.Admin))
 	_, err := io.WriteString(out, text.String())

@@ -21,7 +21,7 @@ func TestTheReadyTextIsPastedIntoAShell(t *testing.T) {
 	for _, console := range []string{"", "unix:/run/it's here/console.sock", "file:boot,1.log"} {
 		set := &settings{dir: "/run/x", admin: "/run/it's here/admin.sock", console: console}
 		set.control = []*endpoint{unixEndpoint("/run/x/tpm sock.ctrl")}
-		set.deferral.until = initcall.LateSync
+		set.deferral.Until = initcall.LateSync
 		d := &daemon{set: set}
 		var text strings.Builder
 		require.NoError(t, d.tellReady(&text))

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -159,7 +160,7 @@ func TestTheDaemonWorksInItsSandbox(t *testing.T) {
 func TestTheConsoleChangesHands(t *testing.T) {
 	d := daemonWith(t, "--defer-until=late_sync")
 	admin := control.NewClient(d.ready.Admin)
-	require.Equal(t, "00000000", ask(t, dial(t, d.ready.Control), cmdInit, 4))
+	require.Equal(t, "00000000", asked(t, dial(t, d.ready.Control), cmdInit, 4))
 	require.NoError(t, os.Remove(d.ready.Console))
 	qemu, err := net.Listen("unix", d.ready.Console)
 	require.NoError(t, err)
@@ -181,7 +182,7 @@ func TestTheConsoleChangesHands(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	// What was printed between the two is not known: a reset begins anew.
-	require.Equal(t, "00000000", ask(t, dial(t, d.ready.Control), cmdInit, 4))
+	require.Equal(t, "00000000", asked(t, dial(t, d.ready.Control), cmdInit, 4))
 	guest(t, again, admin, initcall.Kernel, "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP")
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
@@ -195,7 +196,7 @@ func TestAConsoleFileThatComesLater(t *testing.T) {
 	admin := control.NewClient(d.ready.Admin)
 	ctrl := dial(t, d.ready.Control)
 	for range 2 {
-		require.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+		require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 		file, err := os.Create(path + ".new")
 		require.NoError(t, err)
 		require.NoError(t, os.Rename(path+".new", path))
@@ -260,7 +261,7 @@ func TestSandboxesThatTheKernelLacks(t *testing.T) {
 		cancel()
 		var out, errs bytes.Buffer
 		args := append([]string{"--json", "--dir", dir}, c.args...)
-		code := run(ctx, args, streams{in: strings.NewReader(""), out: &out, err: &errs, sandboxes: &c.has})
+		code := run(ctx, args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, &c.has)
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		assert.Empty(t, left, "%v: its sockets are gone", args)

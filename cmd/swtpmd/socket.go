@@ -11,49 +11,49 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 )
 
-// runSocket is swtpm's own command line: swtpm socket.
-func runSocket(ctx context.Context, args []string, s streams) error {
-	f := flag.NewFlagSet("swtpmd socket", flag.ContinueOnError)
-	var set settings
+// newSocket defines the flags of swtpmd socket, swtpm's own command line.
+func newSocket(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
+	set := new(settings)
 	set.define(f)
 	tpm2 := f.Bool("tpm2", false, "")
 	capabilities := f.Bool("print-capabilities", false, "")
 	states := f.Bool("print-states", false, "")
-	if err := parse(f, args, s, socketHelp); err != nil {
-		return err
+	return func(ctx context.Context, args []string, s cli.Streams) error {
+		set.state.fromEnvironment()
+		switch {
+		case *capabilities:
+			return printCapabilities(s.Out)
+		case len(args) > 0:
+			return cli.Unexpected("swtpmd socket", args)
+		case !*tpm2:
+			return cli.Usage(errors.New("a TPM 1.2 was asked for, and there is only a TPM 2.0"), "add --tpm2")
+		case *states:
+			return printStates(s.Out, set.state.dir)
+		case len(set.control) == 0 && len(set.data) == 0:
+			return cli.Usage(errors.New("nothing to listen on"), "add --ctrl, --server, --port or --fd")
+		case set.dir != "" || set.json:
+			return cli.Usage(errors.New("--dir and --json are for swtpmd without the word socket"), "name each socket, with --ctrl, --server and --admin")
+		case set.consoleLog != "" && set.console == "":
+			return cli.Usage(errors.New("--console-log without a console"), "add --console=unix:PATH (or file:PATH, -)")
+		case needsConsole(set):
+			return cli.Usage(errors.New("nothing says how far the guest's kernel is"), "add --console=unix:PATH (or file:PATH, -), or --timeline=builtin")
+		}
+		if err := set.check(); err != nil {
+			return err
+		}
+		if err := set.checkPaths(); err != nil {
+			return err
+		}
+		return start(ctx, set, s, sandboxes, false)
 	}
-	set.state.fromEnvironment()
-	switch {
-	case *capabilities:
-		return printCapabilities(s.out)
-	case f.NArg() > 0:
-		return &usageError{fmt.Errorf("unexpected argument %q", f.Arg(0)), "see swtpmd socket --help"}
-	case !*tpm2:
-		return &usageError{errors.New("a TPM 1.2 was asked for, and there is only a TPM 2.0"), "add --tpm2"}
-	case *states:
-		return printStates(s.out, set.state.dir)
-	case len(set.control) == 0 && len(set.data) == 0:
-		return &usageError{errors.New("nothing to listen on"), "add --ctrl, --server, --port or --fd"}
-	case set.dir != "" || set.json:
-		return &usageError{errors.New("--dir and --json are for swtpmd without the word socket"), "name each socket, with --ctrl, --server and --admin"}
-	case set.consoleLog != "" && set.console == "":
-		return &usageError{errors.New("--console-log without a console"), "add --console=unix:PATH (or file:PATH, -)"}
-	case needsConsole(&set):
-		return &usageError{errors.New("nothing says how far the guest's kernel is"), "add --console=unix:PATH (or file:PATH, -), or --timeline=builtin"}
-	}
-	if err := set.check(); err != nil {
-		return err
-	}
-	if err := set.checkPaths(); err != nil {
-		return err
-	}
-	return start(ctx, &set, s, false)
 }
 
 func needsConsole(set *settings) bool {
-	return len(set.deferral.rules()) > 0 && set.console == "" && set.timeline == "" && set.admin == ""
+	return len(set.deferral.Rules()) > 0 && set.console == "" && set.timeline == "" && set.admin == ""
 }
 
 // features are the words of swtpm's --print-capabilities that hold here
@@ -91,7 +91,7 @@ type storedState struct {
 // the directory may be a running TPM's.
 func printStates(out io.Writer, dir string) error {
 	if dir == "" {
-		return &usageError{errors.New("--print-states without a directory to look into"), "add --tpmstate=dir=DIR"}
+		return cli.Usage(errors.New("--print-states without a directory to look into"), "add --tpmstate=dir=DIR")
 	}
 	states := []storedState{}
 	// swtpmd makes a directory that is not there, so that one holds no state.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
@@ -34,7 +35,7 @@ func newSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Log
 	case set.timeline != "":
 		return newTimelineSource(set.timeline, clock)
 	case len(set.markers) > 0:
-		return nil, &usageError{errors.New("--marker without a console to find it on"), "add --defer-until and --console"}
+		return nil, cli.Usage(errors.New("--marker without a console to find it on"), "add --defer-until and --console")
 	default:
 		return handSource{clock}, nil
 	}
@@ -69,7 +70,7 @@ func newTimelineSource(name string, clock *initcall.Clock) (levelSource, error) 
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("--timeline: %w", err), "a file, or " + builtinTimeline}
+		return nil, cli.Usage(fmt.Errorf("--timeline: %w", err), "a file, or "+builtinTimeline)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxTimeline+1))
@@ -77,16 +78,16 @@ func newTimelineSource(name string, clock *initcall.Clock) (levelSource, error) 
 		return nil, fmt.Errorf("--timeline: %w", err)
 	}
 	if len(text) > maxTimeline {
-		return nil, &usageError{fmt.Errorf("--timeline: %s is longer than %d bytes", name, maxTimeline), ""}
+		return nil, cli.Usage(fmt.Errorf("--timeline: %s is longer than %d bytes", name, maxTimeline), "")
 	}
 	if s.timeline, err = initcall.ParseTimeline(string(text)); err != nil {
-		return nil, &usageError{fmt.Errorf("--timeline %s: %w", name, err), ""}
+		return nil, cli.Usage(fmt.Errorf("--timeline %s: %w", name, err), "")
 	}
 	if len(s.timeline) == 0 {
-		return nil, &usageError{
+		return nil, cli.Usage(
 			fmt.Errorf("--timeline %s: no level is reached there, so the TPM would never come", name),
-			`a level and the time since power-on a line, such as "late 900ms"`,
-		}
+			`a level and the time since power-on a line, such as "late 900ms"`)
+
 	}
 	return s, nil
 }
@@ -126,7 +127,7 @@ type consoleSource struct {
 func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Logger) (levelSource, error) {
 	source, err := initcall.ParseSource(set.console)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("--console: %w", err), ""}
+		return nil, cli.Usage(fmt.Errorf("--console: %w", err), "")
 	}
 	if set.console == "-" {
 		source = initcall.ReaderSource(in)
@@ -135,13 +136,13 @@ func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader, log *s
 	for _, text := range set.markers {
 		marker, err := initcall.ParseMarker(text)
 		if err != nil {
-			return nil, &usageError{fmt.Errorf("--marker: %w", err), ""}
+			return nil, cli.Usage(fmt.Errorf("--marker: %w", err), "")
 		}
 		markers = append(markers, marker)
 	}
 	console, err := initcall.NewConsole(clock, markers...)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("--marker: %w", err), ""}
+		return nil, cli.Usage(fmt.Errorf("--marker: %w", err), "")
 	}
 	console.Trusting, console.FollowKexec = set.trustConsole, set.followKexec
 	console.Doubted = func(d initcall.Doubt) {

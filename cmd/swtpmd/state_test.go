@@ -89,9 +89,9 @@ func TestStateOutlivesTheDaemon(t *testing.T) {
 			require.True(t, hasSHA1(t, tpm))
 
 			// The guest is reset.
-			assert.Equal(t, "00000000", ask(t, ctrl, cmdStop, 4))
-			assert.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
-			assert.Equal(t, "80010000000a00000000", ask(t, tpm, startupClear10, 10))
+			assert.Equal(t, "00000000", asked(t, ctrl, cmdStop, 4))
+			assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
+			assert.Equal(t, "80010000000a00000000", asked(t, tpm, startupClear10, 10))
 			assert.False(t, hasSHA1(t, tpm))
 			assert.EqualValues(t, 2, resetCount(t, tpm))
 			d.stop()

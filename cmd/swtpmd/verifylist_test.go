@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
@@ -23,7 +24,7 @@ func calledWith(t *testing.T, stdin []byte, args ...string) (int, string, string
 	ctx, cancel := context.WithTimeout(t.Context(), calledTime)
 	defer cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, args, streams{in: bytes.NewReader(stdin), out: &out, err: &errs})
+	code := run(ctx, args, cli.Streams{In: bytes.NewReader(stdin), Out: &out, Err: &errs}, nil)
 	return code, out.String(), errs.String()
 }
 

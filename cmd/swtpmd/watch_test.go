@@ -53,9 +53,9 @@ func TestFailureModeIsExplained(t *testing.T) {
 	d := daemonWith(t, "--state="+dir)
 	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
 	mend := spoil(t, dir)
-	require.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
+	require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 	for range 3 {
-		require.Equal(t, "80010000000a00000101", ask(t, data, startupClear10, 10))
+		require.Equal(t, "80010000000a00000101", asked(t, data, startupClear10, 10))
 	}
 	log := d.log.until(t, "level=ERROR")
 	assert.Equal(t, 1, strings.Count(log, "level=ERROR"), log)
@@ -71,8 +71,8 @@ func TestFailureModeIsExplained(t *testing.T) {
 	assert.Contains(t, status.Failure, dir)
 
 	mend()
-	require.Equal(t, "00000000", ask(t, ctrl, cmdInit, 4))
-	require.Equal(t, "80010000000a00000000", ask(t, data, startupClear10, 10))
+	require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
+	require.Equal(t, "80010000000a00000000", asked(t, data, startupClear10, 10))
 	log = d.log.until(t, "state can be written again")
 	assert.Equal(t, 1, strings.Count(log, "level=ERROR"), log)
 	assert.Equal(t, 1, strings.Count(log, "state can be written again"), log)
@@ -92,19 +92,19 @@ func TestAStoreThatRefusesIsExplainedOnce(t *testing.T) {
 	}, emulator.Config{})
 	require.NoError(t, err)
 	require.NoError(t, tpm.Init())
-	require.NoError(t, startUp(t.Context(), tpm, startupClear))
+	require.NoError(t, startupClear.send(t.Context(), tpm))
 	for range 2 {
 		log = lockedBuffer{}
 		store.SetWritable(fmt.Errorf("%w: the disk is full", state.ErrUnavailable))
 		for range 3 {
-			require.Error(t, startUp(t.Context(), tpm, startupClear))
+			require.Error(t, startupClear.send(t.Context(), tpm))
 		}
 		assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), "level=WARN")
 		assert.Contains(t, log.String(), "dir="+dir+` cause="NV memory cannot be written: try again when it is accessible: the disk is full"`)
 		store.SetWritable(nil)
 		for range 3 {
-			require.Error(t, startUp(t.Context(), tpm, startupClear))
+			require.Error(t, startupClear.send(t.Context(), tpm))
 		}
 		assert.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), "state can be written again")

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
@@ -117,20 +118,20 @@ func TestDeferralRules(t *testing.T) {
 	set, err := parsed(t, "--defer-until=late_sync", "--while-deferred=hold", "--hold-max=2s", "--defer-boots=1")
 	require.NoError(t, err)
 	require.NoError(t, set.check())
-	rules := set.deferral.rules()
+	rules := set.deferral.Rules()
 	require.Len(t, rules, 1)
 	assert.Equal(t, faults.When{From: initcall.Kernel, Until: initcall.LateSync, Boots: 1}, rules[0].When)
 	assert.Equal(t, faults.Do{Hold: true, HoldMax: 2 * time.Second}, rules[0].Do)
 
 	set, err = parsed(t, "--defer-until=device", "--defer-from=firmware")
 	require.NoError(t, err)
-	assert.Equal(t, initcall.Firmware, set.deferral.rules()[0].When.From)
+	assert.Equal(t, initcall.Firmware, set.deferral.Rules()[0].When.From)
 
 	for _, args := range [][]string{nil, {"--defer-until=firmware", "--while-deferred=hold"}} {
 		set, err = parsed(t, args...)
 		require.NoError(t, err)
 		require.NoError(t, set.check())
-		assert.Empty(t, set.deferral.rules())
+		assert.Empty(t, set.deferral.Rules())
 	}
 }
 
@@ -146,7 +147,7 @@ func TestOptionsThatDoNotGoTogether(t *testing.T) {
 	} {
 		set, err := parsed(t, args...)
 		require.NoError(t, err, "%v", args)
-		var usage *usageError
+		var usage *cli.UsageError
 		assert.ErrorAs(t, set.check(), &usage, "%v", args)
 	}
 }
