@@ -2,9 +2,12 @@ package docs
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,106 +16,100 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const module = "github.com/swtpmd/swtpmd/"
+const (
+	module           = "github.com/swtpmd/swtpmd/"
+	architecturePath = "architecture.md"
+)
 
-// arrows says what of this module a package may import. A package may always
-// import what lives below it, and everything may import the standard library;
-// what else there is in the world is listed in foreign. Commands may
-// import everything.
-var arrows = map[string][]string{
-	"transport":                 {},
-	"transport/internal/serve":  {"transport/internal/socket"},
-	"transport/internal/socket": {"transport"},
-	"transport/ask":             {"transport", "emulator/wire"},
-	"transport/raw":             {"transport", "transport/internal/serve", "transport/internal/socket"},
-	// swtpm's data channel is a raw one; its client is raw's.
-	"transport/swtpm":          {"transport", "transport/raw", "transport/internal/serve", "transport/internal/socket"},
-	"transport/transporttest":  {"transport"},
-	"emulator":                 {"emulator/wire", "emulator/crypt", "emulator/state"},
-	"emulator/wire":            {},
-	"emulator/crypt":           {"emulator/wire"},
-	"emulator/state":           {"emulator/wire"},
-	"emulator/emulatortest":    {"emulator", "emulator/wire", "emulator/crypt", "emulator/state"},
-	"emulator/reference":       {"transport"},
-	"faults":                   {"transport", "faults/initcall", "emulator/wire"},
-	"faults/initcall":          {"transport"},
-	"faults/control":           {"faults", "faults/initcall"},
-	"ima":                      {},
-	"ima/attest":               {"ima", "transport", "transport/ask", "emulator/wire"},
-	"ima/boot":                 {"ima", "faults/initcall", "transport"},
-	"ima/boot/draw":            {"ima", "ima/boot", "ima/verify", "faults", "faults/initcall"},
-	"ima/cel":                  {"ima"},
-	"ima/evidence":             {"ima", "ima/attest", "ima/cel"},
-	"ima/files":                {"ima"},
-	"ima/verify":               {"ima"},
-	"conformance":              {"transport", "ima"},
-	"conformance/differential": {"conformance", "transport"},
-	"conformance/tour":         {},
-	"conformance/soak":         {"conformance", "transport", "transport/raw", "faults/control", "faults/initcall"},
-	"conformance/soak/soakrun": {"conformance/soak"},
-	"conformance/clients":      {},
-	"conformance/lab":          {"faults", "faults/control", "faults/initcall", "ima"},
-	"docs":                     {},
-
-	// The campaign stands above the rooms of the differential suite.
-	"conformance/differential/wire":         {"conformance"},
-	"conformance/differential/conversation": {"conformance", "conformance/differential/wire", "transport"},
-	"conformance/differential/comparison":   {"conformance", "conformance/differential/wire", "conformance/differential/conversation", "transport"},
-	"conformance/differential/generator":    {"conformance", "conformance/differential/wire", "conformance/differential/conversation"},
-	"conformance/differential/known":        {"conformance", "conformance/differential/wire", "conformance/differential/conversation", "conformance/differential/comparison"},
-
-	// Stands in for a simulator, in the tests of conformance/clients.
-	"conformance/clients/internal/simulator": {"emulator"},
+// layers are the parts of the module, the lowest first. A package imports what is in
+// its own layer or in a lower one. The longest name that a path begins with counts.
+var layers = []string{
+	"emulator/wire", "emulator/crypt", "emulator/state", "transport", "emulator", "faults", "ima", "conformance", "docs", "cmd",
 }
 
-// foreign says which modules outside the standard library a package may import.
-var foreign = map[string][]string{
-	"transport":                 {"golang.org/x/sys/"},
-	"transport/internal/socket": {"golang.org/x/sys/"},
-	"transport/ask":             {"transport", "emulator/wire"},
-	"transport/raw":             {"golang.org/x/sys/"},
-	"transport/swtpm":           {"golang.org/x/sys/"},
-	"transport/transporttest":   {"golang.org/x/sys/", "github.com/stretchr/testify/"},
-	"emulator/crypt":            {"filippo.io/bigmod"},
-	"emulator/state":            {"golang.org/x/sys/"},
-	"ima/files":                 {"golang.org/x/sys/"},
-	"faults/initcall":           {"github.com/fsnotify/fsnotify", "golang.org/x/sys/"},
-	"emulator/reference":        {"github.com/google/go-tpm-tools/simulator"},
-	"emulator/emulatortest":     {"github.com/google/go-tpm/", "github.com/stretchr/testify/"},
-	"conformance":               {"github.com/google/go-tpm/"},
-	"conformance/lab":           {"golang.org/x/sys/"},
-	"conformance/soak":          {"golang.org/x/sys/"},
-
-	"conformance/differential/wire":         {"github.com/google/go-tpm/"},
-	"conformance/differential/conversation": {"github.com/google/go-tpm/"},
-	"conformance/differential/comparison":   {"github.com/google/go-tpm/"},
-	"conformance/differential/generator":    {"github.com/google/go-tpm/"},
-	"conformance/differential/known":        {"github.com/google/go-tpm/"},
-
-	"conformance/clients/internal/simulator": {"github.com/google/go-tpm/legacy/tpm2"},
+// apart are packages that must not import each other, though their layers would let
+// them. The dots stand for what is below; commands are free.
+var apart = []struct{ from, to, because string }{
+	{"cmd...", "conformance...", "the shipped binary has no tests in it"},
+	{"faults...", "emulator", "faults go between a transport and any TPM"},
+	{"faults...", "emulator/state", "faults go between a transport and any TPM"},
+	{"ima...", "emulator", "IMA takes any TPM"},
+	{"ima...", "emulator/state", "IMA takes any TPM"},
+	{"ima...", "faults", "only the pictures know of faults; except ima/boot/draw"},
+	{"conformance", "emulator...", "the suite takes the emulator for one TPM among others"},
+	{"conformance/differential...", "emulator...", "the suite takes the emulator for one TPM among others"},
+	{"conformance/soak", "emulator...", "the soak asks a daemon in a process of its own"},
 }
 
+// withoutIO are packages that do no input and output: what they need is given to
+// them.
+var withoutIO = []string{"emulator", "emulator/wire", "emulator/crypt", "ima", "ima/boot", "ima/verify", "faults"}
+
+// pkg is a package of this module.
 type pkg struct {
 	path    string   // below the module
 	command bool     // package main
-	imports []string // import paths
+	doc     string   // the first sentence of its comment
+	own     []string // what it imports of this module, below the module
+	foreign []string // modules of others that it imports from
+	std     []string // what it imports of the standard library
 }
 
+// list returns the packages of this module as they are built for Linux with cgo, on
+// every machine.
 func list(t *testing.T) []pkg {
 	t.Helper()
-	out := goList(t, "-f", `{{.ImportPath}} {{.Name}} {{join .Imports " "}}`, module+"...")
-	var all []pkg
-	for line := range strings.Lines(out) {
-		fields := strings.Fields(line)
-		all = append(all, pkg{strings.TrimPrefix(fields[0], module), fields[1] == "main", fields[2:]})
+	type entry struct {
+		ImportPath, Name, Doc string
+		Standard              bool
+		Module                *struct{ Path string }
+		Imports               []string
 	}
-	require.Greater(t, len(all), 5, "go list found no packages")
-	return all
+	all := map[string]entry{}
+	decoder := json.NewDecoder(strings.NewReader(goCommand(t, "1", "list", "-deps", "-json=ImportPath,Name,Doc,Standard,Module,Imports", module+"...")))
+	for decoder.More() {
+		var e entry
+		require.NoError(t, decoder.Decode(&e))
+		all[e.ImportPath] = e
+	}
+	var packages []pkg
+	for path, e := range all {
+		below, ok := strings.CutPrefix(path, module)
+		if !ok {
+			continue
+		}
+		p := pkg{path: below, command: e.Name == "main", doc: e.Doc}
+		for _, imported := range e.Imports {
+			own, ok := strings.CutPrefix(imported, module)
+			switch from := all[imported]; {
+			case ok:
+				p.own = append(p.own, own)
+			case from.Module != nil:
+				p.foreign = append(p.foreign, from.Module.Path)
+			case imported != "C" && imported != "unsafe":
+				p.std = append(p.std, imported)
+			}
+		}
+		slices.Sort(p.own)
+		slices.Sort(p.foreign)
+		p.foreign = slices.Compact(p.foreign)
+		packages = append(packages, p)
+	}
+	slices.SortFunc(packages, func(a, b pkg) int {
+		if d := layer(a.path) - layer(b.path); d != 0 {
+			return d
+		}
+		return strings.Compare(a.path, b.path)
+	})
+	require.Greater(t, len(packages), 20, "go list has found no packages")
+	return packages
 }
 
-func goList(t *testing.T, args ...string) string {
+// goCommand returns what go prints for Linux, with cgo or as the binary is shipped.
+func goCommand(t *testing.T, cgo string, args ...string) string {
 	t.Helper()
-	command := exec.Command("go", append([]string{"list"}, args...)...)
+	command := exec.CommandContext(t.Context(), "go", args...)
+	command.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED="+cgo)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -120,36 +117,173 @@ func goList(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-func TestImportArrows(t *testing.T) {
-	for _, p := range list(t) {
-		if p.command || strings.HasPrefix(p.path, "cmd/") {
+// layer returns the position of a package in layers, -1 for none.
+func layer(path string) int {
+	best := -1
+	for i, name := range layers {
+		if covers(name+"...", path) && (best < 0 || len(name) > len(layers[best])) {
+			best = i
+		}
+	}
+	return best
+}
+
+// covers reports whether a package is the one of a pattern, or below it if the
+// pattern ends with dots.
+func covers(pattern, path string) bool {
+	name, all := strings.CutSuffix(pattern, "...")
+	return path == name || all && strings.HasPrefix(path, name+"/")
+}
+
+const (
+	tableBegin = "<!-- packages -->\n"
+	tableEnd   = "<!-- /packages -->\n"
+	tableHead  = "| package | what is in it | imports of this module | of others |\n|---|---|---|---|\n"
+)
+
+// arrows is a row of the table of packages.
+type arrows struct{ text, own, foreign string }
+
+var rowPattern = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (.*) \\| (.*) \\| (.*) \\|$")
+
+// render returns the table of packages. What is in a package is what the table says
+// already; of a package without a row it is the first sentence of its comment.
+func render(packages []pkg, rows map[string]arrows) string {
+	var b strings.Builder
+	b.WriteString(tableHead)
+	for _, p := range packages {
+		text := rows[p.path].text
+		if text == "" {
+			text = strings.TrimSuffix(p.doc, ".")
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", p.path, text, cell(p.own), cell(p.foreign))
+	}
+	return b.String()
+}
+
+func cell(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return "`" + strings.Join(names, "`, `") + "`"
+}
+
+// architecture returns the page, cut where the table is.
+func architecture(t *testing.T) (before, table, after string) {
+	t.Helper()
+	text, err := os.ReadFile(architecturePath)
+	require.NoError(t, err)
+	before, rest, begins := strings.Cut(string(text), tableBegin)
+	table, after, ends := strings.Cut(rest, tableEnd)
+	require.True(t, begins && ends, "%s has no table of packages", architecturePath)
+	return before, table, after
+}
+
+// The table of packages is what may be imported: every import has its place in it,
+// and nothing else has.
+func TestTableOfPackagesHasEveryImportAndNoOther(t *testing.T) {
+	packages := list(t)
+	before, table, after := architecture(t)
+	rows := parseRows(table)
+	if *update {
+		require.NoError(t, os.WriteFile(architecturePath, []byte(before+tableBegin+render(packages, rows)+tableEnd+after), 0o644))
+		return
+	}
+	const remedy = "if that is meant: go test ./docs -update"
+	for _, p := range packages {
+		row, ok := rows[p.path]
+		delete(rows, p.path)
+		if !assert.True(t, ok, "the table has no row for %s; %s", p.path, remedy) {
 			continue
 		}
-		allowed, known := arrows[p.path]
-		if !assert.True(t, known, "%s has no row in arrows: who may it import?", p.path) {
-			continue
-		}
-		for _, imported := range p.imports {
-			if own, ok := strings.CutPrefix(imported, module); ok {
-				assert.True(t, slices.Contains(allowed, own) || strings.HasPrefix(own, p.path+"/"),
-					"%s imports %s, which lies against the arrows", p.path, own)
+		assert.Equal(t, row.own, cell(p.own), "what %s imports of this module; %s", p.path, remedy)
+		assert.Equal(t, row.foreign, cell(p.foreign), "the modules that %s imports from; %s", p.path, remedy)
+	}
+	for path := range rows {
+		assert.Fail(t, "there is no package "+path, remedy)
+	}
+	if !t.Failed() {
+		assert.Equal(t, render(packages, parseRows(table)), table, remedy)
+	}
+}
+
+func parseRows(table string) map[string]arrows {
+	rows := map[string]arrows{}
+	for _, m := range rowPattern.FindAllStringSubmatch(table, -1) {
+		rows[m[1]] = arrows{m[2], m[3], m[4]}
+	}
+	return rows
+}
+
+// What the table cannot permit.
+func TestImportsGoDownTheLayers(t *testing.T) {
+	packages := list(t)
+	commands := map[string]bool{}
+	for _, p := range packages {
+		commands[p.path] = p.command
+	}
+	for _, p := range packages {
+		assert.GreaterOrEqual(t, layer(p.path), 0, "%s is in no layer", p.path)
+		for _, own := range p.own {
+			assert.GreaterOrEqual(t, layer(p.path), layer(own), "%s imports %s, which is in a higher layer", p.path, own)
+			assert.False(t, commands[own], "%s imports the command %s", p.path, own)
+			if p.command {
 				continue
 			}
-			if domain, _, _ := strings.Cut(imported, "/"); !strings.Contains(domain, ".") {
-				continue // standard library
+			for _, rule := range apart {
+				assert.False(t, covers(rule.from, p.path) && covers(rule.to, own) && !strings.Contains(rule.because, "except "+p.path),
+					"%s imports %s: %s", p.path, own, rule.because)
 			}
-			ok := slices.ContainsFunc(foreign[p.path], func(prefix string) bool { return strings.HasPrefix(imported, prefix) })
-			assert.True(t, ok, "%s imports %s, which foreign does not allow", p.path, imported)
+		}
+		if slices.Contains(withoutIO, p.path) {
+			for _, std := range p.std {
+				assert.NotContains(t, []string{"os", "os/exec", "os/signal", "net", "net/http", "syscall"}, std, "%s does no I/O", p.path)
+			}
+			assert.NotContains(t, p.foreign, "golang.org/x/sys", "%s does no I/O", p.path)
+		}
+	}
+	for _, rule := range apart {
+		for _, pattern := range []string{rule.from, rule.to} {
+			assert.True(t, slices.ContainsFunc(packages, func(p pkg) bool { return covers(pattern, p.path) }), "there is no package %s", pattern)
 		}
 	}
 }
 
+func TestEveryDirectDependencyHasALine(t *testing.T) {
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(goCommand(t, "1", "mod", "edit", "-json", "../go.mod")), &mod))
+	text, err := os.ReadFile(architecturePath)
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(text), "\n## Dependencies\n")
+	require.True(t, ok)
+	var listed []string // packages or modules
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*`) \\|").FindAllStringSubmatch(section, -1) {
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
+			listed = append(listed, name[1])
+		}
+	}
+	for _, r := range mod.Require {
+		has := slices.ContainsFunc(listed, func(name string) bool { return covers(r.Path+"...", name) })
+		assert.Equal(t, !r.Indirect, has, "%s in the table of dependencies", r.Path)
+		listed = slices.DeleteFunc(listed, func(name string) bool { return covers(r.Path+"...", name) })
+	}
+	assert.Empty(t, listed, "no dependencies any more")
+}
+
 func TestShippedBinaryContainsNoTestsAndNoCgo(t *testing.T) {
-	deps := strings.Fields(goList(t, "-deps", module+"cmd/swtpmd"))
+	deps := strings.Fields(goCommand(t, "0", "list", "-deps", module+"cmd/swtpmd"))
 	require.Contains(t, deps, module+"emulator")
+	none := []string{"testing", "runtime/cgo", "github.com/google/...", "github.com/stretchr/testify...",
+		module + "conformance...", module + "emulator/emulatortest", module + "emulator/reference", module + "transport/transporttest"}
 	for _, dep := range deps {
-		assert.False(t, strings.Contains(dep, "google/go-tpm/") || strings.Contains(dep, "google/go-tpm-tools/") || strings.Contains(dep, "google/go-attestation/") || strings.Contains(dep, "stretchr/testify") || dep == "testing",
-			"the shipped binary contains %s", dep)
+		for _, pattern := range none {
+			assert.False(t, covers(pattern, dep), "the shipped binary contains %s", dep)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator"
 )
 
-var update = flag.Bool("update", false, "rewrite the generated part of commands.md")
+var update = flag.Bool("update", false, "rewrite the generated parts of the pages")
 
 // pages returns the text of each page: those at the top of the module and those here,
 // by their path from the top.

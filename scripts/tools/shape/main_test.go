@@ -16,9 +16,9 @@ import (
 // example is a module with a knot of three files, one of two, names without a
 // comment, words of the list, and an emulator that looks up a handle.
 var example = map[string]string{
-	"go.mod":        "module example.org/m\n\ngo 1.26\n",
-	"README.md":     "Text.\n\nIt says\nwhether, behind the scenes.\n",
-	"docs/style.md": "Not \"says whether\".\n",
+	"go.mod":         "module example.org/m\n\ngo 1.26\n",
+	"README.md":      "Text.\n\nIt says\nwhether, behind the scenes.\n",
+	"pages/style.md": "Not \"says whether\".\n",
 	"p/a.go": `// Package p is an example.
 package p
 

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Soakrun keeps swtpmd busy; see usage.txt and package soak. scripts/soak builds and
-// starts it.
+// Command soak runs clients of swtpmd beside attacks, kills and power cuts; see
+// usage.txt and package soak. scripts/soak builds and starts it.
 package main
 
 import (
