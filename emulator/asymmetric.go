@@ -37,7 +37,7 @@ func (t *TPM) rsaInput(c *call, permitted func(*object) bool) (o *object, data [
 	if rc = c.done(); rc != wire.RCSuccess {
 		return
 	}
-	o = t.object(c.handles[0])
+	o = c.entities[0].object
 	ok := true
 	switch {
 	case !o.loaded() || o.public.Parms.Type != wire.AlgRSA:
@@ -105,7 +105,7 @@ func (t *TPM) ecdhKeyGen(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	if !o.eccKey() {
 		return c.badHandle(1, wire.RCKey)
 	}
@@ -130,7 +130,7 @@ func (t *TPM) ecdhZGen(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	switch {
 	case !o.eccKey():
 		return c.badHandle(1, wire.RCKey)
@@ -199,7 +199,7 @@ func (t *TPM) zgen2Phase(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	switch {
 	case !o.eccKey():
 		return c.badHandle(1, wire.RCKey)
@@ -258,7 +258,7 @@ func (t *TPM) eccEncrypt(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	if !o.eccKey() {
 		return c.badHandle(1, wire.RCKey)
 	}
@@ -294,7 +294,7 @@ func (t *TPM) eccDecrypt(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	switch {
 	case !o.eccKey():
 		return c.badHandle(1, wire.RCKey)

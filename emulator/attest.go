@@ -23,7 +23,7 @@ type attestation struct {
 // attest makes the structure for the signer that handle n names, with a scheme
 // that was asked for in parameter p. It knows all but what is attested.
 func (t *TPM) attest(c *call, n, p int, data []byte, asked wire.Scheme) (*attestation, wire.RC) {
-	a := &attestation{key: t.object(c.handles[n-1]), data: data}
+	a := &attestation{key: c.entities[n-1].object, data: data}
 	if !a.key.signing() {
 		return nil, c.badHandle(n, wire.RCKey)
 	}
@@ -126,7 +126,7 @@ func (t *TPM) certify(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	a.body.Type = wire.STAttestCertify
 	a.body.Name = o.Name
 	if !anonymous(a.scheme.Alg) {
@@ -149,7 +149,7 @@ func (t *TPM) certifyCreation(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[1])
+	o := c.entities[1].object
 	if !t.creationHolds(&ticket, o.Name, creationHash) {
 		return c.badParam(4, wire.RCTicket)
 	}
@@ -186,13 +186,13 @@ func (t *TPM) getSessionAuditDigest(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[2])
+	s := c.entities[2].session
 	if s.Flags&state.SessionAudited == 0 {
 		return c.badHandle(3, wire.RCType)
 	}
 	a.body.Type = wire.STAttestSessionAudit
 	a.body.Digest = s.Digest.Bytes()
-	a.body.ExclusiveSession = t.s.Volatile.ExclusiveSession == c.handles[2]
+	a.body.ExclusiveSession = t.s.Volatile.ExclusiveSession == c.entities[2].handle
 	return t.signAttest(c, a)
 }
 
@@ -234,7 +234,7 @@ func (t *TPM) nvCertify(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	n := t.nvIndex(c.handles[2])
+	n := c.entities[2].index
 	if rc := nvReadable(c, 1, n); rc != wire.RCSuccess {
 		return rc
 	}

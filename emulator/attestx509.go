@@ -37,7 +37,7 @@ func (t *TPM) certifyX509(c *call) wire.RC {
 	if len(reserved) != 0 {
 		return c.badParam(1, wire.RCSize)
 	}
-	o, key := t.object(c.handles[0]), t.object(c.handles[1])
+	o, key := c.entities[0].object, c.entities[1].object
 	if key == nil || !key.signing() || key.public.NameAlg == wire.AlgNull {
 		return c.badHandle(2, wire.RCKey)
 	}

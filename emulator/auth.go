@@ -20,10 +20,9 @@ type authSession struct {
 	wire.AuthCommand
 	// loaded is the session, nil for a password.
 	loaded *state.Session
-	// handle is what the session authorises, TPM_RH_UNASSIGNED for a session
-	// that authorises nothing, TPM_RH_NULL when the command has removed it.
-	handle wire.Handle
-	// withAuth says that the authValue of handle is part of the HMAC key.
+	// entity is what the session authorises, nil for nothing.
+	entity *entity
+	// withAuth: the authValue of entity is part of the HMAC key.
 	withAuth bool
 }
 
@@ -42,8 +41,9 @@ func equalSecret(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 
 // authArea decodes the authorisation area, checks every authorisation, and
 // decrypts the first parameter.
 func (t *TPM) authArea(c *call) wire.RC {
+	authorized := c.cmd.AuthHandles()
 	if c.tag == wire.STNoSessions {
-		if c.cmd.AuthHandles() > 0 {
+		if authorized > 0 {
 			return wire.RCAuthMissing
 		}
 		c.parameters = c.in.Rest()
@@ -64,11 +64,11 @@ func (t *TPM) authArea(c *call) wire.RC {
 	if rc := t.decodeSessions(c, &area); rc != wire.RCSuccess {
 		return rc
 	}
-	if c.nSession < c.cmd.AuthHandles() {
+	if c.nSession < authorized {
 		return wire.RCAuthMissing
 	}
-	for i := range c.cmd.AuthHandles() {
-		c.sessions[i].handle = c.handles[i]
+	for i := range authorized {
+		c.sessions[i].entity = &c.entities[i]
 	}
 	for i := range c.sessions[:c.nSession] {
 		if rc := t.checkSession(c, i); rc != wire.RCSuccess {
@@ -92,7 +92,7 @@ func (t *TPM) decodeSessions(c *call, area *wire.Reader) wire.RC {
 			return wire.RCSize.Session(n + 1)
 		}
 		s := &c.sessions[n]
-		*s = authSession{handle: wire.RHUnassigned}
+		*s = authSession{}
 		area.AuthCommand(&s.AuthCommand, t.config.Limits.ActiveSessions)
 		if rc := area.RC(); rc != wire.RCSuccess {
 			return rc.Session(n + 1)
@@ -116,14 +116,14 @@ func (t *TPM) decodeSessions(c *call, area *wire.Reader) wire.RC {
 // authorisation.
 func (t *TPM) useSession(c *call, n int) wire.RC {
 	s := &c.sessions[n]
-	switch rc := t.sessionPresent(s.Session); rc {
+	var rc wire.RC
+	switch s.loaded, rc = t.session(s.Session); rc {
 	case wire.RCSuccess:
 	case wire.RCReferenceH0:
 		return wire.RCReferenceS0 + wire.RC(n)
 	default:
 		return rc
 	}
-	s.loaded = t.session(s.Session)
 	for i := range n {
 		if c.sessions[i].Session == s.Session {
 			return wire.RCHandle
@@ -173,7 +173,7 @@ func useFor(s *authSession, attribute wire.SessionAttributes, possible bool, ind
 func (t *TPM) checkSession(c *call, i int) wire.RC {
 	s := &c.sessions[i]
 	if s.loaded == nil {
-		if s.handle == wire.RHUnassigned {
+		if s.entity == nil {
 			return wire.RCHandle
 		}
 		return t.authorise(c, i)
@@ -182,15 +182,11 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 		return wire.RCAttributes
 	}
 	if s.loaded.Flags&state.SessionDABound != 0 {
-		h := wire.RHUnassigned
-		if s.loaded.Flags&state.SessionLockoutBound != 0 {
-			h = wire.RHLockout
-		}
-		if rc := t.daUse(c, h); rc != wire.RCSuccess {
+		if rc := t.daUse(c, s.loaded.Flags&state.SessionLockoutBound != 0); rc != wire.RCSuccess {
 			return rc
 		}
 	}
-	if s.handle != wire.RHUnassigned {
+	if s.entity != nil {
 		return t.authorise(c, i)
 	}
 	if s.Attributes&(wire.SessionAudit|wire.SessionDecrypt|wire.SessionEncrypt) == 0 {
@@ -202,8 +198,8 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 // authorise checks that session i authorises the use of its handle.
 func (t *TPM) authorise(c *call, i int) wire.RC {
 	s := &c.sessions[i]
-	h := s.handle
-	if h == wire.RHPlatform && t.presenceRequired(c.cmd) && !t.platform.PhysicalPresence() {
+	e := s.entity
+	if e.handle == wire.RHPlatform && t.presenceRequired(c.cmd) && !t.platform.PhysicalPresence() {
 		return wire.RCPP
 	}
 	switch {
@@ -212,25 +208,25 @@ func (t *TPM) authorise(c *call, i int) wire.RC {
 	case s.policy():
 		s.withAuth = s.loaded.Flags&(state.SessionAuthValue|state.SessionPassword) != 0
 	default:
-		s.withAuth = s.loaded.Flags&state.SessionBound == 0 || s.loaded.Bound != t.boundTo(h)
+		s.withAuth = s.loaded.Flags&state.SessionBound == 0 || s.loaded.Bound != t.boundTo(e)
 	}
-	if s.withAuth && !t.daExempt(h) {
-		if rc := t.daUse(c, h); rc != wire.RCSuccess {
+	if s.withAuth && !e.daExempt() {
+		if rc := t.daUse(c, e.lockout()); rc != wire.RCSuccess {
 			return rc
 		}
 	}
 	if s.policy() {
-		if !t.authPolicyAvailable(c, i) {
+		if !c.authPolicyAvailable(i) {
 			return wire.RCAuthUnavailable
 		}
 		if rc := t.checkPolicy(c, i); rc != wire.RCSuccess {
 			return rc
 		}
 	} else {
-		if t.policyRequired(c, i) {
+		if c.policyRequired(i) {
 			return wire.RCAuthType
 		}
-		if !t.authValueAvailable(c, i) {
+		if !c.authValueAvailable(i) {
 			return wire.RCAuthUnavailable
 		}
 	}
@@ -244,7 +240,7 @@ func (t *TPM) authorise(c *call, i int) wire.RC {
 // not ask for the authValue counts nothing.
 func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 	s := &c.sessions[i]
-	n := t.nvIndex(s.handle)
+	n := s.entity.index
 	if n != nil && (!isPIN(n) || !s.withAuth) {
 		n = nil
 	}
@@ -258,7 +254,7 @@ func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 	}
 	var rc wire.RC
 	if s.loaded == nil || s.loaded.Flags&state.SessionPassword != 0 {
-		if !equalSecret(stripZeros(s.HMAC), t.authValue(s.handle)) {
+		if !equalSecret(stripZeros(s.HMAC), s.entity.authValue()) {
 			rc = t.sessionFailure(c, i)
 		}
 	} else {
@@ -280,7 +276,7 @@ func (t *TPM) checkHMAC(c *call, i int) wire.RC {
 		return wire.RCSuccess
 	}
 	var decrypt, encrypt []byte // nonces of the sessions that do it for the first
-	if i == 0 && s.handle != wire.RHUnassigned {
+	if i == 0 && s.entity != nil {
 		if c.decrypt > 0 {
 			decrypt = c.sessions[c.decrypt].loaded.NonceTPM.Bytes()
 		}
@@ -303,7 +299,7 @@ func (t *TPM) checkHMAC(c *call, i int) wire.RC {
 func (t *TPM) hmacKey(s *authSession, dst []byte) []byte {
 	dst = append(dst, s.loaded.Key.Bytes()...)
 	if s.withAuth {
-		dst = append(dst, t.authValue(s.handle)...)
+		dst = append(dst, s.entity.authValue()...)
 	}
 	return dst
 }
@@ -314,8 +310,8 @@ func (t *TPM) hmacKey(s *authSession, dst []byte) []byte {
 // authorise. Of both lockoutAuth comes first.
 func (t *TPM) sessionFailure(c *call, i int) wire.RC {
 	s := &c.sessions[i]
-	lockout := s.withAuth && s.handle == wire.RHLockout
-	counts := s.withAuth && !t.daExempt(s.handle)
+	lockout := s.withAuth && s.entity.lockout()
+	counts := s.withAuth && !s.entity.daExempt()
 	if s.loaded != nil && s.loaded.Flags&state.SessionDABound != 0 {
 		counts = true
 		lockout = lockout || s.loaded.Flags&state.SessionLockoutBound != 0
@@ -331,30 +327,25 @@ func (t *TPM) sessionFailure(c *call, i int) wire.RC {
 // policyRequired says whether only a policy session can authorise: the DUP role,
 // the ADMIN role for anything but an object that allows otherwise, and a PCR of
 // a group that has a policy.
-func (t *TPM) policyRequired(c *call, i int) bool {
-	h := c.sessions[i].handle
+func (c *call) policyRequired(i int) bool {
+	e := c.sessions[i].entity
 	switch c.cmd.Handles[i].Role {
 	case RoleDup:
 		return true
 	case RoleAdmin:
-		o := t.object(h)
-		return o == nil || o.has(wire.ObjectAdminWithPolicy)
+		return e.object == nil || e.object.has(wire.ObjectAdminWithPolicy)
 	}
-	if h.Type() != wire.HTPCR {
-		return false
-	}
-	_, alg := t.authPolicy(h)
-	return alg != wire.AlgNull
+	return e.pcr() && e.policy != nil && e.policy.Alg != wire.AlgNull
 }
 
 // authValueAvailable says whether the authValue of the handle of session i can
 // authorise.
-func (t *TPM) authValueAvailable(c *call, i int) bool {
-	h := c.sessions[i].handle
-	if n := t.nvIndex(h); n != nil {
-		return nvAuthAvailable(c.cmd, n)
+func (c *call) authValueAvailable(i int) bool {
+	e := c.sessions[i].entity
+	if e.index != nil {
+		return nvAuthAvailable(c.cmd, e.index)
 	}
-	o := t.object(h)
+	o := e.object
 	if o == nil || !o.loaded() {
 		return true
 	}

@@ -12,33 +12,28 @@ import (
 // Authorisation with a policy session (Part 1, section "Policy Session
 // Authorization" and following).
 
-// authPolicyAvailable says whether the policy of the handle of session i can
+// authPolicyAvailable reports whether the policy of the entity of session i can
 // authorise. That of an object always can, even an empty one, which no session
 // satisfies.
-func (t *TPM) authPolicyAvailable(c *call, i int) bool {
-	h := c.sessions[i].handle
-	switch h.Type() {
-	case wire.HTPermanent:
-		policy, _ := t.authPolicy(h)
-		return len(policy) != 0
-	case wire.HTTransient, wire.HTPersistent:
-		o := t.object(h)
-		return o.loaded() && !o.publicOnly()
-	case wire.HTNVIndex:
-		n := t.nvIndex(h)
+func (c *call) authPolicyAvailable(i int) bool {
+	e := c.sessions[i].entity
+	switch {
+	case e.object != nil:
+		return e.object.loaded() && !e.object.publicOnly()
+	case e.index != nil:
 		switch {
-		case n.Policy.Size == 0:
+		case e.index.Policy.Size == 0:
 			return false
-		case t.policyRequired(c, i):
+		case c.policyRequired(i):
 			return true
 		case c.cmd.WritesIndex:
-			return n.Attributes&wire.NVPolicyWrite != 0
+			return e.index.Attributes&wire.NVPolicyWrite != 0
 		}
-		return n.Attributes&wire.NVPolicyRead != 0
-	case wire.HTPCR:
-		return pcrTable[h].policyGroup != 0
+		return e.index.Attributes&wire.NVPolicyRead != 0
+	case e.policy == nil:
+		return false
 	}
-	return false
+	return e.pcr() || e.policy.Digest.Size != 0
 }
 
 // checkPolicy checks that the policy of session i is that of its handle, and
@@ -51,7 +46,7 @@ func (t *TPM) checkPolicy(c *call, i int) wire.RC {
 	if s.PCRCounter != 0 && s.PCRCounter != t.s.Reset.PCRUpdateCounter {
 		return wire.RCPCRChanged
 	}
-	policy, alg := t.authPolicy(c.sessions[i].handle)
+	policy, alg := c.sessions[i].entity.authPolicy()
 	if !bytes.Equal(policy, s.Digest.Bytes()) || alg != s.AuthHash {
 		return wire.RCPolicyFail
 	}
@@ -84,7 +79,7 @@ func (t *TPM) checkPolicy(c *call, i int) wire.RC {
 		return wire.RCChannel
 	}
 	if s.Flags&state.SessionNVWrittenChecked != 0 {
-		n := t.nvIndex(c.sessions[i].handle)
+		n := c.sessions[i].entity.index
 		if n == nil || n.Written() != (s.Flags&state.SessionNVWritten != 0) {
 			return wire.RCPolicyFail
 		}
@@ -100,9 +95,7 @@ func (t *TPM) policyHash(c *call, s *state.Session) []byte {
 	case s.Flags&state.SessionCpHash != 0:
 		return c.cpHash(s.AuthHash)
 	case s.Flags&state.SessionNameHash != 0:
-		for _, h := range c.handles[:len(c.cmd.Handles)] {
-			b = t.appendName(b, h)
-		}
+		b = c.appendNames(b)
 	case s.Flags&state.SessionParametersHash != 0:
 		b = append(binary.BigEndian.AppendUint32(b, uint32(c.cmd.Code)), c.parameters...)
 	case s.Flags&state.SessionTemplateHash != 0:

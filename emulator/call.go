@@ -27,9 +27,10 @@ type call struct {
 	locality uint8
 	tag      wire.ST
 
-	handles  [maxHandles]wire.Handle
+	entities [maxHandles]entity // what the handles name
 	sessions [maxSessions]authSession
 	nSession int
+	lookups  int // of handles in the tables of the state; a handle needs one
 	// Indices of the sessions that decrypt the first parameter, encrypt the
 	// first response parameter, and audit the command; else none.
 	decrypt, encrypt, audit int
@@ -71,7 +72,7 @@ type call struct {
 // contents: whoever decodes into them sets their counts.
 func (c *call) start(t *TPM, locality uint8) {
 	c.t, c.cmd, c.locality, c.tag = t, nil, locality, 0
-	c.nSession, c.param, c.borrowed = 0, 0, 0
+	c.nSession, c.param, c.borrowed, c.lookups = 0, 0, 0, 0
 	c.decrypt, c.encrypt, c.audit = none, none, none
 	c.cpHashes.n, c.rpHashes.n = 0, 0
 	c.rhandle, c.completed = wire.RHUnassigned, wire.RHUnassigned
@@ -144,7 +145,7 @@ func (c *call) respondSession(s *authSession) {
 	c.out.AuthResponse(&wire.AuthResponse{Nonce: s.loaded.NonceTPM.Bytes(), Attributes: s.Attributes, HMAC: hmac})
 	switch {
 	case s.Attributes&wire.SessionContinue == 0:
-		t.flushSession(s.Session)
+		t.endSession(t.activeSession(s.Session), s.Session)
 	case s.policy():
 		t.resetPolicy(s.loaded)
 		t.startSessionTime(s.loaded)
@@ -177,13 +178,19 @@ func (c *call) cpHash(alg wire.AlgID) []byte {
 	sum, isNew := c.cpHashes.find(alg)
 	if isNew {
 		b := binary.BigEndian.AppendUint32(c.t.hashing[:0], uint32(c.cmd.Code))
-		for _, h := range c.handles[:len(c.cmd.Handles)] {
-			b = c.t.appendName(b, h)
-		}
+		b = c.appendNames(b)
 		b = append(b, c.parameters...)
 		setDigest(sum, alg, b)
 	}
 	return sum.Bytes()
+}
+
+// appendNames appends the Names of the entities.
+func (c *call) appendNames(b []byte) []byte {
+	for i := range c.cmd.Handles {
+		b = c.entities[i].appendName(b)
+	}
+	return b
 }
 
 // setDigest sets sum to the digest of b.

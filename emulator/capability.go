@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -153,8 +152,8 @@ func (t *TPM) capHandles(c *call, property, count uint32) (bool, wire.RC) {
 		}
 	case wire.HTTransient:
 		for i := range t.s.Volatile.Objects {
-			if h := wire.TransientFirst + wire.Handle(i); t.object(h) != nil {
-				list = append(list, h)
+			if t.slots[i] != nil {
+				list = append(list, wire.TransientFirst+wire.Handle(i))
 			}
 		}
 	case wire.HTPermanent:
@@ -314,7 +313,7 @@ func (t *TPM) capAuthPolicies(c *call, property, count uint32) (bool, wire.RC) {
 	}
 	l := newCapList(c, count, 4+2+wire.MaxDigest)
 	for _, h := range permanentHandles {
-		p := t.policy(h)
+		_, p := t.hierarchyAuth(h)
 		if h < wire.Handle(property) || p == nil {
 			continue
 		}
@@ -360,22 +359,6 @@ func (t *TPM) capSPDMSessions(c *call, property, _ uint32) (bool, wire.RC) {
 func emptyList(c *call) (bool, wire.RC) {
 	c.out.U32(0)
 	return false, wire.RCSuccess
-}
-
-// policy is the place of the policy of a permanent handle, nil if it cannot
-// have one.
-func (t *TPM) policy(h wire.Handle) *state.Policy {
-	switch h {
-	case wire.RHOwner:
-		return &t.s.Persistent.OwnerPolicy
-	case wire.RHEndorsement:
-		return &t.s.Persistent.EndorsementPolicy
-	case wire.RHLockout:
-		return &t.s.Persistent.LockoutPolicy
-	case wire.RHPlatform:
-		return &t.s.Clear.PlatformPolicy
-	}
-	return nil
 }
 
 // testParms is TPM2_TestParms: what decodes is supported, except combinations

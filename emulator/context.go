@@ -35,15 +35,16 @@ func (t *TPM) flushContext(c *call) wire.RC {
 		return rc
 	}
 	if h.Type() != wire.HTTransient {
-		if *t.activeSession(h) == (state.ActiveSession{}) {
+		a := t.activeSession(h)
+		if *a == (state.ActiveSession{}) {
 			return c.badParam(1, wire.RCHandle)
 		}
-		if t.activeSession(h).Slot == 0 && t.resumable() { // the shutdown has saved that it can be loaded
+		if a.Slot == 0 && t.resumable() { // the shutdown has saved that it can be loaded
 			if rc := t.changeOrderly(c); rc != wire.RCSuccess {
 				return rc
 			}
 		}
-		t.flushSession(h)
+		t.endSession(a, h)
 		return wire.RCSuccess
 	}
 	if t.object(h) == nil {
@@ -61,17 +62,17 @@ func (t *TPM) contextSave(c *call) wire.RC {
 	if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
 		return rc
 	}
-	h := c.handles[0]
+	e := &c.entities[0]
 	ctx := wire.Context{Hierarchy: wire.RHNull}
 	var body []byte
-	if h.Type() == wire.HTTransient {
-		ctx, body = t.saveObject(t.object(h))
+	if e.object != nil {
+		ctx, body = t.saveObject(e.object)
 	} else {
 		if t.gapReached(t.oldestSaved()) {
 			return wire.RCContextGap
 		}
-		ctx.SavedHandle = h
-		ctx.Sequence, body = t.saveSession(h)
+		ctx.SavedHandle = e.handle
+		ctx.Sequence, body = t.saveSession(e.session)
 	}
 	t.protectContext(&ctx, body)
 	c.out.Context(&ctx)
@@ -95,11 +96,10 @@ func (t *TPM) saveObject(o *object) (wire.Context, []byte) {
 // saveSession takes a session out of its slot and numbers its context. Numbers
 // that end in those of a loaded session's slot are left out, as the reference
 // does, where one table holds both.
-func (t *TPM) saveSession(h wire.Handle) (uint64, []byte) {
-	a, r := t.activeSession(h), &t.s.Reset
-	slot := &t.s.Volatile.Sessions[a.Slot-1]
-	body := state.AppendSession(nil, slot)
-	*slot = state.Session{}
+func (t *TPM) saveSession(s *state.Session) (uint64, []byte) {
+	a, r := t.activeSession(s.Handle), &t.s.Reset
+	body := state.AppendSession(nil, s)
+	*s = state.Session{}
 	*a = state.ActiveSession{Context: r.ContextCounter}
 	r.ContextCounter++
 	if uint16(r.ContextCounter) == 0 {

@@ -23,7 +23,7 @@ func (t *TPM) makeCredential(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	key := t.object(c.handles[0])
+	key := c.entities[0].object
 	if !key.storageKey() {
 		return c.badHandle(1, wire.RCType)
 	}
@@ -50,7 +50,7 @@ func (t *TPM) activateCredential(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	object, key := t.object(c.handles[0]), t.object(c.handles[1])
+	object, key := c.entities[0].object, c.entities[1].object
 	if !key.storageKey() {
 		return c.badHandle(2, wire.RCType)
 	}

@@ -22,28 +22,17 @@ func (t *TPM) daDefaults() {
 	p.LockoutRecovery, p.LockoutAuthEnabled = defaultLockoutRecovery, true
 }
 
-// daExempt says whether failures to authorise the handle do not count.
-func (t *TPM) daExempt(h wire.Handle) bool {
-	if n := t.nvIndex(h); n != nil {
-		return n.Attributes&wire.NVNoDA != 0
-	}
-	if o := t.object(h); o != nil && o.loaded() {
-		return o.has(wire.ObjectNoDA)
-	}
-	return h != wire.RHLockout
-}
-
-// daUse is asked before an authorisation of the handle, which is protected. The
-// first one in a power cycle is recorded, so that taking the power away does
+// daUse is asked before an authorisation of something that is protected, which is
+// lockoutAuth or anything else. The first one in a power cycle is recorded, so that taking the power away does
 // not hide that it failed. The reference writes that down first and answers
 // TPM_RC_RETRY; here everything that a command changes is written before its
 // response leaves.
-func (t *TPM) daUse(c *call, h wire.Handle) wire.RC {
-	if rc := t.lockedOut(h); rc != wire.RCSuccess {
+func (t *TPM) daUse(c *call, lockout bool) wire.RC {
+	if rc := t.lockedOut(lockout); rc != wire.RCSuccess {
 		return rc
 	}
 	p := &t.s.Persistent
-	if h == wire.RHLockout || p.DAUsed {
+	if lockout || p.DAUsed {
 		return wire.RCSuccess
 	}
 	if rc := t.needNV(); rc != wire.RCSuccess {
@@ -54,9 +43,9 @@ func (t *TPM) daUse(c *call, h wire.Handle) wire.RC {
 	return wire.RCSuccess
 }
 
-// lockedOut is TPM_RC_LOCKOUT while an authorisation of the handle, which is
-// protected, is not even looked at.
-func (t *TPM) lockedOut(h wire.Handle) wire.RC {
+// lockedOut is TPM_RC_LOCKOUT while an authorisation with lockoutAuth, or with
+// anything else that is protected, is not even looked at.
+func (t *TPM) lockedOut(lockout bool) wire.RC {
 	p, v := &t.s.Persistent, &t.s.Volatile
 	if t.nvStatus != wire.RCSuccess && p.Shutdown != 0 {
 		return t.nvStatus // a failure could not be recorded
@@ -64,7 +53,7 @@ func (t *TPM) lockedOut(h wire.Handle) wire.RC {
 	if v.DAPending {
 		return t.nvStatus
 	}
-	if h == wire.RHLockout {
+	if lockout {
 		if !p.LockoutAuthEnabled {
 			return wire.RCLockout
 		}

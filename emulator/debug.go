@@ -18,6 +18,11 @@ func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
 			panic(fmt.Sprintf("internal error: %s made the object in slot %d another one than its state says", c.commandName(), i))
 		}
 	}
+	if c.cmd != nil && c.lookups > len(c.cmd.Handles)+2*c.nSession+1 {
+		// One for each handle, one for a handle among the parameters, and for a
+		// session one when it is used and one when it ends.
+		panic(fmt.Sprintf("internal error: %s looked up handles %d times", c.commandName(), c.lookups))
+	}
 	if t.failure != nil || c.authRecorded {
 		return
 	}

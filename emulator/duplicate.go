@@ -73,7 +73,7 @@ func (t *TPM) duplicate(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o, newParent := t.object(c.handles[0]), t.object(c.handles[1])
+	o, newParent := c.entities[0].object, c.entities[1].object
 	if rc := c.checkDuplicate(o, newParent, &inner); rc != wire.RCSuccess {
 		return rc
 	}
@@ -134,7 +134,7 @@ func (t *TPM) rewrap(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	oldParent, newParent := t.object(c.handles[0]), t.object(c.handles[1])
+	oldParent, newParent := c.entities[0].object, c.entities[1].object
 	if (oldParent == nil) != (len(secret) == 0) {
 		return c.badHandle(1, wire.RCHandle)
 	}
@@ -190,7 +190,7 @@ func (t *TPM) importObject(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	parent := t.object(c.handles[0])
+	parent := c.entities[0].object
 	if rc := c.checkImport(parent, &public, &inner, secret); rc != wire.RCSuccess {
 		return rc
 	}

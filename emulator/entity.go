@@ -3,109 +3,208 @@ package emulator
 import (
 	"encoding/binary"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Entities (Part 1, section "Entity"): what an authorisation needs to know of
-// whatever is behind a handle.
+// Entities (Part 1, section "Entity"): what the handles of a command name. Each is
+// found once, when the handle area is checked. Authorizations, hashes and actions
+// ask the entity and do not look up its handle again.
 
-// authValue is the authorisation value of what is behind a handle that is
-// present, without zeros at its end.
-func (t *TPM) authValue(h wire.Handle) []byte {
-	p := &t.s.Persistent
-	switch h {
-	case wire.RHOwner:
-		return p.OwnerAuth.Bytes()
-	case wire.RHEndorsement:
-		return p.EndorsementAuth.Bytes()
-	case wire.RHLockout:
-		return p.LockoutAuth.Bytes()
-	case wire.RHPlatform:
-		return t.s.Clear.PlatformAuth.Bytes()
-	}
-	switch h.Type() {
+// entity is what one handle of a command names. Its pointers lead into the state,
+// so that it knows of what the command changes.
+type entity struct {
+	handle  wire.Handle
+	object  *object        // nil unless the handle is transient or persistent
+	session *state.Session // nil unless the handle is that of a session
+	index   *state.NVIndex // nil unless the handle is that of an NV index
+	at      int            // position of index in the list of NV indices
+	auth    *state.TPM2B   // authValue of a hierarchy, a PCR or an NV index, nil without
+	policy  *state.Policy  // authPolicy of a hierarchy or a PCR, nil without
+}
+
+// resolve finds what the handle of an entity names. It returns TPM_RC_REFERENCE_H0
+// for what could be loaded and is not, TPM_RC_HIERARCHY for a hierarchy that is
+// disabled, and TPM_RC_HANDLE for what is not defined.
+func (t *TPM) resolve(e *entity) wire.RC {
+	*e = entity{handle: e.handle}
+	switch e.handle.Type() {
 	case wire.HTPCR:
-		if g := pcrTable[h].authGroup; g != 0 {
-			return t.s.Clear.PCRAuth[g-1].Bytes()
+		t.resolvePCR(e)
+		return wire.RCSuccess
+	case wire.HTPermanent:
+		return t.resolvePermanent(e)
+	case wire.HTTransient:
+		if e.object = t.object(e.handle); e.object == nil {
+			return wire.RCReferenceH0
 		}
-	case wire.HTTransient, wire.HTPersistent:
-		if o := t.object(h); o != nil {
-			return o.authValue()
-		}
+		return wire.RCSuccess
+	case wire.HTPersistent:
+		return t.resolvePersistent(e)
+	case wire.HTHMACSession, wire.HTPolicySession:
+		var rc wire.RC
+		e.session, rc = t.session(e.handle)
+		return rc
 	case wire.HTNVIndex:
-		if n := t.nvIndex(h); n != nil {
-			return n.Auth.Bytes()
-		}
+		return t.resolveNV(e)
+	}
+	return wire.RCHandle // there are no ACs
+}
+
+func (t *TPM) resolvePCR(e *entity) {
+	t.call.lookups++
+	a := &pcrTable[e.handle]
+	if a.authGroup != 0 {
+		e.auth = &t.s.Clear.PCRAuth[a.authGroup-1]
+	}
+	if a.policyGroup != 0 {
+		e.policy = &t.s.Persistent.PCRPolicy[a.policyGroup-1]
+	}
+}
+
+func (t *TPM) resolvePermanent(e *entity) wire.RC {
+	t.call.lookups++
+	switch {
+	case vendorAuth(e.handle):
+		return wire.RCValue
+	case !t.hierarchyEnabled(e.handle):
+		return wire.RCHierarchy
+	}
+	e.auth, e.policy = t.hierarchyAuth(e.handle)
+	return wire.RCSuccess
+}
+
+// resolvePersistent returns TPM_RC_HANDLE for a persistent object that is not there,
+// or is not to be seen because a hierarchy is disabled: the one whose range its
+// handle is in, or for all but TPM2_EvictControl the endorsement hierarchy it is of.
+// One that is there takes an object slot for the duration of the command.
+func (t *TPM) resolvePersistent(e *entity) wire.RC {
+	o, c := t.object(e.handle), &t.call
+	enabled := t.s.Clear.ShEnable
+	if e.handle >= wire.PlatformPersist {
+		enabled = t.s.Volatile.PhEnable
+	}
+	switch {
+	case !enabled || o == nil:
+		return wire.RCHandle
+	case o.Hierarchy == wire.RHEndorsement && !t.s.Clear.EhEnable && c.cmd.Code != wire.CCEvictControl:
+		return wire.RCHandle
+	case t.freeSlots() < 1:
+		return wire.RCObjectMemory
+	}
+	c.borrowed++
+	e.object = o
+	return wire.RCSuccess
+}
+
+// resolveNV returns TPM_RC_HANDLE for an index that is not defined, or is not there
+// because its hierarchy is disabled.
+func (t *TPM) resolveNV(e *entity) wire.RC {
+	at, defined := t.nvPosition(e.handle)
+	if !defined {
+		return wire.RCHandle
+	}
+	n := &t.s.NV.Indices[at]
+	enabled := t.s.Clear.ShEnable
+	if n.Attributes&wire.NVPlatformCreate != 0 {
+		enabled = t.s.Clear.PhEnableNV
+	}
+	if !enabled {
+		return wire.RCHandle
+	}
+	e.index, e.at, e.auth = n, at, &n.Auth
+	return wire.RCSuccess
+}
+
+// remove leaves the handle alone, after the command has removed what it named.
+func (e *entity) remove() { *e = entity{handle: e.handle} }
+
+// authValue is the authorization value, without zeros at its end.
+func (e *entity) authValue() []byte {
+	switch {
+	case e.object != nil:
+		return e.object.authValue()
+	case e.auth != nil:
+		return e.auth.Bytes()
 	}
 	return nil
 }
 
-// authPolicy is the authPolicy of what is behind a handle that is present, and
-// its hash. Without a policy the digest is empty.
-func (t *TPM) authPolicy(h wire.Handle) ([]byte, wire.AlgID) {
-	var p *state.Policy
-	switch h.Type() {
-	case wire.HTPermanent:
-		p = t.policy(h)
-	case wire.HTPCR:
-		if g := pcrTable[h].policyGroup; g != 0 {
-			p = &t.s.Persistent.PCRPolicy[g-1]
-		}
-	case wire.HTTransient, wire.HTPersistent:
-		if o := t.object(h); o != nil && o.loaded() {
-			return o.public.AuthPolicy, o.public.NameAlg
-		}
-	case wire.HTNVIndex:
-		if n := t.nvIndex(h); n != nil {
-			return n.Policy.Bytes(), n.NameAlg
-		}
+// authPolicy is the authPolicy and its hash. Without a policy the digest is empty.
+func (e *entity) authPolicy() ([]byte, wire.AlgID) {
+	switch {
+	case e.policy != nil:
+		return e.policy.Digest.Bytes(), e.policy.Alg
+	case e.object != nil && e.object.loaded():
+		return e.object.public.AuthPolicy, e.object.public.NameAlg
+	case e.index != nil:
+		return e.index.Policy.Bytes(), e.index.NameAlg
 	}
-	if p == nil {
-		return nil, wire.AlgNull
-	}
-	return p.Digest.Bytes(), p.Alg
+	return nil, wire.AlgNull
 }
 
-// appendName appends the Name of what is behind a handle that is present (Part
-// 1, section "Names"): nothing for a sequence.
-func (t *TPM) appendName(dst []byte, h wire.Handle) []byte {
-	switch h.Type() {
-	case wire.HTTransient, wire.HTPersistent:
-		if o := t.object(h); o != nil {
-			return append(dst, o.Name...)
-		}
-		return dst
-	case wire.HTNVIndex:
-		if n := t.nvIndex(h); n != nil {
-			return appendNVName(dst, n)
-		}
+// appendName appends the Name (Part 1, section "Names"): nothing for a sequence.
+func (e *entity) appendName(dst []byte) []byte {
+	switch {
+	case e.object != nil:
+		return append(dst, e.object.Name...)
+	case e.index != nil:
+		return appendNVName(dst, e.index)
 	}
-	return binary.BigEndian.AppendUint32(dst, uint32(h))
+	return binary.BigEndian.AppendUint32(dst, uint32(e.handle))
 }
 
-// hierarchyOf is the hierarchy that what is behind a handle belongs to: an NV
-// index to who has defined it, what has none to the null hierarchy.
-func (t *TPM) hierarchyOf(h wire.Handle) wire.Handle {
-	switch h.Type() {
-	case wire.HTPermanent:
-		switch h {
-		case wire.RHOwner, wire.RHEndorsement, wire.RHPlatform:
-			return h
-		case wire.RHLockout:
-			return wire.RHOwner
+// daExempt reports whether authorizations that fail do not count.
+func (e *entity) daExempt() bool {
+	switch {
+	case e.index != nil:
+		return e.index.Attributes&wire.NVNoDA != 0
+	case e.object != nil && e.object.loaded():
+		return e.object.has(wire.ObjectNoDA)
+	}
+	return !e.lockout()
+}
+
+// lockout reports whether the authValue is lockoutAuth.
+func (e *entity) lockout() bool { return e.handle == wire.RHLockout }
+
+// hierarchy is the hierarchy that the entity belongs to: an NV index belongs to who
+// has defined it, what has no hierarchy to the null hierarchy.
+func (e *entity) hierarchy() wire.Handle {
+	switch {
+	case e.object != nil:
+		if e.object.loaded() {
+			return e.object.Hierarchy
 		}
-	case wire.HTNVIndex:
-		if n := t.nvIndex(h); n != nil && n.Attributes&wire.NVPlatformCreate != 0 {
+		return wire.RHNull
+	case e.index != nil:
+		if e.index.Attributes&wire.NVPlatformCreate != 0 {
 			return wire.RHPlatform
 		}
 		return wire.RHOwner
-	case wire.HTTransient, wire.HTPersistent:
-		if o := t.object(h); o != nil && o.loaded() {
-			return o.Hierarchy
-		}
-	case wire.HTPCR:
+	}
+	switch e.handle {
+	case wire.RHEndorsement, wire.RHPlatform:
+		return e.handle
+	case wire.RHOwner, wire.RHLockout:
+		return wire.RHOwner
+	}
+	if e.pcr() {
 		return wire.RHOwner
 	}
 	return wire.RHNull
+}
+
+// pcr reports whether the entity is a PCR.
+func (e *entity) pcr() bool { return e.handle.Type() == wire.HTPCR }
+
+// boundTo is what a session is bound to: a digest of the Name and the authValue of
+// an entity, so that changing either breaks the bond.
+func (t *TPM) boundTo(e *entity) state.TPM2B {
+	var space [wire.MaxName + wire.MaxDigest]byte
+	b := append(e.appendName(space[:0]), e.authValue()...)
+	var bound state.TPM2B
+	bound.Set(crypt.Digest(t.contextHash, nil, b))
+	return bound
 }

@@ -36,7 +36,7 @@ func (t *TPM) ecCommit(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	switch {
 	case !o.eccKey():
 		return c.badHandle(1, wire.RCKey)

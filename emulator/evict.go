@@ -12,12 +12,12 @@ func (t *TPM) evictControl(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	auth, o := c.handles[0], t.object(c.handles[1])
-	persistent := c.handles[1].Type() == wire.HTPersistent
+	auth, e := c.entities[0].handle, &c.entities[1]
+	o, persistent := e.object, e.handle.Type() == wire.HTPersistent
 	if !o.loaded() || o.publicOnly() || o.Flags&(state.ObjectTemporary|state.ObjectUntilRestart) != 0 {
 		return c.badHandle(2, wire.RCAttributes)
 	}
-	if persistent && c.handles[1] != h {
+	if persistent && e.handle != h {
 		return c.badHandle(2, wire.RCHandle)
 	}
 	if rc := evictRange(c, o, auth, h, persistent); rc != wire.RCSuccess {
@@ -30,7 +30,8 @@ func (t *TPM) evictControl(c *call) wire.RC {
 		t.removePersistent(func(p *state.PersistentObject) bool { return p.Handle == h })
 		return wire.RCSuccess
 	}
-	if _, taken := t.persistentPosition(h); taken {
+	at, taken := t.persistentPosition(h)
+	if taken {
 		return wire.RCNVDefined
 	}
 	if t.persistentFree() < 1 {
@@ -39,7 +40,7 @@ func (t *TPM) evictControl(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	t.makePersistent(h, o.Object)
+	t.makePersistent(at, h, o.Object)
 	return wire.RCSuccess
 }
 

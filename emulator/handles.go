@@ -145,44 +145,14 @@ func (t *TPM) handleArea(c *call) wire.RC {
 		if !t.acceptsHandle(c.cmd.Handles[i].Kind, h) {
 			return wire.RCValue.Handle(i + 1)
 		}
-		c.handles[i] = h
+		c.entities[i].handle = h
 	}
-	for i, h := range c.handles[:len(c.cmd.Handles)] {
-		if rc := t.present(h); rc == wire.RCReferenceH0 {
+	for i := range c.cmd.Handles {
+		if rc := t.resolve(&c.entities[i]); rc == wire.RCReferenceH0 {
 			return rc + wire.RC(i)
 		} else if rc != wire.RCSuccess {
 			return rc.Handle(i + 1)
 		}
 	}
 	return wire.RCSuccess
-}
-
-// present says whether something is behind the handle: TPM_RC_REFERENCE_H0 for
-// what could be loaded, TPM_RC_HIERARCHY for a hierarchy that is switched off,
-// TPM_RC_HANDLE for what is not defined.
-func (t *TPM) present(h wire.Handle) wire.RC {
-	switch h.Type() {
-	case wire.HTPCR:
-		return wire.RCSuccess
-	case wire.HTPermanent:
-		switch {
-		case vendorAuth(h):
-			return wire.RCValue
-		case !t.hierarchyEnabled(h):
-			return wire.RCHierarchy
-		}
-		return wire.RCSuccess
-	case wire.HTTransient:
-		if t.object(h) == nil {
-			return wire.RCReferenceH0
-		}
-		return wire.RCSuccess
-	case wire.HTHMACSession, wire.HTPolicySession:
-		return t.sessionPresent(h)
-	case wire.HTNVIndex:
-		return t.nvPresent(h)
-	case wire.HTPersistent:
-		return t.persistentPresent(h)
-	}
-	return wire.RCHandle // there are no ACs
 }

@@ -71,7 +71,7 @@ func (t *TPM) sequenceUpdate(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	switch o.Kind {
 	case state.ObjectHashSequence, state.ObjectEventSequence:
 		t.updateHashes(o.Object, data)
@@ -91,14 +91,14 @@ func (t *TPM) sequenceComplete(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	switch o.Kind {
 	case state.ObjectHashSequence:
 	case state.ObjectMACSequence:
 		var space [wire.MaxDigest]byte
 		c.out.Sized(updateMAC(o.Object, data).Finish(space[:0]))
 		c.out.Ticket(&wire.Ticket{Tag: wire.STHashCheck, Hierarchy: wire.RHNull})
-		c.completed = c.handles[0]
+		c.completed = c.entities[0].handle
 		return wire.RCSuccess
 	default:
 		return c.badHandle(1, wire.RCMode)
@@ -108,7 +108,7 @@ func (t *TPM) sequenceComplete(c *call) wire.RC {
 	digest := finishHash(&o.Hashes[0], nil)
 	c.out.Sized(digest)
 	t.hashCheckTicket(c, hierarchy, alg, digest, o.TicketSafe)
-	c.completed = c.handles[0]
+	c.completed = c.entities[0].handle
 	return wire.RCSuccess
 }
 
@@ -119,8 +119,8 @@ func (t *TPM) eventSequenceComplete(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	pcr := c.handles[0]
-	o := t.object(c.handles[1])
+	pcr := c.entities[0].handle
+	o := c.entities[1].object
 	if o.Kind != state.ObjectEventSequence {
 		return c.badHandle(2, wire.RCMode)
 	}
@@ -138,7 +138,7 @@ func (t *TPM) eventSequenceComplete(c *call) wire.RC {
 		c.addDigest(o.Hashes[i].Alg, digests[at:])
 	}
 	t.eventDigests(c, pcr)
-	c.completed = c.handles[1]
+	c.completed = c.entities[1].handle
 	return wire.RCSuccess
 }
 

@@ -24,6 +24,23 @@ func (t *TPM) hierarchyEnabled(h wire.Handle) bool {
 	return true
 }
 
+// hierarchyAuth is where the authValue and the authPolicy of a permanent handle are,
+// nil for one that has none.
+func (t *TPM) hierarchyAuth(h wire.Handle) (*state.TPM2B, *state.Policy) {
+	p, s := &t.s.Persistent, &t.s.Clear
+	switch h {
+	case wire.RHOwner:
+		return &p.OwnerAuth, &p.OwnerPolicy
+	case wire.RHEndorsement:
+		return &p.EndorsementAuth, &p.EndorsementPolicy
+	case wire.RHLockout:
+		return &p.LockoutAuth, &p.LockoutPolicy
+	case wire.RHPlatform:
+		return &s.PlatformAuth, &s.PlatformPolicy
+	}
+	return nil, nil
+}
+
 // hierarchyStartup is the part of TPM2_Startup (Part 1, section "Hierarchy
 // Control"): Reset and Restart enable the hierarchies and empty platformAuth,
 // Reset makes a new null hierarchy.
@@ -61,20 +78,12 @@ func (t *TPM) hierarchyChangeAuth(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p := &t.s.Persistent
-	switch c.handles[0] {
-	case wire.RHOwner:
-		p.OwnerAuth.Set(auth)
-		t.dirty = true
-	case wire.RHEndorsement:
-		p.EndorsementAuth.Set(auth)
-		t.dirty = true
-	case wire.RHLockout:
-		p.LockoutAuth.Set(auth)
-		t.dirty = true
-	case wire.RHPlatform:
-		t.s.Clear.PlatformAuth.Set(auth)
+	e := &c.entities[0]
+	e.auth.Set(auth)
+	if e.handle == wire.RHPlatform {
 		c.notOrderly = true
+	} else {
+		t.dirty = true
 	}
 	return wire.RCSuccess
 }
@@ -87,7 +96,7 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 		return rc
 	}
 	s := &t.s.Clear
-	auth := c.handles[0]
+	auth := c.entities[0].handle
 	var flag *bool
 	switch enable {
 	case wire.RHPlatform:
@@ -186,7 +195,7 @@ func (t *TPM) clearControl(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	if c.handles[0] == wire.RHLockout && !disable {
+	if c.entities[0].handle == wire.RHLockout && !disable {
 		return wire.RCAuthFail
 	}
 	t.s.Persistent.DisableClear = disable
@@ -245,10 +254,10 @@ func (t *TPM) setPrimaryPolicy(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p := t.policy(c.handles[0])
+	p := c.entities[0].policy
 	p.Alg = alg
 	p.Digest.Set(digest)
-	if c.handles[0] == wire.RHPlatform {
+	if c.entities[0].handle == wire.RHPlatform {
 		c.notOrderly = true
 	} else {
 		t.dirty = true

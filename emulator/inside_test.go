@@ -77,8 +77,8 @@ func TestSelfHealing(t *testing.T) {
 	in := newInside(t)
 	p := &in.s.Persistent
 	p.FailedTries, p.MaxTries, p.RecoveryTime = 5, 5, 10
-	assert.Equal(t, wire.RCLockout, in.lockedOut(wire.TransientFirst), "for what is protected")
-	assert.Equal(t, wire.RCSuccess, in.lockedOut(wire.RHLockout), "lockoutAuth is not locked out by others' failures")
+	assert.Equal(t, wire.RCLockout, in.lockedOut(false), "for what is protected")
+	assert.Equal(t, wire.RCSuccess, in.lockedOut(true), "lockoutAuth is not locked out by others' failures")
 	tries := func(after time.Duration) uint32 {
 		in.clock.now += after
 		in.send(getTestResult)
@@ -86,7 +86,7 @@ func TestSelfHealing(t *testing.T) {
 	}
 	assert.EqualValues(t, 5, tries(9999*time.Millisecond))
 	assert.EqualValues(t, 4, tries(time.Millisecond))
-	assert.Equal(t, wire.RCSuccess, in.lockedOut(wire.TransientFirst))
+	assert.Equal(t, wire.RCSuccess, in.lockedOut(false))
 	assert.EqualValues(t, 2, tries(25*time.Second))
 	assert.EqualValues(t, 1, tries(5*time.Second), "what is left of the time counts")
 	assert.EqualValues(t, 0, tries(time.Hour))

@@ -29,7 +29,7 @@ const (
 // macKey checks that a key makes MACs, and gives the scheme: the key's own, or
 // the one that was asked for in parameter p.
 func (t *TPM) macKey(c *call, asked wire.AlgID, p int) (*object, wire.AlgID, wire.RC) {
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	own := wire.AlgNull
 	hmac := o.loaded() && o.public.Parms.Type == wire.AlgKeyedHash
 	switch {

@@ -18,7 +18,7 @@ func nvReadable(c *call, i int, n *state.NVIndex) wire.RC {
 	switch {
 	case a&wire.NVReadLocked != 0:
 		return wire.RCNVLocked
-	case !nvAuthorised(c.handles[i], n, wire.NVOwnerRead, wire.NVPPRead):
+	case !nvAuthorised(&c.entities[i], n, wire.NVOwnerRead, wire.NVPPRead):
 		return wire.RCNVAuthorization
 	case !n.Written():
 		return wire.RCNVUninitialized
@@ -31,7 +31,7 @@ func nvWritable(c *call, n *state.NVIndex) wire.RC {
 	switch {
 	case n.Attributes&wire.NVWriteLocked != 0:
 		return wire.RCNVLocked
-	case !nvAuthorised(c.handles[0], n, wire.NVOwnerWrite, wire.NVPPWrite):
+	case !nvAuthorised(&c.entities[0], n, wire.NVOwnerWrite, wire.NVPPWrite):
 		return wire.RCNVAuthorization
 	}
 	return wire.RCSuccess
@@ -47,17 +47,17 @@ func (t *TPM) nvReadOnly(n *state.NVIndex) wire.RC {
 	return wire.RCSuccess
 }
 
-// nvAuthorised says whether the handle that has authorised the command may use
+// nvAuthorised reports whether the entity that has authorised the command may use
 // the index: the index itself, as the session area has found, or a hierarchy
 // with its attribute. Another index may not.
-func nvAuthorised(auth wire.Handle, n *state.NVIndex, owner, platform wire.NVAttributes) bool {
-	switch auth {
+func nvAuthorised(auth *entity, n *state.NVIndex, owner, platform wire.NVAttributes) bool {
+	switch auth.handle {
 	case wire.RHOwner:
 		return n.Attributes&owner != 0
 	case wire.RHPlatform:
 		return n.Attributes&platform != 0
 	}
-	return auth == n.Handle
+	return auth.index == n
 }
 
 // nvUpdate is what the commands that write have in common: it ends the
@@ -67,7 +67,7 @@ func (t *TPM) nvUpdate(c *call, wrong wire.RC, types ...wire.NT) (*state.NVIndex
 	if rc := c.done(); rc != wire.RCSuccess {
 		return nil, rc
 	}
-	n := t.nvIndex(c.handles[1])
+	n := c.entities[1].index
 	if rc := t.nvReadOnly(n); rc != wire.RCSuccess {
 		return nil, rc
 	}
@@ -85,7 +85,7 @@ func (t *TPM) nvReadPublic(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := t.nvIndex(c.handles[0])
+	n := c.entities[0].index
 	public := nvPublic(n)
 	c.out.NVPublic(&public)
 	c.out.Sized(appendNVName(c.digestSpace[:0], n))
@@ -97,7 +97,7 @@ func (t *TPM) nvReadPublic2(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := t.nvIndex(c.handles[0])
+	n := c.entities[0].index
 	public := nvPublic(n)
 	c.out.NVPublic2(&public)
 	c.out.Sized(appendNVName(c.digestSpace[:0], n))
@@ -193,7 +193,7 @@ func (t *TPM) nvWriteLock(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := t.nvIndex(c.handles[1])
+	n := c.entities[1].index
 	if rc := t.nvReadOnly(n); rc != wire.RCSuccess {
 		return rc
 	}
@@ -213,7 +213,7 @@ func (t *TPM) nvReadLock(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := t.nvIndex(c.handles[1])
+	n := c.entities[1].index
 	if rc := t.nvReadOnly(n); rc != wire.RCSuccess {
 		return rc
 	}
@@ -270,7 +270,7 @@ func (t *TPM) nvRead(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := t.nvIndex(c.handles[1])
+	n := c.entities[1].index
 	if rc := nvReadable(c, 0, n); rc != wire.RCSuccess {
 		return rc
 	}

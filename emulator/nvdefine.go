@@ -106,7 +106,7 @@ func (t *TPM) nvDefine(c *call, auth []byte, p *wire.NVPublic) wire.RC {
 // many bytes, defined by the handle that authorises the command. The order of
 // the checks is the one of the C engines.
 func (t *TPM) nvCheckPublic(c *call, p *wire.NVPublic, auth int) wire.RC {
-	platform := c.handles[0] == wire.RHPlatform
+	platform := c.entities[0].handle == wire.RHPlatform
 	digest := t.algs.DigestSize(p.NameAlg)
 	a, nt := p.Attributes, &nvTypes[p.Attributes.Type()]
 	badPublic := func(rc wire.RC) wire.RC { return c.badParam(2, rc) }
@@ -141,18 +141,19 @@ func (t *TPM) nvUndefineSpace(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	at, _ := t.nvPosition(c.handles[1])
-	a := t.s.NV.Indices[at].Attributes
+	e := &c.entities[1]
+	a := e.index.Attributes
 	if a&wire.NVPolicyDelete != 0 {
 		return c.badHandle(2, wire.RCAttributes)
 	}
-	if c.handles[0] == wire.RHOwner && a&wire.NVPlatformCreate != 0 {
+	if c.entities[0].handle == wire.RHOwner && a&wire.NVPlatformCreate != 0 {
 		return wire.RCNVAuthorization
 	}
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	t.nvUndefine(at)
+	t.nvUndefine(e.at)
+	e.remove()
 	return wire.RCSuccess
 }
 
@@ -162,14 +163,15 @@ func (t *TPM) nvUndefineSpaceSpecial(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	at, _ := t.nvPosition(c.handles[0])
-	if t.s.NV.Indices[at].Attributes&wire.NVPolicyDelete == 0 {
+	e := &c.entities[0]
+	if e.index.Attributes&wire.NVPolicyDelete == 0 {
 		return c.badHandle(1, wire.RCAttributes)
 	}
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	t.nvUndefine(at)
+	t.nvUndefine(e.at)
+	e.remove()
 	return wire.RCSuccess
 }
 
@@ -179,7 +181,7 @@ func (t *TPM) nvChangeAuth(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := t.nvIndex(c.handles[0])
+	n := c.entities[0].index
 	if len(auth) > t.algs.DigestSize(n.NameAlg) {
 		return c.badParam(1, wire.RCSize)
 	}

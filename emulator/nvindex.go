@@ -27,39 +27,11 @@ const (
 // written to NV with every increment: TPM_PT_ORDERLY_COUNT.
 const orderlyCount = 0xFF
 
-// nvPosition is where an index is in the list, or would have to be. A command
-// asks several times for the same one.
+// nvPosition is where an index is in the list, or would have to be.
 func (t *TPM) nvPosition(h wire.Handle) (int, bool) {
+	t.call.lookups++
 	list := t.s.NV.Indices // by index, because an element is large
-	if i := t.nvFound; i < len(list) && list[i].Handle == h {
-		return i, true
-	}
-	i, ok := sort.Find(len(list), func(i int) int { return cmp.Compare(h, list[i].Handle) })
-	t.nvFound = i
-	return i, ok
-}
-
-// nvIndex is the index with the handle, nil if it is not defined.
-func (t *TPM) nvIndex(h wire.Handle) *state.NVIndex {
-	if i, ok := t.nvPosition(h); ok {
-		return &t.s.NV.Indices[i]
-	}
-	return nil
-}
-
-// nvPresent is TPM_RC_HANDLE for an index that is not defined, or is not there
-// because its hierarchy is switched off.
-func (t *TPM) nvPresent(h wire.Handle) wire.RC {
-	n, s := t.nvIndex(h), &t.s.Clear
-	switch {
-	case n == nil:
-		return wire.RCHandle
-	case n.Attributes&wire.NVPlatformCreate != 0 && !s.PhEnableNV:
-		return wire.RCHandle
-	case n.Attributes&wire.NVPlatformCreate == 0 && !s.ShEnable:
-		return wire.RCHandle
-	}
-	return wire.RCSuccess
+	return sort.Find(len(list), func(i int) int { return cmp.Compare(h, list[i].Handle) })
 }
 
 // nvPublic is the public area of an index. It aliases the index.

@@ -180,7 +180,7 @@ func (t *TPM) load(c *call) wire.RC {
 	if len(private) == 0 {
 		return c.badParam(1, wire.RCSize)
 	}
-	parent := t.object(c.handles[0])
+	parent := c.entities[0].object
 	if !parent.isStorageParent() {
 		return c.badHandle(1, wire.RCType)
 	}
@@ -211,7 +211,7 @@ func (t *TPM) readPublic(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	if !o.loaded() {
 		return wire.RCSequence
 	}
@@ -226,7 +226,7 @@ func (t *TPM) unseal(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	if !o.loaded() || o.public.Parms.Type != wire.AlgKeyedHash {
 		return c.badHandle(1, wire.RCType)
 	}
@@ -245,7 +245,7 @@ func (t *TPM) objectChangeAuth(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o, parent := t.object(c.handles[0]), t.object(c.handles[1])
+	o, parent := c.entities[0].object, c.entities[1].object
 	if !o.loaded() {
 		return c.badHandle(1, wire.RCType)
 	}

@@ -51,7 +51,7 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 	if t.freeSlots() < 1 {
 		return wire.RCObjectMemory
 	}
-	hierarchy := c.handles[0]
+	hierarchy := c.entities[0].handle
 	if rc := checkCreation(nil, &public, len(in.Data)); rc != wire.RCSuccess {
 		return c.badParam(2, rc)
 	}
@@ -111,7 +111,7 @@ func (t *TPM) create(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	parent := t.object(c.handles[0])
+	parent := c.entities[0].object
 	if !parent.isStorageParent() {
 		return c.badHandle(1, wire.RCType)
 	}
@@ -140,21 +140,21 @@ func (t *TPM) create(c *call) wire.RC {
 // object that was made with the first handle of the command for parent, with
 // the PCR selection in the call (Part 2, section "TPMS_CREATION_DATA").
 func (t *TPM) respondCreation(c *call, nameAlg wire.AlgID, name, outside []byte) {
-	h := c.handles[0]
+	e := &c.entities[0]
 	d := wire.CreationData{Locality: localityAttributes(c.locality), OutsideInfo: outside}
 	d.PCRDigest = t.digestPCRs(nil, nameAlg, &c.selections)
 	d.PCRs = c.selections
-	if parent := t.object(h); parent != nil {
+	if parent := e.object; parent != nil {
 		d.ParentNameAlg, d.ParentName, d.ParentQualifiedName = parent.public.NameAlg, parent.Name, parent.QualifiedName
 	} else {
-		d.ParentNameAlg, d.ParentName, d.ParentQualifiedName = wire.AlgNull, handleName(h), handleName(h)
+		d.ParentNameAlg, d.ParentName, d.ParentQualifiedName = wire.AlgNull, handleName(e.handle), handleName(e.handle)
 	}
 	var w wire.Writer
 	w.CreationData(&d)
 	hash := crypt.Digest(nameAlg, nil, w.Data())
 	c.out.Sized(w.Data())
 	c.out.Sized(hash)
-	ticket := t.creationTicket(t.hierarchyOf(h), name, hash)
+	ticket := t.creationTicket(e.hierarchy(), name, hash)
 	c.out.Ticket(&ticket)
 }
 
@@ -174,7 +174,7 @@ func (t *TPM) createLoaded(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	parent := t.object(c.handles[0]) // nil for a hierarchy
+	parent := c.entities[0].object // nil for a hierarchy
 	if parent != nil && !parent.isParent() {
 		return c.badHandle(1, wire.RCType)
 	}
@@ -196,12 +196,12 @@ func (t *TPM) createLoaded(c *call) wire.RC {
 		return c.badParam(2, rc)
 	}
 	if parent == nil {
-		o := t.primaryCreation(c.handles[0], &public, &in)
+		o := t.primaryCreation(c.entities[0].handle, &public, &in)
 		sensitive, rc := t.makeObject(&o)
 		if rc != wire.RCSuccess {
 			return rc
 		}
-		h, loaded := t.newPrimary(&o.public, &sensitive, c.handles[0])
+		h, loaded := t.newPrimary(&o.public, &sensitive, c.entities[0].handle)
 		return c.respondCreated(h, loaded, nil)
 	}
 	o := creation{public: public, auth: in.Auth, data: in.Data}

@@ -60,11 +60,12 @@ func (t *TPM) decodeObject(s *state.Object) (*object, bool) {
 	return o, ok
 }
 
-// object is what is behind the handle of an object, else nil. It cannot meet
+// object is the object or sequence object with a handle, else nil. It cannot meet
 // the sequence object of locality 4, which every command ends.
 func (t *TPM) object(h wire.Handle) *object {
 	switch h.Type() {
 	case wire.HTTransient:
+		t.call.lookups++
 		if i := h.Index(); uint64(i) < uint64(len(t.slots)) {
 			return t.slots[i]
 		}

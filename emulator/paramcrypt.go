@@ -44,8 +44,8 @@ func (t *TPM) encryptParameter(c *call) {
 func (t *TPM) cryptParameter(s *authSession, newer, older, data []byte, mode blockMode) {
 	var space [2 * wire.MaxDigest]byte
 	key := append(space[:0], s.loaded.Key.Bytes()...)
-	if s.handle != wire.RHUnassigned {
-		key = append(key, t.authValue(s.handle)...)
+	if s.entity != nil {
+		key = append(key, s.entity.authValue()...)
 	}
 	alg, sym := s.loaded.AuthHash, s.loaded.Symmetric
 	if sym.Alg == wire.AlgXOR {

@@ -31,7 +31,7 @@ func (t *TPM) pcrExtend(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	pcr := c.handles[0]
+	pcr := c.entities[0].handle
 	if pcr == wire.RHNull {
 		return wire.RCSuccess
 	}
@@ -50,7 +50,7 @@ func (t *TPM) pcrEvent(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	pcr := c.handles[0]
+	pcr := c.entities[0].handle
 	if pcr != wire.RHNull {
 		if rc := t.mayExtend(c, pcr); rc != wire.RCSuccess {
 			return rc
@@ -124,7 +124,7 @@ func (t *TPM) pcrReset(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	pcr := int(c.handles[0])
+	pcr := int(c.entities[0].handle)
 	// Locality 4 resets with a hash sequence, not with this command.
 	if c.locality == 4 || pcrTable[pcr].reset&wire.LocalityBit(c.locality) == 0 {
 		return wire.RCLocality
@@ -228,7 +228,7 @@ func (t *TPM) pcrSetAuthValue(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	group := pcrTable[c.handles[0]].authGroup
+	group := pcrTable[c.entities[0].handle].authGroup
 	if group == 0 {
 		return wire.RCValue
 	}

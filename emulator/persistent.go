@@ -14,6 +14,7 @@ import (
 // persistentPosition is where a persistent object is in the list, or would have
 // to be.
 func (t *TPM) persistentPosition(h wire.Handle) (int, bool) {
+	t.call.lookups++
 	list := t.s.Objects.List // by index, because an element is large
 	return sort.Find(len(list), func(i int) int { return cmp.Compare(h, list[i].Handle) })
 }
@@ -49,11 +50,10 @@ func (t *TPM) persistentReserve() int {
 	return max(0, int(t.config.Limits.Persistent)-len(t.s.Objects.List)) * persistentSize
 }
 
-// makePersistent puts a copy of an object behind a persistent handle that is
-// free.
-func (t *TPM) makePersistent(h wire.Handle, s *state.Object) {
-	i, _ := t.persistentPosition(h)
-	t.s.Objects.List = slices.Insert(t.s.Objects.List, i, state.PersistentObject{Handle: h, Object: *s})
+// makePersistent gives a copy of an object a persistent handle, which is free and
+// whose position in the list is at.
+func (t *TPM) makePersistent(at int, h wire.Handle, s *state.Object) {
+	t.s.Objects.List = slices.Insert(t.s.Objects.List, at, state.PersistentObject{Handle: h, Object: *s})
 	t.decodePersistent()
 	t.dirty = true
 }
@@ -66,26 +66,4 @@ func (t *TPM) removePersistent(remove func(*state.PersistentObject) bool) {
 		t.decodePersistent()
 		t.dirty = true
 	}
-}
-
-// persistentPresent is TPM_RC_HANDLE for an object that is not there, or is not
-// to be seen because a hierarchy is switched off: the one whose range its handle
-// is in, or for all but TPM2_EvictControl the endorsement hierarchy it is of.
-// One that is there takes an object slot for the duration of the command.
-func (t *TPM) persistentPresent(h wire.Handle) wire.RC {
-	o, cmd := t.object(h), t.call.cmd
-	enabled := t.s.Clear.ShEnable
-	if h >= wire.PlatformPersist {
-		enabled = t.s.Volatile.PhEnable
-	}
-	switch {
-	case !enabled || o == nil:
-		return wire.RCHandle
-	case o.Hierarchy == wire.RHEndorsement && !t.s.Clear.EhEnable && cmd.Code != wire.CCEvictControl:
-		return wire.RCHandle
-	case t.freeSlots() < 1:
-		return wire.RCObjectMemory
-	}
-	t.call.borrowed++
-	return wire.RCSuccess
 }

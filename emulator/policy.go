@@ -47,7 +47,7 @@ func (t *TPM) policyOR(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	met := trial(s)
 	for _, d := range list {
 		met = met || bytes.Equal(d, s.Digest.Bytes())
@@ -68,7 +68,7 @@ func (t *TPM) policyPCR(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	digest := t.digestPCRs(c.digestSpace[:0], s.AuthHash, &c.selections)
 	counter := t.s.Reset.PCRUpdateCounter
 	switch {
@@ -96,7 +96,7 @@ func (t *TPM) policyLocality(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	allowed := locality
 	switch {
 	case s.Locality == 0:
@@ -119,7 +119,7 @@ func (t *TPM) policyCommandCode(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	if s.CommandCode != 0 && s.CommandCode != code {
 		return c.badParam(1, wire.RCValue)
 	}
@@ -136,7 +136,7 @@ func (t *TPM) policyPhysicalPresence(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	s.Flags |= state.SessionPresence
 	t.extendPolicy(s, wire.CCPolicyPhysicalPresence)
 	return wire.RCSuccess
@@ -160,7 +160,7 @@ func (t *TPM) wantAuthValue(c *call, way state.SessionFlags) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	s.Flags = s.Flags&^(state.SessionAuthValue|state.SessionPassword) | way
 	t.extendPolicy(s, wire.CCPolicyAuthValue)
 	return wire.RCSuccess
@@ -172,7 +172,7 @@ func (t *TPM) policyNvWritten(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	flags, octet := state.SessionNVWrittenChecked, byte(0)
 	if written {
 		flags, octet = flags|state.SessionNVWritten, 1
@@ -190,6 +190,6 @@ func (t *TPM) policyGetDigest(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	c.out.Sized(t.session(c.handles[0]).Digest.Bytes())
+	c.out.Sized(c.entities[0].session.Digest.Bytes())
 	return wire.RCSuccess
 }

@@ -113,8 +113,8 @@ func (t *TPM) policySecret(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	entity, s := c.handles[0], t.session(c.handles[1])
-	n := t.nvIndex(entity)
+	e, s := &c.entities[0], c.entities[1].session
+	n := e.index
 	if n != nil && isPIN(n) && t.s.Clear.ReadOnly {
 		return wire.RCReadOnly
 	}
@@ -123,10 +123,10 @@ func (t *TPM) policySecret(c *call) wire.RC {
 			return rc
 		}
 	}
-	a.name = t.appendName(c.digestSpace[:0], entity)
+	a.name = e.appendName(c.digestSpace[:0])
 	t.authorisePolicy(s, &a.authorisation)
 	pinPass := n != nil && n.Attributes.Type() == wire.NTPinPass
-	t.respondTicket(c, t.hierarchyOf(entity), &a.authorisation, a.expiration < 0 && !trial(s) && !pinPass)
+	t.respondTicket(c, e.hierarchy(), &a.authorisation, a.expiration < 0 && !trial(s) && !pinPass)
 	return wire.RCSuccess
 }
 
@@ -138,7 +138,7 @@ func (t *TPM) policySigned(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	key, s := t.object(c.handles[0]), t.session(c.handles[1])
+	key, s := c.entities[0].object, c.entities[1].session
 	if !trial(s) {
 		if rc := t.checkAssertion(c, s, &a); rc != wire.RCSuccess {
 			return rc
@@ -149,7 +149,7 @@ func (t *TPM) policySigned(c *call) wire.RC {
 	}
 	a.name = key.Name
 	t.authorisePolicy(s, &a.authorisation)
-	t.respondTicket(c, t.hierarchyOf(c.handles[0]), &a.authorisation, a.expiration < 0 && !trial(s))
+	t.respondTicket(c, c.entities[0].hierarchy(), &a.authorisation, a.expiration < 0 && !trial(s))
 	return wire.RCSuccess
 }
 
@@ -170,7 +170,7 @@ func (t *TPM) policyTicket(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	if trial(s) {
 		return c.badHandle(1, wire.RCAttributes)
 	}
@@ -208,7 +208,7 @@ func (t *TPM) policyAuthorize(c *call) wire.RC {
 	default:
 		return c.badParam(3, wire.RCSize)
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	if !trial(s) {
 		if !bytes.Equal(approved, s.Digest.Bytes()) {
 			return c.badParam(1, wire.RCValue)
@@ -230,7 +230,7 @@ func (t *TPM) policyAuthorizeNV(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n, s := t.nvIndex(c.handles[1]), t.session(c.handles[2])
+	n, s := c.entities[1].index, c.entities[2].session
 	if !trial(s) {
 		if rc := nvReadable(c, 0, n); rc != wire.RCSuccess {
 			return rc
@@ -247,6 +247,6 @@ func (t *TPM) policyAuthorizeNV(c *call) wire.RC {
 		}
 	}
 	clear(s.Digest.Bytes())
-	t.extendPolicy(s, wire.CCPolicyAuthorizeNV, t.appendName(c.digestSpace[:0], n.Handle))
+	t.extendPolicy(s, wire.CCPolicyAuthorizeNV, appendNVName(c.digestSpace[:0], n))
 	return wire.RCSuccess
 }

@@ -17,7 +17,7 @@ func (t *TPM) policyTransportSPDM(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	if s.Flags&state.SessionSecureChannel != 0 {
 		return wire.RCValue
 	}

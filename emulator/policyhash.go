@@ -39,7 +39,7 @@ func (t *TPM) policyCpHash(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	switch {
 	case len(hash) != int(s.Digest.Size):
 		return c.badParam(1, wire.RCSize)
@@ -55,7 +55,7 @@ func (t *TPM) policyTemplate(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	switch {
 	case hashTaken(s, state.SessionTemplateHash, hash):
 		return wire.RCCPHash
@@ -78,7 +78,7 @@ func (t *TPM) policyOnce(c *call, of state.SessionFlags) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	switch {
 	case len(hash) != int(s.Digest.Size):
 		return c.badParam(1, wire.RCSize)
@@ -97,7 +97,7 @@ func (t *TPM) policyDuplicationSelect(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	switch {
 	case s.Flags&hashFlags != 0:
 		return wire.RCCPHash

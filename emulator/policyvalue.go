@@ -98,7 +98,7 @@ func (t *TPM) policyNV(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n, s := t.nvIndex(c.handles[1]), t.session(c.handles[2])
+	n, s := c.entities[1].index, c.entities[2].session
 	if !trial(s) {
 		if rc := nvReadable(c, 0, n); rc != wire.RCSuccess {
 			return rc
@@ -108,7 +108,7 @@ func (t *TPM) policyNV(c *call) wire.RC {
 		}
 	}
 	args := p.args(c.digestSpace[:0], s.AuthHash)
-	t.extendPolicy(s, wire.CCPolicyNV, args, t.appendName(args[len(args):], n.Handle))
+	t.extendPolicy(s, wire.CCPolicyNV, args, appendNVName(args[len(args):], n))
 	return wire.RCSuccess
 }
 
@@ -144,7 +144,7 @@ func (t *TPM) policyCounterTimer(c *call) wire.RC {
 	case !operand:
 		return wire.RCRange
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	if !trial(s) {
 		if p.offset < 8+8 {
 			if rc := t.needNV(); rc != wire.RCSuccess {
@@ -170,7 +170,7 @@ func (t *TPM) policyCapability(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	s := t.session(c.handles[0])
+	s := c.entities[0].session
 	if !trial(s) {
 		if rc := t.checkCapability(c, &p, id, property); rc != wire.RCSuccess {
 			return rc

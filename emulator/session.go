@@ -41,13 +41,13 @@ func (t *TPM) startAuthSession(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	if rc := t.bindable(c, c.handles[1]); rc != wire.RCSuccess {
+	if rc := c.bindable(&c.entities[1]); rc != wire.RCSuccess {
 		return rc
 	}
 	if s := &p.symmetric; s.Alg != wire.AlgNull && s.Alg != wire.AlgXOR && s.Mode != wire.AlgCFB {
 		return c.badParam(4, wire.RCMode)
 	}
-	s, rc := t.createSession(&p, c.handles[0], c.handles[1], salt)
+	s, rc := t.createSession(c, &p, salt)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -58,13 +58,13 @@ func (t *TPM) startAuthSession(c *call) wire.RC {
 
 // sessionSalt decrypts the salt with the key that the first handle names.
 func (t *TPM) sessionSalt(c *call, p *sessionParameters) ([]byte, wire.RC) {
-	if c.handles[0] == wire.RHNull {
+	if c.entities[0].handle == wire.RHNull {
 		if len(p.salt) != 0 {
 			return nil, c.badParam(2, wire.RCValue)
 		}
 		return nil, wire.RCSuccess
 	}
-	key := t.object(c.handles[0])
+	key := c.entities[0].object
 	switch {
 	case !key.asymmetric():
 		return nil, c.badHandle(1, wire.RCKey)
@@ -82,21 +82,21 @@ func (t *TPM) sessionSalt(c *call, p *sessionParameters) ([]byte, wire.RC) {
 	return salt, wire.RCSuccess
 }
 
-// bindable says whether a session can be bound to what is behind a handle: it
-// must have an authValue that can be got at, and a PIN index would count.
-func (t *TPM) bindable(c *call, h wire.Handle) wire.RC {
-	if o := t.object(h); o != nil && o.publicOnly() {
+// bindable checks that a session can be bound to the entity of the second handle:
+// the TPM must have its authValue, and a PIN index would count.
+func (c *call) bindable(e *entity) wire.RC {
+	if e.object != nil && e.object.publicOnly() {
 		return c.badHandle(2, wire.RCHandle)
 	}
-	if n := t.nvIndex(h); n != nil && isPIN(n) {
+	if e.index != nil && isPIN(e.index) {
 		return c.badHandle(2, wire.RCHandle)
 	}
 	return wire.RCSuccess
 }
 
-// createSession makes a session bound to what is behind a handle, unless that
-// is TPM_RH_NULL.
-func (t *TPM) createSession(p *sessionParameters, key, bind wire.Handle, salt []byte) (*state.Session, wire.RC) {
+// createSession makes a session that is bound to the entity of the second handle,
+// unless that is TPM_RH_NULL.
+func (t *TPM) createSession(c *call, p *sessionParameters, salt []byte) (*state.Session, wire.RC) {
 	slot, index, rc := t.takeSession()
 	if rc != wire.RCSuccess {
 		return nil, rc
@@ -114,7 +114,8 @@ func (t *TPM) createSession(p *sessionParameters, key, bind wire.Handle, salt []
 		s.Digest.Size = uint8(t.algs.DigestSize(p.authHash))
 	}
 	t.random(&s.NonceTPM, len(p.nonceCaller))
-	if bind == wire.RHNull && key == wire.RHNull {
+	key, bind := &c.entities[0], &c.entities[1]
+	if bind.handle == wire.RHNull && key.handle == wire.RHNull {
 		return s, wire.RCSuccess
 	}
 	t.sessionKey(s, bind, salt, p.nonceCaller)
@@ -123,20 +124,20 @@ func (t *TPM) createSession(p *sessionParameters, key, bind wire.Handle, salt []
 
 // sessionKey derives the sessionKey from the authValue of what the session is
 // bound to and the salt (Part 1, section "sessionKey Creation").
-func (t *TPM) sessionKey(s *state.Session, bind wire.Handle, salt, nonceCaller []byte) {
+func (t *TPM) sessionKey(s *state.Session, bind *entity, salt, nonceCaller []byte) {
 	size := t.algs.DigestSize(s.AuthHash)
-	key := append(append([]byte(nil), t.authValue(bind)...), salt...)
+	key := append(append([]byte(nil), bind.authValue()...), salt...)
 	s.Key.Set(crypt.KDFa(s.AuthHash, key, "ATH", s.NonceTPM.Bytes(), nonceCaller, size*8))
-	if bind == wire.RHNull {
+	if bind.handle == wire.RHNull {
 		return
 	}
 	if s.Flags&state.SessionPolicy == 0 {
 		s.Flags |= state.SessionBound
 		s.Bound = t.boundTo(bind)
 	}
-	if !t.daExempt(bind) {
+	if !bind.daExempt() {
 		s.Flags |= state.SessionDABound
-		if bind == wire.RHLockout {
+		if bind.lockout() {
 			s.Flags |= state.SessionLockoutBound
 		}
 	}
@@ -163,6 +164,6 @@ func (t *TPM) policyRestart(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	t.resetPolicy(t.session(c.handles[0]))
+	t.resetPolicy(c.entities[0].session)
 	return wire.RCSuccess
 }

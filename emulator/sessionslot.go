@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -14,34 +13,28 @@ import (
 // can differ: TPM_PT_CONTEXT_GAP_MAX.
 const contextGap = 0xFFFF
 
-// session is the loaded session with a handle, else nil.
-func (t *TPM) session(h wire.Handle) *state.Session {
-	if a := t.activeSession(h); a != nil && a.Slot != 0 {
-		return &t.s.Volatile.Sessions[a.Slot-1]
+// session is the loaded session with a handle. It returns TPM_RC_REFERENCE_H0 for a
+// session that is not loaded, and TPM_RC_HANDLE for one of the other kind.
+func (t *TPM) session(h wire.Handle) (*state.Session, wire.RC) {
+	a := t.activeSession(h)
+	if a == nil || a.Slot == 0 {
+		return nil, wire.RCReferenceH0
 	}
-	return nil
+	s := &t.s.Volatile.Sessions[a.Slot-1]
+	if s.Handle != h {
+		return nil, wire.RCHandle
+	}
+	return s, wire.RCSuccess
 }
 
 // activeSession is the entry for a handle, nil if there can be none.
 func (t *TPM) activeSession(h wire.Handle) *state.ActiveSession {
+	t.call.lookups++
 	list := t.s.Reset.ActiveSessions
 	if i := h.Index(); uint64(i) < uint64(len(list)) {
 		return &list[i]
 	}
 	return nil
-}
-
-// sessionPresent is TPM_RC_REFERENCE_H0 for a session that is not loaded, and
-// TPM_RC_HANDLE for one of the other kind.
-func (t *TPM) sessionPresent(h wire.Handle) wire.RC {
-	s := t.session(h)
-	switch {
-	case s == nil:
-		return wire.RCReferenceH0
-	case s.Handle != h:
-		return wire.RCHandle
-	}
-	return wire.RCSuccess
 }
 
 // countSessions gives the number of loaded sessions and that of active ones.
@@ -107,9 +100,8 @@ func (t *TPM) takeSession() (slot, index int, rc wire.RC) {
 	return 0, 0, wire.RCSessionHandles
 }
 
-// flushSession ends a session, loaded or saved.
-func (t *TPM) flushSession(h wire.Handle) {
-	a := t.activeSession(h)
+// endSession ends the session with a handle, loaded or saved, whose entry is a.
+func (t *TPM) endSession(a *state.ActiveSession, h wire.Handle) {
 	if a.Slot != 0 {
 		t.s.Volatile.Sessions[a.Slot-1] = state.Session{}
 	}
@@ -137,14 +129,4 @@ func (t *TPM) sessionStartup(kind startupKind) {
 		}
 	}
 	v.ExclusiveSession = wire.RHUnassigned
-}
-
-// boundTo is what a session is bound to: a digest of the Name and the authValue
-// of an entity, so that changing either breaks the bond.
-func (t *TPM) boundTo(h wire.Handle) state.TPM2B {
-	var space [wire.MaxName + wire.MaxDigest]byte
-	b := append(t.appendName(space[:0], h), t.authValue(h)...)
-	var bound state.TPM2B
-	bound.Set(crypt.Digest(t.contextHash, nil, b))
-	return bound
 }

@@ -66,7 +66,7 @@ func (t *TPM) sign(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	key := t.object(c.handles[0])
+	key := c.entities[0].object
 	if !key.signing() {
 		return c.badHandle(1, wire.RCKey)
 	}
@@ -166,7 +166,7 @@ func (t *TPM) verifySignature(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	key := t.object(c.handles[0])
+	key := c.entities[0].object
 	if !key.has(wire.ObjectSignEncrypt) {
 		return c.badHandle(1, wire.RCAttributes)
 	}

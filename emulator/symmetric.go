@@ -47,7 +47,7 @@ func (t *TPM) cryptData(c *call, p *encryption) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	o := t.object(c.handles[0])
+	o := c.entities[0].object
 	if !o.loaded() || o.public.Parms.Type != wire.AlgSymCipher {
 		return c.badHandle(1, wire.RCKey)
 	}

@@ -81,17 +81,14 @@ type TPM struct {
 	// in the order of the state. A free slot is nil.
 	slots, persistent []*object
 
-	nvFound int // where nvPosition has found the last index
-
 	call    call   // the command in execution; here so that it is never allocated
 	out     []byte // room for the response
 	encoder state.Encoder
 	plain   []byte // room for parameters with the first one decrypted
 	hashing []byte // room for what cpHash and rpHash are the digests of
 
-	started   atomic.Uint64 // number of the last command started
-	running   atomic.Uint64 // number of the command in execution, else 0
-	cancelled atomic.Uint64 // number of the command to be cancelled
+	started  atomic.Uint64 // number of the last command that has started
+	toCancel atomic.Uint64 // number of the command that is to give up
 }
 
 // New makes a TPM without power. It refuses a Config that makes no TPM with a
@@ -223,9 +220,8 @@ func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []b
 	if !t.powered.Load() {
 		return nil, ErrNoPower
 	}
-	t.running.Store(t.started.Add(1))
-	defer t.running.Store(0)
-	// After running is set: a reset from here on finds the command to cancel.
+	t.started.Add(1)
+	// After it is counted: a reset from here on finds the command to cancel.
 	if t.resets.Load() != came {
 		return nil, ErrReset
 	}
@@ -236,10 +232,10 @@ func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []b
 // Cancel asks the command in execution to give up, which it does at its next
 // convenient moment with TPM_RC_CANCELED. One that is finished first wins.
 // With no command in execution Cancel does nothing.
-func (t *TPM) Cancel() { t.cancelled.Store(t.running.Load()) }
+func (t *TPM) Cancel() { t.toCancel.Store(t.started.Load()) }
 
-// canceled says whether the command in execution was asked to give up.
-func (t *TPM) canceled() bool { return t.cancelled.Load() == t.running.Load() }
+// canceled reports whether the command in execution was asked to give up.
+func (t *TPM) canceled() bool { return t.toCancel.Load() == t.started.Load() }
 
 // BufferSize gives the size of the command and response buffers in force and
 // the limits of SetBufferSize, in bytes.

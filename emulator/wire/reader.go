@@ -9,6 +9,7 @@ import "encoding/binary"
 // The codes are bare, without handle, session or parameter number.
 type Reader struct {
 	b    []byte
+	at   int // how many bytes are read
 	algs *Selectors
 	rc   RC
 }
@@ -20,10 +21,10 @@ func NewReader(b []byte, algs *Selectors) Reader { return Reader{b: b, algs: alg
 func (r *Reader) RC() RC { return r.rc }
 
 // Len is the number of bytes left to read.
-func (r *Reader) Len() int { return len(r.b) }
+func (r *Reader) Len() int { return len(r.b) - r.at }
 
 // Rest is what is left to read.
-func (r *Reader) Rest() []byte { return r.b }
+func (r *Reader) Rest() []byte { return r.b[r.at:] }
 
 // Fail makes rc the result unless there is a failure already.
 func (r *Reader) Fail(rc RC) {
@@ -32,55 +33,64 @@ func (r *Reader) Fail(rc RC) {
 	}
 }
 
+// take reports whether n bytes are left, which are then read, or else fails with
+// TPM_RC_INSUFFICIENT.
+func (r *Reader) take(n int) bool {
+	if r.rc != RCSuccess {
+		return false
+	}
+	if uint(n) > uint(len(r.b)-r.at) {
+		r.rc = RCInsufficient
+		return false
+	}
+	r.at += n
+	return true
+}
+
 // Bytes takes n bytes, or fails with TPM_RC_INSUFFICIENT. The result aliases
 // the input.
 func (r *Reader) Bytes(n int) []byte {
-	if r.rc != RCSuccess {
+	at := r.at
+	if !r.take(n) {
 		return nil
 	}
-	if n < 0 || n > len(r.b) {
-		r.rc = RCInsufficient
-		return nil
-	}
-	p := r.b[:n:n]
-	r.b = r.b[n:]
-	return p
+	return r.b[at:r.at:r.at]
 }
 
 // U8 takes a UINT8.
 func (r *Reader) U8() uint8 {
-	p := r.Bytes(1)
-	if p == nil {
+	at := r.at
+	if !r.take(1) {
 		return 0
 	}
-	return p[0]
+	return r.b[at]
 }
 
 // U16 takes a UINT16.
 func (r *Reader) U16() uint16 {
-	p := r.Bytes(2)
-	if p == nil {
+	at := r.at
+	if !r.take(2) {
 		return 0
 	}
-	return binary.BigEndian.Uint16(p)
+	return binary.BigEndian.Uint16(r.b[at:])
 }
 
 // U32 takes a UINT32.
 func (r *Reader) U32() uint32 {
-	p := r.Bytes(4)
-	if p == nil {
+	at := r.at
+	if !r.take(4) {
 		return 0
 	}
-	return binary.BigEndian.Uint32(p)
+	return binary.BigEndian.Uint32(r.b[at:])
 }
 
 // U64 takes a UINT64.
 func (r *Reader) U64() uint64 {
-	p := r.Bytes(8)
-	if p == nil {
+	at := r.at
+	if !r.take(8) {
 		return 0
 	}
-	return binary.BigEndian.Uint64(p)
+	return binary.BigEndian.Uint64(r.b[at:])
 }
 
 // Sized takes a TPM2B of at most max bytes: TPM_RC_SIZE if it says to be
