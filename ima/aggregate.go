@@ -49,7 +49,7 @@ func (e *PCRReadError) Unwrap() error { return e.Err }
 // PCRReadError, which is the first, is that one. With an UnavailableHashError
 // there is no sum.
 func CalcBootAggregate(bank Bank, pcrs PCRReader) (sum Hex, err error) {
-	h, err := bank.CryptoID.newHash()
+	h, err := bank.CryptoID.New()
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package ima
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // EventData is what the fields of a record are filled from (struct
@@ -61,9 +63,7 @@ type Xattr struct {
 // Types of the values of security.ima and security.evm (security/integrity/
 // integrity.h, enum evm_ima_xattr_type).
 const (
-	xattrDigest          = 0x01 // IMA_XATTR_DIGEST
 	xattrSignature       = 0x03 // EVM_IMA_XATTR_DIGSIG
-	xattrDigestNG        = 0x04 // IMA_XATTR_DIGEST_NG
 	xattrPortable        = 0x05 // EVM_XATTR_PORTABLE_DIGSIG
 	xattrVeritySignature = 0x06 // IMA_VERITY_DIGSIG
 )
@@ -76,7 +76,7 @@ func NewTemplateEntry(t *Template, pcr uint32, algo HashAlgo, event *EventData) 
 	for i, f := range t.fields {
 		var err error
 		if values[i], err = f.init(event, t); err != nil {
-			return nil, fmt.Errorf("event %q: field %s: %w", clip(event.Filename), f.id, err)
+			return nil, fmt.Errorf("event %q: field %s: %w", clip.String(event.Filename), f.id, err)
 		}
 	}
 	rec, err := NewRecord(t, event.Order, pcr, algo, values...)

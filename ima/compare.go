@@ -141,7 +141,7 @@ func (c *comparer) init() (err error) {
 			c.match(i, pcr)
 		}
 	}
-	c.used[defaultPCR] = true
+	c.used[DefaultPCR] = true
 	return nil
 }
 
@@ -216,5 +216,6 @@ func (c *comparer) row(bank HashAlgo, pcr int, value Hex) *PCRComparison {
 	return &(*rows)[i]
 }
 
-// defaultPCR is the default of CONFIG_IMA_MEASURE_PCR_IDX.
-const defaultPCR = 10
+// DefaultPCR is the PCR of the measurement list, the default of
+// CONFIG_IMA_MEASURE_PCR_IDX.
+const DefaultPCR = 10

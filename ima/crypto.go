@@ -123,22 +123,13 @@ func (h HashAlgo) Size() int {
 // a TPM has banks of, and not for most of the kernel's rarer algorithms.
 func (h HashAlgo) Available() bool { return h.valid() && hashTable[h].new != nil }
 
-// newHash answers an UnavailableHashError for what Available denies.
-func (h HashAlgo) newHash() (hash.Hash, error) {
+// New returns a new hash.Hash of the algorithm. The error is an
+// UnavailableHashError.
+func (h HashAlgo) New() (hash.Hash, error) {
 	if !h.Available() {
 		return nil, &UnavailableHashError{Algo: h}
 	}
 	return hashTable[h].new(), nil
-}
-
-// sum hashes data with an available algorithm.
-func (h HashAlgo) sum(data []byte) ([]byte, error) {
-	f, err := h.newHash()
-	if err != nil {
-		return nil, err
-	}
-	f.Write(data)
-	return f.Sum(nil), nil
 }
 
 // MarshalText gives the kernel's name, for JSON and flags.
@@ -200,6 +191,3 @@ type UnavailableHashError struct {
 func (e *UnavailableHashError) Error() string {
 	return fmt.Sprintf("hash algorithm %s cannot be computed here; leave its bank out to use the others", e.Algo)
 }
-
-// Unwrap gives ENOENT, which is what the kernel's crypto API answers.
-func (e *UnavailableHashError) Unwrap() error { return ENOENT }

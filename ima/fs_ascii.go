@@ -71,7 +71,7 @@ func NewASCIIReader(list io.Reader, format Format) (*ASCIIReader, error) {
 	}
 	a := &ASCIIReader{r: bufio.NewReaderSize(list, 64<<10), format: format}
 	if format.Digest.Available() {
-		a.hash, _ = format.Digest.newHash()
+		a.hash, _ = format.Digest.New()
 	}
 	return a, nil
 }
@@ -254,13 +254,13 @@ func parsePCR(text []byte) (pcr uint32, rest []byte, err error) {
 	return pcr, text[3:], checkPCR(pcr)
 }
 
-// pcrMax is the greatest index that a policy rule takes (pcr= is kept in a bit
-// mask); a TPM has fewer PCRs.
-const pcrMax = 63
+// MaxPCR is the greatest PCR index that a kernel takes (pcr= of a rule is kept in
+// a bit mask); a TPM has fewer PCRs.
+const MaxPCR = 63
 
 func checkPCR(pcr uint32) error {
-	if pcr > pcrMax {
-		return fmt.Errorf("index %d, the kernel takes 0 to %d", pcr, pcrMax)
+	if pcr > MaxPCR {
+		return fmt.Errorf("index %d, the kernel takes 0 to %d", pcr, MaxPCR)
 	}
 	return nil
 }

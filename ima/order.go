@@ -44,13 +44,6 @@ func (o ByteOrder) uint32(b []byte) uint32 {
 	return binary.LittleEndian.Uint32(b)
 }
 
-func (o ByteOrder) uint64(b []byte) uint64 {
-	if o == BigEndian {
-		return binary.BigEndian.Uint64(b)
-	}
-	return binary.LittleEndian.Uint64(b)
-}
-
 func (o ByteOrder) appendUint16(dst []byte, v uint16) []byte {
 	if o == BigEndian {
 		return binary.BigEndian.AppendUint16(dst, v)
@@ -63,13 +56,6 @@ func (o ByteOrder) appendUint32(dst []byte, v uint32) []byte {
 		return binary.BigEndian.AppendUint32(dst, v)
 	}
 	return binary.LittleEndian.AppendUint32(dst, v)
-}
-
-func (o ByteOrder) appendUint64(dst []byte, v uint64) []byte {
-	if o == BigEndian {
-		return binary.BigEndian.AppendUint64(dst, v)
-	}
-	return binary.LittleEndian.AppendUint64(dst, v)
 }
 
 func (o ByteOrder) putUint32(b []byte, v uint32) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"hash"
+
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // Record is one record of a measurement list (struct ima_template_entry).
@@ -68,7 +70,7 @@ type FieldError struct {
 }
 
 func (e *FieldError) Error() string {
-	return fmt.Sprintf("template %s: field %s at byte %d of the template data: %s", clip(e.Template), e.Field, e.Offset, e.Reason)
+	return fmt.Sprintf("template %s: field %s at byte %d of the template data: %s", clip.String(e.Template), e.Field, e.Offset, e.Reason)
 }
 
 func (r *Record) fieldError(i, offset int, format string, args ...any) error {
@@ -236,7 +238,7 @@ func allZero(b []byte) bool {
 // (ima_calc_field_array_hash_tfm), no matter what Digest says. The error is an
 // UnavailableHashError.
 func (r *Record) TemplateDigest(algo HashAlgo) ([]byte, error) {
-	h, err := algo.newHash()
+	h, err := algo.New()
 	if err != nil {
 		return nil, err
 	}

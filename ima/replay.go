@@ -86,7 +86,7 @@ type ReplayBank struct {
 func NewReplay(banks ...ReplayBank) (*Replay, error) {
 	r := new(Replay)
 	for _, b := range banks {
-		h, err := b.Bank.newHash()
+		h, err := b.Bank.New()
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +190,7 @@ func (r *Replay) source(algo HashAlgo) (int, error) {
 			return i, nil
 		}
 	}
-	h, err := algo.newHash()
+	h, err := algo.New()
 	if err != nil {
 		return 0, err
 	}

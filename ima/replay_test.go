@@ -350,3 +350,15 @@ func TestStartRefusesWrongValues(t *testing.T) {
 		assert.Equal(t, make([]byte, 32), replay.PCR(bank, 9))
 	}
 }
+
+func TestPCRsJSON(t *testing.T) {
+	t.Parallel()
+	pcrs := debianPCRs(t, "exec")
+	text, err := json.Marshal(pcrs)
+	require.NoError(t, err)
+	var back ima.PCRs
+	require.NoError(t, json.Unmarshal(text, &back))
+	assert.Equal(t, pcrs, back)
+	assert.Error(t, json.Unmarshal([]byte(`{"sha257":{}}`), &back))
+	assert.Error(t, json.Unmarshal([]byte(`{"sha1":{"1":"zz"}}`), &back))
+}

@@ -3,6 +3,8 @@ package ima
 import (
 	"fmt"
 	"strings"
+
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // Limits of ima_template.c and ima_template.h.
@@ -76,23 +78,23 @@ func LookupTemplate(name string) (*Template, bool) {
 func ParseTemplateFormat(format string) (*Template, error) {
 	if n := strings.Count(format, "|") + 1; n > fieldsMax {
 		return nil, &TemplateFormatError{
-			Format: clip(format), Reason: fmt.Sprintf("has %d fields, at most %d are allowed", n, fieldsMax),
-			log: fmt.Sprintf("format string '%s' contains too many fields", format),
+			Format: clip.String(format), Reason: fmt.Sprintf("has %d fields, at most %d are allowed", n, fieldsMax),
+			Log: fmt.Sprintf("format string '%s' contains too many fields", format),
 		}
 	}
 	t := &Template{format: format}
 	for id := range strings.SplitSeq(format, "|") {
 		if len(id) == 0 || len(id) > fieldIDMax {
 			return nil, &TemplateFormatError{
-				Format: clip(format), Field: clip(id), Reason: fmt.Sprintf("a field identifier has 1 to %d bytes, this one has %d", fieldIDMax, len(id)),
-				log: fmt.Sprintf("Invalid field with length %d", len(id)),
+				Format: clip.String(format), Field: clip.String(id), Reason: fmt.Sprintf("a field identifier has 1 to %d bytes, this one has %d", fieldIDMax, len(id)),
+				Log: fmt.Sprintf("Invalid field with length %d", len(id)),
 			}
 		}
 		f := lookupField(id)
 		if f == nil {
 			return nil, &TemplateFormatError{
-				Format: clip(format), Field: id, Reason: "no such field; the fields are " + fieldIDs(),
-				log: fmt.Sprintf("field '%s' not found", id),
+				Format: clip.String(format), Field: id, Reason: "no such field; the fields are " + fieldIDs(),
+				Log: fmt.Sprintf("field '%s' not found", id),
 			}
 		}
 		t.fields = append(t.fields, f)
@@ -135,8 +137,12 @@ func (t *Template) Fields() []string {
 
 func (t *Template) String() string { return t.Name() }
 
-// hasModsig follows ima_template_has_modsig.
-func (t *Template) hasModsig() bool { return t.index("modsig") >= 0 || t.index("d-modsig") >= 0 }
+// HasField reports whether the template has a field with the identifier id.
+func (t *Template) HasField(id string) bool { return t.index(id) >= 0 }
+
+// Legacy reports whether t is the template ima, whose records have no length of
+// the data and whose digest is sha1 or md5.
+func (t *Template) Legacy() bool { return t.legacy }
 
 // index gives the place of the first field with identifier id, -1 if none.
 func (t *Template) index(id string) int {
@@ -153,7 +159,8 @@ type TemplateFormatError struct {
 	Format string
 	Field  string // the offending identifier, if it is one field's fault
 	Reason string
-	log    string // what the kernel says of it
+	// Log is what the kernel logs of it, without "ima: ".
+	Log string
 }
 
 func (e *TemplateFormatError) Error() string {
@@ -161,13 +168,4 @@ func (e *TemplateFormatError) Error() string {
 		return fmt.Sprintf("template format %q: %s", e.Format, e.Reason)
 	}
 	return fmt.Sprintf("template format %q: field %q: %s", e.Format, e.Field, e.Reason)
-}
-
-// clip shortens what an error quotes of untrusted input.
-func clip(s string) string {
-	const most = 64
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
 }

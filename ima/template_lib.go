@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // dataFormat is enum data_formats of ima_template_lib.c.
@@ -116,13 +118,13 @@ func checkLabel(b []byte, words int) error {
 		case c == ':' && part > 0:
 			parts, part = parts+1, 0
 		case c == ':' || c <= ' ' || c > '~':
-			return fmt.Errorf("label %q is not an algorithm's name and a colon", clip(string(b[:end])))
+			return fmt.Errorf("label %q is not an algorithm's name and a colon", clip.String(string(b[:end])))
 		default:
 			part++
 		}
 	}
 	if parts != words || part != 0 {
-		return fmt.Errorf("label %q has %d names with a colon, the field has %d", clip(string(b[:end])), parts, words)
+		return fmt.Errorf("label %q has %d names with a colon, the field has %d", clip.String(string(b[:end])), parts, words)
 	}
 	if n := len(b) - end - 1; n > maxDigestSize {
 		return fmt.Errorf("digest of %d bytes, at most %d are possible", n, maxDigestSize)
@@ -188,12 +190,12 @@ func (f *field) parseText(dst, text []byte, order ByteOrder) ([]byte, error) {
 
 func (f *field) parseNumber(dst, text []byte, order ByteOrder) ([]byte, error) {
 	if len(text) > 10 || len(text) > 1 && text[0] == '0' {
-		return dst, fmt.Errorf("%q is not a number as the kernel prints it", clip(string(text)))
+		return dst, fmt.Errorf("%q is not a number as the kernel prints it", clip.String(string(text)))
 	}
 	var n uint64
 	for _, c := range text {
 		if c < '0' || c > '9' {
-			return dst, fmt.Errorf("%q is not a decimal number", clip(string(text)))
+			return dst, fmt.Errorf("%q is not a decimal number", clip.String(string(text)))
 		}
 		n = n*10 + uint64(c-'0')
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // chip is a TPM with one bank, as IMA sees it.
@@ -41,23 +42,23 @@ func (c chip) PCRExtend(pcr int, digests [][]byte) error {
 func Example_ima() {
 	t := &testing.T{} // in a test, its own t
 
-	kernel, err := ima.KernelByRelease("6.12")
+	kernel, err := measure.KernelByRelease("6.12")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := ima.New(ima.Config{Kernel: kernel, CommandLine: "ima_policy=tcb"})
+	m, err := measure.New(measure.Config{Kernel: kernel, CommandLine: "ima_policy=tcb"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tpm := chip{emulatortest.New(t).Client()}
-	if err := m.Init(func() ima.TPM { return tpm }); err != nil { // a func that returns nil: TPM-bypass
+	if err := m.Init(func() measure.TPM { return tpm }); err != nil { // a func that returns nil: TPM-bypass
 		t.Fatal(err)
 	}
-	m.BprmCheck(&ima.File{Path: "/sbin/init", Read: true, Inode: &ima.Inode{
-		Superblock: &ima.Superblock{Magic: 0xef53, FSName: "ext4", IVersion: true},
+	m.BprmCheck(&measure.File{Path: "/sbin/init", Read: true, Inode: &measure.Inode{
+		Superblock: &measure.Superblock{Magic: 0xef53, FSName: "ext4", IVersion: true},
 		Mode:       0o100755,
 		Content:    func() (io.Reader, error) { return strings.NewReader("hello\n"), nil },
-	}}, &ima.Cred{})
+	}}, &measure.Cred{})
 	list, err := m.ReadSecurityFile("ascii_runtime_measurements")
 	if err != nil {
 		t.Fatal(err)

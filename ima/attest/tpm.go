@@ -13,7 +13,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport/ask"
 )
 
-// TPM is a Device as an embedded IMA sees it. It implements ima.TPM.
+// TPM is a Device as an embedded IMA sees it. It implements measure.TPM.
 type TPM struct {
 	ctx   context.Context
 	tpm   ask.TPM

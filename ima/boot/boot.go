@@ -8,6 +8,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/transport"
 )
 
@@ -61,7 +62,7 @@ type Result struct {
 	List *List `json:"-"`
 	// IMA is the kernel's IMA, for more than its list: hooks may be called
 	// as long as the TPM does not take its time.
-	IMA *ima.IMA `json:"-"`
+	IMA *measure.IMA `json:"-"`
 }
 
 // Summary is a boot in brief. Times are virtual, since power-on.
@@ -183,7 +184,7 @@ func newKernel(ctx context.Context, platform *Platform, config *Config) (*kernel
 		strategy: strategyTypes[config.Strategy](),
 		helpers:  make(map[string]*Helper),
 		files:    make(map[string]*file),
-		mounts:   make(map[string]*ima.Superblock),
+		mounts:   make(map[string]*measure.Superblock),
 		raceFrom: -1,
 	}
 	k.attack.kind = config.Attack

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // kernelArgs is what the kernel's command line says to the driver core.
@@ -26,7 +26,7 @@ func parseArgs(k *KernelBuild) kernelArgs {
 	if k.NoModules {
 		a.deferredTimeout = 0 // CONFIG_MODULES decides (dd.c)
 	}
-	for word := range ima.CommandLineWords(k.CommandLine) {
+	for word := range measure.CommandLineWords(k.CommandLine) {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
 		case "fw_devlink":

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // directiveRow is a row of the table of directives.
@@ -80,7 +81,7 @@ func (p *parser) readFirmware(a *args) error {
 	for _, text := range pcrs {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			a.fail("measure", "%q is no PCR", clip(text))
+			a.fail("measure", "%q is no PCR", clip.String(text))
 		}
 		f.Measure = append(f.Measure, n)
 	}
@@ -164,7 +165,7 @@ func (p *parser) readDevice(a *args) error {
 func (p *parser) readInitcall(a *args) error {
 	level, err := initcall.ParseLevel(a.plain[0])
 	if err != nil {
-		return &PlatformError{File: p.platform.source, Line: p.line, Item: "initcall " + clip(a.plain[1]), Err: err}
+		return &PlatformError{File: p.platform.source, Line: p.line, Item: "initcall " + clip.String(a.plain[1]), Err: err}
 	}
 	c := Initcall{Level: level, Name: a.plain[1]}
 	p.mark("initcall " + c.Name)

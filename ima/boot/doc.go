@@ -18,8 +18,8 @@
 //	kernel.go    levels, do_one_initcall, kernel_init       init/main.c
 //	dd.go        drivers, deferred probing, its timeout     drivers/base/dd.c, core.c
 //	tpm.go       commands, retries, durations, registering  drivers/char/tpm/tpm-interface.c, tpm2-cmd.c, tpm-chip.c
-//	tpmnull.go   how it notices that the TPM was reset      drivers/char/tpm/tpm2-sessions.c
-//	tpmkind.go   in what the TPM drivers differ             tpm_tis_core.c, tpm_crb.c, tpm_ibmvtpm.c
+//	tpm_null.go  how it notices that the TPM was reset      drivers/char/tpm/tpm2-sessions.c
+//	tpm_kind.go  in what the TPM drivers differ             tpm_tis_core.c, tpm_crb.c, tpm_ibmvtpm.c
 //	umh.go       usermode helpers, the initramfs            kernel/umh.c, init/initramfs.c
 //	security.go  init_ima, hooks before and after it        security/integrity/ima/ima_main.c
 //	race.go      what nothing orders: IMA's look and a TPM probed asynchronously

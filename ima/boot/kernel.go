@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
-	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // kernel is a running machine: firmware, kernel and userspace of one boot.
 type kernel struct {
 	platform *Platform
-	profile  ima.Kernel
+	profile  measure.Kernel
 	config   *Config
 	sched    *sched
 	args     kernelArgs
@@ -41,7 +41,7 @@ type kernel struct {
 
 	helpers    map[string]*Helper
 	files      map[string]*file
-	mounts     map[string]*ima.Superblock
+	mounts     map[string]*measure.Superblock
 	umhEnabled bool
 	unpacking  bool
 	unpacked   waitQueue

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // nameOf gives the name of a value of an enumeration.
@@ -33,13 +35,5 @@ func parseName[T ~uint8](names []string, name, what string) (T, error) {
 		return T(i), nil
 	}
 	known := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" })
-	return 0, &UnknownNameError{What: what, Name: clip(name), Known: known}
-}
-
-// clip shortens what comes from outside for a message.
-func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64] + "…"
-	}
-	return s
+	return 0, &UnknownNameError{What: what, Name: clip.String(name), Known: known}
 }

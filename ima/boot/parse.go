@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // Bounds of a platform file.
@@ -139,7 +140,7 @@ func (p *parser) directive(line string) error {
 	row, ok := directives[name]
 	switch {
 	case !ok:
-		return p.fail(fmt.Sprintf("directive %q", clip(name)), "there is no such directive")
+		return p.fail(fmt.Sprintf("directive %q", clip.String(name)), "there is no such directive")
 	case row.block && p.block == nil:
 		return p.fail("directive "+name, "it belongs below a helper or userspace line")
 	case row.once && p.seen[name]:
@@ -192,13 +193,13 @@ func (p *parser) arguments(name string, plain int, words []string) (*args, error
 	for _, word := range words[plain:] {
 		key, value, ok := strings.Cut(word, "=")
 		if !ok && !flagKeys[key] {
-			return nil, p.fail(fmt.Sprintf("%s: word %q", name, clip(word)), "it is no key=value")
+			return nil, p.fail(fmt.Sprintf("%s: word %q", name, clip.String(word)), "it is no key=value")
 		}
 		if !ok {
 			value = "yes"
 		}
 		if _, twice := a.value[key]; twice {
-			return nil, p.fail(fmt.Sprintf("%s: key %q", name, clip(key)), "it comes twice")
+			return nil, p.fail(fmt.Sprintf("%s: key %q", name, clip.String(key)), "it comes twice")
 		}
 		a.value[key] = value
 		a.keys = append(a.keys, key)
@@ -232,7 +233,7 @@ func (a *args) done() error {
 	}
 	for _, key := range a.keys {
 		if _, left := a.value[key]; left {
-			return a.p.fail(fmt.Sprintf("%s: key %q", a.name, clip(key)), "there is no such key")
+			return a.p.fail(fmt.Sprintf("%s: key %q", a.name, clip.String(key)), "there is no such key")
 		}
 	}
 	return nil
@@ -267,7 +268,7 @@ func (a *args) flag(key string, to *bool) {
 	case v == "no":
 		*to = false
 	default:
-		a.fail(key, "%q is neither yes nor no", clip(v))
+		a.fail(key, "%q is neither yes nor no", clip.String(v))
 	}
 }
 
@@ -288,7 +289,7 @@ func (a *args) parseDuration(key, v string) time.Duration {
 	d, err := time.ParseDuration(v)
 	switch {
 	case err != nil:
-		a.fail(key, "%q is no duration such as 20ms or 1.5s", clip(v))
+		a.fail(key, "%q is no duration such as 20ms or 1.5s", clip.String(v))
 	case d < 0:
 		a.fail(key, "a duration cannot be negative")
 	case d > MaxBoot:
@@ -304,7 +305,7 @@ func (a *args) number(key string, base, min, max int, to *int) {
 	}
 	n, err := strconv.ParseInt(v, base, 64)
 	if err != nil || n < int64(min) || n > int64(max) {
-		a.fail(key, "%q is no number from %d to %d", clip(v), min, max)
+		a.fail(key, "%q is no number from %d to %d", clip.String(v), min, max)
 		return
 	}
 	*to = int(n)
@@ -321,7 +322,7 @@ func (a *args) hash(key, v string) ima.HashAlgo {
 func (a *args) digest(key, v string) (d ima.FileDigest) {
 	algo, text, ok := strings.Cut(v, ":")
 	if !ok {
-		a.fail(key, "%q is no digest such as sha256:00ab…", clip(v))
+		a.fail(key, "%q is no digest such as sha256:00ab…", clip.String(v))
 		return d
 	}
 	d.Algo = a.hash(key, algo)

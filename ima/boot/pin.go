@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // Pinning: of a real machine's files only the digests are known, and of its
@@ -24,17 +25,17 @@ const pinnedUUIDText = "76657269-7479-4000-8000-000000000001"
 // pinFiles gives the kernel, if the platform has files with known digests, the
 // rules for them: the policy's own become those of the architecture. It says
 // whether it did, because the kernel does not say then that there are none.
-func (k *kernel) pinFiles(config *ima.Config) (bool, error) {
+func (k *kernel) pinFiles(config *measure.Config) (bool, error) {
 	if !k.platform.pinsFiles() {
 		return false, nil
 	}
 	asked := *config
 	asked.ReadPolicy = true
-	m, err := ima.New(asked)
+	m, err := measure.New(asked)
 	if err != nil {
 		return false, err
 	}
-	if err := m.Init(func() ima.TPM { return nil }); err != nil {
+	if err := m.Init(func() measure.TPM { return nil }); err != nil {
 		return false, nil // it will not start, so nothing will be measured
 	}
 	policy, err := m.ReadSecurityFile("policy")
@@ -156,7 +157,7 @@ func (k *kernel) pinnedDigests(digests [][]byte) [][]byte {
 // IMA's, with the platform's boot aggregate in place of the computed one and
 // without what an attacker took out.
 type List struct {
-	ima      *ima.IMA
+	ima      *measure.IMA
 	platform *Platform
 	hidden   []string
 }
@@ -186,11 +187,11 @@ func (l *List) shown(records []*ima.Record, algo ima.HashAlgo) (list []*ima.Reco
 	return list, nil
 }
 
-// Files lists the files in securityfs (ima.IMA.SecurityFiles).
-func (l *List) Files() []ima.SecurityFile { return l.ima.SecurityFiles() }
+// Files lists the files in securityfs (measure.IMA.SecurityFiles).
+func (l *List) Files() []measure.SecurityFile { return l.ima.SecurityFiles() }
 
 // ReadFile gives the content of a file in securityfs
-// (ima.IMA.ReadSecurityFile).
+// (measure.IMA.ReadSecurityFile).
 func (l *List) ReadFile(name string) ([]byte, error) {
 	content, err := l.ima.ReadSecurityFile(name)
 	if err != nil || l.plain() {

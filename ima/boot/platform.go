@@ -40,7 +40,7 @@ type Platform struct {
 
 // KernelBuild is how the kernel was built and is booted.
 type KernelBuild struct {
-	// Profile is the release of which ima.KernelByRelease gives the profile,
+	// Profile is the release of which measure.KernelByRelease gives the profile,
 	// such as "6.12".
 	Profile string `json:"profile"`
 	// Release is UTS_RELEASE; empty is Profile.

@@ -5,6 +5,8 @@ import (
 	"embed"
 	"slices"
 	"strings"
+
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
 // The platforms that come with the package; each file says where its facts are
@@ -35,7 +37,7 @@ func Platforms() []string {
 func PlatformFile(name string) ([]byte, error) {
 	text, err := platformFiles.ReadFile("platforms/" + name + platformSuffix)
 	if err != nil {
-		return nil, &UnknownNameError{What: "platform", Name: clip(name), Known: Platforms()}
+		return nil, &UnknownNameError{What: "platform", Name: clip.String(name), Known: Platforms()}
 	}
 	return text, nil
 }

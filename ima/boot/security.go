@@ -8,11 +8,12 @@ import (
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // imaState is IMA in the running machine.
 type imaState struct {
-	*ima.IMA
+	*measure.IMA
 	lock mutex // a hook that extends must not be overtaken
 	// started says that init_ima has begun, inForce that hooks measure.
 	started, inForce bool
@@ -28,7 +29,7 @@ type imaState struct {
 	queue  []*use
 	// shadow is an IMA that measures from power-on, into a list of its own
 	// that nobody sees: it says what a hook would have measured.
-	shadow *ima.IMA
+	shadow *measure.IMA
 }
 
 type extendResult struct {
@@ -38,11 +39,11 @@ type extendResult struct {
 }
 
 // root is who the kernel's helpers and init are.
-var root = &ima.Cred{CapSetUID: true, CapSetGID: true}
+var root = &measure.Cred{CapSetUID: true, CapSetGID: true}
 
 // newIMA makes the kernel's IMA and its shadow.
 func (k *kernel) newIMA() (err error) {
-	profile, err := ima.KernelByRelease(k.platform.Kernel.Profile)
+	profile, err := measure.KernelByRelease(k.platform.Kernel.Profile)
 	if err != nil {
 		return err
 	}
@@ -51,18 +52,18 @@ func (k *kernel) newIMA() (err error) {
 	config.CommandLine = k.commandLine()
 	shadow := config
 	shadow.DisableHTable = true
-	if k.ima.shadow, err = ima.New(shadow); err != nil {
+	if k.ima.shadow, err = measure.New(shadow); err != nil {
 		return err
 	}
 	// An IMA that cannot start measures nothing, and neither does its shadow.
-	_ = k.ima.shadow.Init(func() ima.TPM { return nil })
+	_ = k.ima.shadow.Init(func() measure.TPM { return nil })
 	pinned, err := k.pinFiles(&config)
 	if err != nil {
 		return err
 	}
 	config.Log = func(line string) { k.logf(k.imaTask, "%s", line) }
 	config.Audit = k.audit
-	k.ima.IMA, err = ima.New(config)
+	k.ima.IMA, err = measure.New(config)
 	if pinned {
 		k.afterInit = func() { k.logf(k.imaTask, "ima: No architecture policies found") }
 	}
@@ -91,7 +92,7 @@ func (k *kernel) startIMA(t *task, name string) int {
 	s.started, s.at, s.level, s.task = true, k.sched.now(), k.level, t.name
 	return k.withIMA(t, func() int {
 		s.adding = true
-		err := s.InitAs(name, func() ima.TPM {
+		err := s.InitAs(name, func() measure.TPM {
 			if c := k.look(t); c != nil {
 				return imaTPM{c}
 			}
@@ -129,8 +130,8 @@ func (k *kernel) withIMA(t *task, f func() int) int {
 
 // errno is the kernel's number of an error, negative.
 func errno(err error) int {
-	var result ima.ErrnoResult
-	var no ima.Errno
+	var result measure.ErrnoResult
+	var no measure.Errno
 	switch {
 	case err == nil:
 		return 0
@@ -260,7 +261,7 @@ func (k *kernel) extended(code, banks int) {
 }
 
 // audit turns IMA's audit messages into events: one for each record.
-func (k *kernel) audit(m ima.AuditMessage) {
+func (k *kernel) audit(m measure.AuditMessage) {
 	if m.Op != "add_template_measure" || m.Cause != "hash_added" && !strings.HasPrefix(m.Cause, "TPM_error") {
 		return
 	}

@@ -6,15 +6,16 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // file is a file of the machine. Its content stands for its path and the seed.
 type file struct {
 	path   string
 	digest ima.FileDigest // pinned, or nothing
-	sb     *ima.Superblock
+	sb     *measure.Superblock
 	seed   uint64
-	inode  *ima.Inode
+	inode  *measure.Inode
 	// measured remembers what IMA would do with each kind of use, lost that
 	// it would have measured the file and was not there.
 	measured map[AccessKind]bool
@@ -27,8 +28,8 @@ const ramfsMagic = 0x858458f6
 // regularFile is the mode of a program's file.
 const regularFile = 0o100755
 
-func (f *file) newInode(*kernel) *ima.Inode {
-	return &ima.Inode{Superblock: f.sb, Mode: regularFile, Content: f.open, VerityDigest: f.digest}
+func (f *file) newInode(*kernel) *measure.Inode {
+	return &measure.Inode{Superblock: f.sb, Mode: regularFile, Content: f.open, VerityDigest: f.digest}
 }
 
 // content is some hundred bytes that no other file has.
@@ -68,7 +69,7 @@ func (k *kernel) file(a *Access) *file {
 
 // superblock finds a file system. Files with a known digest are on a twin of it
 // (pinFiles).
-func (k *kernel) superblock(name string, pinned bool) *ima.Superblock {
+func (k *kernel) superblock(name string, pinned bool) *measure.Superblock {
 	key := name
 	if pinned {
 		key += " pinned"
@@ -76,7 +77,7 @@ func (k *kernel) superblock(name string, pinned bool) *ima.Superblock {
 	if sb := k.mounts[key]; sb != nil {
 		return sb
 	}
-	sb := &ima.Superblock{Magic: ramfsMagic, FSName: RootFS, IVersion: true}
+	sb := &measure.Superblock{Magic: ramfsMagic, FSName: RootFS, IVersion: true}
 	for _, fs := range k.platform.FileSystems {
 		if fs.Name == name {
 			sb.Magic, sb.FSName = fs.Magic, fs.Type
@@ -96,11 +97,11 @@ type use struct {
 }
 
 // hooks calls IMA's hooks as the system call of the use does.
-func (u *use) hooks(m *ima.IMA, inode *ima.Inode) {
-	f := &ima.File{Inode: inode, Path: u.file.path, Read: u.kind != Exec}
-	mask := ima.MayRead
+func (u *use) hooks(m *measure.IMA, inode *measure.Inode) {
+	f := &measure.File{Inode: inode, Path: u.file.path, Read: u.kind != Exec}
+	mask := measure.MayRead
 	if u.kind == Exec {
-		mask = ima.MayExec
+		mask = measure.MayExec
 	}
 	m.Open(f, root, mask)
 	switch u.kind {
@@ -110,7 +111,7 @@ func (u *use) hooks(m *ima.IMA, inode *ima.Inode) {
 	case Map:
 		m.Mmap(f, root, true, true)
 	case Load:
-		m.PostReadFile(f, root, u.file.content(), ima.ReadingModule)
+		m.PostReadFile(f, root, u.file.content(), measure.ReadingModule)
 	}
 	m.Release(f)
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
-	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/internal/clip"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // maxFirmwarePCR is the highest PCR that firmware and boot loader extend here.
@@ -48,14 +49,14 @@ func (v *validator) fail(item, format string, args ...any) {
 // word refuses what cannot stand in a platform file as one word of a list.
 func (v *validator) word(item, word string) {
 	if word == "" || word[0] == '#' || strings.ContainsAny(word, " \t\",=") || !printable(word) {
-		v.fail(item, "%q is no name: names are words without blanks, commas, quotation marks and =", clip(word))
+		v.fail(item, "%q is no name: names are words without blanks, commas, quotation marks and =", clip.String(word))
 	}
 }
 
 // text refuses what cannot stand in a platform file in quotation marks.
 func (v *validator) text(item, text string) {
 	if strings.Contains(text, `"`) || !printable(text) {
-		v.fail(item, "%q has quotation marks or characters that are no text", clip(text))
+		v.fail(item, "%q has quotation marks or characters that are no text", clip.String(text))
 	}
 }
 
@@ -85,15 +86,15 @@ func (v *validator) kernel() {
 	for _, text := range []string{k.Profile, k.Release, k.Template, k.CommandLine, k.SecureBoot} {
 		v.text("kernel", text)
 	}
-	profile, err := ima.KernelByRelease(k.Profile)
+	profile, err := measure.KernelByRelease(k.Profile)
 	if err == nil {
-		_, err = ima.New(k.config(profile))
+		_, err = measure.New(k.config(profile))
 	}
 	if err != nil && v.err == nil {
 		v.err = &PlatformError{File: p.source, Line: p.lines["kernel"], Item: "kernel", Err: err}
 	}
 	if k.HMAC && err == nil && !profile.NullPrimary {
-		v.fail("kernel", "hmac is CONFIG_TCG_TPM2_HMAC, which Linux %s does not have; it came with 6.10", clip(k.Profile))
+		v.fail("kernel", "hmac is CONFIG_TCG_TPM2_HMAC, which Linux %s does not have; it came with 6.10", clip.String(k.Profile))
 	}
 	if k.Jitter < 0 || k.Jitter > 100 {
 		v.fail("kernel", "jitter is %d percent, which is not from 0 to 100", k.Jitter)
@@ -108,8 +109,8 @@ func (v *validator) kernel() {
 }
 
 // config is the part of IMA's configuration that the build decides.
-func (k *KernelBuild) config(profile ima.Kernel) ima.Config {
-	return ima.Config{
+func (k *KernelBuild) config(profile measure.Kernel) measure.Config {
+	return measure.Config{
 		Kernel: profile, Template: k.Template, DefaultHash: k.Hash, Unavailable: k.Unavailable,
 		SecureBoot: k.SecureBoot, Release: k.UTSRelease(), CommandLine: k.CommandLine,
 	}

@@ -6,12 +6,12 @@
 //	record.go    the information model, its limits
 //	reader.go    which encoding a log has, and the reading of it
 //	tlv.go       CEL-TLV
-//	json.go      CEL-JSON, jsonscan.go its texts
+//	json.go      CEL-JSON, json_scan.go its texts
 //	cbor.go      CEL-CBOR
 //	writer.go    writing
 //	cmw.go       logs in a Conceptual Messages Wrapper (RFC 9999)
 //	list.go      the IMA records as a measurement list (package ima)
-//	eventlog.go  the firmware's records as binary_bios_measurements
+//	event_log.go the firmware's records as binary_bios_measurements
 //
 // A Reader is strict and reads a stream: it keeps one record, bounds what a length
 // may ask for, and answers an ima.ListError, with the number of the record and the

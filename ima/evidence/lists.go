@@ -14,6 +14,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/cel"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // celPrefix begins the names of Canonical Event Logs.
@@ -22,7 +23,7 @@ const celPrefix = "cel_runtime_measurements"
 // Securityfs is a directory of IMA's files, as the kernel shows them in
 // /sys/kernel/security/ima.
 type Securityfs interface {
-	SecurityFiles() []ima.SecurityFile
+	SecurityFiles() []measure.SecurityFile
 	ReadSecurityFile(name string) ([]byte, error)
 }
 

@@ -7,20 +7,20 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // unlabeled is what SELinux takes a file for that has no label.
-var unlabeled = ima.Label{User: "system_u", Role: "object_r", Type: "unlabeled_t"}
+var unlabeled = measure.Label{User: "system_u", Role: "object_r", Type: "unlabeled_t"}
 
 // ParseLabel reads an SELinux context, user:role:type, with or without a level
 // after it.
-func ParseLabel(context string) (ima.Label, bool) {
+func ParseLabel(context string) (measure.Label, bool) {
 	parts := strings.SplitN(strings.TrimRight(context, "\x00\n"), ":", 4)
 	if len(parts) < 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
-		return ima.Label{}, false
+		return measure.Label{}, false
 	}
-	return ima.Label{User: parts[0], Role: parts[1], Type: parts[2]}, true
+	return measure.Label{User: parts[0], Role: parts[1], Type: parts[2]}, true
 }
 
 // Contexts are rules that label files by their paths, as SELinux has them in
@@ -31,7 +31,7 @@ type Contexts []fileContext
 type fileContext struct {
 	stem    string // with which each path that matches begins
 	pattern *regexp.Regexp
-	label   ima.Label // zero for <<none>>
+	label   measure.Label // zero for <<none>>
 }
 
 // Bounds of file_contexts in bytes: that of Fedora has 500 KB.
@@ -110,11 +110,11 @@ func parseFileContext(words []string) (rule fileContext, wanted bool, problem st
 }
 
 // Label returns the label of a path. ok is false if no rule has one.
-func (c Contexts) Label(path string) (ima.Label, bool) {
+func (c Contexts) Label(path string) (measure.Label, bool) {
 	for i := len(c) - 1; i >= 0; i-- {
 		if strings.HasPrefix(path, c[i].stem) && c[i].pattern.MatchString(path) {
-			return c[i].label, c[i].label != ima.Label{}
+			return c[i].label, c[i].label != measure.Label{}
 		}
 	}
-	return ima.Label{}, false
+	return measure.Label{}, false
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 const mountTable = `22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -109,7 +109,7 @@ func FuzzParseContexts(f *testing.F) {
 			return
 		}
 		label, ok := rules.Label(path)
-		require.Equal(t, label != ima.Label{}, ok)
+		require.Equal(t, label != measure.Label{}, ok)
 		// The stem only saves work.
 		for i := range rules {
 			require.False(t, rules[i].pattern.MatchString(path) && !strings.HasPrefix(path, rules[i].stem), "%q", rules[i].stem)
@@ -120,7 +120,7 @@ func FuzzParseContexts(f *testing.F) {
 func TestParseLabel(t *testing.T) {
 	label, ok := ParseLabel("unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023\n")
 	assert.True(t, ok)
-	assert.Equal(t, ima.Label{User: "unconfined_u", Role: "unconfined_r", Type: "unconfined_t"}, label)
+	assert.Equal(t, measure.Label{User: "unconfined_u", Role: "unconfined_r", Type: "unconfined_t"}, label)
 	for _, s := range []string{"", "a", "a:b", "a:b:", ":b:c", "unconfined", "\x00"} {
 		_, ok := ParseLabel(s)
 		assert.False(t, ok, s)

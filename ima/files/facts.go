@@ -1,6 +1,9 @@
 package files
 
-import "github.com/swtpmd/swtpmd/ima"
+import (
+	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
+)
 
 // fileFacts is what IMA asks of a file besides its content.
 type fileFacts struct {
@@ -9,7 +12,7 @@ type fileFacts struct {
 	uid, gid uint32
 	mode     uint16 // type bits included
 	// superblock is nil where nothing is known of file systems.
-	superblock *ima.Superblock
+	superblock *measure.Superblock
 	// xattrs are those that EVM protects, in its order, and security.evm.
 	xattrs []ima.Xattr
 	verity ima.FileDigest

@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // fileSystems knows the mounted file systems.
 type fileSystems struct {
 	mounts map[uint64]mount // by the mount's number
-	known  map[fsKey]*ima.Superblock
+	known  map[fsKey]*measure.Superblock
 	// withoutUUID are the file systems whose UUID cannot be had, by a path on
 	// each.
 	withoutUUID []string
@@ -57,7 +58,7 @@ func (s *fileSystems) factsOf(f *os.File) (*fileFacts, error) {
 	return facts, nil
 }
 
-func (s *fileSystems) superblock(f *os.File, fd int, mountID uint64) (*ima.Superblock, error) {
+func (s *fileSystems) superblock(f *os.File, fd int, mountID uint64) (*measure.Superblock, error) {
 	m, err := s.mount(mountID)
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (s *fileSystems) superblock(f *os.File, fd int, mountID uint64) (*ima.Super
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return nil, fmt.Errorf("%s: statfs: %w", f.Name(), err)
 	}
-	sb := &ima.Superblock{
+	sb := &measure.Superblock{
 		// The number has 32 bits; where f_type is a signed int it may be
 		// negative.
 		Magic: uint64(uint32(st.Type)), FSName: m.fsType, Subtype: m.subtype,
@@ -83,7 +84,7 @@ func (s *fileSystems) superblock(f *os.File, fd int, mountID uint64) (*ima.Super
 	}
 	sb.UUID = uuid
 	if s.known == nil {
-		s.known = map[fsKey]*ima.Superblock{}
+		s.known = map[fsKey]*measure.Superblock{}
 	}
 	s.known[key] = sb
 	return sb, nil

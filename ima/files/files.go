@@ -9,7 +9,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // Machine is the files of this machine. The zero value is ready to use, without
@@ -22,12 +22,12 @@ type Machine struct {
 
 	systems fileSystems
 	// inodes are those of files with several names, which are measured once.
-	inodes map[inodeID]*ima.Inode
+	inodes map[inodeID]*measure.Inode
 }
 
 // File is an open file.
 type File struct {
-	Inode *ima.Inode
+	Inode *measure.Inode
 	Image Image
 
 	content *os.File
@@ -60,11 +60,11 @@ func (f *File) Close() error { return f.content.Close() }
 func (m *Machine) WithoutUUID() []string { return m.systems.withoutUUID }
 
 // inode makes the inode of a file, or finds that of another name of it.
-func (m *Machine) inode(facts *fileFacts, path string) *ima.Inode {
+func (m *Machine) inode(facts *fileFacts, path string) *measure.Inode {
 	if known := m.inodes[facts.id]; known != nil {
 		return known
 	}
-	inode := &ima.Inode{
+	inode := &measure.Inode{
 		Superblock: facts.superblock, UID: facts.uid, GID: facts.gid, Mode: facts.mode,
 		Xattrs: facts.xattrs, VerityDigest: facts.verity,
 	}
@@ -73,7 +73,7 @@ func (m *Machine) inode(facts *fileFacts, path string) *ima.Inode {
 	}
 	if facts.links > 1 {
 		if m.inodes == nil {
-			m.inodes = map[inodeID]*ima.Inode{}
+			m.inodes = map[inodeID]*measure.Inode{}
 		}
 		m.inodes[facts.id] = inode
 	}
@@ -81,7 +81,7 @@ func (m *Machine) inode(facts *fileFacts, path string) *ima.Inode {
 }
 
 // label returns the label of the rules, otherwise that of the file.
-func (m *Machine) label(facts *fileFacts, path string) ima.Label {
+func (m *Machine) label(facts *fileFacts, path string) measure.Label {
 	if label, ok := m.Contexts.Label(path); ok {
 		return label
 	}

@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 func TestInodeOfFacts(t *testing.T) {
-	sb := &ima.Superblock{Magic: 1}
+	sb := &measure.Superblock{Magic: 1}
 	facts := &fileFacts{
 		id: inodeID{1, 2}, links: 2, uid: 3, gid: 4, mode: 0o104755, superblock: sb,
 		xattrs: []ima.Xattr{{Name: "security.selinux", Value: []byte("u:r:t\x00")}}, verity: ima.FileDigest{Algo: ima.SHA256, Sum: make(ima.Hex, 32)},
@@ -19,7 +20,7 @@ func TestInodeOfFacts(t *testing.T) {
 	m := Machine{SELinux: true}
 	inode := m.inode(facts, "/x")
 	assert.Same(t, sb, inode.Superblock)
-	assert.Equal(t, ima.Label{User: "u", Role: "r", Type: "t"}, inode.Label)
+	assert.Equal(t, measure.Label{User: "u", Role: "r", Type: "t"}, inode.Label)
 	assert.Equal(t, []any{uint32(3), uint32(4), uint16(0o104755), facts.verity}, []any{inode.UID, inode.GID, inode.Mode, inode.VerityDigest})
 	assert.Same(t, inode, m.inode(facts, "/other"))
 	m.SELinux, facts.id = false, inodeID{1, 3}

@@ -15,10 +15,10 @@
 //	attest.go              its structures                      TPM 2.0 Library Part 2, TPMS_ATTEST
 //	signature.go           signatures outside of a TPM's structure
 //	key.go public.go       files of keys                       Part 2, TPMT_PUBLIC
-//	tcglog.go              the firmware's event log            TCG PC Client Platform Firmware Profile
-//	tcgreplay.go           the event log against the PCRs
-//	pcrfile.go pcrtext.go  files of PCR values
-//	pcrsysfs.go            those of the kernel                 drivers/char/tpm/tpm-sysfs.c
+//	tcg_log.go             the firmware's event log            TCG PC Client Platform Firmware Profile
+//	tcg_replay.go          the event log against the PCRs
+//	pcr_file.go pcr_text.go files of PCR values
+//	pcr_sysfs.go           those of the kernel                 drivers/char/tpm/tpm-sysfs.c
 //	selection.go           which PCRs of which banks
 //	policy.go appraise.go  what a service accepts
 //	render.go              a verdict for a terminal

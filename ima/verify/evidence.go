@@ -106,14 +106,28 @@ func (s *Setting) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Kernel is what verification needs to know of a kernel's release. It has the
+// fields of a measure.Kernel of these names.
+type Kernel struct {
+	// Release names the kernel, such as "6.12".
+	Release string
+	// InitLateSync reports that the kernel can be built with
+	// CONFIG_IMA_INIT_LATE_SYNC.
+	InitLateSync bool
+	// KexecAtExecute reports that the list for the next kernel is copied when
+	// kexec executes, not when it loads.
+	KexecAtExecute bool
+}
+
 // Build is what is known of the kernel that made the list. It counts for what
 // the measured boot shows: without Bound it is hearsay.
 type Build struct {
-	// Kernel is the kernel's profile; zero if not known.
-	Kernel ima.Kernel `json:"kernel,omitzero"`
+	// Kernel is what its release can do; zero if not known.
+	Kernel Kernel `json:"kernel,omitzero"`
 	// Release is its UTS_RELEASE, such as "7.3.0-1-generic", or a version
-	// such as "7.3"; empty if not known. A kernel_version record is compared
-	// with it as ima.SameRelease does.
+	// such as "7.3"; empty if not known. A whole UTS_RELEASE has to be that of
+	// the kernel_version record; a version of two numbers, with or without
+	// -rcN, stands for all releases that begin with it.
 	Release string `json:"release,omitempty"`
 	// Strategy is how it decides when IMA starts. An InitLateSync that is
 	// known stands for StrategyKconfig, as no other kernel has the option.

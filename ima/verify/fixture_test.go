@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
 
@@ -22,7 +23,7 @@ import (
 type machine struct {
 	t    testing.TB
 	pcrs ima.PCRs
-	m    *ima.IMA
+	m    *measure.IMA
 }
 
 // newMachine has firmware that measured something into PCR 0 to 9.
@@ -69,14 +70,14 @@ func (m *machine) start(name string, tpm bool) *machine {
 // startAfter is start of a kernel that kexec has started.
 func (m *machine) startAfter(name string, tpm bool, kexec []byte) *machine {
 	var err error
-	kernel, err := ima.KernelByRelease("7.3")
+	kernel, err := measure.KernelByRelease("7.3")
 	require.NoError(m.t, err)
-	m.m, err = ima.New(ima.Config{
+	m.m, err = measure.New(measure.Config{
 		Kernel: kernel, Template: "ima-sig", CommandLine: "ima_policy=tcb|critical_data",
 		Release: "7.3.0", KexecBuffer: kexec,
 	})
 	require.NoError(m.t, err)
-	require.NoError(m.t, m.m.InitAs(name, func() ima.TPM {
+	require.NoError(m.t, m.m.InitAs(name, func() measure.TPM {
 		if tpm {
 			return m
 		}
@@ -88,13 +89,13 @@ func (m *machine) startAfter(name string, tpm bool, kexec []byte) *machine {
 // exec measures files.
 func (m *machine) exec(paths ...string) *machine {
 	for _, path := range paths {
-		inode := &ima.Inode{
-			Superblock: &ima.Superblock{Magic: 0xef53, FSName: "ext4"},
+		inode := &measure.Inode{
+			Superblock: &measure.Superblock{Magic: 0xef53, FSName: "ext4"},
 			Mode:       0o100755,
 			Content:    func() (io.Reader, error) { return bytes.NewReader([]byte(path)), nil },
 		}
 		before := m.m.Count()
-		m.m.BprmCheck(&ima.File{Inode: inode, Path: path, Read: true}, &ima.Cred{})
+		m.m.BprmCheck(&measure.File{Inode: inode, Path: path, Read: true}, &measure.Cred{})
 		require.Equal(m.t, before+1, m.m.Count(), "%s was not measured", path)
 	}
 	return m

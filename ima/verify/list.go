@@ -3,15 +3,15 @@ package verify
 import (
 	"bytes"
 	"crypto"
-	"hash"
-
 	_ "crypto/md5"    // hashes that buffers
 	_ "crypto/sha1"   // are measured
 	_ "crypto/sha256" // with
 	_ "crypto/sha3"
 	_ "crypto/sha512"
+	"hash"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/internal/release"
 )
 
 // record notes what a record shows by itself. Its numbers are kept, not its
@@ -167,15 +167,15 @@ type versions struct {
 	misplaced []int
 }
 
-func (v *versions) note(release []byte, number int, placed bool, want string) {
+func (v *versions) note(recorded []byte, number int, placed bool, want string) {
 	v.count++
 	v.records = appendBounded(v.records, number)
 	if !placed {
 		v.misplaced = appendBounded(v.misplaced, number)
 	}
 	if v.count == 1 {
-		v.release = string(release[:min(len(release), versionMax)])
-		v.differs = want != "" && !ima.SameRelease(string(release), want)
+		v.release = string(recorded[:min(len(recorded), versionMax)])
+		v.differs = want != "" && !release.Same(string(recorded), want)
 	}
 }
 

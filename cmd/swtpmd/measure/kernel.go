@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // measuringKernel are the flags of the kernel that measures.
@@ -31,12 +32,12 @@ func (w *measuringKernel) define(f *flag.FlagSet) {
 
 // config is the kernel that measures; rules are to be written into its policy
 // file.
-func (w *measuringKernel) config(log io.Writer) (config *ima.Config, rules string, err error) {
-	kernel, err := ima.KernelByRelease(w.release)
+func (w *measuringKernel) config(log io.Writer) (config *measure.Config, rules string, err error) {
+	kernel, err := measure.KernelByRelease(w.release)
 	if err != nil {
 		return nil, "", fmt.Errorf("--kernel: %w", err)
 	}
-	config = &ima.Config{
+	config = &measure.Config{
 		Kernel: kernel, Release: w.release, HostOrder: ima.NativeOrder(),
 		MeasureKeys: true, Modsig: true, LSM: true,
 		Log: func(line string) { fmt.Fprintln(log, line) },
@@ -75,7 +76,7 @@ func (w *measuringKernel) config(log io.Writer) (config *ima.Config, rules strin
 	return config, rules, nil
 }
 
-func (w *measuringKernel) readKconfig(config *ima.Config) error {
+func (w *measuringKernel) readKconfig(config *measure.Config) error {
 	if w.kconfig == "" {
 		return nil
 	}
@@ -92,21 +93,21 @@ func (w *measuringKernel) readKconfig(config *ima.Config) error {
 
 // check refuses what a kernel would log and pass over: the words of flags are
 // swtpmd's own, and who mistypes one wants to be told.
-func (w *measuringKernel) check(config *ima.Config) error {
+func (w *measuringKernel) check(config *measure.Config) error {
 	if w.policy != "" && !strings.HasPrefix(w.policy, "file:") {
-		if err := ima.CheckPolicyOption(w.policy); err != nil {
+		if err := measure.CheckPolicyOption(w.policy); err != nil {
 			return fmt.Errorf("--policy: %w", err)
 		}
 	}
 	if _, ok := ima.LookupTemplate(w.template); !ok && w.template != "" {
-		unknown := &ima.UnknownNameError{What: "template", Name: w.template}
+		unknown := &measure.UnknownNameError{What: "template", Name: w.template}
 		for _, t := range ima.Templates() {
 			unknown.Known = append(unknown.Known, t.Name())
 		}
 		return fmt.Errorf("--template: %w", unknown)
 	}
 	if w.lsm != "selinux" && w.lsm != "none" {
-		return fmt.Errorf("--lsm: %w", &ima.UnknownNameError{What: "LSM", Name: w.lsm, Known: []string{"selinux", "none"}})
+		return fmt.Errorf("--lsm: %w", &measure.UnknownNameError{What: "LSM", Name: w.lsm, Known: []string{"selinux", "none"}})
 	}
 	if w.pcr != 0 && (w.pcr < 8 || w.pcr > 14) {
 		return errors.New("--measure-pcr is a number from 8 to 14, as CONFIG_IMA_MEASURE_PCR_IDX is")
@@ -114,11 +115,11 @@ func (w *measuringKernel) check(config *ima.Config) error {
 	return w.checkHash(config)
 }
 
-func (w *measuringKernel) checkHash(config *ima.Config) error {
+func (w *measuringKernel) checkHash(config *measure.Config) error {
 	if w.hash == "" {
 		return nil
 	}
-	unknown := &ima.UnknownNameError{What: "hash", Name: w.hash}
+	unknown := &measure.UnknownNameError{What: "hash", Name: w.hash}
 	for id := range uint8(math.MaxUint8) {
 		algo, ok := ima.HashAlgoByID(id)
 		// The ima template has room for digests of these two alone.

@@ -19,6 +19,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/attest"
 	"github.com/swtpmd/swtpmd/ima/evidence"
+	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
 	"github.com/swtpmd/swtpmd/transport/raw"
@@ -163,11 +164,11 @@ func (m *measurement) run(ctx context.Context, paths []string, s cli.Streams) er
 			"a digest of it will do as well")
 
 	}
-	kernel, err := ima.New(*config)
+	kernel, err := measure.New(*config)
 	if err != nil {
 		return cli.Usage(err, "")
 	}
-	if err := kernel.Init(func() ima.TPM { return tpm }); err != nil {
+	if err := kernel.Init(func() measure.TPM { return tpm }); err != nil {
 		return err
 	}
 	process.loadKeys(kernel)
@@ -191,7 +192,7 @@ func (m *measurement) run(ctx context.Context, paths []string, s cli.Streams) er
 
 // leave writes what a service is sent. If a quote was asked for and there is
 // none, everything else is there nevertheless.
-func (m *measurement) leave(told *Summary, kernel *ima.IMA, tpm *attest.TPM, nonce []byte) error {
+func (m *measurement) leave(told *Summary, kernel *measure.IMA, tpm *attest.TPM, nonce []byte) error {
 	if err := os.MkdirAll(m.out, 0o755); err != nil {
 		return err
 	}

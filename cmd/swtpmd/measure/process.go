@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/files"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 // processWords are the flags of the process that opens the files.
@@ -42,7 +42,7 @@ func (w *keyWords) Set(value string) error {
 
 // process is who opens files, and the files.
 type process struct {
-	task    ima.Cred
+	task    measure.Cred
 	keys    []loadedKey
 	machine files.Machine
 }
@@ -66,7 +66,7 @@ func (w *processWords) read(selinux bool) (*process, error) {
 		return nil, fmt.Errorf("--as=%s: UID or UID:GID, two numbers", w.as)
 	}
 	u, g := uint32(uid), uint32(gid)
-	p.task = ima.Cred{UID: u, EUID: u, SUID: u, GID: g, EGID: g, SGID: g, CapSetUID: u == 0, CapSetGID: u == 0}
+	p.task = measure.Cred{UID: u, EUID: u, SUID: u, GID: g, EGID: g, SGID: g, CapSetUID: u == 0, CapSetGID: u == 0}
 	if p.keys, err = w.keys.read(); err != nil {
 		return nil, err
 	}
@@ -83,9 +83,9 @@ func (w *processWords) read(selinux bool) (*process, error) {
 }
 
 // loginOfRoot is the label that the targeted policy gives a login of root.
-var loginOfRoot = ima.Label{User: "unconfined_u", Role: "unconfined_r", Type: "unconfined_t"}
+var loginOfRoot = measure.Label{User: "unconfined_u", Role: "unconfined_r", Type: "unconfined_t"}
 
-func (w *processWords) subjectLabel() (ima.Label, error) {
+func (w *processWords) subjectLabel() (measure.Label, error) {
 	if w.subject != "" {
 		label, ok := files.ParseLabel(w.subject)
 		if !ok {
@@ -138,7 +138,7 @@ func (w keyWords) read() (keys []loadedKey, err error) {
 }
 
 // loadKeys adds the keys. The kernel keeps them until a policy is loaded.
-func (p *process) loadKeys(kernel *ima.IMA) {
+func (p *process) loadKeys(kernel *measure.IMA) {
 	for _, k := range p.keys {
 		kernel.KeyCreateOrUpdate(k.keyring, &p.task, k.payload)
 	}
@@ -146,7 +146,7 @@ func (p *process) loadKeys(kernel *ima.IMA) {
 
 // walk measures a file, or all files below a directory, and counts them. The path
 // is the kernel's: without symbolic links.
-func (p *process) walk(ctx context.Context, kernel *ima.IMA, path string, count int) (int, error) {
+func (p *process) walk(ctx context.Context, kernel *measure.IMA, path string, count int) (int, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return count, err
@@ -173,16 +173,16 @@ func (p *process) walk(ctx context.Context, kernel *ima.IMA, path string, count 
 
 // open opens a file to read it; one that may be executed is executed too, and
 // programs and libraries are mapped, so that rules on that see them.
-func (p *process) open(kernel *ima.IMA, path string) error {
+func (p *process) open(kernel *measure.IMA, path string) error {
 	opened, err := p.machine.Open(path)
 	if err != nil {
 		return err
 	}
 	defer opened.Close()
-	file := &ima.File{Path: path, Read: true, Inode: opened.Inode}
-	kernel.Open(file, &p.task, ima.MayRead)
+	file := &measure.File{Path: path, Read: true, Inode: opened.Inode}
+	kernel.Open(file, &p.task, measure.MayRead)
 	if opened.Inode.Mode&0o111 != 0 {
-		kernel.Open(file, &p.task, ima.MayExec)
+		kernel.Open(file, &p.task, measure.MayExec)
 		kernel.Exec(file, &p.task, &p.task, opened.Image != files.Script)
 		kernel.Release(file)
 	}

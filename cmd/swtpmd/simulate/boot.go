@@ -12,9 +12,9 @@ import (
 	"strings"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
-	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/boot/draw"
+	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
 const bootHelp = `Usage: swtpmd boot [flags]
@@ -176,7 +176,7 @@ func (w *bootWords) prepare(ctx context.Context) (err error) {
 	// A platform's cmdline= is the kernel's, which passes over what it does
 	// not know; this is swtpmd's.
 	if w.policy != "" {
-		if err := ima.CheckPolicyOption(w.policy); err != nil {
+		if err := measure.CheckPolicyOption(w.policy); err != nil {
 			return cli.Usage(fmt.Errorf("--policy: %w", err), "")
 		}
 	}
@@ -194,7 +194,7 @@ func (w *bootWords) prepare(ctx context.Context) (err error) {
 		return cli.Usage(err, "")
 	}
 	if w.kernel != "" {
-		profile, err := ima.KernelByRelease(w.kernel)
+		profile, err := measure.KernelByRelease(w.kernel)
 		if err != nil {
 			return cli.Usage(fmt.Errorf("--kernel: %w", err), "")
 		}
@@ -243,5 +243,5 @@ func writePicture(name string, o *Outcome) error {
 // listFiles has the list of a simulated boot as its securityfs.
 type listFiles struct{ *boot.List }
 
-func (l listFiles) SecurityFiles() []ima.SecurityFile            { return l.Files() }
+func (l listFiles) SecurityFiles() []measure.SecurityFile        { return l.Files() }
 func (l listFiles) ReadSecurityFile(name string) ([]byte, error) { return l.ReadFile(name) }

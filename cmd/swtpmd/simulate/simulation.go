@@ -15,6 +15,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
+	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
 
@@ -124,7 +125,7 @@ func (o *Outcome) appraise(s *simulation) error {
 	if err != nil {
 		return err
 	}
-	kernel, err := ima.KernelByRelease(s.platform.Kernel.Profile)
+	kernel, err := measure.KernelByRelease(s.platform.Kernel.Profile)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (o *Outcome) appraise(s *simulation) error {
 	o.Verdict, err = verify.Verify(verify.Evidence{
 		List: ima.Records(records), PCRs: o.pcrs(s.platform), Vouched: true,
 		Build: verify.Build{
-			Kernel: kernel, Release: s.platform.Kernel.UTSRelease(),
+			Kernel: verify.Kernel{Release: kernel.Release, InitLateSync: kernel.InitLateSync, KexecAtExecute: kernel.KexecAtExecute}, Release: s.platform.Kernel.UTSRelease(),
 			Strategy: verify.Strategy(s.strategy.String()), InitLateSync: lateSync, Bound: true,
 		},
 	})

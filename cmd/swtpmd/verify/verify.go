@@ -13,6 +13,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/ima"
+	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
 
@@ -307,11 +308,11 @@ func (w *verifyWords) evidence() (*verify.Evidence, error) {
 	e := &verify.Evidence{Vouched: w.vouched, Build: w.build}
 	e.Build.Strategy = verify.Strategy(w.strategy)
 	if w.build.Release != "" {
-		kernel, err := ima.KernelByRelease(w.build.Release)
+		kernel, err := measure.KernelByRelease(w.build.Release)
 		if err != nil {
 			return nil, cli.Usage(fmt.Errorf("--kernel: %w", err), "the list of an older kernel is verified without it")
 		}
-		e.Build.Kernel = kernel
+		e.Build.Kernel = kernelOf(&kernel)
 	}
 	for _, read := range []func(*verify.Evidence) error{w.readQuote, w.readPCRs, w.readEventLog, w.readStart} {
 		if err := read(e); err != nil {
@@ -319,6 +320,11 @@ func (w *verifyWords) evidence() (*verify.Evidence, error) {
 		}
 	}
 	return e, nil
+}
+
+// kernelOf returns what verification needs to know of a kernel.
+func kernelOf(k *measure.Kernel) verify.Kernel {
+	return verify.Kernel{Release: k.Release, InitLateSync: k.InitLateSync, KexecAtExecute: k.KexecAtExecute}
 }
 
 // readPCRs reads the PCR values. The quote was read before, because it names their

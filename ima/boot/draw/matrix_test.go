@@ -21,6 +21,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
+	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/ima/verify"
 )
 
@@ -31,7 +32,7 @@ func (m machine) appraised(t testing.TB) Outcome {
 	r := m.boot(t)
 	records, err := r.List.Records()
 	require.NoError(t, err)
-	kernel, err := ima.KernelByRelease(m.platform.Kernel.Profile)
+	kernel, err := measure.KernelByRelease(m.platform.Kernel.Profile)
 	require.NoError(t, err)
 	lateSync := verify.SettingUnknown
 	if m.config.Strategy == boot.Kconfig {
@@ -48,7 +49,8 @@ func (m machine) appraised(t testing.TB) Outcome {
 	verdict, err := verify.Verify(verify.Evidence{
 		List: ima.Records(records), PCRs: pcrs, Vouched: true,
 		Build: verify.Build{
-			Kernel: kernel, Release: m.platform.Kernel.Release,
+			Kernel:   verify.Kernel{Release: kernel.Release, InitLateSync: kernel.InitLateSync, KexecAtExecute: kernel.KexecAtExecute},
+			Release:  m.platform.Kernel.Release,
 			Strategy: verify.Strategy(m.config.Strategy.String()), InitLateSync: lateSync, Bound: true,
 		},
 	})
