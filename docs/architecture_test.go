@@ -35,6 +35,7 @@ var apart = []struct{ from, to, because string }{
 	{"faults...", "emulator/state", "faults go between a transport and any TPM"},
 	{"ima...", "emulator", "IMA takes any TPM"},
 	{"ima...", "emulator/state", "IMA takes any TPM"},
+	{"ima/cel", "ima/measure", "a list is read without a kernel that makes one"},
 	{"ima...", "faults", "only the pictures know of faults; except ima/boot/draw"},
 	{"conformance", "emulator...", "the suite takes the emulator for one TPM among others"},
 	{"conformance/differential...", "emulator...", "the suite takes the emulator for one TPM among others"},
@@ -43,7 +44,7 @@ var apart = []struct{ from, to, because string }{
 
 // withoutIO are packages that do no input and output: what they need is given to
 // them.
-var withoutIO = []string{"emulator", "emulator/wire", "emulator/crypt", "ima", "ima/boot", "ima/verify", "faults"}
+var withoutIO = []string{"emulator", "emulator/wire", "emulator/crypt", "ima", "ima/boot", "ima/measure", "ima/verify", "faults"}
 
 // pkg is a package of this module.
 type pkg struct {
@@ -273,6 +274,14 @@ func TestEveryDirectDependencyHasALine(t *testing.T) {
 		listed = slices.DeleteFunc(listed, func(name string) bool { return covers(r.Path+"...", name) })
 	}
 	assert.Empty(t, listed, "no dependencies any more")
+}
+
+// A verdict comes from the evidence alone: what judges a list has no code that
+// makes one, in any package below it.
+func TestVerifyRunsNoIMA(t *testing.T) {
+	const verify, measure = module + "ima/verify", module + "ima/measure"
+	assert.NotContains(t, strings.Fields(goCommand(t, "0", "list", "-deps", verify)), measure)
+	assert.Contains(t, strings.Fields(goCommand(t, "0", "list", "-deps", module+"ima/boot")), measure, "where IMA runs")
 }
 
 func TestShippedBinaryContainsNoTestsAndNoCgo(t *testing.T) {
