@@ -140,13 +140,17 @@ func (c *ctl) pcrs(ctx context.Context, _ []string) error {
 }
 
 func (c *ctl) journal(ctx context.Context, _ []string) error {
-	decisions, err := c.client.Journal(ctx)
+	entries, err := c.client.Journal(ctx)
 	if err != nil {
 		return err
 	}
-	return c.print(decisions, func(w io.Writer) {
-		for i := range decisions {
-			d := &decisions[i]
+	return c.print(entries, func(w io.Writer) {
+		for i := range entries {
+			d := &entries[i].Decision
+			if lost := entries[i].Lost; lost != 0 {
+				fmt.Fprintf(w, "%d decisions were replaced by newer ones before they were read\n", lost)
+				continue
+			}
 			fmt.Fprintf(w, "%s\tboot %d\t%s\t%s\tlocality %d\t%s\n", d.Time.Format(time.RFC3339Nano),
 				d.Boot, d.Level, commandName(d.Command), d.Locality, describe(d))
 		}

@@ -413,7 +413,7 @@ func (d *daemon) openAdmin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.admin = control.NewServer(d.panel)
+	d.admin = control.NewServer(d.panel, d.log)
 	path := l
 	l = control.Limit(l, func(limit int) {
 		d.log.Warn("clients are refused until another one leaves", "channel", "admin", "limit", limit)

@@ -38,7 +38,7 @@ func deferred(t *testing.T, r Report, at time.Duration) *View {
 			},
 			Rules: []control.RuleStatus{{From: initcall.Kernel, Until: initcall.LateSync}},
 		},
-		Journal: []faults.Decision{{Boot: 1, Outcome: faults.Answered}, {Boot: 1, Outcome: faults.Answered}, {Boot: 2, Outcome: faults.Answered}},
+		Journal: []control.Entry{{Decision: faults.Decision{Boot: 1, Outcome: faults.Answered}}, {Decision: faults.Decision{Boot: 1, Outcome: faults.Answered}}, {Decision: faults.Decision{Boot: 2, Outcome: faults.Answered}}},
 	}
 }
 

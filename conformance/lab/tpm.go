@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 )
 
@@ -42,7 +41,7 @@ type View struct {
 	// reads none.
 	Refused string
 	Status  control.Status
-	Journal []faults.Decision
+	Journal []control.Entry
 }
 
 // View asks the TPM, beneath its faults. It is nil for a TPM that cannot tell.

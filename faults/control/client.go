@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
@@ -48,8 +47,8 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 }
 
 // Journal asks for the decisions that are kept, oldest first.
-func (c *Client) Journal(ctx context.Context) ([]faults.Decision, error) {
-	var j []faults.Decision
+func (c *Client) Journal(ctx context.Context) ([]Entry, error) {
+	var j []Entry
 	return j, c.do(ctx, http.MethodGet, "/journal", nil, &j)
 }
 

@@ -7,7 +7,7 @@
 // JSON bodies, so that curl speaks it:
 //
 //	GET  /status   Status
-//	GET  /journal  []faults.Decision, oldest first, the last JournalLength ones
+//	GET  /journal  []Entry, oldest first, the last JournalLength decisions
 //	GET  /pcrs     PCRs, read beneath the faults
 //	POST /level    {"level":"late_sync"}: move the boot on; answers Status
 //

@@ -5,11 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -160,6 +165,54 @@ func TestJournalOfManyPieces(t *testing.T) {
 	}
 }
 
+// busyWriter is a client that reads so slowly that others go on meanwhile.
+type busyWriter struct {
+	*httptest.ResponseRecorder
+	meanwhile func()
+}
+
+func (w *busyWriter) Write(p []byte) (int, error) {
+	w.meanwhile()
+	return w.ResponseRecorder.Write(p)
+}
+
+// Decisions that are replaced while a client reads are counted where they are missing.
+func TestJournalTellsItsGaps(t *testing.T) {
+	const kept, first = control.JournalLength, 64 // what a piece has
+	for _, more := range []int{0, 1, first, first + 1, kept / 2, kept, kept + 100} {
+		panel := &control.Panel{Clock: new(initcall.Clock)}
+		next := uint32(0)
+		record := func(n int) {
+			for range n {
+				panel.RecordDecision(faults.Decision{Command: next, Outcome: faults.Answered})
+				next++
+			}
+		}
+		record(kept + 10)
+		w := &busyWriter{httptest.NewRecorder(), sync.OnceFunc(func() { record(more) })}
+		panel.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/journal", nil))
+		var journal []control.Entry
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &journal), "%d", more)
+		at := uint32(10)
+		var lost uint64
+		for _, e := range journal {
+			if e.Lost > 0 {
+				assert.Equal(t, control.Entry{Lost: e.Lost}, e)
+				lost += e.Lost
+				at += uint32(e.Lost)
+				continue
+			}
+			require.Equal(t, at, e.Command)
+			at++
+		}
+		assert.EqualValues(t, kept+10, at, "%d", more)
+		assert.EqualValues(t, min(max(more-first, 0), kept-first), lost, "%d", more)
+		if lost > 0 {
+			assert.Contains(t, w.Body.String(), fmt.Sprintf(`{"lost":%d}`, lost))
+		}
+	}
+}
+
 func panelLength(p *control.Panel) int { return len(p.Journal()) }
 
 func TestServerLimits(t *testing.T) {
@@ -167,7 +220,7 @@ func TestServerLimits(t *testing.T) {
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	told := make(chan int, 10)
-	server := control.NewServer(&control.Panel{Clock: new(initcall.Clock)})
+	server := control.NewServer(&control.Panel{Clock: new(initcall.Clock)}, nil)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -204,6 +257,60 @@ func TestServerLimits(t *testing.T) {
 	assert.Equal(t, control.MaxConnections, transporttest.Receive(t, told))
 	require.NoError(t, open[0].Close())
 	require.Eventually(t, func() bool { _, err := ask(); return err == nil }, 20*time.Second, time.Millisecond)
+}
+
+// fullListener has no descriptor left for its first connection.
+type fullListener struct {
+	net.Listener
+	once sync.Once
+}
+
+func (l *fullListener) Accept() (conn net.Conn, err error) {
+	l.once.Do(func() { err = &net.OpError{Op: "accept", Err: syscall.EMFILE} })
+	if err == nil {
+		conn, err = l.Listener.Accept()
+	}
+	return conn, err
+}
+
+// What goes wrong in the server is for the log alone: stderr may be a pipe that is
+// full and that nobody reads.
+func TestServerWritesToItsLogAlone(t *testing.T) {
+	var stderr, said lockedText
+	old := log.Writer()
+	log.SetOutput(&stderr)
+	defer log.SetOutput(old)
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	server := control.NewServer(&control.Panel{Clock: new(initcall.Clock)}, slog.New(slog.NewTextHandler(&said, nil)))
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(&fullListener{Listener: l}) }()
+	t.Cleanup(func() { _ = server.Close(); transporttest.Receive(t, done) })
+	_, err = control.NewClient(path).Status(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, said.String(), "too many open files")
+	assert.Contains(t, said.String(), "level=WARN")
+	assert.Empty(t, stderr.String())
+}
+
+// lockedText is a log that a test reads while others write.
+type lockedText struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	return len(p), nil
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
 }
 
 func TestNobodyListens(t *testing.T) {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -27,9 +28,17 @@ const (
 )
 
 // NewServer returns a server of the panel's Handler with bounds on time and
-// memory. Serve it with Limit's listener.
-func NewServer(p *Panel) *http.Server {
-	return &http.Server{Handler: p.Handler(), ReadTimeout: requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
+// memory, which tells log what goes wrong; nil logs nothing. Serve it with Limit's
+// listener.
+func NewServer(p *Panel, log *slog.Logger) *http.Server {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &http.Server{
+		Handler: p.Handler(), ReadTimeout: requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		// Without one it writes to stderr itself, and waits where nobody reads that.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }
 
 // Limit returns a listener that has at most MaxConnections connections of l open.
@@ -78,6 +87,25 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
+// Entry is an entry of the journal: a decision, or a gap.
+type Entry struct {
+	faults.Decision
+	// Lost, if it is not 0, is how many decisions should stand here: a client read
+	// so slowly that newer ones have taken their place. Decision is empty then, and
+	// the JSON has no other field.
+	Lost uint64 `json:"lost,omitempty"`
+}
+
+// MarshalJSON writes the decision, or the gap alone.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	if e.Lost != 0 {
+		return json.Marshal(struct {
+			Lost uint64 `json:"lost"`
+		}{e.Lost})
+	}
+	return json.Marshal(e.Decision)
+}
+
 // serveJournal writes the journal in pieces: a client that does not read costs one
 // of them, and its connection after answerTime.
 func (p *Panel) serveJournal(w http.ResponseWriter, _ *http.Request) {
@@ -86,13 +114,11 @@ func (p *Panel) serveJournal(w http.ResponseWriter, _ *http.Request) {
 	out := journalWriter{w: w}
 	p.mu.Lock()
 	end := p.decided
+	at := end - uint64(len(p.journal.entries))
 	p.mu.Unlock()
-	for at := uint64(0); ; {
-		piece, next := p.piece(at, end)
-		if len(piece) == 0 {
-			break
-		}
-		at = next
+	for at < end {
+		var piece []Entry
+		piece, at = p.piece(at, end)
 		// Where there are no deadlines, as in tests, nobody fails to read.
 		_ = deadline.SetWriteDeadline(time.Now().Add(answerTime))
 		if out.write(piece) != nil || deadline.Flush() != nil {
@@ -103,15 +129,24 @@ func (p *Panel) serveJournal(w http.ResponseWriter, _ *http.Request) {
 	_ = out.end()
 }
 
-// piece returns decisions from number at on and before number end, counted from
-// the first there ever was, and the number of the one after them.
-func (p *Panel) piece(at, end uint64) ([]faults.Decision, uint64) {
+// piece returns entries for decisions from number at on and before number end,
+// counted from the first there ever was, and the number of the one after them.
+func (p *Panel) piece(at, end uint64) (piece []Entry, next uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first := p.decided - uint64(len(p.journal.entries))
-	at = max(at, first)
-	n := min(max(end, at)-at, answerPiece)
-	return p.journal.slice(int(at-first), int(n)), at + n
+	if at < first {
+		next = min(first, end)
+		piece = append(piece, Entry{Lost: next - at})
+		at = next
+	}
+	n := min(end-at, answerPiece)
+	if n > 0 {
+		for _, d := range p.journal.slice(int(at-first), int(n)) {
+			piece = append(piece, Entry{Decision: d})
+		}
+	}
+	return piece, at + n
 }
 
 // journalWriter writes an array of JSON in pieces.
@@ -120,7 +155,7 @@ type journalWriter struct {
 	begun bool
 }
 
-func (j *journalWriter) write(piece []faults.Decision) error {
+func (j *journalWriter) write(piece []Entry) error {
 	text, err := json.Marshal(piece)
 	if err != nil {
 		return err
