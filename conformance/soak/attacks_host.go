@@ -23,22 +23,24 @@ const stateFile = "tpm2.state"
 // hostAttacks are what happens to the process and its files.
 var hostAttacks = []Attack{
 	{Name: "no-room", Does: "leaves the daemon no room for a larger state (RLIMIT_FSIZE), and gives it back", alone: true, run: func(_ context.Context, b *bout) error {
-		info, err := os.Stat(filepath.Join(b.steady.state, stateFile))
-		if err != nil {
-			return err
-		}
-		// More than the state has, less than is set aside for the next one.
-		const growth = 12 << 10
-		return b.limited(unix.RLIMIT_FSIZE, func() uint64 { return uint64(info.Size()) + growth })
+		return b.as(b.noRoom)
 	}},
 	{Name: "no-descriptors", Does: "leaves the daemon no file descriptor (RLIMIT_NOFILE), and gives them back", alone: true, run: func(_ context.Context, b *bout) error {
-		return b.limited(unix.RLIMIT_NOFILE, func() uint64 {
-			// Those that are open, as far as they can be counted.
-			if n, err := descriptors(b.steady.ready.PID); err == nil {
-				return uint64(n)
+		for b.more() {
+			open, err := descriptors(b.steady.ready.PID)
+			if err != nil {
+				return err
 			}
-			return 0
-		})
+			err = b.limited(unix.RLIMIT_NOFILE, uint64(open), func() error {
+				wait(b.ctx, 100*time.Millisecond)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			wait(b.ctx, 100*time.Millisecond)
+		}
+		return nil
 	}},
 	{Name: "stopped", Does: "stops the daemon (SIGSTOP) and lets it go on", alone: true, run: func(_ context.Context, b *bout) error {
 		for b.more() {
@@ -101,22 +103,50 @@ var hostAttacks = []Attack{
 	}},
 }
 
-// limited lowers a limit of the steady daemon to what low returns and raises it
-// again, in turns.
-func (b *bout) limited(which int, low func() uint64) error {
+// limited lowers a limit of the steady daemon while f runs.
+func (b *bout) limited(which int, low uint64, f func() error) error {
 	pid := b.steady.ready.PID
 	var before unix.Rlimit
 	if err := unix.Prlimit(pid, which, nil, &before); err != nil {
 		return os.NewSyscallError("prlimit", err)
 	}
-	for b.more() {
-		err := unix.Prlimit(pid, which, &unix.Rlimit{Cur: min(low(), before.Max), Max: before.Max}, nil)
-		wait(b.ctx, 100*time.Millisecond)
-		err = errors.Join(err, unix.Prlimit(pid, which, &before, nil))
-		if err != nil {
-			return os.NewSyscallError("prlimit", err)
+	if err := unix.Prlimit(pid, which, &unix.Rlimit{Cur: min(low, before.Max), Max: before.Max}, nil); err != nil {
+		return os.NewSyscallError("prlimit", err)
+	}
+	return errors.Join(f(), os.NewSyscallError("prlimit", unix.Prlimit(pid, which, &before, nil)))
+}
+
+// noRoom is a client that writes while there is no room for its writes, until the TPM
+// says so, and then until it takes them again.
+func (b *bout) noRoom(send sender) error {
+	const index = firstIndex + 0x3000
+	if _, err := send(nvDefine(index, nvAuthRead|nvAuthWrite|nvNoDA, nil, 8)); err != nil {
+		return err
+	}
+	until := func(code uint32) error {
+		for begin := time.Now(); time.Since(begin) < refusedTime; {
+			response, err := send(nvWrite(index, b.bytes(8)))
+			if err != nil || rc(response) == code {
+				return err
+			}
 		}
-		wait(b.ctx, 100*time.Millisecond)
+		return fmt.Errorf("TPM2_NV_Write did not answer %#x within %s", code, refusedTime)
+	}
+	for b.more() {
+		info, err := os.Stat(filepath.Join(b.steady.state, stateFile))
+		if err != nil {
+			return err
+		}
+		// More than the state has, less than is set aside for the next one.
+		const growth = 12 << 10
+		err = b.limited(unix.RLIMIT_FSIZE, uint64(info.Size())+growth, func() error { return until(rcNVUnavailable) })
+		if err == nil {
+			err = until(rcSuccess)
+		}
+		if err != nil {
+			return err
+		}
+		wait(b.ctx, 50*time.Millisecond)
 	}
 	return nil
 }

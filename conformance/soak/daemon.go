@@ -54,6 +54,7 @@ type launch struct {
 	program  string
 	dir      string // for its sockets and its state
 	stateful bool
+	state    string // more words of --tpmstate
 	// blocked gives it a stderr that is full before it begins and that nobody
 	// reads.
 	blocked bool
@@ -69,7 +70,7 @@ func (l launch) start(ctx context.Context) (*daemon, error) {
 	words := append(slices.Clone(l.before), "--dir", l.dir, "--json")
 	if l.stateful {
 		d.state = filepath.Join(l.dir, "state")
-		words = append(words, "--state", d.state)
+		words = append(words, "--tpmstate", "dir="+d.state+l.state)
 	}
 	if os.Geteuid() != 0 {
 		// Or nobody but root sees its descriptors.

@@ -93,7 +93,9 @@ func parseDump(text []byte) creators {
 // it had. open is how many descriptors it has while nobody asks it. What it said is
 // returned, up to where its log lost lines.
 func (d *daemon) goroutines(open int) (n creators, said string, err error) {
-	status, err := d.admin.Status(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	status, err := d.admin.Status(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -114,7 +116,7 @@ func (d *daemon) goroutines(open int) (n creators, said string, err error) {
 	}
 	// What served the request may still be there.
 	d.admin.Close()
-	if _, err := settle(context.Background(), d.ready.PID, open); err != nil {
+	if _, err := settle(ctx, d.ready.PID, open); err != nil {
 		return nil, "", err
 	}
 	if err := d.signal(syscall.SIGQUIT); err != nil {

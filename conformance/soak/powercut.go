@@ -27,6 +27,8 @@ type CutPlan struct {
 	// AtOnce is how many directories are looked at at a time.
 	AtOnce int
 	Say    func(format string, a ...any)
+
+	state string // words of --tpmstate for the recorded daemon
 }
 
 // CutReport is what power cuts left.
@@ -105,7 +107,7 @@ func (c *cutting) record(ctx context.Context) ([]operation, error) {
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(state, 0o700), os.Mkdir(traces, 0o700)); err != nil {
 		return nil, err
 	}
-	l := launch{program: "strace", dir: dir, stateful: true, words: []string{"--flags=startup-clear"}, before: []string{
+	l := launch{program: "strace", dir: dir, stateful: true, state: c.state, words: []string{"--flags=startup-clear"}, before: []string{
 		// -D leaves the daemon the child of this process.
 		"-D", "-ff", "-ttt", "-y", "-xx", "-s", "1048576", "-qq", "-e", "signal=none", "-e", "trace=" + traced,
 		"-o", filepath.Join(traces, "t"), c.Program,

@@ -61,10 +61,9 @@ func TestAttacks(t *testing.T) {
 		assert.Equal(t, 1, a.Bouts, a.Name)
 		assert.NotZero(t, a.Blows, a.Name)
 	}
-	assert.Greater(t, r.Commands, uint64(100))
+	assert.NotZero(t, r.Commands)
 	assert.NotZero(t, r.Acknowledged)
 	assert.Zero(t, r.Lost)
-	assert.NotZero(t, r.Refused, "there was no room for a while")
 	assert.Equal(t, r.Before.Descriptors, r.Last.Descriptors)
 	assert.NotZero(t, r.GoroutinesBefore)
 	assert.Less(t, r.Ended, endTime)
