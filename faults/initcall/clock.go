@@ -17,8 +17,8 @@ type Event struct {
 	// own printk time for a console, the time since power-on for a
 	// timeline. Negative when the source knows none.
 	At time.Duration `json:"at_ns"`
-	// Cause says what showed it: a console line, "timeline", or the words
-	// of the caller.
+	// Cause says what showed it: a console line, a breakpoint with the kernel's
+	// symbol, "timeline", or the words of the caller.
 	Cause string `json:"cause"`
 	// Confirmed is the console line with which Cause was believed: the return
 	// of its initcall, or a later one if there were too few before. Empty where

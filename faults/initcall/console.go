@@ -107,7 +107,8 @@ type Console struct {
 // MaxDoubts is how many lines of one boot are told to Doubted.
 const MaxDoubts = 8
 
-// Doubt is a line that a Console does not believe.
+// Doubt is a line that a Console does not believe, or a breakpoint that moves
+// nothing for a GDB.
 type Doubt struct {
 	Boot   int
 	Level  Level  // reached when the line came

@@ -69,7 +69,7 @@ type FollowError struct {
 }
 
 func (e *FollowError) Error() string {
-	return fmt.Sprintf("console at %s: cannot %s: %v", e.Path, e.Doing, e.Err)
+	return fmt.Sprintf("%s: cannot %s: %v", e.Path, e.Doing, e.Err)
 }
 
 func (e *FollowError) Unwrap() error { return e.Err }
@@ -83,7 +83,7 @@ type KindError struct {
 }
 
 func (e *KindError) Error() string {
-	return fmt.Sprintf("console at %s: there is no %s but %s; follow a socket with unix:PATH, a growing file with file:PATH, a pipe through standard input", e.Path, e.Want, e.Mode)
+	return fmt.Sprintf("%s: there is no %s but %s; follow a socket with unix:PATH, a growing file with file:PATH, a pipe through standard input", e.Path, e.Want, e.Mode)
 }
 
 // Follow opens the source and follows it without a tee.

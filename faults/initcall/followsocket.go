@@ -182,6 +182,12 @@ func (f *socketFeed) unlisten() {
 }
 
 func (f *socketFeed) follow(ctx context.Context, out *output) error {
+	return f.each(ctx, func(conn net.Conn) { copyFrom(ctx, conn, out) })
+}
+
+// each has serve serve one connection after the other, and close it, until ctx
+// ends.
+func (f *socketFeed) each(ctx context.Context, serve func(net.Conn)) error {
 	defer f.close()
 	for {
 		if f.conn == nil {
@@ -190,7 +196,7 @@ func (f *socketFeed) follow(ctx context.Context, out *output) error {
 			}
 		}
 		if f.conn != nil {
-			copyFrom(ctx, f.conn, out)
+			serve(f.conn)
 			f.conn = nil
 			if f.listener == nil {
 				if err := pause(ctx, time.Until(f.dialled.Add(dialPause))); err != nil {

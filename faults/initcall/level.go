@@ -3,8 +3,8 @@
 //
 // A Level is a point in the boot that the kernel has reached. A Clock holds the
 // present one and tells those who wait. What moves a Clock is its source: a
-// caller (Advance), a Timeline (so long after the TPM got power), or a Console
-// (what a real guest prints).
+// caller (Advance), a Timeline (so long after the TPM got power), a Console (what
+// a real guest prints), or a GDB (where its kernel is, seen by QEMU's gdbstub).
 //
 // Levels are an order, not barriers: that late_sync is reached says that its
 // first function is about to be called, not that asynchronous work started

@@ -166,13 +166,19 @@ func linked(symbol []byte) (function []byte, level Level) {
 	if _, ok := cutPrefix(function, stub); !ok {
 		return function, Firmware
 	}
+	return identified(function)
+}
+
+// identified takes apart the kernel's identifier of an initcall: it ends in
+// __COUNTER_LINE_FUNCTION and the level's section.
+func identified(id []byte) (function []byte, level Level) {
+	function = id
 	for _, s := range sections {
-		if n := len(function) - len(s.name); string(function[n:]) == s.name {
-			function, level = function[:n], s.level
+		if name, ok := bytes.CutSuffix(function, []byte(s.name)); ok {
+			function, level = name, s.level
 			break
 		}
 	}
-	// What is left ends in __COUNTER_LINE_FUNCTION.
 	bar := []byte("_")
 	for i := bytes.LastIndex(function, []byte("__")); i >= 0; i = bytes.LastIndex(function[:i], []byte("__")) {
 		counter, rest, _ := bytes.Cut(function[i+2:], bar)
