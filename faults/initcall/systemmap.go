@@ -44,7 +44,7 @@ type tableEntry struct {
 
 // SystemMapError says why a System.map is refused.
 type SystemMapError struct {
-	Line   int    // 0 where it is the whole
+	Line   int // 0 where it is the whole
 	Reason string
 }
 
