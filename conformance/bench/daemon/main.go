@@ -25,6 +25,7 @@ import (
 )
 
 const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
+       scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-json]
 
 Starts swtpmd and swtpm, each with a raw TPM socket (unix), and has one client
 send the same command many times, first to the one, then to the other, round
@@ -37,6 +38,13 @@ the other by default; none of the commands changes what is stored.
 Prints commands a second (median over the rounds) and the ratio swtpmd/swtpm
 (median, lowest and highest of the rounds' ratios).
 
+-vs and -unread compare swtpmd with itself, and by the processor time of the
+server, which other work on the machine changes little: microseconds a command,
+and their ratio (median, lowest and highest of the rounds' ratios).
+
+  -vs WORDS     swtpmd as it starts by itself beside swtpmd with WORDS
+  -unread       a deferred TPM, each of whose commands is a line of its log: with a
+                stderr that is full and that nobody reads beside /dev/null
   -rounds N     rounds of each pair (default 9)
   -commands N   commands in a round (default 20000)
   -json         one JSON object a row on stdout
@@ -46,12 +54,17 @@ Prints commands a second (median over the rounds) and the ratio swtpmd/swtpm
 Examples:
   scripts/bench
   scripts/bench -rounds 21 -json >bench.json
+  scripts/bench -rounds 101 -commands 2000 -vs --sandbox=off
+  scripts/bench -rounds 101 -commands 2000 -unread
 
 Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
 `
 
+// command is one of those that are sent.
+type command struct{ name, hex string }
+
 // commands are what is sent. Both TPMs have been started up.
-var commands = []struct{ name, hex string }{
+var commands = []command{
 	{"GetRandom 16", "80010000000c0000017b0010"},
 	{"PCR_Extend sha256", "8002" + "00000041" + "00000182" + "00000010" + "00000009" + "40000009" + "0000000000" + "00000001" + "000b" + strings.Repeat("5a", 32)},
 	{"PCR_Read sha256", "8001000000140000017e00000001000b03000001"},
@@ -91,13 +104,26 @@ func main() {
 	asJSON := f.Bool("json", false, "")
 	ours := f.String("swtpmd", "swtpmd", "")
 	theirs := f.String("swtpm", "swtpm", "")
+	vs := f.String("vs", "", "")
+	unread := f.Bool("unread", false, "")
 	switch err := f.Parse(os.Args[1:]); {
 	case err == flag.ErrHelp:
 		fmt.Print(help)
 		return
-	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1:
+	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread:
 		fmt.Fprintln(os.Stderr, "scripts/bench: wrong usage:", err, f.Args(), "; see scripts/bench --help")
 		os.Exit(2)
+	}
+	if *vs != "" || *unread {
+		c := unreadCompared()
+		if *vs != "" {
+			c = wordsCompared(*vs)
+		}
+		rows, err := c.measure(*ours, *rounds, *count)
+		if err == nil {
+			err = c.print(rows, *asJSON)
+		}
+		exit(err)
 	}
 	rows, err := measure(*ours, *theirs, *rounds, *count)
 	if err == nil {
@@ -170,7 +196,7 @@ func pair(dir, ours, theirs string, p placement, command string, rounds, count i
 	for round := -1; round < rounds; round++ { // the first warms up
 		var rate [2]float64
 		for i, s := range []*server{a, b} {
-			if rate[i], err = runClient(p.client, s.socket, command, count); err != nil {
+			if rate[i], err = runClient(p.client, s.socket, command, count, 0); err != nil {
 				return row{}, err
 			}
 		}
@@ -211,8 +237,12 @@ func startServer(cpus, dir, program string, state bool) (*server, error) {
 		args = append(args, "--tpmstate", "dir="+dir)
 	}
 	s.process = exec.Command("taskset", args...)
-	var said strings.Builder
-	s.process.Stderr = &said
+	s.process.Stderr = new(strings.Builder)
+	return listening(s, program)
+}
+
+// listening starts the server's process and waits until its socket accepts.
+func listening(s *server, program string) (*server, error) {
 	if err := s.process.Start(); err != nil {
 		return nil, err
 	}
@@ -228,7 +258,7 @@ func startServer(cpus, dir, program string, state bool) (*server, error) {
 		}
 		select {
 		case err := <-ended:
-			return nil, fmt.Errorf("%s ended before it listened: %v: %s", program, err, said.String())
+			return nil, fmt.Errorf("%s ended before it listened: %v: %v", program, err, s.process.Stderr)
 		case <-deadline:
 			s.stop()
 			return nil, fmt.Errorf("%s does not listen: %w", program, err)
@@ -244,12 +274,12 @@ func (s *server) stop() {
 
 // runClient measures in a process of its own, because pinning is a matter of
 // processes.
-func runClient(cpus, socket, command string, count int) (float64, error) {
+func runClient(cpus, socket, command string, count int, code uint32) (float64, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	c := exec.Command("taskset", "-c", cpus, self, "client", socket, command, strconv.Itoa(count))
+	c := exec.Command("taskset", "-c", cpus, self, "client", socket, command, strconv.Itoa(count), strconv.FormatUint(uint64(code), 10))
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	if err != nil {
@@ -259,13 +289,17 @@ func runClient(cpus, socket, command string, count int) (float64, error) {
 }
 
 // client sends a command so often and prints how many a second were answered
-// with success.
+// with the response code that is expected.
 func client(args []string, out io.Writer) error {
 	command, err := hex.DecodeString(args[1])
 	if err != nil {
 		return err
 	}
 	count, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	code, err := strconv.ParseUint(args[3], 10, 32)
 	if err != nil {
 		return err
 	}
@@ -281,7 +315,7 @@ func client(args []string, out io.Writer) error {
 		if response, err = tpm.Exchange(ctx, response[:0], command); err != nil {
 			return err
 		}
-		if len(response) < 10 || binary.BigEndian.Uint32(response[6:]) != 0 {
+		if len(response) < 10 || binary.BigEndian.Uint32(response[6:]) != uint32(code) {
 			return fmt.Errorf("answered %x", response)
 		}
 	}
