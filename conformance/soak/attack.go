@@ -59,6 +59,10 @@ func (b *bout) more() bool {
 	return true
 }
 
+// again reports whether there is time to go on, for attacks whose blows are the
+// commands that they send.
+func (b *bout) again() bool { return b.blows == 0 || b.ctx.Err() == nil }
+
 // connect connects to a socket. A daemon that refuses does what it should: nil. The
 // connection has a deadline a second after the end of the bout, and is closed then.
 func (b *bout) connect(path string) net.Conn {

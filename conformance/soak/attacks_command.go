@@ -15,7 +15,7 @@ import (
 var commandAttacks = []Attack{
 	{Name: "odd-commands", Does: "sends commands of every code with random handles and parameters", run: func(ctx context.Context, b *bout) error {
 		return b.as(func(send sender) error {
-			for b.more() {
+			for b.again() {
 				c := conformance.Commands()[b.rnd.IntN(len(conformance.Commands()))]
 				if c.Code == ccFlushContext {
 					continue // what it names may be another client's
@@ -36,7 +36,7 @@ var commandAttacks = []Attack{
 		return b.as(func(send sender) error {
 			const index = firstIndex + 0x1000
 			_, err := send(nvDefine(index, nvAuthRead|nvAuthWrite, []byte("guess"), 8))
-			for err == nil && b.more() {
+			for err == nil && b.again() {
 				_, err = send(nvRead(index, b.bytes(8), 8))
 			}
 			return err
@@ -45,7 +45,7 @@ var commandAttacks = []Attack{
 	{Name: "nv-storm", Does: "defines NV indices until there is no space, and removes them", run: func(ctx context.Context, b *bout) error {
 		return b.as(func(send sender) error {
 			const index, most = firstIndex + 0x2000, 64
-			for b.more() {
+			for b.again() {
 				n := uint32(0)
 				for code := uint32(rcSuccess); n < most && code == rcSuccess; n++ {
 					response, err := send(nvDefine(index+n, nvAuthRead|nvAuthWrite|nvNoDA, nil, 1024))
@@ -71,7 +71,7 @@ var commandAttacks = []Attack{
 	}},
 	{Name: "handle-leak", Does: "makes keys and sessions, saves their contexts and forgets them", run: func(ctx context.Context, b *bout) error {
 		return b.as(func(send sender) error {
-			for b.more() {
+			for b.again() {
 				for _, make := range [][]byte{eccPrimary(), startSession()} {
 					response, err := send(make)
 					if err != nil {
@@ -111,6 +111,7 @@ func (b *bout) as(f func(sender) error) error {
 	defer tpm.Close()
 	served := false
 	err = f(func(command []byte) ([]byte, error) {
+		b.blows++
 		response, err := tpm.Send(ctx, 0, command)
 		served = served || err == nil
 		return response, err

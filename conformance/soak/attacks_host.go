@@ -132,7 +132,7 @@ func (b *bout) noRoom(send sender) error {
 		}
 		return fmt.Errorf("TPM2_NV_Write did not answer %#x within %s", code, refusedTime)
 	}
-	for b.more() {
+	for b.again() {
 		info, err := os.Stat(filepath.Join(b.steady.state, stateFile))
 		if err != nil {
 			return err

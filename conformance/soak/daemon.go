@@ -77,7 +77,8 @@ func (l launch) start(ctx context.Context) (*daemon, error) {
 		words = append(words, "--core-dumps")
 	}
 	d.cmd = exec.Command(l.program, append(words, l.words...)...)
-	d.cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
+	// The race detector sleeps for a second at the end unless told otherwise.
+	d.cmd.Env = append(os.Environ(), "GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0")
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
