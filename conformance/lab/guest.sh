@@ -54,7 +54,7 @@ bound() {
 }
 
 items() {
-	dmesg | grep -E 'ima: |tpm|TPM|MSFT0101|init_ima|init_tis|crb_acpi_driver_init|initcall_level: |Run /init' | item dmesg
+	dmesg -r | grep -E 'ima: |tpm|TPM|MSFT0101|init_ima|init_tis|crb_acpi_driver_init|initcall_level: |Run /init' | item dmesg
 	ls /sys/class/tpm | item tpm-class
 	ls /dev | grep tpm | item tpm-nodes
 	cat $tpm/tpm_version_major 2>/dev/null | item tpm-version

@@ -93,10 +93,16 @@ type Line struct {
 	Text string        // without the time
 }
 
-var printkLine = regexp.MustCompile(`^(?:<[0-9]+>)?\[ *([0-9]{1,9})\.([0-9]{6})\] (.*)$`)
+var printkLine = regexp.MustCompile(`^(?:<([0-9]{1,9})>)?\[ *([0-9]{1,9})\.([0-9]{6})\] (.*)$`)
 
-// parseLog reads lines as dmesg prints them and skips those without a time,
-// which are further lines of a message.
+// kernelPriorities are the priorities of messages of the kernel itself: facility 0.
+// Those of programs, which write to /dev/kmsg, have others (include/linux/printk.h,
+// kernel/printk/printk.c: devkmsg_write).
+const kernelPriorities = 8
+
+// parseLog reads lines as dmesg prints them. It leaves out lines without a time, which
+// continue a message, and messages of programs, where the lines have priorities
+// (dmesg -r).
 func parseLog(log []byte) []Line {
 	var all []Line
 	lines := bufio.NewScanner(bytes.NewReader(log))
@@ -106,15 +112,18 @@ func parseLog(log []byte) []Line {
 		if m == nil {
 			continue
 		}
-		seconds, err := strconv.Atoi(m[1])
+		if priority, err := strconv.Atoi(m[1]); err == nil && priority >= kernelPriorities {
+			continue
+		}
+		seconds, err := strconv.Atoi(m[2])
 		if err != nil {
 			continue
 		}
-		micros, err := strconv.Atoi(m[2])
+		micros, err := strconv.Atoi(m[3])
 		if err != nil {
 			continue
 		}
-		all = append(all, Line{At: time.Duration(seconds)*time.Second + time.Duration(micros)*time.Microsecond, Text: m[3]})
+		all = append(all, Line{At: time.Duration(seconds)*time.Second + time.Duration(micros)*time.Microsecond, Text: m[4]})
 	}
 	return all
 }

@@ -227,6 +227,8 @@ func (b *BootVerdict) word(last Report, log []Line) Word {
 	switch {
 	case !listed || b.Aggregate == nil:
 		return NoIMA
+	case b.IMA.Bypass && b.extended():
+		return Contradiction
 	case b.IMA.Bypass:
 		return Bypass
 	case noBank:
@@ -244,6 +246,17 @@ func (b *BootVerdict) word(last Report, log []Line) Word {
 	return Measured
 }
 
+// extended reports whether anybody saw a PCR 10 that is not zero. IMA in TPM-bypass
+// extends none.
+func (b *BootVerdict) extended() bool {
+	for _, bank := range b.Banks {
+		if bank.TPM != nil && !bank.TPM.Zero || bank.Guest != nil && !bank.Guest.Zero {
+			return true
+		}
+	}
+	return false
+}
+
 // sentence says it for people.
 func (b *BootVerdict) sentence() string {
 	var text string
@@ -253,6 +266,8 @@ func (b *BootVerdict) sentence() string {
 			imaPCR, len(b.List), b.bankNames())
 	case Bypass:
 		text = "IMA went into TPM-bypass"
+	case Contradiction:
+		text = fmt.Sprintf("the kernel's log says that IMA went into TPM-bypass, but PCR %d was extended", imaPCR)
 	case NoSuitableBank:
 		text = "IMA found a TPM without a bank it could use and recorded a boot aggregate of zeros"
 	case AggregateMismatch:

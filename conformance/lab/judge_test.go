@@ -132,7 +132,14 @@ func TestJudgeIsNotFooled(t *testing.T) {
 		"an empty list":  {func(r *Report, _ *View) { r.Items[itemBinary] = nil }, NoIMA},
 		"bypass line": {func(r *Report, _ *View) {
 			r.Items[itemDmesg] = append(r.Items[itemDmesg], "[    9.000000] ima: No TPM chip found, activating TPM-bypass!\n"...)
-		}, Bypass},
+		}, Contradiction},
+		"bypass line, seen from the guest": {func(r *Report, v *View) {
+			r.Items[itemDmesg] = append(r.Items[itemDmesg], "[    9.000000] ima: No TPM chip found, activating TPM-bypass!\n"...)
+			v.PCRs = nil
+		}, Contradiction},
+		"bypass line of a program": {func(r *Report, _ *View) {
+			r.Items[itemDmesg] = append(r.Items[itemDmesg], "<12>[    9.000000] ima: No TPM chip found, activating TPM-bypass!\n"...)
+		}, Measured},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -233,7 +240,7 @@ func TestVerdictInJSONAndText(t *testing.T) {
 
 func TestParseLog(t *testing.T) {
 	t.Parallel()
-	log := parseLog([]byte("<6>[    1.000001] ima: one\n    further line\n[12345.654321] two [3.0] three\n[ x.1] no\n"))
+	log := parseLog([]byte("<6>[    1.000001] ima: one\n    further line\n[12345.654321] two [3.0] three\n[ x.1] no\n<12>[4.000000] of a program\n"))
 	assert.Equal(t, []Line{
 		{At: time.Second + time.Microsecond, Text: "ima: one"},
 		{At: 12345*time.Second + 654321*time.Microsecond, Text: "two [3.0] three"},
@@ -243,6 +250,7 @@ func TestParseLog(t *testing.T) {
 
 func FuzzParseLog(f *testing.F) {
 	f.Add([]byte("[    1.000001] ima: one\n[2.000000] initcall_level: level=late\n[3.000000] calling  init_ima+0x0 @ 1\n"))
+	f.Add([]byte("<6>[    1.000001] ima: one\n<12>[2.000000] initcall_level: level=late\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		log := parseLog(text)
 		for _, line := range log {

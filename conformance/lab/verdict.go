@@ -16,8 +16,11 @@ const (
 	// Measured: the boot aggregate is that of the TPM's PCR 0-9 and PCR 10
 	// holds the list in every bank.
 	Measured Word = "measured"
-	// Bypass: IMA found no TPM when it looked and said so.
+	// Bypass: the kernel logged that IMA found no TPM, and PCR 10 was not extended.
 	Bypass Word = "bypass"
+	// Contradiction: the kernel logged that IMA found no TPM, and PCR 10 was
+	// extended.
+	Contradiction Word = "contradiction"
 	// NoSuitableBank: IMA found a TPM without a bank that it could use; its
 	// boot aggregate is zero.
 	NoSuitableBank Word = "no-suitable-bank"
