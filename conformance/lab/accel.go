@@ -18,29 +18,29 @@ type Accel string
 
 // The accelerators in use.
 const (
-	// Auto is KVM where that carries a boot, and TCG where it does not.
+	// Auto is KVM if a boot under KVM reaches the guest's init, and TCG if not.
 	Auto Accel = "auto"
 	KVM  Accel = "kvm"
 	TCG  Accel = "tcg"
 )
 
-// stretch is a part of a boot that KVM has to get through in time.
+// stretch is a part of a boot that KVM must complete in time.
 type stretch struct {
 	to    initcall.Level // its end
 	limit time.Duration
 	late  string // what did not happen in time
 }
 
-// stretches reach up to the drivers: from there on the TPM has a part in how
-// long a boot takes. Some virtual machines have a /dev/kvm that opens, gets a
-// guest through its firmware, and then runs nothing or crawls. TCG needs about
-// 3.5 s for the first stretch and 2 s for the second.
+// stretches end at the drivers: after that the time of a boot depends on the TPM.
+// Some virtual machines have a /dev/kvm that opens and runs the firmware of a guest,
+// and then runs nothing or is very slow. TCG needs about 3.5 s for the first stretch
+// and 2 s for the second.
 var stretches = []stretch{
 	{initcall.Kernel, 10 * time.Second, "no kernel banner"},
 	{initcall.Device, 10 * time.Second, "a kernel banner, but no drivers"},
 }
 
-// LateGuestError says that a guest did not get through a stretch of its boot in
+// LateGuestError reports that a guest did not complete a stretch of its boot in
 // time.
 type LateGuestError struct {
 	What  string
@@ -49,7 +49,7 @@ type LateGuestError struct {
 
 func (e *LateGuestError) Error() string { return fmt.Sprintf("%s within %s", e.What, e.Limit) }
 
-// trial is a way to try KVM. The zero value is the machine's own.
+// trial is a way to try KVM. The zero value tries that of the machine.
 type trial struct {
 	device string                               // /dev/kvm if empty
 	timer  func(time.Duration) <-chan time.Time // time.After if nil
@@ -75,9 +75,9 @@ func (t trial) after(d time.Duration) <-chan time.Time {
 	return t.timer(d)
 }
 
-// auto boots under KVM if that carries the boot as far as the guest's init, and
-// otherwise under TCG. Where TCG gets further than KVM did, that is noted, and
-// the next boot does without KVM at once.
+// auto boots under KVM if the boot reaches the guest's init so, and otherwise under
+// TCG. If TCG gets further than KVM did, it writes a note, and the next boot does not
+// try KVM.
 func auto(ctx context.Context, c Config) (*Record, error) {
 	tcg := c
 	tcg.Machine.Accel = TCG
@@ -87,7 +87,7 @@ func auto(ctx context.Context, c Config) (*Record, error) {
 	}
 	note := noteOn(c.Cache)
 	if said, ok := note.read(time.Now()); ok {
-		fmt.Fprintf(c.Progress, "doing without KVM: %s (%s, noted in %s for %d days; --accel=kvm tries it anew)\n",
+		fmt.Fprintf(c.Progress, "booting without KVM: %s (%s, noted in %s for %d days; --accel=kvm tries it again)\n",
 			said.Reason, said.At.Local().Format(time.DateTime), note.path, int(noteLife.Hours()/24))
 		record, _, err := attempt(ctx, tcg)
 		return record, err
@@ -112,8 +112,8 @@ func auto(ctx context.Context, c Config) (*Record, error) {
 	return record, err
 }
 
-// withKVM boots under KVM, however long it takes. A KVM that works is tried
-// again from then on.
+// withKVM boots under KVM, however long it takes. If that works, it removes the note
+// against KVM.
 func withKVM(ctx context.Context, c Config) (*Record, error) {
 	record, got, err := attempt(ctx, c)
 	var failed *BootError
@@ -126,8 +126,8 @@ func withKVM(ctx context.Context, c Config) (*Record, error) {
 	return record, err
 }
 
-// kvmReason says why a boot under KVM failed. A QEMU that has ended says first
-// what was wrong, and then what came of it.
+// kvmReason returns why a boot under KVM failed. A QEMU that has ended prints the
+// cause first, and then its consequences.
 func kvmReason(failed *BootError) string {
 	reason := failed.Err.Error()
 	var late *LateGuestError
@@ -149,9 +149,9 @@ type reached struct {
 	init bool             // its init has said hello
 }
 
-// further reports whether a boot under TCG shows that the fault was KVM's: it is
-// past what KVM could not pass, and has not needed more than twice the time that
-// KVM had. On a machine so busy that it has, a good KVM may be late too.
+// further reports whether a boot under TCG shows that the fault was KVM's: it has
+// completed the stretch that KVM did not complete, in at most twice the time that KVM
+// had. On a machine so busy that it needs more, a good KVM may be late too.
 func (r reached) further(kvm reached) bool {
 	if !kvm.late {
 		return r.init
@@ -169,7 +169,7 @@ func (r reached) further(kvm reached) bool {
 }
 
 // watch follows the console of a guest through the stretches, and cancels ctx if
-// the guest must hurry and is late. It returns when the guest is through, has
+// the guest must hurry and is late. It returns when the guest has completed them, has
 // said hello or ends.
 func (r *runner) watch(ctx context.Context, feed *initcall.Feed) {
 	clock := new(initcall.Clock)
@@ -207,7 +207,7 @@ func (r *runner) watch(ctx context.Context, feed *initcall.Feed) {
 	}
 }
 
-// greeted says that the guest's init has said hello: it cannot be late any more.
+// greeted records that the guest's init has said hello: it cannot be late any more.
 func (r *runner) greeted() {
 	if r.settled.CompareAndSwap(false, true) {
 		r.got.init = true
@@ -215,8 +215,8 @@ func (r *runner) greeted() {
 	}
 }
 
-// through completes what the console has not shown: a guest whose init has said
-// hello is through every stretch.
+// through fills in what the console has not shown: a guest whose init has said
+// hello has completed every stretch.
 func (r *reached) through(at time.Duration) {
 	for i := range r.ends {
 		if r.init && r.ends[i] == 0 {

@@ -120,7 +120,7 @@ func TestAKVMThatWorksByHalfIsGivenUp(t *testing.T) {
 			p.measured(t, TCG)
 			text = said.take()
 			assert.NotContains(t, text, "starting QEMU (kvm, ")
-			for _, part := range []string{"doing without KVM: " + c.reason, notes[0], "for 7 days", "--accel=kvm tries it anew"} {
+			for _, part := range []string{"booting without KVM: " + c.reason, notes[0], "for 7 days", "--accel=kvm tries it again"} {
 				assert.Contains(t, text, part)
 			}
 		})

@@ -14,26 +14,26 @@ import (
 	"time"
 )
 
-// lockTimeout is how long apt-get waits for somebody else's dpkg lock.
+// lockTimeout is how long apt-get waits for the dpkg lock of another process.
 const lockTimeout = 10 * time.Minute
 
-// Apt gets Debian packages by the machine's own apt-get. Several processes may
-// use it at once: they take turns by a lock file in Cache, and wait for the
-// locks of anybody else's apt-get.
+// Apt gets Debian packages with the machine's apt-get. Several processes may use it at
+// once: they take turns by a lock file in Cache, and wait for the locks of any other
+// apt-get.
 type Apt struct {
 	// Cache is the folder of the lock file; it must exist.
 	Cache string
-	// Progress is told what is going on, in lines.
+	// Progress gets a line for each step.
 	Progress io.Writer
-	// Exec executes a command in dir (the present folder if that is empty)
-	// and gives its standard output; nil executes it for real.
+	// Exec executes a command in dir (the current folder if that is empty) and
+	// returns its standard output. If it is nil, a process is started.
 	Exec func(ctx context.Context, dir string, argv ...string) (string, error)
 
 	mu      sync.Mutex
 	updated bool // "apt-get update" was run by this process
 }
 
-// Install installs packages, with no more than what they depend on.
+// Install installs packages and what they depend on, without recommended ones.
 func (a *Apt) Install(ctx context.Context, packages ...string) error {
 	unlock, err := a.lock(ctx)
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *Apt) Download(ctx context.Context, dir, pkg string) error {
 	return err
 }
 
-// Update fetches the package lists anew, once in the life of a.
+// Update fetches the package lists, once in the life of a.
 func (a *Apt) Update(ctx context.Context) error {
 	unlock, err := a.lock(ctx)
 	if err != nil {
@@ -77,8 +77,8 @@ func (a *Apt) update(ctx context.Context) error {
 	return a.asRoot(ctx, "update", "-q")
 }
 
-// Query gives what apt-cache prints, after an "apt-get update" if it knows
-// nothing of the matter.
+// Query returns what apt-cache prints. If it prints nothing, Query runs "apt-get
+// update" and asks again.
 func (a *Apt) Query(ctx context.Context, args ...string) (string, error) {
 	var answer string
 	ask := func() (err error) {
@@ -100,8 +100,8 @@ func (a *Apt) Query(ctx context.Context, args ...string) (string, error) {
 	return answer, err
 }
 
-// updating calls f, and if that fails once more after an "apt-get update":
-// package lists that are missing or old are the usual reason.
+// updating calls f, and if f fails, once more after an "apt-get update": package
+// lists that are missing or old are the usual reason.
 func (a *Apt) updating(ctx context.Context, f func() error) error {
 	first := f()
 	if first == nil || a.updated || ctx.Err() != nil {
@@ -113,7 +113,8 @@ func (a *Apt) updating(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// asRoot runs apt-get as root, by sudo where that needs no password.
+// asRoot runs apt-get as root, with sudo if this process is not root. sudo must not
+// need a password.
 func (a *Apt) asRoot(ctx context.Context, args ...string) error {
 	argv := append([]string{"apt-get", "-o", fmt.Sprintf("DPkg::Lock::Timeout=%d", int(lockTimeout.Seconds()))}, args...)
 	if os.Geteuid() != 0 {
@@ -123,8 +124,8 @@ func (a *Apt) asRoot(ctx context.Context, args ...string) error {
 	return err
 }
 
-// exec executes a command with the environment that scripts give apt: plain
-// English, no questions.
+// exec executes a command with the environment for apt in scripts: plain English, no
+// questions.
 func (a *Apt) exec(ctx context.Context, dir string, argv ...string) (string, error) {
 	if a.Exec != nil {
 		return a.Exec(ctx, dir, argv...)
@@ -138,7 +139,7 @@ func (a *Apt) exec(ctx context.Context, dir string, argv ...string) (string, err
 	return out.String(), err
 }
 
-// lock takes the lock file, after everybody else in this process and outside.
+// lock takes the lock file. It waits for all others, in this process and outside.
 func (a *Apt) lock(ctx context.Context) (unlock func(), err error) {
 	a.mu.Lock()
 	file, err := lockFile(ctx, filepath.Join(a.Cache, "apt.lock"))
@@ -152,8 +153,8 @@ func (a *Apt) lock(ctx context.Context) (unlock func(), err error) {
 	}, nil
 }
 
-// lockFile opens and locks a file, waiting for whoever holds it; closing the
-// file gives it up.
+// lockFile opens and locks a file. It waits for the process that holds the lock;
+// closing the file releases it.
 func lockFile(ctx context.Context, path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -164,7 +165,7 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 	select {
 	case err = <-locked:
 	case <-ctx.Done():
-		// The goroutine gives up the lock as soon as it has got it.
+		// The goroutine releases the lock as soon as it has it.
 		go func() { <-locked; file.Close() }()
 		return nil, fmt.Errorf("waiting for the lock %s: %w", path, ctx.Err())
 	}
@@ -175,7 +176,7 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 	return file, nil
 }
 
-// run runs cmd and puts what it printed into the error if it fails.
+// run runs cmd. If it fails, the error has what it printed.
 func run(cmd *exec.Cmd) error {
 	var out tail
 	if cmd.Stdout == nil {

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// BuildSwtpmd builds the daemon from the module that source, or the present
-// directory if it is empty, lies in. remove deletes the program.
+// BuildSwtpmd builds the daemon from the module that the folder source is in; an empty
+// source is the current folder. remove deletes the program.
 func BuildSwtpmd(ctx context.Context, source string) (path string, remove func(), err error) {
 	dir, err := os.MkdirTemp("", "swtpmd-")
 	if err != nil {

@@ -72,9 +72,9 @@ const (
 	eprobeDefer = 517 // the probe is retried
 )
 
-// ownProbes gives the probes of the driver that knows the TPM's interface. ACPI
-// has one device for both interfaces, which both drivers are offered: the other
-// one refuses it, while it registers itself.
+// ownProbes returns the probes of the driver that knows the TPM's interface. ACPI has
+// one device for both interfaces, and the driver core offers it to both drivers: the
+// other one refuses it, while it registers itself.
 func ownProbes(log []Line, device Device) []probe {
 	var own []probe
 	other := registering[CRB]
@@ -94,8 +94,8 @@ func ownProbes(log []Line, device Device) []probe {
 			}
 		case ok:
 			own = append(own, p)
-			// An own probe may end meanwhile if it is asynchronous; it began
-			// before, or takes longer than to say no.
+			// The driver's probe may end at the same time if it is asynchronous; it
+			// began earlier, or takes longer than a refusal.
 			if inside && p.code == enodev && p.at-p.took >= begun-printkSlack &&
 				(refusal < 0 || p.took < own[refusal].took) {
 				refusal = len(own) - 1
@@ -109,7 +109,8 @@ func ownProbes(log []Line, device Device) []probe {
 // within a few lines.
 const printkSlack = time.Millisecond
 
-// failedProbe finds the probe that failed for good before IMA looked.
+// failedProbe returns the probe that failed before IMA looked, if the kernel does not
+// retry it, else nil.
 func failedProbe(probes []probe, looked time.Duration) *FailedProbe {
 	var failed *FailedProbe
 	for _, p := range probes {
@@ -126,7 +127,7 @@ func failedProbe(probes []probe, looked time.Duration) *FailedProbe {
 	return failed
 }
 
-// boundHow says how the TPM came to its driver, whose probe succeeded at at.
+// boundHow returns how the TPM was bound to its driver, whose probe succeeded at at.
 func boundHow(boot *Boot, at *Seconds, log []Line) Bound {
 	for _, report := range boot.Reports {
 		if !report.registered() {

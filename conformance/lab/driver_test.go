@@ -105,7 +105,7 @@ func TestTheOtherDriversRefusalInRealBoots(t *testing.T) {
 		{"bypass-init", TIS, NeverBound, &FailedProbe{At: Seconds(1719256 * time.Microsecond), Code: 19}, "(1.72 s, returned 19)"},
 	} {
 		r := report(AtInit, c.dir)
-		v, err := Judge(&Record{Machine: Machine{Device: c.device}, Boots: []Boot{{Reports: []Report{r}, View: deferred(t, report(AtInit, "on-time"), 15300*time.Millisecond)}}})
+		v, err := Judge(&Record{Machine: Machine{Device: c.device}, Boots: []Boot{{Reports: []Report{r}, View: deferred(t, report(AfterBind, "bypass-rebind"), 15300*time.Millisecond)}}})
 		require.NoError(t, err)
 		b := v.Last()
 		assert.Equal(t, Bypass, b.Word, c.dir)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// SetupError says that what a boot needs could not be had.
+// SetupError reports that something a boot needs could not be had.
 type SetupError struct {
 	What string // what was wanted, such as "qemu-system-x86_64"
 	Hint string // what the reader can do about it
@@ -26,13 +26,13 @@ func (e *SetupError) Error() string {
 
 func (e *SetupError) Unwrap() error { return e.Err }
 
-// BootError says that a boot was started and gave no report.
+// BootError reports that a boot was started and sent no report.
 type BootError struct {
-	Stage   string        // what was being waited for
+	Stage   string        // what Run waited for
 	After   time.Duration // since QEMU was started
 	Console []string      // the last lines of the guest's console
-	QEMU    string        // what QEMU said on its standard error
-	Daemon  string        // what the TPM said on its standard error
+	QEMU    string        // QEMU's standard error
+	Daemon  string        // the TPM's standard error
 	Hint    string        // what the reader can do about it
 	Err     error
 }

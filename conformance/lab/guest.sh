@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The guest's init. It takes orders on the fourth serial port, one a line, and
+# The guest's init. It reads orders from the fourth serial port, one in a line, and
 # answers each with a line "done ORDER STATUS":
 #
 #   collect LABEL   send a report of what this kernel knows about TPM and IMA
@@ -7,7 +7,7 @@
 #   bind            bind the TPM's driver to its device, as an administrator would
 #   policy          load /policy into IMA
 #   reboot          restart the machine (no answer)
-#   poweroff        switch it off (no answer)
+#   poweroff        power it off (no answer)
 #
 # A report is
 #   report LABEL
@@ -16,8 +16,7 @@
 #   .
 #   end COUNT
 #
-# Nothing but this script writes to that port, so that kernel messages cannot
-# get in between.
+# Only this script writes to that port, so that no kernel messages come in between.
 
 export PATH=/bin
 mount -t proc none /proc
@@ -85,7 +84,7 @@ await() {
 	done
 }
 
-# bind goes by the name of the ACPI device, which both drivers take.
+# bind uses the name of the ACPI device, which is the same for both drivers.
 bind() {
 	for driver in /sys/bus/*/drivers/tpm_tis /sys/bus/*/drivers/tpm_crb; do
 		[ -e "$driver/bind" ] || continue

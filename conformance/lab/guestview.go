@@ -14,7 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-// Names of the items of a report; guest.sh has the other end.
+// Names of the items of a report, as guest.sh writes them.
 const (
 	itemDmesg      = "dmesg"
 	itemTPMClass   = "tpm-class"
@@ -29,7 +29,7 @@ const (
 	itemViolations = "ima-violations"
 )
 
-// lines gives an item's lines; none for an item that did not come.
+// lines returns the lines of an item, none if the report does not have it.
 func (r Report) lines(item string) []string {
 	text := strings.TrimRight(string(r.Items[item]), "\n")
 	if text == "" {
@@ -47,11 +47,11 @@ func (r Report) number(item string) (int, error) {
 	return n, nil
 }
 
-// registered says whether the kernel had a TPM: it appears in its class when it
-// is registered, not before.
+// registered reports whether the kernel had registered a TPM: the class has its name
+// from then on.
 func (r Report) registered() bool { return len(r.lines(itemTPMClass)) > 0 }
 
-// driver gives the driver that is bound to the TPM, or "".
+// driver returns the name of the driver that is bound to the TPM, or "".
 func (r Report) driver() string {
 	for _, line := range r.lines(itemTPMBound) {
 		if driver, _, ok := strings.Cut(line, " "); ok {
@@ -64,7 +64,7 @@ func (r Report) driver() string {
 // pcrPath is a line "/sys/class/tpm/tpm0/pcr-sha256/10:VALUE".
 var pcrPath = regexp.MustCompile(`^/sys/class/tpm/tpm0/pcr-([a-z0-9_]{1,16})/([0-9]{1,2}):([0-9A-Fa-f]{2,256})$`)
 
-// pcrs gives the PCRs as the guest's sysfs shows them.
+// pcrs returns the PCRs as the guest's sysfs shows them.
 func (r Report) pcrs() (control.PCRs, error) {
 	all := control.PCRs{}
 	for _, line := range r.lines(itemPCRs) {
@@ -89,7 +89,7 @@ func (r Report) pcrs() (control.PCRs, error) {
 
 // Line is one line of the kernel's log.
 type Line struct {
-	At   time.Duration // since the kernel began to count, as printk prints it
+	At   time.Duration // printk time
 	Text string        // without the time
 }
 
@@ -128,7 +128,7 @@ func parseLog(log []byte) []Line {
 	return all
 }
 
-// find gives the first line that contains text.
+// find returns the first line that contains text.
 func find(log []Line, text string) (Line, bool) {
 	for _, line := range log {
 		if strings.Contains(line.Text, text) {
@@ -147,8 +147,8 @@ const (
 	chipLine   = " TPM (device-id"                              // drivers/char/tpm/tpm_tis_core.c
 )
 
-// imaLooked gives when init_ima was called and the level in which that was. The
-// level is unknown in a log without the trace event.
+// imaLooked returns when init_ima was called and in which level. The level is nil in a
+// log without the trace event.
 func imaLooked(log []Line) (at time.Duration, level *initcall.Level, ok bool) {
 	for _, line := range log {
 		if _, name, found := strings.Cut(line.Text, levelLine); found {
@@ -163,7 +163,7 @@ func imaLooked(log []Line) (at time.Duration, level *initcall.Level, ok bool) {
 	return 0, nil, false
 }
 
-// String gives the line as dmesg prints it.
+// String returns the line as dmesg prints it.
 func (l Line) String() string {
 	return fmt.Sprintf("[%12.6f] %s", l.At.Seconds(), l.Text)
 }

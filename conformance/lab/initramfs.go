@@ -20,9 +20,9 @@ var applets = []string{
 	"poweroff", "reboot", "sha256sum", "stty", "uname", "usleep", "wc",
 }
 
-// Initramfs gives a gzipped initramfs with a static busybox, guest.sh as init,
-// and, unless they are empty, an IMA policy for the guest to load when told to and
-// a program that the kernel runs as its modprobe.
+// Initramfs returns a gzipped initramfs with a static busybox, guest.sh as init,
+// and, unless they are empty, an IMA policy that the guest loads when it is asked to
+// and a program that the kernel runs as its modprobe.
 func Initramfs(busybox, policy, modprobe []byte) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
@@ -115,8 +115,8 @@ func (a *archive) close() error {
 	return a.err
 }
 
-// padded gives data with zeros up to a multiple of four bytes. It never writes
-// into the array behind data.
+// padded returns data with zeros up to a multiple of four bytes. It does not write
+// after the end of data.
 func padded(data []byte) []byte {
 	if n := -len(data) & 3; n > 0 {
 		return append(data[:len(data):len(data)], make([]byte, n)...)

@@ -12,7 +12,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima"
 )
 
-// Judge says what a record shows. It fails if what the guest or the TPM told
+// Judge returns what a record shows. It fails if a report of the guest or the TPM
 // cannot be read.
 func Judge(r *Record) (*Verdict, error) {
 	v := &Verdict{
@@ -51,8 +51,8 @@ func judgeBoot(number int, boot *Boot, device Device) (*BootVerdict, error) {
 	return b, nil
 }
 
-// releaseOf finds the movement of the TPM's clock in the present boot that
-// ended its deferral.
+// releaseOf returns the movement of the TPM's clock that ended the deferral in the
+// current boot, nil if there is none.
 func releaseOf(view *View) *Release {
 	if view == nil {
 		return nil
@@ -99,7 +99,7 @@ func imaOf(log []Line) IMAVerdict {
 	return v
 }
 
-// takePCRs takes down both views of the PCRs.
+// takePCRs records both views of the PCRs.
 func (b *BootVerdict) takePCRs(last Report, view *View) error {
 	guest, err := last.pcrs()
 	if err != nil {
@@ -117,7 +117,7 @@ func (b *BootVerdict) takePCRs(last Report, view *View) error {
 	return nil
 }
 
-// imaPCRs brings PCRs into package ima's form; none becomes nil.
+// imaPCRs returns PCRs in package ima's form, nil for none.
 func imaPCRs(pcrs control.PCRs) (ima.PCRs, error) {
 	if len(pcrs) == 0 {
 		return nil, nil
@@ -189,9 +189,9 @@ func compareList(list []byte, pcrs ima.PCRs) (*ima.Comparison, error) {
 // otherwise.
 const imaPCR = 10
 
-// bankOf makes a bank's row from what the known view says and, beside it, the
-// guest's. Debian's kernel has no sha384 and sha512 of its own and extends
-// padded sha1 digests there, which is one of the ways that Compare tries.
+// bankOf returns the row of a bank from the known view and the guest's. Debian's
+// kernel has neither sha384 nor sha512 built in and extends padded sha1 digests there,
+// which is one of the ways that Compare tries.
 func bankOf(row ima.PCRComparison, guest []ima.PCRComparison, tpmKnown bool) Bank {
 	bank := Bank{Bank: row.Bank}
 	view := viewOf(row)
@@ -219,8 +219,8 @@ func viewOf(row ima.PCRComparison) *PCRView {
 	return v
 }
 
-// word chooses the verdict's word. What IMA itself said goes before what the
-// PCRs show.
+// word chooses the verdict's word. What IMA logged comes before what the PCRs show,
+// unless the two contradict each other.
 func (b *BootVerdict) word(last Report, log []Line) Word {
 	_, listed := last.Items[itemBinary]
 	_, noBank := find(log, noBankLine)
@@ -257,7 +257,7 @@ func (b *BootVerdict) extended() bool {
 	return false
 }
 
-// sentence says it for people.
+// sentence returns the verdict as a sentence.
 func (b *BootVerdict) sentence() string {
 	var text string
 	switch b.Word {
@@ -269,7 +269,7 @@ func (b *BootVerdict) sentence() string {
 	case Contradiction:
 		text = fmt.Sprintf("the kernel's log says that IMA went into TPM-bypass, but PCR %d was extended", imaPCR)
 	case NoSuitableBank:
-		text = "IMA found a TPM without a bank it could use and recorded a boot aggregate of zeros"
+		text = "IMA found a TPM without a bank that it can use, and recorded a boot aggregate of zeros"
 	case AggregateMismatch:
 		text = "IMA's boot aggregate is not that of PCR 0-9"
 	case PCRMismatch:
@@ -296,7 +296,7 @@ func (b *BootVerdict) bankNames() string {
 	return strings.Join(names, ", ")
 }
 
-// when says how the release of the TPM and IMA's look at it lie to each other.
+// when returns how long before or after the release of the TPM IMA looked for it.
 func (b *BootVerdict) when() string {
 	r := b.Release
 	if r == nil {
@@ -333,7 +333,7 @@ func (b *BootVerdict) driverSentence() string {
 	case BoundLater:
 		text = name + " bound to it by itself, after IMA had looked"
 	case BoundByHand:
-		text = name + " bound to it when that was asked for from userspace"
+		text = name + " bound to it when user space asked for it"
 	}
 	if d.At != nil {
 		text += fmt.Sprintf(" (%s)", *d.At)

@@ -85,7 +85,7 @@ func TestJudgeBypass(t *testing.T) {
 		assert.True(t, bank.TPM.Zero)
 		assert.False(t, bank.TPM.Match)
 	}
-	assert.Contains(t, b.Sentence, "IMA went into TPM-bypass: the TPM was released at late_sync (2.50 s), 0.47 s after IMA looked for it at late (2.03 s); its probe had failed already (1.72 s, returned 19), which the kernel does not retry; tpm_tis bound to it when that was asked for from userspace")
+	assert.Contains(t, b.Sentence, "IMA went into TPM-bypass: the TPM was released at late_sync (2.50 s), 0.47 s after IMA looked for it at late (2.03 s); its probe had failed already (1.72 s, returned 19), which the kernel does not retry; tpm_tis bound to it when user space asked for it")
 
 	b = judge(t, Boot{Reports: []Report{first}, View: deferred(t, last, time.Second)}).Last()
 	// A TPM released in between comes too late too: nobody asks it.
@@ -104,7 +104,7 @@ func TestJudgeFieldFailure(t *testing.T) {
 	assert.Nil(t, b.Driver.Failed, "the probe succeeded")
 	assert.False(t, b.IMA.Bypass, "IMA has found a TPM")
 	assert.True(t, b.Aggregate.Zero)
-	assert.Contains(t, b.Sentence, "without a bank it could use and recorded a boot aggregate of zeros")
+	assert.Contains(t, b.Sentence, "without a bank that it can use, and recorded a boot aggregate of zeros")
 	assert.True(t, strings.HasSuffix(b.Sentence, "in field failure mode."), b.Sentence)
 }
 

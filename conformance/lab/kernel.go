@@ -8,11 +8,11 @@ import (
 	"runtime"
 )
 
-// kernelPackage is the package that depends on Debian's present kernel.
+// kernelPackage is the package that depends on Debian's current kernel.
 const kernelPackage = "linux-image-amd64"
 
-// CachedKernel gives the path of the kernel image that DebianKernel unpacked
-// last, without asking anybody.
+// CachedKernel returns the path of the kernel image that DebianKernel unpacked last,
+// without asking the package archive.
 func CachedKernel(apt *Apt) (string, error) {
 	dir := apt.cached("linux-image-")
 	if dir == "" {
@@ -21,9 +21,9 @@ func CachedKernel(apt *Apt) (string, error) {
 	return imageIn(dir)
 }
 
-// DebianKernel gives the path of the kernel image of Debian's present x86-64
-// kernel, unpacked into apt's cache and never installed. Without a package
-// archive to ask, the kernel that was unpacked last serves.
+// DebianKernel returns the path of the kernel image of Debian's current x86-64
+// kernel, unpacked into apt's cache and never installed. Without a package archive it
+// returns the kernel that was unpacked last.
 func DebianKernel(ctx context.Context, apt *Apt) (string, error) {
 	if runtime.GOARCH != "amd64" {
 		return "", &SetupError{What: "a kernel", Hint: "Debian's x86-64 kernel is fetched on x86-64 machines only; name one with --kernel",
@@ -41,7 +41,7 @@ func DebianKernel(ctx context.Context, apt *Apt) (string, error) {
 		return imageIn(dir)
 	}
 	if image, none := CachedKernel(apt); none == nil && ctx.Err() == nil {
-		fmt.Fprintf(apt.Progress, "cannot get Debian's present kernel, taking %s: %v\n", image, err)
+		fmt.Fprintf(apt.Progress, "cannot get Debian's current kernel, using %s: %v\n", image, err)
 		return image, nil
 	}
 	return "", &SetupError{What: kernelPackage, Hint: "a Debian with a reachable package archive has it; or name a kernel with --kernel", Err: err}
@@ -49,8 +49,8 @@ func DebianKernel(ctx context.Context, apt *Apt) (string, error) {
 
 var imageLine = regexp.MustCompile(`(?m)^\s*Depends:\s*(linux-image-[0-9][a-z0-9.+-]*)\s*$`)
 
-// imageDependency finds the real kernel package in what "apt-cache depends"
-// prints of a package that stands for it.
+// imageDependency returns the real kernel package from what "apt-cache depends"
+// prints for a metapackage.
 func imageDependency(depends string) (string, error) {
 	m := imageLine.FindStringSubmatch(depends)
 	if m == nil {
@@ -59,7 +59,7 @@ func imageDependency(depends string) (string, error) {
 	return m[1], nil
 }
 
-// imageIn gives the kernel image in a package's folder boot.
+// imageIn returns the kernel image in a package's folder boot.
 func imageIn(dir string) (string, error) {
 	images, err := filepath.Glob(filepath.Join(dir, "vmlinuz-*"))
 	if err != nil {

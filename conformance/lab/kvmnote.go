@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// noteLife is how long a note on KVM holds: what a virtual machine's host lets
-// it do may change.
+// noteLife is how long a note on KVM holds: the host of a virtual machine may change
+// what it permits.
 const noteLife = 7 * 24 * time.Hour
 
 // noteSchema names the form of the file.
 const noteSchema = "swtpmd-kvm/1"
 
-// kvmNote is a file that says that KVM was given up on this machine.
+// kvmNote is a file that records that KVM was given up on this machine.
 type kvmNote struct {
 	path string // empty: nothing is noted
 }
 
-// kvmSaid is what the file says, in JSON.
+// kvmSaid is the content of the file, in JSON.
 type kvmSaid struct {
 	Schema string    `json:"schema"`
 	Reason string    `json:"reason"`
@@ -32,8 +32,8 @@ type kvmSaid struct {
 	QEMU   string    `json:"qemu"`
 }
 
-// noteOn gives the note on this machine in a cache folder, which several
-// machines may share. Another kernel or processor makes another machine.
+// noteOn returns the note on this machine in a cache folder, which several machines
+// may share. With another kernel or processor it is another machine.
 func noteOn(cache string) kvmNote {
 	if cache == "" {
 		return kvmNote{}
@@ -42,14 +42,14 @@ func noteOn(cache string) kvmNote {
 	for _, source := range []struct{ path, line string }{
 		{"/etc/machine-id", ".*"}, {"/proc/sys/kernel/hostname", ".*"}, {"/proc/sys/kernel/osrelease", ".*"}, {"/proc/cpuinfo", "model name.*"},
 	} {
-		text, _ := os.ReadFile(source.path) // what is not there tells nothing
+		text, _ := os.ReadFile(source.path) // a file that is absent adds nothing
 		fmt.Fprintf(sum, "%s\n", regexp.MustCompile(source.line).Find(text))
 	}
 	return kvmNote{path: filepath.Join(cache, "kvm-"+hex.EncodeToString(sum.Sum(nil)[:6])+".json")}
 }
 
-// read gives what the note says if there is one that holds now. What cannot be
-// read is no note.
+// read returns the content of the note if there is one that holds now. A file that
+// cannot be read is no note.
 func (n kvmNote) read(now time.Time) (kvmSaid, bool) {
 	var said kvmSaid
 	if n.path == "" {
@@ -63,8 +63,8 @@ func (n kvmNote) read(now time.Time) (kvmSaid, bool) {
 	return said, age >= 0 && age < noteLife
 }
 
-// write makes the note. It appears by a rename, complete: another boot may be
-// reading it. A cache that cannot be written costs the next boot a trial.
+// write makes the note, by a rename, because another boot may be reading it. If the
+// cache cannot be written, the next boot tries KVM again.
 func (n kvmNote) write(c Config, reason string) {
 	if n.path == "" {
 		return
@@ -93,7 +93,7 @@ func replaceFile(path string, content []byte) error {
 	return err
 }
 
-// remove forgets the note.
+// remove deletes the note.
 func (n kvmNote) remove() {
 	if n.path != "" {
 		os.Remove(n.path)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Firmware is what the machine runs before the kernel.
+// Firmware is the firmware that the machine runs before the kernel.
 type Firmware string
 
 // The firmwares. Both start a TPM that they find and measure into PCR 0-7.
@@ -15,7 +15,7 @@ const (
 	OVMF    Firmware = "ovmf"
 )
 
-// Device is the TPM's register interface, which decides over the driver.
+// Device is the TPM's register interface, on which the driver depends.
 type Device string
 
 // The interfaces that an x86-64 machine may have.
@@ -24,10 +24,10 @@ const (
 	CRB Device = "tpm-crb"
 )
 
-// Driver gives the kernel's name of the driver.
+// Driver returns the kernel's name of the driver.
 func (d Device) Driver() string { return strings.ReplaceAll(string(d), "-", "_") }
 
-// Restart says how a boot is followed by a second one.
+// Restart is how a second boot follows the first.
 type Restart string
 
 // The kinds of restart.
@@ -44,7 +44,7 @@ type Machine struct {
 	Accel    Accel
 	Firmware Firmware
 	Device   Device
-	// IMAPolicy is the text behind ima_policy=, blanks or bars between the
+	// IMAPolicy is the value of ima_policy=, with blanks or bars between the
 	// policies; empty for none.
 	IMAPolicy string
 	// AsyncProbe has the kernel probe the TPM without waiting for it.
@@ -53,10 +53,10 @@ type Machine struct {
 	Append string
 }
 
-// CommandLine gives the kernel's command line. The console is the first serial
-// port. What is said about levels there is of three kinds, because kernels
-// differ in which they have: initcall_debug's calls, newer kernels' own line
-// for each level, and the trace event initcall_level printed by tp_printk.
+// CommandLine returns the kernel's command line. The console is the first serial port.
+// It shows levels in three ways, because kernels differ in which they have: the calls
+// of initcall_debug, the line that newer kernels print for each level, and the trace
+// event initcall_level, printed by tp_printk.
 func (m Machine) CommandLine() string {
 	words := []string{
 		"console=ttyS0", "panic=-1", "ignore_loglevel", "log_buf_len=4M",
@@ -78,8 +78,7 @@ func (m Machine) CommandLine() string {
 	return strings.Join(words, " ")
 }
 
-// sockets are the places at which QEMU meets the others. Unix socket paths,
-// all below one private folder.
+// sockets are the paths of QEMU's sockets and files, all below one private folder.
 type sockets struct {
 	tpmControl string // the TPM listens
 	console    string // the TPM listens; empty if it does not want the console
@@ -90,8 +89,8 @@ type sockets struct {
 	vars       string // private copy of OVMF's variables
 }
 
-// args gives QEMU's arguments. The guest reports on its fourth serial port:
-// OVMF takes the first two for terminals and writes on them.
+// args returns QEMU's arguments. The guest reports on its fourth serial port: OVMF
+// takes the first two for terminals and writes to them.
 func (m Machine) args(at sockets) []string {
 	console := "file,id=console,path=" + escape(at.consoleLog)
 	if at.console != "" {
@@ -120,7 +119,8 @@ func (m Machine) args(at sockets) []string {
 // escape doubles the commas of a value in QEMU's option syntax.
 func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
-// longestSocket is what sockaddr_un holds on Linux, its final zero not counted.
+// longestSocket is the length of a path in sockaddr_un on Linux, without the final
+// zero.
 const longestSocket = 107
 
 // checkSocket refuses a path that is too long for a Unix socket.
@@ -132,7 +132,7 @@ func checkSocket(path string) error {
 	return nil
 }
 
-// command gives the command that runs the machine.
+// command returns the command that runs the machine.
 func (m Machine) command(at sockets) *exec.Cmd {
 	return exec.Command(m.Tools.QEMU, m.args(at)...)
 }

@@ -11,13 +11,13 @@ import (
 const longestMessage = 1 << 20
 
 // monitor is a client of QEMU's machine protocol (QEMU: docs/interop/qmp-spec).
-// One command is under way at a time.
+// It sends one command at a time.
 type monitor struct {
 	conn  net.Conn
 	lines *bufio.Scanner
 }
 
-// newMonitor takes QEMU's greeting and leaves the negotiation mode.
+// newMonitor reads QEMU's greeting and ends the negotiation.
 func newMonitor(conn net.Conn) (*monitor, error) {
 	m := &monitor{conn: conn, lines: bufio.NewScanner(conn)}
 	m.lines.Buffer(nil, longestMessage)
@@ -27,7 +27,7 @@ func newMonitor(conn net.Conn) (*monitor, error) {
 	return m, m.execute("qmp_capabilities", nil)
 }
 
-// execute has QEMU execute a command and skips the events before its answer.
+// execute sends a command to QEMU and skips the events before the answer.
 func (m *monitor) execute(command string, arguments map[string]string) error {
 	request := map[string]any{"execute": command}
 	if arguments != nil {
@@ -76,11 +76,11 @@ func (m *monitor) message() (message, error) {
 	return answer, nil
 }
 
-// rebootAction decides what a reset of the guest does: "reset" carries it out,
+// rebootAction sets what QEMU does when the guest resets itself: "reset" resets it,
 // "shutdown" ends QEMU.
 func (m *monitor) rebootAction(action string) error {
 	return m.execute("set-action", map[string]string{"reboot": action})
 }
 
-// reset presses the reset button.
+// reset resets the machine, as its reset button would.
 func (m *monitor) reset() error { return m.execute("system_reset", nil) }

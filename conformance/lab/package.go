@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// debianPackage is what the archive says of one package.
+// debianPackage is the record of one package in the package lists.
 type debianPackage struct {
 	Package string
 	Version string
@@ -39,12 +39,12 @@ func parsePackage(record string) (debianPackage, error) {
 	return p, nil
 }
 
-// Unpacked gives a folder with what the package of that name has in its folder
-// part. It lies below Cache, needs no root, and changes nothing that is
-// installed. An archive that does not have what the package lists promise makes
-// it fetch new lists.
+// Unpacked returns a folder with the files that the package of that name has in its
+// folder part. The folder is below Cache; root is not needed, and nothing that is
+// installed is changed. If the archive does not have what the package lists promise,
+// Unpacked fetches new lists.
 //
-// resolve, if not nil, finds the real name; it is asked anew after that.
+// resolve, if not nil, returns the real name; it is called again after that.
 func (a *Apt) Unpacked(ctx context.Context, name, part string, resolve func(context.Context) (string, error)) (string, error) {
 	dir, first := a.unpack(ctx, name, part, resolve)
 	if first == nil || ctx.Err() != nil {
@@ -74,11 +74,11 @@ func (a *Apt) unpack(ctx context.Context, name, part string, resolve func(contex
 	return a.fetch(ctx, p, part)
 }
 
-// packages is the folder below Cache with what is unpacked.
+// packages is the folder below Cache for unpacked packages.
 func (a *Apt) packages() string { return filepath.Join(a.Cache, "packages") }
 
-// fetch downloads, checks and unpacks a package, unless that has been done. Its
-// folder appears by a rename, complete.
+// fetch downloads, checks and unpacks a package, unless that has been done. It makes
+// the folder by a rename, so that it is complete.
 func (a *Apt) fetch(ctx context.Context, p debianPackage, part string) (string, error) {
 	place := filepath.Join(a.packages(), p.Package+"_"+strings.ReplaceAll(p.Version, ":", "%3a"))
 	if isFolder(place) {
@@ -92,7 +92,7 @@ func (a *Apt) fetch(ctx context.Context, p debianPackage, part string) (string, 
 		return "", err
 	}
 	defer lock.Close()
-	if isFolder(place) { // somebody else has fetched it meanwhile
+	if isFolder(place) { // another process has fetched it in the meantime
 		return place, nil
 	}
 	temp, err := os.MkdirTemp(a.packages(), "fetch-")
@@ -135,8 +135,8 @@ func (a *Apt) unpackArchive(ctx context.Context, dir, tree string, p debianPacka
 	return err
 }
 
-// cached gives the folder of the package that was unpacked last among those
-// whose names begin with prefix, or "".
+// cached returns the folder of the package that was unpacked last, of those whose
+// names begin with prefix, or "".
 func (a *Apt) cached(prefix string) string {
 	places, _ := filepath.Glob(filepath.Join(a.packages(), prefix+"*"))
 	var newest os.FileInfo

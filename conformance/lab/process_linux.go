@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leash makes cmd die with this process, whatever ends it, and keeps the
-// terminal's Ctrl-C from it: this process ends it in order.
+// leash has the kernel kill cmd when this process ends, and keeps the terminal's Ctrl-C
+// from it: this process ends it in order.
 func leash(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

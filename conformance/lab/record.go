@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Config is one run: a machine, its TPM, and what is asked of the guest.
+// Config is one run: a machine, its TPM, and what the guest does.
 type Config struct {
 	Machine Machine
 	TPM     StartTPM
@@ -29,27 +29,27 @@ type Config struct {
 	Restart Restart
 	// Timeout bounds the whole run.
 	Timeout time.Duration
-	// Cache, if not empty, is a folder in which a KVM that was given up is
-	// noted. Several runs may use it at once.
+	// Cache, if not empty, is a folder for the note that KVM was given up. Several
+	// runs may use it at once.
 	Cache string
-	// Keep, if not empty, is a folder that gets the console log and the
+	// Keep, if not empty, is a folder for copies of the console log and the
 	// reports.
 	Keep string
-	// Progress is told what is going on, in lines.
+	// Progress gets a line for each step.
 	Progress io.Writer
 
 	trial trial
 	hurry bool // the guest is ended if it is late
 }
 
-// Labels of reports, in the order in which a boot gives them.
+// Labels of reports, in the order of a boot.
 const (
 	AtInit     = "init"   // when /init had started
-	AfterAwait = "await"  // when the TPM had registered by itself, or the wait was over
+	AfterAwait = "await"  // when the TPM had registered by itself, or the wait had ended
 	AfterBind  = "rebind" // when the driver had been bound by hand
 )
 
-// Report is what the guest said at one moment.
+// Report is what the guest reported at one moment.
 type Report struct {
 	Label string
 	Items Items
@@ -62,14 +62,14 @@ type Report struct {
 type Boot struct {
 	Release string // the kernel's, as uname -r prints it
 	Reports []Report
-	// View is what the TPM says of itself after the last report, nil if it
-	// cannot tell.
+	// View is the TPM's view after the last report, nil if it has no admin
+	// socket.
 	View *View
 	// After is when the guest's init said hello, since QEMU was started.
 	After time.Duration
 }
 
-// Record is what a run brought home.
+// Record is the result of a run.
 type Record struct {
 	Machine Machine
 	TPM     []string // program and arguments
@@ -77,8 +77,7 @@ type Record struct {
 	Took    time.Duration // from QEMU's start to its end
 }
 
-// keep copies what is worth reading into Keep; record is nil if there was no
-// boot.
+// keep copies logs and reports into Keep; record is nil if there was no boot.
 func (r *runner) keep(record *Record) error {
 	if err := os.MkdirAll(r.Keep, 0o755); err != nil {
 		return err

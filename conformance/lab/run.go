@@ -16,10 +16,10 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-// Run boots the machine and brings home what guest and TPM say. All that it
-// started has ended, and all that it wrote outside Config.Keep and Config.Cache
-// is gone, when it returns. It answers a *SetupError if nothing could be started
-// and a *BootError if no report came.
+// Run boots the machine and returns the reports of the guest and the TPM. When it
+// returns, all that it started has ended, and all that it wrote outside Config.Keep and
+// Config.Cache is deleted. The error is a [*SetupError] if nothing could be started and
+// a [*BootError] if no report came.
 func Run(ctx context.Context, c Config) (*Record, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("the time of %s was over", c.Timeout))
 	defer cancel()
@@ -42,7 +42,7 @@ func attempt(ctx context.Context, c Config) (*Record, reached, error) {
 	}
 	defer os.RemoveAll(r.dir)
 	ctx, r.cancel = context.WithCancelCause(ctx)
-	// Sockets that are closed wake up whoever waits at them.
+	// Closing a socket ends the calls that wait for it.
 	stop := context.AfterFunc(ctx, r.open.closeAll)
 	record, err := r.run(ctx)
 	stop()
@@ -72,7 +72,7 @@ type runner struct {
 	Config
 	dir   string
 	begun time.Time
-	stage string // what is being waited for
+	stage string // what run waits for
 
 	cancel   context.CancelCauseFunc
 	watching sync.WaitGroup
@@ -98,7 +98,7 @@ func (r *runner) run(ctx context.Context) (*Record, error) {
 	return r.boots(ctx)
 }
 
-// startAll starts the TPM, then QEMU, and meets QEMU's connections.
+// startAll starts the TPM, then QEMU, and accepts QEMU's connections.
 func (r *runner) startAll(ctx context.Context) error {
 	state := filepath.Join(r.dir, "tpm")
 	if err := os.Mkdir(state, 0o700); err != nil {
@@ -189,7 +189,7 @@ func (r *runner) listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// meet takes QEMU's two connections.
+// meet accepts QEMU's two connections.
 func (r *runner) meet(report, monitor net.Listener) error {
 	var err error
 	if r.report, err = report.Accept(); err != nil {
@@ -206,8 +206,8 @@ func (r *runner) meet(report, monitor net.Listener) error {
 	return err
 }
 
-// ended gives the reason behind an error of a connection to QEMU, if that is
-// what err is.
+// ended returns the cause of err, if err is that of a connection to QEMU: QEMU has
+// ended, or ctx.
 func (r *runner) ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -226,14 +226,14 @@ func (r *runner) ended(ctx context.Context, err error) error {
 	if r.qemu.err != nil {
 		return fmt.Errorf("QEMU ended: %w", r.qemu.err)
 	}
-	return errors.New("QEMU ended: the guest was switched off or reset")
+	return errors.New("QEMU ended: the guest was powered off or reset")
 }
 
-// endPatience is how long a program may take to end that has closed its
-// connections or was told to end.
+// endPatience is how long a program may take to end after it has closed its
+// connections or got SIGTERM.
 const endPatience = 5 * time.Second
 
-// boots goes through the boots and has the guest switch itself off.
+// boots runs the boots, and then has the guest power itself off.
 func (r *runner) boots(ctx context.Context) (*Record, error) {
 	record := &Record{Machine: r.Machine, TPM: append([]string{r.tpm.Name}, r.tpm.Args...)}
 	for {
@@ -249,7 +249,7 @@ func (r *runner) boots(ctx context.Context) (*Record, error) {
 			return record, r.ended(ctx, err)
 		}
 	}
-	r.stage = "the guest to switch itself off"
+	r.stage = "the guest to power itself off"
 	if err := r.send("poweroff"); err != nil {
 		return record, r.ended(ctx, err)
 	}
@@ -265,7 +265,8 @@ func (r *runner) boots(ctx context.Context) (*Record, error) {
 	return record, nil
 }
 
-// boot waits for the guest's init and asks it all there is to ask.
+// boot waits for the guest's init, sends it the orders of Config, and collects its
+// reports.
 func (r *runner) boot(ctx context.Context) (Boot, error) {
 	var b Boot
 	var err error
@@ -310,7 +311,7 @@ func (r *runner) boot(ctx context.Context) (Boot, error) {
 			return b, err
 		}
 	}
-	r.stage = "the TPM to tell its PCRs"
+	r.stage = "the TPM's view"
 	if b.View, err = r.tpm.View(ctx); err != nil {
 		return b, err
 	}
@@ -353,9 +354,8 @@ func (r *runner) send(line string) error {
 	return err
 }
 
-// restart has the machine boot a second time. QEMU, which would end at a reset
-// otherwise so that a guest that panics cannot boot for ever, carries resets
-// out from here on.
+// restart has the machine boot a second time. Until now QEMU ends at a reset, so that
+// a guest that panics does not boot without end; from here on it resets the machine.
 func (r *runner) restart() error {
 	r.stage = "the guest's restart"
 	if err := r.monitor.rebootAction("reset"); err != nil {
@@ -378,7 +378,7 @@ func (r *runner) bootError(err error) *BootError {
 	return &BootError{Stage: r.stage, After: time.Since(r.begun), Err: err}
 }
 
-// lastWords adds to e what was said before everything had ended.
+// lastWords adds to e what the guest, QEMU and the TPM printed last.
 func (r *runner) lastWords(e *BootError) {
 	e.Console = r.console()
 	if n := len(e.Console) - consoleTail; n > 0 {
@@ -392,7 +392,7 @@ func (r *runner) lastWords(e *BootError) {
 	}
 }
 
-// console gives the console's lines so far.
+// console returns the lines of the console so far.
 func (r *runner) console() []string {
 	log, err := os.ReadFile(r.at.consoleLog)
 	if err != nil {
@@ -401,8 +401,8 @@ func (r *runner) console() []string {
 	return strings.Split(strings.TrimRight(strings.ReplaceAll(string(log), "\r", ""), "\n"), "\n")
 }
 
-// close ends everything. QEMU comes first and without mercy: it may be waiting
-// for a TPM that does not answer, and does not listen to signals then.
+// close ends everything. It kills QEMU first: while QEMU waits for a TPM that does not
+// answer, it does not react to other signals.
 func (r *runner) close() {
 	r.open.closeAll()
 	if r.qemu != nil {
@@ -420,7 +420,7 @@ type closers struct {
 	closed bool
 }
 
-// add takes c over; after closeAll it closes c at once.
+// add takes ownership of c; after closeAll it closes c at once.
 func (s *closers) add(c io.Closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -170,7 +170,7 @@ func TestRunSaysWhereABootWas(t *testing.T) {
 		"guest falls silent":        {"silent", "waiting for the guest's report init: nothing happens"},
 		"guest talks nonsense":      {"mad", "Kernel panic - not syncing"},
 		"guest dies while it tells": {"die", "waiting for the guest's report init: QEMU ended: exit status 3"},
-		"guest stays on":            {"stay", "waiting for the guest to switch itself off: nothing happens"},
+		"guest stays on":            {"stay", "waiting for the guest to power itself off: nothing happens"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

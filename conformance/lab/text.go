@@ -83,7 +83,7 @@ func (k *Bank) text(t *strings.Builder) {
 	}{{"guest", k.Guest}, {"TPM", k.TPM}} {
 		switch {
 		case seen.view == nil:
-			fmt.Fprintf(t, "; %s cannot tell", seen.by)
+			fmt.Fprintf(t, "; %s has no view", seen.by)
 		case seen.view.Match:
 			fmt.Fprintf(t, "; %s agrees", seen.by)
 		case seen.view.Zero:

@@ -12,16 +12,16 @@ import (
 type Tools struct {
 	QEMU    string // qemu-system-x86_64
 	Busybox string // a static busybox
-	// OVMFCode and OVMFVars are the two halves of the UEFI firmware; empty
-	// unless it was asked for.
+	// OVMFCode and OVMFVars are the two files of the UEFI firmware, empty for
+	// another firmware.
 	OVMFCode, OVMFVars string
 }
 
-// FindTools finds what a boot with this firmware needs. QEMU is installed if it
-// is missing; the rest is unpacked into apt's cache, because the package
-// busybox-static would replace an installed busybox.
+// FindTools returns the tools for a boot with this firmware. It installs QEMU if it is
+// missing; the rest is unpacked into apt's cache, because the package busybox-static
+// would replace an installed busybox.
 //
-// With install false nothing is installed.
+// If install is false, it installs nothing.
 func FindTools(ctx context.Context, apt *Apt, firmware Firmware, install bool) (Tools, error) {
 	qemu, err := program(ctx, apt, "qemu-system-x86_64", "qemu-system-x86", install)
 	if err != nil {
@@ -41,8 +41,8 @@ func FindTools(ctx context.Context, apt *Apt, firmware Firmware, install bool) (
 	return tools, err
 }
 
-// program finds a program on the PATH and installs its package if it is not
-// there.
+// program returns the path of a program in PATH. If it is missing, program installs
+// its package.
 func program(ctx context.Context, apt *Apt, name, pkg string, install bool) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil && install {
@@ -56,14 +56,14 @@ func program(ctx context.Context, apt *Apt, name, pkg string, install bool) (str
 	return path, nil
 }
 
-// FindSwtpm finds the distribution's swtpm and installs it if it is missing and
-// install says so.
+// FindSwtpm returns the path of the distribution's swtpm. If it is missing and install
+// is true, FindSwtpm installs it.
 func FindSwtpm(ctx context.Context, apt *Apt, install bool) (string, error) {
 	return program(ctx, apt, "swtpm", "swtpm", install)
 }
 
-// findOVMF finds the two halves of OVMF without secure boot, on the host or in
-// the package.
+// findOVMF returns the two files of OVMF without secure boot, of the host or of the
+// package.
 func findOVMF(ctx context.Context, apt *Apt) (code, vars string, err error) {
 	onHost := func() (string, error) { return "/usr/share/OVMF", nil }
 	unpacked := func() (string, error) { return apt.Unpacked(ctx, "ovmf", "usr/share/OVMF", nil) }
@@ -87,8 +87,8 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// staticBusybox finds an installed busybox that runs in an initramfs without
-// libraries, or "".
+// staticBusybox returns the path of an installed busybox that needs no libraries, or
+// "".
 func staticBusybox() string {
 	path, err := exec.LookPath("busybox")
 	if err != nil || !isStatic(path) {
@@ -97,7 +97,7 @@ func staticBusybox() string {
 	return path
 }
 
-// isStatic says whether path is an ELF program that needs no interpreter.
+// isStatic reports whether path is an ELF program that needs no interpreter.
 func isStatic(path string) bool {
 	file, err := elf.Open(path)
 	if err != nil {
@@ -112,8 +112,8 @@ func isStatic(path string) bool {
 	return true
 }
 
-// CacheDir gives the folder for what is worth keeping between runs, and makes
-// it: dir if that is not empty, $XDG_CACHE_HOME/swtpmd, or ~/.cache/swtpmd.
+// CacheDir makes and returns the folder for what is kept between runs: dir if that is
+// not empty, else $XDG_CACHE_HOME/swtpmd, else ~/.cache/swtpmd.
 func CacheDir(dir string) (string, error) {
 	if dir == "" {
 		base, err := os.UserCacheDir()

@@ -24,27 +24,28 @@ type TPM struct {
 	Args []string
 
 	control string          // socket of swtpm's control channel
-	console string          // socket that wants the console; may be empty
+	console string          // socket that reads the console; may be empty
 	log     string          // file with what was read there; empty without it
-	admin   *control.Client // nil if it tells nothing about itself
+	admin   *control.Client // nil if it has no admin socket
 	process *process
 }
 
-// StartTPM starts a software TPM that keeps what it has in dir, and returns
-// when its sockets accept.
+// StartTPM starts a software TPM that keeps its state in dir, and returns when its
+// sockets accept connections.
 type StartTPM func(ctx context.Context, dir string) (*TPM, error)
 
-// View is what a TPM says of itself.
+// View is what a TPM reports over its admin socket.
 type View struct {
 	PCRs control.PCRs
-	// Refused says why there are no PCRs: a TPM that nobody has started up
-	// reads none.
+	// Refused is why there are no PCRs: a TPM before TPM2_Startup does not read
+	// them.
 	Refused string
 	Status  control.Status
 	Journal []control.Entry
 }
 
-// View asks the TPM, beneath its faults. It is nil for a TPM that cannot tell.
+// View asks the TPM over its admin socket, past its faults. The View is nil for a TPM
+// without one.
 func (t *TPM) View(ctx context.Context) (*View, error) {
 	if t.admin == nil {
 		return nil, nil
@@ -67,7 +68,7 @@ func (t *TPM) View(ctx context.Context) (*View, error) {
 	return &v, nil
 }
 
-// ready is the line that swtpmd prints when everything listens.
+// ready is the line that swtpmd prints when all its sockets listen.
 type ready struct {
 	Ready   bool   `json:"ready"`
 	Control string `json:"ctrl"`
@@ -78,8 +79,8 @@ type ready struct {
 // longestReady bounds the line, in bytes.
 const longestReady = 64 << 10
 
-// Swtpmd starts this module's daemon, the program at path with these flags
-// besides those for its sockets.
+// Swtpmd starts this module's daemon, the program at path, with these flags and those
+// for its sockets.
 func Swtpmd(path string, flags []string) StartTPM {
 	return func(ctx context.Context, dir string) (*TPM, error) {
 		log := filepath.Join(dir, "console.log")
@@ -98,13 +99,13 @@ func Swtpmd(path string, flags []string) StartTPM {
 	}
 }
 
-// Swtpm starts the swtpm of the distribution, for a comparison: it is always
-// on time and tells nothing about itself.
+// Swtpm starts the swtpm of the distribution, for a comparison: it is always on time
+// and has no admin socket.
 func Swtpm(path string) StartTPM {
 	return func(_ context.Context, dir string) (*TPM, error) {
 		socket := filepath.Join(dir, "tpm.sock.ctrl")
-		// It gets a socket that listens already, so there is no moment at
-		// which QEMU could come too early.
+		// It gets a socket that listens already, so that QEMU cannot connect too
+		// early.
 		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 		if err != nil {
 			return nil, err
@@ -127,8 +128,8 @@ func Swtpm(path string) StartTPM {
 	}
 }
 
-// startReady starts cmd and waits for the line on its standard output by which
-// it says that it is ready.
+// startReady starts cmd and waits for the line on its standard output that reports
+// that it is ready.
 func startReady(ctx context.Context, cmd *exec.Cmd) (*process, []byte, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -162,7 +163,7 @@ type process struct {
 	err    error         // how it ended; only to be read after ended
 }
 
-// start starts cmd and takes its standard error.
+// start starts cmd and keeps the end of its standard error.
 func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	cmd.Stderr = &p.stderr
@@ -177,7 +178,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// stop asks the process to end and kills it after patience.
+// stop sends SIGTERM to the process, and kills it after patience.
 func (p *process) stop(patience time.Duration) {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.NewTimer(patience)
@@ -189,8 +190,8 @@ func (p *process) stop(patience time.Duration) {
 	}
 }
 
-// kill ends the process at once. QEMU with a TPM that has stopped answering
-// takes no other notice.
+// kill ends the process at once. QEMU reacts to nothing else while its TPM does not
+// answer.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended

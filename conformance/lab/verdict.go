@@ -38,7 +38,7 @@ const (
 // meaning or goes away.
 const Schema = "swtpmd-qemu-boot/1"
 
-// Verdict is what a run showed.
+// Verdict is the result of a run.
 type Verdict struct {
 	Schema      string        `json:"schema"`
 	Firmware    Firmware      `json:"firmware"`
@@ -53,7 +53,7 @@ type Verdict struct {
 // Last is the last boot's verdict.
 func (v *Verdict) Last() *BootVerdict { return &v.Boots[len(v.Boots)-1] }
 
-// BootVerdict is what one boot showed.
+// BootVerdict is the result of one boot.
 type BootVerdict struct {
 	Boot     int    `json:"boot"` // from 1
 	Word     Word   `json:"verdict"`
@@ -85,33 +85,33 @@ type Release struct {
 	Level string  `json:"level"`
 	At    Seconds `json:"guest_time_s"` // the kernel's printk time; negative if unknown
 	Cause string  `json:"cause"`
-	// Decisions counts what became of the commands that the deferral met,
+	// Decisions counts the outcomes of the commands that the deferral applied to,
 	// such as "answered" and "released".
 	Decisions map[string]int `json:"decisions"`
 }
 
-// Bound says how a TPM came to its driver.
+// Bound is how a TPM was bound to its driver.
 type Bound string
 
 // The ways.
 const (
 	BoundInTime Bound = "in time"   // before IMA looked for it
-	BoundLater  Bound = "by itself" // later, with nobody's help
-	BoundByHand Bound = "by hand"   // when it was bound from userspace
+	BoundLater  Bound = "by itself" // later, without help
+	BoundByHand Bound = "by hand"   // when user space bound it
 	NeverBound  Bound = "never"
 )
 
-// DriverVerdict is what became of the driver.
+// DriverVerdict is the state of the driver.
 type DriverVerdict struct {
 	Name  string `json:"name,omitempty"` // the kernel's name of the driver that is bound
 	Bound Bound  `json:"bound"`
 	// At is the printk time of the probe that succeeded.
 	At *Seconds `json:"guest_time_s,omitempty"`
-	// Failed is the probe that had failed before IMA looked, with which the
-	// kernel was through with the TPM. Nil: none had, or IMA did not look.
+	// Failed is the probe that had failed before IMA looked and that the kernel does
+	// not retry. Nil: none had, or IMA did not look.
 	Failed *FailedProbe `json:"failed_probe,omitempty"`
-	// FieldFailure says that the kernel registered a TPM in field failure
-	// mode, which only field upgrade tools can talk to.
+	// FieldFailure reports that the kernel registered a TPM in field failure mode,
+	// which only field upgrade tools can use.
 	FieldFailure bool `json:"field_failure_mode"`
 	// Version is the TPM's major version as the kernel sees it, Nodes its
 	// nodes in /dev.
@@ -122,14 +122,14 @@ type DriverVerdict struct {
 	Lines    []string `json:"lines"` // the kernel's, about the TPM
 }
 
-// FailedProbe is a probe that ended with an error which the kernel takes for
-// final.
+// FailedProbe is a probe that ended with an error after which the kernel does not
+// retry.
 type FailedProbe struct {
 	At   Seconds `json:"guest_time_s"`
 	Code int     `json:"returned"` // as really_probe prints it
 }
 
-// IMAVerdict is what IMA said.
+// IMAVerdict is what IMA logged.
 type IMAVerdict struct {
 	LookedAt    *Seconds `json:"looked_at_s,omitempty"`     // printk time of init_ima
 	LookedLevel string   `json:"looked_at_level,omitempty"` // the initcall level it ran in
@@ -142,8 +142,8 @@ type Aggregate struct {
 	Algorithm string  `json:"algorithm"`
 	Digest    ima.Hex `json:"digest"`
 	Zero      bool    `json:"zero"`
-	// Expected is the aggregate of PCR 0-9 as the TPM has them, or the guest
-	// if the TPM cannot tell; null if neither can.
+	// Expected is the aggregate of PCR 0-9 in the TPM's view, or in the guest's
+	// without it; null without both.
 	Expected ima.Hex `json:"expected"`
 	Match    bool    `json:"match"`
 }
@@ -158,23 +158,23 @@ type Bank struct {
 	TPM      *PCRView `json:"tpm,omitempty"`
 }
 
-// PCRView is PCR 10 as somebody sees it.
+// PCRView is PCR 10 as the guest or the TPM reports it.
 type PCRView struct {
 	Value ima.Hex `json:"value"`
 	Zero  bool    `json:"zero"`
-	// Match says that it holds the whole list.
+	// Match reports that it holds the whole list.
 	Match bool `json:"match"`
 }
 
 // Seconds is a time; JSON shows it as a number of seconds.
 type Seconds time.Duration
 
-// MarshalJSON gives seconds to the microsecond, which is what printk prints.
+// MarshalJSON returns seconds to the microsecond, as printk prints them.
 func (s Seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', 6, 64), nil
 }
 
-// String gives seconds to the hundredth.
+// String returns seconds to the hundredth.
 func (s Seconds) String() string {
 	return fmt.Sprintf("%.2f s", time.Duration(s).Seconds())
 }

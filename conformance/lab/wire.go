@@ -12,8 +12,7 @@ import (
 	"strings"
 )
 
-// Bounds of what a guest may send. A list of 100,000 measurements is below
-// them; a guest gone mad is not.
+// Bounds of what a guest may send. A list of 100,000 measurements is below them.
 const (
 	longestLine = 4096     // bytes in one line
 	mostItems   = 64       // items in a report
@@ -21,7 +20,7 @@ const (
 	longestAll  = 32 << 20 // bytes in the contents of a report
 )
 
-// WireError says what is wrong with what the guest sent.
+// WireError reports what is wrong with what the guest sent.
 type WireError struct {
 	Line int // counted from 1 over the whole connection
 	What string
@@ -40,13 +39,13 @@ type Wire struct {
 	line int
 }
 
-// NewWire reads from r.
+// NewWire returns a Wire that reads from r.
 func NewWire(r io.Reader) *Wire { return &Wire{r: bufio.NewReaderSize(r, longestLine)} }
 
-// wireVersion is the number that guest.sh says after hello.
+// wireVersion is the number that guest.sh sends after hello.
 const wireVersion = "1"
 
-// Hello reads the guest's first line and gives the kernel's release.
+// Hello reads the guest's first line and returns the kernel's release.
 func (w *Wire) Hello() (release string, err error) {
 	fields, err := w.fields("hello", 3)
 	if err != nil {
@@ -58,7 +57,7 @@ func (w *Wire) Hello() (release string, err error) {
 	return fields[2], nil
 }
 
-// Done reads the end of an order, and gives the status with which it ended.
+// Done reads the end of an order and returns its exit status.
 func (w *Wire) Done(order string) (status int, err error) {
 	fields, err := w.fields("done", 3)
 	if err != nil {
@@ -132,8 +131,8 @@ func (w *Wire) item(fields []string, before Items, left int) ([]byte, error) {
 	return content, nil
 }
 
-// content reads lines of base64 up to a single dot. It grows with what really
-// comes, not with what was announced.
+// content reads lines of base64 up to a single dot. It allocates for what comes, not
+// for what was announced.
 func (w *Wire) content(size int) ([]byte, error) {
 	var encoded bytes.Buffer
 	for {

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitVerdict
 }
 
-// boot gets what is missing, boots, and prints the verdict.
+// boot installs what is missing, boots, and prints the verdict.
 func boot(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	config, done, err := o.config(ctx, stderr)
 	if err != nil {

@@ -40,7 +40,7 @@ type options struct {
 	noInstall     bool
 }
 
-// flags gives the flags that fill o.
+// flags returns the flags that set o.
 func (o *options) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("qemu-boot", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -71,7 +71,7 @@ func (o *options) flags() *flag.FlagSet {
 	return f
 }
 
-// parse reads the command line and refuses what cannot be.
+// parse reads the command line and refuses what makes no boot.
 func parse(args []string) (options, error) {
 	var o options
 	f := o.flags()
@@ -103,7 +103,7 @@ func (o *options) check() error {
 	case deferring && o.deferUntil == "":
 		return errors.New("--defer-from, --while-deferred, --defer-boots and --hold-max need --defer-until")
 	case o.reference && o.deferUntil != "":
-		return errors.New("--reference is always on time, --defer-until cannot be had with it")
+		return errors.New("--reference is always on time; leave out --defer-until")
 	case o.reference && o.swtpmd != "":
 		return errors.New("--reference and --swtpmd exclude each other")
 	case o.reboot && o.reset:
@@ -157,7 +157,7 @@ func oneOf(option, value string, allowed ...string) error {
 	return fmt.Errorf("--%s=%s: it is one of %s", option, value, strings.Join(allowed, ", "))
 }
 
-// daemonFlags are the daemon's flags for what was asked for.
+// daemonFlags returns the flags for the daemon.
 func (o *options) daemonFlags() []string {
 	if o.deferUntil == "" {
 		return nil
@@ -178,8 +178,8 @@ func (o *options) daemonFlags() []string {
 	return flags
 }
 
-// awaitAsync is how long a guest that probes asynchronously waits for its TPM
-// when the command line does not say.
+// awaitAsync is how long a guest that probes asynchronously waits for its TPM without
+// --await.
 const awaitAsync = 30 * time.Second
 
 func (o *options) awaitTime() time.Duration {
@@ -192,7 +192,7 @@ func (o *options) awaitTime() time.Duration {
 	return 0
 }
 
-// config gets what the boot needs; done removes what was made for it.
+// config returns the configuration of the boot; done removes what was made for it.
 func (o *options) config(ctx context.Context, progress io.Writer) (c lab.Config, done func(), err error) {
 	c = lab.Config{
 		Machine: lab.Machine{
@@ -219,7 +219,7 @@ func (o *options) config(ctx context.Context, progress io.Writer) (c lab.Config,
 	return c, done, err
 }
 
-// equip finds programs, kernel and TPM.
+// equip finds the programs, the kernel and the TPM.
 func (o *options) equip(ctx context.Context, c *lab.Config, progress io.Writer) (done func(), err error) {
 	cache, err := lab.CacheDir(o.cache)
 	if err != nil {
