@@ -33,6 +33,7 @@ const (
 	dataName    = "tpm.sock"
 	ctrlName    = dataName + ".ctrl"
 	consoleName = "console.sock"
+	gdbName     = "gdb.sock"
 	adminName   = "admin.sock"
 )
 
@@ -186,7 +187,10 @@ func (d *daemon) makeDir() error {
 		set.admin = filepath.Join(dir, adminName)
 	}
 	followed := set.deferral.Until != initcall.Firmware || set.consoleLog != ""
-	if set.console == "" && set.timeline == "" && followed {
+	if set.gdb.wanted && set.gdb.path == "" {
+		set.gdb.path = filepath.Join(dir, gdbName)
+	}
+	if set.console == "" && set.timeline == "" && !set.gdb.wanted && followed {
 		set.console = "unix:" + filepath.Join(dir, consoleName)
 	}
 	if err := set.checkPaths(); err != nil {

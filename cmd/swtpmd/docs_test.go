@@ -38,7 +38,7 @@ func TestTheReferenceHasTheFlags(t *testing.T) {
 		told[row[1]] = true
 		assert.NotNil(t, f.Lookup(row[1]), "--%s", row[1])
 	}
-	for _, name := range []string{"defer-until", "defer-from", "while-deferred", "hold-max", "defer-boots", "console", "console-log", "timeline", "marker", "state", "tpmstate", "profile"} {
+	for _, name := range []string{"defer-until", "defer-from", "while-deferred", "hold-max", "defer-boots", "console", "console-log", "timeline", "levels", "system-map", "marker", "state", "tpmstate", "profile"} {
 		assert.True(t, told[name], "--%s", name)
 	}
 }

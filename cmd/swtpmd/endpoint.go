@@ -55,7 +55,7 @@ func (s *settings) checkPaths() error {
 	if console == s.console {
 		console = ""
 	}
-	paths := []pathLengthError{{"admin", s.admin}, {"console", console}}
+	paths := []pathLengthError{{"admin", s.admin}, {"console", console}, {"levels", s.gdb.path}}
 	for option, endpoints := range map[string][]*endpoint{"ctrl": s.control, "server": s.data} {
 		for _, e := range endpoints {
 			if e.network == "unix" {

@@ -45,6 +45,7 @@ type settings struct {
 	trustConsole bool
 	followKexec  bool
 	timeline     string
+	gdb          gdbWords
 	markers      []string
 }
 
@@ -101,6 +102,8 @@ func (s *settings) define(f *flag.FlagSet) {
 	f.BoolVar(&s.trustConsole, "trust-console", false, "")
 	f.BoolVar(&s.followKexec, "follow-kexec", false, "")
 	f.StringVar(&s.timeline, "timeline", "", "")
+	f.Func("levels", "", s.setLevels)
+	f.StringVar(&s.gdb.kernel, "system-map", "", "")
 	f.Func("marker", "", func(text string) error { s.markers = append(s.markers, text); return nil })
 	f.StringVar(&s.dir, "dir", "", "")
 	f.StringVar(&s.admin, "admin", "", "")
@@ -300,6 +303,9 @@ func (s *settings) check() error {
 		return cli.Usage(errors.New("--trust-console and --follow-kexec are for a console, and --timeline goes by time"), "leave out one of the two")
 	case s.timeline != "" && len(s.markers) > 0:
 		return cli.Usage(errors.New("--marker is for a console, and --timeline goes by time"), "leave out one of the two")
+	}
+	if err := s.gdb.check(s); err != nil {
+		return err
 	}
 	return d.Check()
 }

@@ -16,6 +16,10 @@ const deferHelp = `The TPM that comes late:
                          console is followed without a deferral too
   --timeline=FILE        go by the time since power-on instead: a level and a time a line,
                          such as "late 900ms"; builtin is a measured boot
+  --levels=gdb[:unix:PATH]
+                         ask QEMU's gdbstub where the kernel is, which no process of the
+                         guest can forge; needs --system-map
+  --system-map=FILE      the symbols of the guest's kernel, which boots with nokaslr
   --marker=LEVEL=FUNC    FUNC is called first at LEVEL; may be repeated
   --trust-console        believe each line of the console at once: nobody forges there
   --follow-kexec         a kernel that the guest starts by kexec begins a new boot
@@ -81,6 +85,8 @@ Examples:
   swtpmd --defer-until=late_sync
   # the TPM does not answer before the deferred probes have been tried again
   swtpmd --defer-until=userspace --while-deferred=hold --console=file:boot.log
+  # the same by the kernel's own code: nothing that the guest prints counts
+  swtpmd --defer-until=late_sync --levels=gdb --system-map=System.map
   # keep the console of a boot on time for swtpmd boot --from-console
   swtpmd --console-log=boot.log
   # a TPM for tpm2-tools, the same one tomorrow: it listens when swtpmd -d returns

@@ -19,6 +19,7 @@ type ready struct {
 	Control string `json:"ctrl,omitempty"`
 	Data    string `json:"data,omitempty"`
 	Console string `json:"console,omitempty"`
+	GDB     string `json:"gdb,omitempty"`
 	Admin   string `json:"admin"`
 	State   string `json:"state,omitempty"`   // absent for memory
 	Profile string `json:"profile,omitempty"` // absent without --profile
@@ -64,6 +65,14 @@ func (d *daemon) ready() ready {
 			"-chardev", "file,id=console,path="+comma(path),
 			"-serial", "chardev:console")
 	}
+	if set.gdb.path != "" {
+		r.GDB = set.gdb.path
+		// The guest waits until there are breakpoints.
+		r.QEMU = append(r.QEMU,
+			"-chardev", "socket,id=gdb,path="+comma(r.GDB),
+			"-gdb", "chardev:gdb", "-S")
+		r.Append = "nokaslr"
+	}
 	if set.console != "" {
 		r.Append = "console=ttyS0 " + kernelWords
 	}
@@ -86,11 +95,17 @@ func (d *daemon) tellReady(out io.Writer) error {
 	if r.Append != "" {
 		options = append(slices.Clip(options), "-append", r.Append)
 	}
-	for i := 0; i < len(options); i += 2 {
-		fmt.Fprintf(&text, "%s %s", options[i], shellQuote(options[i+1]))
-		if i+2 < len(options) {
-			text.WriteString(" \\")
+	for i, option := range options {
+		switch {
+		case i == 0:
+		case strings.HasPrefix(option, "-"):
+			text.WriteString(" \\\n")
+		default:
+			text.WriteString(" ")
 		}
+		text.WriteString(shellQuote(option))
+	}
+	if len(options) > 0 {
 		text.WriteString("\n")
 	}
 	if len(options) > 0 {

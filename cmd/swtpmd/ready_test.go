@@ -18,8 +18,11 @@ func TestTheReadyTextIsPastedIntoAShell(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no sh")
 	}
-	for _, console := range []string{"", "unix:/run/it's here/console.sock", "file:boot,1.log"} {
+	for _, console := range []string{"", "unix:/run/it's here/console.sock", "file:boot,1.log", "gdb"} {
 		set := &settings{dir: "/run/x", admin: "/run/it's here/admin.sock", console: console}
+		if console == "gdb" {
+			set.console, set.gdb.path = "", "/run/it's here/gdb.sock"
+		}
 		set.control = []*endpoint{unixEndpoint("/run/x/tpm sock.ctrl")}
 		set.deferral.Until = initcall.LateSync
 		d := &daemon{set: set}

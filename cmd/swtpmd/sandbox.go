@@ -135,10 +135,13 @@ func (s *settings) reach() (sandbox.Reach, error) {
 	if s.ownDir {
 		add(sandbox.RemoveDirs, filepath.Dir(s.dir))
 	}
+	met := s.gdb.path // a socket that a QEMU may take the place of, and leave again
 	if path, ok := strings.CutPrefix(s.console, "unix:"); ok {
-		// A QEMU may take its place, and leave it again.
+		met = path
+	}
+	if met != "" {
 		r.UnixSockets = true
-		add(sandbox.List|sandbox.MakeDirs|sandbox.MakeSockets|sandbox.RemoveFiles|sandbox.RemoveDirs|sandbox.ConnectToUnix, filepath.Dir(path))
+		add(sandbox.List|sandbox.MakeDirs|sandbox.MakeSockets|sandbox.RemoveFiles|sandbox.RemoveDirs|sandbox.ConnectToUnix, filepath.Dir(met))
 	}
 	if path, ok := strings.CutPrefix(s.console, "file:"); ok {
 		// The file may come later, and another one may take its place.

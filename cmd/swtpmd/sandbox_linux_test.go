@@ -307,14 +307,19 @@ func TestDumpsInTheSandbox(t *testing.T) {
 
 // What is removed at the end is neither read nor written.
 func TestReach(t *testing.T) {
-	set := settings{admin: "/run/a/admin.sock", console: "unix:/run/c/console.sock"}
-	set.state.dir, set.pid.file = "/var/lib/tpm", "/run/p/pid"
-	r, err := set.reach()
-	require.NoError(t, err)
-	assert.True(t, r.UnixSockets)
-	for _, p := range r.Paths {
-		if p.Name != "/var/lib/tpm" {
-			assert.Zero(t, p.May&(sandbox.Read|sandbox.Write|sandbox.MakeFiles), p.Name)
+	for _, set := range []settings{{console: "unix:/run/c/console.sock"}, {gdb: gdbWords{path: "/run/c/gdb.sock"}}} {
+		set.admin = "/run/a/admin.sock"
+		set.state.dir, set.pid.file = "/var/lib/tpm", "/run/p/pid"
+		r, err := set.reach()
+		require.NoError(t, err)
+		assert.True(t, r.UnixSockets)
+		met := false
+		for _, p := range r.Paths {
+			met = met || p.Name == "/run/c" && p.May&sandbox.ConnectToUnix != 0
+			if p.Name != "/var/lib/tpm" {
+				assert.Zero(t, p.May&(sandbox.Read|sandbox.Write|sandbox.MakeFiles), p.Name)
+			}
 		}
+		assert.True(t, met)
 	}
 }

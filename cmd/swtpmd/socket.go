@@ -39,8 +39,10 @@ func newSocket(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 			return cli.Usage(errors.New("--dir and --json are for swtpmd without the word socket"), "name each socket, with --ctrl, --server and --admin")
 		case set.consoleLog != "" && set.console == "":
 			return cli.Usage(errors.New("--console-log without a console"), "add --console=unix:PATH (or file:PATH, -)")
+		case set.gdb.wanted && set.gdb.path == "":
+			return cli.Usage(errors.New("--levels=gdb without a socket"), "say --levels=gdb:unix:PATH")
 		case needsConsole(set):
-			return cli.Usage(errors.New("nothing says how far the guest's kernel is"), "add --console=unix:PATH (or file:PATH, -), or --timeline=builtin")
+			return cli.Usage(errors.New("nothing says how far the guest's kernel is"), "add --console=unix:PATH (or file:PATH, -), --levels=gdb:unix:PATH, or --timeline=builtin")
 		}
 		if err := set.check(); err != nil {
 			return err
@@ -53,7 +55,7 @@ func newSocket(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 }
 
 func needsConsole(set *settings) bool {
-	return len(set.deferral.Rules()) > 0 && set.console == "" && set.timeline == "" && set.admin == ""
+	return len(set.deferral.Rules()) > 0 && set.console == "" && set.timeline == "" && !set.gdb.wanted && set.admin == ""
 }
 
 // features are the words of swtpm's --print-capabilities that hold here

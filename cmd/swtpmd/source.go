@@ -32,6 +32,8 @@ func newSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Log
 	switch {
 	case set.console != "":
 		return newConsoleSource(set, clock, in, log)
+	case set.gdb.wanted:
+		return newGDBSource(set, clock, log)
 	case set.timeline != "":
 		return newTimelineSource(set.timeline, clock)
 	case len(set.markers) > 0:

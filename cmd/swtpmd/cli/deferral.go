@@ -73,7 +73,7 @@ func (d *Deferral) checkUntil() error {
 		switch f.Name {
 		case "defer-until":
 			until = true
-		case "defer-from", "while-deferred", "hold-max", "defer-boots", "marker", "trust-console", "follow-kexec":
+		case "defer-from", "while-deferred", "hold-max", "defer-boots", "marker", "trust-console", "follow-kexec", "levels", "system-map":
 			about = append(about, "--"+f.Name)
 		}
 	})
