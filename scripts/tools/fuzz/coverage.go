@@ -24,9 +24,9 @@ const (
 	maxKeptBytes = 600
 )
 
-// coverage measures what the inputs of a target reach. It runs the target as an
-// ordinary test in a shadow of the module, in which testdata/fuzz/TARGET holds
-// the inputs of campaigns too.
+// coverage measures the statements that the inputs of a target reach. It runs the target
+// as an ordinary test in a shadow of the module, in which testdata/fuzz/TARGET has the
+// inputs of campaigns too.
 type coverage struct {
 	target  target
 	binary  string
@@ -48,8 +48,8 @@ func newCoverage(work string, t target, binary string) (*coverage, error) {
 	return c, shadow(t.root, root, path.Join(t.pkg, "testdata/fuzz", t.name))
 }
 
-// shadow makes a directory at below in root, and links to all that stands beside
-// it and its parents in module and to what is in it there.
+// shadow makes a directory at below in root, with links to what is in that directory of
+// module, and to what is beside it and its parents there.
 func shadow(module, root, below string) error {
 	for name := range strings.SplitSeq(below+"/", "/") {
 		entries, err := os.ReadDir(module)
@@ -72,7 +72,7 @@ func shadow(module, root, below string) error {
 	return nil
 }
 
-// inputs is where the shadow has the inputs.
+// inputs is the directory of the inputs in the shadow.
 func (c *coverage) inputs() string {
 	return filepath.Join(c.shadow, "testdata", "fuzz", c.target.name)
 }
@@ -181,8 +181,8 @@ func (c *coverage) keep(ctx context.Context, found string) (kept int, err error)
 	return kept, nil
 }
 
-// best returns which input reaches most that is not reached, and how many blocks
-// that are. Of equals it is the first.
+// best returns the input that reaches most blocks that are not reached yet, and their
+// number. Of equals it returns the first.
 func best(inputs []map[string]bool, reached map[string]bool) (which, gain int) {
 	for i, blocks := range inputs {
 		more := 0
@@ -242,7 +242,7 @@ func (c *coverage) run(ctx context.Context, which string) (map[string]block, err
 	return parseProfile(string(profile))
 }
 
-// parseProfile reads a profile of go test. A block may stand there twice.
+// parseProfile reads a profile of go test. A block may be in it twice.
 func parseProfile(text string) (map[string]block, error) {
 	blocks := map[string]block{}
 	for line := range strings.Lines(text) {

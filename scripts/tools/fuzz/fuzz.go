@@ -21,7 +21,7 @@ import (
 // minute for each, would leave no time for new ones.
 const minimize = "10x"
 
-// result is what a target did.
+// result is the result of a target.
 type result struct {
 	Target     string  `json:"target"`
 	Executions int     `json:"executions"`
@@ -87,7 +87,7 @@ func (b *builder) build(ctx context.Context, t target, kind string, flags ...str
 	return binary, nil
 }
 
-// fuzz runs a target. What it prints of a failure goes to stderr.
+// fuzz runs a target. It writes a failure to stderr.
 func fuzz(ctx context.Context, o options, t target, binary, cache string, stderr io.Writer) (result, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return result{}, err
@@ -116,9 +116,8 @@ func fuzz(ctx context.Context, o options, t target, binary, cache string, stderr
 	return r, nil
 }
 
-// inTime runs a command with all that it starts. An interrupt ends it; after
-// patience its goroutines are printed and it is killed, because go test knows no
-// limit for an input.
+// inTime runs a command with all that it starts. An interrupt ends it. After patience
+// it prints its goroutines and is killed, because go test has no limit for an input.
 func inTime(ctx context.Context, command *exec.Cmd, patience time.Duration) error {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.WaitDelay = 10 * time.Second

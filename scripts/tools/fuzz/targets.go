@@ -21,10 +21,10 @@ type target struct {
 	module, pkg string   // the module's path, and the package's below it
 	root, dir   string   // where they are
 	name        string   // of the function
-	arguments   []string // their types, as they stand in a file of inputs
+	arguments   []string // their types, as a file of inputs has them
 }
 
-// String is what TARGET is matched with.
+// String returns the name that TARGET is matched with.
 func (t target) String() string { return t.pkg + "." + t.name }
 
 // find returns the targets of all packages of the module in the current
@@ -82,8 +82,8 @@ func inFile(path string) ([]target, error) {
 	return found, nil
 }
 
-// arguments returns the types of what the call of F.Fuzz in body takes beside
-// the *testing.T, nil if there is no such call.
+// arguments returns the types of the arguments after *testing.T of the function that
+// body passes to F.Fuzz, nil if there is no such call.
 func arguments(body *ast.BlockStmt) (list []string) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -105,7 +105,7 @@ func arguments(body *ast.BlockStmt) (list []string) {
 	return list
 }
 
-// written is the name under which a file of inputs has a type.
+// written returns the name of a type in a file of inputs.
 func written(name string) string {
 	switch name {
 	case "uint8":

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-// endlessWait reports where a test waits and nothing ends the wait if what it
-// tests is broken: a receive that is no case of a select, and WaitGroup.Wait.
-// Not reported are the ends of time and contexts, other goroutines than the
-// test's, and bubbles of testing/synctest, where a wait without end panics.
+// endlessWait reports waits of a test that nothing ends if what it tests is broken: a
+// receive that is no case of a select, and WaitGroup.Wait. It does not report receives
+// from timers and contexts, goroutines other than the test's, and bubbles of
+// testing/synctest, where a wait without end panics.
 var endlessWait = &analysis.Analyzer{
 	Name: "endlesswait",
 	Doc:  "report waits without end in tests",

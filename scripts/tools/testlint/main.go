@@ -1,6 +1,6 @@
-// Testlint finds tests that cannot fail as they should: in a goroutine that is
-// not the test's, and by waiting without end. scripts/test has go vet call it,
-// by -vettool.
+// Command testlint finds tests that cannot fail as they should: because a goroutine
+// other than the test's fails, or because the test waits without end. scripts/test
+// passes it to go vet as -vettool.
 package main
 
 import "golang.org/x/tools/go/analysis/unitchecker"

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-// ownGoroutine reports what ends a test (require, Fatal, FailNow, Skip) in a
-// goroutine that is not the test's: it ends that goroutine alone, and whoever
-// waits for it waits for ever (package testing: "FailNow must be called from the
-// goroutine running the test"). A callback in a struct counts too: who holds it
-// may call it from anywhere.
+// ownGoroutine reports calls that end a test (require, Fatal, FailNow, Skip) in a
+// goroutine that is not the test's: they end that goroutine alone, and the test that
+// waits for it waits without end (package testing: "FailNow must be called from the
+// goroutine running the test"). A callback in a struct counts too: its holder may call
+// it from any goroutine.
 //
 // It follows calls into functions, of other packages too, and into closures that
 // a variable holds.
@@ -79,8 +79,8 @@ func (e *enders) collect(n ast.Node) bool {
 	return true
 }
 
-// exportFacts finds out which functions of the package end a test, until no
-// more are found.
+// exportFacts records the functions of the package that end a test, until it finds no
+// more.
 func (e *enders) exportFacts() {
 	for found := true; found; {
 		found = false
@@ -136,7 +136,7 @@ func (e *enders) enderOf(lit *ast.FuncLit) (token.Pos, string) {
 	return e.ender(lit.Body)
 }
 
-// endsBy says by what a call may end the test, "" if it does not.
+// endsBy returns the name of what ends the test in a call, "" if nothing does.
 func (e *enders) endsBy(call *ast.CallExpr) string {
 	if id, ok := call.Fun.(*ast.Ident); ok {
 		if lit := e.closures[e.pass.TypesInfo.ObjectOf(id)]; lit != nil {
@@ -170,7 +170,7 @@ func (e *enders) endsBy(call *ast.CallExpr) string {
 	return ""
 }
 
-// goroutines reports enders in what runs, or may run, in a goroutine of its own.
+// goroutines reports enders in functions that run, or may run, in another goroutine.
 func (e *enders) goroutines(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GoStmt:
@@ -211,8 +211,8 @@ func (e *enders) function(expr ast.Expr) *ast.FuncLit {
 	return nil
 }
 
-// starts says in what a call runs the functions that it is given, "" if it is
-// not known to start goroutines.
+// starts returns the name of what runs the function arguments of a call in another
+// goroutine, "" if the call is not known to start goroutines.
 func (e *enders) starts(call *ast.CallExpr) string {
 	if conversion, ok := e.pass.TypesInfo.Types[call.Fun]; ok && conversion.IsType() {
 		if conversion.Type.String() == "net/http.HandlerFunc" {
@@ -253,8 +253,7 @@ func (e *enders) reportCallback(value ast.Expr) {
 	}
 }
 
-// report reports every ender in a function, unless the function has a test of
-// its own.
+// report reports every ender in a function, unless the function has its own test.
 func (e *enders) report(lit *ast.FuncLit, where string) {
 	if hasTest(e.pass, lit.Type) {
 		return

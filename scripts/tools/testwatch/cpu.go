@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// tick is the unit of the times in /proc (proc(5): USER_HZ, which the kernel
-// fixes at 100 for all that it tells).
+// tick is the unit of the times in /proc (proc(5): USER_HZ, which is always 100).
 const tick = time.Second / 100
 
-// groupCPU returns what the processes of a group have used of the processors,
-// with those of their children that have ended.
+// groupCPU returns the processor time of the processes of a group, with that of their
+// children that have ended.
 func groupCPU(group int) time.Duration {
 	var used time.Duration
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command testwatch runs a test binary and ends it when one of its tests hangs.
-// scripts/test has go test call it, by -exec.
+// scripts/test passes it to go test as -exec.
 package main
 
 import (
@@ -62,8 +62,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.to.Write(p)
 }
 
-// hung returns the tests that hang, and says so in the output, as that of the
-// first of them.
+// hung returns the tests that hang, and writes that to the output of the first of
+// them.
 func (o *output) hung(cpu, limit time.Duration) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -123,8 +123,8 @@ func watch(to io.Writer, each time.Duration, args []string) (int, error) {
 	}
 }
 
-// start starts the command as a process group of its own, so that nothing which
-// its tests have started is left when it is killed.
+// start starts the command in a new process group, so that nothing that its tests have
+// started is left when it is killed.
 func start(out io.Writer, args []string) (*exec.Cmd, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, out

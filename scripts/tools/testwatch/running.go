@@ -51,8 +51,7 @@ func (r *running) write(now moment, output []byte) {
 	}
 }
 
-// mark begins the lines that count. Whatever stands before it in a line has been
-// printed by a test.
+// mark begins the lines that count. A test has printed what is before it in a line.
 const mark = "\x16"
 
 func (r *running) take(now moment, line string) {
@@ -107,8 +106,8 @@ func (r *running) end(now moment, name string) {
 	}
 }
 
-// parentOf returns the test that a subtest belongs to: the nearest one, because
-// a subtest's own name may have slashes.
+// parentOf returns the test that a subtest belongs to: the nearest one, because the
+// name of a subtest may have slashes.
 func (r *running) parentOf(name string) *test {
 	for at := strings.LastIndexByte(name, '/'); at >= 0; at = strings.LastIndexByte(name, '/') {
 		name = name[:at]
@@ -119,18 +118,18 @@ func (r *running) parentOf(name string) *test {
 	return nil
 }
 
-// moment is a time, and what the binary and all that it has started have used of
-// the processors by then.
+// moment is a time, and the processor time that the binary and all that it has started
+// have used until then.
 type moment struct {
 	at  time.Time
 	cpu time.Duration
 }
 
-// A test hangs that has been busy for the limit and has used almost none of the
-// processors, or as much as it needs on an idle machine: between the two the
-// machine is busy with something else, and the test is slow because of that. It
-// may not be so for ever. Tests that run at the same time share what the binary
-// uses, as nobody knows whose it is.
+// A test hangs if it has been busy for the limit and has used almost no processor
+// time, or as much as it needs on an idle machine: between the two the machine is busy
+// with something else, and the test is slow because of that, which has a limit too.
+// Tests that run at the same time share the processor time of the binary, as it is
+// counted for all of them together.
 const (
 	waits  = 20 // of the limit, the part below which a test only waits
 	spins  = 1  // the part above which the machine was not too busy for it
@@ -141,8 +140,8 @@ func hung(wall, cpu, limit time.Duration) bool {
 	return wall > limit && (cpu < limit/waits || cpu > limit/spins || wall > atMost*limit)
 }
 
-// hung returns the tests that hang. Without any test for so long it is the
-// binary itself that hangs, in TestMain or an init.
+// hung returns the tests that hang. If no test runs for so long, the binary itself
+// hangs, in TestMain or an init.
 func (r *running) hung(now moment, limit time.Duration) []string {
 	r.divide(now.cpu)
 	var names []string
@@ -160,8 +159,8 @@ func (r *running) hung(now moment, limit time.Duration) []string {
 
 func (t *test) working() bool { return !t.paused && t.subtests == 0 }
 
-// divide gives the tests at work their share of what the binary has used since
-// the last look.
+// divide adds to each busy test its share of the processor time that the binary has
+// used since the last look.
 func (r *running) divide(cpu time.Duration) {
 	used := cpu - r.cpu
 	r.cpu = cpu
