@@ -28,14 +28,14 @@ const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
        scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-json]
 
 Starts swtpmd and swtpm, each with a raw TPM socket (unix), and has one client
-send the same command many times, first to the one, then to the other, round
-after round. Client and server are pinned: both to one processor, and each to
-one of its own, because placement alone changes the rate threefold.
+send the same command many times, to one and then to the other, round after
+round. Client and server are pinned, first both to one processor, then each to its
+own, because placement alone changes the rate threefold.
 
-swtpmd keeps its state in memory and swtpm in a directory, because neither does
-the other by default; none of the commands changes what is stored.
+swtpmd keeps its state in memory and swtpm in a directory, as they do by default;
+none of the commands changes what is stored.
 
-Prints commands a second (median over the rounds) and the ratio swtpmd/swtpm
+Prints commands per second (median of the rounds) and the ratio swtpmd/swtpm
 (median, lowest and highest of the rounds' ratios).
 
 -vs and -unread compare swtpmd with itself, and by the processor time of the
@@ -47,7 +47,7 @@ and their ratio (median, lowest and highest of the rounds' ratios).
                 stderr that is full and that nobody reads beside /dev/null
   -rounds N     rounds of each pair (default 9)
   -commands N   commands in a round (default 20000)
-  -json         one JSON object a row on stdout
+  -json         one JSON object for each row on stdout
   -swtpmd PATH  the swtpmd to measure (scripts/bench builds one)
   -swtpm PATH   the swtpm to measure (default: from $PATH)
 

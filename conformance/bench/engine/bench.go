@@ -13,7 +13,7 @@ type row struct {
 	name string
 	// setup makes what the command needs. What it loads is flushed by finish.
 	setup func(b *bench) error
-	// command gives the n-th command.
+	// command returns the n-th command.
 	command func(b *bench, n int) []byte
 	// after is told the response to each command, outside of the time.
 	after func(b *bench, response []byte) error
@@ -40,7 +40,7 @@ func (b *bench) prepare(r row) error {
 	return r.setup(b)
 }
 
-// time sends commands for about d, and gives the mean in microseconds.
+// time sends commands for about d, and returns the mean in microseconds.
 func (b *bench) time(d time.Duration) (float64, error) {
 	var spent time.Duration
 	count := 0

@@ -27,18 +27,17 @@ const help = `Usage: scripts/bench-engine [-rounds N] [-time D] [-rows REGEXP] [
 
 Sends the same kinds of commands to the emulator and to the TCG reference
 simulator of go-tpm-tools, both in this process, and to a local swtpm over its
-socket, one after the other, round after round. What a row needs, such as a key,
-is made before it is measured; what a command leaves behind is flushed outside
-of the time.
+socket, in turn, round after round. Keys and other objects of a row are made before
+it is measured; what a command has loaded is flushed outside of the measured time.
 
-Prints microseconds a command (median over the rounds) and the ratios of theirs
-to ours, so that more than 1 means that ours is faster (median, and the lowest
-and highest of the rounds).
+Prints microseconds for a command (median of the rounds) and the ratios of the
+simulator and of swtpm to the emulator, so that more than 1 means that the emulator
+is faster (median, lowest and highest of the rounds).
 
   -rounds N      rounds (default 7)
   -time D        time for each TPM in a round (default 200ms)
   -rows REGEXP   measure only the rows whose name matches
-  -json          one JSON object a row on stdout
+  -json          one JSON object for each row on stdout
 
 Examples:
   scripts/bench-engine

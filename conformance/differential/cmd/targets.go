@@ -22,7 +22,7 @@ type targets struct {
 	closes         []func() error
 }
 
-// unknownTargetError says which names there are.
+// unknownTargetError reports a name that is none of the targets.
 type unknownTargetError struct{ name string }
 
 func (e *unknownTargetError) Error() string {
@@ -46,7 +46,7 @@ func (t *targets) named(name string) (conversation.Target, error) {
 	return conversation.Target{}, &unknownTargetError{name: name}
 }
 
-// close gives back everything that was started.
+// close ends everything that was started.
 func (t *targets) close() error {
 	var err error
 	for _, c := range t.closes {

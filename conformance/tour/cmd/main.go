@@ -73,7 +73,7 @@ func parse(args []string) (options, error) {
 	return o, err
 }
 
-// chosen gives the named chapters in their own order, all if none is named.
+// chosen returns the named chapters in the order of the tour, all if none is named.
 func chosen(all []tour.Chapter, wanted []string) ([]tour.Chapter, error) {
 	if len(wanted) == 0 {
 		return all, nil
@@ -127,7 +127,7 @@ func list(chapters []tour.Chapter, out io.Writer) {
 	}
 }
 
-// walk runs the chapters and says whether a step failed.
+// walk runs the chapters and reports whether a step failed.
 func (o *options) walk(ctx context.Context, stdout, stderr io.Writer) (failed bool, err error) {
 	target, stop, err := o.target(ctx)
 	if err != nil {
@@ -171,7 +171,7 @@ func (o *options) print(out io.Writer, r tour.Result) error {
 	return err
 }
 
-// target gives the TPM that the command line asks for, and how to end it.
+// target returns the TPM that the command line asks for, and a function that ends it.
 func (o *options) target(ctx context.Context) (tour.Target, func() error, error) {
 	if o.tcti == "" {
 		return o.start(ctx)
