@@ -136,11 +136,7 @@ func covers(pattern, path string) bool {
 	return path == name || all && strings.HasPrefix(path, name+"/")
 }
 
-const (
-	tableBegin = "<!-- packages -->\n"
-	tableEnd   = "<!-- /packages -->\n"
-	tableHead  = "| package | what is in it | imports of this module | of others |\n|---|---|---|---|\n"
-)
+const tableHead = "| package | what is in it | imports of this module | of others |\n|---|---|---|---|\n"
 
 // arrows is a row of the table of packages.
 type arrows struct{ text, own, foreign string }
@@ -162,6 +158,29 @@ func render(packages []pkg, rows map[string]arrows) string {
 	return b.String()
 }
 
+// picture returns the layers, the highest first, and the packages that each has.
+func picture(packages []pkg) string {
+	var b strings.Builder
+	b.WriteString("```\n")
+	for i, name := range slices.Backward(layers) {
+		line := fmt.Sprintf("%-16s", name)
+		for _, p := range packages {
+			below := strings.TrimPrefix(p.path, name+"/")
+			if layer(p.path) != i || p.path == name || strings.Contains(p.path, "internal/") {
+				continue
+			}
+			if len(line)+len(below) > 90 {
+				b.WriteString(strings.TrimRight(line, " ") + "\n")
+				line = strings.Repeat(" ", 16)
+			}
+			line += below + "  "
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	b.WriteString("```\n")
+	return b.String()
+}
+
 func cell(names []string) string {
 	if len(names) == 0 {
 		return "nothing"
@@ -169,25 +188,36 @@ func cell(names []string) string {
 	return "`" + strings.Join(names, "`, `") + "`"
 }
 
-// architecture returns the page, cut where the table is.
-func architecture(t *testing.T) (before, table, after string) {
+// generated returns the page, cut around the part with a name.
+func generated(t *testing.T, name string) (before, part, after string) {
 	t.Helper()
+	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->\n"
 	text, err := os.ReadFile(architecturePath)
 	require.NoError(t, err)
-	before, rest, begins := strings.Cut(string(text), tableBegin)
-	table, after, ends := strings.Cut(rest, tableEnd)
-	require.True(t, begins && ends, "%s has no table of packages", architecturePath)
-	return before, table, after
+	before, rest, begins := strings.Cut(string(text), begin)
+	part, after, ends := strings.Cut(rest, end)
+	require.True(t, begins && ends, "%s has no part %s", architecturePath, name)
+	return before + begin, part, end + after
+}
+
+func TestPictureOfTheLayers(t *testing.T) {
+	want := picture(list(t))
+	before, part, after := generated(t, "layers")
+	if *update {
+		require.NoError(t, os.WriteFile(architecturePath, []byte(before+want+after), 0o644))
+		return
+	}
+	assert.Equal(t, want, part, "go test ./docs -update writes it anew")
 }
 
 // The table of packages is what may be imported: every import has its place in it,
 // and nothing else has.
 func TestTableOfPackagesHasEveryImportAndNoOther(t *testing.T) {
 	packages := list(t)
-	before, table, after := architecture(t)
+	before, table, after := generated(t, "packages")
 	rows := parseRows(table)
 	if *update {
-		require.NoError(t, os.WriteFile(architecturePath, []byte(before+tableBegin+render(packages, rows)+tableEnd+after), 0o644))
+		require.NoError(t, os.WriteFile(architecturePath, []byte(before+render(packages, rows)+after), 0o644))
 		return
 	}
 	const remedy = "if that is meant: go test ./docs -update"
