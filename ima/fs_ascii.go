@@ -254,17 +254,6 @@ func parsePCR(text []byte) (pcr uint32, rest []byte, err error) {
 	return pcr, text[3:], checkPCR(pcr)
 }
 
-// MaxPCR is the greatest PCR index that a kernel takes (pcr= of a rule is kept in
-// a bit mask); a TPM has fewer PCRs.
-const MaxPCR = 63
-
-func checkPCR(pcr uint32) error {
-	if pcr > MaxPCR {
-		return fmt.Errorf("index %d, the kernel takes 0 to %d", pcr, MaxPCR)
-	}
-	return nil
-}
-
 // advance makes the next line the present one.
 func (a *ASCIIReader) advance() error {
 	a.offset = a.next
@@ -355,13 +344,4 @@ func (r *Record) AppendText(dst []byte) ([]byte, error) {
 		dst = r.appendField(dst, i)
 	}
 	return append(dst, '\n'), nil
-}
-
-// appendField appends what the ASCII list shows of field i.
-func (r *Record) appendField(dst []byte, i int) []byte {
-	b := r.data[r.spans[i].start:r.spans[i].end]
-	if r.template.legacy && i == 1 {
-		return append(dst, b...) // no NUL to be left out
-	}
-	return r.template.fields[i].appendText(dst, b, r.order)
 }

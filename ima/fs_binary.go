@@ -2,7 +2,6 @@ package ima
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -178,14 +177,6 @@ func (b *BinaryReader) fail(offset int64, item string, err error) error {
 	return &ListError{Record: b.record, Offset: offset, Item: item, Err: err}
 }
 
-// unexpected turns an end of the list inside a record into what it is.
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
 // AppendBinary appends the record as the binary list holds it, in the record's
 // byte order and with the record's Digest.
 func (r *Record) AppendBinary(dst []byte) ([]byte, error) {
@@ -202,5 +193,3 @@ func (r *Record) AppendBinary(dst []byte) ([]byte, error) {
 	}
 	return append(dst, r.data...), nil
 }
-
-var errNoTemplate = errors.New("the record is empty: make one with NewRecord or read one")

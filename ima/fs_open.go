@@ -3,7 +3,6 @@ package ima
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 )
@@ -264,18 +263,8 @@ func hashesOfSize(size int) (list []HashAlgo) {
 	return list
 }
 
-// digests names what the template digests of a list are.
-func (f Format) digests() string {
-	if f.DigestSize > f.Digest.Size() {
-		return fmt.Sprintf("%s digests with zeros, %d bytes", f.Digest, f.DigestSize)
-	}
-	return f.Digest.String() + " digests"
-}
-
 // asciiStart knows "10 ", " 9 ": no binary list begins so, as these bytes are
 // no PCR index in either order.
 func asciiStart(list []byte) bool {
 	return len(list) >= 3 && (list[0] == ' ' || isDigit(list[0])) && isDigit(list[1]) && list[2] == ' '
 }
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -2,6 +2,7 @@ package ima
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash"
 
@@ -33,6 +34,25 @@ type Record struct {
 
 // span is where a field's bytes lie in a record's data.
 type span struct{ start, end int }
+
+// MaxPCR is the greatest PCR index that a kernel takes (pcr= of a rule is kept in
+// a bit mask); a TPM has fewer PCRs.
+const MaxPCR = 63
+
+func checkPCR(pcr uint32) error {
+	if pcr > MaxPCR {
+		return fmt.Errorf("index %d, the kernel takes 0 to %d", pcr, MaxPCR)
+	}
+	return nil
+}
+
+// BankDigest is a template digest of a record: the one that the kernel extends
+// into the bank of Algo, zero for a violation. A kernel that does not have Algo
+// extends the sha1 digest with zeros after it.
+type BankDigest struct {
+	Algo HashAlgo
+	Sum  []byte
+}
 
 // NewRecord makes a record of the given field values, one for each field of the
 // template, and computes its template digest with algo. The values are copied.
@@ -171,19 +191,6 @@ func (r *Record) name() []byte {
 	return bytes.TrimSuffix(b, []byte{0})
 }
 
-// FileDigest is the content of a digest field.
-type FileDigest struct {
-	// Type is "ima" or "verity" in d-ngv2, empty otherwise.
-	Type string `json:"type,omitempty"`
-	// Algo is the hash; zero if the field names one that the kernel does
-	// not have. For d it follows from the size.
-	Algo HashAlgo `json:"algo,omitempty"`
-	Sum  Hex      `json:"sum"`
-}
-
-// Zero says that the digest consists of zeros (or of nothing).
-func (d FileDigest) Zero() bool { return allZero(d.Sum) }
-
 // FileDigest gives the digest of the measured file or buffer: the d-ng, d-ngv2
 // or d field; ok is false if the template has none of them.
 func (r *Record) FileDigest() (d FileDigest, ok bool) {
@@ -195,26 +202,6 @@ func (r *Record) FileDigest() (d FileDigest, ok bool) {
 	return FileDigest{}, false
 }
 
-func decodeDigest(b []byte, id string) (d FileDigest) {
-	if id == "d" {
-		d.Algo = SHA1
-		if len(b) == MD5.Size() {
-			d.Algo = MD5
-		}
-		d.Sum = bytes.Clone(b)
-		return d
-	}
-	label, sum, _ := bytes.Cut(b, []byte{0})
-	label = bytes.TrimSuffix(label, []byte{':'})
-	if kind, algo, found := bytes.Cut(label, []byte{':'}); found {
-		d.Type = string(kind)
-		label = algo
-	}
-	d.Algo, _ = hashByName(label)
-	d.Sum = bytes.Clone(sum)
-	return d
-}
-
 // Violation says that the record stands for a violation: its template digest
 // is zero, and its PCR was extended with ones.
 func (r *Record) Violation() bool { return allZero(r.Digest) }
@@ -223,15 +210,6 @@ func (r *Record) Violation() bool { return allZero(r.Digest) }
 // it or none.
 func showsDigest(shown, sum []byte) bool {
 	return len(shown) >= len(sum) && bytes.Equal(shown[:len(sum)], sum) && allZero(shown[len(sum):])
-}
-
-func allZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // TemplateDigest computes the template digest of the record's data with algo
@@ -272,10 +250,29 @@ func (r *Record) Clone() *Record {
 	return &c
 }
 
-// RecordReader is a list to be read record by record: a BinaryReader, an
-// ASCIIReader or a slice of records (Records).
-type RecordReader interface {
-	// Read reads the next record into rec, whose memory it uses again. At
-	// the end of the list it answers io.EOF itself, not wrapped.
-	Read(rec *Record) error
+// cloneMore gives the record digests of its own.
+func (r *Record) cloneMore() {
+	r.sums = nil
+	more := r.more
+	r.more = nil
+	for _, d := range more {
+		r.more = append(r.more, BankDigest{d.Algo, bytes.Clone(d.Sum)})
+	}
 }
+
+// Digests gives all template digests of the record: Digest, and what Decode was
+// given beside it. They are the record's own.
+func (r *Record) Digests() []BankDigest {
+	return append([]BankDigest{{r.DigestAlgo, r.Digest}}, r.more...)
+}
+
+// appendField appends what the ASCII list shows of field i.
+func (r *Record) appendField(dst []byte, i int) []byte {
+	b := r.data[r.spans[i].start:r.spans[i].end]
+	if r.template.legacy && i == 1 {
+		return append(dst, b...) // no NUL to be left out
+	}
+	return r.template.fields[i].appendText(dst, b, r.order)
+}
+
+var errNoTemplate = errors.New("the record is empty: make one with NewRecord or read one")

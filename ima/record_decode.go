@@ -1,17 +1,8 @@
 package ima
 
 import (
-	"bytes"
 	"errors"
 )
-
-// BankDigest is a template digest of a record: the one that the kernel extends
-// into the bank of Algo, zero for a violation. A kernel that does not have Algo
-// extends the sha1 digest with zeros after it.
-type BankDigest struct {
-	Algo HashAlgo
-	Sum  []byte
-}
 
 // Decode makes rec the record of the parts that other logs than the kernel's own
 // files have, such as those of package cel: data is the template data as the
@@ -47,35 +38,4 @@ func (r *Record) Decode(format Format, pcr uint32, template, data []byte, digest
 		at += len(d.Sum)
 	}
 	return r.parse(format.LegacyHash.Size())
-}
-
-// Digests gives all template digests of the record: Digest, and what Decode was
-// given beside it. They are the record's own.
-func (r *Record) Digests() []BankDigest {
-	return append([]BankDigest{{r.DigestAlgo, r.Digest}}, r.more...)
-}
-
-// cloneMore gives the record digests of its own.
-func (r *Record) cloneMore() {
-	r.sums = nil
-	more := r.more
-	r.more = nil
-	for _, d := range more {
-		r.more = append(r.more, BankDigest{d.Algo, bytes.Clone(d.Sum)})
-	}
-}
-
-// listed finds the digest of the record's data with d.Algo among templates, or,
-// if d is not that one, sha1's with zeros.
-func (r *Replay) listed(rec *Record, d BankDigest) (ok bool, err error) {
-	for i := range r.templates {
-		if r.templates[i].algo == d.Algo && showsDigest(d.Sum, r.templates[i].digest) {
-			return true, nil
-		}
-	}
-	if len(d.Sum) <= SHA1.Size() {
-		return false, nil
-	}
-	sum, err := rec.TemplateDigest(SHA1)
-	return showsDigest(d.Sum, sum), err
 }

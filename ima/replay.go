@@ -276,6 +276,21 @@ func (r *Replay) intact(rec *Record) (bool, error) {
 	return ok, err
 }
 
+// listed finds the digest of the record's data with d.Algo among templates, or,
+// if d is not that one, sha1's with zeros.
+func (r *Replay) listed(rec *Record, d BankDigest) (ok bool, err error) {
+	for i := range r.templates {
+		if r.templates[i].algo == d.Algo && showsDigest(d.Sum, r.templates[i].digest) {
+			return true, nil
+		}
+	}
+	if len(d.Sum) <= SHA1.Size() {
+		return false, nil
+	}
+	sum, err := rec.TemplateDigest(SHA1)
+	return showsDigest(d.Sum, sum), err
+}
+
 // violation fills digest with what stands for a violation (ima_init_digests).
 func (d Digests) violation(digest []byte) {
 	n := len(digest)

@@ -9,12 +9,8 @@ import (
 
 // Limits of ima_template.c and ima_template.h.
 const (
-	fieldIDMax  = 16 // IMA_TEMPLATE_FIELD_ID_MAX_LEN
-	fieldsMax   = 15 // IMA_TEMPLATE_NUM_FIELDS_MAX
-	eventNameOf = 256
-	// eventNameMax is IMA_EVENT_NAME_LEN_MAX: the longest name in the n
-	// field. The ima template hashes it in a buffer of eventNameOf bytes.
-	eventNameMax = eventNameOf - 1
+	fieldIDMax = 16 // IMA_TEMPLATE_FIELD_ID_MAX_LEN
+	fieldsMax  = 15 // IMA_TEMPLATE_NUM_FIELDS_MAX
 	// templateNameMax bounds the name in a record: the longest custom
 	// format there can be.
 	templateNameMax = fieldsMax*(fieldIDMax+1) - 1

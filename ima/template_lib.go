@@ -30,7 +30,7 @@ type field struct {
 	// nothing to put there.
 	empty bool
 	width int // of an unsigned field, in bytes
-	init  func(*EventData, *Template) ([]byte, error)
+	init  func(*EventData) ([]byte, error)
 }
 
 // supportedFields is the table of ima_template.c in its order.

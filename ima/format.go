@@ -1,6 +1,7 @@
 package ima
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -89,36 +90,20 @@ func (e *ListError) Error() string {
 
 func (e *ListError) Unwrap() error { return e.Err }
 
-// ReadAll reads a list to its end. With an error it gives the records before
-// the offending one.
-func ReadAll(list RecordReader) ([]*Record, error) {
-	var all []*Record
-	for {
-		rec := new(Record)
-		if err := list.Read(rec); err == io.EOF {
-			return all, nil
-		} else if err != nil {
-			return all, err
-		}
-		all = append(all, rec)
+// digests names what the template digests of a list are.
+func (f Format) digests() string {
+	if f.DigestSize > f.Digest.Size() {
+		return fmt.Sprintf("%s digests with zeros, %d bytes", f.Digest, f.DigestSize)
 	}
+	return f.Digest.String() + " digests"
 }
 
-// Records gives a RecordReader of records that are in memory.
-func Records(records []*Record) RecordReader { return &recordSlice{records} }
-
-type recordSlice struct{ rest []*Record }
-
-func (s *recordSlice) Read(rec *Record) error {
-	if len(s.rest) == 0 {
-		return io.EOF
+// unexpected turns an end of the list inside a record into what it is.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
 	}
-	src := s.rest[0]
-	s.rest = s.rest[1:]
-	digest, data, more, sums := rec.Digest, rec.data, rec.more, rec.sums
-	*rec = *src
-	rec.more, rec.sums = append(more[:0], src.more...), sums
-	rec.Digest = append(digest[:0], src.Digest...)
-	rec.data = append(data[:0], src.data...)
-	return nil
+	return err
 }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
