@@ -5,7 +5,9 @@ import (
 	"io"
 	"time"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
 // Platform is what surrounds a TPM. A nil field has the default that a
@@ -24,6 +26,10 @@ type Platform struct {
 	// PhysicalPresence says whether physical presence is asserted now. Nil
 	// means never.
 	PhysicalPresence func() bool
+	// SelfTest runs the known-answer tests of an algorithm. An error puts the
+	// TPM in failure mode. Nil is crypt.SelfTest; whoever starts many TPMs in
+	// one process shares a crypt.SelfTests among them.
+	SelfTest func(alg wire.AlgID) error
 }
 
 // Clock tells the time since a fixed moment, in nanoseconds and never going
@@ -50,6 +56,9 @@ func (p Platform) withDefaults() Platform {
 	}
 	if p.PhysicalPresence == nil {
 		p.PhysicalPresence = func() bool { return false }
+	}
+	if p.SelfTest == nil {
+		p.SelfTest = crypt.SelfTest
 	}
 	return p
 }

@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -47,6 +48,32 @@ func TestSelfTest(t *testing.T) {
 		assert.Equal(t, wire.RCNeedsTest, result, "_TPM_Init forgets it")
 		assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, et.Command(wire.CCSelfTest, nil, nil, et.U8(2))))
 	}
+}
+
+// Whoever runs many TPMs tests each algorithm once, and can have one fail.
+func TestSelfTestOfThePlatform(t *testing.T) {
+	t.Parallel()
+	var tested []wire.AlgID
+	broken := errors.New("broken")
+	tpm, err := emulator.New(emulator.Platform{SelfTest: func(alg wire.AlgID) error {
+		tested = append(tested, alg)
+		if alg == wire.AlgSHA256 {
+			return broken
+		}
+		return nil
+	}}, emulator.Config{})
+	require.NoError(t, err)
+	require.NoError(t, tpm.Init())
+	send := func(command []byte) wire.RC {
+		rsp, err := tpm.Send(t.Context(), 0, command)
+		require.NoError(t, err)
+		return et.ResponseCode(rsp)
+	}
+	require.Equal(t, wire.RCSuccess, send(et.Command(wire.CCStartup, nil, nil, et.U16(uint16(wire.SUClear)))))
+	assert.Equal(t, wire.RCSuccess, send(incremental(wire.AlgSHA1)))
+	assert.Equal(t, wire.RCFailure, send(incremental(wire.AlgSHA256)))
+	assert.Equal(t, []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256}, tested)
+	assert.ErrorIs(t, tpm.Failure(), broken)
 }
 
 // Without a word to the contrary the TPM counts as tested at its start; which

@@ -32,6 +32,20 @@ func TestSelfTest(t *testing.T) {
 	}
 }
 
+// What is remembered of an algorithm is how its test ended, well or not.
+func TestSelfTestsRemember(t *testing.T) {
+	t.Parallel()
+	var tests SelfTests
+	for range 2 {
+		assert.NoError(t, tests.SelfTest(wire.AlgSHA256))
+	}
+	err := tests.SelfTest(wire.AlgError)
+	var failed *SelfTestError
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, wire.AlgError, failed.Alg)
+	assert.Same(t, err, tests.SelfTest(wire.AlgError), "it is the error of the one test that ran")
+}
+
 func TestSelfTestComplains(t *testing.T) {
 	t.Parallel()
 	no := holds("it", false)

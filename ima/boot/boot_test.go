@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -21,6 +22,9 @@ import (
 
 // zeroAggregate is the boot aggregate of PCRs that are all zero, sha256.
 const zeroAggregate = "7b6436b0c98f62380866d9432c2af0ee08ce16a171bda6951aecd95ee1307d61"
+
+// selfTests are shared by the TPMs of all tests.
+var selfTests crypt.SelfTests
 
 // machine is a platform with the emulator as its TPM, behind faults.
 type machine struct {
@@ -49,7 +53,7 @@ func (m machine) boot(t testing.TB) *boot.Result {
 	if !m.none {
 		m.config.Time = new(boot.Time)
 		m.config.Clock = new(initcall.Clock)
-		tpm, err := emulator.New(emulator.Platform{Clock: m.config.Time, Entropy: emulatortest.NewEntropy(m.config.Seed)}, emulator.Config{})
+		tpm, err := emulator.New(emulator.Platform{Clock: m.config.Time, Entropy: emulatortest.NewEntropy(m.config.Seed), SelfTest: selfTests.SelfTest}, emulator.Config{})
 		require.NoError(t, err)
 		m.config.Device, err = faults.Wrap(tpm, faults.Plan{Clock: m.config.Clock, Rules: m.rules})
 		require.NoError(t, err)

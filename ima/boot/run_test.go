@@ -239,7 +239,7 @@ func TestLostFilesCountOnce(t *testing.T) {
 func TestReboot(t *testing.T) {
 	t.Parallel()
 	now, clock := new(boot.Time), new(initcall.Clock)
-	tpm, err := emulator.New(emulator.Platform{Clock: now, Entropy: emulatortest.NewEntropy(1)}, emulator.Config{})
+	tpm, err := emulator.New(emulator.Platform{Clock: now, Entropy: emulatortest.NewEntropy(1), SelfTest: selfTests.SelfTest}, emulator.Config{})
 	require.NoError(t, err)
 	config := boot.Config{Device: tpm, Time: now, Clock: clock}
 	first, err := boot.Run(context.Background(), platform(t, "pc-tis"), config)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/boot/draw"
 	"github.com/swtpmd/swtpmd/ima/measure"
@@ -91,6 +92,7 @@ type bootWords struct {
 }
 
 func (w *bootWords) define(f *flag.FlagSet) {
+	w.selfTests = new(crypt.SelfTests)
 	f.StringVar(&w.platformName, "platform", "pc-tis", "")
 	f.StringVar(&w.console, "from-console", "", "")
 	f.StringVar(&w.files, "list", "", "")

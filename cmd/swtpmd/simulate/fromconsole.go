@@ -31,7 +31,7 @@ func (w *bootWords) fromConsole(ctx context.Context) error {
 		list = file
 	}
 	w.reproduction, err = boot.FromConsole(log, list, func(p *boot.Platform, c boot.Config) (*boot.Result, error) {
-		own := simulation{platform: p, strategy: c.Strategy, tail: c.Tail, seed: w.seed, profile: w.profile}
+		own := simulation{platform: p, strategy: c.Strategy, tail: c.Tail, seed: w.seed, profile: w.profile, selfTests: w.selfTests}
 		o, err := own.boot(ctx)
 		if err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/boot/draw"
 )
@@ -66,6 +67,7 @@ type matrixWords struct {
 }
 
 func (w *matrixWords) define(f *flag.FlagSet) {
+	w.selfTests = new(crypt.SelfTests)
 	f.Func("platform", "", func(name string) error { w.platforms = append(w.platforms, name); return nil })
 	f.Func("strategy", "", func(name string) error {
 		var s boot.Strategy

@@ -11,6 +11,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
@@ -31,6 +32,8 @@ type simulation struct {
 	scatter  time.Duration
 	tail     time.Duration
 	profile  cli.Profile
+	// selfTests are shared by the TPMs of all boots.
+	selfTests *crypt.SelfTests
 }
 
 // Outcome is what came of a simulation.
@@ -69,7 +72,7 @@ func (s *simulation) boot(ctx context.Context) (*Outcome, error) {
 	}
 	var o Outcome
 	if hasTPM(s.platform) {
-		tpm, err := emulator.New(emulator.Platform{Entropy: entropy(s.seed), Clock: now}, s.profile.Config())
+		tpm, err := emulator.New(emulator.Platform{Entropy: entropy(s.seed), Clock: now, SelfTest: s.selfTests.SelfTest}, s.profile.Config())
 		if err != nil {
 			return nil, err
 		}
