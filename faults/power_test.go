@@ -11,6 +11,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // A command that finds the TPM without power does not reach one that has got power
@@ -39,7 +40,7 @@ func TestPowerComesWhileACommandDoes(t *testing.T) {
 		assert.NoError(t, power.PowerOff())
 	}
 	over.Store(true)
-	sending.Wait()
+	transporttest.Wait(t, &sending)
 	assert.Equal(t, resets, tpm.inits)
 	assert.Zero(t, tpm.commands, "commands that the TPM has seen")
 }
