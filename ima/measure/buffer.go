@@ -1,8 +1,6 @@
 package measure
 
-import (
-	"github.com/swtpmd/swtpmd/ima"
-)
+import "github.com/swtpmd/swtpmd/ima"
 
 // bufferEvent is a buffer to be measured.
 type bufferEvent struct {

@@ -5,33 +5,9 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
-
-// SecurityFile is a file that IMA has in securityfs, in the directory
-// /sys/kernel/security/integrity/ima (ima_fs.c).
-type SecurityFile struct {
-	Name string
-	Mode fs.FileMode
-	// Link is what a symbolic link points to, empty for a file.
-	Link string
-}
-
-// securityfs is what IMA has in securityfs. Before Init it has nothing there.
-type securityfs struct {
-	mu    sync.Mutex
-	files []SecurityFile
-	shows map[string]fileShow
-}
-
-// fileShow says what a list file shows.
-type fileShow struct {
-	slot   int
-	ascii  bool
-	staged bool
-}
 
 const (
 	modeList       fs.FileMode = 0o440
@@ -59,10 +35,6 @@ func (m *IMA) fsInit() {
 		policy = 0o600
 	}
 	f.add("policy", policy)
-}
-
-func (f *securityfs) add(name string, mode fs.FileMode) {
-	f.files = append(f.files, SecurityFile{Name: name, Mode: mode})
 }
 
 // addLists adds the files of the list: since 6.10 two for each bank and for sha1,
@@ -126,15 +98,6 @@ func (m *IMA) ReadSecurityFile(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 	}
 	return []byte(m.policyText()), nil
-}
-
-func (f *securityfs) exists(name string) bool {
-	for _, file := range f.files {
-		if file.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *IMA) showList(show fileShow) (text []byte, err error) {
@@ -225,23 +188,6 @@ func (m *IMA) policyLoaded() {
 		m.fs.chmod("policy", 0o400)
 	default:
 		m.fs.remove("policy")
-	}
-}
-
-func (f *securityfs) chmod(name string, mode fs.FileMode) {
-	for i := range f.files {
-		if f.files[i].Name == name {
-			f.files[i].Mode = mode
-		}
-	}
-}
-
-func (f *securityfs) remove(name string) {
-	for i := range f.files {
-		if f.files[i].Name == name {
-			f.files = append(f.files[:i:i], f.files[i+1:]...)
-			return
-		}
 	}
 }
 

@@ -3,67 +3,10 @@ package measure
 import (
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
-
-// Extender is the TPM as the measurement list needs it.
-type Extender interface {
-	// PCRExtend is one TPM2_PCR_Extend of PCR index: digests has one digest
-	// for each of the TPM's banks, in their order, each of the bank's size.
-	// The digests must not be kept. The error's ErrnoResult is what the
-	// kernel's log shows, -5 (EIO) if it has none.
-	PCRExtend(index int, digests [][]byte) error
-}
-
-// TPM is the chip that IMA finds, or does not find, when it starts.
-type TPM interface {
-	// Banks gives the allocated PCR banks in the TPM's order.
-	Banks() []ima.Bank
-	ima.PCRReader
-	Extender
-}
-
-// ErrnoResult is implemented by an error of an Extender that knows the number
-// that the kernel would have got: a negative errno, or a positive TPM response
-// code.
-type ErrnoResult interface {
-	ErrnoResult() int
-}
-
-// IMA is the Integrity Measurement Architecture of one running kernel. Its
-// methods may be called from several goroutines.
-//
-// Until Init its hooks do nothing, as the kernel's do: nothing is recorded or
-// remembered.
-type IMA struct {
-	config   Config
-	order    ima.ByteOrder
-	template *ima.Template
-	custom   *ima.Template // of ima_template_fmt=
-	// templateSet: the command line has named a template.
-	templateSet bool
-	hash        ima.HashAlgo // ima_hash
-	hashSet     bool         // hash_setup_done
-	setup       setupPolicy
-	flush       bool // ima_flush_htable
-
-	tpm    TPM // ima_tpm_chip; nil is TPM-bypass, for ever
-	slots  []slot
-	sha1   int // place of the sha1 slot
-	hashed int // place of ima_hash's slot
-
-	started atomic.Bool
-
-	queue  queue
-	policy policyState
-	keys   keyQueue
-	fs     securityfs
-	kexec  kexecState
-}
 
 // New reads the command line. Nothing is measured before Init.
 //
@@ -105,18 +48,6 @@ func New(config Config) (*IMA, error) {
 	m.queue.table = make(map[tableKey]struct{})
 	m.commandLine()
 	return m, nil
-}
-
-func (m *IMA) logf(format string, args ...any) {
-	if m.config.Log != nil {
-		m.config.Log("ima: " + fmt.Sprintf(format, args...))
-	}
-}
-
-func (m *IMA) audit(op, cause, name string, result int) {
-	if m.config.Audit != nil {
-		m.config.Audit(AuditMessage{Op: op, Cause: cause, Name: name, Result: result})
-	}
 }
 
 // Init starts IMA (init_ima), with the name of the boot aggregate's record that
@@ -241,33 +172,6 @@ func (r loggedReader) ReadPCR(bank ima.Bank, index int) ([]byte, error) {
 		r.m.logf("Error Communicating to TPM chip")
 	}
 	return value, err
-}
-
-// policyState is the policy in force.
-type policyState struct {
-	mu sync.Mutex // serialises updates
-	// initial and custom are ima_default_rules and ima_policy_rules.
-	initial, custom []*Rule
-	active          atomic.Pointer[activePolicy]
-	inForce         bool // the custom rules are
-}
-
-type activePolicy struct {
-	rules []*Rule
-	flag  action
-}
-
-// load gives the policy, nil while its flag is zero.
-func (p *policyState) load() *activePolicy {
-	a := p.active.Load()
-	if a == nil || a.flag == 0 {
-		return nil
-	}
-	return a
-}
-
-func (p *policyState) activate(rules []*Rule) {
-	p.active.Store(&activePolicy{rules: rules, flag: policyFlag(rules)})
 }
 
 func (m *IMA) initPolicy() (err error) {

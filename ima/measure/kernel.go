@@ -1,7 +1,5 @@
 package measure
 
-import "fmt"
-
 // Kernel is a profile of the behaviors in which kernel releases differ. What no
 // field names is the same in all of them. The table of kernel_changes.go gives
 // the release and the commit of each. A caller may change fields of its copy:
@@ -89,34 +87,4 @@ type Kernel struct {
 	// ChooseMeasurePCR: CONFIG_IMA_MEASURE_PCR_IDX has a prompt. In other
 	// kernels a PCR that is not 10 means that Kconfig was edited.
 	ChooseMeasurePCR bool
-}
-
-// Errno is a kernel's error number as IMA's functions give it, positive.
-type Errno int
-
-// The error numbers that IMA gives.
-const (
-	ENOENT   Errno = 2
-	EIO      Errno = 5
-	EBADF    Errno = 9
-	EACCES   Errno = 13
-	EBUSY    Errno = 16
-	EEXIST   Errno = 17
-	ENODEV   Errno = 19
-	EINVAL   Errno = 22
-	ENODATA  Errno = 61
-	ESTALE   Errno = 116
-	ENOPARAM Errno = 519
-)
-
-var errnoTexts = map[Errno]string{
-	ENOENT: "ENOENT", EIO: "EIO", EBADF: "EBADF", EACCES: "EACCES", EBUSY: "EBUSY",
-	EEXIST: "EEXIST", ENODEV: "ENODEV", EINVAL: "EINVAL", ENODATA: "ENODATA", ENOPARAM: "ENOPARAM",
-}
-
-func (e Errno) Error() string {
-	if text, ok := errnoTexts[e]; ok {
-		return text
-	}
-	return fmt.Sprintf("errno %d", int(e))
 }

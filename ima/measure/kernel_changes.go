@@ -130,3 +130,12 @@ func (k *Kernel) hash(name string) (ima.HashAlgo, bool) {
 
 // knows reports whether the kernel has a number for the algorithm.
 func (k *Kernel) knows(h ima.HashAlgo) bool { return h < ima.SHA3_256 || k.SHA3 }
+
+// mustVersion is for the releases of this package's tables.
+func mustVersion(name string) release.Version {
+	v, ok := release.Parse(name)
+	if !ok {
+		panic("internal error: release " + name)
+	}
+	return v
+}

@@ -40,12 +40,3 @@ func (e *UnknownKernelError) Error() string {
 	}
 	return fmt.Sprintf("no kernel profile for %q, which is older than the oldest one; there are %s", clip.String(e.Release), strings.Join(profiles, ", "))
 }
-
-// mustVersion is for the releases of this package's tables.
-func mustVersion(name string) release.Version {
-	v, ok := release.Parse(name)
-	if !ok {
-		panic("internal error: release " + name)
-	}
-	return v
-}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/swtpmd/swtpmd/ima"
 )
@@ -17,13 +16,6 @@ import (
 const kexecHeader = 24
 
 const kexecVersion = 1
-
-// kexecState is the segment for the next kernel.
-type kexecState struct {
-	mu      sync.Mutex
-	segment int // kexec_segment_size in bytes, 0 if no kernel is loaded
-	buffer  []byte
-}
 
 // byteOrder is the order of the header's integers.
 type byteOrder interface {

@@ -49,17 +49,6 @@ func (h hook) String() string {
 	return fmt.Sprintf("hook(%d)", uint8(h))
 }
 
-// Mask is what an access asks for (include/linux/fs.h, MAY_EXEC and others).
-type Mask uint8
-
-// The bits of a Mask.
-const (
-	MayExec   Mask = 1
-	MayWrite  Mask = 2
-	MayRead   Mask = 4
-	MayAppend Mask = 8
-)
-
 var maskNames = []struct {
 	mask Mask
 	name string

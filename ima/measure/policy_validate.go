@@ -1,5 +1,7 @@
 package measure
 
+import "fmt"
+
 // What ima_validate_rule allows in a rule, by its hook.
 const (
 	fileRule = ruleFunc | ruleMask | ruleInMask | ruleFSMagic | ruleFSName | ruleFSSubtype | ruleFSUUID |
@@ -28,9 +30,9 @@ var allowedFlags = [hooks]ruleFlags{
 	hookSetxattrCheck: ruleFunc | ruleValidateAlgos,
 }
 
-// allowed returns the flags that a rule may have.
-func (p *ruleParser) allowed() ruleFlags {
-	k, allowed := &p.config.Kernel, allowedFlags[p.rule.hook]
+// allowed returns the flags that the rule may have.
+func (r *Rule) allowed(k *Kernel) ruleFlags {
+	allowed := allowedFlags[r.hook]
 	switch {
 	case allowed == moduleRule:
 		if k.SigV3Modules {
@@ -47,29 +49,29 @@ func (p *ruleParser) allowed() ruleFlags {
 	return allowed
 }
 
-// validate follows ima_validate_rule.
-func (p *ruleParser) validate() error {
-	r := p.rule
+// invalid returns why a kernel refuses the rule as a whole, empty if it does not
+// (ima_validate_rule).
+func (r *Rule) invalid(k *Kernel) string {
 	buffer := r.hook == hookKexecCmdline || r.hook == hookKeyCheck || r.hook == hookCriticalData
 	switch {
 	case r.action == 0:
-		return p.fail("the rule has no action")
+		return "the rule has no action"
 	case r.action != actionMeasure && r.flags&rulePCR != 0:
-		return p.fail("pcr= belongs to a measure rule")
+		return "pcr= belongs to a measure rule"
 	case r.action != actionAppraise && r.flags&(ruleDigsigRequired|ruleModsigAllowed|ruleCheckBlacklist|ruleValidateAlgos) != 0:
-		return p.fail("appraise_type=, appraise_flag= and appraise_algos= belong to an appraise rule")
+		return "appraise_type=, appraise_flag= and appraise_algos= belong to an appraise rule"
 	case buffer && r.action != actionMeasure && r.action != actionDontMeasure:
-		return p.fail("func=%s belongs to a measure or dont_measure rule", r.hook)
-	case r.flags&^p.allowed() != 0:
-		return p.fail("a rule with func=%s cannot have one of these options", r.hook)
+		return fmt.Sprintf("func=%s belongs to a measure or dont_measure rule", r.hook)
+	case r.flags&^r.allowed(k) != 0:
+		return fmt.Sprintf("a rule with func=%s cannot have one of these options", r.hook)
 	case (r.hook == hookKeyCheck || r.hook == hookCriticalData) && r.hasLSM():
-		return p.fail("a rule with func=%s cannot have conditions on labels", r.hook)
+		return fmt.Sprintf("a rule with func=%s cannot have conditions on labels", r.hook)
 	case r.hook == hookSetxattrCheck && (r.action != actionAppraise || r.flags&ruleValidateAlgos == 0):
-		return p.fail("func=SETXATTR_CHECK belongs to an appraise rule with appraise_algos=")
+		return "func=SETXATTR_CHECK belongs to an appraise rule with appraise_algos="
 	case r.flags&ruleShowBlacklist != 0 && r.flags&ruleModsigAllowed == 0:
-		return p.fail("appraise_flag=check_blacklist needs appraise_type=imasig|modsig")
+		return "appraise_flag=check_blacklist needs appraise_type=imasig|modsig"
 	case r.action == actionAppraise && r.flags&ruleVerityRequired != 0 && r.flags&ruleDigsigRequired == 0:
-		return p.fail("digest_type=verity in an appraise rule needs appraise_type=sigv3")
+		return "digest_type=verity in an appraise rule needs appraise_type=sigv3"
 	}
-	return nil
+	return ""
 }

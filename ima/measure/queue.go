@@ -3,42 +3,9 @@ package measure
 import (
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/swtpmd/swtpmd/ima"
 )
-
-// queue is the measurement list (ima_queue.c).
-type queue struct {
-	// extend is ima_extend_list_mutex: it covers the check for duplicates,
-	// the append and the extend, so that list and PCR have one order. A TPM
-	// that takes its time holds it.
-	extend sync.Mutex
-	// mu covers what readers of the list see; no TPM is waited for under it.
-	mu      sync.RWMutex
-	entries []*entry
-	staged  []*entry
-	table   map[tableKey]struct{}
-	// runtimeSize is binary_runtime_size: what kexec needs, in bytes.
-	runtimeSize int
-	suspended   bool
-
-	violations atomic.Int64
-}
-
-// entry is a record with its template digest for each slot.
-type entry struct {
-	ima.Record
-	digests [][]byte
-}
-
-// tableKey finds a record in the hash table: its PCR and its template digest in
-// ima_hash's slot.
-type tableKey struct {
-	pcr    uint32
-	digest string
-}
 
 // storeTemplate makes a record of an event, adds it to the list and extends it
 // (ima_alloc_init_template, ima_store_template). A record that is there already
@@ -187,31 +154,6 @@ func (m *IMA) violationDigests() [][]byte {
 		}
 	}
 	return digests
-}
-
-// addViolation follows ima_add_violation: a violation has the default template
-// and PCR, whatever a rule says, and counts even if it cannot be stored.
-func (m *IMA) addViolation(f *File, cause string) {
-	m.queue.violations.Add(1)
-	event := m.fileEvent(f)
-	event.Violation = true
-	err := m.storeTemplate(m.template, m.config.MeasurePCR, event)
-	m.audit("invalid_pcr", cause, f.Path, errnoOf(err))
-}
-
-// errnoOf gives the number that the kernel would have for err: 0 for none.
-func errnoOf(err error) int {
-	var result ErrnoResult
-	var errno Errno
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &result):
-		return result.ErrnoResult()
-	case errors.As(err, &errno):
-		return -int(errno)
-	}
-	return -int(EIO)
 }
 
 // Count is the number of records in the list: violations, carried over ones and

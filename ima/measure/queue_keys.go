@@ -1,20 +1,5 @@
 package measure
 
-import "sync"
-
-// keyQueue holds keys until a custom policy is loaded or the time for it is over
-// (ima_queue_keys.c).
-type keyQueue struct {
-	mu      sync.Mutex
-	process bool // ima_process_keys
-	keys    []queuedKey
-}
-
-type queuedKey struct {
-	keyring string
-	payload []byte
-}
-
 // KeyQueueSeconds is how long after its start IMA waits for a custom policy
 // before it drops the queued keys. Whoever keeps the time calls KeyQueueExpired
 // then.
@@ -53,12 +38,4 @@ func (m *IMA) processQueuedKeys() {
 	for _, k := range m.keys.flush() {
 		m.measureKey(k, nil)
 	}
-}
-
-func (q *keyQueue) flush() []queuedKey {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	keys := q.keys
-	q.keys, q.process = nil, true
-	return keys
 }

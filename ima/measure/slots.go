@@ -7,16 +7,6 @@ import (
 	"github.com/swtpmd/swtpmd/ima"
 )
 
-// slot is one of the algorithms that a template digest is computed with
-// (ima_algo_array): the TPM's banks, then sha1 and ima_hash if they are no bank.
-type slot struct {
-	bank ima.Bank     // DigestSize zero if the slot is no bank
-	algo ima.HashAlgo // zero for a bank whose algorithm the kernel does not know
-	// allocated says that the kernel has the hash. Otherwise the digest is
-	// that of sha1, with zeros after it.
-	allocated bool
-}
-
 // size is that of the slot's digest in bytes.
 func (s slot) size() int {
 	if s.bank.DigestSize > 0 {
