@@ -158,19 +158,27 @@ func float(t testing.TB, s string) float64 {
 
 // readable fails if texts overlap each other or marks, are crossed by lines, or
 // lie outside.
+//
+// Most of the time of this package's tests is here, so nothing is asserted that
+// holds.
 func (s *seen) readable(t testing.TB) {
 	t.Helper()
 	for i, a := range s.texts {
 		require.True(t, a.x0 >= 0 && a.y0 >= 0 && a.x1 <= s.width && a.y1 <= s.height, "%+v is outside", a)
 		for _, b := range s.texts[:i] {
-			require.False(t, a.overlaps(b), "%+v overlaps %+v", a, b)
+			if a.overlaps(b) {
+				require.FailNow(t, "overlap", "%+v overlaps %+v", a, b)
+			}
 		}
 		for _, l := range s.lines {
-			crossed := a.x0+1 < l.x1 && l.x0 < a.x1-1 && a.y0+1 < l.y1 && l.y0 < a.y1-1
-			require.False(t, crossed, "%+v is crossed by %+v", a, l)
+			if a.x0+1 < l.x1 && l.x0 < a.x1-1 && a.y0+1 < l.y1 && l.y0 < a.y1-1 {
+				require.FailNow(t, "crossed", "%+v is crossed by %+v", a, l)
+			}
 		}
 		for _, m := range s.marks {
-			require.False(t, a.overlaps(m), "%+v overlaps %+v", a, m)
+			if a.overlaps(m) {
+				require.FailNow(t, "overlap", "%+v overlaps %+v", a, m)
+			}
 		}
 	}
 }
