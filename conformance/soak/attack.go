@@ -18,7 +18,7 @@ type Attack struct {
 	// alone is an attack that shrinks a limit of the whole daemon, so that two of
 	// them are not at work at a time.
 	alone bool
-	run   func(context.Context, *bout) error
+	run   func(*bout) error
 }
 
 // Attacks returns all kinds.
@@ -146,7 +146,7 @@ func (a *Attack) fight(ctx context.Context, b *bout, length time.Duration) error
 	defer cancel()
 	b.ctx = ctx
 	defer b.end()
-	if err := a.run(ctx, b); err != nil {
+	if err := a.run(b); err != nil {
 		return fmt.Errorf("%s: %w", a.Name, err)
 	}
 	return nil

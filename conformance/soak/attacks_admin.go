@@ -3,7 +3,6 @@
 package soak
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +12,7 @@ import (
 
 // deferralAttacks are those on TPMs that are not there yet.
 var deferralAttacks = []Attack{
-	{Name: "deferred-flood", Does: "sends commands to a TPM that is deferred, each a line of a log that nobody reads", run: func(_ context.Context, b *bout) error {
+	{Name: "deferred-flood", Does: "sends commands to a TPM that is deferred, each a line of a log that nobody reads", run: func(b *bout) error {
 		c := b.connect(b.late.ready.Data)
 		if c == nil {
 			return nil
@@ -33,7 +32,7 @@ var deferralAttacks = []Attack{
 		}
 		return nil
 	}},
-	{Name: "held-crowd", Does: "has many commands held back, leaves some and resets the TPM under the others", run: func(_ context.Context, b *bout) error {
+	{Name: "held-crowd", Does: "has many commands held back, leaves some and resets the TPM under the others", run: func(b *bout) error {
 		for b.more() {
 			control := b.connect(b.held.ready.Control)
 			if control == nil {
@@ -63,7 +62,7 @@ var deferralAttacks = []Attack{
 		}
 		return nil
 	}},
-	{Name: "console-flood", Does: "prints what a kernel would, lines without end, and binary bytes on the console", run: func(_ context.Context, b *bout) error {
+	{Name: "console-flood", Does: "prints what a kernel would, lines without end, and binary bytes on the console", run: func(b *bout) error {
 		b.each(b.late.ready.Console, func(c net.Conn) {
 			_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			var text []byte
@@ -85,7 +84,7 @@ var deferralAttacks = []Attack{
 
 // adminAttacks are those on the admin socket.
 var adminAttacks = []Attack{
-	{Name: "admin-garbage", Does: "sends the admin socket what is no HTTP, endless headers and bodies, and wrong JSON", run: func(_ context.Context, b *bout) error {
+	{Name: "admin-garbage", Does: "sends the admin socket what is no HTTP, endless headers and bodies, and wrong JSON", run: func(b *bout) error {
 		requests := []string{
 			"\x16\x03\x01 hello", "GET /status HTTP/9.9\r\n\r\n", "GET /status HTTP/1.1\r\n",
 			"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "PATCH /level HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -103,11 +102,11 @@ var adminAttacks = []Attack{
 		})
 		return nil
 	}},
-	{Name: "admin-crowd", Does: "takes every connection that the admin socket has, and asks for more", run: func(_ context.Context, b *bout) error {
+	{Name: "admin-crowd", Does: "takes every connection that the admin socket has, and asks for more", run: func(b *bout) error {
 		b.crowd(b.steady.ready.Admin, 40, func(c net.Conn) { _, _ = io.WriteString(c, "GET /status") })
 		return nil
 	}},
-	{Name: "unread-journal", Does: "asks for the journal and does not read it", run: func(_ context.Context, b *bout) error {
+	{Name: "unread-journal", Does: "asks for the journal and does not read it", run: func(b *bout) error {
 		b.crowd(b.late.ready.Admin, 8, func(c net.Conn) {
 			_, _ = io.WriteString(c, "GET /journal HTTP/1.1\r\nHost: x\r\n\r\n")
 		})

@@ -13,7 +13,7 @@ import (
 
 // commandAttacks are those of a client whose commands arrive as they should.
 var commandAttacks = []Attack{
-	{Name: "odd-commands", Does: "sends commands of every code with random handles and parameters", run: func(ctx context.Context, b *bout) error {
+	{Name: "odd-commands", Does: "sends commands of every code with random handles and parameters", run: func(b *bout) error {
 		return b.as(func(send sender) error {
 			for b.again() {
 				c := conformance.Commands()[b.rnd.IntN(len(conformance.Commands()))]
@@ -32,7 +32,7 @@ var commandAttacks = []Attack{
 			return nil
 		})
 	}},
-	{Name: "lockout-storm", Does: "guesses an authorization until the TPM locks it out, and goes on", run: func(ctx context.Context, b *bout) error {
+	{Name: "lockout-storm", Does: "guesses an authorization until the TPM locks it out, and goes on", run: func(b *bout) error {
 		return b.as(func(send sender) error {
 			const index = firstIndex + 0x1000
 			_, err := send(nvDefine(index, nvAuthRead|nvAuthWrite, []byte("guess"), 8))
@@ -42,7 +42,7 @@ var commandAttacks = []Attack{
 			return err
 		})
 	}},
-	{Name: "nv-storm", Does: "defines NV indices until there is no space, and removes them", run: func(ctx context.Context, b *bout) error {
+	{Name: "nv-storm", Does: "defines NV indices until there is no space, and removes them", run: func(b *bout) error {
 		return b.as(func(send sender) error {
 			const index, most = firstIndex + 0x2000, 64
 			for b.again() {
@@ -69,7 +69,7 @@ var commandAttacks = []Attack{
 			return nil
 		})
 	}},
-	{Name: "handle-leak", Does: "makes keys and sessions, saves their contexts and forgets them", run: func(ctx context.Context, b *bout) error {
+	{Name: "handle-leak", Does: "makes keys and sessions, saves their contexts and forgets them", run: func(b *bout) error {
 		return b.as(func(send sender) error {
 			for b.again() {
 				for _, make := range [][]byte{eccPrimary(), startSession()} {

@@ -3,7 +3,6 @@
 package soak
 
 import (
-	"context"
 	"io"
 	"net"
 	"time"
@@ -28,7 +27,7 @@ const (
 // controlAttacks are those on the control channel. On that of the clients' TPM they
 // leave alone what takes its power, which is a right of whoever may connect there.
 var controlAttacks = []Attack{
-	{Name: "control-garbage", Does: "sends random bytes to the control channel", run: func(_ context.Context, b *bout) error {
+	{Name: "control-garbage", Does: "sends random bytes to the control channel", run: func(b *bout) error {
 		b.each(b.steady.ready.Control, func(c net.Conn) {
 			_, _ = c.Write(b.nonZero(1 + b.rnd.IntN(1<<13)))
 			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
@@ -36,7 +35,7 @@ var controlAttacks = []Attack{
 		})
 		return nil
 	}},
-	{Name: "half-requests", Does: "sends control requests that are cut off, and lengths without the data", run: func(_ context.Context, b *bout) error {
+	{Name: "half-requests", Does: "sends control requests that are cut off, and lengths without the data", run: func(b *bout) error {
 		requests := [][]byte{
 			{0, 0}, numbers32(ctlGetInfo, 0), numbers32(ctlInit)[:3],
 			numbers32(ctlHashData, 1<<32-1), numbers32(ctlSetStateBlob, 0, 1, 1<<31), numbers32(ctlGetStateBlob, 0),
@@ -46,7 +45,7 @@ var controlAttacks = []Attack{
 		})
 		return nil
 	}},
-	{Name: "control-storm", Does: "sends every control request that leaves the power alone", run: func(_ context.Context, b *bout) error {
+	{Name: "control-storm", Does: "sends every control request that leaves the power alone", run: func(b *bout) error {
 		requests := [][]byte{
 			numbers32(ctlGetCapability), numbers32(ctlGetTPMEstablished), numbers32(ctlGetConfig),
 			numbers32(ctlSetBufferSize, 0), numbers32(ctlGetInfo, 0, 0xff, 0, 0),
@@ -58,11 +57,11 @@ var controlAttacks = []Attack{
 		})
 		return nil
 	}},
-	{Name: "control-crowd", Does: "takes every connection that the control channel has, and asks for more", run: func(_ context.Context, b *bout) error {
+	{Name: "control-crowd", Does: "takes every connection that the control channel has, and asks for more", run: func(b *bout) error {
 		b.crowd(b.steady.ready.Control, 80, func(net.Conn) {})
 		return nil
 	}},
-	{Name: "unread-replies", Does: "asks for the TPM's state and reads no reply", run: func(_ context.Context, b *bout) error {
+	{Name: "unread-replies", Does: "asks for the TPM's state and reads no reply", run: func(b *bout) error {
 		b.crowd(b.steady.ready.Control, 4, func(c net.Conn) {
 			_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			for ask := numbers32(ctlGetStateBlob, 0, 1, 0); ; {
@@ -73,13 +72,13 @@ var controlAttacks = []Attack{
 		})
 		return nil
 	}},
-	{Name: "cancel-storm", Does: "cancels whatever command is executed", run: func(_ context.Context, b *bout) error {
+	{Name: "cancel-storm", Does: "cancels whatever command is executed", run: func(b *bout) error {
 		b.each(b.steady.ready.Control, func(c net.Conn) {
 			b.requests(c, func() []byte { return numbers32(ctlCancel) })
 		})
 		return nil
 	}},
-	{Name: "power-storm", Does: "resets a TPM and takes its power while commands reach it", run: func(_ context.Context, b *bout) error {
+	{Name: "power-storm", Does: "resets a TPM and takes its power while commands reach it", run: func(b *bout) error {
 		at := 0
 		b.each(b.late.ready.Control, func(c net.Conn) {
 			data := b.connect(b.late.ready.Data)

@@ -3,7 +3,6 @@
 package soak
 
 import (
-	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -12,14 +11,14 @@ import (
 
 // dataAttacks are those on the channel of TPM commands.
 var dataAttacks = []Attack{
-	{Name: "half-commands", Does: "sends a part of a command and nothing more", run: func(_ context.Context, b *bout) error {
+	{Name: "half-commands", Does: "sends a part of a command and nothing more", run: func(b *bout) error {
 		b.crowd(b.steady.ready.Data, 8, func(c net.Conn) {
 			whole := getRandom(16)
 			_, _ = c.Write(whole[:1+b.rnd.IntN(len(whole)-1)])
 		})
 		return nil
 	}},
-	{Name: "wrong-sizes", Does: "sends size fields that are too small, too large or huge, and bytes after them", run: func(_ context.Context, b *bout) error {
+	{Name: "wrong-sizes", Does: "sends size fields that are too small, too large or huge, and bytes after them", run: func(b *bout) error {
 		sizes := []uint32{0, 1, 9, 11, 4097, 1 << 16, 1 << 24, 1<<31 - 1, 1 << 31, 1<<32 - 1}
 		b.each(b.steady.ready.Data, func(c net.Conn) {
 			p := getRandom(16)
@@ -30,13 +29,13 @@ var dataAttacks = []Attack{
 		})
 		return nil
 	}},
-	{Name: "garbage", Does: "sends random bytes where commands are expected", run: func(_ context.Context, b *bout) error {
+	{Name: "garbage", Does: "sends random bytes where commands are expected", run: func(b *bout) error {
 		b.each(b.steady.ready.Data, func(c net.Conn) {
 			_, _ = c.Write(b.bytes(1 + b.rnd.IntN(1<<14)))
 		})
 		return nil
 	}},
-	{Name: "slow-writers", Does: "sends commands a byte at a time", run: func(_ context.Context, b *bout) error {
+	{Name: "slow-writers", Does: "sends commands a byte at a time", run: func(b *bout) error {
 		var conns []net.Conn
 		for range 8 {
 			if c := b.connect(b.steady.ready.Data); c != nil {
@@ -52,7 +51,7 @@ var dataAttacks = []Attack{
 		}
 		return nil
 	}},
-	{Name: "unread-answers", Does: "sends commands and reads no response", run: func(_ context.Context, b *bout) error {
+	{Name: "unread-answers", Does: "sends commands and reads no response", run: func(b *bout) error {
 		b.crowd(b.steady.ready.Data, 4, func(c net.Conn) {
 			_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			for ask := capability(6, 0x100, 64); ; {
@@ -63,15 +62,15 @@ var dataAttacks = []Attack{
 		})
 		return nil
 	}},
-	{Name: "come-and-go", Does: "connects and leaves at once", run: func(_ context.Context, b *bout) error {
+	{Name: "come-and-go", Does: "connects and leaves at once", run: func(b *bout) error {
 		b.each(b.steady.ready.Data, func(net.Conn) {})
 		return nil
 	}},
-	{Name: "early-leavers", Does: "sends a command and leaves before the response", run: func(_ context.Context, b *bout) error {
+	{Name: "early-leavers", Does: "sends a command and leaves before the response", run: func(b *bout) error {
 		b.each(b.steady.ready.Data, func(c net.Conn) { _, _ = c.Write(getRandom(32)) })
 		return nil
 	}},
-	{Name: "data-crowd", Does: "takes every connection that the data channel has, and asks for more", run: func(_ context.Context, b *bout) error {
+	{Name: "data-crowd", Does: "takes every connection that the data channel has, and asks for more", run: func(b *bout) error {
 		b.crowd(b.steady.ready.Data, 120, func(net.Conn) {})
 		return nil
 	}},

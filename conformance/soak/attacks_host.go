@@ -22,10 +22,10 @@ const stateFile = "tpm2.state"
 
 // hostAttacks are what happens to the process and its files.
 var hostAttacks = []Attack{
-	{Name: "no-room", Does: "leaves the daemon no room for a larger state (RLIMIT_FSIZE), and gives it back", alone: true, run: func(_ context.Context, b *bout) error {
+	{Name: "no-room", Does: "leaves the daemon no room for a larger state (RLIMIT_FSIZE), and gives it back", alone: true, run: func(b *bout) error {
 		return b.as(b.noRoom)
 	}},
-	{Name: "no-descriptors", Does: "leaves the daemon no file descriptor (RLIMIT_NOFILE), and gives them back", alone: true, run: func(_ context.Context, b *bout) error {
+	{Name: "no-descriptors", Does: "leaves the daemon no file descriptor (RLIMIT_NOFILE), and gives them back", alone: true, run: func(b *bout) error {
 		for b.more() {
 			open, err := descriptors(b.steady.ready.PID)
 			if err != nil {
@@ -42,7 +42,7 @@ var hostAttacks = []Attack{
 		}
 		return nil
 	}},
-	{Name: "stopped", Does: "stops the daemon (SIGSTOP) and lets it go on", alone: true, run: func(_ context.Context, b *bout) error {
+	{Name: "stopped", Does: "stops the daemon (SIGSTOP) and lets it go on", alone: true, run: func(b *bout) error {
 		for b.more() {
 			if err := b.steady.signal(syscall.SIGSTOP); err != nil {
 				return err
@@ -55,7 +55,7 @@ var hostAttacks = []Attack{
 		}
 		return nil
 	}},
-	{Name: "lost-directory", Does: "takes the state directory's permissions and its name, and gives them back", alone: true, run: func(_ context.Context, b *bout) error {
+	{Name: "lost-directory", Does: "takes the state directory's permissions and its name, and gives them back", alone: true, run: func(b *bout) error {
 		dir := b.steady.state
 		for b.more() {
 			err := errors.Join(os.Chmod(dir, 0), os.Rename(dir, dir+".away"))
@@ -68,7 +68,7 @@ var hostAttacks = []Attack{
 		}
 		return nil
 	}},
-	{Name: "second-daemon", Does: "starts another daemon on the same state and the same sockets", run: func(_ context.Context, b *bout) error {
+	{Name: "second-daemon", Does: "starts another daemon on the same state and the same sockets", run: func(b *bout) error {
 		return b.refused(func() []string {
 			switch b.rnd.IntN(2) {
 			case 0:
@@ -78,7 +78,7 @@ var hostAttacks = []Attack{
 			}
 		})
 	}},
-	{Name: "strange-state", Does: "starts a daemon on a state that is a named pipe, a directory, a link, damaged, or named in no usual way", run: func(_ context.Context, b *bout) error {
+	{Name: "strange-state", Does: "starts a daemon on a state that is a named pipe, a directory, a link, damaged, or named in no usual way", run: func(b *bout) error {
 		return b.refused(func() []string {
 			dir := filepath.Join(b.dir, fmt.Sprintf("state %d\n\x1b[31m%s", b.blows, strings.Repeat("\xff", b.rnd.IntN(9))))
 			path := filepath.Join(dir, stateFile)
