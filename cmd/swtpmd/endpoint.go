@@ -1,15 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
-	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // endpoint is a place at which clients connect, or a connection that exists
@@ -27,53 +27,16 @@ type endpoint struct {
 	disconnect, terminate bool
 }
 
+// unixEndpoint returns a socket for the user alone.
+func unixEndpoint(path string) *endpoint {
+	return &endpoint{network: "unix", address: path, mode: 0o600, uid: -1, gid: -1, fd: -1}
+}
+
 func (e *endpoint) String() string {
 	if e.fd >= 0 {
 		return fmt.Sprintf("descriptor %d", e.fd)
 	}
 	return e.network + ":" + e.address
-}
-
-// maxSocketPath is how many bytes the path of a unix socket may have: the system
-// ends it with a zero byte (unix(7)).
-const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
-
-// pathLengthError is a socket that the system cannot make, for which it would
-// say no more than "invalid argument".
-type pathLengthError struct {
-	option, path string
-}
-
-func (e *pathLengthError) Error() string {
-	return fmt.Sprintf("--%s: the path %s has %d bytes, and that of a socket has at most %d", e.option, e.path, len(e.path), maxSocketPath)
-}
-
-// checkPaths finds paths of unix sockets that are too long, those in --dir
-// included.
-func (s *settings) checkPaths() error {
-	console, _ := strings.CutPrefix(s.console, "unix:")
-	if console == s.console {
-		console = ""
-	}
-	paths := []pathLengthError{{"admin", s.admin}, {"console", console}, {"levels", s.gdb.path}}
-	for option, endpoints := range map[string][]*endpoint{"ctrl": s.control, "server": s.data} {
-		for _, e := range endpoints {
-			if e.network == "unix" {
-				paths = append(paths, pathLengthError{option, e.address})
-			}
-		}
-	}
-	for _, p := range paths {
-		switch {
-		case len(p.path) <= maxSocketPath:
-		case s.dir != "" && filepath.Dir(p.path) == s.dir:
-			p.option = "dir"
-			return cli.Usage(&p, "choose a shorter --dir")
-		default:
-			return cli.Usage(&p, "choose a shorter path")
-		}
-	}
-	return nil
 }
 
 // Words of --ctrl and --server.
@@ -113,9 +76,6 @@ func parseEndpoint(option, text, def string, known []string) (*endpoint, error) 
 	}
 	return e, nil
 }
-
-// maxDescriptor bounds the numbers of inherited descriptors.
-const maxDescriptor = 1 << 20
 
 func (e *endpoint) readDescriptor(option string, w words) error {
 	fd, err := w.number(option, "fd", maxDescriptor)
@@ -195,4 +155,41 @@ func (e *endpoint) readTCP(option string, w words) error {
 	}
 	e.network, e.address = "tcp", net.JoinHostPort(host, strconv.Itoa(port))
 	return nil
+}
+
+// look finds out whether an inherited descriptor listens or is connected.
+// swtpm's fd= is the former for --ctrl and the latter for --server; the socket
+// itself knows.
+func (e *endpoint) look() error {
+	if e.fd < 0 || e.client {
+		return nil
+	}
+	listens, err := process.IsListener(e.fd)
+	e.client = !listens
+	return err
+}
+
+// listen makes the listener that the endpoint describes.
+func (e *endpoint) listen(ctx context.Context) (net.Listener, error) {
+	if e.fd >= 0 {
+		file := os.NewFile(uintptr(e.fd), e.String())
+		defer file.Close()
+		return net.FileListener(file)
+	}
+	if e.network != "unix" {
+		var config net.ListenConfig
+		return config.Listen(ctx, e.network, e.address)
+	}
+	access := transport.Access{Mode: os.FileMode(e.mode)}
+	if e.uid >= 0 || e.gid >= 0 {
+		access.Owner = &transport.Owner{UID: e.uid, GID: e.gid}
+	}
+	return transport.ListenUnix(ctx, e.address, access)
+}
+
+// connection makes a connection of an inherited descriptor.
+func (e *endpoint) connection() (net.Conn, error) {
+	file := os.NewFile(uintptr(e.fd), e.String())
+	defer file.Close()
+	return net.FileConn(file)
 }

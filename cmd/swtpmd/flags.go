@@ -25,8 +25,7 @@ type settings struct {
 	terminate     bool
 	daemonize     bool
 	coreDumps     bool
-	sandbox       sandboxMode
-	noSeccomp     bool // swtpm's --seccomp=action=none
+	sandbox       sandboxWords
 	pid           output
 	log           logWords
 	state         stateWords
@@ -75,20 +74,6 @@ type localityWords struct {
 	rejectFour, allowSet bool
 }
 
-// output is a file by name or an inherited descriptor.
-type output struct {
-	file string
-	fd   int // -1 for none
-}
-
-type logWords struct {
-	output
-	level    int // -1 where the command line says none
-	prefix   string
-	truncate bool
-	secrets  bool // level 5 shows the bytes of commands and responses
-}
-
 // define binds the flags to s. What swtpm spells as one option with words in it
 // is read by a function at once, so that errors name the option.
 func (s *settings) define(f *flag.FlagSet) {
@@ -116,9 +101,9 @@ func (s *settings) define(f *flag.FlagSet) {
 	f.Func("flags", "", s.setFlags)
 	f.Func("locality", "", s.setLocality)
 	f.Func("pid", "", s.setPID)
-	f.Func("log", "", s.setLog)
-	f.Func("tpmstate", "", s.setState)
-	f.Func("state", "", s.setStateDir)
+	f.Func("log", "", s.log.set)
+	f.Func("tpmstate", "", s.state.set)
+	f.Func("state", "", s.state.setDir)
 	for _, name := range []string{"terminate", "t"} {
 		f.BoolVar(&s.terminate, name, false, "")
 	}
@@ -126,8 +111,8 @@ func (s *settings) define(f *flag.FlagSet) {
 		f.BoolVar(&s.daemonize, name, false, "")
 	}
 	f.BoolVar(&s.coreDumps, "core-dumps", false, "")
-	f.Func("sandbox", "", s.setSandbox)
-	f.Func("seccomp", "", s.setSeccomp)
+	f.Func("sandbox", "", s.sandbox.set)
+	f.Func("seccomp", "", s.sandbox.setSeccomp)
 	both(f, "runas", "r", sameUser)
 	for option, reason := range unsupported {
 		f.Func(option, cli.Hidden, func(string) error { return errors.New("not offered: " + reason) })
@@ -227,48 +212,12 @@ func (s *settings) setLocality(text string) error {
 	return err
 }
 
-func (o *output) set(option string, w words) (err error) {
-	o.file = w["file"]
-	if o.fd, err = w.number(option, "fd", maxDescriptor); err != nil {
-		return err
-	}
-	if (o.file == "") == (o.fd < 0) {
-		return &wordError{option, "", "it needs either file= or fd="}
-	}
-	return nil
-}
-
 func (s *settings) setPID(text string) error {
 	w, err := parseWords("pid", text, "file", "fd")
 	if err != nil {
 		return err
 	}
 	return s.pid.set("pid", w)
-}
-
-func (s *settings) setLog(text string) error {
-	w, err := parseWords("log", text, "file", "fd", "level", "prefix", "truncate", "secrets")
-	if err != nil {
-		return err
-	}
-	if s.log.level, err = w.number("log", "level", 100); err != nil {
-		return err
-	}
-	if s.log.truncate, err = w.yes("log", "truncate"); err != nil {
-		return err
-	}
-	if s.log.secrets, err = w.yes("log", "secrets"); err != nil {
-		return err
-	}
-	if s.log.secrets && s.log.level < logTrace {
-		return &wordError{"log", "secrets", fmt.Sprintf("it shows the bytes of commands, which takes level=%d", logTrace)}
-	}
-	s.log.prefix = w["prefix"]
-	if _, ok := w["file"]; !ok && w["fd"] == "" {
-		s.log.fd = 2
-		return nil
-	}
-	return s.log.set("log", w)
 }
 
 // sameUser accepts --runas for the user that swtpmd runs as anyway.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -10,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults"
@@ -23,16 +25,51 @@ const (
 	logTrace  = 5
 )
 
+// logWords is --log.
+type logWords struct {
+	output
+	level    int // -1 where the command line says none
+	prefix   string
+	truncate bool
+	secrets  bool // level 5 shows the bytes of commands and responses
+}
+
+// set reads the value of --log.
+func (l *logWords) set(text string) error {
+	w, err := parseWords("log", text, "file", "fd", "level", "prefix", "truncate", "secrets")
+	if err != nil {
+		return err
+	}
+	if l.level, err = w.number("log", "level", 100); err != nil {
+		return err
+	}
+	if l.truncate, err = w.yes("log", "truncate"); err != nil {
+		return err
+	}
+	if l.secrets, err = w.yes("log", "secrets"); err != nil {
+		return err
+	}
+	if l.secrets && l.level < logTrace {
+		return &wordError{"log", "secrets", fmt.Sprintf("it shows the bytes of commands, which takes level=%d", logTrace)}
+	}
+	l.prefix = w["prefix"]
+	if _, ok := w["file"]; !ok && w["fd"] == "" {
+		l.fd = 2
+		return nil
+	}
+	return l.output.set("log", w)
+}
+
 // journal is the daemon's log. Whoever writes to it never waits for who reads it.
 type journal struct {
 	*slog.Logger
-	queue *logQueue
+	queue *logs.Queue
 	file  io.Closer // nil for stderr
 }
 
 // close writes what waits, as far as somebody takes it, and closes the file.
 func (j *journal) close() {
-	_ = j.queue.flush()
+	_ = j.queue.Flush()
 	if j.file != nil {
 		j.file.Close()
 	}
@@ -56,13 +93,13 @@ func openLog(w *logWords, stderr io.Writer) (*journal, error) {
 		}
 		out, toClose = file, file
 	case w.fd >= 0 && w.fd != 2:
-		if err := given(w.fd); err != nil {
+		if err := process.Given(w.fd); err != nil {
 			return nil, fmt.Errorf("--log=fd=%d: %w; open it for swtpmd, as with %d>swtpmd.log", w.fd, err, w.fd)
 		}
 		file := os.NewFile(uintptr(w.fd), "--log fd")
 		out, toClose = file, file
 	}
-	queue := &logQueue{out: out, prefix: w.prefix}
+	queue := &logs.Queue{Out: out, Prefix: w.prefix}
 	level := slog.LevelInfo
 	if w.level >= logTrace {
 		level = slog.LevelDebug
@@ -70,10 +107,10 @@ func openLog(w *logWords, stderr io.Writer) (*journal, error) {
 	return &journal{slog.New(slog.NewTextHandler(queue, &slog.HandlerOptions{Level: level})), queue, toClose}, nil
 }
 
-// logDecision says what the deferral did to a command.
+// logDecision logs what the deferral did to a command.
 func logDecision(log *slog.Logger, d *faults.Decision) {
 	attributes := []any{
-		"outcome", string(d.Outcome), "command", commandName(d.Command),
+		"outcome", string(d.Outcome), "command", cli.CommandName(d.Command),
 		"boot", d.Boot, "level", d.Level.String(), "locality", d.Locality, "rule", d.Rule,
 	}
 	if d.Code != 0 {
@@ -85,44 +122,38 @@ func logDecision(log *slog.Logger, d *faults.Decision) {
 	log.Info("command deferred", attributes...)
 }
 
-// tapped shows every command that reaches the TPM in the log, if the log is to
-// show that. Authorizations, secrets and what is unsealed are in the bytes of
-// commands and responses, so these are shown only where secrets are asked for.
-func (d *daemon) tapped(device transport.Device) transport.Device {
-	if d.set.log.level < logTrace {
+// tap returns a device that logs every command, if the log is to show that.
+// Authorizations, secrets and what is unsealed are in the bytes of commands and
+// responses, so these are logged only where secrets are asked for.
+func (w *logWords) tap(device transport.Device, log *slog.Logger) transport.Device {
+	if w.level < logTrace {
 		return device
 	}
 	return transport.NewTap(device, nil, func(e transport.Exchange) {
 		attributes := []any{
-			"name", commandName(commandCode(e.Command)), "locality", e.Locality,
-			"code", responseCode(e.Response).String(), "took", e.Duration,
+			"name", cli.CommandName(commandCode(e.Command)), "locality", e.Locality,
+			"code", wire.RC(transport.ResponseCode(e.Response)).String(), "took", e.Duration,
 		}
-		if d.set.log.secrets {
+		if w.secrets {
 			attributes = append(attributes, "bytes", hex.EncodeToString(e.Command), "response", hex.EncodeToString(e.Response))
 		} else {
 			attributes = append(attributes, "handles", handles(e.Command), "sent", len(e.Command), "received", len(e.Response))
 		}
-		d.log.Debug("command", attributes...)
+		log.Debug("command", attributes...)
 	})
 }
 
-// commandHeader is the size of a command's header: tag, size, code (Part 1,
-// section "Command/Response Structure").
-const commandHeader = 10
-
-// commandCode reads the TPM_CC of a command, 0 of one too short to have one.
+// commandCode returns the TPM_CC of a command, 0 of one too short to have one.
 func commandCode(command []byte) uint32 {
-	if len(command) < commandHeader {
-		return 0
-	}
-	return binary.BigEndian.Uint32(command[6:])
+	code, _ := transport.CommandCode(command)
+	return code
 }
 
 // handles returns the handle area of a command, as far as it is there: hex
 // numbers, separated by commas.
 func handles(command []byte) string {
 	var list []string
-	rest := command[min(len(command), commandHeader):]
+	rest := command[min(len(command), transport.HeaderSize):]
 	for range handleCounts[wire.CC(commandCode(command))] {
 		if len(rest) < 4 {
 			break
@@ -141,29 +172,3 @@ var handleCounts = func() map[wire.CC]int {
 	}
 	return counts
 }()
-
-// commandNames is the name column of the emulator's command table.
-var commandNames = func() map[wire.CC]string {
-	names := map[wire.CC]string{}
-	for _, c := range emulator.Commands() {
-		names[c.Code] = "TPM2_" + c.Name
-	}
-	return names
-}()
-
-// commandName is the name of a command code, its number if it has none.
-func commandName(code uint32) string {
-	if name, ok := commandNames[wire.CC(code)]; ok {
-		return name
-	}
-	return wire.CC(code).String()
-}
-
-// responseCode reads the TPM_RC of a response; one too short to have one counts
-// as TPM_RC_FAILURE.
-func responseCode(response []byte) wire.RC {
-	if len(response) < 10 {
-		return wire.RCFailure
-	}
-	return wire.RC(binary.BigEndian.Uint32(response[6:]))
-}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/commands"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/ctl"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
@@ -32,22 +34,22 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, &sandboxes{sandbox.Landlock, sandbox.Seccomp}))
 }
 
-// commands is the table of subcommands. The daemon itself has no word. There is no
+// subcommands is the table of subcommands. The daemon itself has no word. There is no
 // way out of sandboxes, so they are nil where the process is not swtpmd's own.
-func commands(sandboxes *sandboxes) []cli.Command {
+func subcommands(sandboxes *sandboxes) []cli.Command {
 	return []cli.Command{
 		{Help: daemonHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newDaemon(f, sandboxes) }},
 		{Name: "socket", Help: socketHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newSocket(f, sandboxes) }},
-		{Name: "ctl", Help: ctlHelp, Args: cli.ArgsAmongFlags, New: newCtl},
+		ctl.Command,
 		simulate.Boot,
 		simulate.Matrix,
 		verify.Command,
 		measure.Command,
-		{Name: "commands", Help: commandsHelp, New: newCommands},
+		commands.Command,
 	}
 }
 
 // run is main without the process: tests call it.
 func run(ctx context.Context, args []string, s cli.Streams, sandboxes *sandboxes) int {
-	return cli.Main(ctx, "swtpmd", commands(sandboxes), args, s)
+	return cli.Main(ctx, "swtpmd", subcommands(sandboxes), args, s)
 }

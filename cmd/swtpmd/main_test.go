@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/verify"
 )
 
@@ -97,7 +98,7 @@ func TestWrongCommandLines(t *testing.T) {
 
 func TestHelpNamesEveryCommand(t *testing.T) {
 	_, out, _ := called(t, "--help")
-	for _, c := range commands(nil) {
+	for _, c := range subcommands(nil) {
 		if c.Name != "" {
 			assert.Contains(t, out, "\n       swtpmd "+c.Name+" ")
 		}
@@ -139,7 +140,7 @@ func TestCtlWithoutADaemon(t *testing.T) {
 
 func TestASocketThatIsTakenIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	path := dir + "/" + ctrlName
+	path := dir + "/" + rundir.Control
 	require.NoError(t, os.WriteFile(path, []byte("precious"), 0o600))
 	code, out, errs := called(t, "--dir", dir)
 	assert.Equal(t, exitFailed, code)

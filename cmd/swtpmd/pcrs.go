@@ -11,16 +11,18 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/ima/attest"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
-// pcrs reads the PCRs of a running daemon's TPM, with errors for somebody who can
+// pcrs reads the PCRs of a daemon's TPM. channels are its control channels. The errors
+// are for somebody who can
 // start a guest and not call a function.
-func (d *daemon) pcrs(ctx context.Context) (control.PCRs, error) {
-	read, err := attest.ReadPCRs(ctx, d.tpm)
+func pcrs(ctx context.Context, tpm transport.Device, channels []*endpoint) (control.PCRs, error) {
+	read, err := attest.ReadPCRs(ctx, tpm)
 	switch {
 	case errors.Is(err, emulator.ErrNoPower):
 		ways := []string{"start the guest"}
-		for _, e := range d.set.control {
+		for _, e := range channels {
 			if e.network == "unix" {
 				ways = append(ways, "run swtpm_ioctl --unix "+shellQuote(e.address)+" -i")
 				break

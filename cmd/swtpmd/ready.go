@@ -32,8 +32,8 @@ type ready struct {
 // kernelWords make a kernel say how far it is.
 const kernelWords = "initcall_debug ignore_loglevel"
 
-func (d *daemon) ready() ready {
-	set := d.set
+// newReady returns what a daemon with these settings tells.
+func newReady(set *settings) ready {
 	r := ready{Ready: true, PID: os.Getpid(), Dir: set.dir, Admin: set.admin, State: set.state.dir, Profile: set.profile.Name()}
 	for _, e := range set.control {
 		if r.Control == "" && e.network == "unix" {
@@ -85,9 +85,9 @@ func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
 // tellReady prints what to paste into QEMU's command line, and the command that asks
 // the daemon. Whatever is pasted runs as it is: the options come first, because a
 // comment before or between them would end the command that they belong to.
-func (d *daemon) tellReady(out io.Writer) error {
-	r := d.ready()
-	if d.set.json {
+func tellReady(out io.Writer, set *settings) error {
+	r := newReady(set)
+	if set.json {
 		return json.NewEncoder(out).Encode(r)
 	}
 	var text strings.Builder
@@ -115,8 +115,8 @@ func (d *daemon) tellReady(out io.Writer) error {
 		text.WriteString("# -append needs -kernel; without it the guest's boot loader gives its kernel the words.\n")
 	}
 	ask := "the daemon"
-	if d.set.deferral.Until != initcall.Firmware {
-		ask = fmt.Sprintf("whether the TPM is there (it comes at %s)", d.set.deferral.Until)
+	if set.deferral.Until != initcall.Firmware {
+		ask = fmt.Sprintf("whether the TPM is there (it comes at %s)", set.deferral.Until)
 	}
 	fmt.Fprintf(&text, "# Ask %s:\nswtpmd ctl --admin %s status\n", ask, shellQuote(r.Admin))
 	_, err := io.WriteString(out, text.String())

@@ -25,19 +25,18 @@ func TestTheReadyTextIsPastedIntoAShell(t *testing.T) {
 		}
 		set.control = []*endpoint{unixEndpoint("/run/x/tpm sock.ctrl")}
 		set.deferral.Until = initcall.LateSync
-		d := &daemon{set: set}
 		var text strings.Builder
-		require.NoError(t, d.tellReady(&text))
+		require.NoError(t, tellReady(&text, set))
 		cmd := exec.CommandContext(t.Context(), shell)
 		cmd.Stdin = strings.NewReader(`qemu() { printf 'qemu %s\n' "$@"; }; swtpmd() { printf 'swtpmd %s\n' "$@"; }` + "\nqemu \\\n" + text.String())
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		var want []string
-		for _, option := range d.ready().QEMU {
+		for _, option := range newReady(set).QEMU {
 			want = append(want, "qemu "+option)
 		}
 		if console != "" {
-			want = append(want, "qemu -append", "qemu "+d.ready().Append)
+			want = append(want, "qemu -append", "qemu "+newReady(set).Append)
 		}
 		for _, word := range []string{"ctl", "--admin", set.admin, "status"} {
 			want = append(want, "swtpmd "+word)

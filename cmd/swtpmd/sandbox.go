@@ -3,8 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -24,10 +23,17 @@ const (
 	sandboxSeccomp sandboxMode = "seccomp"
 )
 
-func (s *settings) setSandbox(text string) error {
+// sandboxWords are --sandbox, and swtpm's --seccomp.
+type sandboxWords struct {
+	mode      sandboxMode
+	noSeccomp bool // --seccomp=action=none
+}
+
+// set reads the value of --sandbox.
+func (w *sandboxWords) set(text string) error {
 	switch mode := sandboxMode(text); mode {
 	case sandboxOff, sandboxLandlock, sandboxFull:
-		s.sandbox = mode
+		w.mode = mode
 		return nil
 	}
 	return errors.New("it is off, landlock or full")
@@ -35,10 +41,10 @@ func (s *settings) setSandbox(text string) error {
 
 // setSeccomp is swtpm's option for its own filter: none switches it off, and the
 // other actions do not change what this one does.
-func (s *settings) setSeccomp(text string) error {
-	w, err := parseWords("seccomp", text, "action")
+func (w *sandboxWords) setSeccomp(text string) error {
+	values, err := parseWords("seccomp", text, "action")
 	if err == nil {
-		s.noSeccomp = w["action"] == "none"
+		w.noSeccomp = values["action"] == "none"
 	}
 	return err
 }
@@ -53,41 +59,40 @@ type sandboxes struct {
 // would be confined with it, for good.
 var errShared = errors.New("swtpmd runs as a part of another process")
 
-// confine takes from the process what it has no use for while it serves. All that
-// the command line names is open by now.
-func (d *daemon) confine() error {
-	mode := d.set.sandbox
+// confine takes from the process what it has no use for while it serves, and returns
+// what is in force. All that the command line names is open by now. reachOf returns
+// what stays within reach.
+func (b *sandboxes) confine(w *sandboxWords, reachOf func() (sandbox.Reach, error), log *slog.Logger) (sandboxMode, error) {
+	mode := w.mode
 	switch {
-	case mode == sandboxOff:
-		return d.confined(0, false, nil)
-	case d.sandboxes == nil && mode == "":
-		return d.confined(0, false, nil)
-	case d.sandboxes == nil:
-		return fmt.Errorf("--sandbox=%s: %w", mode, errShared)
+	case mode == sandboxOff, b == nil && mode == "":
+		return confined(log, 0, false, nil), nil
+	case b == nil:
+		return "", fmt.Errorf("--sandbox=%s: %w", mode, errShared)
 	}
 	// The first local time reads the time zone's file.
 	_, _ = time.Now().Zone()
-	reach, err := d.set.reach()
+	reach, err := reachOf()
 	if err != nil {
-		return fmt.Errorf("--sandbox: %w", err)
+		return "", fmt.Errorf("--sandbox: %w", err)
 	}
-	version, missing := d.sandboxes.landlock(reach)
+	version, missing := b.landlock(reach)
 	if missing != nil && mode != "" {
-		return fmt.Errorf("--sandbox=%s: %w; say --sandbox=off to run without", mode, missing)
+		return "", fmt.Errorf("--sandbox=%s: %w; say --sandbox=off to run without", mode, missing)
 	}
-	if mode == sandboxLandlock || mode == "" && d.set.noSeccomp {
-		return d.confined(version, false, missing)
+	if mode == sandboxLandlock || mode == "" && w.noSeccomp {
+		return confined(log, version, false, missing), nil
 	}
-	err = d.sandboxes.seccomp(reach)
+	err = b.seccomp(reach)
 	if err != nil && mode != "" {
-		return fmt.Errorf("--sandbox=%s: %w; say --sandbox=landlock to run without", mode, err)
+		return "", fmt.Errorf("--sandbox=%s: %w; say --sandbox=landlock to run without", mode, err)
 	}
-	return d.confined(version, err == nil, errors.Join(missing, err))
+	return confined(log, version, err == nil, errors.Join(missing, err)), nil
 }
 
-// confined records what is in force: Landlock's version, 0 without it, and
-// seccomp. missing is why the kernel does not have more.
-func (d *daemon) confined(landlock int, seccomp bool, missing error) error {
+// confined logs and returns what is in force. landlock is Landlock's version, 0
+// without it. missing is why the kernel does not have more.
+func confined(log *slog.Logger, landlock int, seccomp bool, missing error) sandboxMode {
 	mode := sandboxOff
 	switch {
 	case landlock != 0 && seccomp:
@@ -97,70 +102,15 @@ func (d *daemon) confined(landlock int, seccomp bool, missing error) error {
 	case seccomp:
 		mode = sandboxSeccomp
 	}
-	d.panel.Sandbox = string(mode)
 	attributes := []any{"sandbox", string(mode)}
 	if landlock != 0 {
 		attributes = append(attributes, "landlock", landlock)
 	}
 	if missing != nil {
 		attributes = append(attributes, "cause", strings.ReplaceAll(missing.Error(), "\n", "; "))
-		d.log.Warn("the kernel has no more of a sandbox", attributes...)
-		return nil
+		log.Warn("the kernel has no more of a sandbox", attributes...)
+		return mode
 	}
-	d.log.Info("confined", attributes...)
-	return nil
-}
-
-// reach is what the daemon opens, makes and removes by name while it serves and
-// when it ends.
-func (s *settings) reach() (sandbox.Reach, error) {
-	var r sandbox.Reach
-	add := func(may sandbox.Right, name string) {
-		r.Paths = append(r.Paths, sandbox.Path{Name: name, May: may})
-	}
-	if s.state.dir != "" {
-		add(sandbox.Read|sandbox.Write|sandbox.List|sandbox.MakeFiles|sandbox.RemoveFiles, s.state.dir)
-	}
-	// Its sockets, its pid file and its own directory go at the end.
-	for _, e := range append(append([]*endpoint{}, s.control...), s.data...) {
-		if e.network == "unix" && !strings.HasPrefix(e.address, "@") {
-			add(sandbox.RemoveFiles, filepath.Dir(e.address))
-		}
-	}
-	for _, file := range []string{s.admin, s.pid.file} {
-		if file != "" {
-			add(sandbox.RemoveFiles, filepath.Dir(file))
-		}
-	}
-	if s.ownDir {
-		add(sandbox.RemoveDirs, filepath.Dir(s.dir))
-	}
-	met := s.gdb.path // a socket that a QEMU may take the place of, and leave again
-	if path, ok := strings.CutPrefix(s.console, "unix:"); ok {
-		met = path
-	}
-	if met != "" {
-		r.UnixSockets = true
-		add(sandbox.List|sandbox.MakeDirs|sandbox.MakeSockets|sandbox.RemoveFiles|sandbox.RemoveDirs|sandbox.ConnectToUnix, filepath.Dir(met))
-	}
-	if path, ok := strings.CutPrefix(s.console, "file:"); ok {
-		// The file may come later, and another one may take its place.
-		add(sandbox.Read, filepath.Dir(place(path)))
-		if target, err := filepath.EvalSymlinks(path); err == nil {
-			add(sandbox.Read, filepath.Dir(target))
-		}
-	}
-	if inBackground() {
-		add(sandbox.Write, os.DevNull)
-	}
-	if s.coreDumps {
-		dir, err := coreDirectory()
-		if err != nil {
-			return r, err
-		}
-		if dir != "" {
-			add(sandbox.Read|sandbox.Write|sandbox.MakeFiles|sandbox.RemoveFiles, dir)
-		}
-	}
-	return r, nil
+	log.Info("confined", attributes...)
+	return mode
 }

@@ -7,10 +7,17 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
+
+// closeTime is how long clients, commands and files may take to let go at the end.
+// With what state and log may take after it (logs.Patience each) it stays below the
+// 2 s in which the daemon has to end.
+const closeTime = time.Second
 
 // levelSource moves the clock.
 type levelSource interface {
@@ -121,8 +128,8 @@ type consoleSource struct {
 	source  initcall.Source
 	console *initcall.Console
 	feed    *initcall.Feed
-	keep    string      // file for a copy, or ""
-	kept    *consoleLog // nil without one
+	keep    string        // file for a copy, or ""
+	kept    *logs.Console // nil without one
 	log     *slog.Logger
 }
 

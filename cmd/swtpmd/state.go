@@ -1,8 +1,9 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,59 +38,59 @@ func (w *stateWords) fromEnvironment() {
 	}
 }
 
-// setStateDir is --tpmstate with nothing but a directory, which may have any
+// setDir is --tpmstate with nothing but a directory, which may have any
 // name.
-func (s *settings) setStateDir(dir string) error {
+func (w *stateWords) setDir(dir string) error {
 	if dir == "" {
 		return &wordError{"state", dir, "it needs a directory"}
 	}
-	return s.keepState("state", stateWords{dir: dir, mode: defaultStateMode})
+	return w.keep("state", stateWords{dir: dir, mode: defaultStateMode})
 }
 
-// keepState takes the one answer to where state is kept.
-func (s *settings) keepState(option string, w stateWords) error {
-	if s.state.dir != "" {
-		return &wordError{option, w.dir, "state is kept in " + s.state.dir + " already; say one of --state and --tpmstate, once"}
+// keep takes the one answer to where state is kept.
+func (w *stateWords) keep(option string, kept stateWords) error {
+	if w.dir != "" {
+		return &wordError{option, kept.dir, "state is kept in " + w.dir + " already; say one of --state and --tpmstate, once"}
 	}
-	s.state = w
+	*w = kept
 	return nil
 }
 
-// setState takes swtpm's words for where state lives.
-func (s *settings) setState(text string) error {
+// set takes swtpm's words for where state lives.
+func (w *stateWords) set(text string) error {
 	const option = "tpmstate"
-	w, err := parseWords(option, text, "dir", "backend-uri", "mode", "lock", "backup", "fsync")
+	values, err := parseWords(option, text, "dir", "backend-uri", "mode", "lock", "backup", "fsync")
 	if err != nil {
 		return err
 	}
 	var kept stateWords
-	if kept.dir, err = stateDir(w); err != nil {
+	if kept.dir, err = stateDir(values); err != nil {
 		return err
 	}
-	mode, err := w.mode(option, "mode", defaultStateMode)
+	mode, err := values.mode(option, "mode", defaultStateMode)
 	if err != nil {
 		return err
 	}
 	if kept.mode = fs.FileMode(mode); mode&0o600 != 0o600 {
-		return &wordError{option, "mode=" + w["mode"], "the owner must read and write the file, as with 0600"}
+		return &wordError{option, "mode=" + values["mode"], "the owner must read and write the file, as with 0600"}
 	}
 	for _, flag := range []struct {
 		key string
 		off *bool
 	}{{"lock", &kept.noLock}, {"fsync", &kept.noSync}} {
-		yes, err := w.yes(option, flag.key)
+		yes, err := values.yes(option, flag.key)
 		if err != nil {
 			return err
 		}
-		_, said := w[flag.key]
+		_, said := values[flag.key]
 		*flag.off = said && !yes
 	}
-	if backup, err := w.yes(option, "backup"); err != nil {
+	if backup, err := values.yes(option, "backup"); err != nil {
 		return err
 	} else if backup {
 		return &wordError{option, "backup", "there is no older state to go back to: a commit cannot leave half a file; copy the directory while swtpmd does not run"}
 	}
-	return s.keepState(option, kept)
+	return w.keep(option, kept)
 }
 
 // stateDir reads dir= or backend-uri=; with neither it is TPM_PATH.
@@ -117,19 +118,6 @@ func stateDir(w words) (string, error) {
 	return dir, nil
 }
 
-// acceptState has the TPM try on what the directory holds.
-func (d *daemon) acceptState(tpm *emulator.TPM) error {
-	w := &d.set.state
-	if w.dir == "" {
-		return nil
-	}
-	if err := tryOn(tpm); err != nil {
-		return fmt.Errorf("%s: %w", w.dir, err)
-	}
-	d.log.Info("state is kept", "dir", w.dir, "new", d.newState, "fsync", !w.noSync)
-	return nil
-}
-
 // tryOn gives the TPM power once, without a command, and takes it away: the state
 // of another kind of TPM is refused before anything is served.
 func tryOn(tpm *emulator.TPM) error {
@@ -146,31 +134,24 @@ const stateFile = "tpm2.state"
 // swtpmState is the file in which swtpm keeps a TPM 2.0.
 const swtpmState = "tpm2-00.permall"
 
-// openState opens the directory with the TPM's state, if it is to be kept in
-// one, and reads it: who asked for a TPM that cannot be had learns it now and
-// not from a guest.
-func (d *daemon) openState() error {
-	w := &d.set.state
+// openStore opens the directory with the TPM's state, if it is to be kept in one,
+// and reads it: who asked for a TPM that cannot be had learns it now and not from a
+// guest. Without a directory the store is nil. isNew reports that it holds no TPM.
+func (w *stateWords) openStore(log *slog.Logger) (store *watchedStore, isNew bool, err error) {
 	if w.dir == "" {
-		d.log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
-		return nil
+		log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
+		return nil, true, nil
 	}
 	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock})
 	if err != nil {
-		return err
+		return nil, false, err
 	}
-	d.undo = append(d.undo, func() {
-		if err := directory.Close(); err != nil {
-			d.log.Warn("the state directory was not closed", "cause", err)
-		}
-	})
 	blob, err := directory.Load()
 	if err != nil {
-		return err
+		return nil, false, errors.Join(err, directory.Close())
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, swtpmState)); err == nil {
-		d.log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
+		log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
 	}
-	d.store, d.newState = &watchedStore{Store: directory, dir: w.dir, log: d.log}, len(blob) == 0
-	return nil
+	return &watchedStore{Store: directory, dir: w.dir, log: log, close: directory.Close}, len(blob) == 0, nil
 }

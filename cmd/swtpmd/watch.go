@@ -7,7 +7,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
-	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // watchedTPM is a TPM that says in the log when its failure mode begins, and
@@ -24,7 +24,7 @@ type watchedTPM struct {
 // Send looks for the cause where the answer is TPM_RC_FAILURE.
 func (w *watchedTPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	response, err := w.TPM.Send(ctx, locality, command)
-	if err == nil && responseCode(response) == wire.RCFailure {
+	if err == nil && transport.ResponseCode(response) == transport.RCFailure {
 		w.look()
 	}
 	return response, err
@@ -67,8 +67,9 @@ func (w *watchedTPM) failed() error {
 // it can again.
 type watchedStore struct {
 	state.Store
-	dir string
-	log *slog.Logger
+	dir   string
+	log   *slog.Logger
+	close func() error
 
 	// refused says that Writable, failed that Commit was the last to fail.
 	refused, failed bool

@@ -80,3 +80,6 @@ func (w words) mode(option, key string, def uint32) (uint32, error) {
 	}
 	return uint32(n), nil
 }
+
+// maxDescriptor bounds the numbers of inherited descriptors.
+const maxDescriptor = 1 << 20

@@ -4,6 +4,9 @@ package files
 
 import "os"
 
+// modeRegular is S_IFREG.
+const modeRegular = 0o100000
+
 // fileSystems knows no file systems here: nothing but Linux tells what IMA asks.
 type fileSystems struct{ withoutUUID []string }
 

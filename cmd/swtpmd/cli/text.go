@@ -3,6 +3,9 @@ package cli
 import (
 	"encoding/hex"
 	"fmt"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
 // Plural returns a number with what it counts.
@@ -19,4 +22,22 @@ func ParseHex(digits string) ([]byte, error) {
 		digits = digits[2:]
 	}
 	return hex.DecodeString(digits)
+}
+
+// commandNames is the name column of the emulator's command table.
+var commandNames = func() map[wire.CC]string {
+	names := map[wire.CC]string{}
+	for _, c := range emulator.Commands() {
+		names[c.Code] = "TPM2_" + c.Name
+	}
+	return names
+}()
+
+// CommandName returns the name of a command code, such as TPM2_Quote, or its number if
+// it has none.
+func CommandName(code uint32) string {
+	if name, ok := commandNames[wire.CC(code)]; ok {
+		return name
+	}
+	return wire.CC(code).String()
 }

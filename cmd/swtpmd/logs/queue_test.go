@@ -1,25 +1,17 @@
-package main
+package logs
 
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
-	"github.com/swtpmd/swtpmd/faults/control"
-	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
 // TestLogWithoutReader: nobody reads the log, and whoever writes to it goes on.
@@ -27,7 +19,7 @@ import (
 // place.
 func TestLogWithoutReader(t *testing.T) {
 	read, write := io.Pipe() // takes nothing until somebody reads
-	q := &logQueue{out: write, prefix: "vm1 "}
+	q := &Queue{Out: write, Prefix: "vm1 "}
 	line := []byte(strings.Repeat("x", 99) + "\n")
 	const lines = 3 * logRoom / 100
 	for range lines {
@@ -37,7 +29,7 @@ func TestLogWithoutReader(t *testing.T) {
 	}
 	lost := q.Lost()
 	assert.NotZero(t, lost)
-	assert.Error(t, q.flush(), "nobody reads")
+	assert.Error(t, q.Flush(), "nobody reads")
 
 	// The counted lines and those that came add up.
 	got, counted := 0, uint64(0)
@@ -57,10 +49,10 @@ func TestLogWithoutReader(t *testing.T) {
 	assert.Equal(t, lines, got+int(counted))
 
 	go func() { _, _ = io.Copy(io.Discard, read) }()
-	require.NoError(t, q.flush())
+	require.NoError(t, q.Flush())
 	_, err := q.Write(line)
 	require.NoError(t, err)
-	require.NoError(t, q.flush())
+	require.NoError(t, q.Flush())
 	assert.Equal(t, lost, q.Lost(), "the queue takes lines again")
 }
 
@@ -69,12 +61,12 @@ type brokenWriter struct{ bytes.Buffer }
 func (*brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no room") }
 
 func TestLogThatCannotBeWrittenIsCounted(t *testing.T) {
-	q := &logQueue{out: new(brokenWriter)}
+	q := &Queue{Out: new(brokenWriter)}
 	for range 3 {
 		_, err := q.Write([]byte("line\n"))
 		require.NoError(t, err)
 	}
-	require.NoError(t, q.flush())
+	require.NoError(t, q.Flush())
 	assert.EqualValues(t, 3, q.Lost())
 }
 
@@ -83,42 +75,6 @@ type blocked struct{ never chan struct{} }
 
 func (b blocked) Write([]byte) (int, error) { <-b.never; return 0, io.ErrClosedPipe }
 
-// TestUnreadStreamsStopNothing: with stdout and stderr that nobody reads the TPM
-// answers any number of deferred commands, and the daemon ends when it is asked
-// to.
-func TestUnreadStreamsStopNothing(t *testing.T) {
-	never := make(chan struct{})
-	defer close(never)
-	dir, err := os.MkdirTemp("", "d")
-	require.NoError(t, err)
-	defer os.RemoveAll(dir)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	ended := make(chan int, 1)
-	go func() {
-		ended <- run(ctx, []string{"--dir", dir, "--defer-until=late", "--defer-from=firmware", "--flags=startup-clear", "--log=level=5"},
-			cli.Streams{In: strings.NewReader(""), Out: blocked{never}, Err: blocked{never}}, nil)
-	}()
-	// There is no ready line to wait for.
-	data := filepath.Join(dir, dataName)
-	require.Eventually(t, func() bool { return listens(data) }, time.Minute, time.Millisecond)
-	client := dial(t, data)
-	for range 15000 {
-		require.Equal(t, "80010000000a00000101", asked(t, client, selfTest10, 10))
-	}
-	status, err := control.NewClient(filepath.Join(dir, adminName)).Status(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, initcall.Firmware, status.Now.Level)
-	assert.NotZero(t, status.LogLost)
-	stop()
-	select {
-	case code := <-ended:
-		assert.Equal(t, exitOK, code)
-	case <-time.After(time.Minute):
-		require.Fail(t, "the daemon does not end")
-	}
-}
-
 // BenchmarkDeferredLog is what a line of the log costs whoever writes it, with a
 // reader and without one.
 func BenchmarkDeferredLog(b *testing.B) {
@@ -126,7 +82,7 @@ func BenchmarkDeferredLog(b *testing.B) {
 	defer close(never)
 	for name, out := range map[string]io.Writer{"read": io.Discard, "blocked": blocked{never}} {
 		b.Run(name, func(b *testing.B) {
-			log := slog.New(slog.NewTextHandler(&logQueue{out: out}, nil))
+			log := slog.New(slog.NewTextHandler(&Queue{Out: out}, nil))
 			for b.Loop() {
 				log.Info("command deferred", "outcome", "answered", "command", "TPM2_SelfTest", "boot", 1)
 			}

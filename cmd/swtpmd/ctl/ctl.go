@@ -1,4 +1,6 @@
-package main
+// Package ctl is the subcommand ctl: it asks and steers a running daemon through its
+// admin socket.
+package ctl
 
 import (
 	"context"
@@ -15,13 +17,14 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-const ctlHelp = `Usage: swtpmd ctl [flags] COMMAND [flags]
+const help = `Usage: swtpmd ctl [flags] COMMAND [flags]
 
 Asks or steers a running swtpmd through its admin socket.
 
@@ -46,8 +49,8 @@ Examples:
 Exit codes: 0 done; 1 the daemon cannot be reached or refuses; 2 usage.
 `
 
-// ctlCommands are the words of ctl. asks is how many words follow.
-var ctlCommands = map[string]struct {
+// words are the words of ctl. asks is how many words follow.
+var words = map[string]struct {
 	asks int
 	do   func(*ctl, context.Context, []string) error
 }{
@@ -64,27 +67,29 @@ type ctl struct {
 	out    io.Writer
 }
 
-// newCtl defines the flags of swtpmd ctl.
-func newCtl(f *flag.FlagSet) cli.Run {
+// Command is the subcommand.
+var Command = cli.Command{Name: "ctl", Help: help, Args: cli.ArgsAmongFlags, New: define}
+
+func define(f *flag.FlagSet) cli.Run {
 	admin := f.String("admin", os.Getenv("SWTPMD_ADMIN"), "")
 	asJSON := f.Bool("json", false, "")
-	return func(ctx context.Context, words []string, s cli.Streams) error {
-		all := strings.Join(slices.Sorted(maps.Keys(ctlCommands)), ", ") + "; advance takes a level"
-		if len(words) == 0 {
+	return func(ctx context.Context, args []string, s cli.Streams) error {
+		all := strings.Join(slices.Sorted(maps.Keys(words)), ", ") + "; advance takes a level"
+		if len(args) == 0 {
 			return cli.Usage(errors.New("there is no command"), "name a command: "+all)
 		}
-		command, ok := ctlCommands[words[0]]
-		if !ok || len(words) != 1+command.asks {
-			return cli.Usage(fmt.Errorf("%q is not a command", strings.Join(words, " ")), "the commands are "+all)
+		command, ok := words[args[0]]
+		if !ok || len(args) != 1+command.asks {
+			return cli.Usage(fmt.Errorf("%q is not a command", strings.Join(args, " ")), "the commands are "+all)
 		}
 		if *admin == "" {
-			found, err := findAdmin()
+			found, err := rundir.FindAdmin()
 			if err != nil {
 				return err
 			}
 			*admin = found
 		}
-		return command.do(&ctl{control.NewClient(*admin), *asJSON, s.Out}, ctx, words[1:])
+		return command.do(&ctl{control.NewClient(*admin), *asJSON, s.Out}, ctx, args[1:])
 	}
 }
 
@@ -152,7 +157,7 @@ func (c *ctl) journal(ctx context.Context, _ []string) error {
 				continue
 			}
 			fmt.Fprintf(w, "%s\tboot %d\t%s\t%s\tlocality %d\t%s\n", d.Time.Format(time.RFC3339Nano),
-				d.Boot, d.Level, commandName(d.Command), d.Locality, describe(d))
+				d.Boot, d.Level, cli.CommandName(d.Command), d.Locality, describe(d))
 		}
 	})
 }

@@ -1,4 +1,7 @@
-package main
+// Package logs has the files that a daemon writes while it serves: its own log, and a
+// copy of the guest's console. Whoever writes to one never waits for the file: a disk
+// that is slow, or a reader that does not read, must not stop the TPM.
+package logs
 
 import (
 	"fmt"
@@ -11,17 +14,16 @@ import (
 const (
 	// logRoom bounds the bytes that wait for the log to be written.
 	logRoom = 1 << 20
-	// logPatience is how long a flush waits for a log that nobody reads.
-	logPatience = 250 * time.Millisecond
+	// Patience is how long Flush waits for a log that nobody reads.
+	Patience = 250 * time.Millisecond
 )
 
-// logQueue is the log between the daemon and where it is written. Write never
-// waits: a goroutine of the queue's own writes, and lines for which there is no
-// room are dropped and counted. Without it a log that nobody reads stops whoever
-// writes to it, and so the TPM.
-type logQueue struct {
-	out    io.Writer
-	prefix string // before each line
+// Queue is the log between the daemon and where it is written. Write never waits: a
+// goroutine of the queue writes, and lines for which there is no room are dropped
+// and counted.
+type Queue struct {
+	Out    io.Writer
+	Prefix string // before each line
 
 	mu      sync.Mutex
 	waiting []byte // lines that nobody writes yet
@@ -33,15 +35,15 @@ type logQueue struct {
 }
 
 // Write takes one line.
-func (q *logQueue) Write(line []byte) (int, error) {
+func (q *Queue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.dropped > 0 || len(q.waiting)+len(q.prefix)+len(line) > logRoom {
+	if q.dropped > 0 || len(q.waiting)+len(q.Prefix)+len(line) > logRoom {
 		q.dropped++
 		q.lost++
 		return len(line), nil
 	}
-	q.waiting = append(append(q.waiting, q.prefix...), line...)
+	q.waiting = append(append(q.waiting, q.Prefix...), line...)
 	q.lines++
 	if !q.busy {
 		q.busy = true
@@ -51,7 +53,7 @@ func (q *logQueue) Write(line []byte) (int, error) {
 }
 
 // write writes until nothing waits.
-func (q *logQueue) write() {
+func (q *Queue) write() {
 	var buffer []byte
 	for {
 		q.mu.Lock()
@@ -69,7 +71,7 @@ func (q *logQueue) write() {
 		q.lines, q.dropped = 0, 0
 		q.mu.Unlock()
 
-		_, err := q.out.Write(buffer)
+		_, err := q.Out.Write(buffer)
 		if err != nil {
 			q.mu.Lock()
 			q.lost += lines
@@ -77,7 +79,7 @@ func (q *logQueue) write() {
 		}
 		if dropped > 0 {
 			// It takes no room in the queue, so that it is not lost itself.
-			_, _ = q.out.Write(append([]byte(q.prefix), lostLine(dropped)...))
+			_, _ = q.Out.Write(append([]byte(q.Prefix), lostLine(dropped)...))
 		}
 	}
 }
@@ -96,17 +98,16 @@ func (b *lineBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Lost returns how many lines have not been written for want of a reader, or of
-// room where they go.
-func (q *logQueue) Lost() uint64 {
+// Lost returns how many lines were not written because nobody read the log, or
+// because there was no room for them.
+func (q *Queue) Lost() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lost
 }
 
-// flush returns when all lines so far are written, or with an error after
-// logPatience.
-func (q *logQueue) flush() error {
+// Flush returns when all lines so far are written, or with an error after Patience.
+func (q *Queue) Flush() error {
 	q.mu.Lock()
 	if !q.busy {
 		q.mu.Unlock()
@@ -116,12 +117,12 @@ func (q *logQueue) flush() error {
 	q.idle = append(q.idle, idle)
 	q.mu.Unlock()
 
-	timer := time.NewTimer(logPatience)
+	timer := time.NewTimer(Patience)
 	defer timer.Stop()
 	select {
 	case <-idle:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("the log was not read for %s", logPatience)
+		return fmt.Errorf("the log was not read for %s", Patience)
 	}
 }

@@ -1,6 +1,7 @@
-package main
+package commands
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -8,15 +9,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
 )
 
-func commandsJSON(t *testing.T, args ...string) []commandRow {
+// called runs the subcommand and returns exit code, stdout and stderr.
+func called(t *testing.T, args ...string) (int, string, string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := cli.Main(t.Context(), "swtpmd", []cli.Command{Command}, args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
+	return code, out.String(), errs.String()
+}
+
+func commandsJSON(t *testing.T, args ...string) []row {
 	t.Helper()
 	code, out, errs := called(t, append([]string{"commands", "--format=json"}, args...)...)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Empty(t, errs)
-	var rows []commandRow
+	var rows []row
 	require.NoError(t, json.Unmarshal([]byte(out), &rows))
 	return rows
 }
@@ -27,7 +37,7 @@ func TestCommandsListsTheTable(t *testing.T) {
 	rows := commandsJSON(t)
 	require.Len(t, rows, len(table))
 	code, out, _ := called(t, "commands")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	require.Len(t, lines, 1+len(table))
 	for i, c := range table {
@@ -48,13 +58,13 @@ func TestCommandsListsTheTable(t *testing.T) {
 }
 
 func TestCommandsSaysWhatARowIs(t *testing.T) {
-	rows := map[string]commandRow{}
+	rows := map[string]row{}
 	for _, row := range commandsJSON(t) {
 		rows[row.Name] = row
 	}
-	assert.Equal(t, commandRow{
+	assert.Equal(t, row{
 		Code: 0x11F, Name: "NV_UndefineSpaceSpecial", Chapter: "Non-volatile Storage", Since: "1.16", Implemented: true, Enabled: true,
-		Handles:    []commandHandle{{"TPMI_RH_NV_INDEX", "ADMIN"}, {"TPMI_RH_PLATFORM", "USER"}},
+		Handles:    []handle{{"TPMI_RH_NV_INDEX", "ADMIN"}, {"TPMI_RH_PLATFORM", "USER"}},
 		Attributes: []string{"nv", "pp", "read-only"}, TPMACC: 0x0440011F, Timeout: "2m0s", TimeoutNS: 120e9,
 	}, rows["NV_UndefineSpaceSpecial"])
 	assert.Equal(t, []string{"flushed", "decrypt", "encrypt"}, rows["SequenceComplete"].Attributes)
@@ -62,14 +72,14 @@ func TestCommandsSaysWhatARowIs(t *testing.T) {
 	assert.Equal(t, []string{"no-sessions"}, rows["ContextSave"].Attributes)
 	assert.Equal(t, []string{"rhandle", "no-sessions"}, rows["ContextLoad"].Attributes)
 	assert.Contains(t, rows["PP_Commands"].Attributes, "pp-must")
-	assert.Equal(t, []commandHandle{}, rows["GetRandom"].Handles)
+	assert.Equal(t, []handle{}, rows["GetRandom"].Handles)
 }
 
 // The other subcommands take --json.
 func TestCommandsTakeJSON(t *testing.T) {
 	_, want, _ := called(t, "commands", "--format=json")
 	code, out, errs := called(t, "commands", "--json")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	assert.Equal(t, want, out)
 	assert.Contains(t, out, `"timeout":"750ms","timeout_ns":750000000`)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package process
 
 import (
 	"errors"
@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endingWrites are the signals that end a process because of a write that fails.
-var endingWrites = []os.Signal{syscall.SIGPIPE, syscall.SIGXFSZ}
+// EndingWrites are the signals that end a process because of a write that fails.
+var EndingWrites = []os.Signal{syscall.SIGPIPE, syscall.SIGXFSZ}
 
 // readyFD is the environment variable that tells a daemon in the background on
 // which descriptor its parent waits for it to be ready.
 const readyFD = "SWTPMD_READY_FD"
 
-// detach starts this program again in a session of its own and returns when it
-// is ready, or with what it said when it failed. A process with goroutines
+// Detach starts this program again in a session of its own and returns when it
+// is ready, or with an error when it has failed. A process with goroutines
 // cannot fork; starting anew with the same descriptors is the same to whoever
 // passed some.
-func detach() error {
+func Detach() error {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
@@ -58,17 +58,17 @@ func detach() error {
 	if err != nil {
 		return err
 	}
-	return &detachError{state.ExitCode()}
+	return &DetachError{Code: state.ExitCode()}
 }
 
-// detachError is a background process that ended before it was ready. It has
+// DetachError is a background process that ended before it was ready. It has
 // said why on the stderr that it shares with its parent.
-type detachError struct {
-	code int
+type DetachError struct {
+	Code int
 }
 
-func (e *detachError) Error() string {
-	return fmt.Sprintf("the background process ended with exit code %d before it was ready", e.code)
+func (e *DetachError) Error() string {
+	return fmt.Sprintf("the background process ended with exit code %d before it was ready", e.Code)
 }
 
 // inherited gives this process's open descriptors in their places, so that
@@ -90,9 +90,9 @@ func inherited() []*os.File {
 	return files
 }
 
-// tellParent says to a waiting parent that the daemon is ready. Without one it
+// TellParent says to a waiting parent that the daemon is ready. Without one it
 // does nothing.
-func tellParent() error {
+func TellParent() error {
 	text := os.Getenv(readyFD)
 	if text == "" {
 		return nil
@@ -131,9 +131,9 @@ func letGo() error {
 // started it has left it closed.
 var errNotGiven = errors.New("the descriptor is not open")
 
-// given reports whether whoever started this program has opened the descriptor for
-// it. Its own ones are close-on-exec.
-func given(fd int) error {
+// Given returns an error if the descriptor is not one that whoever started this
+// program has opened for it. The program's own ones are close-on-exec.
+func Given(fd int) error {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	if err != nil || flags&unix.FD_CLOEXEC != 0 {
 		return errNotGiven
@@ -141,12 +141,12 @@ func given(fd int) error {
 	return nil
 }
 
-// isListener reports whether the descriptor is a socket that accepts connections,
+// IsListener reports whether the descriptor is a socket that accepts connections,
 // as opposed to being one.
-func isListener(fd int) (bool, error) {
+func IsListener(fd int) (bool, error) {
 	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	return accepts != 0, err
 }
 
-// inBackground reports whether this process is the one that detach started.
-func inBackground() bool { return os.Getenv(readyFD) != "" }
+// InBackground reports whether this process is the one that Detach started.
+func InBackground() bool { return os.Getenv(readyFD) != "" }

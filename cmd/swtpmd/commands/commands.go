@@ -1,4 +1,6 @@
-package main
+// Package commands is the subcommand commands: it prints the command table of the
+// emulated TPM.
+package commands
 
 import (
 	"context"
@@ -16,7 +18,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-const commandsHelp = `Usage: swtpmd commands [flags]
+const help = `Usage: swtpmd commands [flags]
 
 Prints the command table of the emulated TPM: every command of Part 3 of the TPM
 2.0 Library up to revision 1.84, whether it is implemented or not.
@@ -46,22 +48,22 @@ Examples:
 Exit codes: 0; 1 writing failed; 2 usage.
 `
 
-// commandRow is a row of the command table as JSON.
-type commandRow struct {
-	Code        uint32          `json:"code"`
-	Name        string          `json:"name"`
-	Chapter     string          `json:"chapter"`
-	Since       string          `json:"since"`
-	Implemented bool            `json:"implemented"`
-	Enabled     bool            `json:"enabled"` // in the profile
-	Handles     []commandHandle `json:"handles"`
-	Attributes  []string        `json:"attributes"`
-	TPMACC      uint32          `json:"tpma_cc"`
-	Timeout     string          `json:"timeout"` // that Linux has for it
-	TimeoutNS   time.Duration   `json:"timeout_ns"`
+// row is a row of the command table as JSON.
+type row struct {
+	Code        uint32        `json:"code"`
+	Name        string        `json:"name"`
+	Chapter     string        `json:"chapter"`
+	Since       string        `json:"since"`
+	Implemented bool          `json:"implemented"`
+	Enabled     bool          `json:"enabled"` // in the profile
+	Handles     []handle      `json:"handles"`
+	Attributes  []string      `json:"attributes"`
+	TPMACC      uint32        `json:"tpma_cc"`
+	Timeout     string        `json:"timeout"` // that Linux has for it
+	TimeoutNS   time.Duration `json:"timeout_ns"`
 }
 
-type commandHandle struct {
+type handle struct {
 	Kind string `json:"kind"`
 	Role string `json:"role"`
 }
@@ -69,46 +71,48 @@ type commandHandle struct {
 // timeouts are those of emulator.Duration, in its order.
 var timeouts = [...]time.Duration{2 * time.Minute, 750 * time.Millisecond, 2 * time.Second, 5 * time.Minute}
 
-// newCommands defines the flags of swtpmd commands.
-func newCommands(f *flag.FlagSet) cli.Run {
+// Command is the subcommand.
+var Command = cli.Command{Name: "commands", Help: help, New: define}
+
+func define(f *flag.FlagSet) cli.Run {
 	format := f.String("format", "table", "")
 	asJSON := f.Bool("json", false, "")
 	profile := new(cli.Profile)
 	profile.Define(f)
 	return func(_ context.Context, _ []string, s cli.Streams) error {
-		rows := commandRows(profile.Config().Commands)
+		rows := rowsOf(profile.Config().Commands)
 		switch {
 		case *asJSON, *format == "json":
 			return json.NewEncoder(s.Out).Encode(rows)
 		case *format == "table":
-			return printCommands(s.Out, rows)
+			return printTable(s.Out, rows)
 		}
 		return cli.Usage(fmt.Errorf("--format=%s is no format", *format), "table or json")
 	}
 }
 
-// commandRows is the table, with those switched on that a Config names; nil names
+// rowsOf returns the table, with those switched on that a Config names; nil names
 // all.
-func commandRows(on []wire.CC) []commandRow {
-	var rows []commandRow
+func rowsOf(on []wire.CC) []row {
+	var rows []row
 	for _, c := range emulator.Commands() {
-		row := commandRow{
+		r := row{
 			Code: uint32(c.Code), Name: c.Name, Chapter: c.Chapter, Since: c.Since,
-			Implemented: c.Implemented(), Handles: []commandHandle{},
-			Attributes: commandAttributes(&c), TPMACC: uint32(c.Attributes()),
+			Implemented: c.Implemented(), Handles: []handle{},
+			Attributes: attributes(&c), TPMACC: uint32(c.Attributes()),
 			Timeout: timeouts[c.Duration].String(), TimeoutNS: timeouts[c.Duration],
 		}
-		row.Enabled = row.Implemented && (on == nil || slices.Contains(on, c.Code))
+		r.Enabled = r.Implemented && (on == nil || slices.Contains(on, c.Code))
 		for _, h := range c.Handles {
-			row.Handles = append(row.Handles, commandHandle{h.Kind.String(), h.Role.String()})
+			r.Handles = append(r.Handles, handle{h.Kind.String(), h.Role.String()})
 		}
-		rows = append(rows, row)
+		rows = append(rows, r)
 	}
 	return rows
 }
 
-// commandAttributes are the words of the help.
-func commandAttributes(c *emulator.Command) []string {
+// attributes are the words of the help.
+func attributes(c *emulator.Command) []string {
 	words := []string{}
 	for _, a := range []struct {
 		word string
@@ -133,8 +137,8 @@ func commandAttributes(c *emulator.Command) []string {
 	return words
 }
 
-// printCommands writes one line a command, in columns.
-func printCommands(out io.Writer, rows []commandRow) error {
+// printTable writes one line a command, in columns.
+func printTable(out io.Writer, rows []row) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CODE\tNAME\tSINCE\tHERE\tHANDLES\tATTRIBUTES\tCHAPTER")
 	for _, row := range rows {

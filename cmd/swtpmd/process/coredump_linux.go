@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"os"
@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noCoreDumps keeps the memory of this process, which has the TPM's secrets, from
+// NoCoreDumps keeps the memory of this process, which has the TPM's secrets, from
 // files and debuggers (PR_SET_DUMPABLE, prctl(2)).
-func noCoreDumps() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+func NoCoreDumps() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
-// coreDirectory is where the kernel makes a core file in this process's name,
+// CoreDirectory is where the kernel makes a core file in this process's name,
 // with its rights; "" if a program takes it (core(5), "Naming of core dump
 // files").
-func coreDirectory() (string, error) {
+func CoreDirectory() (string, error) {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if err != nil {
 		return "", err

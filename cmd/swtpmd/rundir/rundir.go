@@ -1,4 +1,6 @@
-package main
+// Package rundir has the directory in which a daemon keeps its sockets that no flag
+// puts elsewhere, and finds a daemon by it.
+package rundir
 
 import (
 	"errors"
@@ -11,23 +13,35 @@ import (
 	"time"
 )
 
-// runtimeDir is where a daemon without a directory makes its own.
-func runtimeDir() string {
+// Names of the sockets. tpm2-tss finds the control channel of swtpm:path=P at P.ctrl.
+const (
+	Data    = "tpm.sock"
+	Control = Data + ".ctrl"
+	Console = "console.sock"
+	GDB     = "gdb.sock"
+	Admin   = "admin.sock"
+)
+
+// Make makes a directory for a daemon that is given none.
+func Make() (string, error) { return os.MkdirTemp(parent(), prefix) }
+
+// parent is where daemons make directories.
+func parent() string {
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		return dir
 	}
 	return os.TempDir()
 }
 
-// dirPrefix begins the names of directories that daemons make.
-const dirPrefix = "swtpmd-"
+// prefix begins the names of directories that daemons make.
+const prefix = "swtpmd-"
 
-// findAdmin finds the one daemon of this user that runs in a directory of its
+// FindAdmin returns the admin socket of the one daemon of this user that runs in a directory of its
 // own choice. The directory for temporary files is everybody's, so a socket there
 // is believed only if it and its directory are this user's, and nobody else can
 // write to them.
-func findAdmin() (string, error) {
-	paths, err := filepath.Glob(filepath.Join(runtimeDir(), dirPrefix+"*", adminName))
+func FindAdmin() (string, error) {
+	paths, err := filepath.Glob(filepath.Join(parent(), prefix+"*", Admin))
 	if err != nil {
 		return "", err
 	}
@@ -45,7 +59,7 @@ func findAdmin() (string, error) {
 	case 1:
 		return live[0], nil
 	case 0:
-		return "", errors.Join(append([]error{errors.New("no running swtpmd found in " + runtimeDir() + "; name its admin socket with --admin or $SWTPMD_ADMIN")}, strange...)...)
+		return "", errors.Join(append([]error{errors.New("no running swtpmd found in " + parent() + "; name its admin socket with --admin or $SWTPMD_ADMIN")}, strange...)...)
 	default:
 		return "", errors.New("several daemons run; choose one with --admin: " + strings.Join(live, ", "))
 	}

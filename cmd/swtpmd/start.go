@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os/signal"
+	"runtime"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
+)
+
+// newDaemon defines the flags of swtpmd without a subcommand.
+func newDaemon(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
+	set := new(settings)
+	set.define(f)
+	showVersion := f.Bool("version", false, "")
+	profiles := f.Bool("profiles", false, "")
+	printProfile := f.Bool("print-profile", false, "")
+	return func(ctx context.Context, args []string, s cli.Streams) error {
+		if *showVersion {
+			return printVersion(s.Out, set.json)
+		}
+		if err := cli.Unexpected("swtpmd", args); err != nil {
+			return err
+		}
+		switch {
+		case *profiles:
+			return cli.ListProfiles(s.Out)
+		case *printProfile:
+			return set.profile.Print(s.Out)
+		}
+		if err := set.check(); err != nil {
+			return err
+		}
+		return start(ctx, set, s, sandboxes, true)
+	}
+}
+
+// start runs a daemon of these settings until it ends, in the background if
+// that was asked for. In its own directory it opens what a user needs and tells
+// it; without one, only what the command line names.
+func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandboxes, ownDir bool) error {
+	if set.daemonize && !process.InBackground() {
+		return process.Detach()
+	}
+	// Writing to a terminal that went away must not end a daemon, nor a limit of
+	// file sizes: its guest is still there.
+	signal.Ignore(process.EndingWrites...)
+	twoProcessors()
+	if !set.coreDumps {
+		if err := process.NoCoreDumps(); err != nil {
+			return fmt.Errorf("core dumps cannot be switched off: %w; allow them with --core-dumps", err)
+		}
+	}
+	log, err := openLog(&set.log, s.Err)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.In, sandboxes: sandboxes}
+	defer d.cleanUp()
+	if ownDir {
+		if err := d.makeDir(); err != nil {
+			return err
+		}
+	}
+	if err := d.build(); err != nil {
+		return err
+	}
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	// Nobody may read stdout: the daemon serves all the same, and ends when it
+	// is asked to.
+	told := make(chan error, 1)
+	go func() { told <- d.tell(s.Out, ownDir) }()
+	return d.wait(ctx, told)
+}
+
+// tell tells that the daemon is ready: whoever reads stdout, and the parent that
+// waits for it.
+func (d *daemon) tell(out io.Writer, ownDir bool) error {
+	if ownDir {
+		if err := tellReady(out, d.set); err != nil {
+			return err
+		}
+	}
+	// With a parent, stderr is not the daemon's own from here on.
+	if process.InBackground() {
+		_ = d.queue.Flush()
+	}
+	return process.TellParent()
+}
+
+// twoProcessors has the scheduler believe in two processors where it is allowed
+// one. A thread that waits for a client in read(2) would otherwise hold the only
+// one, and the runtime's monitor would take it away and give it back for every
+// command: on one core that costs a tenth of the rate.
+func twoProcessors() {
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
+}
