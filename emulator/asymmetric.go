@@ -229,7 +229,7 @@ func (t *TPM) zgen2Phase(c *call) wire.RC {
 		}
 		return c.badParam(3, wire.RCScheme)
 	}
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.changeOrderly(); rc != wire.RCSuccess {
 		return rc
 	}
 	c.point(curve, z1)

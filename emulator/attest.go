@@ -88,7 +88,9 @@ func (t *TPM) signAttest(c *call, a *attestation) wire.RC {
 		return rc
 	}
 	c.out.Signature(&s)
-	c.notOrderly = c.notOrderly || a.key != nil
+	if a.key != nil {
+		t.withdrawShutdown()
+	}
 	return wire.RCSuccess
 }
 

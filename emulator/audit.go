@@ -72,10 +72,9 @@ func (t *TPM) auditCommand(c *call) {
 	d := &t.s.Reset.CommandAuditDigest
 	if d.Size == 0 {
 		d.Size = uint8(t.algs.DigestSize(t.s.Persistent.AuditAlg))
-		t.s.Persistent.AuditCounter++
-		t.dirty = true
+		t.changePersistent().AuditCounter++
 	}
-	c.notOrderly = true
+	t.withdrawShutdown()
 	t.auditInto(c, t.s.Persistent.AuditAlg, d)
 }
 

@@ -182,7 +182,7 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 		return wire.RCAttributes
 	}
 	if s.loaded.Flags&state.SessionDABound != 0 {
-		if rc := t.daUse(c, s.loaded.Flags&state.SessionLockoutBound != 0); rc != wire.RCSuccess {
+		if rc := t.daUse(s.loaded.Flags&state.SessionLockoutBound != 0); rc != wire.RCSuccess {
 			return rc
 		}
 	}
@@ -211,7 +211,7 @@ func (t *TPM) authorise(c *call, i int) wire.RC {
 		s.withAuth = s.loaded.Flags&state.SessionBound == 0 || s.loaded.Bound != t.boundTo(e)
 	}
 	if s.withAuth && !e.daExempt() {
-		if rc := t.daUse(c, e.lockout()); rc != wire.RCSuccess {
+		if rc := t.daUse(e.lockout()); rc != wire.RCSuccess {
 			return rc
 		}
 	}
@@ -248,7 +248,7 @@ func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 		if count, limit := pin(n); n.Written() && count >= limit {
 			return wire.RCAuthUnavailable
 		}
-		if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+		if rc := t.nvChangeable(n); rc != wire.RCSuccess {
 			return rc
 		}
 	}
@@ -262,7 +262,7 @@ func (t *TPM) checkAuthValue(c *call, i int) wire.RC {
 	}
 	if n != nil {
 		t.countPIN(n, rc == wire.RCSuccess)
-		c.authRecorded = true
+		t.recordAuth()
 	}
 	return rc
 }
@@ -319,7 +319,7 @@ func (t *TPM) sessionFailure(c *call, i int) wire.RC {
 	if !counts {
 		return wire.RCBadAuth
 	}
-	c.authRecorded = true
+	t.recordAuth()
 	t.authFailed(lockout)
 	return wire.RCAuthFail
 }

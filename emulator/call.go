@@ -53,13 +53,6 @@ type call struct {
 	// authValue goes, has been made.
 	completed wire.Handle
 
-	notOrderly bool // withdraw the mark of an orderly shutdown at the end
-	// authorised says that the action has been reached, and withdrew that an
-	// authorisation before it had set notOrderly.
-	authorised, withdrew bool
-	// authRecorded says that an authorisation left a trace in the state, which
-	// stays whatever becomes of the command.
-	authRecorded bool
 	// auditRestarted says that the command has made the command audit digest
 	// begin anew, and does not go into it.
 	auditRestarted bool
@@ -76,7 +69,7 @@ func (c *call) start(t *TPM, locality uint8) {
 	c.decrypt, c.encrypt, c.audit = none, none, none
 	c.cpHashes.n, c.rpHashes.n = 0, 0
 	c.rhandle, c.completed = wire.RHUnassigned, wire.RHUnassigned
-	c.notOrderly, c.authRecorded, c.auditRestarted, c.authorised = false, false, false, false
+	c.auditRestarted = false
 }
 
 // reserve leaves room in the response for what comes before its parameters.

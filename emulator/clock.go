@@ -52,9 +52,11 @@ func (t *TPM) setClock(clock uint64) {
 	o := &t.s.Orderly
 	if clock/clockUpdate != o.Clock/clockUpdate {
 		o.Safe = true
-		t.dirty = true
+		t.save()
 	}
-	t.dirty = t.dirty || t.s.Persistent.Shutdown != state.ShutdownNone
+	if t.s.Persistent.Shutdown != state.ShutdownNone {
+		t.save()
+	}
 	o.Clock = clock
 }
 
@@ -65,7 +67,7 @@ func (t *TPM) clockInfo() wire.ClockInfo {
 		Clock:        t.s.Orderly.Clock,
 		ResetCount:   t.s.Persistent.ResetCount,
 		RestartCount: t.s.Reset.RestartCount,
-		Safe:         t.s.Orderly.Safe && t.nvStatus == wire.RCSuccess,
+		Safe:         t.s.Orderly.Safe && t.needNV() == wire.RCSuccess,
 	}
 }
 

@@ -37,11 +37,12 @@ func (t *TPM) setCommandCodeAuditStatus(c *call) wire.RC {
 		if len(set) != 0 || len(clear) != 0 {
 			return c.badParam(1, wire.RCValue)
 		}
-		p.AuditAlg = alg
+		t.changePersistent().AuditAlg = alg
 		t.s.Reset.CommandAuditDigest = state.TPM2B{}
-		c.auditRestarted, t.dirty = true, true
+		c.auditRestarted = true
 		return wire.RCSuccess
 	}
+	p = t.changePersistent()
 	for code := range set.All() {
 		if t.commands.lookup(code) != nil && code != wire.CCShutdown {
 			p.AuditCommands.Set(code)
@@ -52,7 +53,6 @@ func (t *TPM) setCommandCodeAuditStatus(c *call) wire.RC {
 			p.AuditCommands.Clear(code)
 		}
 	}
-	t.dirty = true
 	return wire.RCSuccess
 }
 

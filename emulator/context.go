@@ -40,7 +40,7 @@ func (t *TPM) flushContext(c *call) wire.RC {
 			return c.badParam(1, wire.RCHandle)
 		}
 		if a.Slot == 0 && t.resumable() { // the shutdown has saved that it can be loaded
-			if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+			if rc := t.changeOrderly(); rc != wire.RCSuccess {
 				return rc
 			}
 		}
@@ -76,7 +76,7 @@ func (t *TPM) contextSave(c *call) wire.RC {
 	}
 	t.protectContext(&ctx, body)
 	c.out.Context(&ctx)
-	c.notOrderly = true
+	t.withdrawShutdown()
 	return wire.RCSuccess
 }
 
@@ -180,7 +180,7 @@ func (t *TPM) loadSession(c *call, ctx *wire.Context, body []byte) wire.RC {
 	if !t.soundSessions([]state.Session{*s}) {
 		return c.badParam(1, wire.RCIntegrity)
 	}
-	c.notOrderly = true
+	t.withdrawShutdown()
 	t.s.Volatile.Sessions[slot] = *s
 	*a = state.ActiveSession{Slot: uint8(slot + 1)}
 	c.rhandle = ctx.SavedHandle

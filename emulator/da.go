@@ -27,19 +27,19 @@ func (t *TPM) daDefaults() {
 // not hide that it failed. The reference writes that down first and answers
 // TPM_RC_RETRY; here everything that a command changes is written before its
 // response leaves.
-func (t *TPM) daUse(c *call, lockout bool) wire.RC {
+func (t *TPM) daUse(lockout bool) wire.RC {
 	if rc := t.lockedOut(lockout); rc != wire.RCSuccess {
 		return rc
 	}
-	p := &t.s.Persistent
-	if lockout || p.DAUsed {
+	if lockout || t.s.Persistent.DAUsed {
 		return wire.RCSuccess
 	}
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p.DAUsed, t.dirty = true, true
-	c.notOrderly, c.authRecorded = true, true
+	t.changePersistent().DAUsed = true
+	t.withdrawShutdown()
+	t.recordAuth()
 	return wire.RCSuccess
 }
 
@@ -47,11 +47,11 @@ func (t *TPM) daUse(c *call, lockout bool) wire.RC {
 // anything else that is protected, is not even looked at.
 func (t *TPM) lockedOut(lockout bool) wire.RC {
 	p, v := &t.s.Persistent, &t.s.Volatile
-	if t.nvStatus != wire.RCSuccess && p.Shutdown != 0 {
-		return t.nvStatus // a failure could not be recorded
+	if rc := t.needNV(); rc != wire.RCSuccess && p.Shutdown != 0 {
+		return rc // a failure could not be recorded
 	}
 	if v.DAPending {
-		return t.nvStatus
+		return t.needNV()
 	}
 	if lockout {
 		if !p.LockoutAuthEnabled {
@@ -67,7 +67,7 @@ func (t *TPM) lockedOut(lockout bool) wire.RC {
 // something that is protected, failed: TPM_RC_AUTH_FAIL.
 func (t *TPM) authFailed(lockout bool) {
 	p, o := &t.s.Persistent, &t.s.Orderly
-	t.call.notOrderly = true
+	t.withdrawShutdown()
 	persistent := p.LockoutRecovery != 0
 	if lockout {
 		p.LockoutAuthEnabled = false
@@ -82,8 +82,8 @@ func (t *TPM) authFailed(lockout bool) {
 	if !persistent {
 		return
 	}
-	if t.nvStatus == wire.RCSuccess {
-		t.dirty = true
+	if t.needNV() == wire.RCSuccess {
+		t.save()
 	} else {
 		t.s.Volatile.DAPending = true
 	}
@@ -92,7 +92,8 @@ func (t *TPM) authFailed(lockout bool) {
 // daRecord has what waits for NV written with this command.
 func (t *TPM) daRecord() {
 	if v := &t.s.Volatile; v.DAPending {
-		v.DAPending, t.dirty = false, true
+		v.DAPending = false
+		t.save()
 	}
 }
 
@@ -131,13 +132,14 @@ func (t *TPM) daSelfHeal() {
 			p.FailedTries -= uint32(min(forgiven, uint64(p.FailedTries)))
 			// A shutdown that came before has saved the timers with the Time that
 			// they count from, which has to stay so.
-			o.Time, t.dirty = uint64(now), true
+			o.Time = uint64(now)
+			t.save()
 		}
 	}
 	if !p.LockoutAuthEnabled && p.LockoutRecovery != 0 &&
 		(now-o.LockoutTimer)/1000 >= int64(p.LockoutRecovery) {
 		p.LockoutAuthEnabled = true
-		t.dirty = true
+		t.save()
 	}
 }
 
@@ -149,8 +151,7 @@ func (t *TPM) dictionaryAttackLockReset(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	t.s.Persistent.FailedTries = 0
-	t.dirty = true
+	t.changePersistent().FailedTries = 0
 	return wire.RCSuccess
 }
 
@@ -164,8 +165,7 @@ func (t *TPM) dictionaryAttackParameters(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p := &t.s.Persistent
+	p := t.changePersistent()
 	p.MaxTries, p.RecoveryTime, p.LockoutRecovery = maxTries, recoveryTime, lockoutRecovery
-	t.dirty = true
 	return wire.RCSuccess
 }

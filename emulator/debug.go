@@ -23,25 +23,25 @@ func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
 		// session one when it is used and one when it ends.
 		panic(fmt.Sprintf("internal error: %s looked up handles %d times", c.commandName(), c.lookups))
 	}
-	if t.failure != nil || c.authRecorded {
+	if t.failure != nil || t.changes.recorded {
 		return
 	}
 	if rc != wire.RCSuccess {
-		if c.authorised && c.notOrderly && !c.withdrew {
+		if t.changes.undidShutdown() {
 			panic(fmt.Sprintf("internal error: %s answered %v and undid a shutdown", c.commandName(), rc))
 		}
 		if after := t.s.EncodeSnapshot(nil); !bytes.Equal(before, after) {
 			panic(fmt.Sprintf("internal error: %s answered %v and changed the state", c.commandName(), rc))
 		}
 	}
-	if t.dirty {
+	if t.changes.state {
 		return
 	}
 	old, err := state.Decode(before)
 	if err != nil {
 		panic("internal error: the state does not decode: " + err.Error())
 	}
-	if old.Persistent != t.s.Persistent || !t.dirtyNV && !sameNV(&old.NV, &t.s.NV) {
+	if old.Persistent != t.s.Persistent || !t.changes.indices && !sameNV(&old.NV, &t.s.NV) {
 		panic(fmt.Sprintf("internal error: %s changed persistent state without marking it", c.commandName()))
 	}
 }

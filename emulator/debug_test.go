@@ -33,7 +33,7 @@ func TestCheckErrorsFindsChanges(t *testing.T) {
 		"volatile": func(t *TPM, c *call) wire.RC { t.s.Volatile.PCRs.Banks[0].Values[3][0]++; return wire.RCValue },
 		"random":   func(t *TPM, c *call) wire.RC { t.drbg().Read(make([]byte, 1)); return wire.RCValue },
 		"clear":    func(t *TPM, c *call) wire.RC { t.s.Clear.ShEnable = false; return wire.RCValue },
-		"shutdown": func(t *TPM, c *call) wire.RC { c.notOrderly = true; return wire.RCValue },
+		"shutdown": func(t *TPM, c *call) wire.RC { t.withdrawShutdown(); return wire.RCValue },
 		"unmarked": func(t *TPM, c *call) wire.RC { t.s.Persistent.DisableClear = true; return wire.RCSuccess },
 		"object": func(t *TPM, c *call) wire.RC {
 			s := state.Object{Kind: state.ObjectLoaded, Public: []byte{0, 8, 0, 0xB, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0}, Flags: state.ObjectPublicOnly}
@@ -52,7 +52,7 @@ func TestCheckErrorsAllows(t *testing.T) {
 	for name, run := range map[string]action{
 		"nothing": func(t *TPM, c *call) wire.RC { return wire.RCValue },
 		"marked": func(t *TPM, c *call) wire.RC {
-			t.s.Persistent.DisableClear, t.dirty = true, true
+			t.changePersistent().DisableClear = true
 			return wire.RCSuccess
 		},
 		"success": func(t *TPM, c *call) wire.RC { t.s.Clear.ShEnable = false; return wire.RCSuccess },

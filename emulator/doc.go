@@ -3,36 +3,62 @@
 // Part 2 structures, Part 3 commands; rev 1.59, command codes up to 1.84) and
 // the PC Client Platform TPM Profile 1.05.
 //
-// New makes a TPM, Init gives it power, Send executes a command:
+// [New] makes a TPM, [TPM.Init] gives it power, [TPM.Send] executes a command:
 //
 //	tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
 //	err = tpm.Init()
 //	response, err := tpm.Send(ctx, 0, command)
 //
-// A command passes the pipeline in exec.go: header, handle area (handles.go),
-// authorisation area (auth.go), parameters (call.go), and its action, which
-// lives in the file named after its chapter of Part 3. What is known about a
-// command besides its action is one row of the table in commands.go, which
-// dispatch, decoding, authorisation and TPM2_GetCapability read, and which
-// Commands gives to others. A command without action does not exist for a
-// client: it answers TPM_RC_COMMAND_CODE and TPM2_GetCapability is silent
-// about it.
+// [Config] says what kind of TPM it is: identity, limits, algorithms, curves, banks,
+// commands. A [Profile] is a Config as a text with a name; [Profiles] lists those that
+// come with the package.
 //
-// What kind of TPM it is says Config: identity, limits, algorithms, curves, banks,
-// commands. A Profile is such a Config as a text with a name; Profiles lists those
-// that come with the package.
-//
-// Time, entropy, storage and physical presence come through Platform. Time is
-// read once per command and persistent state is committed at most once, after
-// the command. A fault of the platform ends in failure mode (Part 1, section
-// "Failure Mode").
+// Time, entropy, storage and physical presence come through [Platform]. Time is
+// read once per command, and state is committed at most once, after the command. A
+// fault of the platform ends in failure mode (Part 1, section "Failure Mode").
 //
 // Keys are made here and nowhere else: primary objects are derived from the seed
 // of their hierarchy as the reference implementation derives them, so that equal
-// seeds give equal keys on both; the others come from the random generator of the
-// TPM, whose whole course follows from Platform.Entropy. Equal entropy and equal
-// commands therefore give equal responses, byte for byte.
+// seeds give equal keys on both. The others come from the random generator of the
+// TPM, which [Platform.Entropy] alone determines. Equal entropy and equal commands
+// therefore give equal responses, byte for byte.
 //
-// Snapshot and Restore have the whole TPM, the volatile part included; SaveState
-// and LoadState have it in the two parts that a virtual machine moves.
+// [TPM.Snapshot] and [TPM.Restore] have the whole TPM, the volatile part included.
+// [TPM.SaveState] and [TPM.LoadState] have it in the two parts that a virtual machine
+// moves.
+//
+// # The way of a command
+//
+// A command passes header, handle area, authorization area, parameters and its
+// action. Each handle is looked up once, in the handle area, and becomes an entity:
+// what has a Name, an authValue, a policy and dictionary attack protection. What is
+// known about a command besides its action is one row of the table that [Commands]
+// lists, which dispatch, decoding, authorization and TPM2_GetCapability read. A
+// command without action does not exist for a client: it answers
+// TPM_RC_COMMAND_CODE, and TPM2_GetCapability does not list it.
+//
+// # What a command may change
+//
+// A command that answers an error has changed nothing. There are two exceptions: what
+// time itself does when a command begins, and what an authorization leaves, because a
+// failed one counts whatever becomes of its command. For the others it depends on
+// where the state lives (package state):
+//
+//   - Persistent state, persistent objects, and NV indices that are not orderly are in
+//     NV. As its last check the action asks needNV, which is TPM_RC_NV_UNAVAILABLE or
+//     TPM_RC_NV_RATE while the Store cannot be written. It changes the state through
+//     changePersistent, or with save, or saveIndices where only indices change.
+//   - Orderly state, and state that lasts until TPM Reset or TPM Restart, is in RAM, and
+//     TPM2_Shutdown saves it. After a shutdown it changes only if the mark of the
+//     shutdown can be removed from NV. As its last check the action asks changeOrderly,
+//     which also withdraws the shutdown; where the action can still fail it asks
+//     orderlyChangeable, and withdrawShutdown at its end. The PCRs are an exception: a
+//     change after TPM2_Shutdown(STATE) is saved again.
+//   - Volatile state is in RAM and nobody saves it. It needs neither.
+//
+// An authorization that leaves something calls recordAuth. When NV cannot be written,
+// a failed one waits in the volatile state, and what it protects is locked out until
+// it is recorded. What has changed is committed when the command ends, or when a later
+// one finds the Store writable. [Config].CheckErrors compares the state before and
+// after each command with these rules and panics if one is broken.
 package emulator

@@ -30,8 +30,8 @@ func (t *TPM) HashStart() error {
 	}
 	v.DRTMSlot = uint16(h.Index() + 1)
 	if !t.s.Persistent.Established {
-		t.s.Persistent.Established = true
-		t.commitOutsideCommand()
+		t.changePersistent().Established = true
+		t.commitSignal()
 	}
 	return nil
 }
@@ -80,9 +80,7 @@ func (t *TPM) HashEnd() error {
 		t.extendPCR(pcr, alg, finishHash(&o.Hashes[i], nil))
 	}
 	t.abortDRTM()
-	if t.dirty {
-		t.commitOutsideCommand()
-	}
+	t.commitSignal()
 	return nil
 }
 

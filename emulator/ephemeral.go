@@ -19,7 +19,7 @@ func (t *TPM) ecEphemeral(c *call) wire.RC {
 	if !ok {
 		return wire.RCNoResult
 	}
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.changeOrderly(); rc != wire.RCSuccess {
 		return rc
 	}
 	c.point(curve, curve.BaseMult(r))
@@ -71,7 +71,7 @@ func (t *TPM) ecCommit(c *call) wire.RC {
 	if err != nil {
 		return rcOf(err)
 	}
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.changeOrderly(); rc != wire.RCSuccess {
 		return rc
 	}
 	c.point(curve, k)

@@ -1,10 +1,6 @@
 package emulator
 
 import (
-	"errors"
-	"fmt"
-
-	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -32,7 +28,7 @@ func (t *TPM) execute(locality uint8, command []byte) []byte {
 	if t.config.CheckErrors {
 		t.checkState(c, rc, before)
 	}
-	t.end(c)
+	t.endChanges()
 	if t.failure != nil {
 		return t.errorResponse(wire.RCFailure)
 	}
@@ -45,24 +41,13 @@ func (t *TPM) execute(locality uint8, command []byte) []byte {
 // begin does what every command starts with, before it is looked at: it asks
 // for NV and time once, and ends a hash sequence of locality 4.
 func (t *TPM) begin() {
-	t.nvStatus = nvStatus(t.platform.Store.Writable())
+	t.beginChanges()
 	t.now = t.platform.Clock.Now()
-	if t.s.Volatile.Started && t.nvStatus == wire.RCSuccess {
+	if t.s.Volatile.Started && t.needNV() == wire.RCSuccess {
 		t.advanceTime()
 		t.daRecord()
 	}
 	t.abortDRTM()
-}
-
-// nvStatus is what a command that needs NV answers.
-func nvStatus(err error) wire.RC {
-	switch {
-	case err == nil:
-		return wire.RCSuccess
-	case errors.Is(err, state.ErrRateLimited):
-		return wire.RCNVRate
-	}
-	return wire.RCNVUnavailable
 }
 
 // run takes the command through the checks and executes it.
@@ -77,7 +62,7 @@ func (t *TPM) run(c *call, command []byte) wire.RC {
 		return rc
 	}
 	c.reserve(t.out)
-	c.authorised, c.withdrew = true, c.notOrderly
+	t.beginAction()
 	return c.cmd.run(t, c)
 }
 
@@ -118,68 +103,6 @@ func badTag(tag wire.ST) wire.RC {
 		return wire.RCValue
 	}
 	return wire.RCBadTag
-}
-
-// end is what every command ends with, also one that failed: the mark of an
-// orderly shutdown goes if the command withdrew it, and what changed is
-// committed, once.
-func (t *TPM) end(c *call) {
-	p := &t.s.Persistent
-	if c.notOrderly && p.Shutdown != state.ShutdownNone {
-		p.Shutdown = state.ShutdownNone
-		t.dirty = true
-	}
-	if (t.dirty || t.dirtyNV) && t.nvStatus == wire.RCSuccess && t.failure == nil {
-		t.commit()
-	}
-}
-
-// commit writes the state to the Store.
-func (t *TPM) commit() {
-	commit := t.encoder.CommitNV
-	if t.dirty {
-		commit = t.encoder.Commit
-	}
-	t.dirty, t.dirtyNV = false, false
-	if err := commit(t.platform.Store, &t.s); err != nil {
-		t.fail(failStore, fmt.Errorf("commit TPM state: %w", err))
-	}
-}
-
-// commitOutsideCommand commits after a platform signal, if the Store can be
-// written; if not, the next command that can will do it.
-func (t *TPM) commitOutsideCommand() {
-	t.dirty = true
-	if t.failure == nil && t.platform.Store.Writable() == nil {
-		t.commit()
-	}
-}
-
-// needNV is TPM_RC_NV_UNAVAILABLE or TPM_RC_NV_RATE if the Store cannot be
-// written in this command.
-func (t *TPM) needNV() wire.RC { return t.nvStatus }
-
-// orderlyChangeable says whether state that TPM2_Shutdown has saved can change.
-// If there was a shutdown its mark must go, for which NV is needed.
-func (t *TPM) orderlyChangeable() wire.RC {
-	if t.s.Persistent.Shutdown == state.ShutdownNone {
-		return wire.RCSuccess
-	}
-	return t.needNV()
-}
-
-// resumable says whether TPM2_Shutdown(STATE) is the last there was: after the
-// next _TPM_Init the TPM can go on with what that has saved.
-func (t *TPM) resumable() bool { return t.s.Persistent.Shutdown == state.ShutdownState }
-
-// changeOrderly announces a change to state that TPM2_Shutdown has saved. An
-// action calls it as its last check.
-func (t *TPM) changeOrderly(c *call) wire.RC {
-	if rc := t.orderlyChangeable(); rc != wire.RCSuccess {
-		return rc
-	}
-	c.notOrderly = true
-	return wire.RCSuccess
 }
 
 // errorResponse is the ten bytes of a response without success. Its tag never

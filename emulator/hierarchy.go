@@ -41,6 +41,16 @@ func (t *TPM) hierarchyAuth(h wire.Handle) (*state.TPM2B, *state.Policy) {
 	return nil, nil
 }
 
+// changeHierarchy announces a change of what hierarchyAuth has given: that of the
+// platform lasts until TPM2_Startup, that of the others is in NV.
+func (t *TPM) changeHierarchy(h wire.Handle) {
+	if h == wire.RHPlatform {
+		t.withdrawShutdown()
+	} else {
+		t.save()
+	}
+}
+
 // hierarchyStartup is the part of TPM2_Startup (Part 1, section "Hierarchy
 // Control"): Reset and Restart enable the hierarchies and empty platformAuth,
 // Reset makes a new null hierarchy.
@@ -80,11 +90,7 @@ func (t *TPM) hierarchyChangeAuth(c *call) wire.RC {
 	}
 	e := &c.entities[0]
 	e.auth.Set(auth)
-	if e.handle == wire.RHPlatform {
-		c.notOrderly = true
-	} else {
-		t.dirty = true
-	}
+	t.changeHierarchy(e.handle)
 	return wire.RCSuccess
 }
 
@@ -116,7 +122,7 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 	if *flag == on {
 		return wire.RCSuccess
 	}
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.changeOrderly(); rc != wire.RCSuccess {
 		return rc
 	}
 	*flag = on
@@ -136,7 +142,7 @@ func (t *TPM) readOnlyControl(c *call) wire.RC {
 	if t.s.Clear.ReadOnly == on {
 		return wire.RCSuccess
 	}
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.changeOrderly(); rc != wire.RCSuccess {
 		return rc
 	}
 	t.s.Clear.ReadOnly = on
@@ -163,10 +169,11 @@ func (t *TPM) clear(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p, s := &t.s.Persistent, &t.s.Clear
-	if p.DisableClear {
+	if t.s.Persistent.DisableClear {
 		return wire.RCDisabled
 	}
+	p, s := t.changePersistent(), &t.s.Clear
+	t.withdrawShutdown()
 	t.random(&p.SPSeed, seedSize)
 	t.random(&p.SHProof, proofSize)
 	t.random(&p.EHProof, proofSize)
@@ -181,7 +188,6 @@ func (t *TPM) clear(c *call) wire.RC {
 	p.ResetCount, t.s.Reset.RestartCount = 0, 0
 	p.AuditCounter = 0
 	t.pcrChanged(0) // policies on PCRs must be satisfied anew
-	t.dirty, c.notOrderly = true, true
 	return wire.RCSuccess
 }
 
@@ -198,8 +204,7 @@ func (t *TPM) clearControl(c *call) wire.RC {
 	if c.entities[0].handle == wire.RHLockout && !disable {
 		return wire.RCAuthFail
 	}
-	t.s.Persistent.DisableClear = disable
-	t.dirty = true
+	t.changePersistent().DisableClear = disable
 	return wire.RCSuccess
 }
 
@@ -211,7 +216,8 @@ func (t *TPM) changePPS(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p := &t.s.Persistent
+	p := t.changePersistent()
+	t.withdrawShutdown()
 	t.random(&p.PPSeed, seedSize)
 	t.random(&p.PHProof, proofSize)
 	t.s.Clear.PlatformPolicy = noPolicy
@@ -219,7 +225,6 @@ func (t *TPM) changePPS(c *call) wire.RC {
 		p.PCRPolicy[i] = noPolicy
 	}
 	t.removeHierarchy(wire.RHPlatform)
-	t.dirty, c.notOrderly = true, true
 	return wire.RCSuccess
 }
 
@@ -231,13 +236,13 @@ func (t *TPM) changeEPS(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p := &t.s.Persistent
+	p := t.changePersistent()
+	t.withdrawShutdown()
 	t.random(&p.EPSeed, seedSize)
 	t.random(&p.EHProof, proofSize)
 	t.s.Clear.EhEnable = true
 	p.EndorsementAuth, p.EndorsementPolicy = state.TPM2B{}, noPolicy
 	t.removeHierarchy(wire.RHEndorsement)
-	t.dirty, c.notOrderly = true, true
 	return wire.RCSuccess
 }
 
@@ -257,10 +262,6 @@ func (t *TPM) setPrimaryPolicy(c *call) wire.RC {
 	p := c.entities[0].policy
 	p.Alg = alg
 	p.Digest.Set(digest)
-	if c.entities[0].handle == wire.RHPlatform {
-		c.notOrderly = true
-	} else {
-		t.dirty = true
-	}
+	t.changeHierarchy(c.entities[0].handle)
 	return wire.RCSuccess
 }

@@ -122,7 +122,7 @@ func TestLockoutWithoutRecovery(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)
 	in.s.Persistent.LockoutRecovery = 0
-	in.dirty = true
+	in.save()
 	require.Equal(t, wire.RCAuthFail.Session(1), in.changeAuth(wire.RHLockout, "wrong"))
 	in.clock.now += 1000 * time.Hour
 	assert.Equal(t, wire.RCLockout, in.changeAuth(wire.RHLockout, ""))
@@ -183,7 +183,7 @@ func TestCounterOverflow(t *testing.T) {
 	assert.ErrorContains(t, failure, "pcrUpdateCounter")
 
 	in = newInside(t)
-	in.s.Persistent.TotalResetCount, in.dirty = ^uint64(0), true
+	in.changePersistent().TotalResetCount = ^uint64(0)
 	in.commit()
 	require.NoError(t, in.Init())
 	assert.Equal(t, wire.RCFailure, in.startup())
@@ -332,7 +332,7 @@ func TestNVAdminActions(t *testing.T) {
 	in.store.err = state.ErrUnavailable
 	// Not to be tried without NV, because a failure could not be recorded.
 	in.s.Persistent.DAUsed = true
-	in.dirty = false
+	in.changes.state = false
 	assert.Equal(t, wire.RCNVUnavailable, change("x", 'y'))
 	undefine := func(h wire.Handle, password string) wire.RC {
 		return in.send(command(wire.CCNVUndefineSpaceSpecial, []wire.Handle{h, wire.RHPlatform}, []string{password, ""}))

@@ -26,7 +26,7 @@ func (t *TPM) ppCommands(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	list := &t.s.Persistent.PPCommands
+	list := &t.changePersistent().PPCommands
 	for code := range add.All() {
 		if t.presenceOptional(code) {
 			list.Set(code)
@@ -37,7 +37,6 @@ func (t *TPM) ppCommands(c *call) wire.RC {
 			list.Clear(code)
 		}
 	}
-	t.dirty = true
 	return wire.RCSuccess
 }
 
@@ -58,6 +57,6 @@ func (t *TPM) setAlgorithmSet(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	t.s.Persistent.AlgorithmSet, t.dirty = set, true
+	t.changePersistent().AlgorithmSet = set
 	return wire.RCSuccess
 }

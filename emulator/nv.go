@@ -118,7 +118,7 @@ func (t *TPM) nvWrite(c *call) wire.RC {
 		n.Attributes&wire.NVWriteAll != 0 && len(data) < len(n.Data):
 		return wire.RCNVRange
 	}
-	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+	if rc := t.nvChangeable(n); rc != wire.RCSuccess {
 		return rc
 	}
 	t.nvStore(n, offset, data)
@@ -142,13 +142,13 @@ func (t *TPM) nvIncrement(c *call) wire.RC {
 			return rc
 		}
 	}
-	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+	if rc := t.nvChangeable(n); rc != wire.RCSuccess {
 		return rc
 	}
 	if count&orderlyCount == 0 {
 		// From here on what NV holds of an orderly counter, with its low bits
 		// set, would be behind.
-		t.dirtyNV = true
+		t.saveIndices()
 	}
 	t.nvStoreU64(n, count)
 	return wire.RCSuccess
@@ -161,7 +161,7 @@ func (t *TPM) nvSetBits(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+	if rc := t.nvChangeable(n); rc != wire.RCSuccess {
 		return rc
 	}
 	if n.Written() {
@@ -178,7 +178,7 @@ func (t *TPM) nvExtend(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	if rc := t.nvChangeable(c, n); rc != wire.RCSuccess {
+	if rc := t.nvChangeable(n); rc != wire.RCSuccess {
 		return rc
 	}
 	if !n.Written() {
@@ -246,7 +246,9 @@ func (t *TPM) nvLock(lock wire.NVAttributes, list ...*state.NVIndex) wire.RC {
 	for _, n := range list {
 		n.Attributes |= lock
 	}
-	t.dirtyNV = t.dirtyNV || inNV
+	if inNV {
+		t.saveIndices()
+	}
 	return wire.RCSuccess
 }
 

@@ -98,7 +98,7 @@ func (t *TPM) nvDefine(c *call, auth []byte, p *wire.NVPublic) wire.RC {
 	n.Policy.Set(p.Policy)
 	n.Auth.Set(auth)
 	t.s.NV.Indices = slices.Insert(t.s.NV.Indices, at, n)
-	t.dirty = true
+	t.save()
 	return wire.RCSuccess
 }
 
@@ -189,6 +189,6 @@ func (t *TPM) nvChangeAuth(c *call) wire.RC {
 		return rc
 	}
 	n.Auth.Set(auth)
-	t.dirty = true
+	t.save()
 	return wire.RCSuccess
 }

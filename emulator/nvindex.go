@@ -77,9 +77,9 @@ func nvAuthAvailable(cmd *Command, n *state.NVIndex) bool {
 
 // nvChangeable is the last check before data change: what is not orderly
 // needs NV, and what is makes a shutdown that came before undone.
-func (t *TPM) nvChangeable(c *call, n *state.NVIndex) wire.RC {
+func (t *TPM) nvChangeable(n *state.NVIndex) wire.RC {
 	if n.Orderly() {
-		return t.changeOrderly(c)
+		return t.changeOrderly()
 	}
 	return t.needNV()
 }
@@ -98,10 +98,14 @@ func (t *TPM) nvStore(n *state.NVIndex, offset int, data []byte) {
 		}
 		n.Attributes |= wire.NVWritten
 		// Lost, the first value of an orderly counter would be given twice.
-		t.dirtyNV = t.dirtyNV || n.Attributes.Type() == wire.NTCounter
+		if n.Attributes.Type() == wire.NTCounter {
+			t.saveIndices()
+		}
 	}
 	copy(n.Data[offset:], data)
-	t.dirtyNV = t.dirtyNV || !n.Orderly()
+	if !n.Orderly() {
+		t.saveIndices()
+	}
 }
 
 // nvStoreU64 puts the value into an index of eight bytes.
@@ -134,7 +138,7 @@ func (t *TPM) nvUndefine(i int) {
 		v.MaxCounter = max(v.MaxCounter, binary.BigEndian.Uint64(n.Data))
 	}
 	v.Indices = slices.Delete(v.Indices, i, i+1)
-	t.dirty = true
+	t.save()
 }
 
 // nvClearOwner removes what the owner has defined.

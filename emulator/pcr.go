@@ -20,7 +20,7 @@ func (t *TPM) mayExtend(c *call, pcr wire.Handle) wire.RC {
 		return wire.RCLocality
 	}
 	if a.saved {
-		return t.changeOrderly(c)
+		return t.changeOrderly()
 	}
 	return wire.RCSuccess
 }
@@ -130,7 +130,7 @@ func (t *TPM) pcrReset(c *call) wire.RC {
 		return wire.RCLocality
 	}
 	if pcrTable[pcr].saved {
-		if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+		if rc := t.changeOrderly(); rc != wire.RCSuccess {
 			return rc
 		}
 	}
@@ -167,10 +167,11 @@ func (t *TPM) pcrAllocate(c *call) wire.RC {
 		return wire.RCPCR
 	}
 	if possible {
-		t.s.Persistent.Allocation = next
+		t.changePersistent().Allocation = next
 		t.s.Volatile.Reconfigured = true
-		c.notOrderly = t.resumable() // not with banks in which nothing is measured
-		t.dirty = true
+		if t.resumable() { // not with banks in which nothing is measured
+			t.withdrawShutdown()
+		}
 	}
 	c.out.YesNo(possible)
 	c.out.U32(wire.PCRCount)
@@ -217,8 +218,7 @@ func (t *TPM) pcrSetAuthPolicy(c *call) wire.RC {
 	}
 	p := state.Policy{Alg: alg}
 	p.Digest.Set(digest)
-	t.s.Persistent.PCRPolicy[group-1] = p
-	t.dirty = true
+	t.changePersistent().PCRPolicy[group-1] = p
 	return wire.RCSuccess
 }
 
@@ -232,7 +232,7 @@ func (t *TPM) pcrSetAuthValue(c *call) wire.RC {
 	if group == 0 {
 		return wire.RCValue
 	}
-	if rc := t.changeOrderly(c); rc != wire.RCSuccess {
+	if rc := t.changeOrderly(); rc != wire.RCSuccess {
 		return rc
 	}
 	t.s.Clear.PCRAuth[group-1].Set(auth)

@@ -82,7 +82,7 @@ func (t *TPM) allocateBanks() {
 	next.Count = len(t.config.Banks)
 	t.resumeKnownBanks()
 	if next != p.Allocation {
-		p.Allocation, t.dirty = next, true
+		t.changePersistent().Allocation = next
 	}
 }
 
@@ -91,7 +91,7 @@ func (t *TPM) allocateBanks() {
 func (t *TPM) resumeKnownBanks() {
 	for _, b := range t.s.Volatile.PCRs.Slice() {
 		if t.resumable() && b.Allocated != (wire.PCRSelect{}) && t.s.Clear.PCRs.Bank(b.Alg) == nil {
-			t.s.Persistent.Shutdown, t.dirty = state.ShutdownNone, true
+			t.changePersistent().Shutdown = state.ShutdownNone
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (t *TPM) pcrChanged(pcr int) {
 		// What TPM2_Shutdown saved would bring counters back to values that
 		// have been seen, also the restart count of a DRTM sequence, so the
 		// new ones are saved with it.
-		t.dirty = true
+		t.save()
 	}
 	if t.s.Reset.PCRUpdateCounter == 0 {
 		t.fail(failCounter, errors.New("pcrUpdateCounter would wrap"))

@@ -55,7 +55,7 @@ func (t *TPM) persistentReserve() int {
 func (t *TPM) makePersistent(at int, h wire.Handle, s *state.Object) {
 	t.s.Objects.List = slices.Insert(t.s.Objects.List, at, state.PersistentObject{Handle: h, Object: *s})
 	t.decodePersistent()
-	t.dirty = true
+	t.save()
 }
 
 // removePersistent removes the persistent objects for which remove is true.
@@ -64,6 +64,6 @@ func (t *TPM) removePersistent(remove func(*state.PersistentObject) bool) {
 	t.s.Objects.List = slices.DeleteFunc(t.s.Objects.List, func(p state.PersistentObject) bool { return remove(&p) })
 	if len(t.s.Objects.List) != n {
 		t.decodePersistent()
-		t.dirty = true
+		t.save()
 	}
 }

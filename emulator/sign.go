@@ -145,7 +145,7 @@ func (t *TPM) signECC(c *call, key *object, scheme wire.Scheme, digest []byte) (
 		s.R, b, err = curve.SignECDAA(t.drbg(), d, r, scheme.Hash, digest)
 		if err == nil {
 			t.endCommit(scheme.Count)
-			c.notOrderly = true
+			t.withdrawShutdown()
 		}
 	}
 	if err != nil {

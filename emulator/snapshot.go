@@ -76,7 +76,8 @@ func (t *TPM) Restore(snapshot []byte) error {
 	if v.FailureCode != 0 {
 		t.failure = &FailureError{Code: v.FailureCode, Err: errRestoredFailure}
 	}
-	t.commitOutsideCommand()
+	t.save()
+	t.commitSignal()
 	return nil
 }
 

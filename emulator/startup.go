@@ -26,7 +26,7 @@ const (
 
 // manufacture makes a new TPM: what is in the Store before the first command.
 func (t *TPM) manufacture() {
-	p := &t.s.Persistent
+	p := t.changePersistent()
 	for _, b := range []*state.TPM2B{&p.EPSeed, &p.SPSeed, &p.PPSeed} {
 		t.random(b, seedSize)
 	}
@@ -41,7 +41,6 @@ func (t *TPM) manufacture() {
 	t.auditDefaults(p)
 	p.Shutdown = state.ShutdownClear // a new TPM has lost nothing
 	t.s.Orderly.Safe = true
-	t.dirty = true
 }
 
 // startup is TPM2_Startup.
@@ -88,7 +87,7 @@ func (t *TPM) startup(c *call) wire.RC {
 // start makes the state that follows a TPM2_Startup which has passed its
 // checks.
 func (t *TPM) start(kind startupKind, locality uint8) {
-	p, v := &t.s.Persistent, &t.s.Volatile
+	p, v := t.changePersistent(), &t.s.Volatile
 	v.PreviousShutdown = p.Shutdown
 	v.StartupLocality = locality
 	v.Started, v.PhEnable = true, true
@@ -118,7 +117,6 @@ func (t *TPM) start(kind startupKind, locality uint8) {
 		p.TotalResetCount++
 	}
 	p.Shutdown, p.ShutdownHCRTM, p.ShutdownLocality = state.ShutdownNone, false, 0
-	t.dirty = true
 }
 
 // shutdown is TPM2_Shutdown.
@@ -133,10 +131,11 @@ func (t *TPM) shutdown(c *call) wire.RC {
 	if rc := t.needNV(); rc != wire.RCSuccess {
 		return rc
 	}
-	p, v := &t.s.Persistent, &t.s.Volatile
+	v := &t.s.Volatile
 	if v.Reconfigured && type_ == wire.SUState {
 		return c.badParam(1, wire.RCType)
 	}
+	p := t.changeShutdown()
 	p.Shutdown, p.ShutdownHCRTM, p.ShutdownLocality = state.ShutdownClear, false, 0
 	if type_ == wire.SUState {
 		p.Shutdown, p.ShutdownHCRTM, p.ShutdownLocality = state.ShutdownState, v.HCRTM, v.StartupLocality
@@ -147,6 +146,5 @@ func (t *TPM) shutdown(c *call) wire.RC {
 	// longer orderly.
 	p.DAUsed = false
 	t.s.Orderly.Time = v.Time
-	t.dirty, c.notOrderly = true, false
 	return wire.RCSuccess
 }

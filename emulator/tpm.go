@@ -73,9 +73,7 @@ type TPM struct {
 	at       time.Duration // Platform.Clock up to which Time has come
 	fraction time.Duration // scaled time not yet in Time, below a millisecond
 	now      time.Duration // Platform.Clock of this command
-	nvStatus wire.RC       // whether the Store can be written in this command
-	dirty    bool          // persistent state has changed and is not committed
-	dirtyNV  bool          // NV indices have changed, and are not committed
+	changes  changes       // of the state, and whether the Store can have them
 
 	// Decoded objects: those in the slots of the state, and the persistent ones
 	// in the order of the state. A free slot is nil.
@@ -191,7 +189,7 @@ func (t *TPM) PowerOff() error {
 
 // forget leaves nothing of what a power cycle, or another TPM, has left.
 func (t *TPM) forget() {
-	t.s, t.failure, t.dirty, t.dirtyNV = state.State{}, nil, false, false
+	t.s, t.failure, t.changes = state.State{}, nil, changes{}
 	t.encoder = state.Encoder{}
 }
 
@@ -281,8 +279,8 @@ func (t *TPM) ResetTPMEstablished(locality uint8) error {
 	case locality != 3 && locality != 4:
 		return ErrLocality
 	case t.s.Persistent.Established:
-		t.s.Persistent.Established = false
-		t.commitOutsideCommand()
+		t.changePersistent().Established = false
+		t.commitSignal()
 	}
 	return nil
 }
