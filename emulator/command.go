@@ -1,9 +1,6 @@
 package emulator
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -133,40 +130,9 @@ func (c *Command) Attributes() wire.CCAttributes {
 	return a
 }
 
-// Commands is the command table: all commands of Part 3 up to rev 1.84 in
-// ascending order of code, implemented or not.
-func Commands() []Command {
-	list := slices.Clone(commandTable)
-	for i := range list {
-		list[i].Handles = slices.Clone(list[i].Handles)
-	}
-	return list
-}
-
 // commandSet is the command table of one TPM, by code. A TPM has it as a field
 // because actions read it, and the table names the actions.
 type commandSet [wire.CCPolicyTransportSPDM - wire.CCNVUndefineSpaceSpecial + 1]*Command
-
-// newCommandSet holds the implemented commands among the given ones, all if the
-// list is nil.
-func newCommandSet(codes []wire.CC) *commandSet {
-	var s commandSet
-	for i := range commandTable {
-		if c := &commandTable[i]; c.run != nil && (codes == nil || slices.Contains(codes, c.Code)) {
-			s[c.Code-wire.CCNVUndefineSpaceSpecial] = c
-		}
-	}
-	return &s
-}
-
-// commandOf is the row of the table with a code, nil for none.
-func commandOf(code wire.CC) *Command {
-	i, ok := slices.BinarySearchFunc(commandTable, code, func(c Command, code wire.CC) int { return cmp.Compare(c.Code, code) })
-	if !ok {
-		return nil
-	}
-	return &commandTable[i]
-}
 
 // lookup finds a command, nil for a code that is not implemented.
 func (s *commandSet) lookup(code wire.CC) *Command {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
-	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -155,77 +154,5 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check refuses what makes no TPM and builds the registry of algorithms.
-func (c Config) check() (*crypt.Registry, error) {
-	id := c.Identity
-	switch {
-	case len(id.Manufacturer) > 4:
-		return nil, &ConfigError{Field: "Identity.Manufacturer", Value: id.Manufacturer, Hint: "at most 4 characters"}
-	case id.DayOfYear > 366:
-		return nil, &ConfigError{Field: "Identity.DayOfYear", Value: id.DayOfYear, Hint: "1 to 366"}
-	case id.PSDayOfYear > 366:
-		return nil, &ConfigError{Field: "Identity.PSDayOfYear", Value: id.PSDayOfYear, Hint: "1 to 366"}
-	case len(id.Vendor) > 16:
-		return nil, &ConfigError{Field: "Identity.Vendor", Value: id.Vendor, Hint: "at most 16 characters"}
-	case len(c.Banks) > state.MaxBanks:
-		return nil, &ConfigError{Field: "Banks", Value: len(c.Banks), Hint: fmt.Sprintf("at most %d", state.MaxBanks)}
-	}
-	if err := c.checkBanks(); err != nil {
-		return nil, err
-	}
-	if err := c.checkCommands(); err != nil {
-		return nil, err
-	}
-	algs, err := c.checkAlgorithms()
-	if err != nil {
-		return nil, err
-	}
-	return algs, c.Limits.check(c.Banks, algs)
-}
-
-func (c Config) checkBanks() error {
-	allocated := false
-	for i, b := range c.Banks {
-		switch {
-		case slices.ContainsFunc(c.Banks[:i], func(o Bank) bool { return o.Alg == b.Alg }):
-			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "name each bank once"}
-		case crypt.HashSize(b.Alg) == 0:
-			return &ConfigError{Field: "Banks", Err: &crypt.UnsupportedError{Alg: b.Alg, Want: "PCR bank"}}
-		case !slices.Contains(c.Algorithms, b.Alg):
-			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "switch the algorithm on too"}
-		}
-		allocated = allocated || !b.Unallocated
-	}
-	if !allocated {
-		return &ConfigError{Field: "Banks", Value: "without an allocated one", Hint: "PCR 0 and PCR 17 must be in some bank"}
-	}
-	return nil
-}
-
-// neededCommands are what no TPM can be without: the first command of all, and
-// those that say what it is and how it fares (Part 1, sections "Startup State"
-// and "Failure Mode").
-var neededCommands = [...]wire.CC{wire.CCStartup, wire.CCGetCapability, wire.CCGetTestResult, wire.CCSelfTest}
-
-func (c Config) checkCommands() error {
-	if c.Commands == nil {
-		return nil
-	}
-	for i, code := range c.Commands {
-		row := commandOf(code)
-		switch {
-		case row == nil:
-			return &ConfigError{Field: "Commands", Value: code, Hint: "choose among those of Commands"}
-		case !row.Implemented():
-			return &ConfigError{Field: "Commands", Value: row.Name, Hint: "leave it out, it is not implemented"}
-		case slices.Contains(c.Commands[:i], code):
-			return &ConfigError{Field: "Commands", Value: row.Name, Hint: "name each command once"}
-		}
-	}
-	for _, code := range neededCommands {
-		if !slices.Contains(c.Commands, code) {
-			return &ConfigError{Field: "Commands", Value: "without " + commandOf(code).Name, Hint: "add it: no TPM is without"}
-		}
-	}
-	return nil
-}
+// specFamily is "2.0" as a property: TPM_SPEC_FAMILY.
+const specFamily = 0x322E3000

@@ -37,6 +37,19 @@
 // command without action does not exist for a client: it answers
 // TPM_RC_COMMAND_CODE, and TPM2_GetCapability does not list it.
 //
+// # Files
+//
+// A file is named after what it is about, with underscores between the words; the first
+// word tells where it belongs:
+//
+//   - cmd_: the actions of the commands, one or a few files for each chapter of Part 3
+//   - tpm, power, exec, call, command, handle, entity: the way of a command
+//   - session_: the table of sessions, and authorization, audit and encryption by them
+//   - object_, nv_, pcr_, ticket, commitment: what commands work on
+//   - state_: what may change of the state, snapshots, migration, and the comparisons
+//   - config_, profile_, capability_: what kind of TPM it is, and how it tells
+//   - platform, failure, drtm: the signals and faults of what surrounds the TPM
+//
 // # What a command may change
 //
 // A command that answers an error has changed nothing. There are two exceptions: what

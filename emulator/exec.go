@@ -1,11 +1,10 @@
 package emulator
 
 import (
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
-
-// responseHeader is the size in bytes of tag, responseSize and responseCode.
-const responseHeader = 10
 
 // execute runs one command. The order of its checks is the one of Part 3,
 // chapter "Command Processing". The result is valid until the next command.
@@ -127,4 +126,64 @@ func finishResponse(w *wire.Writer, tag wire.ST) []byte {
 	w.SetU32(2, uint32(w.Len()))
 	w.SetU32(6, uint32(wire.RCSuccess))
 	return w.Data()
+}
+
+// respond completes the response of a command that succeeded: header, handle,
+// parameter size and one TPMS_AUTH_RESPONSE per session. New nonces come first,
+// then the first parameter is encrypted, then the command is audited (Part 1,
+// section "Response Processing").
+func (c *call) respond() []byte {
+	t := c.t
+	if c.cmd.ResponseHandle {
+		c.out.SetU32(responseHeader, uint32(c.rhandle))
+	}
+	if c.tag == wire.STSessions {
+		c.out.SetU32(c.paramsAt-4, uint32(c.out.Len()-c.paramsAt))
+	}
+	for i := range c.sessions[:c.nSession] {
+		if s := c.sessions[i].loaded; s != nil {
+			t.drbg().Read(s.NonceTPM.Bytes())
+		}
+	}
+	if c.encrypt != none {
+		t.encryptParameter(c)
+	}
+	c.paramsEnd = c.out.Len()
+	t.auditSessions(c)
+	t.auditCommand(c)
+	for i := range c.sessions[:c.nSession] {
+		c.respondSession(&c.sessions[i])
+	}
+	if c.completed != wire.RHUnassigned {
+		t.flushObject(c.completed)
+	}
+	return finishResponse(&c.out, c.tag)
+}
+
+// respondSession appends the TPMS_AUTH_RESPONSE of a session. What ends with
+// the command is flushed, and a policy has to be satisfied anew.
+func (c *call) respondSession(s *authSession) {
+	t := c.t
+	if s.loaded == nil {
+		c.out.AuthResponse(&wire.AuthResponse{Attributes: s.Attributes | wire.SessionContinue})
+		return
+	}
+	var space [wire.MaxDigest]byte
+	hmac := space[:0]
+	if !s.policy() || s.loaded.Flags&state.SessionPassword == 0 {
+		var keySpace [2 * wire.MaxDigest]byte
+		key := t.hmacKey(s, keySpace[:0])
+		if len(key) != 0 || len(s.HMAC) != 0 {
+			alg := s.loaded.AuthHash
+			hmac = crypt.AppendHMAC(alg, hmac, key, c.rpHash(alg), s.loaded.NonceTPM.Bytes(), s.Nonce, []byte{byte(s.Attributes)})
+		}
+	}
+	c.out.AuthResponse(&wire.AuthResponse{Nonce: s.loaded.NonceTPM.Bytes(), Attributes: s.Attributes, HMAC: hmac})
+	switch {
+	case s.Attributes&wire.SessionContinue == 0:
+		t.endSession(t.activeSession(s.Session), s.Session)
+	case s.policy():
+		t.resetPolicy(s.loaded)
+		t.startSessionTime(s.loaded)
+	}
 }

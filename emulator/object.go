@@ -1,265 +1,168 @@
 package emulator
 
 import (
-	"bytes"
-	"encoding/binary"
-
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Part 3, chapter "Object Commands", but for what creates objects: the commands
-// on objects that there are, and what all make objects with.
+// Objects behind transient and persistent handles: the slots they are in, and
+// what is decoded of them.
 
-// objectName is the Name of an object: nameAlg, and its digest of the TPMT_PUBLIC
-// (Part 1, section "Names"). It is empty without nameAlg.
-func objectName(nameAlg wire.AlgID, public []byte) []byte {
-	return appendName(make([]byte, 0, wire.MaxName), nameAlg, public)
+// object is what a handle of an object or sequence object leads to: its state,
+// and of a loaded object the areas decoded from it. The decoded byte strings
+// alias the state.
+type object struct {
+	*state.Object
+	public    wire.Public
+	sensitive wire.Sensitive // zero with state.ObjectPublicOnly
+
+	rsa     *crypt.RSAPrivateKey // made from sensitive when it is first needed
+	rsaOpen *crypt.RSAPublicKey  // made from public when it is first needed
+
+	integrityKey []byte // of the children of a storage key, derived when it is first needed
 }
 
-// qualifiedName is the Qualified Name of an object: nameAlg, and its digest of
-// the parent's Qualified Name and the object's Name (Part 1, section "Qualified
-// Names"). For a primary object the parent's is the handle of its hierarchy.
-func qualifiedName(nameAlg wire.AlgID, parent, name []byte) []byte {
-	return appendQualifiedName(make([]byte, 0, wire.MaxName), nameAlg, parent, name)
+// loaded says whether it is an object with a public area, not a sequence.
+func (o *object) loaded() bool { return o.Kind == state.ObjectLoaded }
+
+// has says whether an object has all of the attributes. A sequence has none.
+func (o *object) has(a wire.ObjectAttributes) bool {
+	return o.loaded() && o.public.Attributes&a == a
 }
 
-func appendQualifiedName(dst []byte, nameAlg wire.AlgID, parent, name []byte) []byte {
-	var space [2 * wire.MaxName]byte
-	return appendName(dst, nameAlg, append(append(space[:0], parent...), name...))
-}
+// publicOnly says whether the sensitive area is not there.
+func (o *object) publicOnly() bool { return o.Flags&state.ObjectPublicOnly != 0 }
 
-// appendName appends alg and the digest of b, nothing for TPM_ALG_NULL.
-func appendName(dst []byte, alg wire.AlgID, b []byte) []byte {
-	if alg == wire.AlgNull {
-		return dst
+// authValue is the authorisation value, without zeros at its end.
+func (o *object) authValue() []byte {
+	if o.loaded() {
+		return o.sensitive.Auth
 	}
-	return crypt.Digest(alg, binary.BigEndian.AppendUint16(dst, uint16(alg)), b)
+	return o.Auth.Bytes()
 }
 
-// publicName is objectName of a public area that is not marshalled.
-func (t *TPM) publicName(p *wire.Public) []byte {
-	w := wire.NewWriter(t.hashing[:0])
-	w.Public(p)
-	return objectName(p.NameAlg, w.Data())
+// decodeObject decodes the areas of a loaded object. It is false for a state
+// that names an algorithm which this TPM does not have.
+func (t *TPM) decodeObject(s *state.Object) (*object, bool) {
+	o := &object{Object: s}
+	if !o.loaded() {
+		return o, true
+	}
+	r := wire.NewReader(s.Public, t.algs.Selectors())
+	r.Public(&o.public, true)
+	ok := r.RC() == wire.RCSuccess && r.Len() == 0
+	if !o.publicOnly() {
+		r = wire.NewReader(s.Sensitive, t.algs.Selectors())
+		r.Sensitive(&o.sensitive)
+		ok = ok && r.RC() == wire.RCSuccess && r.Len() == 0
+	}
+	return o, ok
 }
 
-// newObject puts an object made of its areas and its Name, which it copies, into
-// a slot; without sensitive it is public only. Flags that follow from the areas
-// and the hierarchy are added to flags. An external object has no parent, and
-// its Qualified Name is its Name (Part 1, section "Qualified Names"). Without a
-// slot the object is nil, and the command answers TPM_RC_OBJECT_MEMORY.
-func (t *TPM) newObject(public *wire.Public, name []byte, sensitive *wire.Sensitive, hierarchy wire.Handle, parentQualifiedName []byte, flags state.ObjectFlags) (wire.Handle, *object) {
+// object is the object or sequence object with a handle, else nil. It cannot meet
+// the sequence object of locality 4, which every command ends.
+func (t *TPM) object(h wire.Handle) *object {
+	switch h.Type() {
+	case wire.HTTransient:
+		t.call.lookups++
+		if i := h.Index(); uint64(i) < uint64(len(t.slots)) {
+			return t.slots[i]
+		}
+	case wire.HTPersistent:
+		if i, ok := t.persistentPosition(h); ok {
+			return t.persistent[i]
+		}
+	}
+	return nil
+}
+
+// freeSlots counts the object slots that are free, besides those that the
+// persistent objects of the command in execution take: they are copied into
+// slots for its duration (TPMA_MEMORY objectCopiedToRam).
+func (t *TPM) freeSlots() int {
+	n := -t.call.borrowed
+	for _, o := range t.slots {
+		if o == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// freeSlot is the first free slot, or none; the first ones have the persistent
+// objects of the command.
+func (t *TPM) freeSlot() int {
+	borrowed := t.call.borrowed
+	for i := range t.slots {
+		switch {
+		case t.slots[i] != nil:
+		case borrowed > 0:
+			borrowed--
+		default:
+			return i
+		}
+	}
+	return none
+}
+
+// takeSlot puts s into a free slot, and gives its handle. Without one the object
+// is nil, and the command answers TPM_RC_OBJECT_MEMORY. The areas of a loaded
+// object are known to decode.
+func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
 	i := t.freeSlot()
 	if i == none {
 		return wire.RHUnassigned, nil
 	}
-	w := wire.NewWriter(t.hashing[:0])
-	w.Public(public)
-	nameAt := w.Len()
-	w.Bytes(name)
-	b := w.Data()
-	qualifiedAt := len(b)
-	if flags&state.ObjectExternal != 0 {
-		b = append(b, name...)
-	} else {
-		b = appendQualifiedName(b, public.NameAlg, parentQualifiedName, name)
+	if !t.fillSlot(i, s) {
+		panic("internal error: an object that was just made does not decode")
 	}
-	sensitiveAt := len(b)
-	o := &object{Object: &t.s.Volatile.Objects[i], public: *public}
-	if sensitive != nil {
-		o.sensitive = *sensitive
-		o.sensitive.Auth = stripZeros(sensitive.Auth) // as object.authValue has it
-		w = wire.NewWriter(b)
-		w.Sensitive(&o.sensitive)
-		b = w.Data()
-	}
-	b = bytes.Clone(b)
-	*o.Object = state.Object{Kind: state.ObjectLoaded, Hierarchy: hierarchy, Flags: flags, Public: b[:nameAt:nameAt], Name: b[nameAt:qualifiedAt:qualifiedAt],
-		QualifiedName: b[qualifiedAt:sensitiveAt:sensitiveAt], Sensitive: b[sensitiveAt:]}
-	if public.Attributes&wire.ObjectStClear != 0 {
-		o.Flags |= state.ObjectUntilRestart
-	}
-	if hierarchy == wire.RHNull {
-		o.Flags |= state.ObjectTemporary
-	}
-	o.public.Alias(o.Public)
-	if sensitive == nil {
-		o.Flags |= state.ObjectPublicOnly
-	} else {
-		o.sensitive.Alias(o.Sensitive)
+	return wire.TransientFirst + wire.Handle(i), t.slots[i]
+}
+
+// fillSlot puts s into slot i, whatever is there. It is false, and the slot free,
+// if s is none of this TPM.
+func (t *TPM) fillSlot(i int, s *state.Object) bool {
+	slot := &t.s.Volatile.Objects[i]
+	*slot = *s
+	o, ok := t.decodeObject(slot)
+	if !ok {
+		*slot, o = state.Object{}, nil
 	}
 	t.slots[i] = o
-	return wire.TransientFirst + wire.Handle(i), o
+	return ok
 }
 
-// newPrimary is newObject for a primary object of a hierarchy. One of the null
-// hierarchy is only temporary.
-func (t *TPM) newPrimary(public *wire.Public, sensitive *wire.Sensitive, hierarchy wire.Handle) (wire.Handle, *object) {
-	flags := state.ObjectPrimary
-	if hierarchy == wire.RHNull {
-		flags = 0
-	}
-	return t.newObject(public, t.publicName(public), sensitive, hierarchy, handleName(hierarchy), flags)
+// flushObject frees the slot of a transient handle.
+func (t *TPM) flushObject(h wire.Handle) {
+	i := h.Index()
+	t.s.Volatile.Objects[i] = state.Object{}
+	t.slots[i] = nil
 }
 
-// newChild is newObject for an object with a parent, from which it inherits how
-// long it can be there (Part 1, section "Object Structure Elements").
-func (t *TPM) newChild(parent *object, public *wire.Public, name []byte, sensitive *wire.Sensitive) (wire.Handle, *object) {
-	inherited := parent.Flags & (state.ObjectTemporary | state.ObjectUntilRestart)
-	return t.newObject(public, name, sensitive, parent.Hierarchy, parent.QualifiedName, inherited)
-}
-
-// handleName is the Name of what has none but its handle.
-func handleName(h wire.Handle) []byte { return binary.BigEndian.AppendUint32(nil, uint32(h)) }
-
-// isParent says whether an object can have children: it is a restricted
-// decryption key with both areas (Part 1, section "Storage Keys"). So it is not
-// external, and has a Name.
-func (o *object) isParent() bool {
-	return o.has(wire.ObjectRestricted|wire.ObjectDecrypt) && !o.publicOnly()
-}
-
-// isStorageParent says whether an object can have children whose private areas
-// it protects.
-func (o *object) isStorageParent() bool {
-	return o.isParent() && o.public.Parms.Type != wire.AlgKeyedHash
-}
-
-// isDerivationParent says whether an object can have children that are derived
-// from it (Part 1, section "Derivation Parents").
-func (o *object) isDerivationParent() bool {
-	return o.isParent() && o.public.Parms.Type == wire.AlgKeyedHash
-}
-
-// loadExternal is TPM2_LoadExternal.
-func (t *TPM) loadExternal(c *call) wire.RC {
-	var private wire.Sensitive
-	var public wire.Public
-	both := c.next().SizedSensitive(&private)
-	c.next().SizedPublic(&public, true)
-	hierarchy := c.handle(HandleHierarchy)
-	if rc := c.done(); rc != wire.RCSuccess {
-		return rc
-	}
-	if t.freeSlots() < 1 {
-		return wire.RCObjectMemory
-	}
-	if !t.hierarchyEnabled(hierarchy) {
-		return c.badParam(3, wire.RCHierarchy)
-	}
-	var sensitive *wire.Sensitive
-	if both {
-		// What is known outside must not pass for a key of this TPM.
-		if hierarchy != wire.RHNull {
-			return c.badParam(3, wire.RCHierarchy)
+// flushHierarchy flushes the loaded objects of a hierarchy.
+func (t *TPM) flushHierarchy(hierarchy wire.Handle) {
+	for i, o := range t.slots {
+		if o != nil && o.loaded() && o.Hierarchy == hierarchy {
+			t.flushObject(wire.TransientFirst + wire.Handle(i))
 		}
-		if public.Attributes&(wire.ObjectFixedTPM|wire.ObjectFixedParent|wire.ObjectRestricted) != 0 {
-			return c.badParam(2, wire.RCAttributes)
+	}
+}
+
+// decodeObjects brings slots and persistent in line with the state. It is
+// false if an object is not one of this TPM.
+func (t *TPM) decodeObjects() bool {
+	v := &t.s.Volatile
+	t.slots = make([]*object, len(v.Objects))
+	for i := range v.Objects {
+		if v.Objects[i].Kind == state.ObjectNone {
+			continue
 		}
-		sensitive = &private
+		o, ok := t.decodeObject(&v.Objects[i])
+		if !ok {
+			return false
+		}
+		t.slots[i] = o
 	}
-	if rc := c.checkLoad(nil, &public, sensitive, 2, 1); rc != wire.RCSuccess {
-		return rc
-	}
-	return c.respondLoaded(t.newObject(&public, t.publicName(&public), sensitive, hierarchy, nil, state.ObjectExternal))
-}
-
-// load is TPM2_Load.
-func (t *TPM) load(c *call) wire.RC {
-	private := c.sized(wire.MaxPrivate)
-	var public wire.Public
-	area := c.next().SizedPublic(&public, false)
-	if rc := c.done(); rc != wire.RCSuccess {
-		return rc
-	}
-	if t.freeSlots() < 1 {
-		return wire.RCObjectMemory
-	}
-	if len(private) == 0 {
-		return c.badParam(1, wire.RCSize)
-	}
-	parent := c.entities[0].object
-	if !parent.isStorageParent() {
-		return c.badHandle(1, wire.RCType)
-	}
-	name := appendName(c.digestSpace[:0], public.NameAlg, area)
-	sensitive, rc := t.unwrapSensitive(parent, name, private)
-	if rc != wire.RCSuccess {
-		return c.badParam(1, rc)
-	}
-	if rc := c.checkLoad(parent, &public, &sensitive, 2, 1); rc != wire.RCSuccess {
-		return rc
-	}
-	return c.respondLoaded(t.newChild(parent, &public, name, &sensitive))
-}
-
-// respondLoaded puts handle and Name of an object that has been loaded into the
-// response.
-func (c *call) respondLoaded(h wire.Handle, o *object) wire.RC {
-	if o == nil {
-		return wire.RCObjectMemory
-	}
-	c.rhandle = h
-	c.out.Sized(o.Name)
-	return wire.RCSuccess
-}
-
-// readPublic is TPM2_ReadPublic.
-func (t *TPM) readPublic(c *call) wire.RC {
-	if rc := c.done(); rc != wire.RCSuccess {
-		return rc
-	}
-	o := c.entities[0].object
-	if !o.loaded() {
-		return wire.RCSequence
-	}
-	c.out.Sized(o.Public)
-	c.out.Sized(o.Name)
-	c.out.Sized(o.QualifiedName)
-	return wire.RCSuccess
-}
-
-// unseal is TPM2_Unseal.
-func (t *TPM) unseal(c *call) wire.RC {
-	if rc := c.done(); rc != wire.RCSuccess {
-		return rc
-	}
-	o := c.entities[0].object
-	if !o.loaded() || o.public.Parms.Type != wire.AlgKeyedHash {
-		return c.badHandle(1, wire.RCType)
-	}
-	if o.public.Attributes&(wire.ObjectDecrypt|wire.ObjectSignEncrypt|wire.ObjectRestricted) != 0 {
-		return c.badHandle(1, wire.RCAttributes)
-	}
-	c.out.Sized(o.sensitive.Data)
-	return wire.RCSuccess
-}
-
-// objectChangeAuth is TPM2_ObjectChangeAuth. It makes a new private area, which
-// has to be loaded; the object stays as it is. Its parent is known by the
-// Qualified Name.
-func (t *TPM) objectChangeAuth(c *call) wire.RC {
-	auth := c.auth()
-	if rc := c.done(); rc != wire.RCSuccess {
-		return rc
-	}
-	o, parent := c.entities[0].object, c.entities[1].object
-	if !o.loaded() {
-		return c.badHandle(1, wire.RCType)
-	}
-	if !authFits(o.public.NameAlg, auth) {
-		return c.badParam(1, wire.RCSize)
-	}
-	// What has no Name, or a parent that it is derived from, is not loaded with a
-	// private area.
-	if !parent.isStorageParent() || len(o.Name) == 0 ||
-		!bytes.Equal(o.QualifiedName, qualifiedName(o.public.NameAlg, parent.QualifiedName, o.Name)) {
-		return c.badHandle(2, wire.RCType)
-	}
-	s := o.sensitive
-	s.Auth = auth
-	c.out.Sized(t.wrapSensitive(parent, o.Name, &s))
-	return wire.RCSuccess
+	return t.decodePersistent()
 }

@@ -1,6 +1,11 @@
 package emulator
 
-import "github.com/swtpmd/swtpmd/emulator/wire"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
 
 // The chapters of Part 3.
 const (
@@ -287,4 +292,35 @@ var commandTable = []Command{
 		Handles: []CommandHandle{{HandlePlatform, RoleUser}}, NV: true, Presence: PresenceMay, run: (*TPM).readOnlyControl},
 	{Code: wire.CCPolicyTransportSPDM, Name: "PolicyTransportSPDM", Chapter: chapterEnhancedAuthorizationEACommands, Since: "1.84",
 		Handles: []CommandHandle{{HandlePolicySession, RoleNone}}, Decrypt: true, Trial: true, run: (*TPM).policyTransportSPDM},
+}
+
+// Commands is the command table: all commands of Part 3 up to rev 1.84 in
+// ascending order of code, implemented or not.
+func Commands() []Command {
+	list := slices.Clone(commandTable)
+	for i := range list {
+		list[i].Handles = slices.Clone(list[i].Handles)
+	}
+	return list
+}
+
+// newCommandSet holds the implemented commands among the given ones, all if the
+// list is nil.
+func newCommandSet(codes []wire.CC) *commandSet {
+	var s commandSet
+	for i := range commandTable {
+		if c := &commandTable[i]; c.run != nil && (codes == nil || slices.Contains(codes, c.Code)) {
+			s[c.Code-wire.CCNVUndefineSpaceSpecial] = c
+		}
+	}
+	return &s
+}
+
+// commandOf is the row of the table with a code, nil for none.
+func commandOf(code wire.CC) *Command {
+	i, ok := slices.BinarySearchFunc(commandTable, code, func(c Command, code wire.CC) int { return cmp.Compare(c.Code, code) })
+	if !ok {
+		return nil
+	}
+	return &commandTable[i]
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // NV indices as Part 1, chapter "NV Memory", describes them: where they are,
-// who may use them, how their data change. Their commands are in nv.go and
-// nvdefine.go.
+// who may use them, how their data change. Their commands are in cmd_nv.go and
+// cmd_nv_define.go.
 
 // What an index takes of the NV memory and of the memory for orderly indices,
 // in bytes, besides its data. Both are the reference implementation's, so that

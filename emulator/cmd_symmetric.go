@@ -5,8 +5,8 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Part 3, chapter "Symmetric Primitives": encryption. TPM2_Hash is in hash.go,
-// HMAC and MAC are in mac.go.
+// Part 3, chapter "Symmetric Primitives": encryption. TPM2_Hash is in cmd_hash_sequence.go,
+// HMAC and MAC are in cmd_hash_sequence_mac.go.
 
 // maxIV is the size in bytes of a TPM2B_IV.
 const maxIV = 16

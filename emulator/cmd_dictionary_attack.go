@@ -1,6 +1,8 @@
 package emulator
 
-import "github.com/swtpmd/swtpmd/emulator/wire"
+import (
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
 
 // Dictionary attack protection (Part 1, section "Dictionary Attack
 // Protection"), and Part 3, chapter "Dictionary Attack Functions". It protects

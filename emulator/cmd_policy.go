@@ -10,8 +10,8 @@ import (
 
 // Part 3, chapter "Enhanced Authorization (EA) Commands": what the commands have
 // in common, and the assertions about how the session is used. Those on hashes
-// of the command are in policyhash.go, on values of the TPM in policyvalue.go,
-// and those that somebody authorises in policyauth.go.
+// of the command are in cmd_policy_hash.go, on values of the TPM in cmd_policy_value.go,
+// and those that somebody authorises in cmd_policy_authorization.go.
 //
 // An assertion makes a new policyDigest of the old one, its command code and
 // its parameters, and notes in the session what has to be true when it

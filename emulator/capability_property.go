@@ -39,9 +39,6 @@ func chars(s string, offset int) uint32 {
 	return binary.BigEndian.Uint32(b[:])
 }
 
-// specFamily is "2.0" as a property: TPM_SPEC_FAMILY.
-const specFamily = 0x322E3000
-
 // fixedProperties is the table of the PT_FIXED group.
 var fixedProperties = [...]propertyValue{
 	wire.PTFamilyIndicator - wire.PTFixed:   constant(specFamily),

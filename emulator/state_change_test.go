@@ -17,7 +17,7 @@ import (
 // What the compiler does not see, CheckErrors finds at run time.
 func TestPersistentStateChangesThroughAccessors(t *testing.T) {
 	t.Parallel()
-	const accessors, comparison = "statechange.go", "debug.go"
+	const accessors, comparison = "state_change.go", "state_check.go"
 	fset := token.NewFileSet()
 	names, err := filepath.Glob("*.go")
 	require.NoError(t, err)

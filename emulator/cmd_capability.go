@@ -6,13 +6,6 @@ import (
 
 // Part 3, chapter "Capability Commands".
 
-// maxCapData is the size in bytes of the largest TPMU_CAPABILITIES without its
-// count: TPM_PT_MAX_CAP_BUFFER less capability and count.
-const (
-	maxCapBuffer = 1024
-	maxCapData   = maxCapBuffer - 4 - 4
-)
-
 // capList is a list being reported: it takes entries from the first that is
 // asked for, up to a count and to what the buffer holds.
 type capList struct {

@@ -2,61 +2,89 @@ package emulator
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Limits are the sizes and counts of a TPM.
-type Limits struct {
-	Buffer         uint32 // bytes of the command and of the response buffer
-	InputBuffer    uint32 // bytes of a TPM2B_MAX_BUFFER
-	Transient      uint32 // slots for transient objects and sequences
-	Persistent     uint32 // persistent objects
-	LoadedSessions uint32
-	ActiveSessions uint32
-	NVIndexSize    uint32 // bytes
-	NVBuffer       uint32 // bytes of a TPM2B_MAX_NV_BUFFER
-	// NVMemory are the bytes for NV indices, 152 for each besides its data, and
-	// for persistent objects, 2,000 for each.
-	NVMemory uint32
-	// NVOrderlyMemory are the bytes for the data of orderly NV indices, which
-	// are not in NVMemory, and 12 for each.
-	NVOrderlyMemory uint32
-	ObjectContext   uint32 // bytes of the largest TPMS_CONTEXT of an object
-	SessionContext  uint32 // bytes of the largest TPMS_CONTEXT of a session
-}
+// Which Config makes a TPM.
 
-// Limits of SetBufferSize as swtpm has them: a response must have room for the
-// largest saved context, and no transport has more. A Config with a smaller
-// buffer has only that.
-const (
-	minBuffer = 2808
-	maxBuffer = 4096
-)
-
-// maxNVMemory bounds both kinds of NV memory in bytes, so that the state of a
-// TPM with all of it in use stays below state.MaxSize, with fewer indices than
-// state.MaxNVIndices.
-const maxNVMemory = 1 << 18
-
-// minSlots is what one command may need: three handles of objects, three
-// sessions.
-const minSlots = 3
-
-// DefaultLimits are those of swtpm 0.7.1.
-func DefaultLimits() Limits {
-	return Limits{
-		Buffer: maxBuffer, InputBuffer: 1024, Transient: 3, Persistent: 7,
-		LoadedSessions: 3, ActiveSessions: 64, NVIndexSize: 2048, NVBuffer: 1024,
-		NVMemory: 1 << 17, NVOrderlyMemory: 512,
-		ObjectContext: 2048, SessionContext: 404,
+// check refuses what makes no TPM and builds the registry of algorithms.
+func (c Config) check() (*crypt.Registry, error) {
+	id := c.Identity
+	switch {
+	case len(id.Manufacturer) > 4:
+		return nil, &ConfigError{Field: "Identity.Manufacturer", Value: id.Manufacturer, Hint: "at most 4 characters"}
+	case id.DayOfYear > 366:
+		return nil, &ConfigError{Field: "Identity.DayOfYear", Value: id.DayOfYear, Hint: "1 to 366"}
+	case id.PSDayOfYear > 366:
+		return nil, &ConfigError{Field: "Identity.PSDayOfYear", Value: id.PSDayOfYear, Hint: "1 to 366"}
+	case len(id.Vendor) > 16:
+		return nil, &ConfigError{Field: "Identity.Vendor", Value: id.Vendor, Hint: "at most 16 characters"}
+	case len(c.Banks) > state.MaxBanks:
+		return nil, &ConfigError{Field: "Banks", Value: len(c.Banks), Hint: fmt.Sprintf("at most %d", state.MaxBanks)}
 	}
+	if err := c.checkBanks(); err != nil {
+		return nil, err
+	}
+	if err := c.checkCommands(); err != nil {
+		return nil, err
+	}
+	algs, err := c.checkAlgorithms()
+	if err != nil {
+		return nil, err
+	}
+	return algs, c.Limits.check(c.Banks, algs)
 }
 
-// smallestBuffer is the least that SetBufferSize takes.
-func (l *Limits) smallestBuffer() uint32 { return min(minBuffer, l.Buffer) }
+func (c Config) checkBanks() error {
+	allocated := false
+	for i, b := range c.Banks {
+		switch {
+		case slices.ContainsFunc(c.Banks[:i], func(o Bank) bool { return o.Alg == b.Alg }):
+			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "name each bank once"}
+		case crypt.HashSize(b.Alg) == 0:
+			return &ConfigError{Field: "Banks", Err: &crypt.UnsupportedError{Alg: b.Alg, Want: "PCR bank"}}
+		case !slices.Contains(c.Algorithms, b.Alg):
+			return &ConfigError{Field: "Banks", Value: b.Alg, Hint: "switch the algorithm on too"}
+		}
+		allocated = allocated || !b.Unallocated
+	}
+	if !allocated {
+		return &ConfigError{Field: "Banks", Value: "without an allocated one", Hint: "PCR 0 and PCR 17 must be in some bank"}
+	}
+	return nil
+}
+
+// neededCommands are what no TPM can be without: the first command of all, and
+// those that say what it is and how it fares (Part 1, sections "Startup State"
+// and "Failure Mode").
+var neededCommands = [...]wire.CC{wire.CCStartup, wire.CCGetCapability, wire.CCGetTestResult, wire.CCSelfTest}
+
+func (c Config) checkCommands() error {
+	if c.Commands == nil {
+		return nil
+	}
+	for i, code := range c.Commands {
+		row := commandOf(code)
+		switch {
+		case row == nil:
+			return &ConfigError{Field: "Commands", Value: code, Hint: "choose among those of Commands"}
+		case !row.Implemented():
+			return &ConfigError{Field: "Commands", Value: row.Name, Hint: "leave it out, it is not implemented"}
+		case slices.Contains(c.Commands[:i], code):
+			return &ConfigError{Field: "Commands", Value: row.Name, Hint: "name each command once"}
+		}
+	}
+	for _, code := range neededCommands {
+		if !slices.Contains(c.Commands, code) {
+			return &ConfigError{Field: "Commands", Value: "without " + commandOf(code).Name, Hint: "add it: no TPM is without"}
+		}
+	}
+	return nil
+}
 
 // frameSize is what a command or a response has in bytes besides its largest
 // parameter: header, three handles, the size of the authorisation area and three

@@ -1,0 +1,218 @@
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// A TPM is made, gets power and loses it, and takes commands.
+
+// New makes a TPM without power. It refuses a Config that makes no TPM with a
+// *ConfigError.
+func New(p Platform, c Config) (*TPM, error) {
+	t := new(TPM)
+	if err := t.build(p, c); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *TPM) build(p Platform, c Config) error {
+	c = c.withDefaults()
+	algs, err := c.check()
+	if err != nil {
+		return err
+	}
+	t.platform, t.config = p.withDefaults(), c
+	t.algs, t.commands = algs, newCommandSet(c.Commands)
+	t.contextHash, t.contextBits = algs.LargestHash(), slices.Max(algs.KeyBits(wire.AlgAES))
+	t.size, t.nextSize = c.Limits.Buffer, c.Limits.Buffer
+	t.out, t.hashing = make([]byte, 0, maxBuffer), make([]byte, 0, maxBuffer)
+	return nil
+}
+
+// ready makes a TPM of the zero value. Everything that works without power begins
+// with it.
+func (t *TPM) ready() {
+	t.once.Do(func() {
+		if t.commands != nil {
+			return
+		}
+		if err := t.build(Platform{}, Config{}); err != nil {
+			panic("internal error: the default Config makes no TPM: " + err.Error())
+		}
+	})
+}
+
+// Init is _TPM_Init: it applies power, or resets a TPM that has power (Part 1,
+// section "_TPM_Init"). What the Store holds is loaded, a TPM with an empty
+// Store is made anew, and everything volatile is gone. The first command must
+// then be TPM2_Startup.
+//
+// A Store that cannot be read, or holds no state of a TPM, is an error and
+// leaves the TPM without power; nothing is overwritten. The state of another
+// kind of TPM is refused with a *StateError. Entropy that fails
+// puts the TPM in failure mode, which is no error here: see Failure.
+func (t *TPM) Init() error {
+	t.ready()
+	t.resets.Add(1)
+	t.Cancel()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.powered.Store(false)
+	t.forget()
+	blob, err := t.platform.Store.Load()
+	if err != nil {
+		return fmt.Errorf("load TPM state: %w", err)
+	}
+	if len(blob) > 0 {
+		s, err := state.Decode(blob)
+		if err != nil {
+			return fmt.Errorf("load TPM state: %w", err)
+		}
+		if err := t.adopt(s); err != nil {
+			return err
+		}
+		s.Volatile = state.Volatile{}
+		t.s = *s
+	}
+	t.size = t.nextSize
+	t.powered.Store(true)
+	t.at, t.fraction = t.platform.Clock.Now(), 0
+	v := &t.s.Volatile
+	v.Objects = make([]state.Object, t.config.Limits.Transient)
+	v.ExclusiveSession = wire.RHUnassigned
+	t.decodeObjects() // adopt has seen that it can
+	t.allocateBanks()
+	if !t.seedDRBG() {
+		return nil
+	}
+	if len(blob) == 0 {
+		t.manufacture()
+	}
+	return nil
+}
+
+// PowerOff takes the power away: what is not in the Store is lost. It is
+// idempotent and does not fail.
+func (t *TPM) PowerOff() error {
+	t.resets.Add(1)
+	t.Cancel()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.powered.Store(false)
+	t.forget()
+	return nil
+}
+
+// forget leaves nothing of what a power cycle, or another TPM, has left.
+func (t *TPM) forget() {
+	t.s, t.failure, t.changes = state.State{}, nil, changes{}
+	t.encoder = state.Encoder{}
+}
+
+// Powered says whether the TPM has power. It does not wait for a command in
+// execution.
+func (t *TPM) Powered() bool { return t.powered.Load() }
+
+// Send executes one command at the given locality (0 to 4, or 32 to 255) and
+// returns the response, which belongs to the caller. It does not keep command.
+//
+// A TPM with power always answers: Send fails with ErrNoPower, with ErrReset if
+// Init is called while the command waits for another one, or with a
+// *NotStartedError if ctx is done before the command starts, and for nothing
+// else. A command that has started is not interrupted by ctx; see Cancel.
+func (t *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	return t.send(ctx, t.resets.Load(), locality, command)
+}
+
+// send is Send of a command that came when resets was came.
+func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []byte) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, &NotStartedError{err}
+	}
+	if !t.powered.Load() {
+		return nil, ErrNoPower
+	}
+	t.started.Add(1)
+	// After it is counted: a reset from here on finds the command to cancel.
+	if t.resets.Load() != came {
+		return nil, ErrReset
+	}
+	response := t.execute(locality, command)
+	return append(make([]byte, 0, len(response)), response...), nil
+}
+
+// Cancel asks the command in execution to give up, which it does at its next
+// convenient moment with TPM_RC_CANCELED. One that is finished first wins.
+// With no command in execution Cancel does nothing.
+func (t *TPM) Cancel() { t.toCancel.Store(t.started.Load()) }
+
+// BufferSize gives the size of the command and response buffers in force and
+// the limits of SetBufferSize, in bytes.
+func (t *TPM) BufferSize() (size, min, max uint32) {
+	t.ready()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.nextSize, t.config.Limits.smallestBuffer(), t.config.Limits.Buffer
+}
+
+// SetBufferSize makes the command and response buffers smaller, as a CRB
+// interface needs it. It clamps size to the limits of BufferSize and returns
+// what is in force from the next Init on. A TPM with power refuses with
+// ErrPowered.
+func (t *TPM) SetBufferSize(size uint32) (uint32, error) {
+	t.ready()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.powered.Load() {
+		return t.nextSize, ErrPowered
+	}
+	t.nextSize = max(t.config.Limits.smallestBuffer(), min(size, t.config.Limits.Buffer))
+	return t.nextSize, nil
+}
+
+// TPMEstablished is the tpmEstablished flag of the PC Client Platform TPM
+// Profile: true from the first _TPM_Hash_Start until it is reset. It is false
+// without power.
+func (t *TPM) TPMEstablished() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.s.Persistent.Established
+}
+
+// ResetTPMEstablished clears the flag. It fails with ErrLocality for any
+// locality but 3 and 4, and with ErrNoPower.
+func (t *TPM) ResetTPMEstablished(locality uint8) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.powered.Load():
+		return ErrNoPower
+	case locality != 3 && locality != 4:
+		return ErrLocality
+	case t.s.Persistent.Established:
+		t.changePersistent().Established = false
+		t.commitSignal()
+	}
+	return nil
+}
+
+// seedDRBG instantiates the generator; false means failure mode.
+func (t *TPM) seedDRBG() bool {
+	var seed [crypt.DRBGSeedSize]byte
+	if _, err := io.ReadFull(t.platform.Entropy, seed[:]); err != nil {
+		t.fail(failEntropy, fmt.Errorf("read entropy: %w", err))
+		return false
+	}
+	t.drbg().Instantiate(&seed)
+	return true
+}
