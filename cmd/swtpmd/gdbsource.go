@@ -24,7 +24,7 @@ func (s *settings) setLevels(text string) error {
 	case !ok || rest != "" && !unix:
 		return errors.New("it is gdb or gdb:unix:PATH")
 	case unix && path == "":
-		return errors.New("it has no path after gdb:unix:")
+		return errors.New("the path after gdb:unix: is missing")
 	}
 	s.gdb.wanted, s.gdb.path = true, path
 	return nil
