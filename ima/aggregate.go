@@ -77,7 +77,7 @@ func CalcBootAggregate(bank Bank, pcrs PCRReader) (sum Hex, err error) {
 	return h.Sum(nil), failed
 }
 
-// BootAggregate is what a list says of the boot aggregate in one record. A list
+// BootAggregate is one record of a boot aggregate in a list. A list
 // carried over by kexec has several.
 type BootAggregate struct {
 	// Record is the number of the record, from 1.
@@ -85,7 +85,7 @@ type BootAggregate struct {
 	// Name is BootAggregateName or BootAggregateLateName.
 	Name   string     `json:"name"`
 	Digest FileDigest `json:"digest"`
-	// Zero says that the digest is zero: the kernel had no TPM (TPM-bypass),
+	// Zero reports that the digest is zero: the kernel had no TPM (TPM-bypass),
 	// or one without a usable bank.
 	Zero bool `json:"zero"`
 }

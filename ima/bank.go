@@ -16,7 +16,7 @@ type Bank struct {
 	CryptoID HashAlgo
 }
 
-// BankOf gives the bank of an algorithm. The kernel maps the TPM's sha1,
+// BankOf returns the bank of an algorithm. The kernel maps the TPM's sha1,
 // sha256, sha384, sha512 and sm3; a bank of any other algorithm that a TPM can
 // have (the SHA-3 ones) has no CryptoID. For an algorithm that is no TPM's the
 // result has no AlgID.
@@ -31,7 +31,7 @@ func BankOf(h HashAlgo) Bank {
 	return b
 }
 
-// BankByAlgID gives the bank of a TPM_ALG_ID; digestSize is what the TPM says
+// BankByAlgID returns the bank of a TPM_ALG_ID; digestSize is what the TPM says
 // of an algorithm that the kernel does not map.
 func BankByAlgID(id uint16, digestSize int) Bank {
 	for h := HashAlgo(1); h < hashAlgos; h++ {
@@ -42,7 +42,7 @@ func BankByAlgID(id uint16, digestSize int) Bank {
 	return Bank{AlgID: id, DigestSize: digestSize}
 }
 
-// HashByAlgID gives the hash of a TPM_ALG_ID, also of those which the kernel does
+// HashByAlgID returns the hash of a TPM_ALG_ID, also of those which the kernel does
 // not map (TCG Algorithm Registry rev 1.34, table 2). ok is false for an algorithm
 // that is no hash known here.
 func HashByAlgID(id uint16) (h HashAlgo, ok bool) {
@@ -54,7 +54,7 @@ func HashByAlgID(id uint16) (h HashAlgo, ok bool) {
 	return 0, false
 }
 
-// String gives the suffix of the bank's securityfs files: the hash's name, or
+// String returns the suffix of the bank's securityfs files: the hash's name, or
 // tpm_alg_ and the TPM's number in hex.
 func (b Bank) String() string {
 	if b.CryptoID.valid() {
@@ -68,7 +68,7 @@ type Hex []byte
 
 func (h Hex) String() string { return hex.EncodeToString(h) }
 
-// MarshalText gives lower-case hex.
+// MarshalText returns lower-case hex.
 func (h Hex) MarshalText() ([]byte, error) {
 	return hex.AppendEncode(nil, h), nil
 }
@@ -89,7 +89,7 @@ type PCRs map[HashAlgo]map[int]Hex
 
 // PCRReader is the TPM as the boot aggregate needs it.
 type PCRReader interface {
-	// ReadPCR gives the value of a PCR (TPM2_PCR_Read), DigestSize bytes.
+	// ReadPCR returns the value of a PCR (TPM2_PCR_Read), DigestSize bytes.
 	ReadPCR(bank Bank, index int) ([]byte, error)
 }
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Comparison is what Compare found.
+// Comparison is the result of Compare.
 type Comparison struct {
 	// Records counts the records, Violations those that are violations.
 	Records, Violations int
@@ -32,7 +32,7 @@ type AggregateComparison struct {
 	// Expected is the boot aggregate of the PCRs given, in the bank that the
 	// record names; nil if they were not all given.
 	Expected Hex
-	// Match says that the record's digest is Expected.
+	// Match reports that the record's digest is Expected.
 	Match bool
 }
 
@@ -40,7 +40,7 @@ type AggregateComparison struct {
 type PCRComparison struct {
 	Bank HashAlgo
 	PCR  int
-	// Value is what Compare was given.
+	// Value is the value that Compare was given.
 	Value Hex
 	// Replays has the values of the replays with the digests that a kernel
 	// can have used: PerBank, PaddedSHA1 and, if the list has a violation in

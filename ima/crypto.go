@@ -86,7 +86,7 @@ const maxDigestSize = 64
 
 func (h HashAlgo) valid() bool { return h > 0 && h < hashAlgos }
 
-// String gives the kernel's name of the algorithm, as it is printed in a list.
+// String returns the kernel's name of the algorithm, as it is printed in a list.
 func (h HashAlgo) String() string {
 	if !h.valid() {
 		return fmt.Sprintf("HashAlgo(%d)", uint8(h))
@@ -94,7 +94,7 @@ func (h HashAlgo) String() string {
 	return hashTable[h].name
 }
 
-// ID gives the kernel's number of the algorithm, as it stands in a signature
+// ID returns the kernel's number of the algorithm, as it stands in a signature
 // header and in a digest-ng xattr. ok is false for the zero HashAlgo.
 func (h HashAlgo) ID() (id uint8, ok bool) {
 	if !h.valid() {
@@ -103,7 +103,7 @@ func (h HashAlgo) ID() (id uint8, ok bool) {
 	return uint8(h) - 1, true
 }
 
-// HashAlgoByID gives the algorithm of the kernel's number id.
+// HashAlgoByID returns the algorithm of the kernel's number id.
 func HashAlgoByID(id uint8) (HashAlgo, bool) {
 	if int(id)+1 >= hashAlgos {
 		return 0, false
@@ -111,7 +111,7 @@ func HashAlgoByID(id uint8) (HashAlgo, bool) {
 	return HashAlgo(id + 1), true
 }
 
-// Size gives the size of a digest in bytes, 0 for the zero HashAlgo.
+// Size returns the size of a digest in bytes, 0 for the zero HashAlgo.
 func (h HashAlgo) Size() int {
 	if !h.valid() {
 		return 0
@@ -132,7 +132,7 @@ func (h HashAlgo) New() (hash.Hash, error) {
 	return hashTable[h].new(), nil
 }
 
-// MarshalText gives the kernel's name, for JSON and flags.
+// MarshalText returns the kernel's name, for JSON and flags.
 func (h HashAlgo) MarshalText() ([]byte, error) {
 	if !h.valid() {
 		return nil, &UnknownHashError{Name: h.String()}

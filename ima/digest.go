@@ -12,7 +12,7 @@ type FileDigest struct {
 	Sum  Hex      `json:"sum"`
 }
 
-// Zero says that the digest consists of zeros (or of nothing).
+// Zero reports whether the digest consists of zeros (or of nothing).
 func (d FileDigest) Zero() bool { return allZero(d.Sum) }
 
 func decodeDigest(b []byte, id string) (d FileDigest) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// EventData is what the fields of a record are filled from (struct
+// EventData has the values from which the fields of a record are filled (struct
 // ima_event_data, with what the kernel finds through its pointers). What an
 // event does not have stays zero.
 type EventData struct {
@@ -20,7 +20,7 @@ type EventData struct {
 	// HashAlgo is ima_hash, the kernel's default hash; it labels a violation.
 	HashAlgo  HashAlgo
 	Violation bool
-	// Verity says that the digest is that of fs-verity.
+	// Verity reports that the digest is that of fs-verity.
 	Verity bool
 	// IMAXattr and EVMXattr are the file's security.ima and security.evm,
 	// type byte included.
@@ -29,7 +29,7 @@ type EventData struct {
 	Buf []byte
 	// Modsig is the file's appended signature.
 	Modsig *Modsig
-	// Inode is what the template evm-sig shows of the file; nil for events
+	// Inode is the part of the file's inode that the template evm-sig shows; nil for events
 	// that are about no file.
 	Inode *InodeData
 	// Order is the byte order of the numbers.
@@ -43,7 +43,7 @@ type Modsig struct {
 	Raw    []byte
 }
 
-// InodeData is what templates show of an inode.
+// InodeData has the attributes of an inode that templates show.
 type InodeData struct {
 	Dentry   string // the last component of the path
 	UID, GID uint32
@@ -73,8 +73,8 @@ const (
 	eventNameMax = eventNameOf - 1
 )
 
-// labelled is ima_eventdigest_init_common for a digest with a label.
-func labelled(label string, sum []byte) []byte {
+// labeled is ima_eventdigest_init_common for a digest with a label.
+func labeled(label string, sum []byte) []byte {
 	return append(append([]byte(label), ':', 0), sum...)
 }
 
@@ -95,7 +95,7 @@ func initDigestNG(e *EventData) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return labelled(algo.String(), sum), nil
+	return labeled(algo.String(), sum), nil
 }
 
 func initDigestNGv2(e *EventData) ([]byte, error) {
@@ -107,7 +107,7 @@ func initDigestNGv2(e *EventData) ([]byte, error) {
 	if e.Verity && !e.Violation {
 		kind = "verity"
 	}
-	return labelled(kind+":"+algo.String(), sum), nil
+	return labeled(kind+":"+algo.String(), sum), nil
 }
 
 func (e *EventData) ngDigest() (HashAlgo, []byte, error) {
@@ -126,11 +126,11 @@ func initDigestModsig(e *EventData) ([]byte, error) {
 	case e.Modsig == nil:
 		return nil, nil
 	case e.Violation:
-		return labelled(SHA1.String(), make([]byte, SHA1.Size())), nil
+		return labeled(SHA1.String(), make([]byte, SHA1.Size())), nil
 	case !e.Modsig.Digest.Algo.valid() || len(e.Modsig.Digest.Sum) == 0:
 		return nil, fmt.Errorf("the appended signature's digest is missing")
 	}
-	return labelled(e.Modsig.Digest.Algo.String(), e.Modsig.Digest.Sum), nil
+	return labeled(e.Modsig.Digest.Algo.String(), e.Modsig.Digest.Sum), nil
 }
 
 // initName cuts the name as the n field needs it: a file's too long path is

@@ -73,7 +73,7 @@ type ListError struct {
 	Offset int64
 	// Line is the line in an ASCII list, from 1; 0 in a binary one.
 	Line int
-	// Item is what could not be read: "PCR", "template name", …
+	// Item is the part that could not be read: "PCR", "template name", …
 	Item string
 	// Err says why: io.ErrUnexpectedEOF for a list that is cut off, a
 	// FieldError, a TemplateFormatError or a text.

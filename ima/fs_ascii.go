@@ -28,25 +28,25 @@ type ASCIIReader struct {
 	format    Format
 	hash      hash.Hash // of the template digests; nil if not available
 	current   []byte    // the line being read
-	ahead     [][]byte  // lines behind it that have been looked at already
-	tail      error     // why there is no line behind those
+	ahead     [][]byte  // lines after it that have been looked at already
+	tail      error     // why there is no line after those
 	record    int       // number of the record being read, from 1
 	line      int       // number of its line, from 1
 	offset    int64     // where that line begins
-	next      int64     // where the line behind it begins
+	next      int64     // where the line after it begins
 	last      *Template
 	ambiguity *Ambiguity
 	digest    [maxDigestSize]byte
 	err       error
 }
 
-// Ambiguity is what an ASCIIReader tells of a record that spans lines because a
+// Ambiguity describes a record of an ASCII list that spans lines because a
 // newline is in its name.
 type Ambiguity struct {
 	Record int // number of the record, from 1
 	Line   int // its first line, from 1
 	Lines  int // how many lines it spans
-	// Proven says that the template digest is right for the lines taken
+	// Proven reports that the template digest is right for the lines taken
 	// together. For a violation, whose digest is zero, nothing proves it.
 	Proven bool
 }
@@ -59,7 +59,7 @@ func (a *Ambiguity) String() string {
 	return s
 }
 
-// joinMax bounds the text behind the first line of a record, in bytes: a path
+// joinMax bounds the text after the first line of a record, in bytes: a path
 // has less than 4,096, and signatures in hex may follow it.
 const joinMax = 64 << 10
 
@@ -77,7 +77,7 @@ func NewASCIIReader(list io.Reader, format Format) (*ASCIIReader, error) {
 }
 
 // Read reads the next record into rec, using rec's memory again. At the end of
-// the list it answers io.EOF. After an error it answers the same again.
+// the list it returns io.EOF. After an error it returns the same again.
 func (a *ASCIIReader) Read(rec *Record) error {
 	if a.err == nil {
 		a.err = a.read(rec)
@@ -85,10 +85,10 @@ func (a *ASCIIReader) Read(rec *Record) error {
 	return a.err
 }
 
-// Format gives what the reader takes the list for, its defaults filled in.
+// Format returns what the reader takes the list for, its defaults filled in.
 func (a *ASCIIReader) Format() Format { return a.format }
 
-// Ambiguity tells whether the record last read is one that spans lines; nil if
+// Ambiguity returns how the record last read spans lines; nil if
 // it does not.
 func (a *ASCIIReader) Ambiguity() *Ambiguity { return a.ambiguity }
 
@@ -111,7 +111,7 @@ func (a *ASCIIReader) read(rec *Record) error {
 	return a.parse(rec, a.current)
 }
 
-// join reads the present line and those behind it, up to one that looks like a
+// join reads the present line and those after it, up to one that looks like a
 // record, as one record. It answers false if that makes none.
 func (a *ASCIIReader) join(rec *Record) bool {
 	text := bytes.Clone(a.current)
@@ -135,7 +135,7 @@ func (a *ASCIIReader) join(rec *Record) bool {
 	return true
 }
 
-// proven says that rec's template digest is that of its fields, or that this
+// proven reports whether rec's template digest is that of its fields, or that this
 // package cannot know.
 func (a *ASCIIReader) proven(rec *Record) bool {
 	if a.hash == nil {
@@ -211,7 +211,7 @@ func (a *ASCIIReader) fieldCount(t *Template, seen int, more bool, rest []byte) 
 }
 
 // parseHead reads the PCR, the template digest and the template's name, and
-// gives what stands behind the blank that follows.
+// returns what follows the blank after it.
 func (a *ASCIIReader) parseHead(rec *Record, text []byte) (rest []byte, err error) {
 	rec.order, rec.more = a.format.Order, rec.more[:0]
 	rec.DigestAlgo = a.format.Digest
@@ -286,7 +286,7 @@ func (a *ASCIIReader) drop(n int) {
 	a.ahead = append(a.ahead[:0], a.ahead[n:]...)
 }
 
-// lookAhead gives the line that lies i places behind the next one.
+// lookAhead returns the line that is i places after the next one.
 func (a *ASCIIReader) lookAhead(i int) ([]byte, bool) {
 	for len(a.ahead) <= i && a.tail == nil {
 		line, err := a.readLine(nil)

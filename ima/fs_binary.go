@@ -13,7 +13,7 @@ import (
 // length of the template data (u32, not for the ima template), the data.
 //
 // It is strict: what a kernel does not write is a ListError. After an error
-// the reader answers it again, as nothing in the list says where the next
+// the reader returns it again, as nothing in the list says where the next
 // record begins.
 type BinaryReader struct {
 	r      *bufio.Reader
@@ -34,7 +34,7 @@ func NewBinaryReader(list io.Reader, format Format) (*BinaryReader, error) {
 }
 
 // Read reads the next record into rec, using rec's memory again. At the end of
-// the list it answers io.EOF.
+// the list it returns io.EOF.
 func (b *BinaryReader) Read(rec *Record) error {
 	if b.err != nil {
 		return b.err
@@ -44,7 +44,7 @@ func (b *BinaryReader) Read(rec *Record) error {
 	return b.err
 }
 
-// Format gives what the reader takes the list for, its defaults filled in.
+// Format returns what the reader takes the list for, its defaults filled in.
 func (b *BinaryReader) Format() Format { return b.format }
 
 // Offset is the number of bytes of the list that have been read: where the next

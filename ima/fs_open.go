@@ -60,10 +60,10 @@ type opener struct {
 	source io.Reader
 	given  Format
 	head   []byte
-	err    error // of source, behind head
+	err    error // of source, after head
 }
 
-// rest is what follows the head of a list.
+// rest is the part of a list after its head.
 type rest struct {
 	source io.Reader
 	err    error // what the source has answered already
@@ -86,14 +86,14 @@ func (o *opener) more(n int) {
 	}
 }
 
-// trial is what came of reading the head in one way.
+// trial is the result of reading the head in one way.
 type trial struct {
 	ascii  bool
 	format Format
 	// records counts those read, offset is where the reading ended.
 	records int
 	offset  int64
-	// proven says that a template digest is right, cut that the head ends
+	// proven reports that a template digest is right, cut that the head ends
 	// within a record.
 	proven, cut bool
 }
@@ -157,7 +157,7 @@ func (o *opener) ways() (ways []trial) {
 	return ways
 }
 
-// orders gives the byte orders that the list can have. A PCR index is below 64,
+// orders returns the byte orders that the list can have. A PCR index is below 64,
 // so its three high bytes are zero.
 func (o *opener) orders(ascii bool) []ByteOrder {
 	switch {
@@ -172,7 +172,7 @@ func (o *opener) orders(ascii bool) []ByteOrder {
 	return []ByteOrder{o.given.Order, 1 - o.given.Order}
 }
 
-// sizes gives the sizes that the template digests can have: an ASCII list shows
+// sizes returns the sizes that the template digests can have: an ASCII list shows
 // it, a binary one does not.
 func (o *opener) sizes(ascii bool) []int {
 	switch {
@@ -249,7 +249,7 @@ func (o *opener) prove(t *trial, rec *Record) bool {
 	return false
 }
 
-// hashesOfSize gives the hashes of which digests of size bytes can be in a list:
+// hashesOfSize returns the hashes of which digests of size bytes can be in a list:
 // those that a bank can have, the likeliest first, then sha1 with zeros.
 func hashesOfSize(size int) (list []HashAlgo) {
 	for h := SHA1; h < hashAlgos; h++ {

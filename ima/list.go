@@ -6,7 +6,7 @@ import "io"
 // ASCIIReader or a slice of records (Records).
 type RecordReader interface {
 	// Read reads the next record into rec, whose memory it uses again. At
-	// the end of the list it answers io.EOF itself, not wrapped.
+	// the end of the list it returns io.EOF itself, not wrapped.
 	Read(rec *Record) error
 }
 
@@ -25,7 +25,7 @@ func ReadAll(list RecordReader) ([]*Record, error) {
 	}
 }
 
-// Records gives a RecordReader of records that are in memory.
+// Records returns a RecordReader of records that are in memory.
 func Records(records []*Record) RecordReader { return &recordSlice{records} }
 
 type recordSlice struct{ rest []*Record }

@@ -148,18 +148,18 @@ func (r *Record) checkField(f *field, b []byte) error {
 	return nil
 }
 
-// Template gives the record's template.
+// Template returns the record's template.
 func (r *Record) Template() *Template { return r.template }
 
-// Order gives the byte order of the record's integers.
+// Order returns the byte order of the record's integers.
 func (r *Record) Order() ByteOrder { return r.order }
 
-// Data gives the template data as the binary list holds it behind its length.
-// For every template but ima that is what the template digest is computed of.
+// Data returns the template data as the binary list holds it after its length.
+// For every template but ima the template digest is computed of it.
 // The slice is the record's own.
 func (r *Record) Data() []byte { return r.data }
 
-// Field gives the bytes of the first field with the identifier id, without
+// Field returns the bytes of the first field with the identifier id, without
 // their length; ok is false if the template has no such field. The slice is
 // the record's own.
 func (r *Record) Field(id string) (value []byte, ok bool) {
@@ -170,7 +170,7 @@ func (r *Record) Field(id string) (value []byte, ok bool) {
 	return r.data[r.spans[i].start:r.spans[i].end], true
 }
 
-// FieldText gives what the ASCII list shows of the field with identifier id,
+// FieldText returns what the ASCII list shows of the field with identifier id,
 // empty if there is none.
 func (r *Record) FieldText(id string) string {
 	i := r.template.index(id)
@@ -180,7 +180,7 @@ func (r *Record) FieldText(id string) string {
 	return string(r.appendField(nil, i))
 }
 
-// Name gives the event name: the n-ng or n field without its NUL.
+// Name returns the event name: the n-ng or n field without its NUL.
 func (r *Record) Name() string { return string(r.name()) }
 
 func (r *Record) name() []byte {
@@ -191,7 +191,7 @@ func (r *Record) name() []byte {
 	return bytes.TrimSuffix(b, []byte{0})
 }
 
-// FileDigest gives the digest of the measured file or buffer: the d-ng, d-ngv2
+// FileDigest returns the digest of the measured file or buffer: the d-ng, d-ngv2
 // or d field; ok is false if the template has none of them.
 func (r *Record) FileDigest() (d FileDigest, ok bool) {
 	for _, id := range []string{"d-ng", "d-ngv2", "d"} {
@@ -202,7 +202,7 @@ func (r *Record) FileDigest() (d FileDigest, ok bool) {
 	return FileDigest{}, false
 }
 
-// Violation says that the record stands for a violation: its template digest
+// Violation reports whether the record stands for a violation: its template digest
 // is zero, and its PCR was extended with ones.
 func (r *Record) Violation() bool { return allZero(r.Digest) }
 
@@ -241,7 +241,7 @@ func (r *Record) appendTemplateDigest(dst []byte, h hash.Hash) []byte {
 // zeroName pads a name.
 var zeroName [eventNameOf]byte
 
-// Clone gives a copy that shares no memory with r.
+// Clone returns a copy that shares no memory with r.
 func (r *Record) Clone() *Record {
 	c := *r
 	c.Digest = bytes.Clone(r.Digest)
@@ -250,7 +250,7 @@ func (r *Record) Clone() *Record {
 	return &c
 }
 
-// cloneMore gives the record digests of its own.
+// cloneMore returns the record digests of its own.
 func (r *Record) cloneMore() {
 	r.sums = nil
 	more := r.more
@@ -260,7 +260,7 @@ func (r *Record) cloneMore() {
 	}
 }
 
-// Digests gives all template digests of the record: Digest, and what Decode was
+// Digests returns all template digests of the record: Digest, and what Decode was
 // given beside it. They are the record's own.
 func (r *Record) Digests() []BankDigest {
 	return append([]BankDigest{{r.DigestAlgo, r.Digest}}, r.more...)

@@ -112,7 +112,7 @@ func NewReplay(banks ...ReplayBank) (*Replay, error) {
 	return r, nil
 }
 
-// reset gives the bank PCRs of its own, after TPM2_Startup(CLEAR).
+// reset returns the bank PCRs of its own, after TPM2_Startup(CLEAR).
 func (b *replayBank) reset() {
 	size := b.algo.Size()
 	values := make([]byte, numPCRs*size)
@@ -135,7 +135,7 @@ func (b *replayBank) share(before []replayBank) {
 	}
 }
 
-// part gives a twin PCRs of its own.
+// part returns a twin PCRs of its own.
 func (b *replayBank) part() {
 	if b.twin == nil {
 		return
@@ -161,7 +161,7 @@ func (e *PCRValueError) Error() string {
 	return fmt.Sprintf("%s PCR %d: %d bytes, a value of the bank has %d", e.Bank, e.PCR, e.Size, e.Bank.Size())
 }
 
-// Start gives PCRs the values that they had before the first record. The list is
+// Start returns PCRs the values that they had before the first record. The list is
 // a piece then, of which somebody else has the beginning: what follows an earlier
 // attestation, or what is left of a list that was staged or trimmed (Linux 7.2).
 // Values of banks that are not replayed are passed over. The error, a
@@ -183,7 +183,7 @@ func (r *Replay) Start(values PCRs) error {
 	return nil
 }
 
-// source gives the place of algo in templates, making one if need be.
+// source returns the place of algo in templates, making one if need be.
 func (r *Replay) source(algo HashAlgo) (int, error) {
 	for i := range r.templates {
 		if r.templates[i].algo == algo {
@@ -301,7 +301,7 @@ func (d Digests) violation(digest []byte) {
 	clear(digest[n:])
 }
 
-// PCR gives a copy of the value of PCR index in the bank, which must be one
+// PCR returns a copy of the value of PCR index in the bank, which must be one
 // that NewReplay was given; nil for another bank or index.
 func (r *Replay) PCR(bank ReplayBank, index int) []byte {
 	return bytes.Clone(r.pcr(bank, index))

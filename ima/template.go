@@ -110,7 +110,7 @@ func templateOfRecord(name string) (*Template, error) {
 	return ParseTemplateFormat(name)
 }
 
-// Name gives what a list calls the template: its name or, for a custom format,
+// Name returns what a list calls the template: its name or, for a custom format,
 // the format string.
 func (t *Template) Name() string {
 	if t.name == "" {
@@ -119,10 +119,10 @@ func (t *Template) Name() string {
 	return t.name
 }
 
-// Format gives the format string.
+// Format returns the format string.
 func (t *Template) Format() string { return t.format }
 
-// Fields gives the identifiers of the fields in order.
+// Fields returns the identifiers of the fields in order.
 func (t *Template) Fields() []string {
 	ids := make([]string, len(t.fields))
 	for i, f := range t.fields {
@@ -140,7 +140,7 @@ func (t *Template) HasField(id string) bool { return t.index(id) >= 0 }
 // the data and whose digest is sha1 or md5.
 func (t *Template) Legacy() bool { return t.legacy }
 
-// index gives the place of the first field with identifier id, -1 if none.
+// index returns the place of the first field with identifier id, -1 if none.
 func (t *Template) index(id string) int {
 	for i, f := range t.fields {
 		if f.id == id {

@@ -26,7 +26,7 @@ const (
 type field struct {
 	id     string
 	format dataFormat
-	// empty says that the kernel leaves the field without bytes when it has
+	// empty reports that the kernel leaves the field without bytes when it has
 	// nothing to put there.
 	empty bool
 	width int // of an unsigned field, in bytes

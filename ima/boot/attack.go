@@ -49,7 +49,7 @@ func Attacks() []Attack {
 
 func (a Attack) String() string { return nameOf(attackNames[:], a, "Attack") }
 
-// MarshalText gives the scenario's name.
+// MarshalText returns the scenario's name.
 func (a Attack) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText reads the scenario's name, with an *UnknownNameError.
@@ -62,14 +62,14 @@ func (a *Attack) UnmarshalText(text []byte) (err error) {
 // decided by the list and the PCRs: a program that ran and is in no record has
 // left no trace there.
 type AttackOutcome struct {
-	// Ran says that the attacker's program was executed; otherwise the
+	// Ran reports that the attacker's program was executed; otherwise the
 	// machine denied it or never called it.
 	Ran bool `json:"ran"`
-	// Measured says that a record of it was in the list or queued before it
+	// Measured reports that a record of it was in the list or queued before it
 	// ran, Extended that the record was in the PCR too.
 	Measured bool `json:"measured"`
 	Extended bool `json:"extended"`
-	// Hidden says that it took its record or its queued measurement away,
+	// Hidden reports that it took its record or its queued measurement away,
 	// Renamed that it forced the name of the boot aggregate's record.
 	Hidden  bool `json:"hidden"`
 	Renamed bool `json:"renamed"`
@@ -77,7 +77,7 @@ type AttackOutcome struct {
 	Filtered int `json:"filtered"`
 }
 
-// Unseen says that the attacker's program ran and no record of the final list
+// Unseen reports whether the attacker's program ran and no record of the final list
 // tells of it.
 func (o *AttackOutcome) Unseen() bool { return o.Ran && (!o.Measured || o.Hidden) }
 
@@ -95,7 +95,7 @@ type attackState struct {
 	hidden  []string // names of records taken out of the list
 }
 
-// prepare gives the platform with the attacker's changes.
+// prepare returns the platform with the attacker's changes.
 func (a Attack) prepare(p *Platform) *Platform {
 	if a == NoAttack {
 		return p
@@ -161,7 +161,7 @@ func (a *attackState) hide(k *kernel, t *task, u *use) {
 	k.emit(t, Event{Kind: RecordHidden, Name: u.file.path})
 }
 
-// forgesName says that the patched kernel names the boot aggregate now.
+// forgesName reports whether the patched kernel names the boot aggregate now.
 func (a *attackState) forgesName() bool {
 	if !a.running || a.kind != Rename && a.kind != Filter {
 		return false
@@ -170,7 +170,7 @@ func (a *attackState) forgesName() bool {
 	return true
 }
 
-// filters says that the patched kernel keeps a use of a file from the hooks.
+// filters reports whether the patched kernel keeps a use of a file from the hooks.
 func (a *attackState) filters(u *use) bool {
 	if !a.running || a.kind != Filter || u.file.path != backdoorPath {
 		return false

@@ -46,7 +46,7 @@ type Config struct {
 	Tail     time.Duration
 }
 
-// Result is what came of a boot.
+// Result is the result of a boot.
 type Result struct {
 	Platform *Platform `json:"-"`
 	Strategy Strategy  `json:"strategy"`
@@ -67,18 +67,18 @@ type Result struct {
 
 // Summary is a boot in brief. Times are virtual, since power-on.
 type Summary struct {
-	// Started says that init_ima has run, StartError what it returned,
+	// Started reports that init_ima has run, StartError what it returned,
 	// Level, StartedAt and Task where and when.
 	Started    bool           `json:"started"`
 	StartError int            `json:"start_error,omitempty"`
 	Level      initcall.Level `json:"level"`
 	StartedAt  time.Duration  `json:"started_at_ns"`
 	Task       string         `json:"task,omitempty"`
-	// Bypass says that IMA has started without a TPM.
+	// Bypass reports that IMA has started without a TPM.
 	Bypass bool `json:"bypass"`
 	// Missed says why, nil without a bypass.
 	Missed *Missed `json:"missed,omitempty"`
-	// Race says that IMA and the TPM were in a race, nil that they were not.
+	// Race reports that IMA and the TPM were in a race, nil that they were not.
 	Race *Race `json:"race,omitempty"`
 	// WhatIf says why no real kernel of the platform's release does this,
 	// empty if one does.
@@ -98,14 +98,14 @@ type Summary struct {
 	Queued int `json:"queued"`
 	Denied int `json:"denied"`
 
-	// TPMRegistered says that the kernel has a TPM at the end, TPMAt and
+	// TPMRegistered reports that the kernel has a TPM at the end, TPMAt and
 	// TPMLevel since when. FieldFailure is a chip that answers, but not what
 	// the kernel needs.
 	TPMRegistered bool           `json:"tpm_registered"`
 	TPMAt         time.Duration  `json:"tpm_at_ns"`
 	TPMLevel      initcall.Level `json:"tpm_level"`
 	FieldFailure  bool           `json:"field_failure"`
-	// NullKeyChanged says that the kernel has noticed by its null primary that
+	// NullKeyChanged reports that the kernel has noticed by its null primary that
 	// the TPM was reset without it, TPMDisabled that it has switched the TPM
 	// off: commands fail from then on.
 	NullKeyChanged bool `json:"null_key_changed,omitempty"`
@@ -113,7 +113,7 @@ type Summary struct {
 
 	// KernelAt is when the kernel started: the zero of its own time stamps.
 	KernelAt time.Duration `json:"kernel_at_ns"`
-	// Userspace says that init and what it does came to their end, Panic why
+	// Userspace reports that init and what it does came to their end, Panic why
 	// not. UserspaceAt is when init was executed.
 	Userspace   bool          `json:"userspace"`
 	UserspaceAt time.Duration `json:"userspace_at_ns"`

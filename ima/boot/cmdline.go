@@ -9,7 +9,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
-// kernelArgs is what the kernel's command line says to the driver core.
+// kernelArgs are the options of the driver core on the kernel's command line.
 type kernelArgs struct {
 	fwDevlink       bool
 	deferredTimeout time.Duration

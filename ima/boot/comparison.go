@@ -32,7 +32,7 @@ type ComparisonRow struct {
 	Differs   bool   `json:"differs"`
 }
 
-// ContradictionError says that a simulation is not what its log shows, or that
+// ContradictionError reports that a simulation is not what its log shows, or that
 // the log is not a whole one.
 type ContradictionError struct {
 	Missing []string
@@ -327,7 +327,7 @@ func (c *comparer) compareVerdict() {
 	c.row("verdict", log, simulated, log == simulated)
 }
 
-// verdictOf is what became of IMA as its lines say it.
+// verdictOf returns how IMA ended according to its lines.
 func verdictOf(started bool, code int, lines []string) string {
 	has := func(prefix string) bool {
 		return slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, prefix) })

@@ -37,7 +37,7 @@ func (e *ConsoleError) Error() string {
 
 func (e *ConsoleError) Unwrap() error { return e.Err }
 
-// console is what a log tells of one boot.
+// console has what a log shows of one boot.
 type console struct {
 	lines  *consoleLines
 	kernel KernelBuild
@@ -89,14 +89,14 @@ type loggedProbe struct {
 	line   int
 }
 
-// loggedIMA is what IMA has printed, and in which initcalls.
+// loggedIMA has what IMA has printed, and in which initcalls.
 type loggedIMA struct {
 	late, lateSync int // indexes of the initcalls that may start it, -1
 	started        int // the one in which it has, -1
 	lines          []string
 }
 
-// loggedTPM is what the TPM core and its drivers have printed.
+// loggedTPM has what the TPM core and its drivers have printed.
 type loggedTPM struct {
 	banners      []tpmBanner
 	fieldFailure bool
@@ -128,7 +128,7 @@ type consoleReader struct {
 	clock initcall.Clock
 	names map[string]int
 	open  *loggedCall // called, and not returned
-	// damaged says that a line was damaged since the last line about an
+	// damaged reports that a line was damaged since the last line about an
 	// initcall.
 	damaged bool
 	// failed are probes of which the driver core has said the error.

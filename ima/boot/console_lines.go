@@ -26,7 +26,7 @@ type consoleLine struct {
 	number int           // in the log, from 1
 	at     time.Duration // its time stamp
 	text   string        // what follows the time stamp
-	// unstamped says that the time stamp could not be read: at is that of the
+	// unstamped reports that the time stamp could not be read: at is that of the
 	// line before.
 	unstamped bool
 }
@@ -37,7 +37,7 @@ type consoleLines struct {
 	after []consoleLine // after it, as far as of interest
 	// end is the last time stamp.
 	end time.Duration
-	// banner says that the log has the kernel's first line, another that a
+	// banner reports that the log has the kernel's first line, another that a
 	// second boot follows, at that line.
 	banner  bool
 	another int

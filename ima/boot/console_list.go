@@ -12,7 +12,7 @@ import (
 // maxList bounds a measurement list in bytes.
 const maxList = 16 << 20
 
-// consoleList is what a machine measured.
+// consoleList is the measurement list of a machine.
 type consoleList struct {
 	records []*ima.Record
 	// first is the first boot aggregate, second the place of another one, 0 if
@@ -62,7 +62,7 @@ func (l *consoleList) again() bool {
 	return l != nil && l.second > 0 && l.records[l.second].Name() == ima.BootAggregateLateName
 }
 
-// apply gives the platform the files of the list. What is between two boot
+// apply returns the platform the files of the list. What is between two boot
 // aggregates was used by helpers in the gap, the rest by userspace. kinds are how
 // files were used, where the list alone does not tell.
 func (l *consoleList) apply(p *Platform, kinds map[string]AccessKind) {

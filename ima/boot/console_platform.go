@@ -99,7 +99,7 @@ func (c *console) rootFS(p *Platform) {
 	p.FileSystems = append(p.FileSystems, FileSystem{Name: RootFS, Type: "tmpfs", Magic: tmpfsMagic})
 }
 
-// action gives the functions that do something their action.
+// action returns the functions that do something their action.
 func (c *console) action(i int, call *Initcall) {
 	late, lateSync := c.imaCalls()
 	switch {

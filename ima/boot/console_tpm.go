@@ -155,7 +155,7 @@ func consoleWord(s, empty string) string {
 	return s
 }
 
-// tpmStory is what became of the machine's TPM.
+// tpmStory is the story of the machine's TPM.
 type tpmStory struct {
 	driver, device string
 	kind           DriverKind
@@ -166,7 +166,7 @@ type tpmStory struct {
 	refused []loggedProbe
 	after   int           // the result of commands after the probe, 0 for what the TPM answers
 	slow    time.Duration // how long they took, 0 for no longer than others
-	// assumed says that the log shows no end of a probe.
+	// assumed reports that the log shows no end of a probe.
 	assumed bool
 }
 

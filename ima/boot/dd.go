@@ -239,7 +239,7 @@ func (k *kernel) probeDevice(t *task, dev *device) {
 	}
 }
 
-// reallyProbe follows really_probe and says whether the device is to be tried
+// reallyProbe follows really_probe and reports whether the device is to be tried
 // again.
 func (k *kernel) reallyProbe(t *task, dev *device) (deferred bool) {
 	start := k.sched.now()

@@ -11,9 +11,9 @@ import (
 type directiveRow struct {
 	// plain is how many words without = come first.
 	plain int
-	// block says that the directive belongs to a helper or to userspace.
+	// block reports that the directive belongs to a helper or to userspace.
 	block bool
-	// once says that it may come once only.
+	// once reports that it may come once only.
 	once bool
 	read func(p *parser, a *args) error
 }

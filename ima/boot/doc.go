@@ -8,7 +8,7 @@
 //
 // The TPM is a transport.Device and gets real commands: the driver probes it,
 // fails, retries and gives up as the kernel's drivers do, and package ima
-// extends and reads its PCRs. Put it behind package faults, with the same
+// extends and reads its PCRs. Wrap it with package faults, with the same
 // initcall.Clock that Config has, and it comes as late as a rule says.
 //
 // A boot runs in virtual time (Time): nothing sleeps, threads of the machine run

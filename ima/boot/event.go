@@ -11,7 +11,7 @@ import (
 // EventKind says what an Event is about.
 type EventKind uint8
 
-// The kinds. In brackets is what the fields of an Event hold besides At, Level
+// The kinds. The brackets have the fields of an Event besides At, Level
 // and Task.
 const (
 	PowerOn           EventKind = iota
@@ -64,7 +64,7 @@ var eventNames = [...]string{
 
 func (k EventKind) String() string { return nameOf(eventNames[:], k, "EventKind") }
 
-// MarshalText gives the kind's name.
+// MarshalText returns the kind's name.
 func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads the kind's name.
@@ -91,7 +91,7 @@ type Event struct {
 	Took   time.Duration `json:"took_ns,omitempty"`
 }
 
-// Line gives the event as a line of a kernel's log. kernel says whether the
+// Line returns the event as a line of a kernel's log. kernel reports whether the
 // kernel prints it (with initcall_debug and the debug messages of dd.c); for
 // other events the line is this simulation's own. The time stamp counts from
 // power-on; LineSince gives it as the kernel has it.
@@ -105,7 +105,7 @@ func (e *Event) LineSince(start time.Duration) (line string, kernel bool) {
 	return fmt.Sprintf("[%5d.%06d] %s", at/time.Second, at%time.Second/time.Microsecond, text), kernel
 }
 
-// printsLevel says that kernels with initcall_debug print a level: the buckets
+// printsLevel reports whether kernels with initcall_debug print a level: the buckets
 // of do_initcalls, which the _sync levels and rootfs are parts of.
 func printsLevel(l initcall.Level) bool {
 	return l >= initcall.Early && l <= initcall.Late && l != initcall.RootFS && !strings.HasSuffix(l.String(), "_sync")

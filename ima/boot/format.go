@@ -9,7 +9,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima"
 )
 
-// String gives the platform as a file that ParsePlatform reads.
+// String returns the platform as a file that ParsePlatform reads.
 func (p *Platform) String() string { return string(p.appendText(nil)) }
 
 // AppendText appends the platform as a file that ParsePlatform reads. A platform

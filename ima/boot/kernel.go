@@ -64,7 +64,7 @@ func (k *kernel) emit(t *task, e Event) {
 	k.events = append(k.events, e)
 }
 
-// vary gives a duration that differs from d by at most the platform's jitter.
+// vary returns a duration that differs from d by at most the platform's jitter.
 func (k *kernel) vary(d time.Duration) time.Duration {
 	jitter := k.platform.Kernel.Jitter
 	if d <= 0 || jitter == 0 {

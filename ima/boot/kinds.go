@@ -8,7 +8,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima/internal/clip"
 )
 
-// nameOf gives the name of a value of an enumeration.
+// nameOf returns the name of a value of an enumeration.
 func nameOf[T ~uint8](names []string, v T, kind string) string {
 	if int(v) < len(names) {
 		return names[v]

@@ -33,12 +33,12 @@ type Attempt struct {
 	// Level and At are when it began.
 	Level initcall.Level `json:"level"`
 	At    time.Duration  `json:"at_ns"`
-	// Code is what it ended with, a negative errno; 0 if it was bound, or had
+	// Code is the result of the probe, a negative errno; 0 if it was bound, or had
 	// not ended.
 	Code int `json:"code,omitempty"`
 	// Reason is why it was deferred, where the driver core knows.
 	Reason string `json:"reason,omitempty"`
-	// Refused says that the TPM answered one of its commands with an error,
+	// Refused reports that the TPM answered one of its commands with an error,
 	// or not at all.
 	Refused bool `json:"refused,omitempty"`
 

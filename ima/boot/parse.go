@@ -26,7 +26,7 @@ type PlatformError struct {
 	// one; Line counts from 1, 0 if no line is at fault.
 	File string
 	Line int
-	// Item is what is wrong: "initcall init_tis", "key suplier", …
+	// Item is the part that is wrong: "initcall init_tis", "key suplier", …
 	Item string
 	// Reason says why and what would be taken.
 	Reason string
@@ -213,7 +213,7 @@ var flagKeys = map[string]bool{
 	"ima": true, "ima-late-sync": true, "deferred-probe": true,
 }
 
-// take gives the value of a key and strikes it out.
+// take returns the value of a key and strikes it out.
 func (a *args) take(key string) (value string, ok bool) {
 	value, ok = a.value[key]
 	delete(a.value, key)
@@ -226,7 +226,7 @@ func (a *args) fail(key, format string, args ...any) {
 	}
 }
 
-// done gives the first error, or says which key nobody has asked for.
+// done returns the first error, or says which key nobody has asked for.
 func (a *args) done() error {
 	if a.err != nil {
 		return a.err

@@ -22,7 +22,7 @@ var pinnedUUID = [16]byte{0x76, 0x65, 0x72, 0x69, 0x74, 0x79, 0x40, 0x00, 0x80, 
 
 const pinnedUUIDText = "76657269-7479-4000-8000-000000000001"
 
-// pinFiles gives the kernel, if the platform has files with known digests, the
+// pinFiles returns the kernel, if the platform has files with known digests, the
 // rules for them: the policy's own become those of the architecture. It says
 // whether it did, because the kernel does not say then that there are none.
 func (k *kernel) pinFiles(config *measure.Config) (bool, error) {
@@ -78,7 +78,7 @@ func (p *Platform) pinsFiles() bool {
 		slices.ContainsFunc(p.Helpers, func(h Helper) bool { return slices.ContainsFunc(h.Accesses, has) })
 }
 
-// wantsFile says that a rule measures files through hooks that know fs-verity.
+// wantsFile reports whether a rule measures files through hooks that know fs-verity.
 func wantsFile(rule string) bool {
 	if !strings.HasPrefix(rule, "measure ") || strings.Contains(rule, "fsuuid=") || strings.Contains(rule, "digest_type=") {
 		return false
@@ -91,7 +91,7 @@ func wantsFile(rule string) bool {
 	return !strings.Contains(rule, "func=")
 }
 
-// isAggregate says that a record is a boot aggregate that is pinned: one that is
+// isAggregate reports whether a record is a boot aggregate that is pinned: one that is
 // not zero.
 func (p *Platform) isAggregate(r *ima.Record) bool {
 	if p.Aggregate.Sum == nil || r.Name() != ima.BootAggregateName && r.Name() != ima.BootAggregateLateName {
@@ -101,7 +101,7 @@ func (p *Platform) isAggregate(r *ima.Record) bool {
 	return ok && !d.Zero()
 }
 
-// pinAggregate gives the record with the pinned boot aggregate in it and its
+// pinAggregate returns the record with the pinned boot aggregate in it and its
 // template digest of algo; other records as they are.
 func (p *Platform) pinAggregate(r *ima.Record, algo ima.HashAlgo) (*ima.Record, error) {
 	if !p.isAggregate(r) {
@@ -129,7 +129,7 @@ func digestField(prefix string, d ima.FileDigest) []byte {
 	return append(append(field, ':', 0), d.Sum...)
 }
 
-// pinnedDigests gives what is extended for the record that IMA has just
+// pinnedDigests returns what is extended for the record that IMA has just
 // appended.
 func (k *kernel) pinnedDigests(digests [][]byte) [][]byte {
 	if k.platform.Aggregate.Sum == nil || !k.ima.adding {
@@ -162,10 +162,10 @@ type List struct {
 	hidden   []string
 }
 
-// plain says that the list is IMA's own.
+// plain reports whether the list is IMA's own.
 func (l *List) plain() bool { return l.platform.Aggregate.Sum == nil && len(l.hidden) == 0 }
 
-// Records gives the records with template digests of sha1.
+// Records returns the records with template digests of sha1.
 func (l *List) Records() ([]*ima.Record, error) {
 	records := l.ima.Records()
 	if l.plain() {
@@ -190,7 +190,7 @@ func (l *List) shown(records []*ima.Record, algo ima.HashAlgo) (list []*ima.Reco
 // Files lists the files in securityfs (measure.IMA.SecurityFiles).
 func (l *List) Files() []measure.SecurityFile { return l.ima.SecurityFiles() }
 
-// ReadFile gives the content of a file in securityfs
+// ReadFile returns the content of a file in securityfs
 // (measure.IMA.ReadSecurityFile).
 func (l *List) ReadFile(name string) ([]byte, error) {
 	content, err := l.ima.ReadSecurityFile(name)

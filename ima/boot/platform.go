@@ -20,7 +20,7 @@ type Platform struct {
 	Kernel   KernelBuild `json:"kernel"`
 	Firmware Firmware    `json:"firmware"`
 	TPM      TPM         `json:"tpm,omitzero"`
-	// Aggregate, if set, is what the boot aggregate is made to be, whatever
+	// Aggregate, if set, is the boot aggregate that the machine gets, whatever
 	// the PCRs hold: that of a real machine whose PCRs are not known. A TPM
 	// must be there; a zero aggregate stays one.
 	Aggregate ima.FileDigest `json:"aggregate,omitzero"`
@@ -62,7 +62,7 @@ type KernelBuild struct {
 	// HMAC is CONFIG_TCG_TPM2_HMAC: the kernel notices that the TPM was reset
 	// without it.
 	HMAC bool `json:"hmac,omitempty"`
-	// SecureBoot is what IMA logs of secure boot, empty for nothing.
+	// SecureBoot is the state of secure boot that IMA logs, empty for none.
 	SecureBoot string `json:"secure_boot,omitempty"`
 	// Jitter is how far durations vary with the seed, in percent.
 	Jitter int `json:"jitter_percent,omitempty"`
@@ -75,11 +75,11 @@ type KernelBuild struct {
 // UTSRelease is the release that the kernel calls itself by.
 func (k *KernelBuild) UTSRelease() string { return cmp.Or(k.Release, k.Profile) }
 
-// Firmware is what happens before the kernel.
+// Firmware is the firmware that the machine runs before the kernel.
 type Firmware struct {
 	// Took is how long it takes.
 	Took time.Duration `json:"took_ns,omitempty"`
-	// Startup says that it sends TPM2_Startup(CLEAR).
+	// Startup reports that it sends TPM2_Startup(CLEAR).
 	Startup bool `json:"startup,omitempty"`
 	// Measure lists the PCRs that it extends, one event each, with digests
 	// that depend on the seed. They need Startup.
@@ -110,7 +110,7 @@ type TPM struct {
 // nothing else is said; it is there without being declared, a ramfs.
 type FileSystem struct {
 	Name string `json:"name"`
-	// Type is its name, such as "ext4"; Magic is what fsmagic= means.
+	// Type is its name, such as "ext4"; Magic is the number that fsmagic= names.
 	Type  string `json:"type"`
 	Magic uint64 `json:"magic"`
 }
@@ -140,7 +140,7 @@ type Driver struct {
 	FieldFailure bool `json:"field_failure,omitempty"`
 	// After is the result of each command after the probe: a TPM response
 	// code, or a negative errno such as -62 of a TPM that does not answer in
-	// time. 0 is what the TPM answers.
+	// time. 0 stands for the TPM's own answer.
 	After int `json:"after,omitempty"`
 	// Slow is how long the TPM takes for each command after the probe, where
 	// that is more than Latency. What takes longer than the kernel waits fails.
@@ -174,7 +174,7 @@ type Device struct {
 	Bind time.Duration `json:"bind_ns,omitempty"`
 }
 
-// Action is what an initcall does besides taking time.
+// Action is the effect of an initcall, besides the time it takes.
 type Action uint8
 
 // The actions.
@@ -190,7 +190,7 @@ var actionNames = [...]string{NoAction: "", StartIMA: "ima", StartIMALate: "ima-
 
 func (a Action) String() string { return nameOf(actionNames[:], a, "Action") }
 
-// MarshalText gives the word of platform files.
+// MarshalText returns the word of platform files.
 func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // Initcall is a function called in the kernel's boot.
@@ -224,9 +224,9 @@ type Helper struct {
 	Accesses []Access      `json:"accesses"`
 }
 
-// Userspace is what init does.
+// Userspace has the files that init uses.
 type Userspace struct {
-	// Disk says that init is not in the initramfs: the kernel waits for
+	// Disk reports that init is not in the initramfs: the kernel waits for
 	// device probes before it mounts the root file system
 	// (prepare_namespace).
 	Disk     bool          `json:"disk,omitempty"`
@@ -250,7 +250,7 @@ var accessNames = [...]string{Exec: "exec", Map: "map", Read: "read", Load: "loa
 
 func (k AccessKind) String() string { return nameOf(accessNames[:], k, "AccessKind") }
 
-// MarshalText gives the word of platform files.
+// MarshalText returns the word of platform files.
 func (k AccessKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Access is one use of a file by a program that runs as root.
@@ -262,7 +262,7 @@ type Access struct {
 	Digest ima.FileDigest `json:"digest,omitzero"`
 	// FS is the file system; empty is RootFS.
 	FS string `json:"fs,omitempty"`
-	// Driver is what Load loads.
+	// Driver is the driver that Load loads.
 	Driver string `json:"driver,omitempty"`
 	// For is how long Wait waits.
 	For time.Duration `json:"for_ns,omitempty"`

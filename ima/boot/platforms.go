@@ -32,8 +32,8 @@ func Platforms() []string {
 	return names
 }
 
-// PlatformFile gives the text of a platform that comes with the package, to
-// begin an own one with.
+// PlatformFile returns the text of a platform that comes with the package, to
+// start your own from.
 func PlatformFile(name string) ([]byte, error) {
 	text, err := platformFiles.ReadFile("platforms/" + name + platformSuffix)
 	if err != nil {

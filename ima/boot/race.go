@@ -13,7 +13,7 @@ import (
 // out differently by 20 to 200 ms.
 const RaceWindow = 200 * time.Millisecond
 
-// Race says that nothing in the kernel orders IMA's look for a TPM and the
+// Race reports that nothing in the kernel orders IMA's look for a TPM and the
 // registration of the TPM, and that less than RaceWindow was between them: a
 // real machine may do it the other way round the next time.
 type Race struct {
@@ -40,7 +40,7 @@ func (k *kernel) look(t *task) *chip {
 	return k.defaultChip()
 }
 
-// unordered gives the first look that nothing orders with what a task does now,
+// unordered returns the first look that nothing orders with what a task does now,
 // -1 if pid 1 waits for the task. Looks that pid 1 had done before it started the
 // task, or let go the command that the task waited for, came first.
 func (k *kernel) unordered(t *task) int {
@@ -70,7 +70,7 @@ func (k *kernel) race() *Race {
 	return nearest
 }
 
-// scatter gives the time that a thread waits for a processor where Config says
+// scatter returns the time that a thread waits for a processor where Config says
 // that this differs from boot to boot.
 func (k *kernel) scatter() time.Duration {
 	if k.config.Scatter <= 0 {

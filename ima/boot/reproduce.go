@@ -263,7 +263,7 @@ func simulatedLines(r *Result) (lines []string) {
 	return lines
 }
 
-// recordKey is what two lists must have in common of a record.
+// recordKey has the fields of a record that two lists must have in common.
 func recordKey(r *ima.Record) string {
 	d, _ := r.FileDigest()
 	return r.Name() + " " + d.Algo.String() + ":" + d.Sum.String()

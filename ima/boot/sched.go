@@ -20,7 +20,7 @@ const (
 	MaxBoot = time.Hour
 )
 
-// LimitError says that a run did not come to its end within a limit.
+// LimitError reports that a run did not come to its end within a limit.
 type LimitError struct {
 	// Limit names it: "steps", "events" or "time".
 	Limit string
@@ -78,11 +78,11 @@ type task struct {
 	// looks counts IMA's looks for a TPM that pid 1 had done when it last made
 	// this task go on: they came first (race.go).
 	looks int
-	// killed says that the run is over: the task must end.
+	// killed reports that the run is over: the task must end.
 	killed bool
 }
 
-// kill is what a task panics with to end after the run; spawn catches it.
+// kill is the value with which a task panics to end after the run; spawn catches it.
 type kill struct{}
 
 // now is the time since this run's power-on.
@@ -138,7 +138,7 @@ func (s *sched) run() error {
 	return s.err
 }
 
-// step counts a step and says whether the run may go on.
+// step counts a step and reports whether the run may go on.
 func (s *sched) step() bool {
 	s.steps++
 	if s.steps > s.maxSteps {
@@ -199,7 +199,7 @@ func (s *sched) killAll() {
 	}
 }
 
-// wait gives the processor away until somebody wakes the task.
+// wait returns the processor away until somebody wakes the task.
 func (t *task) wait() {
 	t.park()
 	if t.killed {

@@ -15,13 +15,13 @@ import (
 type imaState struct {
 	*measure.IMA
 	lock mutex // a hook that extends must not be overtaken
-	// started says that init_ima has begun, inForce that hooks measure.
+	// started reports that init_ima has begun, inForce that hooks measure.
 	started, inForce bool
 	at               time.Duration
 	level            initcall.Level
 	task             string
 	result           int
-	// adding says that the next extend is that of a boot aggregate, extend
+	// adding reports that the next extend is that of a boot aggregate, extend
 	// what became of the last one.
 	adding bool
 	extend extendResult
@@ -167,14 +167,14 @@ func (k *kernel) chipRegistered(t *task, c *chip) {
 	k.strategy.chipRegistered(k, t)
 }
 
-// hasTPM says that the machine has one, be its driver there or not.
+// hasTPM reports whether the machine has one, be its driver there or not.
 func (k *kernel) hasTPM() bool {
 	return k.config.Device != nil && slices.ContainsFunc(k.core.devices, func(d *device) bool {
 		return d.driver != nil && d.driver.Kind.tpm()
 	})
 }
 
-// moduleMayBring says that a TPM's driver, or one that the TPM waits for, is a
+// moduleMayBring reports whether a TPM's driver, or one that the TPM waits for, is a
 // module that has not been loaded.
 func (k *kernel) moduleMayBring() bool {
 	if k.defaultChip() != nil || !k.hasTPM() {
@@ -188,7 +188,7 @@ func (k *kernel) moduleMayBring() bool {
 	return false
 }
 
-// hooksAct says that the level is reached from which hooks of a strategy act
+// hooksAct reports whether the level is reached from which hooks of a strategy act
 // before IMA has started.
 func (k *kernel) hooksAct() bool {
 	if k.config.Options.HooksFrom != 0 {

@@ -38,7 +38,7 @@ func Strategies() []Strategy {
 
 func (s Strategy) String() string { return nameOf(strategyNames[:], s, "Strategy") }
 
-// MarshalText gives the strategy's name.
+// MarshalText returns the strategy's name.
 func (s Strategy) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads the strategy's name, with an *UnknownNameError.
@@ -47,7 +47,7 @@ func (s *Strategy) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Options are what a strategy leaves open. The zero value is what was proposed
+// Options are the choices that a strategy leaves open. The zero value is what was proposed
 // or posted.
 type Options struct {
 	// HooksFrom is from when on the hooks of Queue and Deny act. It is Late
@@ -74,7 +74,7 @@ func (k *kernel) whatIf() string {
 	return "Linux " + k.platform.Kernel.Profile + " has no CONFIG_IMA_INIT_LATE_SYNC, which came with 7.3; this is how it would boot with the option carried back"
 }
 
-// verdict is what a hook does with an access while IMA does not measure.
+// verdict is the answer of a hook to an access while IMA does not measure.
 type verdict uint8
 
 const (
@@ -91,7 +91,7 @@ type strategy interface {
 	has() (late, lateSync bool)
 	late(k *kernel, t *task) int
 	lateSync(k *kernel, t *task) int
-	// before is what a hook does as long as IMA has not started.
+	// before is the answer of a hook as long as IMA has not started.
 	before(k *kernel) verdict
 	// chipRegistered is called when tpm_default_chip begins to find the
 	// chip.
@@ -109,7 +109,7 @@ var strategyTypes = [...]func() strategy{
 	Notifier: func() strategy { return &notifierStrategy{} },
 }
 
-// plain is what most strategies have in common: hooks do nothing before IMA has
+// plain is the part that most strategies have in common: hooks do nothing before IMA has
 // started, and nobody listens to the TPM core.
 type plain struct{}
 

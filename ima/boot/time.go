@@ -14,7 +14,7 @@ type Time struct {
 	now atomic.Int64
 }
 
-// Now gives the virtual time since the first power-on.
+// Now returns the virtual time since the first power-on.
 func (t *Time) Now() time.Duration { return time.Duration(t.now.Load()) }
 
 func (t *Time) set(now time.Duration) { t.now.Store(int64(now)) }

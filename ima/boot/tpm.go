@@ -138,8 +138,8 @@ func (e sendError) Error() string { return string(e) }
 
 const errTimeout sendError = "the driver's time for the command is over"
 
-// send gives the Device a command. While the Device holds it back virtual time
-// goes on; at the driver's limit the command is cancelled and no answer counts
+// send returns the Device a command. While the Device holds it back virtual time
+// goes on; at the driver's limit the command is canceled and no answer counts
 // any more.
 func (k *kernel) send(t *task, command []byte, limit time.Duration) ([]byte, error) {
 	s := k.sched
@@ -355,7 +355,7 @@ func (c *chip) getRandom(t *task) {
 // imaTPM is a chip as package ima wants it.
 type imaTPM struct{ *chip }
 
-// Banks gives the allocated banks.
+// Banks returns the allocated banks.
 func (c imaTPM) Banks() []ima.Bank { return c.banks }
 
 // ReadPCR follows tpm_pcr_read.
@@ -391,7 +391,7 @@ type resultError int
 
 func (e resultError) Error() string { return "TPM command failed: " + codeText(int(e)) }
 
-// ErrnoResult gives the kernel's number: a negative errno or a TPM response
+// ErrnoResult returns the kernel's number: a negative errno or a TPM response
 // code.
 func (e resultError) ErrnoResult() int { return int(e) }
 

@@ -99,7 +99,7 @@ func pcrRead(alg uint16, pcrs ...int) []byte {
 func pcrExtend(pcr int, algs []uint16, digests [][]byte) []byte {
 	c := command(tagSessions, ccPCRExtend)
 	c = binary.BigEndian.AppendUint32(c, uint32(pcr))
-	c = binary.BigEndian.AppendUint32(c, 9) // size of the authorisation area
+	c = binary.BigEndian.AppendUint32(c, 9) // size of the authorization area
 	c = binary.BigEndian.AppendUint32(c, rsPassword)
 	c = append(c, 0, 0, 0, 0, 0) // nonce, attributes, password
 	c = binary.BigEndian.AppendUint32(c, uint32(len(digests)))
@@ -189,7 +189,7 @@ func readCreatePrimary(response []byte) (handle uint32, name []byte, ok bool) {
 	return handle, name, !r.bad && len(name) > 0
 }
 
-// checkHeader gives the code of a response whose header is right
+// checkHeader returns the code of a response whose header is right
 // (tpm_try_transmit: the size that was received must be the header's).
 func checkHeader(response []byte) (code uint32, ok bool) {
 	if len(response) < headerSize || int64(binary.BigEndian.Uint32(response[2:])) != int64(len(response)) {

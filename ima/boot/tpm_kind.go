@@ -21,7 +21,7 @@ var driverKindNames = [...]string{
 
 func (k DriverKind) String() string { return nameOf(driverKindNames[:], k, "DriverKind") }
 
-// MarshalText gives the word of platform files.
+// MarshalText returns the word of platform files.
 func (k DriverKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 func (k DriverKind) tpm() bool { return k != Plain }

@@ -9,7 +9,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// nullKey is what the kernel keeps of the primary of the null hierarchy, by whose
+// nullKey has what the kernel keeps of the primary of the null hierarchy, by whose
 // name it notices that the TPM was reset without it (drivers/char/tpm/
 // tpm2-sessions.c). The sessions that the key is for are left out here: what is
 // to go through one has an empty password.
@@ -39,7 +39,7 @@ func (c *chip) sessionsInit(t *task) int {
 }
 
 // startAuthSession follows tpm2_start_auth_session up to the session itself. A
-// chip that is switched off answers -EIO (tpm_try_get_ops).
+// chip that is disabled answers -EIO (tpm_try_get_ops).
 func (c *chip) startAuthSession(t *task) int {
 	if c.disabled {
 		return -eio
@@ -54,7 +54,7 @@ func (c *chip) startAuthSession(t *task) int {
 	}
 	if handle == 0 {
 		// The kernel takes what its variable happens to hold for the handle;
-		// 0 is what a kernel that clears its stack has there.
+		// A kernel that clears its stack has 0 there.
 		_, code = c.transmitCmd(t, startAuthSession(handle), "start auth session")
 		return code
 	}
@@ -119,7 +119,7 @@ func (k *kernel) resetBehind(t *task) {
 	k.question(startupClear())
 }
 
-// listTwice gives a response to TPM2_GetCapability(PCRS) in which a bank comes
+// listTwice returns a response to TPM2_GetCapability(PCRS) in which a bank comes
 // once more, as of a TPM that lists it twice. Others stay as they are.
 func listTwice(command, response []byte, algo ima.HashAlgo) []byte {
 	if algo == 0 || commandCode(command) != ccGetCapability || binary.BigEndian.Uint32(command[headerSize:]) != capPCRs {

@@ -48,7 +48,7 @@ func (l *eventLog) add(rec *Record) error {
 	return nil
 }
 
-// bytes gives the log; its first event says which banks there are.
+// bytes returns the log; its first event says which banks there are.
 func (l *eventLog) bytes() []byte {
 	if l.count == 0 {
 		return nil

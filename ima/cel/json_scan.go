@@ -141,7 +141,7 @@ func (r *jsonScanner) text(dst []byte, limit int, item string) ([]byte, error) {
 	}
 }
 
-// part gives what is buffered of a string, up to a quotation mark or backslash.
+// part returns what is buffered of a string, up to a quotation mark or backslash.
 // It stays.
 func (r *jsonScanner) part(item string) ([]byte, error) {
 	if r.r.Buffered() == 0 {

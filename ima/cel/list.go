@@ -34,7 +34,7 @@ type List struct {
 
 // logs are the logs of a file one after the other: one, or those of a wrapper.
 type logs interface {
-	// next gives the next log, io.EOF if there is none.
+	// next returns the next log, io.EOF if there is none.
 	next() (*Reader, error)
 }
 
@@ -175,7 +175,7 @@ func (l *List) give(rec *ima.Record) error {
 	return nil
 }
 
-// digests gives what can be checked of the record's digests, as a list shows them:
+// digests returns what can be checked of the record's digests, as a list shows them:
 // zeros for a violation.
 func (l *List) digests() ([]ima.BankDigest, error) {
 	l.banks = l.banks[:0]
@@ -208,10 +208,10 @@ func violates(sum []byte) bool {
 	return len(zeros) == 0 || bytes.Equal(sum, ones[:len(sum)]) || len(sum)-n == ima.SHA1.Size() && bytes.Equal(sum[:len(sum)-n], ones[:ima.SHA1.Size()])
 }
 
-// Form gives the name of the log's encoding, such as "cel-tlv".
+// Form returns the name of the log's encoding, such as "cel-tlv".
 func (l *List) Form() string { return l.encoding.String() }
 
-// EventLog gives the firmware's records that precede the list in the form of
+// EventLog returns the firmware's records that precede the list in the form of
 // binary_bios_measurements; nil if there are none.
 func (l *List) EventLog() []byte { return l.log.bytes() }
 

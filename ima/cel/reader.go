@@ -77,11 +77,11 @@ func newReader(log *bufio.Reader, encoding Encoding, o Options) *Reader {
 	return r
 }
 
-// Encoding gives the encoding of the log.
+// Encoding returns the encoding of the log.
 func (r *Reader) Encoding() Encoding { return r.encoding }
 
 // Read reads the next record into rec, whose memory it uses again. At the end of
-// the log it answers io.EOF, otherwise an ima.ListError, and the same again.
+// the log it returns io.EOF, otherwise an ima.ListError, and the same again.
 func (r *Reader) Read(rec *Record) error {
 	if r.err != nil {
 		return r.err
@@ -147,7 +147,7 @@ func (s *source) atEnd() bool {
 	return err == io.EOF
 }
 
-// peek gives the next n bytes without going on; there may be 4,096.
+// peek returns the next n bytes without going on; there may be 4,096.
 func (s *source) peek(n int, item string) ([]byte, error) {
 	b, err := s.r.Peek(n)
 	if err != nil {

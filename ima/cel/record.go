@@ -29,7 +29,7 @@ func (e Encoding) String() string {
 	return fmt.Sprintf("Encoding(%d)", uint8(e))
 }
 
-// MarshalText gives "cel-tlv", "cel-json" or "cel-cbor".
+// MarshalText returns "cel-tlv", "cel-json" or "cel-cbor".
 func (e Encoding) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // UnmarshalText reads what MarshalText gives.
@@ -124,7 +124,7 @@ type limits struct {
 // digestSize is the size of a digest of a TPM_ALG_ID, 0 for one that is not known.
 func digestSize(id uint16) int { return hashOf(id).Size() }
 
-// hashOf gives the kernel's hash of a TPM_ALG_ID, zero for one that it does not
+// hashOf returns the kernel's hash of a TPM_ALG_ID, zero for one that it does not
 // have.
 func hashOf(id uint16) ima.HashAlgo {
 	for _, a := range algorithms {

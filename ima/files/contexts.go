@@ -10,7 +10,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
-// unlabeled is what SELinux takes a file for that has no label.
+// unlabeled is the label with which SELinux treats a file without one.
 var unlabeled = measure.Label{User: "system_u", Role: "object_r", Type: "unlabeled_t"}
 
 // ParseLabel reads an SELinux context, user:role:type, with or without a level

@@ -5,7 +5,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
-// fileFacts is what IMA asks of a file besides its content.
+// fileFacts are the attributes of a file that IMA needs, besides its content.
 type fileFacts struct {
 	id       inodeID
 	links    uint64

@@ -10,7 +10,7 @@ const modeRegular = 0o100000
 // fileSystems knows no file systems here: nothing but Linux tells what IMA asks.
 type fileSystems struct{ withoutUUID []string }
 
-// factsOf gives the mode alone.
+// factsOf returns the mode alone.
 func (s *fileSystems) factsOf(f *os.File) (*fileFacts, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// Image is what a kernel takes a file's content for when it is executed.
+// Image is the kind of executable for which a kernel takes a file's content.
 type Image uint8
 
 const (

@@ -52,7 +52,7 @@ type Config struct {
 	// ArchPolicy has the rules of the architecture, one each
 	// (arch_get_ima_policy).
 	ArchPolicy []string
-	// SecureBoot is what the log says of secure boot: "enabled", "disabled",
+	// SecureBoot is the state of secure boot that is logged: "enabled", "disabled",
 	// "unknown"; if empty nothing is logged.
 	SecureBoot string
 	// HostOrder is the machine's byte order; ima_canonical_fmt on the command

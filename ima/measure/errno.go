@@ -35,7 +35,7 @@ func (e Errno) Error() string {
 	return fmt.Sprintf("errno %d", int(e))
 }
 
-// errnoOf gives the number that the kernel would have for err: 0 for none.
+// errnoOf returns the number that the kernel would have for err: 0 for none.
 func errnoOf(err error) int {
 	var result ErrnoResult
 	var errno Errno

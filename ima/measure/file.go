@@ -19,18 +19,18 @@ type Superblock struct {
 	Magic uint64
 	// FSName is the name of its type, such as "ext4".
 	FSName string
-	// Subtype is what a FUSE file system calls itself, such as "sshfs"; empty
+	// Subtype is the name that a FUSE file system gives itself, such as "sshfs"; empty
 	// for others.
 	Subtype string
 	// UUID is s_uuid, which FS_IOC_GETFSUUID gives; zero if there is none.
 	UUID [16]byte
-	// IVersion says that the file system counts changes of a file, in
+	// IVersion reports that the file system counts changes of a file, in
 	// Inode.Version. Without it every closed writer counts as a change.
 	IVersion bool
-	// NoChangeCookie says that a file system with IVersion does not give it to
+	// NoChangeCookie reports that a file system with IVersion does not give it to
 	// statx(2) as a change cookie (STATX_CHANGE_COOKIE), as XFS does not.
 	NoChangeCookie bool
-	// Unverifiable says that the kernel cannot know whether a file has
+	// Unverifiable reports that the kernel cannot know whether a file has
 	// changed (SB_I_IMA_UNVERIFIABLE_SIGNATURE), as with FUSE; files are
 	// measured each time then, unless the mounter is UntrustedMounter.
 	Unverifiable, UntrustedMounter bool
@@ -81,7 +81,7 @@ func (i *Inode) xattr(name string) []byte {
 	return nil
 }
 
-// protected gives the attributes that EVM protects: all but its own.
+// protected returns the attributes that EVM protects: all but its own.
 func (i *Inode) protected() (list []ima.Xattr) {
 	for _, x := range i.Xattrs {
 		if x.Name != "security.evm" {
@@ -91,7 +91,7 @@ func (i *Inode) protected() (list []ima.Xattr) {
 	return list
 }
 
-// iint is what IMA keeps of an inode.
+// iint is the part of an inode that IMA keeps.
 type iint struct {
 	collected    bool
 	withModsig   bool // measured with its appended signature
@@ -121,7 +121,7 @@ type File struct {
 	Modsig *ima.Modsig
 }
 
-// Mask is what an access asks for (include/linux/fs.h, MAY_EXEC and others).
+// Mask is the access asked for (include/linux/fs.h, MAY_EXEC and others).
 type Mask uint8
 
 // The bits of a Mask.

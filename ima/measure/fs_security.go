@@ -77,7 +77,7 @@ func (m *IMA) SecurityFiles() []SecurityFile {
 	return append([]SecurityFile(nil), m.fs.files...)
 }
 
-// ReadSecurityFile gives the content of the file name, or of what the link name
+// ReadSecurityFile returns the content of the file name, or of what the link name
 // points to. The error wraps fs.ErrNotExist, or fs.ErrPermission for a policy
 // that cannot be read.
 func (m *IMA) ReadSecurityFile(name string) ([]byte, error) {
@@ -120,7 +120,7 @@ func (m *IMA) showList(show fileShow) (text []byte, err error) {
 	return text, nil
 }
 
-// policyText gives the rules in force, one a line.
+// policyText returns the rules in force, one a line.
 func (m *IMA) policyText() string {
 	var b strings.Builder
 	active := m.policy.active.Load()
@@ -201,7 +201,7 @@ func (e *StageError) Error() string {
 	return fmt.Sprintf("%s: request %q: %v", e.Name, clip.String(e.Request), e.Errno)
 }
 
-// Unwrap gives the Errno.
+// Unwrap returns the Errno.
 func (e *StageError) Unwrap() error { return e.Errno }
 
 // WriteList is a write to a list file in kernels with CONFIG_IMA_STAGING (since

@@ -57,7 +57,7 @@ func (m *IMA) audit(op, cause, name string, result int) {
 type slot struct {
 	bank ima.Bank     // DigestSize zero if the slot is no bank
 	algo ima.HashAlgo // zero for a bank whose algorithm the kernel does not know
-	// allocated says that the kernel has the hash. Otherwise the digest is
+	// allocated reports that the kernel has the hash. Otherwise the digest is
 	// that of sha1, with zeros after it.
 	allocated bool
 }
@@ -107,7 +107,7 @@ type activePolicy struct {
 	flag  action
 }
 
-// load gives the policy, nil while its flag is zero.
+// load returns the policy, nil while its flag is zero.
 func (p *policyState) load() *activePolicy {
 	a := p.active.Load()
 	if a == nil || a.flag == 0 {
@@ -146,11 +146,11 @@ func (q *keyQueue) flush() []queuedKey {
 type SecurityFile struct {
 	Name string
 	Mode fs.FileMode
-	// Link is what a symbolic link points to, empty for a file.
+	// Link is the target of a symbolic link, empty for a file.
 	Link string
 }
 
-// securityfs is what IMA has in securityfs. Before Init it has nothing there.
+// securityfs has the files of IMA in securityfs. Before Init it has nothing there.
 type securityfs struct {
 	mu    sync.Mutex
 	files []SecurityFile

@@ -136,7 +136,7 @@ func (m *IMA) AddBootAggregate(name string) error {
 	return err
 }
 
-// bootAggregate gives zeros of algo without a TPM, or with one that has no bank
+// bootAggregate returns zeros of algo without a TPM, or with one that has no bank
 // for it. Otherwise the algorithm is that of the bank chosen.
 func (m *IMA) bootAggregate(algo ima.HashAlgo) (ima.FileDigest, error) {
 	zero := ima.FileDigest{Algo: algo, Sum: make(ima.Hex, algo.Size())}

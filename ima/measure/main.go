@@ -8,7 +8,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima"
 )
 
-// Open is what open(2) does: the inode's count of readers or writers rises, and
+// Open does what open(2) does: the inode's count of readers or writers rises, and
 // the hook FILE_CHECK runs. mask is the access asked for: MayRead, MayWrite or
 // both, with MayAppend; MayExec alone for a file about to be executed.
 func (m *IMA) Open(f *File, cred *Cred, mask Mask) {
@@ -23,7 +23,7 @@ func (m *IMA) Open(f *File, cred *Cred, mask Mask) {
 	m.processMeasurement(f, cred, nil, mask, hookFileCheck)
 }
 
-// Release is what the last close of an open file does: with the last writer gone
+// Release does what the last close of an open file does: with the last writer gone
 // a file that has changed is forgotten (ima_file_free), and the counts fall.
 func (m *IMA) Release(f *File) {
 	inode := f.Inode
@@ -72,7 +72,7 @@ func (m *IMA) CredsCheck(f *File, cred *Cred) {
 	m.processMeasurement(f, cred, nil, MayExec, hookCredsCheck)
 }
 
-// Exec is what execve(2) does with one file on its way to a program: BprmCheck
+// Exec does what execve(2) does with one file on its way to a program: BprmCheck
 // with the credentials of the task and, in kernels with Kernel.CredsCheckLast for
 // the last file alone, CredsCheck with those that the program will have. last
 // reports that the file is the program, not a script that names an interpreter.
@@ -304,7 +304,7 @@ func (m *IMA) hashFile(f *File, buf []byte, algo ima.HashAlgo) (ima.Hex, error) 
 	return h.Sum(nil), nil
 }
 
-// legacyDigest is what a d field shows if the hash that was collected does not
+// legacyDigest returns what a d field shows if the hash that was collected does not
 // fit: that of the file, even where a buffer was measured.
 func (m *IMA) legacyDigest(f *File) ima.Hex {
 	algo := ima.SHA1

@@ -56,7 +56,7 @@ var maskNames = []struct {
 	{MayExec, "MAY_EXEC"}, {MayWrite, "MAY_WRITE"}, {MayRead, "MAY_READ"}, {MayAppend, "MAY_APPEND"},
 }
 
-// action is what a rule says to do; a bit set where several rules have matched.
+// action is the action of a rule; a bit set where several rules have matched.
 type action uint16
 
 // The actions with the kernel's values: the negative of an action is the next
@@ -172,7 +172,7 @@ type Rule struct {
 	template  *ima.Template
 }
 
-// access is what a hook asks the policy about (the parameters of
+// access is the access that a hook asks the policy about (the parameters of
 // ima_match_policy).
 type access struct {
 	hook  hook
@@ -258,7 +258,7 @@ func (r *Rule) hasLSM() bool {
 	return false
 }
 
-// decision is what a policy says of an access.
+// decision is the answer of a policy to an access.
 type decision struct {
 	action   action
 	pcr      int
@@ -306,8 +306,8 @@ func policyFlag(rules []*Rule) (flag action) {
 	return flag
 }
 
-// String gives the rule as the kernel shows it (ima_policy_show): each word with
-// a blank behind it, without the newline. A rule with a label that no LSM knows
+// String returns the rule as the kernel shows it (ima_policy_show): each word with
+// a blank after it, without the newline. A rule with a label that no LSM knows
 // is not shown: it gives "".
 func (r *Rule) String() string {
 	var b strings.Builder
@@ -375,7 +375,7 @@ func (r *Rule) words() []ruleWord {
 	}
 }
 
-// appraiseWords are those behind the template.
+// appraiseWords are those after the template.
 func (r *Rule) appraiseWords() []ruleWord {
 	kind := "imasig"
 	switch {

@@ -103,7 +103,7 @@ const (
 	defaultTCB
 )
 
-// setupPolicy is what the command line says of the policy (policy_setup and its
+// setupPolicy has the choices of the command line for the policy (policy_setup and its
 // neighbours).
 type setupPolicy struct {
 	tcb          tcb
@@ -155,7 +155,7 @@ func (s *setupPolicy) setup(value string, log func(string, ...any)) {
 	}
 }
 
-// defaultRules gives the rules in force after ima_init_policy, and those that a
+// defaultRules returns the rules in force after ima_init_policy, and those that a
 // custom policy will have before its own.
 func (s *setupPolicy) defaultRules(c *Config, log func(string, ...any)) (initial, custom []*Rule, err error) {
 	pc := c.policyConfig()

@@ -16,7 +16,7 @@ type PolicyConfig struct {
 	// Modsig is CONFIG_IMA_APPRAISE_MODSIG: appraise_type=imasig|modsig and
 	// appraise_flag=.
 	Modsig bool
-	// LSM says that an LSM is loaded that knows the labels of obj_user= and
+	// LSM reports that an LSM is loaded that knows the labels of obj_user= and
 	// the like. Without one, the labels are undefined.
 	LSM bool
 	// Custom is the template of ima_template_fmt=, which template= finds by
@@ -24,7 +24,7 @@ type PolicyConfig struct {
 	Custom *ima.Template
 	// Unavailable lists hashes that the kernel was built without.
 	Unavailable []ima.HashAlgo
-	// builtin says that the built-in rules are in force, which makes a rule
+	// builtin reports that the built-in rules are in force, which makes a rule
 	// with an undefined label an error.
 	builtin bool
 }
@@ -47,5 +47,5 @@ func (e *RuleError) Error() string {
 	return fmt.Sprintf("policy line %d: %q: %s", e.Line, clip.String(e.Token), e.Reason)
 }
 
-// Unwrap gives EINVAL, the kernel's answer.
+// Unwrap returns EINVAL, the kernel's answer.
 func (e *RuleError) Unwrap() error { return EINVAL }

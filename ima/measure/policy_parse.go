@@ -65,7 +65,7 @@ func (p *ruleParser) parse(line string) error {
 	return nil
 }
 
-// option reads one token (the table policy_tokens and the switch behind it).
+// option reads one token (the table policy_tokens and the switch after it).
 func (p *ruleParser) option(token string) error {
 	for _, a := range actionNames {
 		if token == a.name {

@@ -140,7 +140,7 @@ func (m *IMA) banks() (n int) {
 	return n
 }
 
-// violationDigests is what a violation extends into the banks
+// violationDigests returns what a violation extends into the banks
 // (ima_init_digests).
 func (m *IMA) violationDigests() [][]byte {
 	digests := make([][]byte, m.banks())
@@ -167,10 +167,10 @@ func (m *IMA) Count() int {
 // Violations is the number of violations since boot.
 func (m *IMA) Violations() int { return int(m.queue.violations.Load()) }
 
-// Bypass says that IMA has started without a TPM and will never use one.
+// Bypass reports whether IMA has started without a TPM and will never use one.
 func (m *IMA) Bypass() bool { return m.policy.active.Load() != nil && m.tpm == nil }
 
-// Records gives a copy of the list with the template digests of sha1.
+// Records returns a copy of the list with the template digests of sha1.
 func (m *IMA) Records() []*ima.Record {
 	entries := m.snapshot()
 	records := make([]*ima.Record, len(entries))
@@ -180,7 +180,7 @@ func (m *IMA) Records() []*ima.Record {
 	return records
 }
 
-// snapshot gives the list as it is now. Entries never change, and the list only
+// snapshot returns the list as it is now. Entries never change, and the list only
 // grows or is replaced, so it can be read without a lock.
 func (m *IMA) snapshot() []*entry {
 	m.queue.mu.RLock()
@@ -188,7 +188,7 @@ func (m *IMA) snapshot() []*entry {
 	return m.queue.entries[:len(m.queue.entries):len(m.queue.entries)]
 }
 
-// shown gives the record as a file of the slot shows it. It shares e's memory.
+// shown returns the record as a file of the slot shows it. It shares e's memory.
 func (m *IMA) shown(e *entry, slot int) *ima.Record {
 	r := e.Record
 	r.Digest = e.digests[slot]

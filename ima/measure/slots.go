@@ -44,7 +44,7 @@ func (e *AllocationError) Error() string {
 	return fmt.Sprintf("the kernel cannot allocate hash algorithm %s when IMA starts; sha1 and that of ima_hash= have to be built in", e.Algo)
 }
 
-// Unwrap returns ENOENT, which is what the kernel's crypto API answers.
+// Unwrap returns ENOENT, the answer of the kernel's crypto API.
 func (e *AllocationError) Unwrap() error { return ENOENT }
 
 // initCrypto follows ima_init_crypto. Without ima_hash, or sha1 for the lists,
@@ -73,7 +73,7 @@ func (m *IMA) initCrypto() error {
 }
 
 // layOutSlots makes the slots: the TPM's banks, of which it gives the number,
-// and behind them those for sha1 and ima_hash that are no bank.
+// and after them those for sha1 and ima_hash that are no bank.
 func (m *IMA) layOutSlots() (banks int) {
 	m.slots, m.sha1, m.hashed = nil, -1, -1
 	if m.tpm != nil {

@@ -6,14 +6,14 @@ import "github.com/swtpmd/swtpmd/ima"
 type Extender interface {
 	// PCRExtend is one TPM2_PCR_Extend of PCR index: digests has one digest
 	// for each of the TPM's banks, in their order, each of the bank's size.
-	// The digests must not be kept. The error's ErrnoResult is what the
+	// The digests must not be kept. The error's ErrnoResult is the number that the
 	// kernel's log shows, -5 (EIO) if it has none.
 	PCRExtend(index int, digests [][]byte) error
 }
 
 // TPM is the chip that IMA finds, or does not find, when it starts.
 type TPM interface {
-	// Banks gives the allocated PCR banks in the TPM's order.
+	// Banks returns the allocated PCR banks in the TPM's order.
 	Banks() []ima.Bank
 	ima.PCRReader
 	Extender

@@ -23,7 +23,7 @@ type Aggregate struct {
 	Expected ima.Hex `json:"expected,omitempty"`
 	// PCRs are those that the digest is of, empty if it is not the PCRs'.
 	PCRs []int `json:"pcrs,omitempty"`
-	// EventLog says that the digest is that of the PCRs to which the event log
+	// EventLog reports that the digest is that of the PCRs to which the event log
 	// leads. PCRs are those of them whose values were given then, Extended
 	// those that have been extended since.
 	EventLog bool  `json:"event_log,omitempty"`
@@ -132,7 +132,7 @@ func (r *run) concludeAggregates() {
 	}
 }
 
-// vouched gives the boot aggregates but those behind the records that their
+// vouched returns the boot aggregates but those after the records that their
 // PCR vouches for. If it vouches for none it gives them all, as they say
 // something even so.
 func (r *run) vouched() []Aggregate {
@@ -226,7 +226,7 @@ func bankText(bank ima.HashAlgo) string {
 	return bank.String()
 }
 
-// firmwareZero says that PCR 0 to 7 were given and are zero.
+// firmwareZero reports whether PCR 0 to 7 were given and are zero.
 func (r *run) firmwareZero(bank ima.HashAlgo) bool {
 	for _, pcr := range upTo(7) {
 		if value, ok := r.evidence.PCRs[bank][pcr]; !ok || !allZero(value) {

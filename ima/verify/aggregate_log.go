@@ -98,11 +98,11 @@ func (r *run) concludeOfLog(g *Aggregate) *Finding {
 			g.Bank, rangesText(g.PCRs), rangesText(missing)).about(g.Bank, missing...)
 	}
 	r.explainLog(g.Extended)
-	return r.add(AggregateOfLog, "The boot aggregate is that of PCR 0-9 of the event log in bank %s, and PCR %s are the log's. PCR %s has been extended after IMA started, as systemd and kexec do, so the log leads to where it began. That it began there is the kernel's word, which is worth what the measured boot shows of the kernel in the other PCRs.",
+	return r.add(AggregateOfLog, "The boot aggregate is that of PCR 0-9 of the event log in bank %s, and PCR %s are the log's. PCR %s has been extended after IMA started, as systemd and kexec do, so the log gives the value with which it began. That it began with it is the kernel's word, which is worth what the measured boot shows of the kernel in the other PCRs.",
 		g.Bank, rangesText(g.PCRs), rangesText(g.Extended)).about(g.Bank, g.Extended...)
 }
 
-// wentOn gives the PCRs that have been extended since the first kernel's boot
+// wentOn returns the PCRs that have been extended since the first kernel's boot
 // aggregate, which is the event log's, if g is of a later kernel: what they were
 // when that one started lies between the log's value and the one given.
 func (r *run) wentOn(g *Aggregate) []int {
@@ -113,7 +113,7 @@ func (r *run) wentOn(g *Aggregate) []int {
 	return first.Extended
 }
 
-// explainLog takes back that the event log does not lead to PCRs of which it is
+// explainLog takes back that the event log does not give the values of PCRs of which it is
 // known why.
 func (r *run) explainLog(pcrs []int) {
 	kept := r.list[:0]

@@ -2,7 +2,7 @@ package verify
 
 import "slices"
 
-// Result is what a policy makes of a Verdict.
+// Result is the appraisal of a Verdict by a policy.
 type Result struct {
 	Policy   string `json:"policy"`
 	Question string `json:"question"`
@@ -28,7 +28,7 @@ type Reason struct {
 	Policy string `json:"policy"`
 }
 
-// Appraise gives each finding its outcome and adds them up. A Policy that was
+// Appraise returns each finding its outcome and adds them up. A Policy that was
 // made by hand can be no more lenient than one that ParsePolicy takes: what is
 // missing counts as Reject, and no finding is worth more than its floor.
 func (p *Policy) Appraise(v *Verdict) Result {

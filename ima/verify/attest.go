@@ -36,7 +36,7 @@ type ClockInfo struct {
 	Clock        uint64 `json:"clock_ms"` // milliseconds that the TPM had power
 	ResetCount   uint32 `json:"reset_count"`
 	RestartCount uint32 `json:"restart_count"`
-	// Safe says that no greater Clock has been reported before.
+	// Safe reports that no greater Clock has been reported before.
 	Safe bool `json:"safe"`
 }
 
@@ -74,11 +74,11 @@ func (e *AttestError) Error() string {
 func (e *AttestError) Unwrap() error { return e.Err }
 
 var (
-	// ErrNotGenerated says that the structure does not begin with
+	// ErrNotGenerated reports that the structure does not begin with
 	// TPM_GENERATED_VALUE: no TPM has made it, although one may have signed
 	// it.
 	ErrNotGenerated = errors.New("not TPM_GENERATED_VALUE, so not made by a TPM")
-	// ErrNotQuote says that a TPM attests to something else.
+	// ErrNotQuote reports that a TPM attests to something else.
 	ErrNotQuote = errors.New("not TPM_ST_ATTEST_QUOTE")
 )
 
@@ -159,7 +159,7 @@ type attestDecoder struct {
 	err       error
 }
 
-// take gives the next n bytes, nil if there are fewer.
+// take returns the next n bytes, nil if there are fewer.
 func (d *attestDecoder) take(n int, item string) []byte {
 	if d.err != nil {
 		return nil
@@ -255,7 +255,7 @@ func (d *attestDecoder) end() error {
 	return d.err
 }
 
-// bankByAlgID gives the kernel's hash of a TPM_ALG_ID, zero if it has none.
+// bankByAlgID returns the kernel's hash of a TPM_ALG_ID, zero if it has none.
 func bankByAlgID(id uint16) ima.HashAlgo {
 	for _, h := range bankHashes {
 		if ima.BankOf(h).AlgID == id {

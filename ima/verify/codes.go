@@ -133,15 +133,15 @@ var codes = []code{
 	{ZeroUnmatched, PartList, Failure, CannotTell, "the boot aggregate is zero, and the PCR neither at reset nor what the list makes of it"},
 	{ZeroUnchecked, PartList, Failure, CannotTell, "the boot aggregate is zero, and no value of its PCR was given"},
 
-	{ReplayMatch, PartPCRs, Note, Accept, "the list leads to the value of the PCR"},
-	{ReplayMismatch, PartPCRs, Failure, CannotTell, "no beginning of the list leads to the value of the PCR"},
-	{BankMismatch, PartPCRs, Caution, Accept, "the list leads to the value of the PCR in another bank, but not in this one"},
+	{ReplayMatch, PartPCRs, Note, Accept, "the list gives the value of the PCR"},
+	{ReplayMismatch, PartPCRs, Failure, CannotTell, "no beginning of the list gives the value of the PCR"},
+	{BankMismatch, PartPCRs, Caution, Accept, "the list gives the value of the PCR in another bank, but not in this one"},
 	{BanksDisagree, PartPCRs, Caution, Accept, "the banks stand at different records"},
 	{PCRAtReset, PartPCRs, Failure, CannotTell, "the PCR is at its reset value although the list has records for it"},
 	{PCRNotGiven, PartPCRs, Caution, CannotTell, "the list has records for a PCR of which no value was given"},
 	{PCRAtStart, PartPCRs, Caution, CannotTell, "the PCR has the value that was given for the beginning of the list: no record of it was in the PCR yet"},
 	{StartNotGiven, PartPCRs, Note, Accept, "the bank was not compared, as the PCR's value in it at the beginning of the list was not given"},
-	{RecordsAfter, PartPCRs, Note, Accept, "the list has records after those that lead to the value of the PCR; a list that was read after the PCR has them, and nothing vouches for them yet"},
+	{RecordsAfter, PartPCRs, Note, Accept, "the list has records after those that give the value of the PCR; a list that was read after the PCR has them, and nothing vouches for them yet"},
 	{DigestsPadded, PartPCRs, Note, Accept, "the bank was extended with padded sha1 digests"},
 	{SHA1Only, PartPCRs, Caution, Accept, "only sha1 vouches for the list"},
 	{BankNotReplayable, PartPCRs, Caution, Accept, "the bank's hash cannot be computed here"},
@@ -158,8 +158,8 @@ var codes = []code{
 	{QuotePCRsMissing, PartQuote, Failure, CannotTell, "the quote is of PCRs whose values were not given"},
 	{QuoteClockUnsafe, PartQuote, Note, Accept, "the TPM's clock may repeat values"},
 
-	{EventLogMatch, PartEventLog, Note, Accept, "the event log leads to the values of PCRs"},
-	{EventLogMismatch, PartEventLog, Caution, Accept, "the event log does not lead to the values of PCRs"},
+	{EventLogMatch, PartEventLog, Note, Accept, "the event log gives the values of PCRs"},
+	{EventLogMismatch, PartEventLog, Caution, Accept, "the event log does not give the values of PCRs"},
 	{EventLogUnreadable, PartEventLog, Failure, CannotTell, "the event log is not one"},
 	{EventLogDeviates, PartEventLog, Caution, Accept, "the event log is not as its specification has it, in what does not change where it leads"},
 	{EventLogBank, PartEventLog, Caution, Accept, "the event log has no bank of which PCR 0-9 were given"},
@@ -183,7 +183,7 @@ func codeRow(c Code) *code {
 	return &codes[i]
 }
 
-// CodeInfo is what the table says of a code.
+// CodeInfo is the row of the table for a code.
 type CodeInfo struct {
 	Code     Code     `json:"code"`
 	Part     Part     `json:"part"`

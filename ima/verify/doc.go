@@ -25,14 +25,14 @@
 //
 // Verify reads the evidence once, as a stream, and gives a Verdict: findings,
 // each about records, PCRs of a bank, the quote, the event log or the build. A
-// finding says what is, not whether it is acceptable. That is what a Policy
+// finding tells a fact, not whether it is acceptable. That is for a Policy, which
 // says: it gives each finding an outcome (accept, cannot tell, reject), and
 // Appraise adds them up to a Result.
 //
 // What cannot be known is not accepted. A PCR is one value: if no beginning of
-// the list leads to it, nothing says which record is wrong. A zero boot
-// aggregate is what a kernel writes that found no TPM, and what anybody can
-// write. And the name of the boot aggregate, by which a kernel says whether IMA
+// the list gives it, nothing shows which record is wrong. A zero boot
+// aggregate is written by a kernel that found no TPM, and by anybody who can
+// write a list. And the name of the boot aggregate, by which a kernel shows whether IMA
 // started late, is worth what the code is worth that chose it: if the kernel
 // chooses when it runs, that code ran after the window in which nothing was
 // measured. Only a build that leaves no choice, and that the measured boot

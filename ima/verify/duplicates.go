@@ -29,7 +29,7 @@ const (
 	digestProbes = 16
 )
 
-// add remembers the digest of a record and says whether it was there for the
+// add remembers the digest of a record and reports whether it was there for the
 // same PCR. Of a long digest the first 20 bytes count.
 func (t *digestTable) add(digest []byte, pcr uint32) bool {
 	if t.used*2 >= len(t.slots) && len(t.slots) < digestSlotsMax {
@@ -48,7 +48,7 @@ func (t *digestTable) add(digest []byte, pcr uint32) bool {
 	return false
 }
 
-// find gives the slot that holds s or, if none does, the one for it.
+// find returns the slot that holds s or, if none does, the one for it.
 func (t *digestTable) find(s *digestSlot) *digestSlot {
 	mask := uint32(len(t.slots) - 1)
 	place := binary.LittleEndian.Uint32(s.digest[:])

@@ -8,7 +8,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima"
 )
 
-// Evidence is what a machine sent, and what is known of it. Only List has to be
+// Evidence is the evidence that a machine sent, and what is known of it. Only List has to be
 // there; what is missing is a finding.
 type Evidence struct {
 	// List is read once, to its end: a BinaryReader or ASCIIReader over a
@@ -21,7 +21,7 @@ type Evidence struct {
 	// beginning is missing, as whoever has verified that beginning keeps
 	// them; nil for a list that begins at a boot.
 	Start ima.PCRs
-	// Vouched says that the caller has read PCRs from the TPM by itself, in
+	// Vouched reports that the caller has read PCRs from the TPM by itself, in
 	// a way the machine's software could not change, so that no quote is
 	// needed. A test that holds the TPM in its hands may say so.
 	Vouched bool
@@ -29,7 +29,7 @@ type Evidence struct {
 	Quote *Quote
 	// EventLog is the firmware's event log; nil if there is none.
 	EventLog []byte
-	// Build is what is known of the kernel.
+	// Build has the facts known of the kernel.
 	Build Build
 }
 
@@ -93,7 +93,7 @@ func (s Setting) String() string {
 	return fmt.Sprintf("Setting(%d)", uint8(s))
 }
 
-// MarshalText gives "unknown", "off" or "on".
+// MarshalText returns "unknown", "off" or "on".
 func (s Setting) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads what MarshalText gives.
@@ -106,7 +106,7 @@ func (s *Setting) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Kernel is what verification needs to know of a kernel's release. It has the
+// Kernel has the facts of a kernel's release that verification needs. It has the
 // fields of a measure.Kernel of these names.
 type Kernel struct {
 	// Release names the kernel, such as "6.12".
@@ -119,10 +119,10 @@ type Kernel struct {
 	KexecAtExecute bool
 }
 
-// Build is what is known of the kernel that made the list. It counts for what
+// Build has the facts known of the kernel that made the list. It counts for what
 // the measured boot shows: without Bound it is hearsay.
 type Build struct {
-	// Kernel is what its release can do; zero if not known.
+	// Kernel has the facts of its release; zero if not known.
 	Kernel Kernel `json:"kernel,omitzero"`
 	// Release is its UTS_RELEASE, such as "7.3.0-1-generic", or a version
 	// such as "7.3"; empty if not known. A whole UTS_RELEASE has to be that of
@@ -138,13 +138,13 @@ type Build struct {
 	// which all kernels have that do not let it be chosen. Anybody can extend
 	// another PCR with a list of his own.
 	MeasurePCR int `json:"measure_pcr,omitempty"`
-	// Bound says that the measured boot shows this build to have run: that
+	// Bound reports that the measured boot shows this build to have run: that
 	// the caller has appraised the PCRs of the boot loader and the kernel
 	// (4, 8, 9, as the machine uses them).
 	Bound bool `json:"bound,omitempty"`
 	// Measured are digests that the measured boot extends if it runs this
 	// build, as those of the kernel's image. If there are any, Bound is not
-	// needed: the event log has to lead to PCRs that are vouched for, and to
+	// needed: the event log has to give the values of PCRs that are vouched for, and to
 	// have them all, and the boot aggregate has to show that the PCRs had
 	// them when IMA started. What else the log has is for the caller to
 	// appraise: whoever ran before IMA can have extended these digests too.
@@ -228,7 +228,7 @@ func checkPCRs(pcrs ima.PCRs) error {
 	return nil
 }
 
-// sortedKeys gives the banks in the order of the kernel's hashes.
+// sortedKeys returns the banks in the order of the kernel's hashes.
 func sortedKeys[T any](banks map[ima.HashAlgo]T) []ima.HashAlgo {
 	return slices.Sorted(maps.Keys(banks))
 }

@@ -64,8 +64,8 @@ func ExampleVerify() {
 }
 
 // A kernel that retries calls the boot aggregate what it was told to call it
-// when it ran: the quote is genuine, the list leads to it, the boot aggregate is
-// that of the PCRs, and still nobody knows when IMA started.
+// when it ran: the quote is genuine, the list gives the value of PCR 10, the boot
+// aggregate is that of the PCRs, and still nobody knows when IMA started.
 func ExamplePolicy_Appraise() {
 	e := exampleEvidence("quotes/list.bin", "quotes/pcrs.json")
 	block, _ := pem.Decode(contents("quotes/ecdsa-p256-sha256.pem"))
@@ -115,7 +115,7 @@ func ExamplePolicy_Appraise() {
 func ExampleParsePolicy() {
 	policy, err := verify.ParsePolicy([]byte(`{
 		"name": "replay only",
-		"question": "Does the list lead to the PCR?",
+		"question": "Does the list give the value of the PCR?",
 		"otherwise": "cannot-tell",
 		"require": [{"any": ["replay-match"], "else": "reject", "reason": "it has to"}],
 		"rules": [{"findings": ["bypass"], "outcome": "accept", "reason": "we have no TPM"}]
@@ -164,7 +164,7 @@ func ExampleVerdict_Render() {
 	//             The boot aggregate cannot be compared: PCR 0-9 of bank sha256 were
 	//             not given.
 	// note        replay-match: record 31, sha256 PCR 10
-	//             The list up to record 31 leads to the value of PCR 10 in bank sha256
+	//             The list up to record 31 gives the value of PCR 10 in bank sha256
 	//             (per-bank digests).
 	// note        records-after: sha256 PCR 10
 	//             For PCR 10 the list has 1 more after it, as it was read later than

@@ -17,9 +17,9 @@ type Severity uint8
 const (
 	// Note takes nothing away: it confirms, or says where a limit is.
 	Note Severity = iota
-	// Caution says that something less can be concluded than one may think.
+	// Caution reports that something less can be concluded than one may think.
 	Caution
-	// Failure says that the evidence does not show what it should.
+	// Failure reports that the evidence does not show what it should.
 	Failure
 )
 
@@ -32,7 +32,7 @@ func (s Severity) String() string {
 	return fmt.Sprintf("Severity(%d)", uint8(s))
 }
 
-// MarshalText gives the name, for JSON.
+// MarshalText returns the name, for JSON.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads the name.
@@ -108,7 +108,7 @@ func recordsText(count int, first []int) string {
 	return text
 }
 
-// rangesText gives numbers in ascending order: "0-7, 10".
+// rangesText returns numbers in ascending order: "0-7, 10".
 func rangesText(numbers []int) string {
 	var b strings.Builder
 	for i := 0; i < len(numbers); {

@@ -13,7 +13,7 @@ import (
 
 // KeyFileError says why a file has no public key.
 type KeyFileError struct {
-	// Form is what the file was taken for, such as "PEM CERTIFICATE" or
+	// Form is the form in which the file was read, such as "PEM CERTIFICATE" or
 	// "TPM2B_PUBLIC"; empty if it has none of the forms.
 	Form string
 	Err  error
@@ -28,7 +28,7 @@ func (e *KeyFileError) Error() string {
 
 func (e *KeyFileError) Unwrap() error { return e.Err }
 
-// ErrNoKeyForm says that a file has none of the forms of a key.
+// ErrNoKeyForm reports that a file has none of the forms of a key.
 var ErrNoKeyForm = errors.New("no public key: neither PEM, DER, TPM2B_PUBLIC nor TPMT_PUBLIC")
 
 // keyFileMax bounds a file of a key, in bytes; certificates have some thousand.

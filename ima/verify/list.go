@@ -44,7 +44,7 @@ func (r *run) record(rec *ima.Record, number int) {
 	r.buffer(rec, name, number)
 }
 
-// recordName gives the event name without its NUL; it is the record's own.
+// recordName returns the event name without its NUL; it is the record's own.
 func recordName(rec *ima.Record) []byte {
 	name, ok := rec.Field("n-ng")
 	if !ok {
@@ -53,7 +53,7 @@ func recordName(rec *ima.Record) []byte {
 	return bytes.TrimSuffix(name, []byte{0})
 }
 
-// digestOf gives the algorithm's name, empty for the d field, and the digest of
+// digestOf returns the algorithm's name, empty for the d field, and the digest of
 // the file or buffer; they are the record's own.
 func digestOf(rec *ima.Record) (algo, sum []byte, ok bool) {
 	for _, id := range [...]string{"d-ng", "d-ngv2"} {
@@ -67,7 +67,7 @@ func digestOf(rec *ima.Record) (algo, sum []byte, ok bool) {
 	return nil, sum, ok
 }
 
-// digestZero says that the record has a digest and that it is zero.
+// digestZero reports whether the record has a digest and that it is zero.
 func digestZero(rec *ima.Record) bool {
 	_, sum, ok := digestOf(rec)
 	return ok && allZero(sum)
@@ -123,7 +123,7 @@ func (h *bufferHashes) match(algo, sum, buf []byte) bool {
 	return bytes.Equal(f.Sum(room[:0]), sum)
 }
 
-// cryptoHash gives the standard library's number of a hash, 0 if it has none
+// cryptoHash returns the standard library's number of a hash, 0 if it has none
 // that is linked in.
 func cryptoHash(a ima.HashAlgo) crypto.Hash {
 	switch a {

@@ -45,10 +45,10 @@ const (
 	pcrFormSysfs      = "PCR values in sysfs"
 )
 
-// ErrNoPCRForm says that a file of PCR values has none of the forms.
+// ErrNoPCRForm reports that a file of PCR values has none of the forms.
 var ErrNoPCRForm = errors.New("it is neither JSON, nor text of tpm2_pcrread, nor a file of tpm2_quote -o or tpm2_pcrread -o")
 
-// ErrSelectionWanted says that PCR values were written one after the other,
+// ErrSelectionWanted reports that PCR values were written one after the other,
 // without saying of which PCRs they are.
 var ErrSelectionWanted = errors.New("a selection, such as sha256:0,1,10, has to name the PCRs")
 
@@ -151,7 +151,7 @@ func parseSerialized(b []byte) (ima.PCRs, error) {
 	})
 }
 
-// assignPCRs gives the PCRs of a selection their values, in its order. end is
+// assignPCRs returns the PCRs of a selection their values, in its order. end is
 // told how many there were.
 func assignPCRs(selection []Selection, value func(i int, bank ima.HashAlgo) ([]byte, error), end func(n int) error) (ima.PCRs, error) {
 	pcrs := ima.PCRs{}

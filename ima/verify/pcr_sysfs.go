@@ -14,7 +14,7 @@ import (
 // ReadSysfsPCRs reads the PCR values in a directory of the kernel's
 // /sys/class/tpm/tpm0, or in a copy of it: the files 0 to 23 of a directory that
 // is named for its bank, such as pcr-sha256, or of all directories of that kind
-// (drivers/char/tpm/tpm-sysfs.c). name is what the directory itself is called.
+// (drivers/char/tpm/tpm-sysfs.c). name is the name of the directory itself.
 // The error is a PCRFileError with the file as its Item.
 func ReadSysfsPCRs(dir fs.FS, name string) (ima.PCRs, error) {
 	pcrs := ima.PCRs{}

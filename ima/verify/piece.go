@@ -10,7 +10,7 @@ import (
 // A list need not begin at a boot. A service that attests again and again asks
 // for what is new, and since Linux 7.2 (CONFIG_IMA_STAGING) user space can take
 // records out of the kernel's list from its beginning on. The records that are
-// left lead to the PCRs only from the values that those had at the cut.
+// left give the values of the PCRs only from the values that those had at the cut.
 
 // beginsWithAggregate reports whether the first record is a boot aggregate, as
 // after a boot.
@@ -80,7 +80,7 @@ func (r *run) isPiece() bool {
 	return false
 }
 
-// unstarted gives the PCRs of which no bank could be compared, as the list does
+// unstarted returns the PCRs of which no bank could be compared, as the list does
 // not begin at a boot.
 func (r *run) unstarted() (pcrs []int) {
 	for pcr := range numPCRs {
@@ -91,7 +91,7 @@ func (r *run) unstarted() (pcrs []int) {
 	return pcrs
 }
 
-// matches reports whether the list leads to any PCR.
+// matches reports whether the list gives the value of any PCR.
 func (r *run) matches() bool {
 	return slices.ContainsFunc(r.verdict.Replays, func(row Replay) bool { return row.State == StateMatch && !row.aside })
 }

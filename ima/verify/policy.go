@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// Outcome is what an attestation service makes of a finding, and of all of
+// Outcome is the answer of an attestation service to a finding, and to all of
 // them. A greater one prevails. The zero value is none.
 type Outcome uint8
 
 const (
 	Accept Outcome = iota + 1
-	// CannotTell says that the evidence does not answer the question.
+	// CannotTell reports that the evidence does not answer the question.
 	CannotTell
 	Reject
 )
@@ -32,7 +32,7 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("Outcome(%d)", uint8(o))
 }
 
-// MarshalText gives "accept", "cannot-tell" or "reject".
+// MarshalText returns "accept", "cannot-tell" or "reject".
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // UnmarshalText reads what MarshalText gives.
@@ -48,7 +48,7 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 // Policy is the appraisal policy of an attestation service.
 type Policy struct {
 	Name string `json:"name"`
-	// Question is what an acceptance answers with yes.
+	// Question is the question that an acceptance answers with yes.
 	Question string `json:"question"`
 	// Require has findings without which nothing is accepted.
 	Require []Requirement `json:"require"`
@@ -97,7 +97,7 @@ var policyFiles embed.FS
 // PolicyNames lists the policies that are built in.
 func PolicyNames() []string { return []string{"strict", "accept-late", "build-bound"} }
 
-// PolicyByName gives a built-in policy. The error is a PolicyError.
+// PolicyByName returns a built-in policy. The error is a PolicyError.
 func PolicyByName(name string) (*Policy, error) {
 	if !slices.Contains(PolicyNames(), name) {
 		return nil, &PolicyError{Where: "name", Err: fmt.Errorf("no policy %q is built in; there are %s", name, strings.Join(PolicyNames(), ", "))}
@@ -139,7 +139,7 @@ func ParsePolicy(text []byte) (*Policy, error) {
 const jsonDepth = 8
 
 // checkKeys refuses what encoding/json passes over: keys that come twice, also
-// in another case, and anything behind the object.
+// in another case, and anything after the object.
 func checkKeys(text []byte) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	err := checkValue(d, 0)

@@ -14,7 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima"
 )
 
-// Quote is what TPM2_Quote answered, and what is needed to believe it.
+// Quote is the answer of TPM2_Quote, with what is needed to verify it.
 type Quote struct {
 	// Attest is the TPMS_ATTEST, Signature the TPMT_SIGNATURE; or, as
 	// "tpm2_quote -f plain" writes it, the bytes of an RSA signature or the
@@ -24,22 +24,22 @@ type Quote struct {
 	// P-256 or P-384. That it belongs to a TPM, and restricts what it signs
 	// to what a TPM made, is for who gives it to know.
 	Key crypto.PublicKey
-	// Nonce is what the quote was asked for with. Nil says that it is not
+	// Nonce is the qualifyingData that the caller asked with. Nil: it is not
 	// known, so that the quote may be an old one.
 	Nonce []byte
 }
 
-// QuoteInfo is what a quote says.
+// QuoteInfo is the content of a quote.
 type QuoteInfo struct {
 	Attest
 	// Scheme names scheme and hash of the signature, such as "ECDSA sha256".
 	Scheme string `json:"scheme"`
-	// Verified says that signature and PCR values are right, and the nonce if
+	// Verified reports that signature and PCR values are right, and the nonce if
 	// it was given.
 	Verified bool `json:"verified"`
 }
 
-// KeyError says that a key is not of a kind that is taken.
+// KeyError reports that a key is not of a kind that is taken.
 type KeyError struct {
 	Kind string
 }
@@ -187,7 +187,7 @@ func (r *run) concludeSource() {
 	}
 }
 
-// hash gives the hash of a signature, 0 if it is not taken.
+// hash returns the hash of a signature, 0 if it is not taken.
 func (s *Signature) hash() crypto.Hash {
 	switch bankByAlgID(s.HashID) {
 	case ima.SHA256:

@@ -12,7 +12,7 @@ import (
 type State string
 
 const (
-	// StateMatch: the list leads to the PCR's value.
+	// StateMatch: the list gives the PCR's value.
 	StateMatch State = "match"
 	// StateReset: the PCR has the value it has after TPM2_Startup(CLEAR).
 	StateReset State = "reset"
@@ -35,18 +35,18 @@ type Replay struct {
 	Value    ima.Hex `json:"value"`
 	Replayed ima.Hex `json:"replayed,omitempty"`
 	State    State   `json:"state"`
-	// Digests says which digests lead to the value: those of the bank's hash,
+	// Digests says which digests give the value: those of the bank's hash,
 	// or padded sha1 ones.
 	Digests string `json:"digests"`
-	// Record is the number of the last record that leads to the value, After
-	// how many for the PCR there are behind it.
+	// Record is the number of the last record with which the list gives the value, After
+	// how many for the PCR follow it.
 	Record int `json:"record"`
 	After  int `json:"after"`
-	// Quoted says that a quote covers the value.
+	// Quoted reports that a quote covers the value.
 	Quoted bool `json:"quoted"`
 
 	padded bool
-	// aside says that the row does not count, as a quote covers the PCR in
+	// aside reports that the row does not count, as a quote covers the PCR in
 	// another bank and not in this one.
 	aside bool
 }
@@ -138,7 +138,7 @@ func (r *run) unextended(err error, number int) error {
 	return nil
 }
 
-// concerns reports whether the list has to lead to the value of a PCR: it has
+// concerns reports whether the list has to give the value of a PCR: it has
 // records for it, or has none although the PCR is IMA's and has been extended
 // since the beginning of the list.
 func (r *run) concerns(pcr int) bool {
@@ -149,7 +149,7 @@ func (r *run) concerns(pcr int) bool {
 	return r.verdict.Records > 0 && pcr == r.evidence.Build.measurePCR() && slices.ContainsFunc(r.banks, extended)
 }
 
-// replays gives the rows for the PCRs that concern the list.
+// replays returns the rows for the PCRs that concern the list.
 func (r *run) replays() []Replay {
 	var rows []Replay
 	for pcr := range numPCRs {
@@ -256,7 +256,7 @@ func (r *run) concludeReplays() {
 func (r *run) concludeReplay(row *Replay, state State, record int) {
 	switch row.State {
 	case StateMatch:
-		r.add(ReplayMatch, "The list up to record %d leads to the value of PCR %d in bank %s (%s).", row.Record, row.PCR, row.Bank, row.Digests).
+		r.add(ReplayMatch, "The list up to record %d gives the value of PCR %d in bank %s (%s).", row.Record, row.PCR, row.Bank, row.Digests).
 			about(row.Bank, row.PCR).at(row.Record)
 		if row.After > 0 {
 			r.add(RecordsAfter, "For PCR %d the list has %d more after it, as it was read later than the PCR; nothing vouches for what follows yet.", row.PCR, row.After).about(row.Bank, row.PCR)
@@ -283,7 +283,7 @@ func (r *run) concludeReplay(row *Replay, state State, record int) {
 func (r *run) concludeUnmatched(row *Replay, state State) {
 	switch {
 	case state == StateMatch:
-		r.add(BankMismatch, "The list leads to the value of PCR %d in another bank, but not in %s (%s).", row.PCR, row.Bank, row.State).about(row.Bank, row.PCR)
+		r.add(BankMismatch, "The list gives the value of PCR %d in another bank, but not in %s (%s).", row.PCR, row.Bank, row.State).about(row.Bank, row.PCR)
 	case row.State == StateReset && !r.has(Bypass):
 		r.add(PCRAtReset, "PCR %d of bank %s is at its reset value, but the list has records for it, %d in all: none of them was extended, so the list is unauthenticated data of the running software.", row.PCR, row.Bank, r.used[row.PCR]).about(row.Bank, row.PCR)
 	case row.State == StateMismatch:
@@ -293,7 +293,7 @@ func (r *run) concludeUnmatched(row *Replay, state State) {
 
 // mismatchText says what can be known of a mismatch, and what cannot.
 func (r *run) mismatchText(row *Replay) string {
-	text := fmt.Sprintf("No beginning of the list leads to the value of PCR %d in bank %s. Which record is wrong cannot be known, as a PCR is one value: records were changed, left out or cut off, the list is older than the PCR, or somebody else has extended the PCR", row.PCR, row.Bank)
+	text := fmt.Sprintf("No beginning of the list gives the value of PCR %d in bank %s. Which record is wrong cannot be known, as a PCR is one value: records were changed, left out or cut off, the list is older than the PCR, or somebody else has extended the PCR", row.PCR, row.Bank)
 	if r.has(ListPiece) {
 		text += ", or the values given for the beginning of the list are those of another place"
 	}
@@ -308,7 +308,7 @@ func (r *run) mismatchText(row *Replay) string {
 	return text + "."
 }
 
-// concludeDigests says if what vouches for a PCR's records is sha1 alone.
+// concludeDigests reports whether what vouches for a PCR's records is sha1 alone.
 func (r *run) concludeDigests(pcr int) {
 	weak, strong := false, false
 	for i := range r.verdict.Replays {
@@ -322,7 +322,7 @@ func (r *run) concludeDigests(pcr int) {
 	}
 }
 
-// pcrsOf gives the PCRs of a bank that were given, among those wanted.
+// pcrsOf returns the PCRs of a bank that were given, among those wanted.
 func pcrsOf(pcrs ima.PCRs, bank ima.HashAlgo, wanted []int) (given, missing []int) {
 	for _, pcr := range wanted {
 		if _, ok := pcrs[bank][pcr]; ok {

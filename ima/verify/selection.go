@@ -74,7 +74,7 @@ func parseIndex(text string) (int, error) {
 	return int(pcr), nil
 }
 
-// SelectionText gives a selection as ParseSelection reads it.
+// SelectionText returns a selection as ParseSelection reads it.
 func SelectionText(selection []Selection) string {
 	parts := make([]string, len(selection))
 	for i, s := range selection {

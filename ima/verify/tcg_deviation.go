@@ -9,7 +9,7 @@ import (
 )
 
 // EventLogDeviation is a place where an event log is not as its specification
-// has it, but what it leads to is not in doubt. Firmware writes such logs.
+// has it, but the values it gives are not in doubt. Firmware writes such logs.
 type EventLogDeviation struct {
 	Event  int   // number of the event, from 1; of padding, that of the one missing
 	Offset int64 // in bytes
@@ -34,7 +34,7 @@ func (d *logDecoder) deviate(n int, format string, args ...any) {
 	}
 }
 
-// padding reports whether nothing but padding is left behind the last event: a
+// padding reports whether nothing but padding follows the last event: a
 // copy of a buffer, not of what is in it.
 func (d *logDecoder) padding() bool {
 	if !d.paddingFrom(d.at) {
@@ -109,7 +109,7 @@ func (d *logDecoder) locality(rest []byte) {
 }
 
 // settleLocality chooses the locality of a log that is not clear about it: the
-// one that leads to the value of PCR 0, if any does. The TPM began with one of
+// one that gives the value of PCR 0, if any does. The TPM began with one of
 // them, wherever the log says it.
 func (r *run) settleLocality() {
 	log := r.log

@@ -30,7 +30,7 @@ type EventLog struct {
 	// it, the first counts.
 	Locality uint8
 	// Deviations are the first MaxDeviations places where the log is not as
-	// its specification has it, but what it leads to is not in doubt;
+	// its specification has it, but the values it gives are not in doubt;
 	// Deviated is how many there are.
 	Deviations []EventLogDeviation
 	Deviated   int
@@ -98,7 +98,7 @@ const (
 
 // ParseEventLog reads an event log to its end. What is cut off, left over or not
 // as the first event announces it is an EventLogError, unless it cannot change
-// what the log leads to: that is a deviation.
+// which values the log gives: that is a deviation.
 func ParseEventLog(b []byte) (*EventLog, error) {
 	d := &logDecoder{b: b, event: 1}
 	if len(b) > eventLogMax {
@@ -138,7 +138,7 @@ type logDecoder struct {
 	event int
 	item  string
 	log   EventLog
-	// started says that PCR 0 has been extended, extended that any has.
+	// started reports that PCR 0 has been extended, extended that any has.
 	started, extended bool
 }
 
@@ -146,7 +146,7 @@ func (d *logDecoder) fail(n int, err error) error {
 	return &EventLogError{Event: d.event, Offset: int64(d.at - n), Item: d.item, Err: err}
 }
 
-// take gives the next n bytes.
+// take returns the next n bytes.
 func (d *logDecoder) take(n int64, item string) ([]byte, error) {
 	d.item = item
 	if n > int64(len(d.b)-d.at) {
@@ -296,7 +296,7 @@ func (d *logDecoder) header(e *Event) error {
 		d.item = "event"
 		d.deviate(len(e.Data), "the Spec ID event is not the first")
 	}
-	// The event is read again, from behind the signature on.
+	// The event is read again, from the end of the signature on.
 	end := d.at
 	d.at = end - len(e.Data) + specSize
 	algorithms, err := d.algorithms(end)

@@ -82,7 +82,7 @@ func (r *run) eventLog() error {
 	return nil
 }
 
-// compareLog compares the PCRs of a bank, and says whether there were any.
+// compareLog compares the PCRs of a bank, and reports whether there were any.
 func (r *run) compareLog(bank ima.HashAlgo) bool {
 	var same, differ []int
 	replayed := r.log.Replay(bank)
@@ -102,7 +102,7 @@ func (r *run) compareLog(bank ima.HashAlgo) bool {
 	}
 	r.logged[bank] = same
 	if len(same) > 0 {
-		r.add(EventLogMatch, "The event log leads to the values of PCR %s in bank %s.", rangesText(same), bank).about(bank, same...)
+		r.add(EventLogMatch, "The event log gives the values of PCR %s in bank %s.", rangesText(same), bank).about(bank, same...)
 	}
 	if len(differ) > 0 {
 		r.list = append(r.list, logMismatch(bank, differ))
@@ -112,7 +112,7 @@ func (r *run) compareLog(bank ima.HashAlgo) bool {
 
 func logMismatch(bank ima.HashAlgo, pcrs []int) Finding {
 	var f findings
-	return *f.add(EventLogMismatch, "The event log does not lead to the values of PCR %s in bank %s: it was changed, or something extended them without an event.", rangesText(pcrs), bank).about(bank, pcrs...)
+	return *f.add(EventLogMismatch, "The event log does not give the values of PCR %s in bank %s: it was changed, or something extended them without an event.", rangesText(pcrs), bank).about(bank, pcrs...)
 }
 
 // atStart reports whether the first boot aggregate shows that the PCR of a
@@ -139,7 +139,7 @@ func (l *EventLog) together(pcr int, a, b ima.HashAlgo) bool {
 	})
 }
 
-// unmeasured gives the first of the build's measurements that the event log does
+// unmeasured returns the first of the build's measurements that the event log does
 // not prove, and why.
 func (r *run) unmeasured() (m Measurement, why string) {
 	for _, m := range r.evidence.Build.Measured {
@@ -147,7 +147,7 @@ func (r *run) unmeasured() (m Measurement, why string) {
 		case r.log == nil:
 			return m, "there is no event log to look for it"
 		case !slices.Contains(r.logged[m.Bank], m.PCR):
-			return m, "the event log does not lead to the value of that PCR"
+			return m, "the event log does not give the value of that PCR"
 		case !r.log.Has(m):
 			return m, "the event log does not have it"
 		case !r.atStart(m):

@@ -11,10 +11,10 @@ import (
 type timingRow struct {
 	strategy Strategy
 	setting  Setting // of CONFIG_IMA_INIT_LATE_SYNC
-	// early is what boot_aggregate shows, late what boot_aggregate_late
+	// early is the code for boot_aggregate, late that for boot_aggregate_late
 	// does, if the build is bound.
 	early, late Code
-	// pair says that a boot aggregate of the other name follows the first,
+	// pair reports that a boot aggregate of the other name follows the first,
 	// always or at times.
 	pair pairing
 	// does tells what the kernel does, in a sentence that begins with it.
@@ -113,7 +113,7 @@ func (r *run) concludeBuild() (bound bool) {
 			r.add(BuildUnbound, "Nothing shows that the build ran whose measurement in PCR %d of bank %s is %s: %s.", m.PCR, m.Bank, m.Digest, why)
 			return false
 		}
-		r.add(BuildBound, "The event log leads to the PCRs and has what this build measures, so it is the one that ran.")
+		r.add(BuildBound, "The event log gives the values of the PCRs and has what this build measures, so it is the one that ran.")
 		return true
 	default:
 		r.add(BuildBound, "The measured boot shows this build to have run, as who gave the evidence says.")
@@ -132,7 +132,7 @@ func (r *run) concludeKernelHasName(g *Aggregate, row *timingRow) bool {
 	return true
 }
 
-// code is what the name of a boot aggregate shows if the build is bound.
+// code returns the code that the name of a boot aggregate stands for if the build is bound.
 func (row *timingRow) code(g *Aggregate) Code {
 	if g.Name == ima.BootAggregateLateName {
 		return row.late

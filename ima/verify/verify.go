@@ -23,7 +23,7 @@ const (
 	FormRecords Form = "records"
 )
 
-// Verdict is what the evidence shows.
+// Verdict is the result of a verification.
 type Verdict struct {
 	Form Form `json:"form"`
 	// Digests names the template digests of the list, such as "sha256", if
@@ -40,7 +40,7 @@ type Verdict struct {
 	// Aggregates has the boot aggregates in order: all, or the first of them
 	// and the last.
 	Aggregates []Aggregate `json:"aggregates,omitempty"`
-	// Quote is what the quote says; nil if there is none that can be read.
+	// Quote is the content of the quote; nil if there is none that can be read.
 	Quote *QuoteInfo `json:"quote,omitempty"`
 	// Findings are in the order quote, event log, list, boot aggregate, PCRs,
 	// build.
@@ -115,7 +115,7 @@ type run struct {
 
 	quoted map[ima.HashAlgo][]int // PCRs that the quote covers
 	log    *EventLog
-	logged map[ima.HashAlgo][]int // PCRs that the event log leads to
+	logged map[ima.HashAlgo][]int // PCRs whose values the event log gives
 	ofLog  map[ima.HashAlgo]*logAggregate
 }
 

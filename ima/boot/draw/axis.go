@@ -154,7 +154,7 @@ func (b *band) least() int {
 	return bandPad + max(textWidth(b.title(), labelSize)*9/8, textWidth(length(b.duration()), smallSize))
 }
 
-// place gives every piece its place.
+// place returns every piece its place.
 func (a *axis) place(width int) {
 	weights, used := 0, 0
 	for _, b := range a.bands {

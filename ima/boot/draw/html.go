@@ -12,7 +12,7 @@ import (
 // Matrix writes strategies by platforms as one HTML file that needs nothing else:
 // no script, no font, no style sheet, and nothing is fetched. Each cell says what
 // became of the records, which boot aggregates the list has, what each appraisal
-// policy makes of it, and whether anybody sees the attack; it leads to the
+// policy makes of it, and whether anybody sees the attack; it links to the
 // pictures of its boots, which are in the file too. The page is also well-formed
 // XML.
 //
@@ -32,7 +32,7 @@ func Matrix(w io.Writer, rows ...Row) error {
 	return p.flush()
 }
 
-// pageStyle is what the page looks like. Meanings are in words too.
+// pageStyle is the style of the page. Meanings are in words too.
 const pageStyle = `body{font:14px/1.4 "DejaVu Sans",Verdana,Arial,sans-serif;color:#111;background:#fff;margin:1.5em}
 h1{font-size:1.4em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin-bottom:.3em}
 table{border-collapse:separate;border-spacing:0;table-layout:fixed;font-size:12px;border:solid #999;border-width:1px 0 0 1px}
@@ -90,7 +90,7 @@ func (p *page) intro(t *table) {
 	p.text("</dl>\n")
 }
 
-// question is what a policy answers.
+// question returns the question that a policy answers.
 func (t *table) question(policy string) string {
 	for i := range t.rows {
 		for j := range t.rows[i].Cells {

@@ -40,7 +40,7 @@ const (
 	shapes
 )
 
-// bar says that a shape has a length.
+// bar reports whether a shape has a length.
 func (s shape) bar() bool { return s <= refused || s == userBar || s == between }
 
 // mark is one thing drawn, n of them if they would lie upon each other.
@@ -238,7 +238,7 @@ func (s *strip) search(all []request, left, right int) (best strip, least int) {
 	return best, least
 }
 
-// try gives the strip with labels that chose their places in this order, and
+// try returns the strip with labels that chose their places in this order, and
 // those that found none.
 func (s *strip) try(requests []request, left, right int) (done strip, out []request) {
 	done = *s
@@ -322,7 +322,7 @@ func (s *strip) accept(q *request, l label) {
 	}
 }
 
-// single says that a request is about one mark.
+// single reports whether a request is about one mark.
 func (s *strip) single(q *request) bool {
 	return slices.ContainsFunc(s.marks, func(m mark) bool { return m.x0 <= q.x0 && m.x1 >= q.x1 })
 }

@@ -1,6 +1,6 @@
 package draw
 
-// style is what pictures look like. Colours are of the set of Okabe and Ito,
+// style is the style of pictures. The colors are those of the set of Okabe and Ito,
 // which people tell apart who see red and green alike; each goes with a shape.
 // Every class begins with b-, as pictures are put into pages.
 const style = `.b-pic{font-family:"DejaVu Sans",Verdana,Arial,sans-serif;background:#fff}
@@ -62,7 +62,7 @@ func (p *picture) write(c *canvas, alone bool) {
 	c.text("</svg>\n")
 }
 
-// ground is what lies behind everything: levels, cuts, and the lines of IMA and
+// ground draws what is below everything: levels, cuts, and the lines of IMA and
 // the TPM.
 func (p *picture) ground(c *canvas, texts breaks) {
 	for i, b := range p.axis.bands {

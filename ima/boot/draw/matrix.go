@@ -83,7 +83,7 @@ func (r *Row) cell(s boot.Strategy) *Cell {
 	return nil
 }
 
-// outcome is what a policy says, 0 if it was not asked.
+// outcome returns the outcome of a policy, 0 if it was not asked.
 func (o *Outcome) outcome(policy string) verify.Outcome {
 	for i := range o.Appraisals {
 		if o.Appraisals[i].Policy == policy {
@@ -122,7 +122,7 @@ func remarks(s *boot.Summary) (all []string) {
 	return all
 }
 
-// raceText gives the margin of a race.
+// raceText returns the margin of a race.
 func raceText(r *boot.Race) string {
 	return "TPM " + length(r.Margin.Abs()) + map[bool]string{true: " after", false: " before"}[r.Margin < 0] + " IMA looked at " + r.Level.String()
 }
@@ -139,7 +139,7 @@ func marks(s *boot.Summary) string {
 	return text
 }
 
-// aggregates gives name and value of the boot aggregates in brief.
+// aggregates returns name and value of the boot aggregates in brief.
 func (o *Outcome) aggregates() (all []aggregate) {
 	for i := range o.Boot.Summary.Aggregates {
 		a := &o.Boot.Summary.Aggregates[i]

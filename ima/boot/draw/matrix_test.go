@@ -154,7 +154,7 @@ func testPage(t *testing.T, rows []Row) {
 	boots := len(boot.Platforms()) * len(boot.Strategies())
 	assert.Len(t, cells, boots)
 	assert.Len(t, ids, boots)
-	assert.Equal(t, ids, links, "every picture is led to, every link leads to one")
+	assert.Equal(t, ids, links, "every picture has a link, and every link a picture")
 	assert.Equal(t, 2*boots, strings.Count(page, "<svg "))
 	assert.Equal(t, page, whole(t, rows...), "the same rows give the same bytes")
 	t.Logf("%d bytes", len(page))

@@ -159,8 +159,8 @@ func float(t testing.TB, s string) float64 {
 // readable fails if texts overlap each other or marks, are crossed by lines, or
 // lie outside.
 //
-// Most of the time of this package's tests is here, so nothing is asserted that
-// holds.
+// Most of the time of this package's tests is spent here, so it calls require for
+// what is wrong alone.
 func (s *seen) readable(t testing.TB) {
 	t.Helper()
 	for i, a := range s.texts {

@@ -81,7 +81,7 @@ func (p *picture) files(s *strip, records []point) (n int) {
 	return n
 }
 
-// ownLabel says that a record is not one of many.
+// ownLabel reports whether a record is not one of many.
 func ownLabel(r *point) bool {
 	return isAggregate(r.name) || r.kind == boot.AttackRun || r.kind == boot.RecordHidden
 }

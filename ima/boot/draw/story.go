@@ -8,7 +8,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
-// heading is what the first line of a picture says: the machine and how it
+// heading returns the first line of a picture: the machine and how it
 // starts IMA.
 func heading(r *boot.Result) string {
 	title := "boot"
@@ -96,7 +96,7 @@ func justOr(d time.Duration, word, just string) string {
 	return length(d) + " " + word
 }
 
-// counts is what became of the records.
+// counts returns how many records there are, and how many were extended.
 func counts(r *boot.Result) string {
 	s := &r.Summary
 	parts := []string{kept(s)}

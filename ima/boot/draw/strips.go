@@ -329,7 +329,7 @@ func burstText(first *point, n int, text string) (full, less string, weight int)
 	return text, less, weight
 }
 
-// together says that a command belongs to a burst, whose end lies so far to the
+// together reports whether a command belongs to a burst, whose end lies so far to the
 // left. What a driver tries again and again belongs together however long it
 // waits.
 func together(first, c *point, distance int) bool {
@@ -337,7 +337,7 @@ func together(first, c *point, distance int) bool {
 		(c.code != 0 || distance <= 30*px)
 }
 
-// isLong says that a command took longer than the driver polls for: it was held,
+// isLong reports whether a command took longer than the driver polls for: it was held,
 // or the TPM was at work.
 func isLong(c *point) bool { return c.took >= 50*time.Millisecond }
 

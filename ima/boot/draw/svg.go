@@ -35,7 +35,7 @@ const (
 // ErrNoResult is the answer to a boot that is nil.
 var ErrNoResult = errors.New("draw: no boot to draw; boot.Run gives one")
 
-// WidthError says that a width is not between MinWidth and MaxWidth.
+// WidthError reports that a width is not between MinWidth and MaxWidth.
 type WidthError struct {
 	Width int
 }

@@ -71,7 +71,7 @@ func (t *table) marked() (race, whatIf bool) {
 	return race, whatIf
 }
 
-// columns are those of a cell, behind platform and strategy.
+// columns are those of a cell, after platform and strategy.
 func (c *Cell) columns(policies []string) []string {
 	s := &c.Peaceful.Boot.Summary
 	aggregates := "none"

@@ -104,13 +104,13 @@ func textWidth(s string, size int) int {
 	return sum*size*px/100 + px
 }
 
-// seconds gives a time since power-on.
+// seconds returns a time since power-on.
 func seconds(d time.Duration) string {
 	d = min(max(d, 0), boot.MaxBoot)
 	return fmt.Sprintf("%d.%03d s", d/time.Second, d%time.Second/time.Millisecond)
 }
 
-// moment gives a time since power-on with the digits that tell it from another
+// moment returns a time since power-on with the digits that tell it from another
 // one so near.
 func moment(d, near time.Duration) string {
 	digits := 3
@@ -127,7 +127,7 @@ func moment(d, near time.Duration) string {
 
 func wholeDigits(d time.Duration) int { return len(strconv.Itoa(int(d / time.Second))) }
 
-// length gives a duration with three digits.
+// length returns a duration with three digits.
 func length(d time.Duration) string {
 	d = min(max(d, 0), boot.MaxBoot)
 	switch {

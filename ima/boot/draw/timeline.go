@@ -36,7 +36,7 @@ type point struct {
 	record int
 }
 
-// device is what happened to a device.
+// device is the story of a device.
 type device struct {
 	name     string
 	driver   string
@@ -208,7 +208,7 @@ func (t *timeline) read(e *boot.Event, p point, actions map[string]bool) {
 	}
 }
 
-// touch says that the initcall that runs has to do with something: its own task,
+// touch reports whether the initcall that runs has to do with something: its own task,
 // or the worker whose work it waits for.
 func (t *timeline) touch(p point, weight int) {
 	if t.call != nil && (t.call.task == p.task || t.call.weight == essential && p.task == "kworker") {
@@ -300,7 +300,7 @@ func (t *timeline) probe(p point) {
 	}
 }
 
-// trouble says that a device did not bind at once. If the TPM does not depend on
+// trouble reports whether a device did not bind at once. If the TPM does not depend on
 // it, or that is not known, it is one of many.
 func (t *timeline) trouble(d *device) {
 	d.weight = max(d.weight, touched)
