@@ -244,7 +244,7 @@ func session(b *bench) error {
 	return nil
 }
 
-// extendWithSession authorises with an HMAC, though the key is empty, so that
+// extendWithSession authorizes with an HMAC, though the key is empty, so that
 // it is computed and checked.
 func extendWithSession(b *bench, _ int) []byte {
 	plain := extend()

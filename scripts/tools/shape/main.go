@@ -27,7 +27,7 @@ const (
 	exitBroken   = 3
 )
 
-// shape is what is measured of one tree.
+// shape has the figures of one tree.
 type shape struct {
 	Tree     string    `json:"tree"`
 	Packages []figures `json:"packages"`
