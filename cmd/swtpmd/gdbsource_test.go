@@ -163,7 +163,7 @@ func TestSystemMapsThatAreRefused(t *testing.T) {
 		{[]string{"--levels=gdb", "--system-map=" + kernel + ".none"}, "no such file"},
 		{[]string{"--levels=gdb"}, "add --system-map=FILE"},
 		{[]string{"--levels=gdb:tcp:1234"}, "it is gdb or gdb:unix:PATH"},
-		{[]string{"--levels=gdb:unix:"}, "no path"},
+		{[]string{"--levels=gdb:unix:"}, "path after gdb:unix: is missing"},
 		{[]string{"--levels=kgdb"}, "it is gdb or gdb:unix:PATH"},
 	} {
 		code, out, errs := called(t, append([]string{"--dir", t.TempDir(), "--defer-until=late"}, c.args...)...)
