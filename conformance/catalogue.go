@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// HandleKind says what kind of handle a command expects.
+// HandleKind is the kind of handle that a command expects.
 type HandleKind uint8
 
 // The kinds of handles in handle areas, coarser than the interface types of
@@ -32,22 +32,21 @@ const (
 // Command describes the command area of one command of TPM 2.0 Library Part 3.
 type Command struct {
 	Code uint32
-	// Name is the specification's, without "TPM2_".
+	// Name is the name in the specification without "TPM2_".
 	Name string
 	// Handles are the kinds of the handle area, in order. The first Auths of
 	// them need an authorization each.
 	Handles []HandleKind
 	Auths   int
-	// ResponseHandle says that a handle comes back.
+	// ResponseHandle reports whether the response has a handle.
 	ResponseHandle bool
-	// Sessionless says that the command takes no sessions at all.
+	// Sessionless reports whether the command refuses all sessions.
 	Sessionless bool
 	// Role is the authorization that the first handle needs; that of the second
 	// is always User.
 	Role Role
-	// Decrypt says that the first parameter is a TPM2B, which a session can
-	// bring encrypted, and Encrypt the same of the first parameter of the
-	// response.
+	// Decrypt reports whether the first parameter is a TPM2B, which a session can
+	// encrypt, and Encrypt whether the first parameter of the response is one.
 	Decrypt, Encrypt bool
 }
 
@@ -62,11 +61,11 @@ const (
 	Dup
 )
 
-// Commands lists all commands up to library revision 1.84 by rising code.
-// Which of them a TPM has, it says itself with TPM2_GetCapability.
+// Commands returns all commands up to library revision 1.84 in ascending order of
+// their codes. A TPM reports with TPM2_GetCapability which of them it has.
 func Commands() []Command { return slices.Clone(commands[:]) }
 
-// Lookup finds a command by its code.
+// Lookup returns the command with a code.
 func Lookup(code uint32) (Command, bool) {
 	i, ok := slices.BinarySearchFunc(commands[:], code, func(c Command, code uint32) int {
 		return int(int64(c.Code) - int64(code))
@@ -77,7 +76,7 @@ func Lookup(code uint32) (Command, bool) {
 	return commands[i], true
 }
 
-// CommandName gives the name of a command, or its code in hexadecimal.
+// CommandName returns the name of a command, or its code in hexadecimal.
 func CommandName(code uint32) string {
 	if c, ok := Lookup(code); ok {
 		return c.Name

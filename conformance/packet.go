@@ -38,10 +38,11 @@ func Password(auth []byte) Session {
 	return Session{Handle: uint32(tpm2.TPMRSPW), HMAC: auth}
 }
 
-// Packet is a command before it is bytes. The fields with "Wrong" in their
-// name replace what would be right, to see what a TPM answers.
+// Packet is a command before it is laid out. The fields with "Wrong" in their names
+// replace right values, to see how a TPM answers.
 type Packet struct {
-	// Tag 0 stands for the right one: Sessions if there are sessions.
+	// Tag 0 stands for the right one: [Sessions] if there are sessions, else
+	// [NoSessions].
 	Tag        uint16
 	Code       uint32
 	Handles    []uint32
@@ -101,15 +102,15 @@ func (p *Packet) appendSessions(b []byte) []byte {
 	return b
 }
 
-// AppendSized appends data as a TPM2B: a size of 16 bits and the bytes. Data
-// beyond 65,535 bytes is cut.
+// AppendSized appends data as a TPM2B: a size of 16 bits and the bytes. Data beyond
+// 65,535 bytes is cut off.
 func AppendSized(b, data []byte) []byte {
 	data = data[:min(len(data), 0xffff)]
 	b = binary.BigEndian.AppendUint16(b, uint16(len(data)))
 	return append(b, data...)
 }
 
-// CommandCode gives the code of a command in bytes, and whether there is one.
+// CommandCode returns the code of a command, and reports whether it has one.
 func CommandCode(command []byte) (uint32, bool) {
 	if len(command) < HeaderSize {
 		return 0, false

@@ -10,7 +10,7 @@ import (
 // maxSessions is the most sessions a command or response carries.
 const maxSessions = 3
 
-// MalformedError says where a response breaks the rules of TPM 2.0 Library
+// MalformedError is a response that breaks the rules of TPM 2.0 Library
 // Part 1, section "Response" (rev 1.59).
 type MalformedError struct {
 	// Command is the name of the command answered.
@@ -27,7 +27,8 @@ func (e *MalformedError) Error() string {
 type Response struct {
 	Tag  uint16
 	Code uint32
-	// Handle is there if the command has a response handle and succeeded.
+	// Handle is present, and HasHandle set, if the command has a response handle and
+	// succeeded.
 	Handle     uint32
 	HasHandle  bool
 	Parameters []byte
@@ -37,7 +38,7 @@ type Response struct {
 
 // ParseResponse takes apart the response to the command with the given code.
 // It checks tag and size, that an error is nothing but a header, and the
-// layout of the authorization area; parameters are left as they are. The error
+// layout of the authorization area; it does not parse parameters. The error
 // is a *MalformedError.
 func ParseResponse(code uint32, raw []byte) (Response, error) {
 	malformed := func(format string, a ...any) (Response, error) {
@@ -114,7 +115,7 @@ func CutSized(b []byte) (data, rest []byte, ok bool) {
 	return b[2:n], b[n:], true
 }
 
-// ResponseCode gives the code of a response in bytes, and whether there is one.
+// ResponseCode returns the code of a response, and reports whether it has one.
 func ResponseCode(raw []byte) (uint32, bool) {
 	if len(raw) < HeaderSize {
 		return 0, false
@@ -122,8 +123,8 @@ func ResponseCode(raw []byte) (uint32, bool) {
 	return binary.BigEndian.Uint32(raw[6:]), true
 }
 
-// Describe gives a response code in words, with the handle, session or
-// parameter it blames.
+// Describe returns a response code in words, with the handle, session or parameter
+// that it is about.
 func Describe(code uint32) string {
 	if code == 0 {
 		return "TPM_RC_SUCCESS"

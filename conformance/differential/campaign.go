@@ -13,32 +13,32 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/known"
 )
 
-// Campaign compares a device under test with a reference.
+// Campaign compares a device under test, Ours, with a reference, Theirs.
 type Campaign struct {
 	Ours, Theirs conversation.Target
-	// Seed draws everything. The same seed, counts and devices give the same
-	// scripts.
+	// Seed is the seed of everything drawn: the same seed, counts and devices give
+	// the same scripts.
 	Seed uint64
 	// Packets is the number of single commands of the first layer, Sequences
 	// and Power the number of scripts of the second and third.
 	Packets, Sequences, Power int
-	// OneDevice says that Ours and Theirs are one device, which cannot play two
-	// scripts at a time.
+	// OneDevice reports whether Ours and Theirs are the same device, which plays one
+	// script at a time.
 	OneDevice bool
-	// Known are the differences that are no findings.
+	// Known are the differences that are not findings.
 	Known []known.Difference
-	// MaxFindings stops a campaign that has found so many kinds of
-	// differences; 0 stands for 50.
+	// MaxFindings ends a campaign that has found that many kinds of differences; 0
+	// stands for 50.
 	MaxFindings int
-	// Progress is told how far the campaign is, if it is not nil.
+	// Progress, unless it is nil, is called after every script.
 	Progress func(layer string, done, of int, unexplained int)
-	// Found is told each kind of difference when it is first found, if it is not
-	// nil.
+	// Found, unless it is nil, is called when a kind of difference is first found.
 	Found func(Finding)
 }
 
-// ErrTooManyFindings ends a campaign early; the report has what was found.
-var ErrTooManyFindings = errors.New("differential: too many kinds of differences; fix some and start again")
+// ErrTooManyFindings ends a campaign that has reached MaxFindings; the report has
+// what was found.
+var ErrTooManyFindings = errors.New("differential: too many kinds of differences; fix some and start again, or raise MaxFindings")
 
 // run is a campaign under way.
 type run struct {

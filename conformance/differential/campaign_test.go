@@ -331,7 +331,7 @@ func TestCommandsOnlyOneDeviceHas(t *testing.T) {
 }
 
 // A reference that ends is started again, its script goes on without the command,
-// and the report says how often, with what makes the script.
+// and the report counts that, with the seed and number of the script.
 func TestAReferenceThatEnds(t *testing.T) {
 	t.Parallel()
 	const stirRandom = 0x146

@@ -88,7 +88,7 @@ func (r *run) uncompared(n int) {
 	r.layer.Uncompared += n
 }
 
-// count books a step that was no difference. It says whether the devices can be
+// count books a step that was no difference. It reports whether the devices can be
 // compared after it: not if only one of them has the command and has executed it
 // or looked at its sessions, or if what they have done or answered is not known.
 func (r *run) count(step conversation.Step, ours, theirs conversation.Outcome) (comparable bool) {

@@ -41,7 +41,7 @@ func (r *run) powerLayer(ctx context.Context) error {
 	return r.playLayer(ctx, "power", r.campaign.Power, r.source.Power)
 }
 
-// bothHave says whether both devices have a power switch and take hash
+// bothHave reports whether both devices have a power switch and take hash
 // signals.
 func (r *run) bothHave(ctx context.Context) bool {
 	for _, t := range []conversation.Target{r.campaign.Theirs, r.campaign.Ours} {

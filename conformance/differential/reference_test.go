@@ -25,7 +25,7 @@ import (
 
 // -seed has the campaigns of another seed; 0 draws one. The default is the same
 // every time, so that a red test is about the change and not about luck: to look
-// for what nobody has seen yet is what scripts/differential is for.
+// for new differences is the task of scripts/differential.
 var seedFlag = flag.Uint64("seed", 2026, "seed of the campaigns against references; 0 draws one")
 
 func drawnSeed() uint64 {

@@ -9,9 +9,9 @@ import (
 )
 
 // Replay plays a script on fresh devices and writes every step with both
-// answers, marked "=" where they are equal, "~" where a known difference
-// explains them, and "!" where nothing does. It says whether nothing was
-// unexplained.
+// answers, marked "=" if they are equal, "~" if a known difference explains
+// them, and "!" if none does. It reports whether the list
+// explains every difference.
 func Replay(ctx context.Context, ours, theirs conversation.Target, known []known.Difference, script conversation.Script, w io.Writer) (bool, error) {
 	r := &run{campaign: Campaign{Ours: ours, Theirs: theirs, Known: known}, report: &Report{}}
 	r.match()

@@ -21,26 +21,26 @@ type Report struct {
 	Theirs string `json:"theirs"`
 	// Layers are in the order they were played.
 	Layers []Layer `json:"layers"`
-	// Commands has what was sent, by the name of the command. Codes that name
-	// no command are together under "unknown".
+	// Commands counts what was sent, by the name of the command. Unknown codes are
+	// under "unknown".
 	Commands map[string]Tally `json:"commands"`
 	// Codes counts the reference's response codes.
 	Codes map[string]int `json:"codes"`
-	// Unshared are the commands only one of the two implements.
+	// Unshared are the commands that only one of the devices implements.
 	Unshared []string `json:"unshared"`
 	// Stops are the scripts in which the reference ended or went into failure
-	// mode. The steps after which it did are left out of the scripts.
+	// mode. The scripts lack the steps that led to it.
 	Stops []Stop `json:"stops"`
-	// Explained counts the differences each known entry explained.
+	// Explained counts the differences that each known entry explains.
 	Explained map[string]int `json:"explained"`
-	// Unused are the entries for this reference that explained nothing.
+	// Unused are the entries for this reference that explain nothing.
 	Unused []string `json:"unused"`
 	// Findings are the unexplained differences, each kind once.
 	Findings []Finding `json:"findings"`
 }
 
-// Stop is a script in which the reference did not go on. Seed, layer and number
-// make the script.
+// Stop is a script in which the reference stopped. Seed, layer and number determine
+// the script.
 type Stop struct {
 	Layer  string `json:"layer"`
 	Script int    `json:"script"`
@@ -56,17 +56,17 @@ type Layer struct {
 	Scripts int    `json:"scripts"`
 	// Steps is the sum of the numbers below it.
 	Steps int `json:"steps"`
-	// Equal answers, of which Succeeded were successes.
+	// Equal counts equal answers; Succeeded of them were successes.
 	Equal     int `json:"equal"`
 	Succeeded int `json:"succeeded"`
-	// OneSided are commands only one of the two has, refused by the other
+	// OneSided counts commands that only one device has, and the other one refuses
 	// with TPM_RC_COMMAND_CODE.
 	OneSided int `json:"oneSided"`
-	// Explained by a known difference.
+	// Explained counts the answers that a known difference explains.
 	Explained int `json:"explained"`
-	// Unexplained are findings.
+	// Unexplained counts the findings.
 	Unexplained int `json:"unexplained"`
-	// Uncompared steps came after a difference that left different states.
+	// Uncompared counts the steps after a difference that left different states.
 	Uncompared int `json:"uncompared"`
 }
 
@@ -85,7 +85,7 @@ type Finding struct {
 	// Count is how often it was seen.
 	Count int `json:"count"`
 	// Transcript is the shortest script found that shows it in its last step,
-	// in the form ReadScript takes.
+	// in the form of [conversation.ReadScript].
 	Transcript string `json:"transcript"`
 }
 
@@ -98,7 +98,7 @@ func (r *Report) Unexplained() int {
 	return n
 }
 
-// WriteText writes the report for people.
+// WriteText writes the report as text.
 func (r *Report) WriteText(w io.Writer) error {
 	out := &printer{w: w}
 	out.printf("%s against %s, seed %d\n\n", r.Ours, r.Theirs, r.Seed)
@@ -137,7 +137,7 @@ func (p *printer) printf(format string, a ...any) {
 	}
 }
 
-// writeStops says how often the reference did not go on, and in which scripts.
+// writeStops writes how often the reference stopped, and in which scripts.
 func (r *Report) writeStops(out *printer, how string, count func(Stop) int) {
 	n, scripts := 0, map[string][]string{}
 	for _, s := range r.Stops {

@@ -77,7 +77,7 @@ type twisted struct {
 	gone  bool
 }
 
-// errGone is what a device gives that is no more.
+// errGone is the error of a device that has ended.
 var errGone = errors.New("the device is gone")
 
 func (d *twisted) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {

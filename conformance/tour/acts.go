@@ -14,11 +14,11 @@ import (
 	"strings"
 )
 
-// act is what a line can be that runs no program.
+// act is a kind of line that runs no program.
 type act struct {
 	usage       string
 	least, most int // arguments; most < 0 is any number
-	// looks says that it is a check: that it fails if a tool did wrong.
+	// looks reports whether it is a check, which fails if a tool did wrong.
 	looks bool
 	do    func(r *run, ctx context.Context, arguments []string) error
 }

@@ -20,23 +20,23 @@ type Target struct {
 	// TCTI is the TPM in the words of tpm2-tools, such as
 	// "swtpm:path=/run/tpm.sock".
 	TCTI string
-	// Reset takes the TPM's power away and gives it back (_TPM_Init). Steps
-	// that need it are left out if it is nil.
+	// Reset turns the TPM off and on (_TPM_Init). If it is nil, the steps that need it
+	// are left out.
 	Reset func(context.Context) error
 }
 
-// Result is what came of a step.
+// Result is the result of a step.
 type Result struct {
 	Chapter string        `json:"chapter"`
 	Tools   []string      `json:"tools"`
 	Proves  string        `json:"proves"`
 	Outcome Outcome       `json:"outcome"`
 	Took    time.Duration `json:"took_ns"`
-	// Reason says what failed, with what the program said.
+	// Reason describes what failed, with the output of the program.
 	Reason string `json:"reason,omitempty"`
 }
 
-// Outcome is how a step ended.
+// Outcome is the outcome of a step.
 type Outcome string
 
 // The outcomes.
@@ -56,8 +56,8 @@ type run struct {
 	names  map[string]string
 }
 
-// Run goes through a chapter in a new directory below dir, or below the default
-// one if dir is empty, and hands every step's result to report. The error tells
+// Run runs a chapter in a new directory below dir, or below the default directory
+// for temporary files if dir is empty, and calls report with the result of every step. The error tells
 // what kept it from going on, which no step is to blame for.
 func (c Chapter) Run(ctx context.Context, target Target, dir string, report func(Result)) error {
 	dir, err := os.MkdirTemp(dir, "tour-")
@@ -147,7 +147,7 @@ func (r *run) line(ctx context.Context, l line) error {
 	return errors.Join(err, r.flush(ctx, words, err != nil || m.fails != ""))
 }
 
-// flush removes the transient objects that a tool has left behind, and if it
+// flush removes the transient objects that a tool has left, and if it
 // failed the session that it had opened for itself.
 func (r *run) flush(ctx context.Context, words []string, failed bool) error {
 	if !strings.HasPrefix(words[0], "tpm2_") {

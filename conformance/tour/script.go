@@ -21,11 +21,11 @@ type Chapter struct {
 
 // Step proves something about some tools.
 type Step struct {
-	// Tools are what the step proves something about; it may run others too.
+	// Tools are the tools that the step proves something about. It may run others too.
 	Tools []string
-	// Proves says what, in words.
+	// Proves describes what, in words.
 	Proves string
-	// Resets says that the step resets the TPM.
+	// Resets reports whether the step resets the TPM.
 	Resets bool
 
 	lines []line
@@ -38,7 +38,7 @@ type line struct {
 	words  []string
 }
 
-// ScriptError says which line of which chapter is wrong.
+// ScriptError is a line of a chapter that is wrong.
 type ScriptError struct {
 	File   string
 	Line   int
@@ -47,7 +47,7 @@ type ScriptError struct {
 
 func (e *ScriptError) Error() string { return fmt.Sprintf("tour: %s:%d: %s", e.File, e.Line, e.Reason) }
 
-// Chapters gives the tour, in the order of the names.
+// Chapters returns all chapters, ordered by name.
 func Chapters() ([]Chapter, error) {
 	names, err := fs.Glob(files, "chapters/*.txt")
 	if err != nil {
@@ -68,7 +68,7 @@ func Chapters() ([]Chapter, error) {
 	return chapters, nil
 }
 
-// Tools gives the different tools that the chapters prove something about, in
+// Tools returns the different tools that the chapters prove something about, in
 // alphabetical order.
 func Tools(chapters []Chapter) []string {
 	var tools []string
@@ -187,12 +187,12 @@ func manners(words []string) (manner, []string) {
 	return m, words
 }
 
-// isProgram says whether a line, its manners taken off, runs a program.
+// isProgram reports whether a line, its manners taken off, runs a program.
 func isProgram(words []string) bool {
 	return len(words) > 0 && (words[0] == "openssl" || strings.HasPrefix(words[0], "tpm2_"))
 }
 
-// check says what is wrong with a line.
+// check describes what is wrong with a line.
 func check(words []string) error {
 	if _, rest := manners(words); isProgram(rest) {
 		return nil

@@ -72,7 +72,7 @@ func startSWTPM(t *testing.T) *reference.SWTPM {
 	return device
 }
 
-// TestTourOfSWTPM shows that what the tour wants is what a TPM does, and that
+// TestTourOfSWTPM shows that a TPM does what the tour expects, and that
 // our server is in nobody's way.
 func TestTourOfSWTPM(t *testing.T) {
 	t.Parallel()
@@ -212,7 +212,8 @@ func TestTourLeavesOutWhatNeedsAReset(t *testing.T) {
 	assert.Equal(t, []tour.Outcome{tour.LeftOut, tour.OK}, outcomes)
 }
 
-// TestTourBeginsWithATPM says what is wrong when there is none.
+// TestTourBeginsWithATPM expects an error that names the problem when there is no
+// TPM.
 func TestTourBeginsWithATPM(t *testing.T) {
 	t.Parallel()
 	needs(t, "tpm2_startup", "tpm2-tools")

@@ -67,7 +67,7 @@ func (id *Identity) consistent(p wire.Page, capability, property, count uint32) 
 	return fmt.Sprintf("stopped after %d elements, %d wanted and %d left", len(p.Entries), count, len(rest))
 }
 
-// undefinedProperty says whether the property has bits that do not belong to
+// undefinedProperty reports whether the property has bits that do not belong to
 // its type (TPM_CC, TPM_ALG_ID, TPM_ECC_CURVE); what such a question finds is
 // not said.
 func undefinedProperty(capability, property uint32) bool {
@@ -108,7 +108,8 @@ func fullPage(capability uint32) int {
 	return (maxCapabilityBuffer - 8) / (key + value)
 }
 
-// Entries compares the values of the elements both lists have.
+// Entries compares the values of the elements that both lists have. It describes the
+// first difference, "" if there is none.
 func Entries(capability uint32, ours, theirs []wire.Entry) string {
 	for _, a := range ours {
 		i := slices.IndexFunc(theirs, func(b wire.Entry) bool { return b.Key == a.Key })
@@ -139,7 +140,7 @@ var freeProperties = [...]struct{ from, to uint32 }{
 	{0x20d, 0x20d}, // LOADED_CURVES
 }
 
-// mustAgree says whether a TPM_PT has to be equal in two implementations.
+// mustAgree reports whether a TPM_PT has to be equal in two implementations.
 func mustAgree(property uint32) bool {
 	for _, r := range freeProperties {
 		if property >= r.from && property <= r.to {

@@ -11,8 +11,8 @@ import (
 // busy.
 const clockTolerance = 60_000
 
-// Clocks compares two TPMS_TIME_INFO: time and clock roughly, reset
-// count, restart count and safe exactly.
+// Clocks compares two TPMS_TIME_INFO: time and clock within a minute, reset count,
+// restart count and safe exactly. It describes the difference, "" if there is none.
 func Clocks(ours, theirs []byte) string {
 	if len(ours) != 25 || len(theirs) != 25 {
 		return fmt.Sprintf("TPMS_TIME_INFO has 25 bytes: ours %x, theirs %x", ours, theirs)

@@ -12,7 +12,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// Pair compares outcomes of two devices whose identities it knows.
+// Pair compares the outcomes of two devices, whose identities it holds.
 type Pair struct {
 	Ours, Theirs *Identity
 }
@@ -21,15 +21,16 @@ type Pair struct {
 type Verdict uint8
 
 const (
-	// Equal: the same bytes, or the same up to what may differ.
+	// Equal outcomes have the same bytes, apart from those that may differ.
 	Equal Verdict = iota
-	// OneSided: one device does not implement the command and says so.
+	// OneSided outcomes are those of a command that one device does not implement, and
+	// refuses with TPM_RC_COMMAND_CODE.
 	OneSided
-	// Different: neither.
+	// Different outcomes are all others.
 	Different
 )
 
-// Compare compares what became of a step; detail explains a difference.
+// Compare compares the outcomes of a step; detail describes a difference.
 func (c *Pair) Compare(step conversation.Step, ours, theirs conversation.Outcome) (v Verdict, detail string) {
 	if (ours.Err == nil) != (theirs.Err == nil) {
 		return Different, "only one of them answered"
@@ -81,7 +82,7 @@ func (c *Pair) Compare(step conversation.Step, ours, theirs conversation.Outcome
 	return differentIf(sessions)
 }
 
-// differentIf says that two answers differ in the detail, if there is one.
+// differentIf returns Different if there is a detail.
 func differentIf(detail string) (Verdict, string) {
 	if detail == "" {
 		return Equal, ""
@@ -106,9 +107,9 @@ func (c *Pair) compareOneSided(code uint32, ours, theirs conversation.Outcome) (
 }
 
 // Sessions compares authorization areas. The nonces and HMACs of
-// sessions that are no passwords are random or follow from random values, so
-// only their sizes count. echo says that all that is different is auditReset,
-// which theirs has set: then the parameters are worth a look first.
+// sessions other than passwords depend on random values, so only their sizes are
+// compared. echo is set if auditReset is the
+// only difference, and theirs has it set: then the parameters are compared first.
 func Sessions(ours, theirs []conformance.Session) (detail string, echo bool) {
 	if len(ours) != len(theirs) {
 		return fmt.Sprintf("sessions: ours %d, theirs %d", len(ours), len(theirs)), false

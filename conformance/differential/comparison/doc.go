@@ -2,6 +2,6 @@
 //
 // Errors, and successes whose content the specification determines, are compared
 // byte by byte. Random bytes, time, tickets, nonces and properties of the
-// implementation are compared by size, structure and relation. An [Identity] is what
-// a device reports about itself, and decides which properties may differ.
+// implementation are compared by size, structure and relation. An [Identity] holds
+// the capabilities that a device reports, and decides which properties may differ.
 package comparison

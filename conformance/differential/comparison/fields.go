@@ -10,8 +10,8 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// difference compares two fields of a kind. same says that all that went into
-// them is equal. Nothing is "".
+// difference compares two fields of a kind. same reports whether all input
+// to them is equal. The result is "" if there is no difference.
 func difference(k wire.Kind, ours, theirs []byte, same bool) string {
 	equal := bytes.Equal(ours, theirs)
 	switch k {

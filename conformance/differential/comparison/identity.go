@@ -13,20 +13,20 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// Identity is what a device says it is made of.
+// Identity holds the capabilities that a device reports.
 type Identity struct {
 	name string
-	// Lists has the whole lists that are properties of an implementation, by
-	// capability: algorithms, commands, properties, curves.
+	// Lists has the complete lists of algorithms, commands, properties and curves, by
+	// capability (TPM_CAP).
 	Lists map[uint32][]wire.Entry
 }
 
-// Has says whether the device implements a command.
+// Has reports whether the device implements a command.
 func (id *Identity) Has(code uint32) bool {
 	return slices.ContainsFunc(id.Lists[uint32(tpm2.TPMCapCommands)], func(e wire.Entry) bool { return e.Value&0x2000ffff == code })
 }
 
-// Listed says whether the device lists an algorithm or a curve.
+// Listed reports whether the device lists an algorithm or a curve.
 func (id *Identity) Listed(capability tpm2.TPMCap, key uint32) bool {
 	return slices.ContainsFunc(id.Lists[uint32(capability)], func(e wire.Entry) bool { return e.Key == key })
 }

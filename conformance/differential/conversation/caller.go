@@ -54,8 +54,8 @@ type entity struct {
 	index []byte
 }
 
-// newCaller begins a conversation. known says that both devices of a campaign
-// have the same primary seeds.
+// newCaller begins a conversation. known reports whether both devices of a
+// campaign have the same primary seeds.
 func newCaller(known bool) *caller {
 	c := &caller{
 		sessions: map[uint32]*liveSession{}, entities: map[uint32]*entity{}, answers: map[int]answer{},
@@ -70,7 +70,7 @@ func newCaller(known bool) *caller {
 	return c
 }
 
-// reseed says that a hierarchy has a seed no other device has.
+// reseed gives a hierarchy a seed that no other device has.
 func (c *caller) reseed(hierarchy tpm2.TPMHandle) { c.seeds[uint32(hierarchy)] = rand.Uint64() }
 
 // exchange is one command and what is known of it.
@@ -89,7 +89,7 @@ type exchange struct {
 	included [maxSecrets]bool
 	// inputs stands for all that the answer may depend on.
 	inputs uint64
-	// garbled says that the first parameter is not what the device takes it for.
+	// garbled reports whether the device decrypts a first parameter that is not encrypted.
 	garbled bool
 	// audit is the digest of the session in the last place of the handle area.
 	audit []byte
@@ -153,7 +153,7 @@ func (c *caller) render(step *Step) []byte {
 	return out
 }
 
-// value gives what belongs in a hole, which is behind the bytes before.
+// value gives the bytes for a hole; before are the bytes of the command before it.
 func (c *caller) value(h Hole, before []byte) ([]byte, bool) {
 	switch h.Kind {
 	case HoleField:
@@ -202,7 +202,7 @@ func (c *caller) nameOf(handle uint32) []byte {
 	return wire.U32(handle)
 }
 
-// onSequence says whether a handle of the command is that of a sequence.
+// onSequence reports whether a handle of the command is that of a sequence.
 func (c *caller) onSequence(x *exchange) bool {
 	return slices.ContainsFunc(x.command.Handles, func(h uint32) bool {
 		e := c.entities[h]
@@ -221,13 +221,13 @@ func (c *caller) restarted() {
 	c.reseed(tpm2.TPMRHNull)
 }
 
-// seen is what the caller makes of a response.
+// seen is a response as the caller reads it.
 type seen struct {
 	// plain is the response with its first parameter decrypted.
 	plain []byte
-	// problem says what is wrong with the response, "" if nothing is.
+	// problem describes what is wrong with the response, "" if nothing is.
 	problem string
-	// opaque says that the first parameter could not be decrypted.
+	// opaque reports whether the first parameter cannot be decrypted.
 	opaque bool
 }
 

@@ -23,7 +23,7 @@ func (c *caller) inputs(x *exchange) uint64 {
 	return h
 }
 
-// needsProofs says whether a primary object depends on the proof values: the
+// needsProofs reports whether a primary object depends on the proof values: the
 // seedValue of those in the endorsement hierarchy does, and so does the unique
 // field of one without an asymmetric key, which is a hash over it (Part 1,
 // section "Primary Seed Properties").

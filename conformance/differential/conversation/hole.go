@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// HoleKind says what a device gets in a hole.
+// HoleKind is the kind of bytes that belong in a hole.
 type HoleKind uint8
 
 // The kinds of holes.
@@ -28,16 +28,16 @@ const (
 	HoleSigned
 )
 
-// Hole is a place in a command where each device gets bytes of its own.
+// Hole is a place in a command that is filled for each device with its own bytes.
 type Hole struct {
-	// At and Len are the place in Step.Data; there are zeros in it.
+	// At and Len are the place in Step.Data, which has zeros there.
 	At, Len int
 	Kind    HoleKind
 	// Step is the ID of the step whose answer a HoleField is from. Field 0 is
 	// the handle of the response, the others are its parameters from 1 on.
 	Step, Field int
 	Text        []byte
-	// Edits spoil the bytes, Keep (unless 0) cuts them to so many at most.
+	// Edits change bytes, and Keep, unless it is 0, cuts them to that many.
 	Edits []Edit
 	Keep  int
 }
@@ -48,8 +48,8 @@ type Edit struct {
 	Xor byte
 }
 
-// Placeholder is how many zeros stand for the hole: what the smallest value of
-// its kind has.
+// Placeholder returns the number of zeros that stand for the hole: the smallest size
+// of its kind.
 func (h Hole) Placeholder() int {
 	if h.Kind == HoleField && h.Field == 0 {
 		return 4
@@ -57,7 +57,7 @@ func (h Hole) Placeholder() int {
 	return 2
 }
 
-// String gives the hole as a transcript has it: {7.2} is the second parameter
+// String returns the hole in the form of a transcript: {7.2} is the second parameter
 // of the answer to step 7, {7.2^12=80} that with a flipped bit, {7.2/9} its
 // first 9 bytes; {salt:6162}, {nonce} and {signed:rsa} are made by the caller's
 // side of a session.
@@ -86,7 +86,7 @@ func (h Hole) String() string {
 
 // parseHole reads what String wrote, without the braces.
 func parseHole(text string) (Hole, error) {
-	wrong := fmt.Errorf("%q is no hole; want {STEP.FIELD}, {salt:HEX}, {nonce} or {signed:KEY}, with ^AT=XOR and /KEEP behind", "{"+text+"}")
+	wrong := fmt.Errorf("%q is not a hole; want {STEP.FIELD}, {salt:HEX}, {nonce} or {signed:KEY}, followed by ^AT=XOR and /KEEP", "{"+text+"}")
 	text, keep, cut := strings.Cut(text, "/")
 	parts := strings.Split(text, "^")
 	h, ok := parseHoleKind(parts[0])
@@ -125,8 +125,8 @@ func parseHoleKind(text string) (h Hole, ok bool) {
 	return Hole{Kind: HoleField, Step: int(s), Field: int(f)}, errStep == nil && errField == nil && s > 0
 }
 
-// fill gives the bytes of the hole for one device; value is what belongs in it
-// unspoilt.
+// fill gives the bytes of the hole for one device; value are the bytes that
+// belong in it without edits.
 func (h Hole) fill(value []byte) []byte {
 	if len(h.Edits) == 0 && h.Keep == 0 {
 		return value
@@ -134,7 +134,7 @@ func (h Hole) fill(value []byte) []byte {
 	value = bytes.Clone(value)
 	for _, e := range h.Edits {
 		if at := e.At; len(value) > 0 {
-			if over := at - len(value); over >= 0 { // behind the end of a shorter value: one of its last
+			if over := at - len(value); over >= 0 { // past the end of a shorter value: one of its last
 				at = len(value) - 1 - over%min(len(value), 8)
 			}
 			value[at] ^= e.Xor

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Two equal edits behind the end of a shorter value must not undo one another.
+// Two equal edits past the end of a shorter value must not undo one another.
 func TestEditsOfAShorterValue(t *testing.T) {
 	t.Parallel()
 	h := Hole{}

@@ -12,8 +12,8 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// Key is a key of which this package has both parts, so that what a TPM does
-// with it can be done here too, and compared byte by byte.
+// Key is a key whose private part is known here, so that the result of a TPM can be
+// computed and compared byte by byte.
 type Key struct {
 	Name string
 	Kind tpm2.TPMAlgID
@@ -26,7 +26,7 @@ type Key struct {
 	Secret []byte
 }
 
-// Keys gives the keys. They are for tests and secret from nobody.
+// Keys returns all keys. They are public, and for tests only.
 var Keys = sync.OnceValue(func() []*Key {
 	return []*Key{
 		rsaKey("rsa",
@@ -46,7 +46,7 @@ var Keys = sync.OnceValue(func() []*Key {
 	}
 })
 
-// KeyNamed finds a key by its name.
+// KeyNamed returns the key with a name, nil if there is none.
 func KeyNamed(name string) *Key {
 	for _, k := range Keys() {
 		if k.Name == name {
@@ -61,8 +61,8 @@ func rsaKey(name, p, q string) *Key {
 	one := big.NewInt(1)
 	phi := new(big.Int).Mul(new(big.Int).Sub(primes[0], one), new(big.Int).Sub(primes[1], one))
 	private := &rsa.PrivateKey{
-		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(primes[0], primes[1]), E: wire.RsaExponent},
-		D:         new(big.Int).ModInverse(big.NewInt(wire.RsaExponent), phi),
+		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(primes[0], primes[1]), E: wire.RSAExponent},
+		D:         new(big.Int).ModInverse(big.NewInt(wire.RSAExponent), phi),
 		Primes:    primes,
 	}
 	private.Precompute()
@@ -86,7 +86,7 @@ func fromHex(digits string) *big.Int {
 	return n
 }
 
-// Unique gives the unique field of the public area of an asymmetric key
+// Unique returns the unique field of the public area of an asymmetric key
 // (TPMU_PUBLIC_ID).
 func (k *Key) Unique() []byte {
 	if k.RSA != nil {
@@ -100,4 +100,5 @@ func (k *Key) Unique() []byte {
 	return append(wire.Sized(point[1:1+half]), wire.Sized(point[1+half:])...)
 }
 
+// Asymmetric reports whether it is an RSA or ECC key.
 func (k *Key) Asymmetric() bool { return k.Kind == tpm2.TPMAlgRSA || k.Kind == tpm2.TPMAlgECC }

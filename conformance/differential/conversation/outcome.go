@@ -8,34 +8,33 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// Outcome is what became of a step.
+// Outcome is the result of a step.
 type Outcome struct {
-	// Response of a Send that was answered.
+	// Response is the answer to a command.
 	Response []byte
-	// Err of a Send that was not answered, or of any other action. Errors are
-	// compared by presence: their texts are the transport's.
+	// Err is the error of a command without an answer, or of another action. Only its
+	// presence is compared: its text is that of the transport.
 	Err error
-	// Problem says what is wrong with the answer to the caller of a session:
-	// an HMAC, a signature, a name. Empty if nothing is, or nothing was to be
-	// checked.
+	// Problem describes what the caller found wrong in the answer: an HMAC, a
+	// signature, a name. Empty if nothing is wrong, or nothing could be checked.
 	Problem string
-	// Sent is the command as this device got it, but for HMACs and encryption.
+	// Sent is the command that this device received, before HMACs and encryption.
 	Sent []byte
 
 	// Plain is Response with its first parameter decrypted.
 	Plain []byte
-	// Inputs and history are equal for two devices if all that the answer may
-	// depend on is, of this step and of all before it.
+	// Inputs and History are equal for two devices if everything is equal that the
+	// answer can depend on: in this step, and in all steps so far.
 	Inputs, History uint64
-	// OnSequence says that a handle is that of a sequence.
+	// OnSequence reports whether a handle of the command is a sequence object.
 	OnSequence bool
-	// Garbled says that the device has taken the first parameter for encrypted
-	// and it was not, so that what it has got is random; opaque that the caller
-	// cannot decrypt the first parameter of the answer.
+	// Garbled reports whether the device took the first parameter for encrypted
+	// and decrypted it to random bytes; Opaque reports whether the caller cannot
+	// decrypt the first parameter of the answer.
 	Garbled, Opaque bool
 }
 
-// Code gives the response code, 0xffffffff for no answer.
+// Code returns the response code, 0xffffffff for no answer.
 func (o Outcome) Code() uint32 {
 	if code, ok := conformance.ResponseCode(o.Response); ok && o.Err == nil {
 		return code
@@ -53,7 +52,7 @@ func (o Outcome) String() string {
 	return wire.Hex(o.Response)
 }
 
-// Same says whether two outcomes are equal to the last byte.
+// Same reports whether two outcomes are equal byte by byte.
 func (o Outcome) Same(other Outcome) bool {
 	return (o.Err == nil) == (other.Err == nil) && o.Problem == other.Problem && bytes.Equal(o.Response, other.Response)
 }

@@ -20,7 +20,7 @@ type Player struct {
 	seeds  *Seeds
 }
 
-// Player gives a player on a fresh device.
+// Player returns a player on a fresh device, with the seeds unless they are nil.
 func (t *Target) Player(ctx context.Context, seeds *Seeds) (*Player, error) {
 	device, err := t.fresh(ctx, seeds)
 	if err != nil {
@@ -29,20 +29,20 @@ func (t *Target) Player(ctx context.Context, seeds *Seeds) (*Player, error) {
 	return &Player{target: t, device: device, caller: newCaller(seeds != nil), seeds: seeds}, nil
 }
 
-// Ended reports whether the device is no more.
+// Ended reports whether the device has ended.
 func (p *Player) Ended(o Outcome) bool { return p.target.HasEnded(o) }
 
-// Field gives a field of the answer to an earlier step, see Hole.
+// Field returns a field of the answer to an earlier step; see [Hole].
 func (p *Player) Field(step, field int) ([]byte, bool) { return p.caller.answers[step].field(field) }
 
-// Name gives the Name of what a handle is of, nil if it is not known.
+// Name returns the Name of an entity, nil if it is not known.
 func (p *Player) Name(handle uint32) []byte { return p.caller.nameOf(handle) }
 
-// Knows says whether the handle is of an object, a sequence or an NV index that
-// was seen.
+// Knows reports whether the player has seen the object, sequence or NV index with the
+// handle.
 func (p *Player) Knows(handle uint32) bool { return p.caller.entities[handle] != nil }
 
-// Public gives the public area of a key.
+// Public returns the public area of a key.
 func (p *Player) Public(handle uint32) (*wire.Public, bool) {
 	e := p.caller.entities[handle]
 	if e == nil || e.public.Kind == 0 {
@@ -51,7 +51,7 @@ func (p *Player) Public(handle uint32) (*wire.Public, bool) {
 	return &e.public, true
 }
 
-// Nonce gives nonceTPM of a session.
+// Nonce returns nonceTPM of a session.
 func (p *Player) Nonce(session uint32) ([]byte, bool) {
 	s := p.caller.sessions[session]
 	if s == nil {
@@ -60,8 +60,8 @@ func (p *Player) Nonce(session uint32) ([]byte, bool) {
 	return s.nonceTPM, true
 }
 
-// Policy gives policyDigest of a session with its hash algorithm, nil if it is
-// not known.
+// Policy returns policyDigest of a session with its hash algorithm, nil if it is not
+// known.
 func (p *Player) Policy(session uint32) (alg tpm2.TPMAlgID, digest []byte) {
 	if s := p.caller.sessions[session]; s != nil {
 		return s.alg, s.policy
@@ -69,11 +69,11 @@ func (p *Player) Policy(session uint32) (alg tpm2.TPMAlgID, digest []byte) {
 	return tpm2.TPMAlgNull, nil
 }
 
-// Again gives a player on another fresh device.
+// Again returns a player on another fresh device.
 func (p *Player) Again(ctx context.Context) (*Player, error) { return p.target.Player(ctx, p.seeds) }
 
-// Do carries out one step. The error is for a device that cannot, as opposed
-// to one that refuses, and for ctx.
+// Do plays one step. A device that refuses the step gives an [Outcome]; the error is
+// an [*UnsupportedError] or that of ctx.
 func (p *Player) Do(ctx context.Context, step Step) (Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return Outcome{}, err

@@ -12,7 +12,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// Action is what a step does.
+// Action is the kind of a [Step].
 type Action uint8
 
 // The actions. Their names in a transcript are the String forms.
@@ -44,16 +44,17 @@ func (a Action) String() string {
 
 // Step is one thing done to a device.
 type Step struct {
-	// ID is how holes of later steps refer to this one; 0 if none does.
+	// ID is the number by which holes of later steps refer to this one; 0 if none
+	// does.
 	ID       int
 	Action   Action
 	Locality uint8
-	// Data is the command, but for what each device gets of its own: that is in
-	// Holes, in the order of their places.
+	// Data is the command without the bytes that differ from device to device:
+	// Holes has those, in the order of their places.
 	Data  []byte
 	Holes []Hole
-	// Secrets are for SendHMAC: the sessions whose HMACs are to be made. In
-	// Data there are as many bytes in their place.
+	// Secrets are for SendHMAC: the sessions whose HMACs the player makes. Data has
+	// as many bytes in their place.
 	Secrets []Secret
 	// Note is the generator's remark on a step, one line.
 	Note string
@@ -63,7 +64,7 @@ type Step struct {
 // with power, before TPM2_Startup.
 type Script []Step
 
-// String gives the step as a line of a transcript:
+// String returns the step as a line of a transcript:
 //
 //	7: send 0 8001… # CreatePrimary
 //	send-hmac 0 8002…{7.0}… 1=736563726574
@@ -115,7 +116,7 @@ func (s Step) text() string {
 	return b.String()
 }
 
-// IsCommand says whether the step sends a command.
+// IsCommand reports whether the step sends a command.
 func (s Step) IsCommand() bool { return s.Action == Send || s.Action == SendHMAC }
 
 // remark is the note, preceded by the name of the command.
@@ -127,7 +128,7 @@ func (s Step) remark() string {
 	return strings.TrimSpace(name + " " + strings.ReplaceAll(s.Note, "\n", " "))
 }
 
-// String gives the script as a transcript, one step a line. Steps that others
+// String returns the script as a transcript, one step a line. Steps that others
 // refer to have their ID in front.
 func (s Script) String() string {
 	referred := s.referred()
@@ -156,11 +157,11 @@ const (
 	maxStepLine = 1 << 20
 )
 
-// SyntaxError says which line of a transcript cannot be read.
+// SyntaxError is a line of a transcript that cannot be read.
 type SyntaxError struct {
 	// Line counts from 1.
 	Line int
-	// Problem says what was found and what would be right.
+	// Problem describes what was found and what is expected.
 	Problem string
 }
 
@@ -207,7 +208,7 @@ func parseStep(fields []string) (Step, error) {
 	if id, ok := strings.CutSuffix(fields[0], ":"); ok {
 		n, err := strconv.ParseUint(id, 10, 31)
 		if err != nil || n == 0 || len(fields) == 1 {
-			return Step{}, fmt.Errorf("%q is no number of a step", fields[0])
+			return Step{}, fmt.Errorf("%q is not the number of a step", fields[0])
 		}
 		step.ID, fields = int(n), fields[1:]
 	}
@@ -259,9 +260,9 @@ func (s *Step) parseData(text string) error {
 		if !open {
 			return nil
 		}
-		inside, behind, closed := strings.Cut(rest, "}")
+		inside, after, closed := strings.Cut(rest, "}")
 		if !closed || !s.IsCommand() {
-			return fmt.Errorf("no hole can be in %q", "{"+rest)
+			return fmt.Errorf("%q: a hole needs a closing brace, and only commands have holes", "{"+rest)
 		}
 		h, err := parseHole(inside)
 		if err != nil {
@@ -269,7 +270,7 @@ func (s *Step) parseData(text string) error {
 		}
 		h.At, h.Len = len(s.Data), h.Placeholder()
 		s.Data, s.Holes = append(s.Data, make([]byte, h.Len)...), append(s.Holes, h)
-		text = behind
+		text = after
 	}
 	return nil
 }
@@ -294,7 +295,7 @@ func parseSecrets(text string) ([]Secret, error) {
 	return secrets, nil
 }
 
-// Command takes the command of the step apart, if it is one that has all handles.
+// Command returns the command of the step, if it is known and has all its handles.
 func (s Step) Command() (conformance.Packet, bool) {
 	if !s.IsCommand() || len(s.Data) < conformance.HeaderSize {
 		return conformance.Packet{}, false

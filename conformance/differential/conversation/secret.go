@@ -17,9 +17,8 @@ import (
 
 // ShareSecret encrypts a salt to the public key of a TPM as a
 // TPM2B_ENCRYPTED_SECRET (TPM 2.0 Library Part 1, section "Secret Sharing").
-// For an ECC key the salt is what comes of the exchange, and the bytes given
-// are the caller's private key: so the salt of a step is known beforehand only
-// for RSA, and saltOf gives it for both.
+// For an ECC key the salt is the result of the exchange, and the bytes given
+// are the caller's private key: only saltOf knows the salt in both cases.
 func ShareSecret(public *wire.Public, salt []byte) ([]byte, bool) {
 	if public.Kind == tpm2.TPMAlgRSA {
 		hash, ok := wire.Hashes[public.NameAlg]
@@ -116,8 +115,8 @@ func (k *Key) Sign(message []byte) ([]byte, bool) {
 	return k.Signature(rs.R.FillBytes(make([]byte, size)), rs.S.FillBytes(make([]byte, size))), true
 }
 
-// Signature lays a TPMT_SIGNATURE of the key out; there is no s for RSA, and r
-// may be of half the size.
+// Signature lays out a TPMT_SIGNATURE of the key, with SHA-256. RSA has no s, and r
+// may have half its size.
 func (k *Key) Signature(r, s []byte) []byte {
 	if k.RSA != nil {
 		whole := make([]byte, k.RSA.Size())

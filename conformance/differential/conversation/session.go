@@ -15,18 +15,19 @@ import (
 
 // Secret is the authorization value with which the HMAC of a session is made.
 type Secret struct {
-	// Session is the number of the session in the command, from 1 on.
+	// Session is the number of the session in the command, from 1 on, or
+	// [BindSecret].
 	Session int
 	// Auth is the value of the entity it authorizes, without zeros at its end;
-	// for TPM2_StartAuthSession, which has no authorization, see bind.
+	// see [BindSecret] for TPM2_StartAuthSession, which has no authorization.
 	Auth []byte
 }
 
-// BindSecret is the number of the Secret that TPM2_StartAuthSession has for the
-// entity the session is to be bound to.
+// BindSecret is the Secret.Session of TPM2_StartAuthSession: the authorization value
+// of the entity that the session is bound to.
 const BindSecret = 9
 
-// liveSession is what a caller knows of a session on one device (TPM 2.0
+// liveSession is the caller's side of a session on one device (TPM 2.0
 // Library Part 1, section "Session-Based Authorizations").
 type liveSession struct {
 	kind byte // TPM_SE
@@ -198,7 +199,7 @@ func (c *caller) otherNonces(x *exchange) []byte {
 	return nonces
 }
 
-// includes says whether the authValue goes into the HMAC key.
+// includes reports whether the authValue goes into the HMAC key.
 func (c *caller) includes(x *exchange, at int, s *liveSession, auth []byte) bool {
 	switch {
 	case at >= x.auths:

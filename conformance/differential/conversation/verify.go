@@ -17,8 +17,8 @@ import (
 )
 
 // verify checks of a success what one device alone has to get right: names,
-// creation data, policy digests, signatures, attestations. It says what is
-// wrong, or "".
+// creation data, policy digests, signatures, attestations. It describes what is
+// wrong, "" if nothing is.
 func (c *caller) verify(x *exchange, response conformance.Response) string {
 	in, out := &wire.Cursor{Rest: x.command.Parameters}, &wire.Cursor{Rest: response.Parameters}
 	switch tpm2.TPMCC(x.code) {
@@ -213,7 +213,7 @@ func (c *caller) verifySignature(handle uint32, digest []byte, s wire.Signature)
 	return ""
 }
 
-// verifiable says whether the standard library can verify the signature.
+// verifiable reports whether the standard library can verify the signature.
 func verifiable(p *wire.Public, digest []byte, s wire.Signature) bool {
 	hash, ok := wire.Hashes[s.Hash]
 	if !ok || len(digest) != hash.Size() {

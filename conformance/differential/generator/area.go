@@ -57,7 +57,7 @@ func punch(laidOut []byte, spans []span) (data []byte, holes []conversation.Hole
 			continue
 		}
 		is := laidOut[s.at:min(s.at+len(s.sent), len(laidOut))]
-		h, ok := s.spoilt(is)
+		h, ok := s.spoiled(is)
 		if !ok {
 			continue
 		}
@@ -73,10 +73,10 @@ func punch(laidOut []byte, spans []span) (data []byte, holes []conversation.Hole
 	return append(data, laidOut[done:]...), holes
 }
 
-// spoilt gives the hole of a span whose bytes have become others; ok is false
-// for a handle that has become another, and where a size is: what is behind it
-// must not be read as something else, because it is random.
-func (s span) spoilt(is []byte) (h conversation.Hole, ok bool) {
+// spoiled gives the hole of a span whose bytes were changed. ok is false for a
+// handle that was changed, and for a changed size: the bytes after it are random and
+// must not be read as something else.
+func (s span) spoiled(is []byte) (h conversation.Hole, ok bool) {
 	h = s.hole
 	if bytes.Equal(is, s.sent) {
 		return h, true

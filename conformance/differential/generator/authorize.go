@@ -46,7 +46,7 @@ func (g *generator) continued() uint8 {
 	return conformance.ContinueSession
 }
 
-// needsPolicy says whether the value of the entity is of no use.
+// needsPolicy reports whether the authValue of the entity does not authorize the command.
 func (g *generator) needsPolicy(d *draft, at int) bool {
 	command, _ := conformance.Lookup(d.Code)
 	role := command.Role
@@ -69,7 +69,7 @@ func (g *generator) needsPolicy(d *draft, at int) bool {
 	return false
 }
 
-// named says whether the names of all entities are known, so that the caller's
+// named reports whether the names of all entities are known, so that the caller's
 // side can make an HMAC.
 func (g *generator) named(handles []uint32) bool {
 	return !slices.ContainsFunc(handles, func(h uint32) bool {
@@ -160,7 +160,7 @@ func (g *generator) startSession(kind byte, hash tpm2.TPMAlgID) (handle uint32, 
 	g.roomForSession()
 	d := g.soundly(uint32(tpm2.TPMCCStartAuthSession))
 	if n := len(d.Parameters); n > 6 {
-		// The type is behind the salt, the hash algorithm at the end.
+		// The type follows the salt, the hash algorithm is at the end.
 		at := 2 + int(wire.Number(d.Parameters[:2]))
 		at += 2 + int(wire.Number(d.Parameters[at:at+2]))
 		d.Parameters[at] = kind

@@ -86,7 +86,7 @@ func (g *generator) lay(d draft) ([]byte, []span) {
 	return laidOut, spans
 }
 
-// step makes a step of the bytes of a command, which may have been spoilt since
+// step makes a step of the bytes of a command, which may have been damaged since
 // they were laid out. One that is too short for the transport is lengthened
 // with zeros, its size field left alone.
 func (g *generator) step(d draft, command []byte, spans []span, note string) conversation.Step {

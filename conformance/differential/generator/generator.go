@@ -65,8 +65,8 @@ type generator struct {
 	outcomes []conversation.Outcome
 	err      error
 	// steps counts them, also those that are left out again: those after which
-	// the reference was no more, or in failure mode. over says that there were too
-	// many of them, begun that the reference is known to work.
+	// the reference was no more, or in failure mode. over is set
+	// if there were too many of them, begun once the reference has answered a command.
 	steps         int
 	ended, failed int
 	begun, over   bool
@@ -74,7 +74,7 @@ type generator struct {
 
 func (g *generator) chance(p float64) bool { return g.rng.Float64() < p }
 
-// odd says whether the value to be drawn next should be a strange one.
+// odd reports whether the value to be drawn next should be a strange one.
 func (g *generator) odd() bool { return g.chance(g.style.wild) }
 
 func pick[T any](g *generator, from ...T) T { return from[g.rng.IntN(len(from))] }
@@ -96,7 +96,7 @@ func (g *generator) sized(limit int) []byte {
 	return wire.Sized(g.bytes(n))
 }
 
-// can says whether both devices have all of the commands.
+// can reports whether both devices have all of the commands.
 func (g *generator) can(codes ...tpm2.TPMCC) bool {
 	for _, code := range codes {
 		if _, ok := slices.BinarySearch(g.shared, uint32(code)); !ok {
@@ -106,8 +106,8 @@ func (g *generator) can(codes ...tpm2.TPMCC) bool {
 	return true
 }
 
-// do plays a step on the reference and takes it into the script. ok says that
-// it was a command that succeeded; then the answer is as the caller reads it.
+// do plays a step on the reference and takes it into the script. ok reports
+// whether it was a command that succeeded; then the answer is decrypted.
 func (g *generator) do(step conversation.Step) (r result, ok bool) {
 	if g.err != nil || g.over {
 		return result{}, false

@@ -10,7 +10,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// indexWish is what an NV index should be that a command is about.
+// indexWish describes the NV index that a command needs.
 type indexWish struct {
 	// kinds are its types; none stands for any.
 	kinds []uint32

@@ -11,14 +11,14 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// model is what the generator believes about the reference.
+// model is the state that the generator expects of the reference.
 type model struct {
 	// auths are the authorization values of hierarchies and of PCRs; PCRs of
 	// the one authorization group share an entry.
 	auths map[uint32][]byte
 	// objects are the live sequence objects and keys, oldest first.
 	objects []object
-	// clockSet says that the clock has been set since power was applied, and so
+	// clockSet reports whether the clock has been set since power was applied, and so
 	// is far from zero.
 	clockSet bool
 	// sessions are the live sessions, indices the defined NV indices.
@@ -47,10 +47,10 @@ type result struct {
 	response conformance.Response
 }
 
-// origin is what is known of an object that is not loaded.
+// origin describes an object that is not loaded.
 type origin struct {
 	auth []byte
-	// data is what a sealed object holds.
+	// data is the content of a sealed object.
 	data []byte
 	// public is its TPM2B_PUBLIC.
 	public area
@@ -63,7 +63,7 @@ type session struct {
 	kind byte
 	// hash is the session's algorithm.
 	hash tpm2.TPMAlgID
-	// symmetric says that parameters can be encrypted.
+	// symmetric reports whether parameters can be encrypted.
 	symmetric bool
 	// keyed sessions are bound or salted: their HMACs have a key.
 	keyed bool
@@ -77,7 +77,7 @@ type index struct {
 	attributes uint32
 	size       int
 	policy     []byte
-	// platform says that the platform defined it, written that it has a value.
+	// platform reports whether the platform defined it, written whether it has a value.
 	platform, written bool
 	// locked and readLocked say that it is so until the next TPM Reset or
 	// Restart, contents is all that an ordinary index was written with last, nil
@@ -99,7 +99,7 @@ type object struct {
 	parent    uint32
 	// name is its Name as a TPM2B_NAME.
 	name area
-	// private says that the sensitive area is loaded.
+	// private reports whether the sensitive area is loaded.
 	private bool
 	origin  origin
 	// event sequences have no digest algorithm.

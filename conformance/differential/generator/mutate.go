@@ -8,16 +8,17 @@ import (
 	"github.com/swtpmd/swtpmd/conformance"
 )
 
-// A damage spoils a command before or after it is laid out, and says how.
+// A damage spoils a command before or after it is laid out. Its name stands in the
+// note of the step.
 type damage struct {
 	name string
-	// packet spoils the command before layout, and says whether it could.
+	// packet spoils the command before layout, and reports whether it could.
 	packet func(*generator, *conformance.Packet) bool
 	// bytes spoils it afterwards.
 	bytes func(*generator, []byte) []byte
 }
 
-// damages are the ways a command is spoilt, all equally likely.
+// damages are the ways to spoil a command, all equally likely.
 var damages = [...]damage{
 	{name: "tag", packet: spoilTag},
 	{name: "size field", packet: spoilSize},

@@ -20,7 +20,7 @@ func classNamed(name string) *class {
 	panic("differential: no class of objects is called " + name)
 }
 
-// is says whether the object is of a class.
+// is reports whether the object is of a class.
 func (o *object) is(c *class) bool {
 	return o.key && o.public.Kind == c.kind && o.public.Attributes&usesMask == c.uses &&
 		(len(c.schemes) == 0 || slices.Contains(c.schemes, o.public.Scheme))
@@ -115,7 +115,7 @@ func (g *generator) madeBy(codes ...tpm2.TPMCC) (r result, ok bool) {
 	return r, true
 }
 
-// takes says whether the key can be of the class.
+// takes reports whether the key can be of the class.
 func (c *class) takes(k *conversation.Key) bool {
 	isParent := c.uses&(wire.ObjectRestricted|wire.ObjectDecrypt) == wire.ObjectRestricted|wire.ObjectDecrypt
 	switch k.Name {

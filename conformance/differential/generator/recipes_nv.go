@@ -163,7 +163,7 @@ func nvAuthorizes(g *generator) []uint32 {
 	return append(nvPair(w)(g), session)
 }
 
-// nvToUndefine draws an index that whoever has defined it undefines.
+// nvToUndefine draws an index, and as authorization the hierarchy that defined it.
 func nvToUndefine(g *generator) []uint32 {
 	n := g.indexFor(indexWish{})
 	by := nvOwner(g)[0]
@@ -191,7 +191,7 @@ func (g *generator) nvSize() int {
 	return 8
 }
 
-// nvWritten says whether the index has a value that may be written in part.
+// nvWritten reports whether the index has a value that may be written in part.
 func (g *generator) nvWritten() bool {
 	return slices.ContainsFunc(g.model.indices, func(n index) bool { return n.written && slices.Contains(g.handles, n.handle) })
 }

@@ -158,8 +158,8 @@ func createParent(g *generator) []uint32 {
 	return parent
 }
 
-// isParent says whether objects can be made below; derivation says which kind
-// of parent is meant.
+// isParent reports whether objects can be made below; derivation selects derivation
+// parents, instead of storage parents.
 func (o *object) isParent(derivation bool) bool {
 	return o.key && o.private && o.public.Attributes&usesMask == wire.ObjectRestricted|wire.ObjectDecrypt &&
 		(o.public.Kind == tpm2.TPMAlgKeyedHash) == derivation

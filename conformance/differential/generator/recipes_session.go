@@ -54,7 +54,7 @@ func sessionKeys(g *generator) []uint32 {
 	return []uint32{key, bind}
 }
 
-// canBeSalted says whether a salt can be encrypted to the object here.
+// canBeSalted reports whether a salt can be encrypted to the object here.
 func (o *object) canBeSalted() bool {
 	if !o.key || !o.private || o.public.Attributes&wire.ObjectDecrypt == 0 || wire.Hashes[o.public.NameAlg] == 0 {
 		return false

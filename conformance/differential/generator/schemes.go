@@ -24,7 +24,7 @@ func symmetric(g *generator, nullable bool) []byte {
 }
 
 // scheme draws one of the schemes, or null, with its hash; ECDAA has a count
-// behind the hash and RSAES has neither.
+// after the hash, and RSAES has neither.
 func scheme(g *generator, from ...tpm2.TPMAlgID) []byte {
 	if g.chance(0.4) {
 		return wire.U16(uint16(tpm2.TPMAlgNull))

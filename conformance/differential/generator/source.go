@@ -14,13 +14,13 @@ import (
 // long as the reference gives equal answers.
 type Source struct {
 	Seed uint64
-	// Shared are the commands both devices have, by rising code, and Others those
-	// that only one has.
+	// Shared are the codes of the commands that both devices have, ascending, and
+	// Others those of the commands that only one has.
 	Shared, Others []uint32
 	// MinCommand is the smallest command in bytes that both devices answer.
 	MinCommand int
-	// Localities are where the scripts of Power send commands; the first is the
-	// usual one. Nil stands for 0 alone.
+	// Localities are those at which the scripts of Power send commands, mostly at the
+	// first. Nil stands for 0 alone.
 	Localities []uint8
 }
 
@@ -31,10 +31,10 @@ type Writer func(context.Context, *conversation.Player) Written
 type Written struct {
 	Script   conversation.Script
 	Outcomes []conversation.Outcome
-	// Ended and Failed count how often the reference was no more, or in failure
-	// mode. The steps after which it was are left out of the script.
+	// Ended and Failed count how often the reference ended or entered failure mode.
+	// The script lacks the steps that led to it.
 	Ended, Failed int
-	// Err is why the script ends early, nil if it does not.
+	// Err is the error that ended the script early.
 	Err error
 }
 
@@ -48,14 +48,14 @@ const (
 	streamSeeds     uint64 = 5 << 40
 )
 
-// Packets writes script number i of the first layer: the changes as long as there
-// are any, and drawn commands, n in all but for those they need.
+// Packets writes script number i of the first layer: n commands and those that they
+// need. They are the changes, and drawn commands after the last change.
 func (s Source) Packets(i, n int, changes []Change) Writer {
 	return s.writer(streamPackets+uint64(i), style{wild: 0.2, mutate: 0.5}, func(g *generator) { g.packets(n, changes) })
 }
 
 // Sequence writes script number i of the second layer: commands that build
-// state, with a restart now and then if power is set.
+// state, with restarts if power is set.
 func (s Source) Sequence(i int, power bool) Writer {
 	return s.writer(streamSequences+uint64(i), style{wild: 0.03, mutate: 0.05}, func(g *generator) { g.sequence(power) })
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // A variation is a systematic series of changes to a sound command, before or
-// after it is laid out. The i-th change says whether the command has such a
+// after it is laid out. The i-th change reports whether the command has such a
 // place.
 type variation struct {
 	name   string
@@ -133,7 +133,7 @@ func withHandle(at int) func(*generator, *conformance.Packet, int) bool {
 	}
 }
 
-// Change is one command of the sweep.
+// Change is one change to one command; see [Source.Sweep].
 type Change struct {
 	code      uint32
 	variation *variation
@@ -154,7 +154,7 @@ func sweep(codes []uint32) []Change {
 }
 
 // changed draws the command a change is for, applies it and sends what comes of
-// it; false says that it does not apply. But for the change the command is
+// it, and reports whether the change applies. But for the change the command is
 // sound.
 func (g *generator) changed(c Change) bool {
 	d := g.soundly(c.code)

@@ -8,16 +8,16 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
 )
 
-// Case is one step with two answers that are not equal.
+// Case is one step with two answers that differ.
 type Case struct {
 	// Theirs is the name of the reference.
 	Theirs string
-	// Script and At give the step and all before it, with the bytes that the
-	// reference got.
+	// Script has the step, at index At, and all steps before it, with the bytes
+	// that the reference received.
 	Script conversation.Script
 	At     int
-	// OurOutcome and TheirOutcome are the answers; Detail says in words what
-	// is different.
+	// OurOutcome and TheirOutcome are the answers; Detail describes the
+	// difference in words.
 	OurOutcome, TheirOutcome conversation.Outcome
 	Detail                   string
 
@@ -28,10 +28,10 @@ type Case struct {
 	Pair    *comparison.Pair
 }
 
-// Step gives the step the case is about.
+// Step returns the step that the answers are to.
 func (c *Case) Step() conversation.Step { return c.Script[c.At] }
 
-// Command gives the code of the command sent, 0 if there is none.
+// Command returns the code of the command sent, 0 if the step sends none.
 func (c *Case) Command() uint32 {
 	if !c.Step().IsCommand() {
 		return 0
@@ -40,32 +40,32 @@ func (c *Case) Command() uint32 {
 	return code
 }
 
-// Codes gives both response codes, 0xffffffff for no answer.
+// Codes returns both response codes, 0xffffffff for no answer.
 func (c *Case) Codes() (ours, theirs uint32) {
 	return c.OurOutcome.Code(), c.TheirOutcome.Code()
 }
 
-// Difference is a known difference: a class of cases that are no finding, and
-// why.
+// Difference is a known difference: a class of cases that are not findings, with
+// the reason.
 type Difference struct {
 	// ID names the entry in reports.
 	ID string
-	// Against are the names of the references it applies to; none stands for
-	// all.
+	// Against are the names of the references that the entry is for; nil stands
+	// for all.
 	Against []string
-	// Reason says why both are left as they are: what the specification says,
-	// and who depends on it.
+	// Reason explains why both devices stay as they are: what the specification
+	// says, and which clients depend on it.
 	Reason string
-	// Diverges says that the two devices have different state afterwards, so
-	// that the rest of the script cannot be compared. They have also if only
-	// one of them succeeded.
+	// Diverges reports whether the two devices have different states afterwards, so
+	// that the rest of the script cannot be compared. The states also differ if
+	// only one of the devices succeeded.
 	Diverges bool
-	// Match says whether a case belongs here.
+	// Match reports whether the entry explains a case.
 	Match func(*Case) bool
 }
 
-// Applies says whether the entry is for a reference. A name may have a suffix
-// behind a space ("swtpm 0.7.1").
+// Applies reports whether the entry is for the reference of that name. What follows
+// a space in the name does not count ("swtpm 0.7.1").
 func (d *Difference) Applies(theirs string) bool {
 	if len(d.Against) == 0 {
 		return true

@@ -57,7 +57,7 @@ var list = []Difference{
 	{
 		ID: "no-increment", Against: []string{"simulator"},
 		Reason: "The simulator lets PCR 20 to 22 leave the update counter alone, as its source says against the PC Client " +
-			"Platform TPM Profile; PCR 16 and 21 to 23 is what libtpms has and what we have. So its counter gets ahead " +
+			"Platform TPM Profile; libtpms and we do so with PCR 16 and 21 to 23. So its counter gets ahead " +
 			"by one with every startup, and scripts that touch these PCRs drive the counters apart; against swtpm they are " +
 			"compared exactly.",
 		Match: func(c *Case) bool {
@@ -106,8 +106,8 @@ var list = []Difference{
 	{
 		ID: "persistent-slot",
 		Reason: "The references look for a free object slot before they look for the persistent object to be put there, so with all " +
-			"slots taken an object that does not exist gives TPM_RC_OBJECT_MEMORY. We answer TPM_RC_HANDLE, which is what " +
-			"freeing a slot would lead to anyway (Part 1, section \"Object Handles\").",
+			"slots taken an object that does not exist gives TPM_RC_OBJECT_MEMORY. We answer TPM_RC_HANDLE, as the " +
+			"references do once a slot is free (Part 1, section \"Object Handles\").",
 		Match: func(c *Case) bool {
 			ours, theirs := c.Codes()
 			return c.Step().IsCommand() && ours&0x8ff == 0x08b && theirs == uint32(tpm2.TPMRCObjectMemory) && c.handleBetween(0x81000000, 0x81ffffff)
@@ -119,8 +119,8 @@ var list = []Difference{
 			"section \"Clock\"), so that Clock does not go back when power is lost. libtpms 0.9 loses the new value.",
 		Match: func(c *Case) bool {
 			ours, theirs := c.Codes()
-			behind := c.Command() == uint32(tpm2.TPMCCClockSet) && ours == 0x1c4 && theirs == 0 || c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(8, 16, 24, 25)
-			return behind && c.clockSetAndLost()
+			late := c.Command() == uint32(tpm2.TPMCCClockSet) && ours == 0x1c4 && theirs == 0 || c.successes(tpm2.TPMCCReadClock) && c.sameTimeBut(8, 16, 24, 25)
+			return late && c.clockSetAndLost()
 		},
 	},
 	{
@@ -165,9 +165,9 @@ var list = []Difference{
 	},
 	{
 		ID: "vendor-properties",
-		Reason: "The references know the number TPM_CAP_VENDOR_PROPERTY without having anything to report, and so look at the parameters " +
-			"behind it first; we refuse a capability that we lack at once. Both say TPM_RC_VALUE or what is wrong with the command " +
-			"besides (Part 3, section \"TPM2_GetCapability\").",
+		Reason: "The references know the number TPM_CAP_VENDOR_PROPERTY without having anything to report, and so check the parameters " +
+			"after it first; we refuse a capability that we lack at once. Both answer TPM_RC_VALUE or another error of the command " +
+			"(Part 3, section \"TPM2_GetCapability\").",
 		Match: func(c *Case) bool {
 			ours, theirs := c.Codes()
 			p := wire.AfterHeader(c.Step().Data)
@@ -268,7 +268,7 @@ var list = []Difference{
 		ID: "random-size",
 		Reason: "In a command that is cut differently from what it was, the size of a parameter is taken from the middle of a blob that each " +
 			"TPM has encrypted for itself: one is too large for the parameter (TPM_RC_SIZE), the other for the command (TPM_RC_INSUFFICIENT), " +
-			"or fits and is no secret (TPM_RC_VALUE). Then the parameters behind it are other bytes, too.",
+			"or fits and is no secret (TPM_RC_VALUE). Then the parameters after it are other bytes, too.",
 		Match: func(c *Case) bool { return c.drawnSize() || c.drawnLayout() },
 	},
 	{
@@ -372,7 +372,7 @@ var list = []Difference{
 	},
 	{
 		ID: "tag-of-ticket", Against: []string{"swtpm"},
-		Reason: "A ticket with the tag of another kind is TPM_RC_TAG (Part 2, section \"TPMT_TK_CREATION\" and those behind it), which " +
+		Reason: "A ticket with the tag of another kind is TPM_RC_TAG (Part 2, section \"TPMT_TK_CREATION\" and those after it), which " +
 			"the simulator answers too. libtpms says TPM_RC_VALUE.",
 		Match: func(c *Case) bool {
 			ours, theirs := c.Codes()
@@ -509,8 +509,8 @@ var list = []Difference{
 	},
 	{
 		ID: "policy-signed", Diverges: true,
-		Reason: "Of two negative numbers the references take the larger one for the smaller one, and the sign of an empty one from what is " +
-			"behind it. Numbers with a sign are in two's complement (Part 2, section \"TPM_EO\"), as the TCG reference code has them since 1.83; " +
+		Reason: "Of two negative numbers the references take the larger one for the smaller one, and read the sign of an empty one from the " +
+			"bytes after it. Numbers with a sign are in two's complement (Part 2, section \"TPM_EO\"), as the TCG reference code has them since 1.83; " +
 			"two empty ones are equal.",
 		Match: func(c *Case) bool {
 			ours, theirs := c.Codes()

@@ -15,7 +15,7 @@ import (
 
 // What entries of the list of known differences ask about a case.
 
-// successes says whether both devices executed the command.
+// successes reports whether both devices executed the command.
 func (c *Case) successes(code tpm2.TPMCC) bool {
 	ours, theirs := c.Codes()
 	return c.Command() == uint32(code) && ours == 0 && theirs == 0
@@ -33,13 +33,13 @@ func (c *Case) parameters() (ours, theirs []byte) {
 	return of(c.OurOutcome), of(c.TheirOutcome)
 }
 
-// sameBut says whether the parameters are equal but for the bytes from..to.
+// sameBut reports whether the parameters are equal but for the bytes from..to.
 func (c *Case) sameBut(from, to int) bool {
 	a, b := c.parameters()
 	return len(a) == len(b) && len(a) >= to && bytes.Equal(a[:from], b[:from]) && bytes.Equal(a[to:], b[to:])
 }
 
-// sameTimeBut says whether two TPMS_TIME_INFO agree but for ranges of bytes,
+// sameTimeBut reports whether two TPMS_TIME_INFO agree but for ranges of bytes,
 // given as from, to, from, to.
 func (c *Case) sameTimeBut(ranges ...int) bool {
 	a, b := c.parameters()
@@ -53,7 +53,7 @@ func (c *Case) sameTimeBut(ranges ...int) bool {
 	return comparison.Clocks(patched, b) == ""
 }
 
-// countersExplained says whether NO_INCREMENT explains how far the simulator's
+// countersExplained reports whether NO_INCREMENT explains how far the simulator's
 // update counter is from ours: it is one ahead for every startup that set the
 // PCRs, unless the script touches PCRs that only one of the devices counts.
 func (c *Case) countersExplained() bool {
@@ -71,19 +71,19 @@ func (c *Case) countersExplained() bool {
 	return ahead <= startups
 }
 
-// changesUncounted says whether the script changes PCRs that only one of the
+// changesUncounted reports whether the script changes PCRs that only one of the
 // devices counts.
 func (c *Case) changesUncounted() bool {
 	return slices.ContainsFunc(c.Script[:c.At], func(s conversation.Step) bool { return changesPCR(s, 16, 16) || changesPCR(s, 20, 23) })
 }
 
-// propertiesBut says whether the properties both devices report agree but for
+// propertiesBut reports whether the properties both devices report agree but for
 // the given ones.
 func (c *Case) propertiesBut(properties ...uint32) bool {
 	return c.elementsBut(tpm2.TPMCapTPMProperties, properties...)
 }
 
-// elementsBut says whether what both devices report of a capability agrees but
+// elementsBut reports whether what both devices report of a capability agrees but
 // for elements with the given keys.
 func (c *Case) elementsBut(capability tpm2.TPMCap, keys ...uint32) bool {
 	a, b := c.parameters()
@@ -96,7 +96,7 @@ func (c *Case) elementsBut(capability tpm2.TPMCap, keys ...uint32) bool {
 	return comparison.Entries(uint32(capability), without, theirs.Entries) == ""
 }
 
-// handleBetween says whether the command's handle area has a handle in a
+// handleBetween reports whether the command's handle area has a handle in a
 // range.
 func (c *Case) handleBetween(first, last uint32) bool {
 	command, ok := conformance.Lookup(c.Command())
@@ -116,7 +116,7 @@ func (c *Case) handleBetween(first, last uint32) bool {
 	return false
 }
 
-// comparesNegative says whether a policy compares a value with a negative number,
+// comparesNegative reports whether a policy compares a value with a negative number,
 // or with none at all, as numbers with a sign.
 func (c *Case) comparesNegative() bool {
 	handles := map[tpm2.TPMCC]int{tpm2.TPMCCPolicyNV: 3, tpm2.TPMCCPolicyCounterTimer: 1}[tpm2.TPMCC(c.Command())]
@@ -138,7 +138,7 @@ func (c *Case) comparesNegative() bool {
 	return (wire.Number(p[:2]) == 0 || p[2]&0x80 != 0) && slices.Contains([]uint32{2, 4, 6, 8}, operation) // TPM_EO_SIGNED_GT, LT, GE and LE
 }
 
-// mentions says whether a number of two bytes is somewhere in the parameters.
+// mentions reports whether a number of two bytes occurs anywhere in the parameters.
 func (c *Case) mentions(value uint16) bool {
 	command, ok := c.Step().Command()
 	if !ok {
@@ -162,11 +162,11 @@ func (c *Case) publicParameter() (wire.Public, bool) {
 		return wire.Public{}, false
 	}
 	in.U16()
-	public, _ := wire.ParsePublic(in.Rest) // what is behind it does not matter
+	public, _ := wire.ParsePublic(in.Rest) // what follows does not matter
 	return public, len(in.Rest) >= 8
 }
 
-// countedAfterShutdown says whether the script has a hash sequence, or a change
+// countedAfterShutdown reports whether the script has a hash sequence, or a change
 // of a PCR that is not saved, between a Shutdown(STATE) and the next _TPM_Init.
 func (c *Case) countedAfterShutdown() bool {
 	saved := false
@@ -186,7 +186,7 @@ func (c *Case) countedAfterShutdown() bool {
 	return false
 }
 
-// changesPCR says whether the step may change a PCR in a range.
+// changesPCR reports whether the step may change a PCR in a range.
 func changesPCR(s conversation.Step, first, last uint32) bool {
 	code, _ := conformance.CommandCode(s.Data)
 	switch tpm2.TPMCC(code) {
@@ -200,7 +200,7 @@ func changesPCR(s conversation.Step, first, last uint32) bool {
 	return false
 }
 
-// clockSetAndLost says whether the script sets the clock and cuts the power
+// clockSetAndLost reports whether the script sets the clock and cuts the power
 // afterwards.
 func (c *Case) clockSetAndLost() bool {
 	set := false
@@ -220,8 +220,8 @@ func (c *Case) clockSetAndLost() bool {
 // to be at most: what the comparison of clock values allows too.
 const withinMilliseconds = 60_000
 
-// setsClockAround says whether one TPM took a TPM2_ClockSet to less than limit
-// milliseconds, and the other had that time behind it.
+// setsClockAround reports whether one TPM took a TPM2_ClockSet to less than limit
+// milliseconds, a value which was in the past for the other one.
 func (c *Case) setsClockAround(limit uint64) bool {
 	ours, theirs := c.Codes()
 	const past = 0x1c4 // TPM_RC_VALUE of the first parameter
@@ -230,7 +230,7 @@ func (c *Case) setsClockAround(limit uint64) bool {
 		binary.BigEndian.Uint64(command.Parameters) < limit && (ours == 0 && theirs == past || ours == past && theirs == 0)
 }
 
-// clocksAroundUpdate says whether between the two Clocks of successful
+// clocksAroundUpdate reports whether between the two Clocks of successful
 // TPM2_ReadClocks there is a time at which Clock is saved, or has been one since
 // _TPM_Init for one of them only.
 func (c *Case) clocksAroundUpdate() bool {
@@ -245,13 +245,13 @@ func (c *Case) clocksAroundUpdate() bool {
 	return nowA != nowB || startA != startB
 }
 
-// asksFor says whether the step is a successful question for a capability.
+// asksFor reports whether the step is a successful question for a capability.
 func (c *Case) asksFor(capability tpm2.TPMCap) bool {
 	p := wire.AfterHeader(c.Step().Data)
 	return c.successes(tpm2.TPMCCGetCapability) && len(p) >= 4 && wire.Number(p[:4]) == uint32(capability)
 }
 
-// sameNumbers says whether the parameters are equal if the zeros at the beginning
+// sameNumbers reports whether the parameters are equal if the zeros at the beginning
 // of TPM2Bs are left out; the first bytes are no TPM2B and have to be equal.
 func (c *Case) sameNumbers(first int) bool {
 	ours, theirs := c.parameters()
@@ -281,20 +281,20 @@ func (c *Case) curveHead() int {
 	return len(ours) - len(in.Rest)
 }
 
-// isSizeError says whether a code is TPM_RC_SIZE or TPM_RC_INSUFFICIENT of a
+// isSizeError reports whether a code is TPM_RC_SIZE or TPM_RC_INSUFFICIENT of a
 // parameter, a session, or nothing in particular.
 func isSizeError(code uint32) bool {
 	const anything, size, insufficient = 0xf40, 0x95, 0x9a
 	return code&^anything == size || code&^anything == insufficient
 }
 
-// decrypts says whether a session of the command is to decrypt a parameter.
+// decrypts reports whether a session of the command is to decrypt a parameter.
 func (c *Case) decrypts() bool {
 	area, ok := wire.Sessions(c.Step().Data)
 	return ok && slices.ContainsFunc(area, func(s conformance.Session) bool { return s.Attributes&wire.AttributeDecrypt != 0 })
 }
 
-// sameButVector says whether two answers to TPM2_EncryptDecrypt have the same
+// sameButVector reports whether two answers to TPM2_EncryptDecrypt have the same
 // data, which ends with an incomplete block, and vectors of the same size.
 func (c *Case) sameButVector() bool {
 	code := tpm2.TPMCC(c.Command())

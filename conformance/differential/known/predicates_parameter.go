@@ -14,8 +14,8 @@ import (
 // What entries of the list of known differences ask about the parameter that a
 // response code is about.
 
-// leading says how long the parameters of a command are, as far as it can be
-// said without reading them: s is a TPM2B, a digit so many bytes.
+// leading gives the sizes of the first parameters of a command, as far as they are
+// known without reading them: s is a TPM2B, a digit that number of bytes.
 var leading = map[tpm2.TPMCC]string{
 	tpm2.TPMCCActivateCredential: "s", tpm2.TPMCCCertify: "s", tpm2.TPMCCCertifyCreation: "ss", tpm2.TPMCCCertifyX509: "s",
 	tpm2.TPMCCCommit: "ss", tpm2.TPMCCContextLoad: "", tpm2.TPMCCCreate: "s", tpm2.TPMCCCreateLoaded: "s", tpm2.TPMCCCreatePrimary: "s",
@@ -92,7 +92,7 @@ func algorithms(p parameter, rest []byte) []byte {
 	return rest
 }
 
-// refusesAlgorithm says whether one device refuses a parameter for an algorithm
+// refusesAlgorithm reports whether one device refuses a parameter for an algorithm
 // or a curve in it that only the other one has.
 func (c *Case) refusesAlgorithm() bool {
 	ours, theirs := c.Codes()
@@ -116,7 +116,7 @@ func curveOf(p parameter, rest []byte) uint32 {
 	return uint32(in.U16())
 }
 
-// refusedFor says whether a code refuses a parameter in which there is an
+// refusedFor reports whether a code refuses a parameter in which there is an
 // algorithm, or a curve, that one device has and the other lacks.
 func (c *Case) refusedFor(code uint32, has, lacks *comparison.Identity) bool {
 	p, rest, ok := c.blamed(code)
@@ -139,7 +139,7 @@ func (c *Case) refusedFor(code uint32, has, lacks *comparison.Identity) bool {
 	return false
 }
 
-// refusesBits says whether the reference refuses a parameter that has a number of
+// refusesBits reports whether the reference refuses a parameter that has a number of
 // bits in it with TPM_RC_VALUE.
 func (c *Case) refusesBits(bits uint16) bool {
 	_, theirs := c.Codes()
@@ -169,7 +169,7 @@ var signatureSchemes = map[parameter][]uint32{
 	{tpm2.TPMCCSign, 2}:                  {0x1d5 /* SIZE, parameter 1 */, 0x3e0 /* TICKET, parameter 3 */},
 }
 
-// schemeLate says whether we refuse how to sign, and the reference does so
+// schemeLate reports whether we refuse how to sign, and the reference does so
 // without saying where, or had something else to say first.
 func (c *Case) schemeLate() bool {
 	ours, theirs := c.Codes()
@@ -284,7 +284,7 @@ func signatureBetween(in *wire.Cursor) bool {
 	return coordinatesBetween(in)
 }
 
-// tooLargeForTheirs says whether the reference refuses the size of a parameter
+// tooLargeForTheirs reports whether the reference refuses the size of a parameter
 // that has room for our keys, and not for its own.
 func (c *Case) tooLargeForTheirs() bool {
 	_, theirs := c.Codes()
@@ -293,7 +293,7 @@ func (c *Case) tooLargeForTheirs() bool {
 	return ok && theirs&0xff == 0xd5 && holds != nil && holds(&wire.Cursor{Rest: rest})
 }
 
-// drawnLayout says whether the two commands, as the devices got them, are not cut
+// drawnLayout reports whether the two commands, as the devices got them, are not cut
 // into parameters in the same way, or have other numbers among them, up to the
 // parameter that both refuse.
 func (c *Case) drawnLayout() bool {
@@ -318,7 +318,7 @@ func (c *Case) drawnLayout() bool {
 	return false
 }
 
-// drawnSize says whether both refuse a parameter that is different in the two
+// drawnSize reports whether both refuse a parameter that is different in the two
 // commands, because its size stands in the middle of what each has drawn or
 // encrypted: for that size, or the one as a secret that cannot be decrypted.
 func (c *Case) drawnSize() bool {

@@ -146,7 +146,7 @@ func TestRefusesAlgorithm(t *testing.T) {
 		"neither's curve":         {curveP1, 0, packet(tpm2.TPMCCECCParameters, []byte{0, 0x11}), false},
 		"curve of a public area":  {0, 0x2e6, packet(tpm2.TPMCCCreate, bytes2B(4), public2B(ecc(1), nil)), true},
 		"curve that both refuse":  {0, 0x2e6, packet(tpm2.TPMCCCreate, bytes2B(4), public2B(ecc(9), nil)), false},
-		"behind the algorithms":   {0, 0x2e6, packet(tpm2.TPMCCCreate, bytes2B(4), public2B(ecc(9), append(bytes2B(32), 0, 1, 0, 1))), false},
+		"after the algorithms":    {0, 0x2e6, packet(tpm2.TPMCCCreate, bytes2B(4), public2B(ecc(9), append(bytes2B(32), 0, 1, 0, 1))), false},
 		"command without a shape": {schemeP2, 0, packet(tpm2.TPMCCStirRandom, algorithm, algorithm), false},
 	} {
 		c := answered(tc.ours, tc.theirs, tc.packet)
@@ -233,7 +233,7 @@ func TestOrderly(t *testing.T) {
 		"shutdown":            {[]string{random, shutdown, restart, clock}, false, false},
 		"power off":           {[]string{shutdown, "power-off", restart, clock}, false, false},
 		"saved":               {[]string{state, restart, clock}, true, false},
-		"something behind it": {[]string{shutdown, random, restart, clock}, true, false},
+		"something after it":  {[]string{shutdown, random, restart, clock}, true, false},
 		"used":                {[]string{shutdown, unseal, restart, clock}, true, true},
 		"used before":         {[]string{unseal, shutdown, restart, clock}, false, false},
 		"shut again":          {[]string{shutdown, unseal, shutdown, restart, clock}, false, false},

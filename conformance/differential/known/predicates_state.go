@@ -26,7 +26,7 @@ func definition(p conformance.Packet) (index, attributes uint32, ok bool) {
 	return wire.Number(public[:4]), wire.Number(public[6:10]), true
 }
 
-// namesOrderlyLockLost says whether the command names an orderly NV index that
+// namesOrderlyLockLost reports whether the command names an orderly NV index that
 // the script has locked before a _TPM_Init.
 func (c *Case) namesOrderlyLockLost() bool {
 	named, ok := c.Step().Command()
@@ -62,7 +62,7 @@ func (c *Case) namesOrderlyLockLost() bool {
 	return slices.ContainsFunc(named.Handles, func(h uint32) bool { return lost[h] })
 }
 
-// allocationCleared says whether the script has TPM2_PCR_Allocate, TPM2_Clear
+// allocationCleared reports whether the script has TPM2_PCR_Allocate, TPM2_Clear
 // and a _TPM_Init in this order.
 func (c *Case) allocationCleared() bool {
 	allocated, cleared := false, false
@@ -81,7 +81,7 @@ func (c *Case) allocationCleared() bool {
 	return false
 }
 
-// showsAllocation says whether the answer depends on which PCRs there are.
+// showsAllocation reports whether the answer depends on which PCRs there are.
 func (c *Case) showsAllocation() bool {
 	switch tpm2.TPMCC(c.Command()) {
 	case tpm2.TPMCCPCRRead, tpm2.TPMCCPCRAllocate, tpm2.TPMCCPCREvent, tpm2.TPMCCEventSequenceComplete, tpm2.TPMCCPolicyPCR,
@@ -91,7 +91,7 @@ func (c *Case) showsAllocation() bool {
 	return c.asksFor(tpm2.TPMCapPCRs)
 }
 
-// changedAfterShutdown says whether the script has a command between a
+// changedAfterShutdown reports whether the script has a command between a
 // TPM2_Shutdown and the next _TPM_Init that may be audited, counts commitments,
 // allocates PCRs or flushes a session: TPM2_SetCommandCodeAuditStatus and any
 // command once it has been sent, and those that do the others.
@@ -118,7 +118,7 @@ func (c *Case) changedAfterShutdown() bool {
 	return false
 }
 
-// contextRefusedAfterShutdown says whether the script loads or saves a context
+// contextRefusedAfterShutdown reports whether the script loads or saves a context
 // between a TPM2_Shutdown and the next _TPM_Init, and was refused.
 func (c *Case) contextRefusedAfterShutdown() bool {
 	shut, refused := false, false
@@ -138,7 +138,7 @@ func (c *Case) contextRefusedAfterShutdown() bool {
 	return false
 }
 
-// startedTwice says whether after a _TPM_Init there are two TPM2_Startup, of
+// startedTwice reports whether after a _TPM_Init there are two TPM2_Startup, of
 // which the first must have failed.
 func (c *Case) startedTwice() bool {
 	starts := 0
@@ -156,7 +156,7 @@ func (c *Case) startedTwice() bool {
 	return false
 }
 
-// startedUnorderly says whether the script has a _TPM_Init that may not have been
+// startedUnorderly reports whether the script has a _TPM_Init that may not have been
 // in order: the command before it is no TPM2_Shutdown(CLEAR), which never fails
 // and is not undone before the next one.
 func (c *Case) startedUnorderly() bool {
@@ -172,11 +172,11 @@ func (c *Case) startedUnorderly() bool {
 	return false
 }
 
-// shutsDown says whether the step is TPM2_Shutdown(CLEAR). The other kind fails if
+// shutsDown reports whether the step is TPM2_Shutdown(CLEAR). The other kind fails if
 // TPM2_PCR_Allocate came before it.
 func shutsDown(s conversation.Step) bool { return bytes.HasSuffix(s.Data, []byte{0, 0, 1, 0x45, 0, 0}) }
 
-// usedAfterShutdown says whether the script has a command between a TPM2_Shutdown
+// usedAfterShutdown reports whether the script has a command between a TPM2_Shutdown
 // and the next _TPM_Init that uses an object or an NV index with an
 // authorization.
 func (c *Case) usedAfterShutdown() bool {
@@ -198,7 +198,7 @@ func (c *Case) usedAfterShutdown() bool {
 	return false
 }
 
-// showsOrderly says whether the answer depends on whether the last shutdown was
+// showsOrderly reports whether the answer depends on whether the last shutdown was
 // orderly: on counts, and on what TPM Restart keeps and TPM Reset does not.
 func (c *Case) showsOrderly() bool {
 	switch tpm2.TPMCC(c.Command()) {
@@ -210,7 +210,7 @@ func (c *Case) showsOrderly() bool {
 		c.handleBetween(0x01000000, 0x03ffffff)
 }
 
-// pinByPolicy says whether the command names a PIN index that a policy session
+// pinByPolicy reports whether the command names a PIN index that a policy session
 // has authorized something of before, and so was counted by one of the devices
 // perhaps.
 func (c *Case) pinByPolicy() bool {
@@ -237,7 +237,7 @@ func (c *Case) pinByPolicy() bool {
 	return slices.ContainsFunc(named.Handles, func(h uint32) bool { return used[h] })
 }
 
-// flushesSaved says whether the step is a TPM2_FlushContext of a session that a
+// flushesSaved reports whether the step is a TPM2_FlushContext of a session that a
 // step before has saved.
 func flushesSaved(before conversation.Script, step conversation.Step) bool {
 	code, _ := conformance.CommandCode(step.Data)
@@ -251,7 +251,7 @@ func flushesSaved(before conversation.Script, step conversation.Step) bool {
 	})
 }
 
-// pinLimitByPolicy says whether ours does not let a policy session use the
+// pinLimitByPolicy reports whether ours does not let a policy session use the
 // authValue of a PIN index.
 func (c *Case) pinLimitByPolicy() bool {
 	const authUnavailable = 0x12f
@@ -275,18 +275,18 @@ func (c *Case) pinLimitByPolicy() bool {
 	})
 }
 
-// refusesAuditAttributes says whether ours refuses a session for attributes that
+// refusesAuditAttributes reports whether ours refuses a session for attributes that
 // qualify audit, which it does not have.
 func (c *Case) refusesAuditAttributes() bool {
 	const attributes, session = 0x082, 0x800
 	ours, _ := c.Codes()
 	at := int(ours>>8&7) - 1
-	area, _ := wire.LeadingSessions(c.Step().Data) // what is behind that session may be cut
+	area, _ := wire.LeadingSessions(c.Step().Data) // the area may be cut after that session
 	return ours&^0x700 == attributes|session && at >= 0 && at < len(area) &&
 		area[at].Attributes&wire.AttributeAudit == 0 && area[at].Attributes&(wire.AttributeAuditExclusive|wire.AttributeAuditReset) != 0
 }
 
-// echoesAuditReset says whether two successes differ in nothing but auditReset in
+// echoesAuditReset reports whether two successes differ in nothing but auditReset in
 // the response to a command that has it.
 func (c *Case) echoesAuditReset() bool {
 	ours, errOurs := conformance.ParseResponse(c.Command(), c.OurOutcome.Response)

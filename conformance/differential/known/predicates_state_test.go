@@ -107,7 +107,7 @@ func TestPINByPolicy(t *testing.T) {
 	}
 }
 
-// responseCode is what a device has answered.
+// responseCode gives the code that a device answered.
 func responseCode(code uint32) conversation.Outcome {
 	answer := binary.BigEndian.AppendUint32([]byte{0x80, 1, 0, 0, 0, 10}, code)
 	return conversation.Outcome{Response: answer, Plain: answer}
@@ -160,7 +160,7 @@ func TestRefusesAuditAttributes(t *testing.T) {
 		"another number":    {"02", 0xb82, false},
 		"parameter":         {"02", 0x2c2, false},
 		"success":           {"02", 0, false},
-		"cut behind":        {"02" + "0008", 0xa82, true},
+		"cut after it":      {"02" + "0008", 0xa82, true},
 	} {
 		c := caseOf(t, with(tc.attributes))
 		c.OurOutcome = responseCode(tc.code)

@@ -13,7 +13,7 @@ type Attestation struct {
 	Attested  []byte
 }
 
-// ParseAttest reads a TPMS_ATTEST; the structure in it is left as it is.
+// ParseAttest reads a TPMS_ATTEST. Attested holds the attested structure, not parsed.
 func ParseAttest(b []byte) (Attestation, bool) {
 	c := &Cursor{Rest: b}
 	a := Attestation{

@@ -9,8 +9,8 @@ import (
 	"github.com/swtpmd/swtpmd/conformance"
 )
 
-// Entry is one element of a capability list: what it is called and the value
-// with it (zero where the list has none).
+// Entry is one element of a capability list: its identifier, and its value where the
+// list has values.
 type Entry struct {
 	Key, Value uint32
 }
@@ -22,9 +22,9 @@ type Page struct {
 	Entries    []Entry
 }
 
-// ElementLayout gives, for a capability with elements of fixed size, the bytes
-// of the key and of the value in one element (TPM 2.0 Library Part 2, section
-// "TPMU_CAPABILITIES").
+// ElementLayout returns the sizes in bytes of the identifier and of the value in one
+// element of a capability list (TPM 2.0 Library Part 2, section
+// "TPMU_CAPABILITIES"). ok is false if the elements have no fixed size.
 func ElementLayout(capability uint32) (key, value int, ok bool) {
 	switch tpm2.TPMCap(capability) {
 	case tpm2.TPMCapAlgs:
@@ -44,7 +44,7 @@ func ElementLayout(capability uint32) (key, value int, ok bool) {
 }
 
 // ParseCapability reads the response parameters of TPM2_GetCapability for the
-// capabilities elementLayout knows.
+// capabilities that [ElementLayout] knows.
 func ParseCapability(b []byte) (Page, error) {
 	if len(b) < 9 || b[0] > 1 {
 		return Page{}, fmt.Errorf("capability data of %d bytes without moreData, capability and count", len(b))
@@ -52,7 +52,7 @@ func ParseCapability(b []byte) (Page, error) {
 	p := Page{More: b[0] == 1, Capability: binary.BigEndian.Uint32(b[1:])}
 	key, value, ok := ElementLayout(p.Capability)
 	if !ok {
-		return Page{}, fmt.Errorf("capability %#x is no simple list", p.Capability)
+		return Page{}, fmt.Errorf("capability %#x is not a list of elements of one size", p.Capability)
 	}
 	count := binary.BigEndian.Uint32(b[5:])
 	b = b[9:]
@@ -69,7 +69,7 @@ func ParseCapability(b []byte) (Page, error) {
 	return p, nil
 }
 
-// GetCapability is TPM2_GetCapability(capability, property, propertyCount).
+// GetCapability lays out TPM2_GetCapability(capability, property, propertyCount).
 func GetCapability(capability, property, count uint32) conformance.Packet {
 	p := binary.BigEndian.AppendUint32(nil, capability)
 	p = binary.BigEndian.AppendUint32(p, property)

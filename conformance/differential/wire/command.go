@@ -8,7 +8,7 @@ import (
 )
 
 // ParseCommand splits a command into handles and parameters, which are slices of
-// raw; ok is false if it has not all handles.
+// raw. It returns false for an unknown command, and for one that lacks handles.
 func ParseCommand(raw []byte) (conformance.Packet, bool) {
 	code, ok := conformance.CommandCode(raw)
 	command, known := conformance.Lookup(code)
@@ -36,8 +36,8 @@ func ParseCommand(raw []byte) (conformance.Packet, bool) {
 	return p, true
 }
 
-// Sessions gives the authorization area of a command; nonces and HMACs are
-// slices of raw.
+// Sessions reads the authorization area of a command. Nonces and HMACs are slices of
+// raw.
 func Sessions(raw []byte) ([]conformance.Session, bool) {
 	sessions, sound := LeadingSessions(raw)
 	if !sound {
@@ -46,8 +46,8 @@ func Sessions(raw []byte) ([]conformance.Session, bool) {
 	return sessions, true
 }
 
-// LeadingSessions is sessionsOf that gives of an area which is not sound the
-// sessions before the one that makes it so.
+// LeadingSessions is [Sessions] for an area that may be malformed: it returns the
+// sessions before the first one that cannot be read.
 func LeadingSessions(raw []byte) (sessions []conformance.Session, sound bool) {
 	code, ok := conformance.CommandCode(raw)
 	command, known := conformance.Lookup(code)
@@ -76,8 +76,8 @@ func LeadingSessions(raw []byte) (sessions []conformance.Session, sound bool) {
 	return sessions, true
 }
 
-// AfterHeader gives the parameters of a command without handles; sessions are
-// skipped.
+// AfterHeader returns the parameters of a command that has no handles, nil if its
+// authorization area is cut.
 func AfterHeader(command []byte) []byte {
 	rest := command[conformance.HeaderSize:]
 	if Number(command[:2]) != uint32(conformance.Sessions) || len(rest) < 4 {
@@ -90,8 +90,8 @@ func AfterHeader(command []byte) []byte {
 	return rest[4+size:]
 }
 
-// HandleIn gives a handle of the handle area of a command, counted from 0 or
-// from the end; 0 if there is none.
+// HandleIn returns a handle of the handle area of a command, 0 if there is none. The
+// place counts from 0, or from the end if it is negative.
 func HandleIn(command []byte, at int) uint32 {
 	code, ok := conformance.CommandCode(command)
 	known, listed := conformance.Lookup(code)
@@ -108,7 +108,8 @@ func HandleIn(command []byte, at int) uint32 {
 	return binary.BigEndian.Uint32(command[from:])
 }
 
-// AuthOf reads an authorization value as the TPM keeps it.
+// AuthOf reads the authorization value that the parameters begin with, without the
+// zeros at its end, which a TPM drops.
 func AuthOf(parameters []byte) []byte {
 	value, _, _ := conformance.CutSized(parameters)
 	return bytes.Clone(bytes.TrimRight(value, "\x00"))

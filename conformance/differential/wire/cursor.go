@@ -6,13 +6,14 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Cursor reads a structure. Once it has run out of bytes it gives zeros, and
-// bad stays set.
+// Cursor reads a structure, big-endian. Once it has run out of bytes it returns
+// zeros, and Bad stays set.
 type Cursor struct {
 	Rest []byte
 	Bad  bool
 }
 
+// Take reads n bytes. Without them it sets Bad and returns up to 8 zeros.
 func (c *Cursor) Take(n int) []byte {
 	if c.Bad || n > len(c.Rest) {
 		c.Bad, c.Rest = true, nil
@@ -23,6 +24,7 @@ func (c *Cursor) Take(n int) []byte {
 	return taken
 }
 
+// U8 reads one byte, U16 to U64 read integers, and Alg reads a TPM_ALG_ID.
 func (c *Cursor) U8() byte { return c.Take(1)[0] }
 
 func (c *Cursor) U16() uint16 { return binary.BigEndian.Uint16(c.Take(2)) }
@@ -42,5 +44,5 @@ func (c *Cursor) Sized() []byte {
 	return c.Take(n)
 }
 
-// Done says whether everything was there and nothing is left.
+// Done reports whether all fields were there and no bytes are left.
 func (c *Cursor) Done() bool { return !c.Bad && len(c.Rest) == 0 }

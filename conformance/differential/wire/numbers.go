@@ -7,11 +7,13 @@ import (
 	"github.com/swtpmd/swtpmd/conformance"
 )
 
+// U16 returns an integer in two bytes, big-endian.
 func U16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
 
+// U32 returns an integer in four bytes, big-endian.
 func U32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
-// Number reads up to four bytes, big-endian.
+// Number reads a big-endian integer of up to four bytes.
 func Number(b []byte) uint32 {
 	var n uint32
 	for _, v := range b {
@@ -20,10 +22,11 @@ func Number(b []byte) uint32 {
 	return n
 }
 
-// Sized is the bytes as a TPM2B.
+// Sized returns the bytes as a TPM2B.
 func Sized(b []byte) []byte { return conformance.AppendSized(nil, b) }
 
-// Hex writes no bytes as "-", so that fields keep their places.
+// Hex writes bytes in hexadecimal, and no bytes as "-", so that every field of a line
+// is there.
 func Hex(b []byte) string {
 	if len(b) == 0 {
 		return "-"

@@ -19,16 +19,16 @@ type Public struct {
 	symmetricBits   int
 	// Scheme of an asymmetric key or a keyed hash, with its hash algorithm.
 	Scheme, schemeHash tpm2.TPMAlgID
-	// Bits of an RSA key, curve of an ECC key.
+	// Bits is the size of an RSA key, Curve the curve of an ECC key.
 	Bits  int
 	Curve tpm2.TPMECCCurve
-	// UniqueAt is where the unique field begins in raw. It has one part, two
-	// for ECC.
+	// UniqueAt is the offset of the unique field in Raw. Unique has its parts: one,
+	// or two for ECC.
 	UniqueAt int
 	Unique   [][]byte
 }
 
-// ParsePublic reads a TPMT_PUBLIC; ok is false if it is none.
+// ParsePublic reads a TPMT_PUBLIC; ok is false if b is not exactly one.
 func ParsePublic(b []byte) (p Public, ok bool) {
 	c := &Cursor{Rest: b}
 	p = Public{Raw: b, Kind: c.Alg(), NameAlg: c.Alg(), Attributes: c.U32(), Policy: c.Sized()}
@@ -66,12 +66,14 @@ func ParsePublic(b []byte) (p Public, ok bool) {
 	return p, c.Done()
 }
 
+// Cipher reads the symmetric cipher of a key.
 func (p *Public) Cipher(c *Cursor) {
 	if p.symmetric = c.Alg(); p.symmetric != tpm2.TPMAlgNull {
 		p.symmetricBits, p.Mode = int(c.U16()), c.Alg()
 	}
 }
 
+// AsymmetricScheme reads the scheme of an RSA or ECC key.
 func (p *Public) AsymmetricScheme(c *Cursor) {
 	p.Scheme = c.Alg()
 	if p.Scheme == tpm2.TPMAlgNull || p.Scheme == tpm2.TPMAlgRSAES {
@@ -83,10 +85,11 @@ func (p *Public) AsymmetricScheme(c *Cursor) {
 	}
 }
 
-// Name is the Name of the object (TPM 2.0 Library Part 1, section "Names").
+// Name returns the Name of the object (TPM 2.0 Library Part 1, section "Names").
 func (p *Public) Name() []byte { return NameOf(p.NameAlg, p.Raw) }
 
-// Point is the public point of an ECC key, uncompressed.
+// Point returns the public point of an ECC key, uncompressed, nil if its coordinates
+// are too long.
 func (p *Public) Point() []byte {
 	if len(p.Unique) != 2 {
 		return nil
@@ -102,19 +105,19 @@ func (p *Public) Point() []byte {
 	return point
 }
 
-// RSAKey is the public key of an RSA object; exponents other than the default
-// are not made here.
+// RSAKey returns the public key of an RSA object with the default exponent.
 func (p *Public) RSAKey() *rsa.PublicKey {
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(p.Unique[0]), E: RsaExponent}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(p.Unique[0]), E: RSAExponent}
 }
 
-// Exponent of an RSA key, as it is in the public area.
+// Exponent returns the exponent of an RSA key as the public area has it.
 func (p *Public) Exponent() []byte { return p.Raw[p.UniqueAt-4 : p.UniqueAt] }
 
-// RsaExponent is the public exponent that TPMs write as 0.
-const RsaExponent = 65537
+// RSAExponent is the public exponent that TPMs write as 0.
+const RSAExponent = 65537
 
-// NameOf hashes what has a Name; nothing comes of an algorithm not known here.
+// NameOf returns the Name of an entity whose public area has these parts, nil for an
+// algorithm that [Hashes] lacks.
 func NameOf(alg tpm2.TPMAlgID, parts ...[]byte) []byte {
 	hash, ok := Hashes[alg]
 	if !ok {

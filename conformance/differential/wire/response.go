@@ -2,65 +2,65 @@ package wire
 
 import "github.com/google/go-tpm/tpm2"
 
-// Kind is the type of a parameter of a response, and how two of it are
-// compared.
+// Kind is the type of a parameter of a response. It decides how package comparison
+// compares two of them.
 type Kind uint8
 
 const (
-	// Number1 to number8 are integers, equal.
+	// Number1 to Number8 are integers of that many bytes, which have to be equal.
 	Number1 Kind = iota
 	Number2
 	Number4
 	Number8
-	// Determined is a TPM2B that is equal if all that went in is.
+	// Determined is a TPM2B that is equal if the inputs are equal.
 	Determined
-	// Drawn is a TPM2B with random bytes: of equal size.
+	// Drawn is a TPM2B with random bytes: the sizes are equal.
 	Drawn
-	// opaque is a TPM2B that only its maker understands, or of a size that
-	// follows from random bytes.
-	opaque
-	// ticket is a TPMT_TK: tag, hierarchy and size are equal.
+	// Opaque is a TPM2B that only the TPM that made it can read, or whose size
+	// depends on random bytes.
+	Opaque
+	// Ticket is a TPMT_TK: tag, hierarchy and size are equal.
 	Ticket
-	// attest is a TPM2B_ATTEST, see compareAttest.
+	// Attest is a TPM2B_ATTEST.
 	Attest
-	// signature is a TPMT_SIGNATURE: scheme and hash are equal, and the rest if
-	// nothing random is in it. signatureOf is one over an attestation, which
-	// has time in it.
+	// Signed is a TPMT_SIGNATURE: scheme and hash are equal, and the rest if the
+	// scheme is not randomized. SignedAttest is a signature over an attestation,
+	// which has time in it.
 	Signed
 	SignedAttest
-	// Context is a TPMS_CONTEXT: all but the blob is equal.
+	// Context is a TPMS_CONTEXT: everything but the blob is equal.
 	Context
 	// Time is a TPMS_TIME_INFO.
 	Time
-	// Rest is everything to the end, equal if all that went in is.
+	// Rest is everything to the end, equal if the inputs are equal.
 	Rest
 )
 
-// fields is the layout of the parameters of a response.
-type fields []Kind
+// Layout is the layout of the parameters of a response.
+type Layout []Kind
 
 // layouts are the responses whose parameters are more than bytes to be equal
 // (TPM 2.0 Library Part 3).
-var layouts = map[tpm2.TPMCC]fields{
+var layouts = map[tpm2.TPMCC]Layout{
 	tpm2.TPMCCCreatePrimary:         {Determined, Determined, Determined, Ticket, Determined},
-	tpm2.TPMCCCreate:                {opaque, opaque, Determined, Determined, Ticket},
-	tpm2.TPMCCCreateLoaded:          {opaque, Determined, Determined},
+	tpm2.TPMCCCreate:                {Opaque, Opaque, Determined, Determined, Ticket},
+	tpm2.TPMCCCreateLoaded:          {Opaque, Determined, Determined},
 	tpm2.TPMCCLoad:                  {Determined},
 	tpm2.TPMCCLoadExternal:          {Determined},
 	tpm2.TPMCCReadPublic:            {Determined, Determined, Drawn}, // the caller knows the qualified name
-	tpm2.TPMCCObjectChangeAuth:      {opaque},
-	tpm2.TPMCCImport:                {opaque},
-	tpm2.TPMCCDuplicate:             {Drawn, opaque, opaque},
-	tpm2.TPMCCRewrap:                {opaque, opaque},
-	tpm2.TPMCCMakeCredential:        {Drawn, opaque},
+	tpm2.TPMCCObjectChangeAuth:      {Opaque},
+	tpm2.TPMCCImport:                {Opaque},
+	tpm2.TPMCCDuplicate:             {Drawn, Opaque, Opaque},
+	tpm2.TPMCCRewrap:                {Opaque, Opaque},
+	tpm2.TPMCCMakeCredential:        {Drawn, Opaque},
 	tpm2.TPMCCActivateCredential:    {Determined},
 	tpm2.TPMCCRSAEncrypt:            {Drawn},
 	tpm2.TPMCCRSADecrypt:            {Determined},
-	tpm2.TPMCCECDHKeyGen:            {opaque, opaque},
+	tpm2.TPMCCECDHKeyGen:            {Opaque, Opaque},
 	tpm2.TPMCCECDHZGen:              {Determined},
-	tpm2.TPMCCZGen2Phase:            {opaque, opaque},
-	tpm2.TPMCCECEphemeral:           {opaque, Number2},
-	tpm2.TPMCCCommit:                {opaque, opaque, opaque, Number2},
+	tpm2.TPMCCZGen2Phase:            {Opaque, Opaque},
+	tpm2.TPMCCECEphemeral:           {Opaque, Number2},
+	tpm2.TPMCCCommit:                {Opaque, Opaque, Opaque, Number2},
 	tpm2.TPMCCEncryptDecrypt:        {Determined, Determined},
 	tpm2.TPMCCEncryptDecrypt2:       {Determined, Determined},
 	tpm2.TPMCCHash:                  {Determined, Ticket},
@@ -74,7 +74,7 @@ var layouts = map[tpm2.TPMCC]fields{
 	tpm2.TPMCCGetSessionAuditDigest: {Attest, SignedAttest},
 	tpm2.TPMCCGetCommandAuditDigest: {Attest, SignedAttest},
 	tpm2.TPMCCNVCertify:             {Attest, SignedAttest},
-	tpm2.TPMCCCertifyX509:           {opaque, Drawn, SignedAttest},
+	tpm2.TPMCCCertifyX509:           {Opaque, Drawn, SignedAttest},
 	tpm2.TPMCCGetRandom:             {Drawn},
 	tpm2.TPMCCStartAuthSession:      {Drawn},
 	tpm2.TPMCCPolicySigned:          {Drawn, Ticket},
@@ -84,17 +84,18 @@ var layouts = map[tpm2.TPMCC]fields{
 	tpm2.TPMCCNVReadPublic:          {Determined, Determined},
 }
 
-// LayoutOf gives the layout of the response to a command.
-func LayoutOf(code uint32) fields {
+// LayoutOf returns the layout of the response to a command, [Rest] for a command
+// that has none of its own.
+func LayoutOf(code uint32) Layout {
 	if f, ok := layouts[tpm2.TPMCC(code)]; ok {
 		return f
 	}
-	return fields{Rest}
+	return Layout{Rest}
 }
 
 // Split cuts parameters into fields; ok is false if they are laid out in
 // another way.
-func (f fields) Split(parameters []byte) ([][]byte, bool) {
+func (f Layout) Split(parameters []byte) ([][]byte, bool) {
 	c := &Cursor{Rest: parameters}
 	parts := make([][]byte, 0, len(f))
 	for _, kind := range f {
@@ -119,7 +120,7 @@ func (k Kind) Skip(c *Cursor) {
 		c.U32()
 	case Number8:
 		c.U64()
-	case Determined, Drawn, opaque, Attest:
+	case Determined, Drawn, Opaque, Attest:
 		c.Sized()
 	case Ticket:
 		c.U16()

@@ -5,10 +5,11 @@ import "github.com/google/go-tpm/tpm2"
 // Signature is a TPMT_SIGNATURE.
 type Signature struct {
 	Scheme, Hash tpm2.TPMAlgID
-	// Parts are the signature of RSA, r and s of ECC, the digest of an HMAC.
+	// Parts has the signature of RSA, r and s of ECC, or the digest of an HMAC.
 	Parts [][]byte
 }
 
+// Signature reads a TPMT_SIGNATURE.
 func (c *Cursor) Signature() Signature {
 	s := Signature{Scheme: c.Alg()}
 	if s.Scheme == tpm2.TPMAlgNull {

@@ -1,6 +1,6 @@
 // Package simulator takes the place of github.com/google/go-tpm-tools/simulator
 // when the tests of its users are run: the same functions, with the
-// emulator behind them. A process may have any number of them open.
+// emulator below them. A process may have any number of them open.
 package simulator
 
 import (
@@ -23,7 +23,7 @@ type Simulator struct {
 	closed bool
 }
 
-// ErrUsingClosedSimulator is what a closed simulator answers.
+// ErrUsingClosedSimulator is the error of a closed simulator.
 var ErrUsingClosedSimulator = errors.New("attempting to use a closed simulator")
 
 // Get makes a new TPM and starts it.
@@ -98,7 +98,7 @@ func (s *Simulator) Close() error {
 	return err
 }
 
-// IsClosed says whether Close has been called.
+// IsClosed reports whether Close has been called.
 func (s *Simulator) IsClosed() bool { return s.closed }
 
 func (s *Simulator) on() error {
