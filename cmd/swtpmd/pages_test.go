@@ -251,3 +251,23 @@ func TestTheElementsOfLibvirt(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "virsh", "-c", "test:///default", "define", "--validate", file).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
+
+// An example of a help text starts a daemon, and uses it when it is ready: with "&" the
+// next line would not wait for that.
+func TestExamplesOfTheHelpDoNotRace(t *testing.T) {
+	for _, c := range commands(nil) {
+		_, out, _ := called(t, append(strings.Fields(c.Name), "--help")...)
+		require.Contains(t, out, "\nExamples:\n", c.Name)
+		assert.NotRegexp(t, `(?m)&$`, out, c.Name)
+	}
+	if _, err := exec.LookPath("tpm2_pcrread"); err != nil {
+		t.Skip("tpm2_pcrread is not installed (Debian package tpm2-tools); scripts/test installs it")
+	}
+	_, help, _ := called(t, "--help")
+	example := regexp.MustCompile(`(?s)# a TPM for tpm2-tools[^\n]*\n(.*?)\n  #`).FindStringSubmatch(help)
+	require.NotNil(t, example)
+	place := newShell(t)
+	out := place.run(t, strings.NewReplacer("$HOME", place.dir+"/home", "/tmp/tpm", place.dir+"/tpm").Replace(example[1]))
+	assert.Contains(t, out, "sha256:")
+	place.isQuiet(t)
+}
