@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -102,6 +103,54 @@ func (c changed) overlay(t *testing.T) string {
 	return path
 }
 
+// newFolder reports whether a chapter makes a file in a folder that is not there. The
+// go command cannot run tests in a folder of an overlay alone.
+func (c changed) newFolder(all []step, chapter string) bool {
+	return slices.ContainsFunc(all, func(s step) bool {
+		if s.chapter != chapter || s.kind != "new" {
+			return false
+		}
+		_, err := os.Stat(filepath.Join("..", filepath.Dir(s.file)))
+		return err != nil
+	})
+}
+
+// tree makes a tree with the changes, of links to the files of this one.
+func (c changed) tree(t *testing.T) string {
+	t.Helper()
+	top, err := filepath.Abs("..")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for file, text := range c {
+		path := filepath.Join(dir, file)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	require.NoError(t, filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if path != top && strings.HasPrefix(entry.Name(), ".") {
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		rel, err := filepath.Rel(top, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return os.MkdirAll(filepath.Join(dir, rel), 0o755)
+		}
+		if _, ok := c[rel]; ok {
+			return nil
+		}
+		return os.Symlink(path, filepath.Join(dir, rel))
+	}))
+	return dir
+}
+
 // sides returns what an edit replaces, and by what.
 func sides(diff string) (from, to string) {
 	for line := range strings.Lines(diff) {
@@ -135,15 +184,17 @@ func TestContributing(t *testing.T) {
 	if os.Getenv(howTos) != "required" {
 		t.Skipf("the changes fit; %s=required builds and runs them, as scripts/test does", howTos)
 	}
-	overlay := files.overlay(t)
 	for _, s := range all {
 		if s.kind != "sh" {
 			continue
 		}
 		t.Run(s.chapter, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", s.text)
-			cmd.Dir = ".."
-			cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
+			if files.newFolder(all, s.chapter) {
+				cmd.Dir, cmd.Env = files.tree(t), append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath")
+			} else {
+				cmd.Dir, cmd.Env = "..", append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+files.overlay(t))
+			}
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			require.NoError(t, cmd.Run(), "%s\n%s", s.text, &out)

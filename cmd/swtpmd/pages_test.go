@@ -255,7 +255,7 @@ func TestTheElementsOfLibvirt(t *testing.T) {
 // An example of a help text starts a daemon, and uses it when it is ready: with "&" the
 // next line would not wait for that.
 func TestExamplesOfTheHelpDoNotRace(t *testing.T) {
-	for _, c := range commands(nil) {
+	for _, c := range subcommands(nil) {
 		_, out, _ := called(t, append(strings.Fields(c.Name), "--help")...)
 		require.Contains(t, out, "\nExamples:\n", c.Name)
 		assert.NotRegexp(t, `(?m)&$`, out, c.Name)
