@@ -302,7 +302,12 @@ type gdb struct {
 
 func newGDB(t *testing.T) *gdb {
 	t.Helper()
-	m, err := initcall.ReadSystemMap(strings.NewReader(smallMap()))
+	return gdbOf(t, smallMap())
+}
+
+func gdbOf(t *testing.T, systemMap string) *gdb {
+	t.Helper()
+	m, err := initcall.ReadSystemMap(strings.NewReader(systemMap))
 	require.NoError(t, err)
 	g := &gdb{clock: new(initcall.Clock)}
 	g.clock.Subscribe(func(e initcall.Event) { g.mu.Lock(); g.events = append(g.events, e); g.mu.Unlock() })
@@ -416,8 +421,11 @@ func TestGDBIsNotForged(t *testing.T) {
 			{at: function(6), caller: mInit + 0x10}, // late
 		}
 		steps = append(append(append([]step{}, steps[:7]...), forged...), steps[7:]...)
-		g.follows(t, &stub{arch: arch, steps: steps})
+		s := &stub{arch: arch, steps: steps}
+		g.follows(t, s)
 		assert.Equal(t, wholeBoot, bootLevels(g.events), arch)
+		assert.Contains(t, s.asked, "vCont;s:01", "other processors stand when no breakpoint is there")
+		assert.NotContains(t, s.asked, "vCont;s")
 		var told []string
 		for _, d := range g.doubts {
 			assert.Equal(t, initcall.Device, d.Level)
@@ -482,19 +490,22 @@ func TestGDBAReset(t *testing.T) {
 	g.follows(t, &stub{steps: steps})
 	assert.Equal(t, "1firmware 1kernel 1early 1pure 1core 1core_sync "+second, bootLevels(g.events))
 
-	// While the guest stands at late_sync: its registers are a new machine's.
+	// While the guest stands at late: its registers are a new machine's.
 	g = newGDB(t)
 	g.Reset("power")
-	reset := &stub{steps: append(booted()[:10:10], step{at: mInit})}
+	reset := &stub{steps: append(booted()[:8:8], step{at: function(8)}, step{at: 0x7c00})}
+	reset.steps[9].then = func() {
+		assert.Equal(t, map[uint64]bool{mStartKernel: true}, reset.points, "those of the old kernel are gone")
+	}
 	reset.stands = func(at uint64) uint64 {
-		if at == function(8) {
+		if at == function(6) {
 			g.Reset("button")
 			return 0xfff0
 		}
 		return at
 	}
-	g.follows(t, reset) // another kernel has code where this one executes init
-	assert.Equal(t, strings.Split(wholeBoot, " 1late_sync")[0]+" 2firmware", bootLevels(g.events))
+	g.follows(t, reset) // another kernel has code where this one has late_sync's
+	assert.Equal(t, strings.Split(wholeBoot, " 1late ")[0]+" 2firmware", bootLevels(g.events))
 }
 
 // TestGDBNextGuest: a QEMU that ends and another one.
@@ -518,6 +529,23 @@ func TestGDBBlacklist(t *testing.T) {
 	assert.Equal(t, strings.Replace(wholeBoot, "1pure ", "", 1), bootLevels(g.events), "pure has no other")
 	assert.Contains(t, g.events[8].Cause, "software_resume")
 	assert.LessOrEqual(t, s.most, 4)
+}
+
+// TestGDBOneFunctionAtTwoLevels: its second call shows nothing, nor does the first
+// show the second's level.
+func TestGDBOneFunctionAtTwoLevels(t *testing.T) {
+	g := gdbOf(t, strings.Replace(smallMap(), "__9_2_clk_disable_unused7s", "__9_2_init_ima7s", 1))
+	g.Reset("power")
+	entry := uint64(mTable + 4*8)
+	steps := booted()
+	steps[9].at = function(6)
+	g.follows(t, &stub{steps: steps, wrong: map[uint64][]byte{
+		entry: binary.LittleEndian.AppendUint32(nil, uint32(function(6)-entry)),
+	}})
+	assert.Equal(t, wholeBoot, bootLevels(g.events))
+	assert.Contains(t, g.events[8].Cause, "init_ima")
+	assert.Contains(t, g.events[9].Cause, "software_resume")
+	assert.Empty(t, g.doubts)
 }
 
 func TestGDBAnotherKernel(t *testing.T) {
