@@ -36,6 +36,11 @@ func TestBoots(t *testing.T) {
 			c.check(t, b.boot(t, c))
 		})
 	}
+	t.Run("gdbstub", func(t *testing.T) {
+		t.Parallel()
+		c := b.byTheKernel(t)
+		c.check(t, b.boot(t, c))
+	})
 }
 
 // bench has what every boot needs.
@@ -128,19 +133,7 @@ func (b *bench) boot(t *testing.T, c bootCase) *Verdict {
 	if c.firmware == OVMF && b.machine.Tools.OVMFCode == "" {
 		t.Skip("no OVMF: it is fetched only with SWTPMD_BOOTS=required")
 	}
-	config := Config{
-		Machine: b.machine, TPM: Swtpmd(b.swtpmd, c.flags), Timeout: bootTimeout, Cache: b.cache,
-		Policy: []byte("measure func=BPRM_CHECK\n"), Progress: t.Output(),
-	}
-	if dir := os.Getenv("SWTPMD_BOOTS_KEEP"); dir != "" {
-		config.Keep = filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
-	}
-	if c.firmware != "" {
-		config.Machine.Firmware = c.firmware
-	}
-	if c.setup != nil {
-		c.setup(&config)
-	}
+	config := b.config(t, c)
 	if c.console != nil && config.Keep == "" {
 		config.Keep = t.TempDir()
 	}
@@ -157,6 +150,24 @@ func (b *bench) boot(t *testing.T, c bootCase) *Verdict {
 		c.console(t, verdict, log)
 	}
 	return verdict
+}
+
+// config is how c is booted.
+func (b *bench) config(t *testing.T, c bootCase) Config {
+	config := Config{
+		Machine: b.machine, TPM: Swtpmd(b.swtpmd, c.flags), Timeout: bootTimeout, Cache: b.cache,
+		Policy: []byte("measure func=BPRM_CHECK\n"), Progress: t.Output(),
+	}
+	if dir := os.Getenv("SWTPMD_BOOTS_KEEP"); dir != "" {
+		config.Keep = filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
+	}
+	if c.firmware != "" {
+		config.Machine.Firmware = c.firmware
+	}
+	if c.setup != nil {
+		c.setup(&config)
+	}
+	return config
 }
 
 func rebind(c *Config) { c.Rebind = true }

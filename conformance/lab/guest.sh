@@ -60,6 +60,7 @@ items() {
 	bound | item tpm-bound
 	cat /sys/kernel/debug/devices_deferred 2>/dev/null | item deferred
 	grep . $tpm/pcr-*/* 2>/dev/null | item pcrs
+	grep -q nokaslr /proc/cmdline && awk -f /symbols.awk /proc/kallsyms /proc/kallsyms | item symbols
 	if [ -e $ima/runtime_measurements_count ]; then
 		cat $ima/ascii_runtime_measurements | item ima-ascii
 		cat $ima/binary_runtime_measurements | item ima-binary

@@ -14,9 +14,14 @@ import (
 //go:embed guest.sh
 var guestInit []byte
 
+// guestSymbols is a program of awk's that guest.sh runs.
+//
+//go:embed symbols.awk
+var guestSymbols []byte
+
 // applets are the busybox applets that guest.sh calls by name.
 var applets = []string{
-	"sh", "base64", "cat", "cut", "dmesg", "grep", "ls", "mount",
+	"sh", "awk", "base64", "cat", "cut", "dmesg", "grep", "ls", "mount",
 	"poweroff", "reboot", "sha256sum", "stty", "uname", "usleep", "wc",
 }
 
@@ -38,6 +43,7 @@ func Initramfs(busybox, policy, modprobe []byte) ([]byte, error) {
 		a.add("bin/"+name, modeLink|0o777, []byte("busybox"))
 	}
 	a.add("init", modeFile|0o755, guestInit)
+	a.add("symbols.awk", modeFile|0o644, guestSymbols)
 	if len(policy) > 0 {
 		a.add("policy", modeFile|0o644, policy)
 	}

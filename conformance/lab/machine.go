@@ -82,6 +82,7 @@ func (m Machine) CommandLine() string {
 type sockets struct {
 	tpmControl string // the TPM listens
 	console    string // the TPM listens; empty if it does not want the console
+	gdb        string // the TPM listens; empty if it does not debug the guest
 	report     string // we listen
 	monitor    string // we listen
 	consoleLog string // the file that keeps the console: the TPM's, or QEMU's
@@ -107,6 +108,9 @@ func (m Machine) args(at sockets) []string {
 		"-chardev", "socket,id=tpm,path=" + escape(at.tpmControl),
 		"-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", string(m.Device) + ",tpmdev=tpm0",
 		"-kernel", m.Kernel, "-initrd", at.initramfs, "-append", m.CommandLine(),
+	}
+	if at.gdb != "" {
+		args = append(args, "-chardev", "socket,id=gdb,path="+escape(at.gdb), "-gdb", "chardev:gdb", "-S")
 	}
 	if m.Firmware == OVMF {
 		args = append(args,

@@ -112,6 +112,7 @@ func (r *runner) startAll(ctx context.Context) error {
 	r.at = sockets{
 		tpmControl: tpm.control,
 		console:    tpm.console,
+		gdb:        tpm.gdb,
 		report:     filepath.Join(r.dir, "report.sock"),
 		monitor:    filepath.Join(r.dir, "monitor.sock"),
 		consoleLog: tpm.log,

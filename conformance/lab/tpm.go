@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +27,7 @@ type TPM struct {
 
 	control string          // socket of swtpm's control channel
 	console string          // socket that reads the console; may be empty
+	gdb     string          // socket that debugs the guest; may be empty
 	log     string          // file with what was read there; empty without it
 	admin   *control.Client // nil if it has no admin socket
 	process *process
@@ -73,6 +76,7 @@ type ready struct {
 	Ready   bool   `json:"ready"`
 	Control string `json:"ctrl"`
 	Console string `json:"console"`
+	GDB     string `json:"gdb"`
 	Admin   string `json:"admin"`
 }
 
@@ -83,8 +87,13 @@ const longestReady = 64 << 10
 // for its sockets.
 func Swtpmd(path string, flags []string) StartTPM {
 	return func(ctx context.Context, dir string) (*TPM, error) {
-		log := filepath.Join(dir, "console.log")
-		args := append([]string{"--dir", dir, "--json", "--console-log=" + log}, flags...)
+		args := []string{"--dir", dir, "--json"}
+		log := ""
+		if !slices.ContainsFunc(flags, noConsole) {
+			log = filepath.Join(dir, "console.log")
+			args = append(args, "--console-log="+log)
+		}
+		args = append(args, flags...)
 		cmd := exec.Command(path, args...)
 		p, line, err := startReady(ctx, cmd)
 		if err != nil {
@@ -95,8 +104,13 @@ func Swtpmd(path string, flags []string) StartTPM {
 			p.kill()
 			return nil, fmt.Errorf("%s did not become ready: it said %q", path, line)
 		}
-		return &TPM{Name: path, Args: args, control: r.Control, console: r.Console, log: log, admin: control.NewClient(r.Admin), process: p}, nil
+		return &TPM{Name: path, Args: args, control: r.Control, console: r.Console, gdb: r.GDB, log: log, admin: control.NewClient(r.Admin), process: p}, nil
 	}
+}
+
+// noConsole reports whether a flag has swtpmd read no console.
+func noConsole(flag string) bool {
+	return strings.HasPrefix(flag, "--levels=")
 }
 
 // Swtpm starts the swtpm of the distribution, for a comparison: it is always on time
