@@ -78,6 +78,7 @@ func Strategies() []Strategy {
 // Setting is a Kconfig option that may not be known.
 type Setting uint8
 
+// The values of a Setting.
 const (
 	SettingUnknown Setting = iota
 	SettingOff

@@ -49,6 +49,7 @@ func (s *Severity) UnmarshalText(text []byte) error {
 // Part is the part of the evidence that a finding is about.
 type Part string
 
+// The parts of the evidence.
 const (
 	PartList     Part = "list"
 	PartPCRs     Part = "PCRs"

@@ -16,6 +16,7 @@ import (
 // them. A greater one prevails. The zero value is none.
 type Outcome uint8
 
+// The outcomes.
 const (
 	Accept Outcome = iota + 1
 	// CannotTell reports that the evidence does not answer the question.

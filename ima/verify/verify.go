@@ -11,6 +11,7 @@ import (
 // Form is the form of a list.
 type Form string
 
+// The forms of a list.
 const (
 	FormBinary Form = "binary"
 	FormASCII  Form = "ascii"
