@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,10 @@ const (
 	Gone     Outcome = "abandoned" // held, then its sender gave up
 )
 
+// ErrNoPower is what Send returns for a command that a rule is for while the device
+// has no power. No rule decides about it, and the device does not see it.
+var ErrNoPower = errors.New("the TPM has no power: it answers after the next Init")
+
 // device is the wrapper.
 type device struct {
 	next  transport.Device
@@ -91,6 +96,11 @@ func (d *device) Send(ctx context.Context, locality uint8, command []byte) ([]by
 	if rule == nil {
 		return d.next.Send(ctx, locality, command)
 	}
+	if !d.hasPower() {
+		// The device below would say the same, if it has not got power meanwhile:
+		// then the command would reach a TPM that the rule keeps away.
+		return nil, ErrNoPower
+	}
 	if rule.Do.Hold {
 		d.hold(ctx, came, rule, &decision)
 	}
@@ -129,7 +139,7 @@ func (d *device) decide(ctx context.Context, locality uint8, command []byte) (*R
 		if !rule.When.fits(now, code, coded, locality) {
 			continue
 		}
-		if transport.IsProbe(ctx) || !d.hasPower() {
+		if transport.IsProbe(ctx) {
 			return nil, Decision{}
 		}
 		return rule, Decision{

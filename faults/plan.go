@@ -8,8 +8,8 @@
 // has come, and every decision is told to Plan.Journal.
 //
 // What a fault may not do: the transport's own question whether a TPM is there
-// (transport.WithProbe) always passes, a device without power is left alone,
-// and a command that is held is let go by a reset, by power-off, by a new boot,
+// (transport.WithProbe) always passes, no rule decides while the device has no
+// power, and a command that is held is let go by a reset, by power-off, by a new boot,
 // by Cancel, by the end of its context and by the rule's own maximum, so that no
 // stall outlives the one who asked for it. Each of them lets go every command
 // that came before it, and none that came before a reset is executed after it.

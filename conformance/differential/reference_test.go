@@ -39,45 +39,66 @@ func drawnSeed() uint64 {
 // scripts/differential.
 func TestEmulatorAgainstSimulator(t *testing.T) {
 	t.Parallel()
-	compare(t, simulated(t), differential.Campaign{Packets: 4000, Sequences: 80, Power: 30})
+	compare(t, simulated, differential.Campaign{Packets: 4000, Sequences: 80, Power: 30})
 }
 
 func TestEmulatorAgainstSWTPM(t *testing.T) {
 	t.Parallel()
-	compare(t, swtpm(t), differential.Campaign{Packets: 1500, Sequences: 15, Power: 15})
+	compare(t, swtpm, differential.Campaign{Packets: 1500, Sequences: 15, Power: 15})
 }
 
-func compare(t *testing.T, theirs conversation.Target, campaign differential.Campaign) {
+// compare plays the layers of a campaign at the same time, each with a reference of
+// its own. The scripts of a layer do not depend on the others.
+func compare(t *testing.T, reference func(*testing.T) conversation.Target, campaign differential.Campaign) {
 	t.Helper()
-	// Physical presence is always asserted to the simulator, and never to swtpm.
-	present := theirs.Name == "simulator"
-	campaign.Theirs = theirs
-	campaign.Ours = configured(emulator.Platform{PhysicalPresence: func() bool { return present }}, emulator.Config{CheckErrors: true})
 	campaign.Seed, campaign.Known = drawnSeed(), known.Differences()
-	report, err := campaign.Run(context.Background())
-	var text strings.Builder
-	require.NoError(t, report.WriteText(&text))
-	require.NoError(t, err, "-seed=%d\n%s", campaign.Seed, text.String())
-	assert.Zero(t, report.Unexplained(), "-seed=%d\n%s", campaign.Seed, text.String())
-	for _, layer := range report.Layers {
-		assert.Greater(t, layer.Equal, layer.Steps/2, "%s: too little was compared, -seed=%d\n%s", layer.Name, campaign.Seed, text.String())
+	for name, layer := range layersOf(campaign) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			layer.Theirs = reference(t)
+			// Physical presence is always asserted to the simulator, and never to swtpm.
+			present := layer.Theirs.Name == "simulator"
+			layer.Ours = configured(emulator.Platform{PhysicalPresence: func() bool { return present }}, emulator.Config{CheckErrors: true})
+			report, err := layer.Run(t.Context())
+			var text strings.Builder
+			require.NoError(t, report.WriteText(&text))
+			require.NoError(t, err, "-seed=%d\n%s", layer.Seed, text.String())
+			assert.Zero(t, report.Unexplained(), "-seed=%d\n%s", layer.Seed, text.String())
+			require.Len(t, report.Layers, 1)
+			assert.Greater(t, report.Layers[0].Equal, report.Layers[0].Steps/2, "too little was compared, -seed=%d\n%s", layer.Seed, text.String())
+		})
 	}
+}
+
+// layersOf gives a campaign for each layer of one.
+func layersOf(campaign differential.Campaign) map[string]differential.Campaign {
+	packets, sequences, power := campaign, campaign, campaign
+	packets.Sequences, packets.Power = 0, 0
+	sequences.Packets, sequences.Power = 0, 0
+	power.Packets, power.Sequences = 0, 0
+	return map[string]differential.Campaign{"packets": packets, "sequences": sequences, "power": power}
 }
 
 // TestSimulatorAgainstItself shows that the comparison does not take what is
 // random or in time for a difference.
 func TestSimulatorAgainstItself(t *testing.T) {
 	t.Parallel()
-	simulator := simulated(t)
-	seed := drawnSeed()
-	report, err := differential.Campaign{
-		Ours: simulator, Theirs: simulator, OneDevice: true, Seed: seed, Packets: 1500, Sequences: 30, Power: 10,
+	campaign := differential.Campaign{
+		OneDevice: true, Seed: drawnSeed(), Packets: 1500, Sequences: 30, Power: 10,
 		Known: known.Differences(), // the reset count goes on from device to device
-	}.Run(context.Background())
-	require.NoError(t, err)
-	var text strings.Builder
-	require.NoError(t, report.WriteText(&text))
-	assert.Zero(t, report.Unexplained(), "-seed=%d\n%s", seed, text.String())
+	}
+	for name, layer := range layersOf(campaign) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			simulator := simulated(t)
+			layer.Ours, layer.Theirs = simulator, simulator
+			report, err := layer.Run(t.Context())
+			require.NoError(t, err)
+			var text strings.Builder
+			require.NoError(t, report.WriteText(&text))
+			assert.Zero(t, report.Unexplained(), "-seed=%d\n%s", layer.Seed, text.String())
+		})
+	}
 }
 
 // TestCatalogueIsThatOfTheSimulator holds our list of commands against the

@@ -112,8 +112,8 @@ func needed(s conversation.Script) conversation.Script {
 // that has the signature and is not known.
 func (r *run) shows(ctx context.Context, script conversation.Script, want findingKind) (*known.Case, error) {
 	theirs, err := r.playTheirs(ctx, script)
-	if err != nil {
-		return nil, err
+	if err != nil || theirs[len(script)-1].Code() != want.theirs {
+		return nil, err // whatever the device under test answers
 	}
 	ours, err := r.campaign.Ours.PlaySeeded(ctx, r.seeds, script)
 	if err != nil {

@@ -26,9 +26,9 @@ import (
 const (
 	// startTime is how long a daemon may take until it is ready.
 	startTime = time.Minute
-	// endTime is how long it may take to end after SIGTERM (docs/daemon.md, "The
-	// end"), with as much again for a machine that is busy.
-	endTime = 4 * time.Second
+	// endTime is how long it may take to end after SIGTERM: the 2 s of
+	// docs/daemon.md, "The end", and the rest for a machine that is busy.
+	endTime = 20 * time.Second
 )
 
 // daemon is a running swtpmd.
@@ -64,21 +64,31 @@ type launch struct {
 	before []string
 }
 
-// start starts a daemon and waits until it is ready.
-func (l launch) start(ctx context.Context) (*daemon, error) {
-	d := &daemon{ended: make(chan struct{})}
+// stateDir is the state directory.
+func (l launch) stateDir() string { return filepath.Join(l.dir, "state") }
+
+// command is the process that start starts.
+func (l launch) command() *exec.Cmd {
 	words := append(slices.Clone(l.before), "--dir", l.dir, "--json")
 	if l.stateful {
-		d.state = filepath.Join(l.dir, "state")
-		words = append(words, "--tpmstate", "dir="+d.state+l.state)
+		words = append(words, "--tpmstate", "dir="+l.stateDir()+l.state)
 	}
 	if os.Geteuid() != 0 {
 		// Or nobody but root sees its descriptors.
 		words = append(words, "--core-dumps")
 	}
-	d.cmd = exec.Command(l.program, append(words, l.words...)...)
+	cmd := exec.Command(l.program, append(words, l.words...)...)
 	// The race detector sleeps for a second at the end unless told otherwise.
-	d.cmd.Env = append(os.Environ(), "GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// start starts a daemon and waits until it is ready.
+func (l launch) start(ctx context.Context) (*daemon, error) {
+	d := &daemon{cmd: l.command(), ended: make(chan struct{})}
+	if l.stateful {
+		d.state = l.stateDir()
+	}
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func size(pid int) (Size, error) {
 // settle waits until a process has no more descriptors open than so many, which it
 // has when its attackers have left.
 func settle(ctx context.Context, pid, atMost int) (Size, error) {
-	const patience = 30 * time.Second
+	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {

@@ -44,6 +44,12 @@ const killWriters = 4
 // killTime is the longest that a daemon lives while clients write.
 const killTime = 100 * time.Millisecond
 
+// One kill in so many is of a daemon that starts, up to earlyTime after that.
+const (
+	earlyKills = 8
+	earlyTime  = 30 * time.Millisecond
+)
+
 // Kill starts a daemon again and again on the same state, has clients count up in NV
 // indices, and sends SIGKILL at a moment of chance. After each start every index must
 // hold what was acknowledged last, or the write after it.
@@ -60,7 +66,11 @@ func Kill(ctx context.Context, p KillPlan) (KillReport, error) {
 	k.report.Seed = p.Seed
 	begin := time.Now()
 	for (p.Kills == 0 || k.report.Kills < p.Kills) && (p.Time == 0 || time.Since(begin) < p.Time) && ctx.Err() == nil {
-		if err = k.once(ctx); err != nil {
+		kill := k.once
+		if k.rnd.IntN(earlyKills) == 0 {
+			kill = k.early
+		}
+		if err = kill(ctx); err != nil {
 			break
 		}
 		k.report.Kills++
@@ -87,6 +97,18 @@ type killing struct {
 type writer struct {
 	sent, acknowledged uint64
 	err                error // an answer that was wrong
+}
+
+// early kills a daemon while it starts.
+func (k *killing) early(ctx context.Context) error {
+	cmd := k.launch().command()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	wait(ctx, time.Duration(k.rnd.Int64N(int64(earlyTime))))
+	err := cmd.Process.Kill()
+	_ = cmd.Wait()
+	return err
 }
 
 // once starts the daemon, looks at what is there, and kills it while it writes.
@@ -119,9 +141,11 @@ func (k *killing) once(ctx context.Context) error {
 	return nil
 }
 
-func (k *killing) start(ctx context.Context) (*daemon, error) {
-	return launch{program: k.Program, dir: k.dir, stateful: true, words: []string{"--flags=startup-clear"}}.start(ctx)
+func (k *killing) launch() launch {
+	return launch{program: k.Program, dir: k.dir, stateful: true, words: []string{"--flags=startup-clear"}}
 }
+
+func (k *killing) start(ctx context.Context) (*daemon, error) { return k.launch().start(ctx) }
 
 // read looks at what the last kill has left.
 func (k *killing) read(ctx context.Context) error {

@@ -66,7 +66,7 @@ func TestAttacks(t *testing.T) {
 	assert.Zero(t, r.Lost)
 	assert.Equal(t, r.Before.Descriptors, r.Last.Descriptors)
 	assert.NotZero(t, r.GoroutinesBefore)
-	assert.Less(t, r.Ended, endTime)
+	assert.NotZero(t, r.Ended)
 }
 
 func TestKills(t *testing.T) {
