@@ -17,7 +17,7 @@ const (
 // responseHeader is the size in bytes of tag, responseSize and responseCode.
 const responseHeader = 10
 
-// call is one command in execution: what was decoded of it, the cursor over
+// call is one command in execution: its decoded parts, the cursor over
 // its parameters, and its response.
 //
 // Actions take parameters from the cursor in order and then call done. The
@@ -48,7 +48,7 @@ type call struct {
 
 	out     wire.Writer
 	rhandle wire.Handle // response handle, for a command that has one
-	// Offsets in out of the first response parameter, and behind the last.
+	// Offsets in out of the first response parameter, and of the end of the last.
 	paramsAt, paramsEnd int
 
 	// completed is the sequence object that the command has completed, else

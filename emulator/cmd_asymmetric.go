@@ -9,7 +9,7 @@ import (
 
 // Part 3, chapter "Asymmetric Primitives".
 
-// decrypts says whether a key decrypts what anybody has made: a restricted one
+// decrypts reports whether a key decrypts what anybody has made: a restricted one
 // decrypts only what the TPM knows the structure of.
 func (o *object) decrypts() bool {
 	return o.has(wire.ObjectDecrypt) && !o.has(wire.ObjectRestricted)
@@ -90,7 +90,7 @@ func (t *TPM) rsaDecrypt(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// eccKey says whether an object is an ECC key.
+// eccKey reports whether an object is an ECC key.
 func (o *object) eccKey() bool { return o.loaded() && o.public.Parms.Type == wire.AlgECC }
 
 // point appends a TPM2B_ECC_POINT. The zero Point, which was not computed, has

@@ -31,7 +31,7 @@ type attesting struct {
 	name    string
 	code    wire.CC
 	handles func(signer wire.Handle) handles
-	auths   int // how many of the handles need an authorisation
+	auths   int // how many of the handles need an authorization
 	signer  int // number of the handle of the signer
 	scheme  int // number of the parameter that is the scheme
 	tail    func(t testing.TB, tpm *et.TPM) []byte

@@ -242,7 +242,7 @@ func TestPrivacyAdministrator(t *testing.T) {
 		h[0] = wire.RHOwner
 		assert.Equal(t, wire.RCValue.Handle(1), send(t, tpm, et.Command(a.code, h, [][]byte{nil, nil}, a.params(t, tpm, nil, noScheme))), a.name)
 		succeed(t, tpm, et.Command(wire.CCHierarchyControl, handles{wire.RHPlatform}, et.NoAuth(), et.U32(uint32(wire.RHEndorsement)), et.U8(0)))
-		assert.Equal(t, wire.RCHierarchy.Handle(1), with(pw), "%s: switched off", a.name)
+		assert.Equal(t, wire.RCHierarchy.Handle(1), with(pw), "%s: disabled", a.name)
 	}
 }
 

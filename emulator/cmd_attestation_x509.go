@@ -165,7 +165,7 @@ var usageNeeds = [...]struct {
 	{usageKeyEncipherment, wire.ObjectRestricted},
 }
 
-// permitted says whether the extensions tell of a key with the attributes what is
+// permitted reports whether the extensions tell of a key with the attributes what is
 // true: TPM_RC_ATTRIBUTES for other attributes than it has, TPM_RC_RESERVED_BITS
 // for uses that do not exist, TPM_RC_VALUE for those that the key is not for, for
 // none at all, and for what cannot be decoded. The code is bare.
@@ -182,7 +182,7 @@ func (p *partialCertificate) permitted(attributes wire.ObjectAttributes) wire.RC
 	case !ok || !found:
 		return wire.RCValue
 	case count > 0 && usage>>(32-count)&1 == 0:
-		return wire.RCValue // DER leaves out zeros behind the last named bit (ITU-T X.690, section 11.2.2)
+		return wire.RCValue // DER leaves out zeros after the last named bit (ITU-T X.690, section 11.2.2)
 	case usage&^usageAll != 0:
 		return wire.RCReservedBits
 	}

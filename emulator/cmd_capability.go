@@ -23,7 +23,7 @@ func newCapList(c *call, count uint32, size int) capList {
 	return l
 }
 
-// room says whether one more entry is taken, and counts it. The caller writes
+// room reports whether one more entry is taken, and counts it. The caller writes
 // it then, or stops.
 func (l *capList) room() bool {
 	if l.left == 0 {
@@ -37,7 +37,7 @@ func (l *capList) room() bool {
 }
 
 // capability is one row of the table of capabilities: it writes the
-// TPMU_CAPABILITIES and says whether there is more. The code it fails with is
+// TPMU_CAPABILITIES and reports whether there is more. The code it fails with is
 // about property, and bare.
 type capability func(t *TPM, c *call, property, count uint32) (more bool, rc wire.RC)
 
@@ -132,7 +132,7 @@ func (t *TPM) capAlgs(c *call, first, count uint32) (bool, wire.RC) {
 	return l.more, wire.RCSuccess
 }
 
-// capHandles lists what can be behind the handles of one type, from property
+// capHandles lists the handles of one type that name something, from property
 // on. A handle is compared without its type.
 func (t *TPM) capHandles(c *call, property, count uint32) (bool, wire.RC) {
 	first := wire.Handle(property)

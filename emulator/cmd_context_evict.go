@@ -44,7 +44,7 @@ func (t *TPM) evictControl(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// evictRange says whether who authorises may do it. The platform makes only its
+// evictRange reports whether who authorizes may do it. The platform makes only its
 // own objects persistent, in its own range, and removes any; the owner has the
 // other range, and no business with the platform's objects.
 func evictRange(c *call, o *object, auth, h wire.Handle, persistent bool) wire.RC {

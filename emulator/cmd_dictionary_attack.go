@@ -24,7 +24,7 @@ func (t *TPM) daDefaults() {
 	p.LockoutRecovery, p.LockoutAuthEnabled = defaultLockoutRecovery, true
 }
 
-// daUse is asked before an authorisation of something that is protected, which is
+// daUse is asked before an authorization of something that is protected, which is
 // lockoutAuth or anything else. The first one in a power cycle is recorded, so that taking the power away does
 // not hide that it failed. The reference writes that down first and answers
 // TPM_RC_RETRY; here everything that a command changes is written before its
@@ -45,7 +45,7 @@ func (t *TPM) daUse(lockout bool) wire.RC {
 	return wire.RCSuccess
 }
 
-// lockedOut is TPM_RC_LOCKOUT while an authorisation with lockoutAuth, or with
+// lockedOut is TPM_RC_LOCKOUT while an authorization with lockoutAuth, or with
 // anything else that is protected, is not even looked at.
 func (t *TPM) lockedOut(lockout bool) wire.RC {
 	p, v := &t.s.Persistent, &t.s.Volatile
@@ -65,7 +65,7 @@ func (t *TPM) lockedOut(lockout bool) wire.RC {
 	return wire.RCSuccess
 }
 
-// authFailed records that an authorisation with lockoutAuth, or else with
+// authFailed records that an authorization with lockoutAuth, or else with
 // something that is protected, failed: TPM_RC_AUTH_FAIL.
 func (t *TPM) authFailed(lockout bool) {
 	p, o := &t.s.Persistent, &t.s.Orderly

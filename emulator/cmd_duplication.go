@@ -103,7 +103,7 @@ func (t *TPM) duplicate(c *call) wire.RC {
 
 // checkDuplicate checks whether an object can be duplicated so. Without
 // newParent it is to have no outer wrapper. That the object has a nameAlg need
-// not be checked: without one it has no policy which a session could fulfil.
+// not be checked: without one it has no policy which a session could fulfill.
 func (c *call) checkDuplicate(o, newParent *object, inner *innerWrapper) wire.RC {
 	switch {
 	case o.has(wire.ObjectFixedParent):

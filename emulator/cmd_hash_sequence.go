@@ -32,7 +32,7 @@ func (t *TPM) hash(c *call) wire.RC {
 // generatedSize is the size in bytes of TPM_GENERATED_VALUE.
 const generatedSize = 4
 
-// generatedByTPM says whether a message that starts with first can be mistaken
+// generatedByTPM reports whether a message that starts with first can be mistaken
 // for a structure made by the TPM.
 func generatedByTPM(first []byte) bool {
 	var generated [generatedSize]byte

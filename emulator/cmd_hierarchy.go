@@ -10,8 +10,8 @@ import (
 // noPolicy is the policy of what has none.
 var noPolicy = state.Policy{Alg: wire.AlgNull}
 
-// hierarchyEnabled says whether a permanent handle can be used: those of the
-// hierarchies that are switched off cannot.
+// hierarchyEnabled reports whether a permanent handle can be used: those of the
+// hierarchies that are disabled cannot.
 func (t *TPM) hierarchyEnabled(h wire.Handle) bool {
 	switch h {
 	case wire.RHOwner:
@@ -115,7 +115,7 @@ func (t *TPM) hierarchyControl(c *call) wire.RC {
 		flag = &s.EhEnable
 	}
 	// A hierarchy may switch itself off; everything else is the platform's. One
-	// that is off cannot switch itself on, because it cannot authorise.
+	// that is off cannot switch itself on, because it cannot authorize.
 	if auth != wire.RHPlatform && auth != enable {
 		return wire.RCAuthType
 	}

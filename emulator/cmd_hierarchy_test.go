@@ -100,7 +100,7 @@ func TestDisabledHierarchyIsNotThere(t *testing.T) {
 	for _, h := range []wire.Handle{wire.RHOwner, wire.RHEndorsement, wire.RHPlatform} {
 		require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCHierarchyControl, handles{h}, et.NoAuth(), et.U32(uint32(h)), et.U8(0))))
 		assert.Equal(t, wire.RCHierarchy.Handle(1), send(t, tpm, changeAuth(h, nil, nil)), h)
-		assert.Equal(t, wire.RCHierarchy.Handle(1), send(t, tpm, et.Command(wire.CCHierarchyChangeAuth, handles{h}, nil)), "before authorisation")
+		assert.Equal(t, wire.RCHierarchy.Handle(1), send(t, tpm, et.Command(wire.CCHierarchyChangeAuth, handles{h}, nil)), "before authorization")
 	}
 	assert.Equal(t, wire.RCSuccess, send(t, tpm, changeAuth(wire.RHLockout, nil, nil)))
 }

@@ -9,7 +9,7 @@ import (
 // maxCommandCodes bounds a TPML_CC: MAX_CAP_CC of Part 2.
 const maxCommandCodes = maxCapData / 4
 
-// presenceRequired says whether the platform's authorisation of the command
+// presenceRequired reports whether the platform's authorization of the command
 // needs physical presence now.
 func (t *TPM) presenceRequired(c *Command) bool {
 	return c.Presence == PresenceMust || t.s.Persistent.PPCommands.Has(c.Code)
@@ -40,7 +40,7 @@ func (t *TPM) ppCommands(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// presenceOptional says whether TPM2_PP_Commands can change what a command
+// presenceOptional reports whether TPM2_PP_Commands can change what a command
 // needs.
 func (t *TPM) presenceOptional(code wire.CC) bool {
 	cmd := t.commands.lookup(code)

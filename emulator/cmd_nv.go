@@ -11,14 +11,14 @@ import (
 
 // Part 3, chapter "Non-volatile Storage": the commands that use indices.
 
-// nvReadable checks that handle i of the command, which has authorised it, may
+// nvReadable checks that handle i of the command, which has authorized it, may
 // read the index, and that there is something to read.
 func nvReadable(c *call, i int, n *state.NVIndex) wire.RC {
 	a := n.Attributes
 	switch {
 	case a&wire.NVReadLocked != 0:
 		return wire.RCNVLocked
-	case !nvAuthorised(&c.entities[i], n, wire.NVOwnerRead, wire.NVPPRead):
+	case !nvAuthorized(&c.entities[i], n, wire.NVOwnerRead, wire.NVPPRead):
 		return wire.RCNVAuthorization
 	case !n.Written():
 		return wire.RCNVUninitialized
@@ -26,12 +26,12 @@ func nvReadable(c *call, i int, n *state.NVIndex) wire.RC {
 	return wire.RCSuccess
 }
 
-// nvWritable checks that what has authorised the command may write the index.
+// nvWritable checks that what has authorized the command may write the index.
 func nvWritable(c *call, n *state.NVIndex) wire.RC {
 	switch {
 	case n.Attributes&wire.NVWriteLocked != 0:
 		return wire.RCNVLocked
-	case !nvAuthorised(&c.entities[0], n, wire.NVOwnerWrite, wire.NVPPWrite):
+	case !nvAuthorized(&c.entities[0], n, wire.NVOwnerWrite, wire.NVPPWrite):
 		return wire.RCNVAuthorization
 	}
 	return wire.RCSuccess
@@ -47,10 +47,10 @@ func (t *TPM) nvReadOnly(n *state.NVIndex) wire.RC {
 	return wire.RCSuccess
 }
 
-// nvAuthorised reports whether the entity that has authorised the command may use
+// nvAuthorized reports whether the entity that has authorized the command may use
 // the index: the index itself, as the session area has found, or a hierarchy
 // with its attribute. Another index may not.
-func nvAuthorised(auth *entity, n *state.NVIndex, owner, platform wire.NVAttributes) bool {
+func nvAuthorized(auth *entity, n *state.NVIndex, owner, platform wire.NVAttributes) bool {
 	switch auth.handle {
 	case wire.RHOwner:
 		return n.Attributes&owner != 0
@@ -147,7 +147,7 @@ func (t *TPM) nvIncrement(c *call) wire.RC {
 	}
 	if count&orderlyCount == 0 {
 		// From here on what NV holds of an orderly counter, with its low bits
-		// set, would be behind.
+		// set, would be too small.
 		t.saveIndices()
 	}
 	t.nvStoreU64(n, count)
@@ -228,7 +228,7 @@ func (t *TPM) nvReadLock(c *call) wire.RC {
 	return t.nvLock(wire.NVReadLocked, n)
 }
 
-// nvLockInNV says whether a lock of the index must be in NV: that of an orderly
+// nvLockInNV reports whether a lock of the index must be in NV: that of an orderly
 // one is in RAM, unless it is to be there for ever, or TPM2_Shutdown has saved
 // the index already.
 func (t *TPM) nvLockInNV(n *state.NVIndex) bool {

@@ -40,7 +40,7 @@ var nvTypes = [16]nvType{
 	wire.NTPinPass:  {defined: true, eight: true, forbidden: pinForbidden},
 }
 
-// fits says whether an index of the type can have that many bytes.
+// fits reports whether an index of the type can have that many bytes.
 func (nt *nvType) fits(size, digest int) bool {
 	switch {
 	case nt.digest:
@@ -102,8 +102,8 @@ func (t *TPM) nvDefine(c *call, auth []byte, p *wire.NVPublic) wire.RC {
 	return wire.RCSuccess
 }
 
-// nvCheckPublic says whether there can be such an index with an authValue of so
-// many bytes, defined by the handle that authorises the command. The order of
+// nvCheckPublic reports whether there can be such an index with an authValue of so
+// many bytes, defined by the handle that authorizes the command. The order of
 // the checks is the one of the C engines.
 func (t *TPM) nvCheckPublic(c *call, p *wire.NVPublic, auth int) wire.RC {
 	platform := c.entities[0].handle == wire.RHPlatform

@@ -38,7 +38,7 @@ func appendName(dst []byte, alg wire.AlgID, b []byte) []byte {
 	return crypt.Digest(alg, binary.BigEndian.AppendUint16(dst, uint16(alg)), b)
 }
 
-// publicName is objectName of a public area that is not marshalled.
+// publicName is objectName of a public area that is not marshaled.
 func (t *TPM) publicName(p *wire.Public) []byte {
 	w := wire.NewWriter(t.hashing[:0])
 	w.Public(p)
@@ -114,20 +114,20 @@ func (t *TPM) newChild(parent *object, public *wire.Public, name []byte, sensiti
 // handleName is the Name of what has none but its handle.
 func handleName(h wire.Handle) []byte { return binary.BigEndian.AppendUint32(nil, uint32(h)) }
 
-// isParent says whether an object can have children: it is a restricted
+// isParent reports whether an object can have children: it is a restricted
 // decryption key with both areas (Part 1, section "Storage Keys"). So it is not
 // external, and has a Name.
 func (o *object) isParent() bool {
 	return o.has(wire.ObjectRestricted|wire.ObjectDecrypt) && !o.publicOnly()
 }
 
-// isStorageParent says whether an object can have children whose private areas
+// isStorageParent reports whether an object can have children whose private areas
 // it protects.
 func (o *object) isStorageParent() bool {
 	return o.isParent() && o.public.Parms.Type != wire.AlgKeyedHash
 }
 
-// isDerivationParent says whether an object can have children that are derived
+// isDerivationParent reports whether an object can have children that are derived
 // from it (Part 1, section "Derivation Parents").
 func (o *object) isDerivationParent() bool {
 	return o.isParent() && o.public.Parms.Type == wire.AlgKeyedHash

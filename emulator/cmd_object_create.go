@@ -13,17 +13,17 @@ import (
 // creation is what an object is made from.
 type creation struct {
 	public wire.Public // the template; its unique is replaced
-	auth   []byte      // authorisation value of the new object
+	auth   []byte      // authorization value of the new object
 	data   []byte      // from the creator, empty where the TPM makes the secret
 	// gen gives the random numbers of the object. That of a derived object, which
 	// is no RSA key, is no DRBGState.
 	gen io.Reader
-	// proofs are mixed into gen behind the key, for what must not outlive them.
+	// proofs are mixed into gen after the key, for what must not outlive them.
 	proofs [][]byte
 }
 
 // creationParameters takes a TPM2B_SENSITIVE_CREATE. Zeros at the end of the
-// authorisation value do not count.
+// authorization value do not count.
 func (c *call) creationParameters() wire.SensitiveCreate {
 	var s wire.SensitiveCreate
 	c.next().SensitiveCreate(&s)

@@ -18,7 +18,7 @@ const (
 )
 
 // What no command of creation accepts, whatever the parent: the template with the
-// data and the authorisation value of its creator.
+// data and the authorization value of its creator.
 func refusedCreations() map[string]struct {
 	k          testKey
 	auth, data string
@@ -91,7 +91,7 @@ func TestDataForKeysOfTheTPM(t *testing.T) {
 	assert.Equal(t, wire.RCSuccess, send(t, tpm, createLoaded(wire.RHOwner, k.publicArea(), "", "x")))
 }
 
-// The longest values that fit, and zeros at the end of an authorisation value,
+// The longest values that fit, and zeros at the end of an authorization value,
 // which do not count.
 func TestCreationAcceptsTheLongest(t *testing.T) {
 	t.Parallel()
@@ -171,7 +171,7 @@ func TestNoParents(t *testing.T) {
 		h := load(t, tpm, command)
 		want := wire.RCType.Handle(1)
 		if name == "external public key" {
-			want = wire.RCAuthUnavailable // it has no authorisation value
+			want = wire.RCAuthUnavailable // it has no authorization value
 		}
 		private := et.Sized([]byte("x"))
 		for _, command := range [][]byte{create(h, hmacKey().template(made), "", ""), createLoaded(h, nil, "", ""),

@@ -89,7 +89,7 @@ func TestLoadExternalWithoutName(t *testing.T) {
 		if k.public.Parms.Type != wire.AlgRSA {
 			k.public.Unique, k.public.Point = nil, wire.ECPoint{}
 		}
-		k = k.withAuth("an authorisation value longer than a SHA-256 digest, up to 64...")
+		k = k.withAuth("an authorization value longer than a SHA-256 digest, up to 64...")
 		tpm := et.New(t)
 		rsp := tpm.Execute(0, loadExternal(k))
 		require.Equal(t, wire.RCSuccess, et.ResponseCode(rsp), name)
@@ -194,7 +194,7 @@ func TestLoadExternalRefuses(t *testing.T) {
 	both := et.Command(wire.CCLoadExternal, nil, nil, hmacKey().sensitiveParameter(), attributes(hmacKey(), wire.ObjectFixedTPM).publicParameter(), et.U32(uint32(wire.RHOwner)))
 	assert.Equal(t, wire.RCHierarchy.Parameter(hierarchy), send(t, tpm, both), "both areas, and not in the null hierarchy")
 	require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCHierarchyControl, handles{wire.RHOwner}, et.NoAuth(), et.U32(uint32(wire.RHOwner)), et.U8(0))))
-	assert.Equal(t, wire.RCHierarchy.Parameter(hierarchy), send(t, tpm, loadExternalPublic(hmacKey(), wire.RHOwner)), "which is switched off")
+	assert.Equal(t, wire.RCHierarchy.Parameter(hierarchy), send(t, tpm, loadExternalPublic(hmacKey(), wire.RHOwner)), "which is disabled")
 	assert.Equal(t, wire.RCValue.Parameter(hierarchy), send(t, tpm, loadExternalPublic(hmacKey(), wire.RHLockout)))
 	for range 3 {
 		load(t, tpm, loadExternal(hmacKey()))

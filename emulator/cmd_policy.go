@@ -11,14 +11,14 @@ import (
 // Part 3, chapter "Enhanced Authorization (EA) Commands": what the commands have
 // in common, and the assertions about how the session is used. Those on hashes
 // of the command are in cmd_policy_hash.go, on values of the TPM in cmd_policy_value.go,
-// and those that somebody authorises in cmd_policy_authorization.go.
+// and those that somebody authorizes in cmd_policy_authorization.go.
 //
 // An assertion makes a new policyDigest of the old one, its command code and
 // its parameters, and notes in the session what has to be true when it
-// authorises, which checkPolicy asks. A trial session takes whatever is
+// authorizes, which checkPolicy asks. A trial session takes everything that is
 // asserted for true.
 
-// trial says whether a session is one that computes a policyDigest only.
+// trial reports whether a session is one that computes a policyDigest only.
 func trial(s *state.Session) bool { return s.Flags&state.SessionTrial != 0 }
 
 // extendPolicy makes the new policyDigest of the old one, the command code and
@@ -61,7 +61,7 @@ func (t *TPM) policyOR(c *call) wire.RC {
 }
 
 // policyPCR is TPM2_PolicyPCR: the selected PCRs have this digest, and none
-// changes until the session authorises.
+// changes until the session authorizes.
 func (t *TPM) policyPCR(c *call) wire.RC {
 	want := c.digest()
 	c.next().PCRSelections(&c.selections)

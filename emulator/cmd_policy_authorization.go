@@ -9,13 +9,13 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Policies that somebody else authorises: by a signature, a secret, a ticket for
+// Policies that somebody else authorizes: by a signature, a secret, a ticket for
 // either, or a policy in an NV index.
 
-// assertion is an authorisation as TPM2_PolicySigned and TPM2_PolicySecret take
+// assertion is an authorization as TPM2_PolicySigned and TPM2_PolicySecret take
 // it: their first four parameters.
 type assertion struct {
-	authorisation
+	authorization
 	nonceTPM   []byte // empty for one that any session can use
 	expiration int32  // in seconds; one below zero asks for a ticket
 }
@@ -35,7 +35,7 @@ func (t *TPM) checkAssertion(c *call, s *state.Session, a *assertion) wire.RC {
 	if len(a.nonceTPM) != 0 && !bytes.Equal(a.nonceTPM, s.NonceTPM.Bytes()) {
 		return c.badParam(1, wire.RCNonce)
 	}
-	return t.checkAuthorisation(c, s, &a.authorisation, 4)
+	return t.checkAuthorization(c, s, &a.authorization, 4)
 }
 
 // policyTimeout is the Time, in milliseconds, at which an assertion expires, 0
@@ -53,10 +53,10 @@ func (t *TPM) policyTimeout(s *state.Session, a *assertion) uint64 {
 	return ms + t.s.Volatile.Time%1000
 }
 
-// checkAuthorisation checks that an authorisation has not expired, which is
+// checkAuthorization checks that an authorization has not expired, which is
 // about one parameter, and that its cpHash, which is the second, can be noted in
 // the session.
-func (t *TPM) checkAuthorisation(c *call, s *state.Session, a *authorisation, timeoutParam int) wire.RC {
+func (t *TPM) checkAuthorization(c *call, s *state.Session, a *authorization, timeoutParam int) wire.RC {
 	if a.timeout != 0 {
 		if rc := t.needNV(); rc != wire.RCSuccess {
 			return rc // Time stands still
@@ -75,9 +75,9 @@ func (t *TPM) checkAuthorisation(c *call, s *state.Session, a *authorisation, ti
 	return wire.RCSuccess
 }
 
-// authorisePolicy notes an authorisation in the session. Of several timeouts the
+// authorizePolicy notes an authorization in the session. Of several timeouts the
 // first counts.
-func (t *TPM) authorisePolicy(s *state.Session, a *authorisation) {
+func (t *TPM) authorizePolicy(s *state.Session, a *authorization) {
 	code := wire.CCPolicySigned
 	if a.tag == wire.STAuthSecret {
 		code = wire.CCPolicySecret
@@ -91,9 +91,9 @@ func (t *TPM) authorisePolicy(s *state.Session, a *authorisation) {
 	}
 }
 
-// respondTicket appends the timeout and the ticket of an authorisation, which
+// respondTicket appends the timeout and the ticket of an authorization, which
 // are empty if none is asked for or there can be none.
-func (t *TPM) respondTicket(c *call, hierarchy wire.Handle, a *authorisation, wanted bool) {
+func (t *TPM) respondTicket(c *call, hierarchy wire.Handle, a *authorization, wanted bool) {
 	if !wanted {
 		c.out.Sized(nil)
 		ticket := nullTicket(a.tag)
@@ -106,7 +106,7 @@ func (t *TPM) respondTicket(c *call, hierarchy wire.Handle, a *authorisation, wa
 }
 
 // policySecret is TPM2_PolicySecret. The session area has checked the secret.
-// For a PIN Pass index there is no ticket, which would authorise without
+// For a PIN Pass index there is no ticket, which would authorize without
 // counting.
 func (t *TPM) policySecret(c *call) wire.RC {
 	a := c.assertion(wire.STAuthSecret)
@@ -124,9 +124,9 @@ func (t *TPM) policySecret(c *call) wire.RC {
 		}
 	}
 	a.name = e.appendName(c.digestSpace[:0])
-	t.authorisePolicy(s, &a.authorisation)
+	t.authorizePolicy(s, &a.authorization)
 	pinPass := n != nil && n.Attributes.Type() == wire.NTPinPass
-	t.respondTicket(c, e.hierarchy(), &a.authorisation, a.expiration < 0 && !trial(s) && !pinPass)
+	t.respondTicket(c, e.hierarchy(), &a.authorization, a.expiration < 0 && !trial(s) && !pinPass)
 	return wire.RCSuccess
 }
 
@@ -148,8 +148,8 @@ func (t *TPM) policySigned(c *call) wire.RC {
 		}
 	}
 	a.name = key.Name
-	t.authorisePolicy(s, &a.authorisation)
-	t.respondTicket(c, c.entities[0].hierarchy(), &a.authorisation, a.expiration < 0 && !trial(s))
+	t.authorizePolicy(s, &a.authorization)
+	t.respondTicket(c, c.entities[0].hierarchy(), &a.authorization, a.expiration < 0 && !trial(s))
 	return wire.RCSuccess
 }
 
@@ -164,7 +164,7 @@ func (a *assertion) signed(alg wire.AlgID) []byte {
 // made it.
 func (t *TPM) policyTicket(c *call) wire.RC {
 	timeout := c.sized(timeoutSize)
-	a := authorisation{cpHash: c.digest(), policyRef: c.digest(), name: c.objectName()}
+	a := authorization{cpHash: c.digest(), policyRef: c.digest(), name: c.objectName()}
 	var ticket wire.Ticket
 	c.next().Ticket(&ticket, wire.STAuthSigned, wire.STAuthSecret)
 	if rc := c.done(); rc != wire.RCSuccess {
@@ -178,13 +178,13 @@ func (t *TPM) policyTicket(c *call) wire.RC {
 	if !a.decodeTimeout(timeout) {
 		return c.badParam(1, wire.RCSize)
 	}
-	if rc := t.checkAuthorisation(c, s, &a, 1); rc != wire.RCSuccess {
+	if rc := t.checkAuthorization(c, s, &a, 1); rc != wire.RCSuccess {
 		return rc
 	}
 	if !t.authHolds(&ticket, &a) {
 		return c.badParam(5, wire.RCTicket)
 	}
-	t.authorisePolicy(s, &a)
+	t.authorizePolicy(s, &a)
 	return wire.RCSuccess
 }
 

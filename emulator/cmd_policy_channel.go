@@ -10,7 +10,7 @@ import (
 
 // policyTransportSPDM is TPM2_PolicyTransportSPDM (rev 1.84): the command comes
 // through a secure channel, made with these keys if they are named. This TPM has
-// no secure channels, so that a session which says so authorises nothing; the
+// no secure channels, so that a session which says so authorizes nothing; the
 // policyDigest is made all the same, as it is of use to others.
 func (t *TPM) policyTransportSPDM(c *call) wire.RC {
 	requester, tpm := c.objectName(), c.objectName()
@@ -38,7 +38,7 @@ func (t *TPM) policyTransportSPDM(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// checkKeyName says whether a name is the Name of a key, or empty.
+// checkKeyName reports whether a name is the Name of a key, or empty.
 func (t *TPM) checkKeyName(name []byte) wire.RC {
 	switch {
 	case len(name) == 0:

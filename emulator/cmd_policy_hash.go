@@ -8,13 +8,13 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Policies on a hash of the command that the session authorises. A session has
+// Policies on a hash of the command that the session authorizes. A session has
 // room for one such hash; what it is of its flags say.
 
 // hashFlags are the flags of which a session has one if its Hash is in use.
 const hashFlags = state.SessionCpHash | state.SessionNameHash | state.SessionTemplateHash | state.SessionParametersHash
 
-// hashTaken says whether a session has another hash than this one already.
+// hashTaken reports whether a session has another hash than this one already.
 func hashTaken(s *state.Session, of state.SessionFlags, hash []byte) bool {
 	return s.Flags&hashFlags != 0 && (s.Flags&hashFlags != of || !bytes.Equal(s.Hash.Bytes(), hash))
 }

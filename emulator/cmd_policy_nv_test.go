@@ -226,8 +226,8 @@ func TestPolicySecretByPolicy(t *testing.T) {
 	assert.Equal(t, sha(sha(nullSHA256, et.U32(uint32(wire.CCPolicySecret)), name(wire.RHOwner))), policyDigest(t, p.TPM))
 }
 
-// One session can authorise TPM2_PolicySecret and be what it is asserted in, which
-// its end as an authorisation takes back.
+// One session can authorize TPM2_PolicySecret and be what it is asserted in, which
+// its end as an authorization takes back.
 func TestPolicySecretForItself(t *testing.T) {
 	t.Parallel()
 	p := owned(t, assertTrue(wire.CCPolicyPassword))

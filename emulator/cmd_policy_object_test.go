@@ -107,7 +107,7 @@ func TestUnsealBySignature(t *testing.T) {
 	key, ref := eccSigning(), []byte("ref")
 	p := withSealed(t, sha(policyOf(assertion(wire.CCPolicySigned, key.name()...)), ref))
 	nonce := newPolicySession(t, p.TPM)
-	a := granted(t, p.TPM, signedBy(t, object, key, nonce, nil, ref, -60), authorisation{policyRef: ref, name: key.name()})
+	a := granted(t, p.TPM, signedBy(t, object, key, nonce, nil, ref, -60), authorization{policyRef: ref, name: key.name()})
 	assert.Equal(t, wire.RCSuccess, p.unseal(t))
 	p.assert(t, et.Command(wire.CCFlushContext, nil, nil, et.U32(uint32(object))))
 	for range 2 {
@@ -121,7 +121,7 @@ func TestUnsealBySignature(t *testing.T) {
 	assert.Equal(t, wire.RCExpired.Session(1), p.unseal(t))
 }
 
-// TPM2_PolicyTemplate authorises the creation of one kind of object: its second
+// TPM2_PolicyTemplate authorizes the creation of one kind of object: its second
 // parameter, of all commands that create.
 func TestPolicyTemplate(t *testing.T) {
 	t.Parallel()
@@ -194,7 +194,7 @@ func TestPolicyOfObjectForAdmin(t *testing.T) {
 	}
 }
 
-// What has no sensitive area authorises nothing, and a sequence has no policy.
+// What has no sensitive area authorizes nothing, and a sequence has no policy.
 func TestPolicyOfNoObject(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)

@@ -273,7 +273,7 @@ func TestPolicyAuthorizeRefuses(t *testing.T) {
 	}
 	badKey, badTicket := wire.RCSize.Parameter(3), wire.RCValue.Parameter(4)
 	refused(t, []policyRefusal{
-		{"authorised", nil, wire.RCSuccess, authorize(nullSHA256, ref, name, ticket)},
+		{"authorized", nil, wire.RCSuccess, authorize(nullSHA256, ref, name, ticket)},
 		{"other policy", nil, wire.RCValue.Parameter(1), authorize(hashA, ref, name, ticket)},
 		{"policy of no session", steps(assertTrue(wire.CCPolicyAuthValue)), wire.RCValue.Parameter(1), authorize(nullSHA256, ref, name, ticket)},
 		{"other policyRef", nil, badTicket, authorize(nullSHA256, nil, name, ticket)},

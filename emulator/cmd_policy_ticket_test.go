@@ -12,20 +12,20 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// authorisation is what TPM2_PolicySecret or TPM2_PolicySigned gives a ticket
+// authorization is what TPM2_PolicySecret or TPM2_PolicySigned gives a ticket
 // for, and the ticket.
-type authorisation struct {
+type authorization struct {
 	timeout, cpHash, policyRef, name []byte
 	ticket                           []byte // TPMT_TK_AUTH
 }
 
 // command is TPM2_PolicyTicket.
-func (a authorisation) command() []byte {
+func (a authorization) command() []byte {
 	return assertTrue(wire.CCPolicyTicket, et.Sized(a.timeout), et.Sized(a.cpHash), et.Sized(a.policyRef), et.Sized(a.name), a.ticket)
 }
 
 // granted sends the command, which asks for a ticket.
-func granted(t *testing.T, tpm *et.TPM, command []byte, a authorisation) authorisation {
+func granted(t *testing.T, tpm *et.TPM, command []byte, a authorization) authorization {
 	t.Helper()
 	rsp := tpm.Execute(0, command)
 	require.Equal(t, wire.RCSuccess, et.ResponseCode(rsp))
@@ -42,22 +42,22 @@ func newPolicySession(t *testing.T, tpm *et.TPM) []byte {
 	return nonceOf(t, tpm)
 }
 
-// tickets are authorisations of all kinds with their tickets, by name. They last
+// tickets are authorizations of all kinds with their tickets, by name. They last
 // for ten seconds from now, which is the start of the session.
-func (p *policyTest) tickets(t *testing.T, nonceTPM []byte) map[string]authorisation {
+func (p *policyTest) tickets(t *testing.T, nonceTPM []byte) map[string]authorization {
 	t.Helper()
 	ref := []byte("ref")
 	now := int32(p.now / time.Second)
-	secret := func(nonce, cpHash, ref []byte, seconds int32) authorisation {
+	secret := func(nonce, cpHash, ref []byte, seconds int32) authorization {
 		return granted(t, p.TPM, et.Command(wire.CCPolicySecret, handles{wire.RHEndorsement, policySession}, et.NoAuth(),
 			et.Sized(nonce), et.Sized(cpHash), et.Sized(ref), et.U32(uint32(-seconds))),
-			authorisation{cpHash: cpHash, policyRef: ref, name: et.U32(uint32(wire.RHEndorsement))})
+			authorization{cpHash: cpHash, policyRef: ref, name: et.U32(uint32(wire.RHEndorsement))})
 	}
-	signed := func(nonce, cpHash, ref []byte, seconds int32) authorisation {
+	signed := func(nonce, cpHash, ref []byte, seconds int32) authorization {
 		return granted(t, p.TPM, signedBy(t, object, p.key, nonce, cpHash, ref, -seconds),
-			authorisation{cpHash: cpHash, policyRef: ref, name: p.key.name()})
+			authorization{cpHash: cpHash, policyRef: ref, name: p.key.name()})
 	}
-	return map[string]authorisation{
+	return map[string]authorization{
 		"secret":                secret(nonceTPM, nil, nil, 10),
 		"secret for cpHash":     secret(nonceTPM, hashA, ref, 10),
 		"secret at a Time":      secret(nil, nil, ref, now+10),
@@ -70,7 +70,7 @@ func (p *policyTest) tickets(t *testing.T, nonceTPM []byte) map[string]authorisa
 
 // withTickets is a TPM with tickets that have been granted in a session, and
 // another session.
-func withTickets(t *testing.T) (*policyTest, map[string]authorisation) {
+func withTickets(t *testing.T) (*policyTest, map[string]authorization) {
 	t.Helper()
 	p := newPolicyTest(t, wire.AlgSHA256)
 	p.advance(20 * time.Second)
@@ -121,25 +121,25 @@ func TestPolicyTicketRefuses(t *testing.T) {
 	p, tickets := withTickets(t)
 	bad := wire.RCTicket.Parameter(5)
 	for name, a := range tickets {
-		for what, change := range map[string]func(*authorisation){
-			"later":                  func(a *authorisation) { a.timeout[6]++ },
-			"until reset":            func(a *authorisation) { a.timeout[0] ^= 0x80 },
-			"never":                  func(a *authorisation) { clear(a.timeout) },
-			"other cpHash":           func(a *authorisation) { a.cpHash = hashB },
-			"other policyRef":        func(a *authorisation) { a.policyRef = []byte("other") },
-			"other Name":             func(a *authorisation) { a.name = et.U32(uint32(wire.RHOwner)) },
-			"other command":          func(a *authorisation) { a.ticket[1] ^= byte(wire.STAuthSecret ^ wire.STAuthSigned) },
-			"other hierarchy":        func(a *authorisation) { copy(a.ticket[2:], et.U32(uint32(wire.RHPlatform))) },
-			"other digest":           func(a *authorisation) { a.ticket[20]++ },
-			"digest cut short":       func(a *authorisation) { a.ticket = append(append(a.ticket[:6:6], 0, 63), a.ticket[8:71]...) },
-			"empty digest":           func(a *authorisation) { a.ticket = append(a.ticket[:6:6], 0, 0) },
-			"timeout of 7":           func(a *authorisation) { a.timeout = a.timeout[:7] },
-			"timeout of 9":           func(a *authorisation) { a.timeout = append(a.timeout[:8:8], 0) },
-			"cpHash of 31":           func(a *authorisation) { a.cpHash = hashA[:31] },
-			"ticket of a hash":       func(a *authorisation) { copy(a.ticket, et.U16(uint16(wire.STHashCheck))) },
-			"ticket of no hierarchy": func(a *authorisation) { copy(a.ticket[2:], et.U32(uint32(wire.RHLockout))) },
-			"Name of 67":             func(a *authorisation) { a.name = make([]byte, 67) },
-			"policyRef of 65":        func(a *authorisation) { a.policyRef = make([]byte, 65) },
+		for what, change := range map[string]func(*authorization){
+			"later":                  func(a *authorization) { a.timeout[6]++ },
+			"until reset":            func(a *authorization) { a.timeout[0] ^= 0x80 },
+			"never":                  func(a *authorization) { clear(a.timeout) },
+			"other cpHash":           func(a *authorization) { a.cpHash = hashB },
+			"other policyRef":        func(a *authorization) { a.policyRef = []byte("other") },
+			"other Name":             func(a *authorization) { a.name = et.U32(uint32(wire.RHOwner)) },
+			"other command":          func(a *authorization) { a.ticket[1] ^= byte(wire.STAuthSecret ^ wire.STAuthSigned) },
+			"other hierarchy":        func(a *authorization) { copy(a.ticket[2:], et.U32(uint32(wire.RHPlatform))) },
+			"other digest":           func(a *authorization) { a.ticket[20]++ },
+			"digest cut short":       func(a *authorization) { a.ticket = append(append(a.ticket[:6:6], 0, 63), a.ticket[8:71]...) },
+			"empty digest":           func(a *authorization) { a.ticket = append(a.ticket[:6:6], 0, 0) },
+			"timeout of 7":           func(a *authorization) { a.timeout = a.timeout[:7] },
+			"timeout of 9":           func(a *authorization) { a.timeout = append(a.timeout[:8:8], 0) },
+			"cpHash of 31":           func(a *authorization) { a.cpHash = hashA[:31] },
+			"ticket of a hash":       func(a *authorization) { copy(a.ticket, et.U16(uint16(wire.STHashCheck))) },
+			"ticket of no hierarchy": func(a *authorization) { copy(a.ticket[2:], et.U32(uint32(wire.RHLockout))) },
+			"Name of 67":             func(a *authorization) { a.name = make([]byte, 67) },
+			"policyRef of 65":        func(a *authorization) { a.policyRef = make([]byte, 65) },
 		} {
 			want := bad
 			switch what {
@@ -208,7 +208,7 @@ func TestPolicyTicketEnds(t *testing.T) {
 	}
 }
 
-// The timeout of a ticket is Time in milliseconds; on top it says whether the
+// The timeout of a ticket is Time in milliseconds; on top it reports whether the
 // ticket is of no session and so ends with a reset. There is a ticket for a
 // negative expiration only.
 func TestPolicyTimeouts(t *testing.T) {
@@ -231,7 +231,7 @@ func TestPolicyTimeouts(t *testing.T) {
 			wire.STAuthSecret: secretUntil(tc.nonce, tc.seconds),
 			wire.STAuthSigned: signedBy(t, object, p.key, tc.nonce, nil, nil, tc.seconds),
 		} {
-			a := granted(t, p.TPM, command, authorisation{})
+			a := granted(t, p.TPM, command, authorization{})
 			if tc.want == nil {
 				assert.Empty(t, a.timeout, name)
 				assert.Equal(t, nullTicket(code), a.ticket, name)

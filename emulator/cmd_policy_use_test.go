@@ -24,7 +24,7 @@ func byPolicy(code wire.CC, h handles, hmac []byte, params ...[]byte) []byte {
 }
 
 // adjust is TPM2_ClockRateAdjust, which changes nothing that these tests look at,
-// authorised for the owner by the policy session.
+// authorized for the owner by the policy session.
 func adjust() []byte {
 	return byPolicy(wire.CCClockRateAdjust, handles{wire.RHOwner}, nil, et.U8(0))
 }
@@ -48,8 +48,8 @@ func (p *policyTest) assert(t *testing.T, assertions ...[]byte) {
 	}
 }
 
-// What a policy session authorises, and what not.
-func TestPolicyAuthorises(t *testing.T) {
+// What a policy session authorizes, and what not.
+func TestPolicyAuthorizes(t *testing.T) {
 	t.Parallel()
 	const ok, fails = wire.RCSuccess, wire.RCPolicyFail + 0x900
 	owner := et.U32(uint32(wire.RHOwner))
@@ -119,7 +119,7 @@ func TestPolicyAuthorises(t *testing.T) {
 	}
 }
 
-// PolicyCheck does not use what an earlier authorisation has asserted.
+// PolicyCheck does not use what an earlier authorization has asserted.
 func TestPolicyResetsWithUse(t *testing.T) {
 	t.Parallel()
 	p := owned(t)
@@ -219,12 +219,12 @@ func nonceOf(t *testing.T, tpm *et.TPM) []byte {
 	return bytes.Clone(r.Sized(32))
 }
 
-// An authorisation expires at a Time, or so long after its session started, and
+// An authorization expires at a Time, or so long after its session started, and
 // of several the first counts. The sign of the expiration does not matter.
 func TestPolicyExpires(t *testing.T) {
 	t.Parallel()
 	const start, most = 2500 * time.Millisecond, 0x80000000 * time.Second // Time when the session starts
-	// used is what makes of a nonceTPM the one of a session that has authorised.
+	// used is what makes of a nonceTPM the one of a session that has authorized.
 	used := func(t *testing.T, p *policyTest, _ []byte) []byte {
 		p.assert(t, ownerPolicy(nullSHA256))
 		p.advance(2 * time.Second)
@@ -247,7 +247,7 @@ func TestPolicyExpires(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before  func(*testing.T, *policyTest, []byte) []byte // gives the nonceTPM of the assertions
 		seconds []int32
-		last    time.Duration // Time at which the session authorises for the last time
+		last    time.Duration // Time at which the session authorizes for the last time
 	}{
 		"from the start":              {same, []int32{10}, start + 10*time.Second},
 		"from the start, with ticket": {same, []int32{-10}, start + 10*time.Second},
@@ -286,7 +286,7 @@ func TestPolicyExpires(t *testing.T) {
 	}
 }
 
-// A session that was saved before Time began anew can make no authorisation that
+// A session that was saved before Time began anew can make no authorization that
 // expires, and has none.
 func TestPolicyTimeEpoch(t *testing.T) {
 	t.Parallel()

@@ -23,14 +23,14 @@ func (c *call) comparison() comparison {
 	return comparison{operand: c.next().Operand(), offset: c.u16(), operation: c.next().EO()}
 }
 
-// inRange says whether offset is one of the value, and whether the octets of an
+// inRange reports whether offset is one of the value, and whether the octets of an
 // operand are there.
 func (p *comparison) inRange(value []byte) (offset, operand bool) {
 	left := len(value) - int(p.offset)
 	return left >= 0, left >= len(p.operand)
 }
 
-// holds says whether the comparison with a value that is long enough is true.
+// holds reports whether the comparison with a value that is long enough is true.
 func (p *comparison) holds(value []byte) bool {
 	a, b := value[p.offset:][:len(p.operand)], p.operand
 	switch p.operation {
@@ -70,7 +70,7 @@ func compareSigned(a, b []byte) int {
 	return bytes.Compare(a, b)
 }
 
-// masked says whether the bits of a that are set in mask are those of octet.
+// masked reports whether the bits of a that are set in mask are those of octet.
 func masked(a, mask []byte, octet byte) bool {
 	for i, m := range mask {
 		if a[i]&m != octet&m {

@@ -159,7 +159,7 @@ func (t *TPM) resetPolicy(s *state.Session) {
 }
 
 // policyRestart is TPM2_PolicyRestart. The session keeps its nonceTPM, and so the
-// time from which authorisations with it count.
+// time from which authorizations with it count.
 func (t *TPM) policyRestart(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc

@@ -35,8 +35,8 @@ func sessionPackets() []packet {
 }
 
 // The kinds of all handles are looked at before any is looked for, and a vendor's
-// authorisation is of the right kind.
-func TestVendorAuthorisations(t *testing.T) {
+// authorization is of the right kind.
+func TestVendorAuthorizations(t *testing.T) {
 	t.Parallel()
 	secret := func(auth, session wire.Handle) []byte {
 		return et.Command(wire.CCPolicySecret, handles{auth, session}, et.NoAuth(), et.Sized(nil), et.Sized(nil), et.Sized(nil), et.U32(0))
@@ -131,7 +131,7 @@ func TestHMACSessionWithClient(t *testing.T) {
 
 // The authValue of a hierarchy is in the key of the HMAC, bound or not, and the
 // response to a command that changes it is signed with the new one.
-func TestHMACSessionAuthorises(t *testing.T) {
+func TestHMACSessionAuthorizes(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)
 	change := func(auth tpm2.Session, to string) error {
@@ -212,7 +212,7 @@ func TestSessionAreaRefuses(t *testing.T) {
 
 // A policy of nothing but zeros is the digest of a session that has asserted
 // nothing.
-func TestPolicySessionAuthorises(t *testing.T) {
+func TestPolicySessionAuthorizes(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)
 	require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCSetPrimaryPolicy, handles{wire.RHOwner}, et.NoAuth(),

@@ -9,13 +9,13 @@ import (
 
 // Part 3, chapter "Signing and Signature Verification".
 
-// signing says whether a key can sign: no key, that of TPM_RH_NULL, can sign
+// signing reports whether a key can sign: no key, that of TPM_RH_NULL, can sign
 // nothing, which is what it is asked to do.
 func (o *object) signing() bool {
 	return o == nil || o.has(wire.ObjectSignEncrypt) && o.public.Parms.Type != wire.AlgSymCipher
 }
 
-// anonymous says whether a scheme keeps the signer unknown (Part 1, section
+// anonymous reports whether a scheme keeps the signer unknown (Part 1, section
 // "Anonymous Signing"), and so needs a commitment for each signature.
 func anonymous(alg wire.AlgID) bool { return alg == wire.AlgECDAA }
 
@@ -40,7 +40,7 @@ func (t *TPM) signScheme(key *object, asked wire.Scheme) (wire.Scheme, bool) {
 	return asked, t.signsWith(key.public.Parms.Type, asked)
 }
 
-// signsWith says whether a scheme is one of a type of keys, with a hash.
+// signsWith reports whether a scheme is one of a type of keys, with a hash.
 func (t *TPM) signsWith(keyType wire.AlgID, s wire.Scheme) bool {
 	if t.algs.DigestSize(s.Hash) == 0 {
 		return false
@@ -178,7 +178,7 @@ func (t *TPM) verifySignature(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// verify says whether a signature is that of a digest with a key, of which only
+// verify reports whether a signature is that of a digest with a key, of which only
 // an HMAC key needs its sensitive area: TPM_RC_SIGNATURE if it is not,
 // TPM_RC_SCHEME if it cannot be one, TPM_RC_HANDLE without the sensitive area.
 func (t *TPM) verify(key *object, digest []byte, s *wire.Signature) wire.RC {

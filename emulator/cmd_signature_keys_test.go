@@ -79,7 +79,7 @@ func hashOf(alg wire.AlgID, data ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// signed says whether a signature is that of a digest by a key.
+// signed reports whether a signature is that of a digest by a key.
 func signed(k testKey, digest []byte, s *wire.Signature) bool {
 	switch s.Alg {
 	case wire.AlgRSASSA:
@@ -208,7 +208,7 @@ func (c plane) combine(k, r *big.Int, q wire.ECPoint) *point {
 	return c.add(c.multiply(k, &point{c.gx, c.gy}), c.multiply(minus, &point{new(big.Int).SetBytes(q.X), new(big.Int).SetBytes(q.Y)}))
 }
 
-// schnorr says whether r is H(x of [s]G - [r]Q | digest), cut to the size of the
+// schnorr reports whether r is H(x of [s]G - [r]Q | digest), cut to the size of the
 // order (Part 1, annex "EC Schnorr").
 func (c plane) schnorr(q wire.ECPoint, s *wire.Signature, digest []byte) bool {
 	r := new(big.Int).SetBytes(s.R)

@@ -76,11 +76,11 @@ func (t *TPM) getTestResult(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// tested says whether the algorithm has passed its test since _TPM_Init.
+// tested reports whether the algorithm has passed its test since _TPM_Init.
 func (t *TPM) tested(alg wire.AlgID) bool { return slices.Contains(t.s.Volatile.SelfTested, alg) }
 
 // testAlgorithms runs known-answer tests. A wrong answer puts the TPM in
-// failure mode; being cancelled leaves the tests of this command undone.
+// failure mode; being canceled leaves the tests of this command undone.
 func (t *TPM) testAlgorithms(todo []wire.AlgID) wire.RC {
 	for _, alg := range todo {
 		if t.canceled() {

@@ -20,21 +20,24 @@ type Command struct {
 	Encrypt  bool // the first response parameter is one
 
 	NV bool // TPMA_CC.nv: may write NV
-	// WritesIndex says that an NV index authorises the command to write to it,
+	// WritesIndex says that an NV index authorizes the command to write to it,
 	// for which its attributes are others than for reading.
 	WritesIndex bool
 	Extensive   bool // TPMA_CC.extensive: may flush many contexts
 	Flushed     bool // TPMA_CC.flushed: flushes the transient handle it is given
 
 	Presence Presence
-	ReadOnly bool // refused while the TPM is in read-only mode (rev 1.84)
+	// RefusedInReadOnlyMode: TPM_RC_READ_ONLY while the TPM is in read-only mode (rev
+	// 1.84, "TPM2_ReadOnlyControl").
+	RefusedInReadOnlyMode bool
+
 	Trial    bool // may be used on a trial policy session
 	Duration Duration
 
 	run action
 }
 
-// action executes a command whose header, handles and authorisations are
+// action executes a command whose header, handles and authorizations are
 // checked. It takes the parameters from the call, calls done, checks, changes
 // state, and writes the response parameters. An error it returns must have
 // changed nothing.
@@ -46,13 +49,13 @@ type CommandHandle struct {
 	Role AuthRole
 }
 
-// AuthRole is the role a session must have to authorise a handle (Part 1,
+// AuthRole is the role a session must have to authorize a handle (Part 1,
 // section "Authorization Roles").
 type AuthRole uint8
 
 // The roles.
 const (
-	RoleNone AuthRole = iota // the handle needs no authorisation
+	RoleNone AuthRole = iota // the handle needs no authorization
 	RoleUser
 	RoleAdmin
 	RoleDup
@@ -61,7 +64,7 @@ const (
 // String is the role's name in Part 1.
 func (r AuthRole) String() string { return [...]string{"none", "USER", "ADMIN", "DUP"}[r&3] }
 
-// Sessions says whether a command takes sessions besides those that authorise.
+// Sessions reports whether a command takes sessions besides those that authorize.
 type Sessions uint8
 
 // The session rules.
@@ -70,8 +73,8 @@ const (
 	SessionsNone                 // TPM_RC_AUTH_CONTEXT for any session
 )
 
-// Presence says whether physical presence can be demanded for the platform's
-// authorisation of a command (Part 1, section "Physical Presence").
+// Presence reports whether physical presence can be demanded for the platform's
+// authorization of a command (Part 1, section "Physical Presence").
 type Presence uint8
 
 // The presence rules.
@@ -93,11 +96,11 @@ const (
 	DurationLongLong                 // 5 minutes
 )
 
-// Implemented says whether the emulator executes the command. One that it does
-// not answers TPM_RC_COMMAND_CODE.
+// Implemented reports whether the emulator executes the command. If not, the command
+// answers TPM_RC_COMMAND_CODE.
 func (c *Command) Implemented() bool { return c.run != nil }
 
-// AuthHandles is the number of handles that need authorisation. They come
+// AuthHandles is the number of handles that need authorization. They come
 // first.
 func (c *Command) AuthHandles() int {
 	n := 0

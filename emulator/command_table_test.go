@@ -79,7 +79,7 @@ func TestCommandTable(t *testing.T) {
 		auth := true
 		for _, h := range c.Handles {
 			assert.NotEmpty(t, h.Kind.String(), c.Name)
-			assert.True(t, auth || h.Role == emulator.RoleNone, "%s: handles that need authorisation come first", c.Name)
+			assert.True(t, auth || h.Role == emulator.RoleNone, "%s: handles that need authorization come first", c.Name)
 			auth = h.Role != emulator.RoleNone
 		}
 		want, ok := measured[c.Code]

@@ -11,7 +11,7 @@ import (
 // Config says what kind of TPM it is. A zero field takes its default, so the
 // zero Config is a TPM like swtpm's.
 type Config struct {
-	// Identity is what TPM2_GetCapability reports; zero is DefaultIdentity.
+	// Identity is the maker and the versions that TPM2_GetCapability reports; zero is DefaultIdentity.
 	Identity Identity
 	// Limits are sizes and counts; zero is DefaultLimits. Where one is set, all
 	// have to be.
@@ -76,7 +76,7 @@ type Identity struct {
 }
 
 // DefaultIdentity is that of a software TPM: its vendor string is the one by
-// which tools recognise swtpm.
+// which tools recognize swtpm.
 func DefaultIdentity() Identity {
 	return Identity{
 		Manufacturer: "SWMD",

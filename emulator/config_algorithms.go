@@ -32,7 +32,7 @@ var dependencies = [...]struct {
 	alg, needs wire.AlgID
 	why        string
 }{
-	{wire.AlgNull, wire.AlgHMAC, "sessions are authorised with it"},
+	{wire.AlgNull, wire.AlgHMAC, "sessions are authorized with it"},
 	{wire.AlgNull, wire.AlgKeyedHash, "every TPM has sealed data and HMAC keys"},
 	{wire.AlgNull, wire.AlgKDF1_SP800_108, "every key of the TPM is derived with it"},
 	{wire.AlgNull, wire.AlgAES, "saved contexts and protected objects are encrypted with it"},

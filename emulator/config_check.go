@@ -87,7 +87,7 @@ func (c Config) checkCommands() error {
 }
 
 // frameSize is what a command or a response has in bytes besides its largest
-// parameter: header, three handles, the size of the authorisation area and three
+// parameter: header, three handles, the size of the authorization area and three
 // sessions with nonces and HMACs, and the two sizes of TPM2_NV_Write.
 func frameSize(digest int) uint32 {
 	return uint32(10 + 3*4 + 4 + 3*(4+2+digest+1+2+digest) + 4)

@@ -87,7 +87,7 @@ func (t *TPM) header(c *call, command []byte) wire.RC {
 	if t.s.Volatile.Started == (code == wire.CCStartup) {
 		return wire.RCInitialize
 	}
-	if t.s.Clear.ReadOnly && c.cmd.ReadOnly {
+	if t.s.Clear.ReadOnly && c.cmd.RefusedInReadOnlyMode {
 		return wire.RCReadOnly
 	}
 	return wire.RCSuccess

@@ -28,8 +28,8 @@ func (e *FailureError) Error() string {
 // Unwrap gives the cause.
 func (e *FailureError) Unwrap() error { return e.Err }
 
-// Failure is the reason, a *FailureError, why the TPM is in failure mode (Part
-// 1, section "Failure Mode"), nil if it is not. Only Init leaves failure mode.
+// Failure returns why the TPM is in failure mode (Part 1, section "Failure Mode"), a
+// [*FailureError], or nil if it is not. Only Init leaves failure mode.
 func (t *TPM) Failure() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -76,7 +76,7 @@ func FuzzCommand(f *testing.F) {
 	})
 }
 
-// FuzzHandleAndAuthArea puts arbitrary handle and authorisation areas and
+// FuzzHandleAndAuthArea puts arbitrary handle and authorization areas and
 // parameters behind a right header.
 func FuzzHandleAndAuthArea(f *testing.F) {
 	for i, p := range seeds() {

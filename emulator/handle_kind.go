@@ -90,8 +90,8 @@ var kinds = [handleKinds]handleKind{
 // String is the name of the type in Part 2.
 func (k HandleKind) String() string { return kinds[k].name }
 
-// accepts says whether h is of the kind. That is a matter of its value alone,
-// not of whether anything is behind it.
+// accepts reports whether h is of the kind. Its value alone decides, not whether it
+// names anything.
 func (k HandleKind) accepts(h wire.Handle) bool {
 	row := &kinds[k]
 	ht := h.Type()
@@ -114,6 +114,6 @@ func (k HandleKind) accepts(h wire.Handle) bool {
 	return false
 }
 
-// vendorAuth says whether h is one of the handles for authorisations that a
+// vendorAuth reports whether h is one of the handles for authorizations that a
 // vendor defines. This TPM has none, but they are of the kinds that name them.
 func vendorAuth(h wire.Handle) bool { return h >= wire.RHAuth00 && h <= wire.RHAuthFF }

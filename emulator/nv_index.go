@@ -50,7 +50,7 @@ func appendNVName(dst []byte, n *state.NVIndex) []byte {
 	return crypt.Digest(n.NameAlg, binary.BigEndian.AppendUint16(dst, uint16(n.NameAlg)), w.Data())
 }
 
-// isPIN says whether the index counts its authorisations.
+// isPIN reports whether the index counts its authorizations.
 func isPIN(n *state.NVIndex) bool {
 	nt := n.Attributes.Type()
 	return nt == wire.NTPinFail || nt == wire.NTPinPass
@@ -61,7 +61,7 @@ func pin(n *state.NVIndex) (count, limit uint32) {
 	return binary.BigEndian.Uint32(n.Data), binary.BigEndian.Uint32(n.Data[4:])
 }
 
-// nvAuthAvailable says whether the authValue of the index authorises the
+// nvAuthAvailable reports whether the authValue of the index authorizes the
 // command (Part 1, section "Authorization of NV Indices"): by AUTHWRITE or
 // AUTHREAD, and that of a PIN index as long as its count is below its limit.
 func nvAuthAvailable(cmd *Command, n *state.NVIndex) bool {
@@ -113,7 +113,7 @@ func (t *TPM) nvStoreU64(n *state.NVIndex, value uint64) {
 	t.nvStore(n, 0, binary.BigEndian.AppendUint64(nil, value))
 }
 
-// countPIN records an authorisation with the authValue of an index, whatever
+// countPIN records an authorization with the authValue of an index, whatever
 // becomes of the command (Part 1, section "PIN Fail" and "PIN Pass"). For other
 // indices and before the first write it does nothing.
 func (t *TPM) countPIN(n *state.NVIndex, success bool) {
@@ -130,8 +130,8 @@ func (t *TPM) countPIN(n *state.NVIndex, success bool) {
 	t.nvStoreU64(n, uint64(count)<<32|uint64(limit))
 }
 
-// nvUndefine removes the index at a position of the list. A counter leaves its
-// value behind, so that no later one repeats it.
+// nvUndefine removes the index at a position of the list. The value of
+// a counter is kept, so that no later counter repeats it.
 func (t *TPM) nvUndefine(i int) {
 	v := &t.s.NV
 	if n := &v.Indices[i]; n.Attributes.Type() == wire.NTCounter && n.Written() {

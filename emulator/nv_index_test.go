@@ -16,7 +16,7 @@ import (
 )
 
 // Who may do what, by the attributes.
-func TestNVAuthorisation(t *testing.T) {
+func TestNVAuthorization(t *testing.T) {
 	t.Parallel()
 	const other = nvFirst + 1
 	for _, tc := range []struct {

@@ -6,11 +6,11 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Objects behind transient and persistent handles: the slots they are in, and
-// what is decoded of them.
+// Objects with transient and persistent handles: the slots they are in, and what is
+// decoded of them.
 
-// object is what a handle of an object or sequence object leads to: its state,
-// and of a loaded object the areas decoded from it. The decoded byte strings
+// object is an object or sequence object: its state, and for a loaded object the
+// areas decoded from it. The decoded byte strings
 // alias the state.
 type object struct {
 	*state.Object
@@ -23,18 +23,18 @@ type object struct {
 	integrityKey []byte // of the children of a storage key, derived when it is first needed
 }
 
-// loaded says whether it is an object with a public area, not a sequence.
+// loaded reports whether it is an object with a public area, not a sequence.
 func (o *object) loaded() bool { return o.Kind == state.ObjectLoaded }
 
-// has says whether an object has all of the attributes. A sequence has none.
+// has reports whether an object has all of the attributes. A sequence has none.
 func (o *object) has(a wire.ObjectAttributes) bool {
 	return o.loaded() && o.public.Attributes&a == a
 }
 
-// publicOnly says whether the sensitive area is not there.
+// publicOnly reports whether the sensitive area is not there.
 func (o *object) publicOnly() bool { return o.Flags&state.ObjectPublicOnly != 0 }
 
-// authValue is the authorisation value, without zeros at its end.
+// authValue is the authorization value, without zeros at its end.
 func (o *object) authValue() []byte {
 	if o.loaded() {
 		return o.sensitive.Auth

@@ -30,13 +30,13 @@ func checkCreation(parent *object, p *wire.Public, data int) wire.RC {
 	return checkPublic(parent, p)
 }
 
-// storesChildren says whether the attributes of an object are those of a parent.
+// storesChildren reports whether the attributes of an object are those of a parent.
 func storesChildren(p *wire.Public) bool {
 	const parent = wire.ObjectRestricted | wire.ObjectDecrypt
 	return p.Attributes&parent == parent
 }
 
-// symmetricType says whether objects of a type have a hash of their secret for
+// symmetricType reports whether objects of a type have a hash of their secret for
 // unique.
 func symmetricType(alg wire.AlgID) bool { return alg == wire.AlgKeyedHash || alg == wire.AlgSymCipher }
 
@@ -55,7 +55,7 @@ func checkPublic(parent *object, p *wire.Public) wire.RC {
 	return checkScheme(parent, p)
 }
 
-// attributesCoherent says whether the attributes of an object go together.
+// attributesCoherent reports whether the attributes of an object go together.
 func attributesCoherent(p *wire.Public) bool {
 	a := p.Attributes
 	sign, decrypt := a&wire.ObjectSignEncrypt != 0, a&wire.ObjectDecrypt != 0
@@ -72,7 +72,7 @@ func attributesCoherent(p *wire.Public) bool {
 	return true
 }
 
-// attributesFit says whether an object with attributes a can be below a parent.
+// attributesFit reports whether an object with attributes a can be below a parent.
 // A primary object is below a seed, which is as good as a parent with fixedTPM.
 func attributesFit(parent *object, a wire.ObjectAttributes) bool {
 	fixedTPM, fixedParent := a&wire.ObjectFixedTPM != 0, a&wire.ObjectFixedParent != 0
@@ -160,7 +160,7 @@ func checkAsymmetricScheme(p *wire.Public) wire.RC {
 	return wire.RCSuccess
 }
 
-// signs says whether a scheme that a key of some type can have is for signing.
+// signs reports whether a scheme that a key of some type can have is for signing.
 func signs(scheme wire.AlgID) bool {
 	switch scheme {
 	case wire.AlgRSASSA, wire.AlgRSAPSS, wire.AlgECDSA, wire.AlgECDAA, wire.AlgECSchnorr, wire.AlgSM2:
@@ -169,7 +169,7 @@ func signs(scheme wire.AlgID) bool {
 	return false
 }
 
-// decrypts says whether a scheme that a key of some type can have is for
+// decrypts reports whether a scheme that a key of some type can have is for
 // decryption or key exchange.
 func decrypts(scheme wire.AlgID) bool {
 	switch scheme {
@@ -199,7 +199,7 @@ func checkProtection(parent *object, p *wire.Public) wire.RC {
 	return wire.RCSuccess
 }
 
-// authFits says whether an authorisation value without zeros at its end is not
+// authFits reports whether an authorization value without zeros at its end is not
 // longer than the digests of nameAlg, or any that can be without one (Part 1,
 // section "Authorization Values").
 func authFits(nameAlg wire.AlgID, auth []byte) bool {
@@ -329,7 +329,7 @@ func (c *call) checkSymmetricKey(p *wire.Public, s *wire.Sensitive, private int)
 	return wire.RCSuccess
 }
 
-// secretFits says whether an object can have a secret of so many bytes: a
+// secretFits reports whether an object can have a secret of so many bytes: a
 // SYMCIPHER key the size that it names, a KEYEDHASH object a block of the hash of
 // its scheme, and without one as much as can be sealed.
 func secretFits(p *wire.Public, n int) bool {

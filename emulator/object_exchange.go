@@ -16,7 +16,7 @@ const (
 	labelIdentity  = "IDENTITY"
 )
 
-// asymmetric says whether a loaded object is an RSA or ECC key.
+// asymmetric reports whether a loaded object is an RSA or ECC key.
 func (o *object) asymmetric() bool {
 	return o.loaded() && (o.public.Parms.Type == wire.AlgRSA || o.public.Parms.Type == wire.AlgECC)
 }

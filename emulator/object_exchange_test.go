@@ -16,8 +16,8 @@ import (
 // What TPMs, and a TPM and an attester, exchange: every TPM with keys of its
 // own, spoken to by go-tpm.
 
-// authorised names an object with an empty authValue.
-func authorised(h tpm2.TPMHandle, name tpm2.TPM2BName) tpm2.AuthHandle {
+// authorized names an object with an empty authValue.
+func authorized(h tpm2.TPMHandle, name tpm2.TPM2BName) tpm2.AuthHandle {
 	return tpm2.AuthHandle{Handle: h, Name: name, Auth: tpm2.PasswordAuth(nil)}
 }
 
@@ -42,7 +42,7 @@ func TestSealedDataMoves(t *testing.T) {
 		select_ := tpm2.PolicyDuplicationSelect{NewParentName: newParent.Name}
 		parent := primary(t, from.Client(), tpm2.TPMRHOwner, tpm2.ECCSRKTemplate)
 		made, err := tpm2.Create{
-			ParentHandle: authorised(parent.ObjectHandle, parent.Name),
+			ParentHandle: authorized(parent.ObjectHandle, parent.Name),
 			InPublic: tpm2.New2B(tpm2.TPMTPublic{Type: tpm2.TPMAlgKeyedHash, NameAlg: tpm2.TPMAlgSHA256,
 				ObjectAttributes: tpm2.TPMAObject{UserWithAuth: true, EncryptedDuplication: true},
 				AuthPolicy:       calculate(t, select_),
@@ -55,17 +55,17 @@ func TestSealedDataMoves(t *testing.T) {
 		duplicate := duplicateTo(t, from, made, parent, newParent, select_)
 
 		imported, err := tpm2.Import{
-			ParentHandle:  authorised(newParent.ObjectHandle, newParent.Name),
+			ParentHandle:  authorized(newParent.ObjectHandle, newParent.Name),
 			EncryptionKey: duplicate.EncryptionKeyOut, ObjectPublic: made.OutPublic, Duplicate: duplicate.Duplicate, InSymSeed: duplicate.OutSymSeed,
 			Symmetric: aesWrapper,
 		}.Execute(to.Client())
 		require.NoError(t, err, name)
-		loaded, err := tpm2.Load{ParentHandle: authorised(newParent.ObjectHandle, newParent.Name), InPrivate: imported.OutPrivate, InPublic: made.OutPublic}.Execute(to.Client())
+		loaded, err := tpm2.Load{ParentHandle: authorized(newParent.ObjectHandle, newParent.Name), InPrivate: imported.OutPrivate, InPublic: made.OutPublic}.Execute(to.Client())
 		require.NoError(t, err, name)
 		unsealed, err := tpm2.Unseal{ItemHandle: tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: tpm2.PasswordAuth([]byte("auth"))}}.Execute(to.Client())
 		require.NoError(t, err, name)
 		assert.Equal(t, "data", string(unsealed.OutData.Buffer), name)
-		_, err = tpm2.Load{ParentHandle: authorised(parent.ObjectHandle, parent.Name), InPrivate: imported.OutPrivate, InPublic: made.OutPublic}.Execute(from.Client())
+		_, err = tpm2.Load{ParentHandle: authorized(parent.ObjectHandle, parent.Name), InPrivate: imported.OutPrivate, InPublic: made.OutPublic}.Execute(from.Client())
 		assert.ErrorIs(t, err, tpm2.TPMRCIntegrity, "below another parent")
 	}
 }
@@ -77,7 +77,7 @@ var aesWrapper = tpm2.TPMTSymDef{Algorithm: tpm2.TPMAlgAES,
 // duplicateTo loads an object and duplicates it to a key of another TPM.
 func duplicateTo(t *testing.T, tpm *et.TPM, made *tpm2.CreateResponse, parent, newParent *tpm2.CreatePrimaryResponse, select_ tpm2.PolicyDuplicationSelect) *tpm2.DuplicateResponse {
 	t.Helper()
-	loaded, err := tpm2.Load{ParentHandle: authorised(parent.ObjectHandle, parent.Name), InPrivate: made.OutPrivate, InPublic: made.OutPublic}.Execute(tpm.Client())
+	loaded, err := tpm2.Load{ParentHandle: authorized(parent.ObjectHandle, parent.Name), InPrivate: made.OutPrivate, InPublic: made.OutPublic}.Execute(tpm.Client())
 	require.NoError(t, err)
 	other, err := tpm2.LoadExternal{InPublic: newParent.OutPublic, Hierarchy: tpm2.TPMRHNull}.Execute(tpm.Client())
 	require.NoError(t, err)
@@ -152,7 +152,7 @@ func activateByPolicy(tpm *et.TPM, ek, key *tpm2.CreatePrimaryResponse, blob, se
 		return err
 	}
 	return tpm2.ActivateCredential{
-		ActivateHandle: authorised(key.ObjectHandle, key.Name),
+		ActivateHandle: authorized(key.ObjectHandle, key.Name),
 		KeyHandle:      tpm2.AuthHandle{Handle: ek.ObjectHandle, Name: ek.Name, Auth: tpm2.Policy(tpm2.TPMAlgSHA256, 16, policy)},
 		CredentialBlob: tpm2.TPM2BIDObject{Buffer: blob},
 		Secret:         tpm2.TPM2BEncryptedSecret{Buffer: secret},

@@ -123,7 +123,7 @@ func TestNullPrimariesAfterReset(t *testing.T) {
 		require.Equal(t, wire.RCSuccess, in.send([]byte{0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x45, 0, kind}))
 		require.NoError(t, in.Init())
 		require.Equal(t, wire.RCSuccess, in.startup())
-		assert.Equal(t, kind == 1, name == create(), "Linux recognises a TPM that was changed by it")
+		assert.Equal(t, kind == 1, name == create(), "Linux recognizes a TPM that was changed by it")
 	}
 }
 

@@ -58,5 +58,5 @@ func (o *object) scalar() *big.Int { return scalarOf(&o.sensitive) }
 // scalarOf is the private part in the sensitive area of an ECC key.
 func scalarOf(s *wire.Sensitive) *big.Int { return new(big.Int).SetBytes(s.Data) }
 
-// sameNumber says whether b is the number n, with or without leading zeros.
+// sameNumber reports whether b is the number n, with or without leading zeros.
 func sameNumber(b []byte, n *big.Int) bool { return new(big.Int).SetBytes(b).Cmp(n) == 0 }

@@ -141,7 +141,7 @@ func aesKey(mode wire.AlgID) testKey {
 	})
 }
 
-// withAuth gives the key an authorisation value.
+// withAuth gives the key an authorization value.
 func (k testKey) withAuth(auth string) testKey {
 	k.sensitive.Auth = []byte(auth)
 	return k

@@ -145,7 +145,7 @@ func (t *TPM) unwrap(o *outerWrapper, wrapped []byte) ([]byte, wire.RC) {
 }
 
 // marshalSensitive is the TPM2B_SENSITIVE that is to be wrapped. Its
-// authorisation value is padded to the size of a digest, so that its length
+// authorization value is padded to the size of a digest, so that its length
 // shows nowhere (Part 1, section "Authorization Size Convention").
 func marshalSensitive(s *wire.Sensitive, nameAlg wire.AlgID) []byte {
 	padded := *s
@@ -204,7 +204,7 @@ func (t *TPM) unwrapSensitive(parent *object, name, private []byte) (wire.Sensit
 	return s, wire.RCSuccess
 }
 
-// decodeSensitive decodes a TPM2B_SENSITIVE with nothing behind it.
+// decodeSensitive decodes a TPM2B_SENSITIVE with nothing after it.
 func (t *TPM) decodeSensitive(b []byte) (wire.Sensitive, wire.RC) {
 	var s wire.Sensitive
 	r := wire.NewReader(b, t.algs.Selectors())

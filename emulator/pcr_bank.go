@@ -22,7 +22,7 @@ type pcrAttributes struct {
 	reset       wire.LocalityAttributes // localities that may reset it
 	extend      wire.LocalityAttributes // localities that may extend it
 	noIncrement bool                    // extending it leaves pcrUpdateCounter alone
-	authGroup   uint8                   // number of its authorisation group, 0 for none
+	authGroup   uint8                   // number of its authorization group, 0 for none
 	policyGroup uint8                   // number of its policy group, 0 for none
 }
 
@@ -56,7 +56,7 @@ var pcrTable = [wire.PCRCount]pcrAttributes{
 	23: {reset: loc0 | loc1 | loc2 | loc3, extend: locAll, noIncrement: true},
 }
 
-// dynamic says whether a PCR belongs to the dynamic root of trust: all ones
+// dynamic reports whether a PCR belongs to the dynamic root of trust: all ones
 // after TPM2_Startup, zero after a hash sequence of locality 4.
 func (a *pcrAttributes) dynamic() bool { return a.reset&loc4 != 0 }
 

@@ -170,7 +170,7 @@ func TestHandleArea(t *testing.T) {
 		{"NULL has no auth", wire.CCHierarchyChangeAuth, handles{wire.RHNull}, wire.RCValue.Handle(1)},
 		{"lockout controls nothing", wire.CCHierarchyControl, handles{wire.RHLockout}, wire.RCValue.Handle(1)},
 	} {
-		// Handles are checked before authorisations are: none are given.
+		// Handles are checked before authorizations are: none are given.
 		assert.Equal(t, tc.want, send(t, tpm, et.Command(tc.code, tc.handles, nil, buf)), tc.name)
 	}
 }
@@ -211,8 +211,8 @@ func TestAuthArea(t *testing.T) {
 		{"no such session", sessions{handle(0x02000040)}, wire.RCValue.Session(1)},
 		{"second password is for nothing", sessions{word, word}, wire.RCHandle.Session(2)},
 		{"second not loaded", sessions{word, handle(0x02000000)}, wire.RCReferenceS0 + 1},
-		{"second is looked at before the first authorises", sessions{wrong, nonce}, wire.RCNonce.Session(2)},
-		{"first authorises before the second is for nothing", sessions{wrong, word}, wire.RCBadAuth.Session(1)},
+		{"second is looked at before the first authorizes", sessions{wrong, nonce}, wire.RCNonce.Session(2)},
+		{"first authorizes before the second is for nothing", sessions{wrong, word}, wire.RCBadAuth.Session(1)},
 		{"third", sessions{word, word, nonce}, wire.RCNonce.Session(3)},
 		{"four", sessions{word, word, word, word}, wire.RCSize.Session(4)},
 	} {
@@ -224,14 +224,14 @@ func TestAuthArea(t *testing.T) {
 		c    []byte
 		want wire.RC
 	}{
-		{"nothing to authorise", et.Command(wire.CCGetRandom, nil, et.NoAuth(), et.U16(8)), wire.RCHandle.Session(1)},
+		{"nothing to authorize", et.Command(wire.CCGetRandom, nil, et.NoAuth(), et.U16(8)), wire.RCHandle.Session(1)},
 		{"no sessions allowed", et.Command(wire.CCFlushContext, nil, et.NoAuth(), et.U32(0x80000000)), wire.RCAuthContext},
 	} {
 		assert.Equal(t, tc.want, send(t, tpm, tc.c), tc.name)
 	}
 }
 
-func TestTwoAuthorisations(t *testing.T) {
+func TestTwoAuthorizations(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)
 	h := loadSequence(t, tpm, wire.AlgNull)

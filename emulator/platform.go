@@ -23,8 +23,8 @@ type Platform struct {
 	Clock Clock
 	// Store keeps what outlives _TPM_Init. Nil is a new state.Memory.
 	Store state.Store
-	// PhysicalPresence says whether physical presence is asserted now. Nil
-	// means never.
+	// PhysicalPresence reports whether physical presence is asserted now. Nil means
+	// never.
 	PhysicalPresence func() bool
 	// SelfTest runs the known-answer tests of an algorithm. An error puts the
 	// TPM in failure mode. Nil is crypt.SelfTest; whoever starts many TPMs in

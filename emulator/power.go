@@ -13,8 +13,7 @@ import (
 
 // A TPM is made, gets power and loses it, and takes commands.
 
-// New makes a TPM without power. It refuses a Config that makes no TPM with a
-// *ConfigError.
+// New makes a TPM without power. A Config that makes no TPM is a [*ConfigError].
 func New(p Platform, c Config) (*TPM, error) {
 	t := new(TPM)
 	if err := t.build(p, c); err != nil {
@@ -52,13 +51,13 @@ func (t *TPM) ready() {
 
 // Init is _TPM_Init: it applies power, or resets a TPM that has power (Part 1,
 // section "_TPM_Init"). What the Store holds is loaded, a TPM with an empty
-// Store is made anew, and everything volatile is gone. The first command must
+// Store is manufactured, and everything volatile is gone. The first command must
 // then be TPM2_Startup.
 //
 // A Store that cannot be read, or holds no state of a TPM, is an error and
 // leaves the TPM without power; nothing is overwritten. The state of another
-// kind of TPM is refused with a *StateError. Entropy that fails
-// puts the TPM in failure mode, which is no error here: see Failure.
+// kind of TPM is refused with a [*StateError]. Entropy that fails puts the TPM in
+// failure mode, which is no error here: see [TPM.Failure].
 func (t *TPM) Init() error {
 	t.ready()
 	t.resets.Add(1)
@@ -117,17 +116,17 @@ func (t *TPM) forget() {
 	t.encoder = state.Encoder{}
 }
 
-// Powered says whether the TPM has power. It does not wait for a command in
+// Powered reports whether the TPM has power. It does not wait for a command in
 // execution.
 func (t *TPM) Powered() bool { return t.powered.Load() }
 
 // Send executes one command at the given locality (0 to 4, or 32 to 255) and
 // returns the response, which belongs to the caller. It does not keep command.
 //
-// A TPM with power always answers: Send fails with ErrNoPower, with ErrReset if
-// Init is called while the command waits for another one, or with a
-// *NotStartedError if ctx is done before the command starts, and for nothing
-// else. A command that has started is not interrupted by ctx; see Cancel.
+// A TPM with power always answers. Send fails only with [ErrNoPower], with [ErrReset]
+// if Init or PowerOff is called while the command waits for another one, or with a
+// [*NotStartedError] if ctx is done before the command starts. ctx does not interrupt
+// a command that has started; see [TPM.Cancel].
 func (t *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	return t.send(ctx, t.resets.Load(), locality, command)
 }
@@ -156,7 +155,7 @@ func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []b
 // With no command in execution Cancel does nothing.
 func (t *TPM) Cancel() { t.toCancel.Store(t.started.Load()) }
 
-// BufferSize gives the size of the command and response buffers in force and
+// BufferSize returns the size of the command and response buffers in force and
 // the limits of SetBufferSize, in bytes.
 func (t *TPM) BufferSize() (size, min, max uint32) {
 	t.ready()
@@ -166,9 +165,8 @@ func (t *TPM) BufferSize() (size, min, max uint32) {
 }
 
 // SetBufferSize makes the command and response buffers smaller, as a CRB
-// interface needs it. It clamps size to the limits of BufferSize and returns
-// what is in force from the next Init on. A TPM with power refuses with
-// ErrPowered.
+// interface needs it. It clamps size to the limits of [TPM.BufferSize] and returns the
+// size that is in force from the next Init on. With power it fails with [ErrPowered].
 func (t *TPM) SetBufferSize(size uint32) (uint32, error) {
 	t.ready()
 	t.mu.Lock()

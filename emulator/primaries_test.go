@@ -203,7 +203,7 @@ func TestEndorsementKeysOutliveTheOwner(t *testing.T) {
 }
 
 // What a primary object is made from: its hierarchy's seed, the template, the
-// data. The authorisation value is not among it.
+// data. The authorization value is not among it.
 func TestPrimariesDiffer(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)

@@ -38,9 +38,8 @@ func Profiles() []string {
 	return names
 }
 
-// ProfileFile gives the text of a profile that comes with the package, to begin
-// an own one with. The error for a name that none has is an
-// *UnknownProfileError.
+// ProfileFile returns the text of a profile that comes with the package, to start
+// your own from. The error for an unknown name is an [*UnknownProfileError].
 func ProfileFile(name string) ([]byte, error) {
 	text, err := profileFiles.ReadFile("profiles/" + name + profileSuffix)
 	if err != nil {

@@ -181,7 +181,7 @@ func TestProfileErrors(t *testing.T) {
 		"identity vendor=x":            "a file begins with its one profile line",
 		"profile":                      "it needs a name",
 		"profile title=x":              "it needs a name",
-		"profile x colour=red":         "there is no such key: choose title",
+		"profile x color=red":          "there is no such key: choose title",
 		strings.Repeat("#", 1<<16) + x: "at most 65536",
 	} {
 		_, err := emulator.ParseProfile("f", []byte(text))

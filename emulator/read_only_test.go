@@ -45,12 +45,12 @@ func TestReadOnlyMode(t *testing.T) {
 		tpm := p.fresh(t)
 		changeState(t, tpm, func(s *state.State) { s.Clear.ReadOnly = true })
 		want := wire.RCSuccess
-		if table[p.code].ReadOnly || changesIndex[p.code] {
+		if table[p.code].RefusedInReadOnlyMode || changesIndex[p.code] {
 			want = wire.RCReadOnly
 			refused++
 		}
 		assert.Equal(t, want, send(t, tpm, p.bytes), p.name)
-		if table[p.code].ReadOnly {
+		if table[p.code].RefusedInReadOnlyMode {
 			assert.Equal(t, want, send(t, tpm, et.Command(p.code, nil, nil)), "%s: before anything but its code is looked at", p.name)
 		}
 	}
@@ -124,7 +124,7 @@ func TestReadOnlyModeAndIndices(t *testing.T) {
 			}
 		}
 	}
-	// It is refused before what else is wrong, and after the authorisation.
+	// It is refused before what else is wrong, and after the authorization.
 	tpm := et.New(t)
 	succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: wire.NVOwnerRead | wire.NVOwnerWrite | wire.NVNoDA}, pw), readOnly(1))
 	assert.Equal(t, wire.RCReadOnly, send(t, tpm, nvWrite(wire.RHPlatform, nvFirst, nil, make([]byte, 9), 9)))

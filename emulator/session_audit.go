@@ -8,7 +8,7 @@ import (
 
 // Auditing (Part 1, chapters "Session-based Audit" and "Command Audit").
 
-// commandAudited says whether the command goes into the command audit digest.
+// commandAudited reports whether the command goes into the command audit digest.
 func (t *TPM) commandAudited(cmd *Command) bool {
 	return t.s.Persistent.AuditCommands.Has(cmd.Code)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// The authorisation area of commands (Part 1, chapter "Authorizations and
+// The authorization area of commands (Part 1, chapter "Authorizations and
 // Acknowledgments"; Part 3, section "Session Area Validation" and following).
 
 // none is the index of a session that a command does not have.
@@ -20,25 +20,25 @@ type authSession struct {
 	wire.AuthCommand
 	// loaded is the session, nil for a password.
 	loaded *state.Session
-	// entity is what the session authorises, nil for nothing.
+	// entity is what the session authorizes, nil for nothing.
 	entity *entity
 	// withAuth: the authValue of entity is part of the HMAC key.
 	withAuth bool
 }
 
-// policy says whether it is a policy session.
+// policy reports whether it is a policy session.
 func (s *authSession) policy() bool {
 	return s.loaded != nil && s.loaded.Flags&state.SessionPolicy != 0
 }
 
-// stripZeros drops the zero octets at the end of an authorisation value, which
+// stripZeros drops the zero octets at the end of an authorization value, which
 // do not count (Part 1, section "Authorization Values").
 func stripZeros(b []byte) []byte { return bytes.TrimRight(b, "\x00") }
 
 // equalSecret compares without telling by its duration where two secrets differ.
 func equalSecret(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
-// authArea decodes the authorisation area, checks every authorisation, and
+// authArea decodes the authorization area, checks every authorization, and
 // decrypts the first parameter.
 func (t *TPM) authArea(c *call) wire.RC {
 	authorized := c.cmd.AuthHandles()
@@ -113,7 +113,7 @@ func (t *TPM) decodeSessions(c *call, area *wire.Reader) wire.RC {
 }
 
 // useSession finds session n of a command, and what it is used for besides
-// authorisation.
+// authorization.
 func (t *TPM) useSession(c *call, n int) wire.RC {
 	s := &c.sessions[n]
 	var rc wire.RC
@@ -169,14 +169,14 @@ func useFor(s *authSession, attribute wire.SessionAttributes, possible bool, ind
 }
 
 // checkSession checks session i: that it may be where it is, and that it
-// authorises what it stands for.
+// authorizes what it stands for.
 func (t *TPM) checkSession(c *call, i int) wire.RC {
 	s := &c.sessions[i]
 	if s.loaded == nil {
 		if s.entity == nil {
 			return wire.RCHandle
 		}
-		return t.authorise(c, i)
+		return t.authorize(c, i)
 	}
 	if s.loaded.Flags&state.SessionTrial != 0 {
 		return wire.RCAttributes
@@ -187,7 +187,7 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 		}
 	}
 	if s.entity != nil {
-		return t.authorise(c, i)
+		return t.authorize(c, i)
 	}
 	if s.Attributes&(wire.SessionAudit|wire.SessionDecrypt|wire.SessionEncrypt) == 0 {
 		return wire.RCAttributes
@@ -195,8 +195,8 @@ func (t *TPM) checkSession(c *call, i int) wire.RC {
 	return t.checkHMAC(c, i)
 }
 
-// authorise checks that session i authorises the use of its handle.
-func (t *TPM) authorise(c *call, i int) wire.RC {
+// authorize checks that session i authorizes the use of its handle.
+func (t *TPM) authorize(c *call, i int) wire.RC {
 	s := &c.sessions[i]
 	e := s.entity
 	if e.handle == wire.RHPlatform && t.presenceRequired(c.cmd) && !t.platform.PhysicalPresence() {
@@ -295,7 +295,7 @@ func (t *TPM) checkHMAC(c *call, i int) wire.RC {
 }
 
 // hmacKey appends the key of the HMAC of a session: sessionKey, and the
-// authValue of what it authorises (Part 1, section "HMAC Computation").
+// authValue of what it authorizes (Part 1, section "HMAC Computation").
 func (t *TPM) hmacKey(s *authSession, dst []byte) []byte {
 	dst = append(dst, s.loaded.Key.Bytes()...)
 	if s.withAuth {
@@ -307,7 +307,7 @@ func (t *TPM) hmacKey(s *authSession, dst []byte) []byte {
 // sessionFailure records that session i has failed, and gives the code for it.
 // It counts if it may have been a try to guess what is protected: the authValue
 // of its handle, or that of what the session is bound to, whatever it should
-// authorise. Of both lockoutAuth comes first.
+// authorize. Of both lockoutAuth comes first.
 func (t *TPM) sessionFailure(c *call, i int) wire.RC {
 	s := &c.sessions[i]
 	lockout := s.withAuth && s.entity.lockout()
@@ -324,7 +324,7 @@ func (t *TPM) sessionFailure(c *call, i int) wire.RC {
 	return wire.RCAuthFail
 }
 
-// policyRequired says whether only a policy session can authorise: the DUP role,
+// policyRequired reports whether only a policy session can authorize: the DUP role,
 // the ADMIN role for anything but an object that allows otherwise, and a PCR of
 // a group that has a policy.
 func (c *call) policyRequired(i int) bool {
@@ -338,8 +338,8 @@ func (c *call) policyRequired(i int) bool {
 	return e.pcr() && e.policy != nil && e.policy.Alg != wire.AlgNull
 }
 
-// authValueAvailable says whether the authValue of the handle of session i can
-// authorise.
+// authValueAvailable reports whether the authValue of the handle of session i can
+// authorize.
 func (c *call) authValueAvailable(i int) bool {
 	e := c.sessions[i].entity
 	if e.index != nil {

@@ -9,11 +9,11 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// Authorisation with a policy session (Part 1, section "Policy Session
+// Authorization with a policy session (Part 1, section "Policy Session
 // Authorization" and following).
 
 // authPolicyAvailable reports whether the policy of the entity of session i can
-// authorise. That of an object always can, even an empty one, which no session
+// authorize. That of an object always can, even an empty one, which no session
 // satisfies.
 func (c *call) authPolicyAvailable(i int) bool {
 	e := c.sessions[i].entity

@@ -21,12 +21,12 @@ func resetBy(a wire.AuthCommand) []byte {
 }
 
 // A session that is bound to what is protected against dictionary attacks is a
-// means to guess it, whatever the session authorises: a wrong HMAC counts, and
+// means to guess it, whatever the session authorizes: a wrong HMAC counts, and
 // in lockout not even a right one helps.
 func TestDictionaryAttackWithBoundSession(t *testing.T) {
 	t.Parallel()
 	uses := map[string]func(s *clientSession, authValue string) []byte{
-		"authorises what is not protected": func(s *clientSession, authValue string) []byte {
+		"authorizes what is not protected": func(s *clientSession, authValue string) []byte {
 			return resetBy(s.use(authValue, wire.SessionContinue, wire.CCPCRReset, [][]byte{name(23)}))
 		},
 		"audits": func(s *clientSession, authValue string) []byte {
@@ -69,7 +69,7 @@ func TestLockoutWithBoundSession(t *testing.T) {
 }
 
 // A failure that tells of both, what the session is bound to and what it should
-// authorise, is one try.
+// authorize, is one try.
 func TestBoundSessionForProtected(t *testing.T) {
 	t.Parallel()
 	tpm := withProtected(t)
@@ -169,7 +169,7 @@ func TestFailureAfterShutdown(t *testing.T) {
 }
 
 // The nonces of sessions that encrypt are in the HMAC of the first session alone.
-func TestTwoAuthorisationsAndDecryption(t *testing.T) {
+func TestTwoAuthorizationsAndDecryption(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)
 	h := loadSequence(t, tpm, wire.AlgNull)
@@ -196,7 +196,7 @@ func TestTwoAuthorisationsAndDecryption(t *testing.T) {
 	assert.Equal(t, wire.RCSuccess, send(t, tpm, command(nonce, nil)))
 }
 
-// A command may have a session that authorises, one that decrypts and one that
+// A command may have a session that authorizes, one that decrypts and one that
 // encrypts, and any of them may audit: go-tpm and the TPM agree on which nonces
 // are in which HMAC, and on what is encrypted.
 func TestThreeSessions(t *testing.T) {
@@ -278,7 +278,7 @@ func TestSessionsOutliveFailures(t *testing.T) {
 		return et.CommandWithSessions(wire.CCPCRReset, handles{pcr}, []wire.AuthCommand{s.use(authValue, 0, wire.CCPCRReset, [][]byte{name(pcr)})})
 	}
 	assert.Equal(t, wire.RCBadAuth.Session(1), send(t, tpm, reset(23, "wrong")))
-	assert.Equal(t, wire.RCLocality, send(t, tpm, reset(17, "")), "authorised, but the command fails")
+	assert.Equal(t, wire.RCLocality, send(t, tpm, reset(17, "")), "authorized, but the command fails")
 	s.answered(t, wire.CCPCRReset, tpm.Execute(0, reset(23, "")), "")
 	assert.Equal(t, wire.RCReferenceS0, send(t, tpm, reset(23, "")), "without continueSession it has ended")
 }

@@ -38,7 +38,7 @@ func (t *TPM) encryptParameter(c *call) {
 	t.cryptParameter(s, s.loaded.NonceTPM.Bytes(), s.Nonce, b[2:2+size], crypt.Encrypt)
 }
 
-// cryptParameter encrypts or decrypts data in place. If the session authorises
+// cryptParameter encrypts or decrypts data in place. If the session authorizes
 // something its authValue is part of the key, also where the session is bound to
 // it.
 func (t *TPM) cryptParameter(s *authSession, newer, older, data []byte, mode blockMode) {

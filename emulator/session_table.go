@@ -62,7 +62,7 @@ func (t *TPM) oldestSaved() int {
 	return oldest
 }
 
-// gapReached says whether the session with the index has a context so old that
+// gapReached reports whether the session with the index has a context so old that
 // no other can be saved before it is loaded: clients see 16 bits of the
 // sequence numbers, which would be ambiguous.
 func (t *TPM) gapReached(i int) bool {

@@ -46,7 +46,7 @@ func (t *TPM) checkState(c *call, rc wire.RC, before []byte) {
 	}
 }
 
-// asDecoded says whether the areas of an object are what its state says.
+// asDecoded reports whether the areas of an object are what its state says.
 func (t *TPM) asDecoded(o *object) bool {
 	if o == nil {
 		return true

@@ -81,7 +81,7 @@ func (t *TPM) refuses(s *state.State) error {
 	return nil
 }
 
-// keepsBank says whether a bank has PCRs after allocateBanks.
+// keepsBank reports whether a bank has PCRs after allocateBanks.
 func (t *TPM) keepsBank(stored wire.PCRSelections) bool {
 	for _, b := range t.config.Banks {
 		sel, known := wire.PCRSelection{}, false

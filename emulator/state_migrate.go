@@ -8,7 +8,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
 
-// SaveState gives the state of the TPM in two parts, as a virtual machine moves it
+// SaveState returns the state of the TPM in two parts, as a virtual machine moves it
 // to another host: permanent is what a commit would put in the Store now,
 // volatile what Snapshot gives. The TPM goes on. It fails with ErrNoPower.
 func (t *TPM) SaveState() (permanent, volatile []byte, err error) {
@@ -20,7 +20,7 @@ func (t *TPM) SaveState() (permanent, volatile []byte, err error) {
 	return t.s.Encode(nil), t.encodeSnapshot(), nil
 }
 
-// LoadState makes a TPM of what SaveState gave. Without volatile this TPM must
+// LoadState makes this TPM the one whose state [TPM.SaveState] returned. Without volatile this TPM must
 // have no power, else it fails with ErrPowered; the permanent state is put in the
 // Store, from which the next Init takes it. With volatile it is Restore, and
 // refuses what was not saved together. It refuses with a *SnapshotError what is no

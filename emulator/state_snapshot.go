@@ -28,7 +28,7 @@ func (e *SnapshotError) Error() string {
 // Unwrap gives the cause.
 func (e *SnapshotError) Unwrap() error { return e.Err }
 
-// Snapshot gives the whole TPM as it is between two commands: what TPM2_Shutdown
+// Snapshot returns the whole TPM as it is between two commands: what TPM2_Shutdown
 // would save and what it would not, objects, sessions and PCRs, the random bit
 // generator, the secrets in clear (package state, FORMAT.md). It fails with
 // ErrNoPower.
@@ -53,8 +53,8 @@ func (t *TPM) encodeSnapshot() []byte {
 
 // Restore makes this TPM the one that a snapshot was taken of, whatever it was
 // before, and commits its persistent state to the Store. Time goes on from here.
-// It refuses with a *SnapshotError what is no snapshot, or does not fit this
-// TPM's Config, and then changes nothing. An error of the Store puts the TPM in
+// What is no snapshot, or does not fit the Config of this TPM, is a [*SnapshotError]
+// and changes nothing. An error of the Store puts the TPM in
 // failure mode, as it does after a command.
 func (t *TPM) Restore(snapshot []byte) error {
 	t.ready()
@@ -124,7 +124,7 @@ func (t *TPM) fits(s *state.State) error {
 	return nil
 }
 
-// coherent says whether every session in a slot is the one that the table of
+// coherent reports whether every session in a slot is the one that the table of
 // active sessions has there.
 func coherent(s *state.State) bool {
 	loaded := 0
@@ -149,7 +149,7 @@ func coherent(s *state.State) bool {
 	return loaded == 0
 }
 
-// soundSessions says whether the sessions have algorithms of this TPM.
+// soundSessions reports whether the sessions have algorithms of this TPM.
 func (t *TPM) soundSessions(list []state.Session) bool {
 	for i := range list {
 		s := &list[i]
@@ -169,7 +169,7 @@ func (t *TPM) soundSessions(list []state.Session) bool {
 	return true
 }
 
-// hasMAC says whether the TPM has the algorithm that a MAC goes on with.
+// hasMAC reports whether the TPM has the algorithm that a MAC goes on with.
 func (t *TPM) hasMAC(m macState) bool {
 	switch m := m.(type) {
 	case *crypt.HMACState:
@@ -180,7 +180,7 @@ func (t *TPM) hasMAC(m macState) bool {
 	return false
 }
 
-// soundSequences says whether the sequence objects have hashes that go on here.
+// soundSequences reports whether the sequence objects have hashes that go on here.
 func (t *TPM) soundSequences(list []state.Object) bool {
 	for i := range list {
 		o := &list[i]

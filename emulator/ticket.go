@@ -45,7 +45,7 @@ func (t *TPM) hashChecked(hierarchy wire.Handle, alg wire.AlgID, digest []byte) 
 	return t.ticket(wire.STHashCheck, hierarchy, binary.BigEndian.AppendUint16(nil, uint16(alg)), digest)
 }
 
-// hashCheckHolds says whether a TPMT_TK_HASHCHECK is of the digest.
+// hashCheckHolds reports whether a TPMT_TK_HASHCHECK is of the digest.
 func (t *TPM) hashCheckHolds(ticket *wire.Ticket, alg wire.AlgID, digest []byte) bool {
 	made := t.hashChecked(ticket.Hierarchy, alg, digest)
 	return sameTicket(ticket, &made)
@@ -57,7 +57,7 @@ func (t *TPM) creationTicket(hierarchy wire.Handle, name, creationHash []byte) w
 	return t.ticket(wire.STCreation, hierarchy, name, creationHash)
 }
 
-// creationHolds says whether a TPMT_TK_CREATION is of the object with the Name
+// creationHolds reports whether a TPMT_TK_CREATION is of the object with the Name
 // and its creationHash.
 func (t *TPM) creationHolds(ticket *wire.Ticket, name, creationHash []byte) bool {
 	made := t.creationTicket(ticket.Hierarchy, name, creationHash)
@@ -74,17 +74,17 @@ func (t *TPM) verifiedTicket(hierarchy wire.Handle, digest, keyName []byte) wire
 	return t.ticket(wire.STVerified, hierarchy, digest, keyName)
 }
 
-// verifiedHolds says whether a TPMT_TK_VERIFIED is of the digest and the key.
+// verifiedHolds reports whether a TPMT_TK_VERIFIED is of the digest and the key.
 func (t *TPM) verifiedHolds(ticket *wire.Ticket, digest, keyName []byte) bool {
 	made := t.verifiedTicket(ticket.Hierarchy, digest, keyName)
 	return len(made.Digest) != 0 && sameTicket(ticket, &made)
 }
 
-// authorisation is what TPM2_PolicySigned and TPM2_PolicySecret have been
-// authorised, and what their ticket is of. Its bytes alias the command.
-type authorisation struct {
+// authorization is what TPM2_PolicySigned and TPM2_PolicySecret have been
+// authorized, and what their ticket is of. Its bytes alias the command.
+type authorization struct {
 	tag       wire.ST // TPM_ST_AUTH_SIGNED or TPM_ST_AUTH_SECRET
-	name      []byte  // of the entity that has authorised
+	name      []byte  // of the entity that has authorized
 	cpHash    []byte  // cpHashA, empty for any command
 	policyRef []byte
 	// timeout is the Time in milliseconds after which it does not hold, 0 for
@@ -104,7 +104,7 @@ const timeoutSize = 8
 
 // encodedTimeout is the TPM2B_TIMEOUT that goes with the ticket, without its
 // size.
-func (a *authorisation) encodedTimeout() []byte {
+func (a *authorization) encodedTimeout() []byte {
 	timeout := a.timeout
 	if a.untilReset {
 		timeout |= untilResetBit
@@ -113,7 +113,7 @@ func (a *authorisation) encodedTimeout() []byte {
 }
 
 // decodeTimeout is the inverse of encodedTimeout, false for another size.
-func (a *authorisation) decodeTimeout(b []byte) bool {
+func (a *authorization) decodeTimeout(b []byte) bool {
 	if len(b) != timeoutSize {
 		return false
 	}
@@ -122,9 +122,9 @@ func (a *authorisation) decodeTimeout(b []byte) bool {
 	return true
 }
 
-// authTicket is a TPMT_TK_AUTH: the authorisation was given. Where it has a
+// authTicket is a TPMT_TK_AUTH: the authorization was given. Where it has a
 // timeout it does not outlast the period of Time that this refers to.
-func (t *TPM) authTicket(hierarchy wire.Handle, a *authorisation) wire.Ticket {
+func (t *TPM) authTicket(hierarchy wire.Handle, a *authorization) wire.Ticket {
 	end := binary.BigEndian.AppendUint64(nil, a.timeout)
 	if a.timeout != 0 {
 		end = binary.BigEndian.AppendUint64(end, t.s.Volatile.TimeEpoch)
@@ -135,8 +135,8 @@ func (t *TPM) authTicket(hierarchy wire.Handle, a *authorisation) wire.Ticket {
 	return t.ticket(a.tag, hierarchy, a.cpHash, a.policyRef, a.name, end)
 }
 
-// authHolds says whether a TPMT_TK_AUTH is of the authorisation.
-func (t *TPM) authHolds(ticket *wire.Ticket, a *authorisation) bool {
+// authHolds reports whether a TPMT_TK_AUTH is of the authorization.
+func (t *TPM) authHolds(ticket *wire.Ticket, a *authorization) bool {
 	made := t.authTicket(ticket.Hierarchy, a)
 	return sameTicket(ticket, &made)
 }

@@ -30,8 +30,8 @@ func TestTicketValues(t *testing.T) {
 	in.s.Persistent.TotalResetCount = 77
 	epoch := octets(in.s.Volatile.TimeEpoch)
 	name, digest, ref := []byte("name"), []byte("digest"), []byte("ref")
-	a := func(tag wire.ST, timeout uint64, untilReset bool) *authorisation {
-		return &authorisation{tag: tag, name: name, cpHash: digest, policyRef: ref, timeout: timeout, untilReset: untilReset}
+	a := func(tag wire.ST, timeout uint64, untilReset bool) *authorization {
+		return &authorization{tag: tag, name: name, cpHash: digest, policyRef: ref, timeout: timeout, untilReset: untilReset}
 	}
 	for _, h := range []wire.Handle{wire.RHOwner, wire.RHEndorsement, wire.RHPlatform, wire.RHNull} {
 		for what, tc := range map[string]struct {
@@ -64,7 +64,7 @@ func TestTicketsHold(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)
 	name, digest := []byte("name"), []byte("digest")
-	a := authorisation{tag: wire.STAuthSecret, name: name, cpHash: digest, timeout: 5}
+	a := authorization{tag: wire.STAuthSecret, name: name, cpHash: digest, timeout: 5}
 	other := a
 	other.policyRef = []byte("ref")
 	later := a
@@ -94,7 +94,7 @@ func TestTicketsHold(t *testing.T) {
 				func(k *wire.Ticket) bool { return in.verifiedHolds(k, name, name) },
 				func(k *wire.Ticket) bool { return in.verifiedHolds(k, digest, digest) },
 			}},
-		"authorisation": {in.authTicket(wire.RHOwner, &a),
+		"authorization": {in.authTicket(wire.RHOwner, &a),
 			func(k *wire.Ticket) bool { return in.authHolds(k, &a) },
 			[]func(*wire.Ticket) bool{
 				func(k *wire.Ticket) bool { return in.authHolds(k, &other) },
@@ -122,7 +122,7 @@ func TestTicketsHold(t *testing.T) {
 func TestTicketsEnd(t *testing.T) {
 	t.Parallel()
 	in := newInside(t)
-	a := authorisation{tag: wire.STAuthSecret, timeout: 5, untilReset: true}
+	a := authorization{tag: wire.STAuthSecret, timeout: 5, untilReset: true}
 	ticket := in.authTicket(wire.RHOwner, &a)
 	for what, change := range map[string]func(){
 		"epoch":  func() { in.s.Volatile.TimeEpoch++ },
@@ -142,12 +142,12 @@ func TestTicketsEnd(t *testing.T) {
 // top.
 func TestTicketTimeout(t *testing.T) {
 	t.Parallel()
-	for _, a := range []authorisation{{timeout: 1000}, {timeout: 1000, untilReset: true}, {untilReset: true}} {
-		var back authorisation
+	for _, a := range []authorization{{timeout: 1000}, {timeout: 1000, untilReset: true}, {untilReset: true}} {
+		var back authorization
 		assert.True(t, back.decodeTimeout(a.encodedTimeout()))
 		assert.Equal(t, a, back)
 	}
-	assert.Equal(t, []byte{0x80, 0, 0, 0, 0, 0, 3, 0xE8}, (&authorisation{timeout: 1000, untilReset: true}).encodedTimeout())
-	assert.False(t, new(authorisation).decodeTimeout(make([]byte, 7)))
-	assert.False(t, new(authorisation).decodeTimeout(make([]byte, 9)))
+	assert.Equal(t, []byte{0x80, 0, 0, 0, 0, 0, 3, 0xE8}, (&authorization{timeout: 1000, untilReset: true}).encodedTimeout())
+	assert.False(t, new(authorization).decodeTimeout(make([]byte, 7)))
+	assert.False(t, new(authorization).decodeTimeout(make([]byte, 9)))
 }

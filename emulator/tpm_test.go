@@ -171,7 +171,7 @@ func TestCancel(t *testing.T) {
 	assert.Equal(t, wire.RCCanceled, c(selfTest))
 	assert.Equal(t, wire.RCSuccess, c(getRandom), "a command that is finished first wins")
 	clock.tpm = nil
-	assert.Equal(t, wire.RCSuccess, c(selfTest), "only the command in execution is cancelled")
+	assert.Equal(t, wire.RCSuccess, c(selfTest), "only the command in execution is canceled")
 }
 
 // The same entropy, clock and commands give the same bytes, responses and state.

@@ -110,11 +110,11 @@ func (c *Curve) OrderSize() int { return (c.N.BitLen() + 7) / 8 }
 // and their coordinates are not changed once made.
 type Point struct{ X, Y *big.Int }
 
-// Infinity says whether p is the point at infinity, which a TPM neither takes
+// Infinity reports whether p is the point at infinity, which a TPM neither takes
 // nor gives.
 func (p Point) Infinity() bool { return p.X == nil }
 
-// Equal says whether two points of one curve are the same.
+// Equal reports whether two points of one curve are the same.
 func (p Point) Equal(q Point) bool {
 	if p.Infinity() || q.Infinity() {
 		return p.Infinity() == q.Infinity()
@@ -125,7 +125,7 @@ func (p Point) Equal(q Point) bool {
 // Base is the base point.
 func (c *Curve) Base() Point { return Point{c.Gx, c.Gy} }
 
-// OnCurve says whether p is a point of the curve other than infinity, with
+// OnCurve reports whether p is a point of the curve other than infinity, with
 // coordinates below P.
 func (c *Curve) OnCurve(p Point) bool {
 	if p.Infinity() || p.X.Sign() < 0 || p.Y.Sign() < 0 || p.X.Cmp(c.P) >= 0 || p.Y.Cmp(c.P) >= 0 {
@@ -173,5 +173,5 @@ func (c *Curve) EncodePoint(p Point) (x, y []byte) {
 // padded to OrderSize. The number must be below N.
 func (c *Curve) EncodeScalar(k *big.Int) []byte { return k.FillBytes(make([]byte, c.OrderSize())) }
 
-// ValidScalar says whether k can be a private key: 0 < k < N.
+// ValidScalar reports whether k can be a private key: 0 < k < N.
 func (c *Curve) ValidScalar(k *big.Int) bool { return k.Sign() > 0 && k.Cmp(c.N) < 0 }

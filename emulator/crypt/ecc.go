@@ -78,7 +78,7 @@ func (c *Curve) SignECDSA(gen io.Reader, d *big.Int, digest []byte) (r, s *big.I
 	return nil, nil, refuse("ECDSA", wire.RCNoResult, "no random number gives a signature")
 }
 
-// VerifyECDSA says whether (r, s) is the signature of a digest by the owner of q.
+// VerifyECDSA reports whether (r, s) is the signature of a digest by the owner of q.
 func (c *Curve) VerifyECDSA(q Point, digest []byte, r, s *big.Int) bool {
 	if !c.ValidScalar(r) || !c.ValidScalar(s) || !c.OnCurve(q) {
 		return false

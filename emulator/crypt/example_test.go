@@ -12,7 +12,7 @@ import (
 // protects the children of the key.
 func ExampleNewPrimaryGenerator() {
 	primarySeed := make([]byte, 64)
-	template := []byte("a marshalled TPMT_PUBLIC")
+	template := []byte("a marshaled TPMT_PUBLIC")
 	name := crypt.Digest(wire.AlgSHA256, []byte{0x00, 0x0B}, template)
 
 	gen := crypt.NewPrimaryGenerator(primarySeed, name, nil)

@@ -65,7 +65,7 @@ func Extend(alg wire.AlgID, pcr, digest []byte) {
 	Digest(alg, pcr[:0], in[:n])
 }
 
-// NewHash starts a hash whose state can be marshalled and restored with
+// NewHash starts a hash whose state can be marshaled and restored with
 // MarshalHash and UnmarshalHash; nil for an algorithm that is no supported hash.
 func NewHash(alg wire.AlgID) hash.Hash {
 	switch alg {

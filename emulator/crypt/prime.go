@@ -175,7 +175,7 @@ func (s *primeSearch) around(n *big.Int) *big.Int {
 	}
 }
 
-// suspect finds the base of c at next or later, and moves next behind it.
+// suspect finds the base of c at next or later, and moves next past it.
 func (s *primeSearch) suspect(c *big.Int, composite bool, next *int) suspect {
 	p := suspect{n: c, less1: new(big.Int).Sub(c, big.NewInt(1)), base: *next, composite: composite}
 	for !p.admits(s.peek(p.base)) {
@@ -185,7 +185,7 @@ func (s *primeSearch) suspect(c *big.Int, composite bool, next *int) suspect {
 	return p
 }
 
-// admits says whether b can be a base: 1 < b < n-1.
+// admits reports whether b can be a base: 1 < b < n-1.
 func (p *suspect) admits(b *big.Int) bool {
 	return b.BitLen() > 1 && b.Cmp(p.less1) < 0
 }

@@ -46,7 +46,7 @@ func newRSAPublicKey(n *big.Int, e uint32) *RSAPublicKey {
 	return k
 }
 
-// unrolled says whether bigmod has code of its own for numbers of the size of n.
+// unrolled reports whether bigmod has code of its own for numbers of the size of n.
 // Exponentiation takes it four fifths of the time of math/big then and up to
 // twice as long otherwise.
 func unrolled(n *big.Int) bool {

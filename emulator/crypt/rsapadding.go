@@ -85,7 +85,7 @@ func padPSS(gen io.Reader, hash wire.AlgID, digest []byte, size int) ([]byte, er
 	return em, nil
 }
 
-// checkPSS says whether em is EMSA-PSS of a digest (RFC 8017, section 9.1.2),
+// checkPSS reports whether em is EMSA-PSS of a digest (RFC 8017, section 9.1.2),
 // with a salt of any size. It uses em up.
 func checkPSS(hash wire.AlgID, digest, em []byte) bool {
 	h := HashSize(hash)
@@ -248,7 +248,7 @@ func SignRSA(gen io.Reader, k *RSAPrivateKey, scheme wire.Scheme, digest []byte)
 	return k.Decrypt(em)
 }
 
-// VerifyRSA says whether a signature is that of a digest, with RSASSA or RSAPSS.
+// VerifyRSA reports whether a signature is that of a digest, with RSASSA or RSAPSS.
 func VerifyRSA(k *RSAPublicKey, scheme wire.Scheme, digest, signature []byte) bool {
 	if len(signature) != k.Size() {
 		return false

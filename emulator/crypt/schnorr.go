@@ -47,7 +47,7 @@ func (c *Curve) SignECSchnorr(gen io.Reader, d *big.Int, hash wire.AlgID, digest
 	return nil, nil, refuse(op, wire.RCNoResult, "no random number gives a signature")
 }
 
-// VerifyECSchnorr says whether (r, s) is the signature of a digest by the owner
+// VerifyECSchnorr reports whether (r, s) is the signature of a digest by the owner
 // of q.
 func (c *Curve) VerifyECSchnorr(q Point, hash wire.AlgID, digest []byte, r, s *big.Int) bool {
 	if HashSize(hash) == 0 || !c.ValidScalar(r) || !c.ValidScalar(s) || !c.OnCurve(q) {

@@ -10,7 +10,7 @@ import (
 // The search for primes that the reference does (TCG reference code, chapter
 // "CryptPrimeSieve", as Part 1, annex "RSA Key Generation" allows) is part of
 // what a primary seed means: another search finds other primes for the same
-// seed. What follows is its behaviour, not its code.
+// seed. What follows is its behavior, not its code.
 
 // sieveWords is the size of the field that is sieved around a candidate: 16,384
 // odd numbers, one bit each.

@@ -26,12 +26,12 @@ func (p packet) sized(b []byte) packet {
 	return append(p.u16(uint16(len(b))), b...)
 }
 
-// run sends a command with an empty password for its handle, if authorised, and
+// run sends a command with an empty password for its handle, if authorized, and
 // gives the response code and the parameters of the response.
-func run(t *testing.T, tpm transport.TPM, cc uint32, authorised bool, handle tpm2.TPMHandle, parameters packet) (code uint32, out []byte) {
+func run(t *testing.T, tpm transport.TPM, cc uint32, authorized bool, handle tpm2.TPMHandle, parameters packet) (code uint32, out []byte) {
 	t.Helper()
 	tag, auth := uint16(0x8001), packet(nil)
-	if authorised {
+	if authorized {
 		tag, auth = 0x8002, packet(nil).u32(9).u32(0x40000009).u16(0)
 		auth = append(auth, 0, 0, 0)
 	}
@@ -39,7 +39,7 @@ func run(t *testing.T, tpm transport.TPM, cc uint32, authorised bool, handle tpm
 	response, err := tpm.Send(append(packet(nil).u16(tag).u32(uint32(len(body)+10)).u32(cc), body...))
 	require.NoError(t, err)
 	code, out = binary.BigEndian.Uint32(response[6:]), response[10:]
-	if authorised && code == 0 {
+	if authorized && code == 0 {
 		out = out[4:]
 	}
 	return code, out

@@ -36,7 +36,7 @@ func (c *Curve) SignSM2(gen io.Reader, d *big.Int, digest []byte) (r, s *big.Int
 	return nil, nil, refuse(op, wire.RCNoResult, "no random number gives a signature")
 }
 
-// VerifySM2 says whether (r, s) is the signature of a digest by the owner of q.
+// VerifySM2 reports whether (r, s) is the signature of a digest by the owner of q.
 func (c *Curve) VerifySM2(q Point, digest []byte, r, s *big.Int) bool {
 	if !c.ValidScalar(r) || !c.ValidScalar(s) || !c.OnCurve(q) {
 		return false

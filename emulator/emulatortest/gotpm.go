@@ -10,7 +10,7 @@ import (
 )
 
 // Device is a TPM that commands are sent to: what New makes, an *emulator.TPM, or
-// one of the two behind faults.Wrap. A transport.Device is the same.
+// one of the two wrapped by faults.Wrap. A transport.Device is the same.
 type Device interface {
 	Send(ctx context.Context, locality uint8, command []byte) (response []byte, err error)
 }

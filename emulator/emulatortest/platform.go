@@ -83,7 +83,7 @@ func (p *Presence) Assert(asserted bool) {
 	p.asserted = asserted
 }
 
-// Asserted says whether physical presence is asserted.
+// Asserted reports whether physical presence is asserted.
 func (p *Presence) Asserted() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package reference puts other people's TPM 2.0 implementations behind
+// Package reference runs the TPM 2.0 implementations of others, each as a
 // transport.Device, so that the emulator can be compared with them command by
 // command. Nothing the daemon ships imports it; it serves tests and campaigns.
 //
@@ -8,7 +8,7 @@
 //     revision 1.54) as github.com/google/go-tpm-tools/simulator builds it,
 //     through cgo. Its process is this program again, as a worker: importing this
 //     package is enough for that. Every command arrives at locality 0.
-//   - SWTPM is a process of the swtpm program with libtpms behind it. It knows
+//   - SWTPM is a process of the swtpm program with libtpms. It knows
 //     localities 0 to 4.
 //
 // A process that ends, or does not answer, gives an *EndedError, and the next

@@ -19,7 +19,7 @@ import (
 // called from several goroutines.
 //
 // NV memory is plain memory and always available; physical presence is always
-// asserted; commands cannot be cancelled. A process that ends gives an
+// asserted; commands cannot be canceled. A process that ends gives an
 // *EndedError, until Manufacture or ManufactureWith start another one.
 type Simulator struct {
 	mu      sync.Mutex

@@ -6,16 +6,16 @@ package reference
 // #include <stdint.h>
 // #include <stdlib.h>
 //
-// // Entry points of the reference code that the Go package around it does not
-// // export. Weak, because the objects that define them are linked only at the
-// // very end; initialised says whether they were.
+// // Functions of the reference code that its Go package does not export. They are
+// // weak: the linker adds the objects that define them after it has linked this file.
+// // linked reports whether it has found them.
 // __attribute__((weak)) void _plat__Reset(bool manufacture);
 // __attribute__((weak)) void _plat__RunCommand(uint32_t size, unsigned char *command,
 //                                              uint32_t *responseSize, unsigned char **response);
 // __attribute__((weak)) void _TPM_Hash_Start(void);
 // __attribute__((weak)) void _TPM_Hash_Data(uint32_t size, unsigned char *data);
 // __attribute__((weak)) void _TPM_Hash_End(void);
-// // The persistent data in RAM, and what writes its seeds to NV memory.
+// // gp is the persistent data in RAM; sync_seeds writes its seeds to NV memory.
 // __attribute__((weak)) extern unsigned char gp[];
 // __attribute__((weak)) void sync_seeds(void);
 //
@@ -51,16 +51,15 @@ import (
 
 // The reference code is built for commands and responses of at most 4,096
 // bytes (MAX_COMMAND_SIZE, MAX_RESPONSE_SIZE). A longer command is handed over
-// all the same: it is refused by its size field before anything is copied.
+// all the same: the code refuses it for its size field before it copies anything.
 const maxResponse = 4096
 
 // simulatorCode is the TCG reference code in this process. It keeps its state in
-// C globals, so that there is one of it in a process. It has one user, who gives
-// it power first, and takes no care of what the code does to the process: see
-// Simulator.
+// C globals, so a process has one. It has one user, who gives it power first. It does
+// not protect the process from the code: Simulator runs it in a process of its own.
 type simulatorCode struct {
 	library *simulator.Simulator
-	// in and out are memory of C for a command, zero behind it, and a response.
+	// in and out are memory of C for a command, zero after it, and a response.
 	in, out unsafe.Pointer
 }
 
@@ -131,16 +130,15 @@ func (s *simulatorCode) manufacture() error {
 // maxDecrypted is more than the largest command and the largest TPM2B together.
 const maxDecrypted = 1 << 17
 
-// execute runs one command of size bytes, of which all that matter are in
-// command. It is copied, because the reference code decrypts parameters in place;
-// the memory behind it is always the same, so that equal commands have equal
-// answers.
+// execute runs a command of size bytes; command holds the bytes that the code reads.
+// They are copied, because the reference code decrypts parameters in place. The
+// memory after them is always zero, so that equal commands get equal responses.
 func (s *simulatorCode) execute(command []byte, size int) ([]byte, error) {
 	in := unsafe.Slice((*byte)(s.in), maxDecrypted)
 	copied := copy(in, command)
 	n := C.execute(C.uint32_t(size), (*C.uchar)(s.in), maxResponse, (*C.uchar)(s.out))
 	clear(in[:copied])
-	if behind := in[copied:min(copied+aes.BlockSize, len(in))]; bytes.Count(behind, []byte{0}) != len(behind) {
+	if after := in[copied:min(copied+aes.BlockSize, len(in))]; bytes.Count(after, []byte{0}) != len(after) {
 		clear(in)
 	}
 	if n == 0 || n > maxResponse {

@@ -61,7 +61,7 @@ type SWTPM struct {
 // StartSWTPM runs program (found through PATH, usually "swtpm") with an empty
 // state in a directory below dir, and powers the TPM on: it is as it leaves
 // the factory, before TPM2_Startup. The process is reached through inherited
-// sockets, so nothing is left behind but the state directory, which Close
+// sockets, so nothing is left but the state directory, which Close
 // removes.
 func StartSWTPM(program, dir string) (*SWTPM, error) {
 	state, err := os.MkdirTemp(dir, "swtpm-")

@@ -100,7 +100,7 @@ func (s *State) appendHead(dst []byte, volatile bool) []byte {
 	return dst
 }
 
-// appendRest appends the section of NV and those behind it.
+// appendRest appends the section of NV and those after it.
 func (s *State) appendRest(dst []byte) []byte {
 	for _, sec := range sections[tagNV-1:] {
 		if !s.empty(sec.tag) {
@@ -174,7 +174,7 @@ func (s *State) fields(tag uint16, c *coder) {
 	}
 }
 
-// empty says whether a section is left out because there is nothing in it.
+// empty reports whether a section is left out because there is nothing in it.
 func (s *State) empty(tag uint16) bool {
 	return tag == tagNV && s.NV.Undefined() || tag == tagObjects && s.Objects.Undefined()
 }
@@ -230,7 +230,7 @@ func decodeSections(body []byte, count int) (*State, error) {
 		return nil, &FormatError{at, "a section is missing"}
 	}
 	if at != len(body) {
-		return nil, &FormatError{at, "there is something behind the last section"}
+		return nil, &FormatError{at, "there is something after the last section"}
 	}
 	return s, nil
 }
@@ -258,7 +258,7 @@ func (c *coder) end(at, size int, tag uint16) error {
 		c.bad = "a field is cut short"
 	}
 	if c.bad == "" && c.r.Len() != 0 {
-		c.bad = "there is something behind the last field"
+		c.bad = "there is something after the last field"
 	}
 	if c.bad != "" {
 		return &FormatError{at + size - c.r.Len(), fmt.Sprintf("section %d: %s", tag, c.bad)}

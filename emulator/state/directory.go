@@ -210,7 +210,7 @@ func (d *Directory) forget(f *diskFile) error {
 	return err
 }
 
-// check says whether the directory can be used.
+// check reports whether the directory can be used.
 func (d *Directory) check() error {
 	if d.closed {
 		return &fs.PathError{Op: "use", Path: d.path, Err: fs.ErrClosed}

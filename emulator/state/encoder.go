@@ -34,7 +34,7 @@ func (e *Encoder) CommitNV(store Store, s *State) error {
 	return e.finish(store, s)
 }
 
-// finish encodes what is behind the head, and commits the whole. A Memory needs
+// finish encodes what follows the head, and commits the whole. A Memory needs
 // no digest before it is loaded.
 func (e *Encoder) finish(store Store, s *State) error {
 	e.blob = s.appendRest(e.blob)

@@ -18,7 +18,7 @@ func (c *coder) refuse(what string) {
 	}
 }
 
-// failed says whether what was read so far is no state.
+// failed reports whether what was read so far is no state.
 func (c *coder) failed() bool { return c.bad != "" || c.decode && c.r.RC() != wire.RCSuccess }
 
 // slice codes a byte string of at most max octets that has memory of its own.

@@ -33,11 +33,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ownerAuth is a number as an authorisation value, from which a TPM takes
+// ownerAuth is a number as an authorization value, from which a TPM takes
 // trailing zeros.
 func ownerAuth(n uint64) []byte { return append(binary.BigEndian.AppendUint64(nil, n), 1) }
 
-// changeOwnerAuth counts up in the owner's authorisation of the TPM in a
+// changeOwnerAuth counts up in the owner's authorization of the TPM in a
 // directory, and tells on stdout, an octet each, what has been answered.
 func changeOwnerAuth(dir string) error {
 	store, err := state.OpenDirectory(dir, state.DirectoryOptions{})
@@ -75,7 +75,7 @@ func changeOwnerAuth(dir string) error {
 	return err
 }
 
-// counted is how far changeOwnerAuth has come, and the authorisation with that.
+// counted is how far changeOwnerAuth has come, and the authorization with that.
 func counted(store state.Store) (uint64, []byte, error) {
 	blob, err := store.Load()
 	if err != nil || blob == nil {

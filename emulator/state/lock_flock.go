@@ -35,7 +35,7 @@ func openLock(root *os.Root, _ string) (*os.File, error) {
 	return nil, err
 }
 
-// readOnly says whether an error is that of a file system which cannot be
+// readOnly reports whether an error is that of a file system which cannot be
 // written.
 func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 

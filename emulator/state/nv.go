@@ -15,10 +15,10 @@ type NVIndex struct {
 	Data       []byte // all of it, whether written or not
 }
 
-// Written says whether the index has a value.
+// Written reports whether the index has a value.
 func (n *NVIndex) Written() bool { return n.Attributes&wire.NVWritten != 0 }
 
-// Orderly says whether only TPM2_Shutdown has to save the data of the index.
+// Orderly reports whether only TPM2_Shutdown has to save the data of the index.
 func (n *NVIndex) Orderly() bool { return n.Attributes&wire.NVOrderly != 0 }
 
 // NV are the NV indices. The data of the orderly ones are in RAM: what a Store
@@ -29,7 +29,7 @@ type NV struct {
 	Indices    []NVIndex // in ascending order of handle
 }
 
-// Undefined says whether there is nothing to encode: no index, and none that
+// Undefined reports whether there is nothing to encode: no index, and none that
 // has left a trace.
 func (v *NV) Undefined() bool { return v.MaxCounter == 0 && len(v.Indices) == 0 }
 

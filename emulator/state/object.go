@@ -72,7 +72,7 @@ type PersistentObject struct {
 // PersistentObjects are in ascending order of handle.
 type PersistentObjects struct{ List []PersistentObject }
 
-// Undefined says whether there is nothing to encode.
+// Undefined reports whether there is nothing to encode.
 func (p *PersistentObjects) Undefined() bool { return len(p.List) == 0 }
 
 func (o *Object) fields(c *coder) {

@@ -63,7 +63,7 @@ func (r *resident) shutdown(kind wire.SU) wire.RC {
 	return r.send(wire.CCShutdown, nil, nil, et.U16(uint16(kind)))
 }
 
-// send sends a command with one handle, authorised with a password, or with
+// send sends a command with one handle, authorized with a password, or with
 // none of both, and gives the response code.
 func (r *resident) send(code wire.CC, handle *wire.Handle, auth []byte, params ...[]byte) wire.RC {
 	r.t.Helper()

@@ -14,7 +14,7 @@ type SessionFlags uint16
 // The flags.
 const (
 	SessionPolicy           SessionFlags = 1 << iota // or trial, not HMAC
-	SessionTrial                                     // cannot authorise
+	SessionTrial                                     // cannot authorize
 	SessionBound                                     // Bound is in use
 	SessionDABound                                   // bound to an entity with dictionary attack protection
 	SessionLockoutBound                              // namely to lockoutAuth

@@ -6,13 +6,13 @@ import "github.com/swtpmd/swtpmd/emulator/wire"
 const (
 	MaxBanks   = 8   // PCR banks: SHA-1, four of SHA-2, three of SHA-3
 	SavedPCRs  = 16  // PCR 0 to 15 are kept by TPM2_Shutdown(STATE)
-	PCRGroups  = 1   // PCR groups with an authorisation value or policy
+	PCRGroups  = 1   // PCR groups with an authorization value or policy
 	MaxObjects = 256 // slots for transient objects
 )
 
-// TPM2B is a byte string of at most 64 octets: authorisation values, proofs,
+// TPM2B is a byte string of at most 64 octets: authorization values, proofs,
 // seeds, digests. The zero value is the empty string. It compares with ==
-// because octets behind the size are zero.
+// because octets after the size are zero.
 type TPM2B struct {
 	Size uint8
 	Buf  [wire.MaxDigest]byte
@@ -27,7 +27,7 @@ func (b *TPM2B) Set(p []byte) {
 	b.Size = uint8(copy(b.Buf[:], p))
 }
 
-// Policy is an authorisation policy; with no policy Alg is TPM_ALG_NULL.
+// Policy is an authorization policy; with no policy Alg is TPM_ALG_NULL.
 type Policy struct {
 	Alg    wire.AlgID
 	Digest TPM2B
@@ -76,7 +76,7 @@ type Persistent struct {
 	// PPCommands are the commands that TPM2_PP_Commands has put on the list
 	// of those that need physical presence.
 	PPCommands CommandBits
-	// DAUsed says that an authorisation with dictionary attack protection was
+	// DAUsed says that an authorization with dictionary attack protection was
 	// tried in this power cycle. Set before a stop without shutdown, it
 	// counts as a failed try.
 	DAUsed bool
@@ -94,7 +94,7 @@ const firstCommand = wire.CCNVUndefineSpaceSpecial
 // CommandBits is a set of command codes: bit n%8 of octet n/8 is code 0x11F + n.
 type CommandBits [20]uint8
 
-// Has says whether the set has the command.
+// Has reports whether the set has the command.
 func (b *CommandBits) Has(code wire.CC) bool {
 	n := code - firstCommand
 	return uint64(n) < uint64(len(b)*8) && b[n/8]>>(n%8)&1 != 0
@@ -199,7 +199,7 @@ type DRBG struct {
 	Reseeds uint64
 }
 
-// HashState is a marshalled hash.
+// HashState is a marshaled hash.
 type HashState struct {
 	Alg  wire.AlgID
 	Size uint8

@@ -80,7 +80,7 @@ func LocalityBit(locality uint8) LocalityAttributes {
 	return 1 << locality
 }
 
-// Allows says whether the attributes, which are not zero, have a locality.
+// Allows reports whether the attributes, which are not zero, have a locality.
 func (a LocalityAttributes) Allows(locality uint8) bool {
 	if locality < LocalityExtended {
 		return a < LocalityExtended && a&LocalityBit(locality) != 0

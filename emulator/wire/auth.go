@@ -3,10 +3,10 @@ package wire
 import "slices"
 
 // MaxDigest is the size in bytes of the largest digest (SHA-512), which bounds
-// nonces, authorisation values and policies.
+// nonces, authorization values and policies.
 const MaxDigest = 64
 
-// MinAuthArea is the size in bytes of the smallest authorisation area: one
+// MinAuthArea is the size in bytes of the smallest authorization area: one
 // TPMS_AUTH_COMMAND with empty nonce and hmac.
 const MinAuthArea = 9
 

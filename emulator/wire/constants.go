@@ -9,7 +9,7 @@ type ST uint16
 
 // The structure tags in use.
 const (
-	STTPM12Command       ST = 0x00C1 // of a TPM 1.2 command without authorisation
+	STTPM12Command       ST = 0x00C1 // of a TPM 1.2 command without authorization
 	STTPM12AuthCommand2  ST = 0x00C3 // … with two; 0x00C2 is with one
 	STRspCommand         ST = 0x00C4 // response to a command with a bad tag
 	STNull               ST = 0x8000

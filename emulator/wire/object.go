@@ -16,7 +16,7 @@ const (
 	MaxTemplate = 2 + 2 + 4 + (2 + MaxDigest) + (6 + 4 + 2 + 4) + (2 + MaxRSAKey)
 
 	// MaxSensitive is the size of the largest TPMT_SENSITIVE of an object, that of
-	// an RSA key: type, authorisation value, seed, prime.
+	// an RSA key: type, authorization value, seed, prime.
 	MaxSensitive = 2 + 2*(2+MaxDigest) + (2 + MaxRSAPrime)
 )
 
@@ -88,7 +88,7 @@ func (w *Writer) Public(p *Public) {
 	}
 }
 
-// sub gives n bytes of b, without what is behind them.
+// sub gives n bytes of b, without what follows them.
 func sub(b []byte, at, n int) []byte { return b[at : at+n : at+n] }
 
 // Alias makes the byte strings of p alias area, which is p as Writer.Public

@@ -14,7 +14,7 @@ const MaxHashes = 16
 // PCRSelect is the bit map of a TPMS_PCR_SELECT: PCR n is bit n%8 of octet n/8.
 type PCRSelect [PCRSelectMax]byte
 
-// Has says whether the PCR is selected.
+// Has reports whether the PCR is selected.
 func (s *PCRSelect) Has(pcr int) bool { return s[pcr/8]>>(pcr%8)&1 != 0 }
 
 // Set selects the PCR.

@@ -4,7 +4,7 @@ package wire
 const (
 	// MaxPrivate bounds a TPM2B_PRIVATE by the _PRIVATE of an RSA key of 4,096
 	// bits (Part 2, section "_PRIVATE"): two integrity values, then a
-	// TPM2B_SENSITIVE with authorisation value, seed and a key of
+	// TPM2B_SENSITIVE with authorization value, seed and a key of
 	// RSA_PRIVATE_SIZE.
 	MaxPrivate = 2*(2+MaxDigest) + 2 + 2 + 2*(2+MaxDigest) + (2 + MaxRSAPrivate)
 

@@ -196,7 +196,7 @@ func (rc RC) Base() RC {
 	return rc &^ (rcNumber | rcParameter)
 }
 
-// Warning says whether the code is a warning (TPM_RC_WARN).
+// Warning reports whether the code is a warning (TPM_RC_WARN).
 func (rc RC) Warning() bool { return rc&rcFormatOne == 0 && rc&rcWarning == rcWarning }
 
 // String gives the name of Part 2, with the number where there is one:

@@ -59,7 +59,7 @@ func NewSelectors(algs []Selector, curves []Curve) *Selectors {
 	return s
 }
 
-// Has says whether alg may be named in the given role.
+// Has reports whether alg may be named in the given role.
 func (s *Selectors) Has(alg AlgID, role Role) bool {
 	return s != nil && alg < 256 && s.roles[alg]&role != 0
 }
@@ -91,12 +91,12 @@ func (s *Selectors) LargestDigest() int {
 	return s.largest
 }
 
-// HasKeyBits says whether alg is accepted with keys of that many bits.
+// HasKeyBits reports whether alg is accepted with keys of that many bits.
 func (s *Selectors) HasKeyBits(alg AlgID, bits uint16) bool {
 	return s != nil && slices.Contains(s.keyBits[alg], bits)
 }
 
-// HasCurve says whether the curve is accepted.
+// HasCurve reports whether the curve is accepted.
 func (s *Selectors) HasCurve(c Curve) bool {
 	return s != nil && slices.Contains(s.curves, c)
 }

@@ -127,7 +127,7 @@ func attributes(c *emulator.Command) []string {
 		{"no-sessions", c.Sessions == emulator.SessionsNone},
 		{"pp", c.Presence == emulator.PresenceMay},
 		{"pp-must", c.Presence == emulator.PresenceMust},
-		{"read-only", c.ReadOnly},
+		{"read-only", c.RefusedInReadOnlyMode},
 		{"trial", c.Trial},
 	} {
 		if a.has {
