@@ -65,11 +65,10 @@ func (r *run) logAggregate(bank ima.HashAlgo) *logAggregate {
 
 // hashPCRs is the boot aggregate of PCR values.
 func hashPCRs(bank ima.HashAlgo, pcrs map[int]ima.Hex, wanted []int) []byte {
-	hash := cryptoHash(bank)
-	if hash == 0 {
+	f, err := bank.New()
+	if err != nil {
 		return nil
 	}
-	f := hash.New()
 	for _, pcr := range wanted {
 		value, ok := pcrs[pcr]
 		if !ok {

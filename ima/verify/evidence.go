@@ -190,7 +190,7 @@ func (b *Build) check() error {
 		return &BuildError{fmt.Sprintf("kernel %s does not have CONFIG_IMA_INIT_LATE_SYNC; set InitLateSync in the profile if it was carried back", b.Kernel.Release)}
 	}
 	for _, m := range b.Measured {
-		if m.PCR < 0 || m.PCR > 9 || cryptoHash(m.Bank) == 0 || len(m.Digest) != m.Bank.Size() {
+		if m.PCR < 0 || m.PCR > 9 || !m.Bank.Available() || len(m.Digest) != m.Bank.Size() {
 			return &BuildError{fmt.Sprintf("measurement %s in PCR %d of bank %s: the measured boot extends digests of a bank into PCR 0 to 9", m.Digest, m.PCR, m.Bank)}
 		}
 	}

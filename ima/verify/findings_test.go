@@ -56,6 +56,11 @@ func TestFindings(t *testing.T) {
 		{"buffer", func(t testing.TB) verify.Evidence {
 			return extended(t, first(t), entry(t, "kexec-cmdline", func(e *ima.EventData) { e.Buf = []byte("root=/dev/sda1") }))
 		}, verify.BufferMismatch, "record 2"},
+		{"buffer of another content, sm3", func(t testing.TB) verify.Evidence {
+			return extended(t, first(t), entry(t, "kexec-cmdline", func(e *ima.EventData) {
+				e.Digest.Algo, e.Buf = ima.SM3, []byte("root=/dev/sda1")
+			}))
+		}, verify.BufferMismatch, "record 2"},
 		{"O_DIRECT", func(t testing.TB) verify.Evidence {
 			return extended(t, first(t), entry(t, "/a", func(e *ima.EventData) { e.Digest.Sum = make([]byte, 32) }))
 		}, verify.FileDigestZero, "record 2"},

@@ -82,7 +82,7 @@ var keyForms = []keyForm{
 	{"context of an object", func(b []byte) bool { return len(b) >= 4 && binary.BigEndian.Uint32(b) == contextMagic },
 		refuse("it has no public key that can be read; tpm2_readpublic -c FILE -o OUT writes it")},
 	{"name of an object", func(b []byte) bool {
-		return len(b) > 2 && cryptoHash(bankByAlgID(binary.BigEndian.Uint16(b))) != 0 && len(b) == 2+bankByAlgID(binary.BigEndian.Uint16(b)).Size()
+		return len(b) > 2 && bankByAlgID(binary.BigEndian.Uint16(b)).Available() && len(b) == 2+bankByAlgID(binary.BigEndian.Uint16(b)).Size()
 	},
 		refuse("it is a digest of the public area; tpm2_readpublic -o OUT writes the area")},
 }

@@ -2,12 +2,6 @@ package verify
 
 import (
 	"bytes"
-	"crypto"
-	_ "crypto/md5"    // hashes that buffers
-	_ "crypto/sha1"   // are measured
-	_ "crypto/sha256" // with
-	_ "crypto/sha3"
-	_ "crypto/sha512"
 	"hash"
 
 	"github.com/swtpmd/swtpmd/ima"
@@ -102,16 +96,18 @@ func (r *run) buffer(rec *ima.Record, name []byte, number int) {
 // bufferHashes are the hashes in use.
 type bufferHashes map[string]hash.Hash
 
-// match reports whether sum is the digest of buf; a hash that is not known here
+// match reports whether sum is the digest of buf. What package ima cannot compute
 // matches.
 func (h *bufferHashes) match(algo, sum, buf []byte) bool {
 	f, ok := (*h)[string(algo)]
 	if !ok {
 		a, err := ima.ParseHashAlgo(string(algo))
-		if err != nil || cryptoHash(a) == 0 {
+		if err != nil {
 			return true
 		}
-		f = cryptoHash(a).New()
+		if f, err = a.New(); err != nil {
+			return true
+		}
 		if *h == nil {
 			*h = make(bufferHashes)
 		}
@@ -121,32 +117,6 @@ func (h *bufferHashes) match(algo, sum, buf []byte) bool {
 	f.Write(buf)
 	var room [64]byte
 	return bytes.Equal(f.Sum(room[:0]), sum)
-}
-
-// cryptoHash returns the standard library's number of a hash, 0 if it has none
-// that is linked in.
-func cryptoHash(a ima.HashAlgo) crypto.Hash {
-	switch a {
-	case ima.MD5:
-		return crypto.MD5
-	case ima.SHA1:
-		return crypto.SHA1
-	case ima.SHA224:
-		return crypto.SHA224
-	case ima.SHA256:
-		return crypto.SHA256
-	case ima.SHA384:
-		return crypto.SHA384
-	case ima.SHA512:
-		return crypto.SHA512
-	case ima.SHA3_256:
-		return crypto.SHA3_256
-	case ima.SHA3_384:
-		return crypto.SHA3_384
-	case ima.SHA3_512:
-		return crypto.SHA3_512
-	}
-	return 0
 }
 
 // kernelVersionName is the event of the critical data kernel_info

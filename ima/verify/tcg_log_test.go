@@ -309,3 +309,17 @@ func TestBrokenEventLogIsAnErrorAndAFinding(t *testing.T) {
 	assert.True(t, v.Has(verify.EventLogUnreadable) && v.Has(verify.QuoteVerified) && v.Has(verify.ReplayMatch))
 	assert.Equal(t, "reject reject reject", outcomes(t, v))
 }
+
+// Firmware in China measures with SM3.
+func TestEventLogOfSM3(t *testing.T) {
+	t.Parallel()
+	digest := bytes.Repeat([]byte{7}, 32)
+	w := newAgileLog(specID(u32(1), u16(0x12), u16(32), []byte{0})).event(0, evSCRTM, cat(u32(1), u16(0x12), digest), []byte("v1"))
+	log, err := verify.ParseEventLog(w.buf)
+	require.NoError(t, err)
+	h, err := ima.SM3.New()
+	require.NoError(t, err)
+	h.Write(make([]byte, 32))
+	h.Write(digest)
+	assert.Equal(t, ima.Hex(h.Sum(nil)), log.Replay(ima.SM3)[0])
+}

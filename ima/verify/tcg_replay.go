@@ -18,8 +18,8 @@ func (l *EventLog) Replay(bank ima.HashAlgo) map[int]ima.Hex {
 // that the PCR had before.
 func (l *EventLog) replay(bank ima.HashAlgo, extend func(pcr int, before ima.Hex)) map[int]ima.Hex {
 	i := slices.IndexFunc(l.Algorithms, func(a EventAlgorithm) bool { return a.Bank == bank })
-	hash := cryptoHash(bank)
-	if bank == 0 || i < 0 || hash == 0 {
+	h, err := bank.New()
+	if i < 0 || err != nil {
 		return nil
 	}
 	pcrs := make(map[int]ima.Hex)
@@ -27,7 +27,6 @@ func (l *EventLog) replay(bank ima.HashAlgo, extend func(pcr int, before ima.Hex
 		pcrs[pcr] = make(ima.Hex, bank.Size())
 	}
 	pcrs[0][bank.Size()-1] = l.Locality
-	h := hash.New()
 	for e := range l.Events {
 		event := &l.Events[e]
 		value, ok := pcrs[int(event.PCR)]
