@@ -31,8 +31,8 @@ type shares struct {
 }
 
 type share struct {
-	End   string `json:"end"`
-	Boots int    `json:"boots"`
+	End   boot.Ending `json:"end"`
+	Boots int         `json:"boots"`
 }
 
 // shareOut boots with n seeds from the simulation's own on.
@@ -65,7 +65,7 @@ func (all *shares) add(s *boot.Summary) {
 			all.Most = &margin
 		}
 	}
-	end := ending(s)
+	end := s.Ending()
 	for i := range all.Ends {
 		if all.Ends[i].End == end {
 			all.Ends[i].Boots++
@@ -73,23 +73,6 @@ func (all *shares) add(s *boot.Summary) {
 		}
 	}
 	all.Ends = append(all.Ends, share{end, 1})
-}
-
-// ending is a word for how a boot ended.
-func ending(s *boot.Summary) string {
-	switch {
-	case s.Panic != "":
-		return "panic"
-	case !s.Started:
-		return "never-started"
-	case s.StartError != 0:
-		return "failed"
-	case s.Bypass:
-		return "bypass"
-	case s.FieldFailure:
-		return "field-failure"
-	}
-	return "measured"
 }
 
 func (all *shares) String() string {

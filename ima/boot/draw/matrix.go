@@ -93,22 +93,18 @@ func (o *Outcome) outcome(policy string) verify.Outcome {
 	return 0
 }
 
-// state says in a word how IMA stands.
+// stateWords are the endings whose word in a picture is another.
+var stateWords = map[boot.Ending]string{
+	boot.EndMeasured: "TPM", boot.EndNeverStarted: "never", boot.EndFieldFailure: "field failure",
+}
+
+// state returns a word for how IMA stands.
 func (o *Outcome) state() string {
-	s := &o.Boot.Summary
-	switch {
-	case s.Panic != "":
-		return "panic"
-	case !s.Started:
-		return "never"
-	case s.StartError != 0:
-		return "failed"
-	case s.Bypass:
-		return "bypass"
-	case s.FieldFailure:
-		return "field failure"
+	end := o.Boot.Summary.Ending()
+	if word, ok := stateWords[end]; ok {
+		return word
 	}
-	return "TPM"
+	return string(end)
 }
 
 // remarks are what must be known beside the state of IMA.
