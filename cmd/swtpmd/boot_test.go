@@ -378,7 +378,7 @@ func TestBootSaysThatItIsARace(t *testing.T) {
 	require.Len(t, o.Shares.Ends, 2)
 	assert.Equal(t, []string{found[1], found[2]}, []string{fmt.Sprint(o.Shares.Ends[0].Boots), fmt.Sprint(o.Shares.Ends[1].Boots)})
 	assert.Equal(t, 30, o.Shares.Ends[0].Boots+o.Shares.Ends[1].Boots)
-	assert.ElementsMatch(t, []string{"measured", "bypass"}, []string{o.Shares.Ends[0].End, o.Shares.Ends[1].End})
+	assert.ElementsMatch(t, []boot.Ending{boot.EndMeasured, boot.EndBypass}, []boot.Ending{o.Shares.Ends[0].End, o.Shares.Ends[1].End})
 
 	for _, wrong := range []string{"--seeds=-1", "--seeds=10001", "--seeds=many"} {
 		code, _, _ = called(t, "boot", wrong)
