@@ -94,6 +94,16 @@ func TestPowerCuts(t *testing.T) {
 	t.Logf("%+v", r)
 }
 
+// The page of figures has a row for every kind.
+func TestThePageHasEveryAttack(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/reliability.md")
+	require.NoError(t, err)
+	for _, a := range Attacks() {
+		assert.Contains(t, string(page), "| "+a.Name+" |")
+	}
+}
+
 // Names and descriptions are what --list prints.
 func TestAttacksHaveNames(t *testing.T) {
 	t.Parallel()
