@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -53,8 +52,8 @@ const (
 // has no power. No rule decides about it, and the device does not see it.
 var ErrNoPower = errors.New("the TPM has no power: it answers after the next Init")
 
-// device is the wrapper.
-type device struct {
+// wrapper is a device under rules.
+type wrapper struct {
 	next  transport.Device
 	plan  Plan
 	clock *initcall.Clock
@@ -78,19 +77,19 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 	if clock == nil {
 		clock = new(initcall.Clock)
 	}
-	d := &device{next: next, plan: plan, clock: clock, holds: make(map[*hold]struct{})}
+	d := &wrapper{next: next, plan: plan, clock: clock, holds: make(map[*hold]struct{})}
 	d.era.Store(new(era))
 	if power, ok := transport.As[transport.Power](next); ok {
-		return &switchable{device: d, power: power}, nil
+		return &switchable{wrapper: d, power: power}, nil
 	}
 	return d, nil
 }
 
-// Unwrap gives the device below.
-func (d *device) Unwrap() transport.Device { return d.next }
+// Unwrap returns the device below.
+func (d *wrapper) Unwrap() transport.Device { return d.next }
 
 // Send lets the first fitting rule decide about the command.
-func (d *device) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+func (d *wrapper) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	came := d.era.Load() // before anything else: see era
 	rule, decision := d.decide(ctx, locality, command)
 	if rule == nil {
@@ -119,7 +118,7 @@ func (d *device) Send(ctx context.Context, locality uint8, command []byte) ([]by
 	}
 	if decision.Code != 0 {
 		d.tell(decision)
-		return errorResponse(decision.Code), nil
+		return transport.AppendResponse(nil, decision.Code), nil
 	}
 	response, err := d.next.Send(ctx, locality, command)
 	d.tell(decision)
@@ -128,12 +127,12 @@ func (d *device) Send(ctx context.Context, locality uint8, command []byte) ([]by
 
 // decide finds the rule for a command, nil if it is none of the plan's
 // business.
-func (d *device) decide(ctx context.Context, locality uint8, command []byte) (*Rule, Decision) {
+func (d *wrapper) decide(ctx context.Context, locality uint8, command []byte) (*Rule, Decision) {
 	if len(d.plan.Rules) == 0 {
 		return nil, Decision{}
 	}
 	now := d.clock.Now()
-	code, coded := commandCode(command)
+	code, coded := transport.CommandCode(command)
 	for i := range d.plan.Rules {
 		rule := &d.plan.Rules[i]
 		if !rule.When.fits(now, code, coded, locality) {
@@ -152,12 +151,12 @@ func (d *device) decide(ctx context.Context, locality uint8, command []byte) (*R
 
 // hasPower reports whether the device below has power; one that cannot tell
 // has.
-func (d *device) hasPower() bool {
+func (d *wrapper) hasPower() bool {
 	power, ok := transport.As[transport.Power](d.next)
 	return !ok || power.Powered()
 }
 
-func (d *device) tell(decision Decision) {
+func (d *wrapper) tell(decision Decision) {
 	if d.plan.Journal != nil {
 		d.plan.Journal(decision)
 	}
@@ -165,7 +164,7 @@ func (d *device) tell(decision Decision) {
 
 // Cancel lets held commands go with TPM_RC_CANCELED and cancels what the device
 // below executes, if it can be asked to.
-func (d *device) Cancel() {
+func (d *wrapper) Cancel() {
 	d.cancel(release{Canceled, "command canceled"})
 	if below, ok := transport.As[transport.Canceler](d.next); ok {
 		below.Cancel()
@@ -174,7 +173,7 @@ func (d *device) Cancel() {
 
 // switchable is the wrapper of a device whose power can be switched.
 type switchable struct {
-	*device
+	*wrapper
 	power transport.Power
 }
 
@@ -190,20 +189,3 @@ func (s *switchable) PowerOff() error {
 
 // Powered reports whether the device below has power.
 func (s *switchable) Powered() bool { return s.power.Powered() }
-
-// commandCode reads the TPM_CC of a command: tag (2 bytes), size (4), code (4),
-// big-endian.
-func commandCode(command []byte) (code uint32, ok bool) {
-	if len(command) < 10 {
-		return 0, false
-	}
-	return binary.BigEndian.Uint32(command[6:]), true
-}
-
-// errorResponse is the 10-byte response that carries only a code: tag
-// TPM_ST_NO_SESSIONS, size, code.
-func errorResponse(code uint32) []byte {
-	response := []byte{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0, 0}
-	binary.BigEndian.PutUint32(response[6:], code)
-	return response
-}

@@ -39,7 +39,7 @@ func (h *hold) release(r release) {
 
 // hold waits until something lets the command go and writes down what did. The
 // journal hears of it only when everything that can end the wait can do so.
-func (d *device) hold(ctx context.Context, came *era, rule *Rule, decision *Decision) {
+func (d *wrapper) hold(ctx context.Context, came *era, rule *Rule, decision *Decision) {
 	h := &hold{let: make(chan struct{})}
 	d.begin(h, came)
 	defer d.end(h)
@@ -68,10 +68,10 @@ func (d *device) hold(ctx context.Context, came *era, rule *Rule, decision *Deci
 	decision.HeldFor = time.Since(decision.Time)
 }
 
-// overtaken gives what came after the release of a command that is about to go
+// overtaken returns what came after the release of a command that is about to go
 // on to the TPM, and why itself if nothing did. What was sent before a reset
 // must not reach the TPM after it.
-func (d *device) overtaken(came *era, boot int, why release) release {
+func (d *wrapper) overtaken(came *era, boot int, why release) release {
 	if now := d.clock.Now(); now.Boot != boot {
 		why = otherBoot(now)
 	}
@@ -88,7 +88,7 @@ func otherBoot(e initcall.Event) release {
 }
 
 // begin has the end of the era let h go: at once if the era is over already.
-func (d *device) begin(h *hold, came *era) {
+func (d *wrapper) begin(h *hold, came *era) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if came.over {
@@ -98,7 +98,7 @@ func (d *device) begin(h *hold, came *era) {
 	d.holds[h] = struct{}{}
 }
 
-func (d *device) end(h *hold) {
+func (d *wrapper) end(h *hold) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.holds, h)
@@ -137,7 +137,7 @@ func (h *hold) await(ctx context.Context, longest time.Duration) release {
 
 // letGo ends the era, and with it the waiting of every command that came in it.
 // The caller holds mu.
-func (d *device) letGo(r release) {
+func (d *wrapper) letGo(r release) {
 	e := d.era.Load()
 	if e.over {
 		return
@@ -150,7 +150,7 @@ func (d *device) letGo(r release) {
 }
 
 // cancel begins a new era.
-func (d *device) cancel(r release) {
+func (d *wrapper) cancel(r release) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.letGo(r)
@@ -161,7 +161,7 @@ func (d *device) cancel(r release) {
 // way of a reset. While it lasts no command is held, or one that came in time
 // to find a device with power would be left to wait, or reach the TPM of the
 // next boot.
-func (d *device) reset(r release, change func() error) error {
+func (d *wrapper) reset(r release, change func() error) error {
 	d.mu.Lock()
 	d.resets++
 	d.letGo(r)
@@ -176,7 +176,7 @@ func (d *device) reset(r release, change func() error) error {
 }
 
 // renew begins a new era, unless a reset lasts. The caller holds mu.
-func (d *device) renew() {
+func (d *wrapper) renew() {
 	if d.resets == 0 {
 		d.era.Store(new(era))
 	}

@@ -65,7 +65,7 @@ type When struct {
 	Localities []uint8
 }
 
-// InForce says whether a boot at now is where the rule applies.
+// InForce reports whether a boot at now is where the rule applies.
 func (w *When) InForce(now initcall.Event) bool {
 	if w.Boots > 0 && now.Boot > w.Boots {
 		return false
@@ -133,7 +133,7 @@ var ways = [...]struct {
 	Hold:       {"hold", Do{Hold: true}},
 }
 
-// String gives the name that UnmarshalText takes.
+// String returns the name that UnmarshalText takes.
 func (w WhileDeferred) String() string {
 	if int(w) < len(ways) {
 		return ways[w].name
@@ -154,7 +154,7 @@ func (e *UnknownWayError) Error() string {
 	return fmt.Sprintf("unknown way to answer while deferred %q; the ways are %s", e.Name, strings.Join(names, ", "))
 }
 
-// MarshalText gives the way's name.
+// MarshalText returns the way's name.
 func (w WhileDeferred) MarshalText() ([]byte, error) {
 	if int(w) >= len(ways) {
 		return nil, &UnknownWayError{Name: w.String()}

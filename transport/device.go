@@ -38,12 +38,12 @@ type Power interface {
 	// Init applies power, or resets a device that has power already: the
 	// _TPM_Init signal of TPM 2.0 Library Part 1, section "_TPM_Init".
 	// Persistent state survives, and so does nothing else. A command in
-	// execution ends first, cancelled where it can be.
+	// execution ends first, canceled where it can be.
 	Init() error
 	// PowerOff takes the power away. It is idempotent. A Device without
 	// power answers no command until the next Init.
 	PowerOff() error
-	// Powered says whether the device has power. It does not wait for a
+	// Powered reports whether the device has power. It does not wait for a
 	// command in execution: a server asks before it cancels one.
 	Powered() bool
 }
@@ -130,13 +130,13 @@ func WithProbe(ctx context.Context) context.Context {
 	return context.WithValue(ctx, probeKey{}, true)
 }
 
-// IsProbe says whether ctx came from WithProbe.
+// IsProbe reports whether ctx came from WithProbe.
 func IsProbe(ctx context.Context) bool {
 	is, _ := ctx.Value(probeKey{}).(bool)
 	return is
 }
 
-// Wait waits until released is closed, or longest has passed, and says whether
+// Wait waits until released is closed, or longest has passed, and reports whether
 // it was released.
 type Wait func(released <-chan struct{}, longest time.Duration) bool
 
@@ -150,7 +150,7 @@ func WithWait(ctx context.Context, wait Wait) context.Context {
 	return context.WithValue(ctx, waitKey{}, wait)
 }
 
-// WaitOf gives the Wait of WithWait, nil if there is none.
+// WaitOf returns the Wait of WithWait, nil if there is none.
 func WaitOf(ctx context.Context) Wait {
 	wait, _ := ctx.Value(waitKey{}).(Wait)
 	return wait

@@ -44,7 +44,7 @@ func (e *StallError) Error() string {
 	return fmt.Sprintf("TPM frame broken off after %d bytes: nothing more came in %v", e.Got, e.After)
 }
 
-// Unwrap gives os.ErrDeadlineExceeded.
+// Unwrap returns os.ErrDeadlineExceeded.
 func (e *StallError) Unwrap() error { return os.ErrDeadlineExceeded }
 
 // FrameReader cuts a byte stream into TPM commands, or responses, by their

@@ -31,7 +31,7 @@ func (e *PathError) Error() string {
 	return fmt.Sprintf("unix socket %s: %v%s", e.Path, e.Err, hint)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *PathError) Unwrap() error { return e.Err }
 
 // Why a path is refused.

@@ -16,7 +16,7 @@ import (
 
 func TestTap(t *testing.T) {
 	t.Parallel()
-	device := &transporttest.Device{}
+	device := &transporttest.TPM{}
 	broken := errors.New("broken")
 	device.Answer = func(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 		if locality == 4 {

@@ -48,7 +48,7 @@ func sameFile(a, b string) bool {
 	return place(a) == place(b)
 }
 
-// place gives a path without symbolic links in its directory.
+// place returns a path without symbolic links in its directory.
 func place(path string) string {
 	full, err := filepath.Abs(path)
 	if err != nil {

@@ -198,7 +198,7 @@ func guest(t *testing.T, console net.Conn, admin *control.Client, level initcall
 	}, time.Minute, time.Millisecond)
 }
 
-// consoleUntil gives the lines of a real boot's console after the one that has from
+// consoleUntil returns the lines of a real boot's console after the one that has from
 // in it, up to the next one that has until.
 func consoleUntil(t *testing.T, from, until string) []string {
 	t.Helper()

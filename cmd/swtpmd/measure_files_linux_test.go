@@ -38,7 +38,7 @@ func recorded(t *testing.T, args ...string) (lines []string) {
 	return lines
 }
 
-// recordedNames gives the last component of the names alone.
+// recordedNames returns the last component of the names alone.
 func recordedNames(t *testing.T, args ...string) (names []string) {
 	t.Helper()
 	for _, line := range recorded(t, args...) {

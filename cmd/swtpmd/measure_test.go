@@ -86,7 +86,7 @@ func TestMeasureIntoARunningDaemon(t *testing.T) {
 	}
 }
 
-// quoted gives what verify says of what measure has left in a directory, with a
+// quoted returns what verify says of what measure has left in a directory, with a
 // nonce.
 func quoted(t *testing.T, out, nonce string, flags ...string) (int, string) {
 	t.Helper()

@@ -9,9 +9,9 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
 
-// Device is a TPM that commands are sent to: what New makes, an *emulator.TPM, or
+// Sender is a TPM that commands are sent to: what New makes, an *emulator.TPM, or
 // one of the two wrapped by faults.Wrap. A transport.Device is the same.
-type Device interface {
+type Sender interface {
 	Send(ctx context.Context, locality uint8, command []byte) (response []byte, err error)
 }
 
@@ -24,7 +24,7 @@ const ErrNoTPM state.Error = "emulatortest: no TPM to send to; set the field TPM
 //	late, err := faults.Wrap(emulatortest.New(t), plan)
 //	tpm := emulatortest.Client{TPM: late}
 type Client struct {
-	TPM      Device
+	TPM      Sender
 	Locality uint8
 }
 

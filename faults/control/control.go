@@ -60,7 +60,7 @@ type Status struct {
 	Powered  bool                      `json:"powered"`
 	// Failure is why the TPM is in failure mode, empty if it is not.
 	Failure string `json:"failure,omitempty"`
-	// Sandbox is what the process is confined by: "full" (Landlock and
+	// Sandbox names what confines the process: "full" (Landlock and
 	// seccomp), "landlock", "seccomp", "off"; empty if it has not said.
 	Sandbox string `json:"sandbox,omitempty"`
 	// LogLost counts the lines of the log that nobody read in time.
@@ -72,7 +72,7 @@ type Status struct {
 type Panel struct {
 	Clock *initcall.Clock
 	Rules []faults.Rule
-	// Powered says whether the TPM has power.
+	// Powered reports whether the TPM has power.
 	Powered func() bool
 	// Failure, if set, is why the TPM is in failure mode, nil if it is not. It
 	// does not wait for a command in execution.
@@ -141,7 +141,7 @@ func (p *Panel) Status() Status {
 	return s
 }
 
-// Journal gives the decisions that are kept, oldest first.
+// Journal returns the decisions that are kept, oldest first.
 func (p *Panel) Journal() []faults.Decision {
 	p.mu.Lock()
 	defer p.mu.Unlock()

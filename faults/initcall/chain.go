@@ -130,7 +130,7 @@ func (c *chain) begin(p piece) {
 	*c = chain{begun: true, stamped: p.stamped, at: p.at}
 }
 
-// doubt gives the reason for which the chain does not go on with m.
+// doubt returns the reason for which the chain does not go on with m.
 func (c *chain) doubt(m message, p piece) reason {
 	switch {
 	case m.shown:
@@ -241,7 +241,7 @@ var mainLevels = [levels]bool{
 	Subsys: true, FS: true, Device: true, Late: true,
 }
 
-// skipped gives the first main level between two others, if there is one.
+// skipped returns the first main level between two others, if there is one.
 func skipped(from, to Level) (Level, bool) {
 	for l := from + 1; l < to; l++ {
 		if mainLevels[l] {
@@ -251,7 +251,7 @@ func skipped(from, to Level) (Level, bool) {
 	return 0, false
 }
 
-// mainBefore gives the last main level before another, Kernel if there is none.
+// mainBefore returns the last main level before another, Kernel if there is none.
 func mainBefore(level Level) Level {
 	for level--; level > Kernel && !mainLevels[level]; level-- {
 	}

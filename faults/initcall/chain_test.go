@@ -40,7 +40,7 @@ const (
 	amd64 = "x86_64-debian-6.1-tpm-on-time"
 )
 
-// levelsAt gives the level after each line, of a console that trusts or not.
+// levelsAt returns the level after each line, of a console that trusts or not.
 func levelsAt(t testing.TB, lines []string, trusting bool) []initcall.Level {
 	console := newConsole(t)
 	console.Trusting = trusting

@@ -29,7 +29,7 @@ type Event struct {
 // NoTime is the At of an Event whose source knows no time.
 const NoTime time.Duration = -1
 
-// BackwardsError is what Advance answers when it is asked for a level that lies
+// BackwardsError is the error of Advance for a level that lies
 // before the one reached in this boot.
 type BackwardsError struct {
 	Now, Asked Level
@@ -62,7 +62,7 @@ type subscriber struct {
 	f func(Event)
 }
 
-// Now gives the last event: which level has been reached, in which boot.
+// Now returns the last event: which level has been reached, in which boot.
 func (c *Clock) Now() Event {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *Clock) now() Event {
 	return c.last
 }
 
-// Level gives the level reached, and nothing else.
+// Level returns the level reached, and nothing else.
 func (c *Clock) Level() Level {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,7 +42,7 @@ import (
 //   - Levels come in link order. A main level that no line shows is passed only
 //     when two initcalls show a later one.
 //
-// So the clock is behind the kernel by one initcall, and by up to four where a
+// So the clock lags the kernel by one initcall, and by up to four where a
 // level has few. An initcall that shows a level and itself waits for it would wait
 // for ever: Trusting is for that.
 //
@@ -246,7 +246,7 @@ func (c *Console) follow(t *chain, m message, p piece) {
 	*w = wanted{}
 }
 
-// confirmed gives the line that was the last one needed, "" if there was none.
+// confirmed returns the line that was the last one needed, "" if there was none.
 func (c *chain) confirmed() string {
 	if c.last.n == 0 {
 		return ""
@@ -299,7 +299,7 @@ func (c *Console) start(p piece, k kind) {
 	c.reach(Kernel, p, "")
 }
 
-// level gives the level that m shows, Firmware if it shows none.
+// level returns the level that m shows, Firmware if it shows none.
 func (c *Console) level(m message) Level {
 	switch m.kind {
 	case atLevel:
@@ -312,7 +312,7 @@ func (c *Console) level(m message) Level {
 	return Firmware
 }
 
-// function gives the level that an initcall shows.
+// function returns the level that an initcall shows.
 func (c *Console) function(symbol []byte) Level {
 	rules, known := c.table.rules[string(symbol)]
 	level := Firmware
@@ -331,7 +331,7 @@ func (c *Console) function(symbol []byte) Level {
 	return level
 }
 
-// stray says whether a compiler may have changed the symbol's name.
+// stray reports whether a compiler may have changed the symbol's name.
 func stray(symbol []byte) bool {
 	_, ok := cutPrefix(symbol, stub)
 	for i := 0; !ok && i < len(symbol); i++ {

@@ -13,7 +13,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
-// levelsOf gives the levels that a console printing text reaches, "|" where a
+// levelsOf returns the levels that a console printing text reaches, "|" where a
 // new boot starts.
 func levelsOf(t testing.TB, text string, markers ...initcall.Marker) string {
 	t.Helper()
@@ -49,7 +49,7 @@ func (c *testConsole) print(text string) {
 	require.Equal(c.t, len(text), n)
 }
 
-// levels gives the events since the last call.
+// levels returns the events since the last call.
 func (c *testConsole) levels() string {
 	var got []string
 	for _, e := range c.events {

@@ -52,7 +52,7 @@ func (s Source) Open() (*Feed, error) {
 //
 // Follow returns ctx's error when ctx ends, and nil when a reader ends; sockets
 // and files do not end. The feed is closed then. A Read that a reader does not
-// give up stays behind with a goroutine until it returns, and what it brings is
+// give up stays with a goroutine until it returns, and what it brings is
 // dropped.
 func (f *Feed) Follow(ctx context.Context, console *Console, tee io.Writer) error {
 	return f.open.follow(ctx, &output{console: console, tee: tee})

@@ -144,7 +144,7 @@ func (s *sighting) lasts(info fs.FileInfo) time.Duration {
 	return time.Since(s.since)
 }
 
-// sameSocket says whether a and b are one socket. A file system may give the
+// sameSocket reports whether a and b are one socket. A file system may give the
 // number of a removed one to the next.
 func sameSocket(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime())

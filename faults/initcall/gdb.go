@@ -101,7 +101,7 @@ func (g *GDB) Follow(ctx context.Context, feed *Feed) error {
 	})
 }
 
-// attach follows the guest behind conn until conn or ctx ends, and closes conn.
+// attach follows the guest of conn until conn or ctx ends, and closes conn.
 func (g *GDB) attach(ctx context.Context, conn net.Conn) error {
 	defer conn.Close()
 	a := &attached{GDB: g, conn: rsp.NewConn(conn), armed: make(map[uint64]stopAt)}

@@ -47,7 +47,7 @@ var smallInitcalls = []string{
 	"kmod_a__10_2_software_resume7s",
 }
 
-// function gives where the initcall of this index is.
+// function returns where the initcall of this index is.
 func function(i int) uint64 { return mFunctions + uint64(i)*0x100 }
 
 // smallMap is the System.map of a kernel with smallInitcalls.

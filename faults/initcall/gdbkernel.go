@@ -88,7 +88,7 @@ func (a *attached) memory(address uint64, n int) ([]byte, error) {
 	return data, err
 }
 
-// printable gives a C string of the kernel's up to its end, or the end of its
+// printable returns a C string of the kernel's up to its end, or the end of its
 // first line.
 func printable(text []byte) string {
 	s, _, _ := strings.Cut(string(text), "\x00")

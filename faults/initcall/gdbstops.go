@@ -182,7 +182,7 @@ func (a *attached) forget() error {
 	return nil
 }
 
-// doubtful gives the reason for which a stop counts for nothing.
+// doubtful returns the reason for which a stop counts for nothing.
 func (a *attached) doubtful(at stopAt) (string, error) {
 	state, err := a.conn.Bytes(fmt.Sprintf("p%x", a.machine.state), 4)
 	if err != nil {
@@ -201,7 +201,7 @@ func (a *attached) doubtful(at stopAt) (string, error) {
 	return "", err
 }
 
-// returnsTo gives the address to which a function that was just called returns.
+// returnsTo returns the address to which a function that was just called returns.
 func (a *attached) returnsTo() (uint64, error) {
 	if a.machine.link != noRegister {
 		return a.register(a.machine.link)
@@ -214,7 +214,7 @@ func (a *attached) returnsTo() (uint64, error) {
 	return littleEndian(top), err
 }
 
-// register gives a register of 8 bytes of the processor that stopped.
+// register returns a register of 8 bytes of the processor that stopped.
 func (a *attached) register(number int) (uint64, error) {
 	data, err := a.conn.Bytes(fmt.Sprintf("p%x", number), 8)
 	return littleEndian(data), err

@@ -28,7 +28,7 @@ func logs(t testing.TB) []string {
 	return names
 }
 
-// record gives the events of a clock as lines of text.
+// record returns the events of a clock as lines of text.
 func record(clock *initcall.Clock) *strings.Builder {
 	b := new(strings.Builder)
 	clock.Subscribe(func(e initcall.Event) {
@@ -44,7 +44,7 @@ func record(clock *initcall.Clock) *strings.Builder {
 	return b
 }
 
-// replay gives the events of a console that prints text, in writes of size
+// replay returns the events of a console that prints text, in writes of size
 // bytes.
 func replay(t testing.TB, text []byte, size int, markers ...initcall.Marker) string {
 	t.Helper()

@@ -58,7 +58,7 @@ var names = [levels]string{
 	"userspace",
 }
 
-// String gives the name that ParseLevel takes.
+// String returns the name that ParseLevel takes.
 func (l Level) String() string {
 	if int(l) < len(names) {
 		return names[l]
@@ -95,7 +95,7 @@ func ParseLevel(name string) (Level, error) {
 	return 0, &UnknownLevelError{Name: name}
 }
 
-// MarshalText gives the level's name, for JSON and flags.
+// MarshalText returns the level's name, for JSON and flags.
 func (l Level) MarshalText() ([]byte, error) {
 	if int(l) >= len(names) {
 		return nil, &UnknownLevelError{Name: l.String()}

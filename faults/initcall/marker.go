@@ -58,7 +58,7 @@ func ParseMarker(text string) (Marker, error) {
 	return m, nil
 }
 
-// String gives the text that ParseMarker takes.
+// String returns the text that ParseMarker takes.
 func (m Marker) String() string {
 	s := m.Level.String() + "=" + m.Function
 	if m.After != "" {
@@ -91,7 +91,7 @@ func (m Marker) wrong() string {
 	return ""
 }
 
-// symbolByte says whether b occurs in kernel symbols, those that compilers
+// symbolByte reports whether b occurs in kernel symbols, those that compilers
 // derive ("foo.cfi_jt", "foo$abc") included.
 func symbolByte(b byte) bool {
 	return b == '_' || b == '.' || b == '$' ||
@@ -190,7 +190,7 @@ func identified(id []byte) (function []byte, level Level) {
 	return function, level
 }
 
-// FunctionOf gives the function's own name of an initcall as initcall_debug prints
+// FunctionOf returns the function's own name of an initcall as initcall_debug prints
 // it, without offset: link-time optimization and clang add to it.
 func FunctionOf(symbol string) string {
 	if !stray([]byte(symbol)) {

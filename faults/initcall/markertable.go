@@ -208,7 +208,7 @@ var markers = [...]Marker{
 	{Function: "alsa_sound_last_init", Level: LateSync},                   // sound/last.c
 }
 
-// Markers gives the built-in markers in the order of their levels.
+// Markers returns the built-in markers in the order of their levels.
 func Markers() []Marker {
 	return append([]Marker(nil), markers[:]...)
 }

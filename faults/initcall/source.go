@@ -77,7 +77,7 @@ func ReaderSource(r io.Reader) Source {
 	return Source{kind: readerSource, reader: r}
 }
 
-// String gives the text that ParseSource takes, and "-" for every reader.
+// String returns the text that ParseSource takes, and "-" for every reader.
 func (s Source) String() string {
 	switch s.kind {
 	case socketSource:

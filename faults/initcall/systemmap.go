@@ -161,7 +161,7 @@ func parseSymbol(line []byte) (s mapSymbol, ok bool, reason string) {
 	return mapSymbol{address, string(fields[2])}, true, ""
 }
 
-// find gives the first of the names that the map has, without a name if it has
+// find returns the first of the names that the map has, without a name if it has
 // none. Compilers add to a name what they did to the function.
 func find(all []mapSymbol, names ...string) (mapped, error) {
 	for _, name := range names {
@@ -189,7 +189,7 @@ func derived(symbol, name string) bool {
 	return ok && !strings.Contains(suffix, "cold") && !strings.Contains(suffix, "part")
 }
 
-// following gives the first address after that of the first symbol.
+// following returns the first address after that of the first symbol.
 func following(rest []mapSymbol) uint64 {
 	for _, s := range rest {
 		if s.address > rest[0].address {
@@ -270,7 +270,7 @@ func (m *SystemMap) checkTable(start, end uint64) error {
 // size is that of the table in the kernel's memory, in bytes.
 func (m *SystemMap) size() int { return len(m.table) * m.width }
 
-// functions gives where the functions of the table's entries are, by the table as
+// functions returns where the functions of the table's entries are, by the table as
 // the kernel's memory has it: size bytes, little-endian. A *WrongKernelError tells
 // that it is not this map's.
 func (m *SystemMap) functions(table []byte) ([]uint64, error) {

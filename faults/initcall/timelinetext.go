@@ -75,7 +75,7 @@ func ParseTimeline(text string) (Timeline, error) {
 	return t, nil
 }
 
-// String gives the text that ParseTimeline takes.
+// String returns the text that ParseTimeline takes.
 func (t Timeline) String() string {
 	var b strings.Builder
 	for _, m := range t {
@@ -84,7 +84,7 @@ func (t Timeline) String() string {
 	return b.String()
 }
 
-// MarshalText gives String's text, if the timeline is valid.
+// MarshalText returns String's text, if the timeline is valid.
 func (t Timeline) MarshalText() ([]byte, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err

@@ -33,8 +33,8 @@ func quotedPCRs(measurePCR int) []int {
 // there is.
 func (t *TPM) NonceMax() int {
 	const algorithm, sha512 = 2, 64
-	largest, ok := t.tpm.Property(t.ctx, wire.PTMaxDigest)
-	if !ok {
+	largest, err := t.tpm.Property(t.ctx, wire.PTMaxDigest)
+	if err != nil {
 		return algorithm + sha512
 	}
 	return algorithm + int(min(largest, sha512))

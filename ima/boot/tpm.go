@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -188,7 +189,7 @@ func (c *chip) transmitCmd(t *task, command []byte, doing string) (response []by
 // probe follows tpm2_probe: any answer with the tag of a TPM 2.0 makes it one.
 func (c *chip) probe(t *task) {
 	response, code := c.transmitCmd(t, getCapability(capTPMProperties, ptTotalCommands, 1), "")
-	if code >= 0 && len(response) >= 2 && response[0] == tagNoSessions>>8 && response[1] == tagNoSessions&0xff {
+	if code >= 0 && len(response) >= 2 && binary.BigEndian.Uint16(response) == transport.TagNoSessions {
 		c.tpm2 = true
 	}
 }

@@ -1,6 +1,10 @@
 package boot
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/swtpmd/swtpmd/transport"
+)
 
 // Command codes, capabilities and response codes (TPM 2.0 Library Part 2,
 // sections "TPM_CC", "TPM_CAP", "TPM_PT" and "TPM_RC", rev 1.59). Everything
@@ -33,11 +37,9 @@ const (
 	rcTesting    = 0x90A
 	rcRetry      = 0x922
 
-	tagNoSessions = 0x8001
-	tagSessions   = 0x8002
-	headerSize    = 10
-	rsPassword    = 0x40000009
-	rhNull        = 0x40000007
+	headerSize = transport.HeaderSize
+	rsPassword = 0x40000009
+	rhNull     = 0x40000007
 )
 
 var commandNames = map[uint32]string{
@@ -47,67 +49,55 @@ var commandNames = map[uint32]string{
 	ccFlushContext: "FlushContext", ccStartAuthSession: "StartAuthSession",
 }
 
-func commandCode(command []byte) uint32 { return binary.BigEndian.Uint32(command[6:]) }
-
-// command begins a command; finish fills in its size.
-func command(tag uint16, code uint32) []byte {
-	c := make([]byte, 0, 64)
-	c = binary.BigEndian.AppendUint16(c, tag)
-	c = binary.BigEndian.AppendUint32(c, 0)
-	return binary.BigEndian.AppendUint32(c, code)
+func commandCode(command []byte) uint32 {
+	code, _ := transport.CommandCode(command)
+	return code
 }
 
-func finish(c []byte) []byte {
-	binary.BigEndian.PutUint32(c[2:], uint32(len(c)))
-	return c
+// unauthorized returns a command without sessions.
+func unauthorized(code uint32, pieces ...[]byte) []byte {
+	return transport.NewCommand(transport.TagNoSessions, code, pieces...)
 }
+
+// authorized returns a command with one handle, which an empty password authorizes.
+func authorized(code, handle uint32, pieces ...[]byte) []byte {
+	area := append(u32(handle), 0, 0, 0, 9) // size of the authorization area
+	area = append(area, u32(rsPassword)...)
+	area = append(area, 0, 0, 0, 0, 0) // nonce, attributes, password
+	return transport.NewCommand(transport.TagSessions, code, append([][]byte{area}, pieces...)...)
+}
+
+func u16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
+func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
 func getCapability(capability, property, count uint32) []byte {
-	c := command(tagNoSessions, ccGetCapability)
-	c = binary.BigEndian.AppendUint32(c, capability)
-	c = binary.BigEndian.AppendUint32(c, property)
-	return finish(binary.BigEndian.AppendUint32(c, count))
+	return unauthorized(ccGetCapability, u32(capability), u32(property), u32(count))
 }
 
-func selfTest(full byte) []byte {
-	return finish(append(command(tagNoSessions, ccSelfTest), full))
-}
+func selfTest(full byte) []byte { return unauthorized(ccSelfTest, []byte{full}) }
 
-func startupClear() []byte {
-	return finish(append(command(tagNoSessions, ccStartup), 0, 0)) // TPM_SU_CLEAR
-}
+func startupClear() []byte { return unauthorized(ccStartup, []byte{0, 0}) } // TPM_SU_CLEAR
 
-func getRandom(n uint16) []byte {
-	return finish(binary.BigEndian.AppendUint16(command(tagNoSessions, ccGetRandom), n))
-}
+func getRandom(n uint16) []byte { return unauthorized(ccGetRandom, u16(n)) }
 
 // pcrRead asks for PCRs of one bank; three bytes of selection hold 24 PCRs.
 func pcrRead(alg uint16, pcrs ...int) []byte {
-	c := command(tagNoSessions, ccPCRRead)
-	c = binary.BigEndian.AppendUint32(c, 1)
-	c = binary.BigEndian.AppendUint16(c, alg)
-	var selection [3]byte
+	selection := []byte{3, 0, 0, 0}
 	for _, n := range pcrs {
-		selection[n/8] |= 1 << (n % 8)
+		selection[1+n/8] |= 1 << (n % 8)
 	}
-	c = append(c, 3)
-	return finish(append(c, selection[:]...))
+	return unauthorized(ccPCRRead, u32(1), u16(alg), selection)
 }
 
 // pcrExtend extends one digest for each of the algorithms, with an empty
 // password (Part 3, section "TPM2_PCR_Extend").
 func pcrExtend(pcr int, algs []uint16, digests [][]byte) []byte {
-	c := command(tagSessions, ccPCRExtend)
-	c = binary.BigEndian.AppendUint32(c, uint32(pcr))
-	c = binary.BigEndian.AppendUint32(c, 9) // size of the authorization area
-	c = binary.BigEndian.AppendUint32(c, rsPassword)
-	c = append(c, 0, 0, 0, 0, 0) // nonce, attributes, password
-	c = binary.BigEndian.AppendUint32(c, uint32(len(digests)))
+	list := u32(uint32(len(digests)))
 	for i, d := range digests {
-		c = binary.BigEndian.AppendUint16(c, algs[i])
-		c = append(c, d...)
+		list = append(list, u16(algs[i])...)
+		list = append(list, d...)
 	}
-	return finish(c)
+	return authorized(ccPCRExtend, uint32(pcr), list)
 }
 
 // nullTemplate is the public area of the kernel's null primary: a storage key on
@@ -123,46 +113,32 @@ var nullTemplate = []byte{
 
 // createNullPrimary makes a primary of the null hierarchy.
 func createNullPrimary() []byte {
-	c := command(tagSessions, ccCreatePrimary)
-	c = binary.BigEndian.AppendUint32(c, rhNull)
-	c = binary.BigEndian.AppendUint32(c, 9)
-	c = binary.BigEndian.AppendUint32(c, rsPassword)
-	c = append(c, 0, 0, 0, 0, 0)
-	c = append(c, 0, 4, 0, 0, 0, 0) // no authValue, no data
-	c = binary.BigEndian.AppendUint16(c, uint16(len(nullTemplate)))
-	c = append(c, nullTemplate...)
-	return finish(append(c, 0, 0, 0, 0, 0, 0)) // no outside information, no PCR
+	return authorized(ccCreatePrimary, rhNull,
+		[]byte{0, 4, 0, 0, 0, 0}, // no authValue, no data
+		u16(uint16(len(nullTemplate))), nullTemplate,
+		[]byte{0, 0, 0, 0, 0, 0}) // no outside information, no PCR
 }
 
-func contextSave(handle uint32) []byte {
-	return finish(binary.BigEndian.AppendUint32(command(tagNoSessions, ccContextSave), handle))
-}
+func contextSave(handle uint32) []byte { return unauthorized(ccContextSave, u32(handle)) }
 
-func contextLoad(context []byte) []byte {
-	return finish(append(command(tagNoSessions, ccContextLoad), context...))
-}
+func contextLoad(context []byte) []byte { return unauthorized(ccContextLoad, context) }
 
-func flushContext(handle uint32) []byte {
-	return finish(binary.BigEndian.AppendUint32(command(tagNoSessions, ccFlushContext), handle))
-}
+func flushContext(handle uint32) []byte { return unauthorized(ccFlushContext, u32(handle)) }
 
 // startAuthSession begins an HMAC session with a salt for the key at handle.
 func startAuthSession(handle uint32) []byte {
-	c := command(tagNoSessions, ccStartAuthSession)
-	c = binary.BigEndian.AppendUint32(c, handle)
-	c = binary.BigEndian.AppendUint32(c, rhNull)
-	c = append(c, 0, 32)
-	c = append(c, make([]byte, 32)...)                    // nonceCaller
-	c = append(c, 0, 0, 0)                                // salt, sessionType
-	c = append(c, 0, 0x06, 0, 0x80, 0, 0x43)              // AES, 128 bits, CFB
-	return finish(binary.BigEndian.AppendUint16(c, 0x0B)) // SHA-256
+	return unauthorized(ccStartAuthSession, u32(handle), u32(rhNull),
+		[]byte{0, 32}, make([]byte, 32), // nonceCaller
+		[]byte{0, 0, 0},                   // salt, sessionType
+		[]byte{0, 0x06, 0, 0x80, 0, 0x43}, // AES, 128 bits, CFB
+		u16(0x0B))                         // SHA-256
 }
 
 // rcValue is a response code without the number of what it is about
 // (tpm2_rc_value).
 func rcValue(code int) int {
-	if code > 0 && code&0x80 != 0 {
-		return code & 0xBF
+	if code > 0 {
+		return int(transport.RCBase(uint32(code)))
 	}
 	return code
 }
@@ -192,10 +168,8 @@ func readCreatePrimary(response []byte) (handle uint32, name []byte, ok bool) {
 // checkHeader returns the code of a response whose header is right
 // (tpm_try_transmit: the size that was received must be the header's).
 func checkHeader(response []byte) (code uint32, ok bool) {
-	if len(response) < headerSize || int64(binary.BigEndian.Uint32(response[2:])) != int64(len(response)) {
-		return 0, false
-	}
-	return binary.BigEndian.Uint32(response[6:]), true
+	h, ok := transport.ParseHeader(response)
+	return h.Code, ok && uint64(h.Size) == uint64(len(response))
 }
 
 // reader reads a response's parameters. What is not there makes it bad.

@@ -133,7 +133,7 @@ func listTwice(command, response []byte, algo ima.HashAlgo) []byte {
 		size := 3 + int(response[at+2])
 		if ima.BankByAlgID(binary.BigEndian.Uint16(response[at:]), 0).CryptoID == algo {
 			twice := slices.Insert(slices.Clone(response), at, response[at:at+size]...)
-			binary.BigEndian.PutUint32(twice[2:], uint32(len(twice)))
+			transport.SetSize(twice)
 			binary.BigEndian.PutUint32(twice[count:], binary.BigEndian.Uint32(twice[count:])+1)
 			return twice
 		}

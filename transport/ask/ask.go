@@ -84,17 +84,12 @@ func (e *ResponseError) Error() string {
 // each of which is authorized with an empty password.
 func (t TPM) execute(ctx context.Context, name string, code wire.CC, authorized []wire.Handle, parameters []byte, handle *wire.Handle) (*wire.Reader, error) {
 	w := wire.NewWriter(nil)
-	tag := wire.STNoSessions
-	if len(authorized) > 0 {
-		tag = wire.STSessions
-	}
-	w.U16(uint16(tag))
-	w.U32(0) // size
-	w.U32(uint32(code))
+	tag := transport.TagNoSessions
 	for _, h := range authorized {
 		w.U32(uint32(h))
 	}
 	if len(authorized) > 0 {
+		tag = transport.TagSessions
 		sizeAt := w.Len()
 		w.U32(0)
 		for range authorized {
@@ -103,32 +98,30 @@ func (t TPM) execute(ctx context.Context, name string, code wire.CC, authorized 
 		w.SetU32(sizeAt, uint32(w.Len()-sizeAt-4))
 	}
 	w.Bytes(parameters)
-	w.SetU32(2, uint32(w.Len()))
-	response, err := t.Device.Send(ctx, 0, w.Data())
+	response, err := t.Device.Send(ctx, 0, transport.NewCommand(tag, uint32(code), w.Data()))
 	if err != nil {
 		return nil, err
 	}
 	return responseParameters(name, response, tag, handle)
 }
 
-const headerSize = 10
-
 // responseParameters takes the header off, and the sizes that come with sessions.
-func responseParameters(name string, response []byte, tag wire.ST, handle *wire.Handle) (*wire.Reader, error) {
-	if len(response) < headerSize || int(binary.BigEndian.Uint32(response[2:])) != len(response) {
+func responseParameters(name string, response []byte, tag uint16, handle *wire.Handle) (*wire.Reader, error) {
+	h, ok := transport.ParseHeader(response)
+	if !ok || uint64(h.Size) != uint64(len(response)) {
 		return nil, &ResponseError{name, fmt.Sprintf("%d bytes, which the header does not announce", len(response))}
 	}
-	if rc := wire.RC(binary.BigEndian.Uint32(response[6:])); rc != wire.RCSuccess {
+	if rc := wire.RC(h.Code); rc != wire.RCSuccess {
 		return nil, fmt.Errorf("%s: %w", name, rc)
 	}
-	if got := wire.ST(binary.BigEndian.Uint16(response)); got != tag {
-		return nil, &ResponseError{name, fmt.Sprintf("tag 0x%04X", uint16(got))}
+	if h.Tag != tag {
+		return nil, &ResponseError{name, fmt.Sprintf("tag 0x%04X", h.Tag)}
 	}
-	r := wire.NewReader(response[headerSize:], nil)
+	r := wire.NewReader(response[transport.HeaderSize:], nil)
 	if handle != nil {
 		*handle = wire.Handle(r.U32())
 	}
-	if tag == wire.STSessions {
+	if tag == transport.TagSessions {
 		size := r.U32()
 		if r.RC() != wire.RCSuccess || uint64(size) > uint64(r.Len()) {
 			return nil, &ResponseError{name, "the size of the parameters is beyond the end"}
@@ -172,14 +165,33 @@ func (t TPM) capability(ctx context.Context, id wire.Cap, property uint32) (*wir
 	return r, complete(name, r)
 }
 
-// Property returns a TPM property. ok is false if the TPM does not have it.
-func (t TPM) Property(ctx context.Context, pt wire.PT) (value uint32, ok bool) {
+// PropertyError is a property that the TPM does not have.
+type PropertyError struct {
+	Property wire.PT
+}
+
+func (e *PropertyError) Error() string {
+	return fmt.Sprintf("TPM2_GetCapability: no property 0x%X", uint32(e.Property))
+}
+
+// Property returns a TPM property, or a *PropertyError.
+func (t TPM) Property(ctx context.Context, pt wire.PT) (uint32, error) {
 	r, err := t.capability(ctx, wire.CapTPMProperties, uint32(pt))
-	if err != nil || r.U32() == 0 || wire.PT(r.U32()) != pt {
-		return 0, false
+	if err != nil {
+		return 0, err
 	}
-	value = r.U32()
-	return value, r.RC() == wire.RCSuccess
+	if r.U32() == 0 || wire.PT(r.U32()) != pt {
+		return 0, &PropertyError{pt}
+	}
+	value := r.U32()
+	return value, complete("TPM2_GetCapability", r)
+}
+
+// TestParms returns an error that wraps the wire.RC of a TPM that does not take
+// parameters, a TPMT_PUBLIC_PARMS (TPM2_TestParms).
+func (t TPM) TestParms(ctx context.Context, parameters []byte) error {
+	_, err := t.execute(ctx, "TPM2_TestParms", wire.CCTestParms, nil, parameters, nil)
+	return err
 }
 
 // Banks returns the banks that have any PCR, in the TPM's order.

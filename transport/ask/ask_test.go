@@ -24,11 +24,14 @@ func TestClientReadsAndExtends(t *testing.T) {
 	banks, err := c.Banks(ctx)
 	require.NoError(t, err)
 	require.Len(t, banks, 4)
-	largest, ok := c.Property(ctx, wire.PTMaxDigest)
-	assert.True(t, ok)
+	largest, err := c.Property(ctx, wire.PTMaxDigest)
+	require.NoError(t, err)
 	assert.EqualValues(t, 64, largest)
-	_, ok = c.Property(ctx, 0x1ff)
-	assert.False(t, ok)
+	_, err = c.Property(ctx, 0x1ff)
+	var missing *PropertyError
+	assert.ErrorAs(t, err, &missing)
+	assert.NoError(t, c.TestParms(ctx, []byte{0, 1, 0, 0x10, 0, 0x10, 8, 0, 0, 0, 0, 0})) // RSA 2048
+	assert.ErrorIs(t, c.TestParms(ctx, []byte{0, 1, 0, 0x10, 0, 0x10, 8, 1, 0, 0, 0, 0}), wire.RCValue)
 
 	digest := make([]byte, 32)
 	require.NoError(t, c.Extend(ctx, 16, []wire.HA{{Hash: wire.AlgSHA256, Digest: digest}}))

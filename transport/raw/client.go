@@ -28,7 +28,7 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("connection to the TPM lost: %v", e.Cause)
 }
 
-// Unwrap gives what broke the connection.
+// Unwrap returns what broke the connection.
 func (e *BrokenError) Unwrap() error { return e.Cause }
 
 // Client is a connection to a TPM, and a transport.Device. Its methods may be

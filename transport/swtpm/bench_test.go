@@ -38,7 +38,7 @@ func BenchmarkData(b *testing.B) {
 // BenchmarkSetLocality is the control request that QEMU sends most.
 func BenchmarkSetLocality(b *testing.B) {
 	near, far := transporttest.Conns(b)
-	s := swtpm.NewServer(&transporttest.Device{}, swtpm.Options{})
+	s := swtpm.NewServer(&transporttest.TPM{}, swtpm.Options{})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

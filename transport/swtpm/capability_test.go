@@ -44,7 +44,7 @@ func TestCapabilitiesFollowTheDevice(t *testing.T) {
 
 func TestHideCapabilities(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &transporttest.Device{}, swtpm.Options{HideCapabilities: swtpm.CapStop})
+	r := serve(t, &transporttest.TPM{}, swtpm.Options{HideCapabilities: swtpm.CapStop})
 	assert.Zero(t, capabilities(t, r)&swtpm.CapStop)
 	assert.Equal(t, "00000000", r.dialControl().Ask("0000000E"))
 }

@@ -40,7 +40,7 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("control connection lost in %v: %v", e.Command, e.Cause)
 }
 
-// Unwrap gives what broke the connection.
+// Unwrap returns what broke the connection.
 func (e *BrokenError) Unwrap() error { return e.Cause }
 
 // maxReply bounds what a reply may announce, in bytes: swtpm's own bound of
@@ -203,12 +203,12 @@ func (c *Client) SetLocality(ctx context.Context, locality uint8) error {
 	return c.request(ctx, CmdSetLocality, []byte{locality, 0, 0, 0}, nil)
 }
 
-// HashStart gives the signal _TPM_Hash_Start.
+// HashStart sends the signal _TPM_Hash_Start.
 func (c *Client) HashStart(ctx context.Context) error {
 	return c.request(ctx, CmdHashStart, nil, nil)
 }
 
-// HashData gives the signal _TPM_Hash_Data, as often as the length of data
+// HashData sends the signal _TPM_Hash_Data, as often as the length of data
 // needs it.
 func (c *Client) HashData(ctx context.Context, data []byte) error {
 	const most = 4096
@@ -223,7 +223,7 @@ func (c *Client) HashData(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// HashEnd gives the signal _TPM_Hash_End.
+// HashEnd sends the signal _TPM_Hash_End.
 func (c *Client) HashEnd(ctx context.Context) error { return c.request(ctx, CmdHashEnd, nil, nil) }
 
 // Cancel asks the TPM to give up the command in execution. swtpm itself hears

@@ -79,7 +79,7 @@ func useControl(t *testing.T, path string) {
 
 func TestClient(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &transporttest.Device{}, swtpm.Options{})
+	r := serve(t, &transporttest.TPM{}, swtpm.Options{})
 	useControl(t, r.control)
 	assert.Equal(t, swtpm.EndedByShutdown, r.ended())
 }
@@ -115,7 +115,7 @@ func TestClientOfSwtpmBlobs(t *testing.T) {
 }
 
 // useDevice uses a TPM as a transport.Device.
-func useDevice(t *testing.T, d *swtpm.Device) {
+func useDevice(t *testing.T, d *swtpm.TPM) {
 	ctx := context.Background()
 	send := func(locality uint8, digits string) string {
 		t.Helper()
@@ -154,7 +154,7 @@ func TestDevice(t *testing.T) {
 	t.Parallel()
 	transporttest.NoLeaks(t, func() {
 		t.Run("passed", func(t *testing.T) {
-			device := &transporttest.Device{}
+			device := &transporttest.TPM{}
 			r := serve(t, device, swtpm.Options{})
 			d, err := swtpm.Dial(context.Background(), r.control)
 			require.NoError(t, err)
@@ -168,13 +168,13 @@ func TestDevice(t *testing.T) {
 			require.NoError(t, d.Close())
 		})
 		t.Run("dialled", func(t *testing.T) {
-			r := serve(t, &transporttest.Device{}, swtpm.Options{})
+			r := serve(t, &transporttest.TPM{}, swtpm.Options{})
 			ctx := context.Background()
 			control, err := swtpm.DialControl(ctx, "unix", r.control)
 			require.NoError(t, err)
 			data, err := raw.Dial(ctx, "unix", r.data)
 			require.NoError(t, err)
-			d, err := swtpm.NewDevice(ctx, control, data)
+			d, err := swtpm.NewTPM(ctx, control, data)
 			require.NoError(t, err)
 			useDevice(t, d)
 			require.NoError(t, d.Close())

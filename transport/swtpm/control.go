@@ -150,7 +150,7 @@ func (c *control) execute(req *request) (Result, error) {
 		return result, nil
 	}
 	// The body is read whatever the verdict, so that the next request is
-	// found behind it.
+	// found after it.
 	var broken error
 	req.data = func(take func([]byte) error) error {
 		var failed error

@@ -39,7 +39,7 @@ func serveControlTCP(t *testing.T, server *swtpm.Server) string {
 
 // holding returns a device with power that keeps commands until it is told to
 // let go, and a channel that tells of each command that is kept.
-func holding(t *testing.T) (*transporttest.Device, <-chan struct{}) {
+func holding(t *testing.T) (*transporttest.TPM, <-chan struct{}) {
 	t.Helper()
 	device := running(t)
 	held := make(chan struct{}, 16)
@@ -118,7 +118,7 @@ func TestCloseWhileACommandRuns(t *testing.T) {
 // before the client is answered.
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	device := &transporttest.Device{}
+	device := &transporttest.TPM{}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	type seen struct {
 		event swtpm.Event

@@ -192,7 +192,7 @@ func ask(t *testing.T, path string, line exchange) string {
 
 func TestConversation(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &transporttest.Device{}, swtpm.Options{})
+	r := serve(t, &transporttest.TPM{}, swtpm.Options{})
 	converse(t, r.control, func(e exchange) string { return e.hear })
 	assert.Equal(t, swtpm.EndedByShutdown, r.ended())
 }

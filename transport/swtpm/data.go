@@ -2,7 +2,6 @@ package swtpm
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -194,12 +193,11 @@ func (d *data) send(ctx context.Context, command []byte) []byte {
 	return response
 }
 
-// isProbe recognises TPM2_ReadClock without sessions, which QEMU sends first
+// isProbe recognizes TPM2_ReadClock without sessions, which QEMU sends first
 // to see which version of a TPM there is.
 func isProbe(command []byte) bool {
-	return len(command) == transport.HeaderSize &&
-		binary.BigEndian.Uint16(command) == transport.TagNoSessions &&
-		binary.BigEndian.Uint32(command[6:]) == ccReadClock
+	h, ok := transport.ParseHeader(command)
+	return ok && len(command) == transport.HeaderSize && h.Tag == transport.TagNoSessions && h.Code == ccReadClock
 }
 
 // probe answers QEMU's question in time, even if the device is busy: the tag

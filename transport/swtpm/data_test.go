@@ -17,15 +17,15 @@ import (
 )
 
 // running returns a device with power.
-func running(t *testing.T) *transporttest.Device {
+func running(t *testing.T) *transporttest.TPM {
 	t.Helper()
-	d := &transporttest.Device{}
+	d := &transporttest.TPM{}
 	require.NoError(t, d.Init())
 	return d
 }
 
 // echo returns a device with power that answers a command with itself.
-func echo(t *testing.T) *transporttest.Device {
+func echo(t *testing.T) *transporttest.TPM {
 	t.Helper()
 	d := running(t)
 	d.Answer = func(_ context.Context, _ uint8, command []byte) ([]byte, error) {
@@ -47,7 +47,7 @@ func hears(t *testing.T, p *transporttest.Peer, digits string) {
 
 func TestDataWithoutPower(t *testing.T) {
 	t.Parallel()
-	device := &transporttest.Device{}
+	device := &transporttest.TPM{}
 	p := serve(t, device, swtpm.Options{}).dialData()
 	assert.Equal(t, rcFailure, p.Ask(startup))
 	require.NoError(t, device.Init())

@@ -184,7 +184,7 @@ func TestClientKilled(t *testing.T) {
 // TestDataBufferSize: the size set holds for connections that are there already.
 func TestDataBufferSize(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &transporttest.Device{}, swtpm.Options{})
+	r := serve(t, &transporttest.TPM{}, swtpm.Options{})
 	control, p := r.dialControl(), r.dialData()
 	require.Equal(t, rcFailure, p.Ask(startup), "the connection waits for the next command by now")
 	play(t, control, [][2]string{

@@ -22,7 +22,7 @@ func canPassFD(transport.Device) bool { return true }
 // fdQueue holds received descriptors that no request has claimed.
 type fdQueue struct{ fds []int }
 
-// take gives the oldest descriptor.
+// take returns the oldest descriptor.
 func (q *fdQueue) take() (int, bool) {
 	if len(q.fds) == 0 {
 		return -1, false
@@ -106,5 +106,5 @@ func (c *control) setDataFD(req *request) Result {
 	return c.s.attach(conn)
 }
 
-// peerClosed says whether a data connection has lost its client.
+// peerClosed reports whether a data connection has lost its client.
 func peerClosed(conn socket.Conn) bool { return socket.PeerClosed(conn) }

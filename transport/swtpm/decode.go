@@ -33,7 +33,7 @@ const codeSize = 4
 //
 // A request ends where its payload ends, and whatever follows it is the next
 // request if it begins with a code that exists. If it does not, it is excess
-// and is taken too, as are all bytes behind an unknown code, whose payload has
+// and is taken too, as are all bytes after an unknown code, whose payload has
 // no known end.
 func decode(segment []byte, open bool) (req request, used int) {
 	if len(segment) < codeSize {
@@ -63,7 +63,7 @@ func decode(segment []byte, open bool) (req request, used int) {
 }
 
 // payloadSize finds how much of rest is the payload: all the row takes, unless
-// a shorter one leaves a request behind it and the longer one does not.
+// a shorter one leaves a request after it and the longer one does not.
 func (r *row) payloadSize(rest []byte, open bool) int {
 	most := min(r.most, len(rest))
 	for size := most; size > r.least; size-- {
@@ -77,7 +77,7 @@ func (r *row) payloadSize(rest []byte, open bool) int {
 	return r.least
 }
 
-// continues says whether rest is what may follow a complete request: nothing,
+// continues reports whether rest is what may follow a complete request: nothing,
 // a code that exists, or if the segment is open the beginning of one. All
 // codes begin with three zeros.
 func continues(rest []byte, open bool) bool {

@@ -15,9 +15,9 @@ import (
 // swtpm answers none while a TPM command runs, and those can take minutes.
 const controlTime = 5 * time.Minute
 
-// Device is the TPM behind a control and a data channel: transport.Device,
+// TPM is the TPM of a server with a control and a data channel: transport.Device,
 // Power, HashSequence, Canceler, Established and BufferSize.
-type Device struct {
+type TPM struct {
 	control *Client
 	data    *raw.Client
 
@@ -34,11 +34,11 @@ var _ interface {
 	transport.Canceler
 	transport.Established
 	transport.BufferSize
-} = (*Device)(nil)
+} = (*TPM)(nil)
 
 // Dial connects to the control channel at a unix socket and passes it a data
-// channel. The Device's Close closes both.
-func Dial(ctx context.Context, path string) (*Device, error) {
+// channel. The TPM's Close closes both.
+func Dial(ctx context.Context, path string) (*TPM, error) {
 	control, err := DialControl(ctx, "unix", path)
 	if err != nil {
 		return nil, err
@@ -51,13 +51,13 @@ func Dial(ctx context.Context, path string) (*Device, error) {
 	if err != nil {
 		return nil, errors.Join(err, control.Close())
 	}
-	return NewDevice(ctx, control, data)
+	return NewTPM(ctx, control, data)
 }
 
-// NewDevice makes a Device of two channels, which it takes over. It asks the
+// NewTPM returns the TPM at the other end of two channels, which it takes over. It asks the
 // server for the TPM's state; on error both are closed.
-func NewDevice(ctx context.Context, control *Client, data *raw.Client) (*Device, error) {
-	d := &Device{control: control, data: data, locality: -1}
+func NewTPM(ctx context.Context, control *Client, data *raw.Client) (*TPM, error) {
+	d := &TPM{control: control, data: data, locality: -1}
 	if err := d.learn(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -66,7 +66,7 @@ func NewDevice(ctx context.Context, control *Client, data *raw.Client) (*Device,
 
 // learn finds out whether the TPM has power, by a request that only a running
 // TPM answers, and its buffer sizes.
-func (d *Device) learn(ctx context.Context) error {
+func (d *TPM) learn(ctx context.Context) error {
 	_, err := d.control.TPMEstablished(ctx)
 	var refused *ResultError
 	switch {
@@ -84,15 +84,15 @@ func (d *Device) learn(ctx context.Context) error {
 	return nil
 }
 
-// Control gives the control channel.
-func (d *Device) Control() *Client { return d.control }
+// Control returns the control channel.
+func (d *TPM) Control() *Client { return d.control }
 
 // Close closes both channels. It leaves the TPM as it is.
-func (d *Device) Close() error { return errors.Join(d.control.Close(), d.data.Close()) }
+func (d *TPM) Close() error { return errors.Join(d.control.Close(), d.data.Close()) }
 
 // Send implements transport.Device. The locality is set on the control channel
 // where it differs from the last command's; nobody else must set it.
-func (d *Device) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+func (d *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.locality != int(locality) {
@@ -117,7 +117,7 @@ func do(f func(context.Context) error) error {
 }
 
 // Init implements transport.Power.
-func (d *Device) Init() error {
+func (d *TPM) Init() error {
 	return do(func(ctx context.Context) error {
 		err := d.control.Init(ctx, 0)
 		d.powered.Store(err == nil)
@@ -126,7 +126,7 @@ func (d *Device) Init() error {
 }
 
 // PowerOff implements transport.Power.
-func (d *Device) PowerOff() error {
+func (d *TPM) PowerOff() error {
 	return do(func(ctx context.Context) error {
 		err := d.control.Stop(ctx)
 		if err == nil {
@@ -138,43 +138,43 @@ func (d *Device) PowerOff() error {
 
 // Powered implements transport.Power. It knows of Init and PowerOff, and not
 // of what others do on control channels of their own.
-func (d *Device) Powered() bool { return d.powered.Load() }
+func (d *TPM) Powered() bool { return d.powered.Load() }
 
 // HashStart implements transport.HashSequence.
-func (d *Device) HashStart() error { return do(d.control.HashStart) }
+func (d *TPM) HashStart() error { return do(d.control.HashStart) }
 
 // HashData implements transport.HashSequence.
-func (d *Device) HashData(data []byte) error {
+func (d *TPM) HashData(data []byte) error {
 	return do(func(ctx context.Context) error { return d.control.HashData(ctx, data) })
 }
 
 // HashEnd implements transport.HashSequence.
-func (d *Device) HashEnd() error { return do(d.control.HashEnd) }
+func (d *TPM) HashEnd() error { return do(d.control.HashEnd) }
 
 // Cancel implements transport.Canceler. A server that refuses has nothing to
 // cancel.
-func (d *Device) Cancel() { _ = do(d.control.Cancel) }
+func (d *TPM) Cancel() { _ = do(d.control.Cancel) }
 
 // TPMEstablished implements transport.Established. A TPM that cannot be asked
 // has no flag.
-func (d *Device) TPMEstablished() bool {
+func (d *TPM) TPMEstablished() bool {
 	established, err := within(d.control.TPMEstablished)
 	return err == nil && established
 }
 
 // ResetTPMEstablished implements transport.Established.
-func (d *Device) ResetTPMEstablished(locality uint8) error {
+func (d *TPM) ResetTPMEstablished(locality uint8) error {
 	return do(func(ctx context.Context) error { return d.control.ResetTPMEstablished(ctx, locality) })
 }
 
 // BufferSize implements transport.BufferSize.
-func (d *Device) BufferSize() (size, least, most uint32) {
+func (d *TPM) BufferSize() (size, least, most uint32) {
 	s := d.sizes.Load()
 	return s.Size, s.Min, s.Max
 }
 
 // SetBufferSize implements transport.BufferSize.
-func (d *Device) SetBufferSize(size uint32) (uint32, error) {
+func (d *TPM) SetBufferSize(size uint32) (uint32, error) {
 	sizes, err := within(func(ctx context.Context) (Sizes, error) {
 		return d.control.SetBufferSize(ctx, max(size, 1)) // 0 would only ask
 	})

@@ -6,7 +6,7 @@
 // code and a payload, big-endian, and replies that begin with a 32-bit result;
 // no length goes over the wire, each code implies it (swtpm's
 // include/swtpm/tpm_ioctl.h; its manual page swtpm_ioctls(3)). The data
-// channel carries TPM commands and responses, either bare or behind a 9-byte
+// channel carries TPM commands and responses, either bare or after a 9-byte
 // prefix with the locality. QEMU makes the data channel itself and passes it
 // over the control channel's unix socket (SET_DATAFD).
 //

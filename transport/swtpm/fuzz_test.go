@@ -57,7 +57,7 @@ func FuzzControl(f *testing.F) {
 	seed(f, "00000001", "0000000200000000", "0000000502", "000000060000000700000002616200000008",
 		"00000012000000000000000700000000", "0000000fffffffff", "0000000e0000000200000000000000040000000b03")
 	f.Fuzz(func(t *testing.T, request []byte) {
-		s := NewServer(&transporttest.Device{}, Options{})
+		s := NewServer(&transporttest.TPM{}, Options{})
 		talk(t, s.ServeControlConn, request)
 		if s.ended() {
 			return // it was SHUTDOWN
@@ -71,7 +71,7 @@ func FuzzData(f *testing.F) {
 	seed(f, "80010000000a00000181", "8001000000", "000000080300"+"00000a80010000000a00000181",
 		"0000000800ffffffff", "8002000000"+"0b2000100003", "00c10000000a000000f1", "80010000000500000000")
 	f.Fuzz(func(t *testing.T, command []byte) {
-		device := &transporttest.Device{}
+		device := &transporttest.TPM{}
 		require.NoError(t, device.Init())
 		s := NewServer(device, Options{AllowSetLocality: true, StallTime: time.Millisecond})
 		one := func(conn net.Conn) { assert.NoError(t, s.ServeDataConn(conn)) }

@@ -1,12 +1,11 @@
 package swtpm
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
-	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/ask"
 )
 
 // Flags of GET_INFO: each adds one key to the JSON object that it answers.
@@ -75,36 +74,29 @@ type InfoFeats struct {
 
 func (s *Server) info(flags uint64) ([]byte, error) {
 	var info Info
-	ask := inquiry{send: s.inquire}
+	q := inquiry{ctx: s.ctx, tpm: ask.TPM{Device: questions{s}}}
 	if flags&InfoSpecification != 0 {
 		info.Specification = &InfoSpec{
-			Family:   ask.text(ptFamilyIndicator),
-			Level:    ask.property(ptLevel),
-			Revision: ask.property(ptRevision),
+			Family:   q.text(ptFamilyIndicator),
+			Level:    q.property(ptLevel),
+			Revision: q.property(ptRevision),
 		}
 	}
 	if flags&InfoAttributes != 0 {
 		info.Attributes = &InfoAttrs{
-			Manufacturer: fmt.Sprintf("id:%08X", ask.property(ptManufacturer)),
-			Version:      fmt.Sprintf("id:%08X", ask.property(ptFirmwareVersion1)),
-			Model:        ask.text(ptVendorString1, ptVendorString1+1, ptVendorString1+2, ptVendorString1+3),
+			Manufacturer: fmt.Sprintf("id:%08X", q.property(ptManufacturer)),
+			Version:      fmt.Sprintf("id:%08X", q.property(ptFirmwareVersion1)),
+			Model:        q.text(ptVendorString1, ptVendorString1+1, ptVendorString1+2, ptVendorString1+3),
 		}
 	}
 	if flags&InfoFeatures != 0 {
 		info.Features = &InfoFeats{
-			RSAKeySizes:      ask.supported(rsaParameters, 1024, 2048, 3072, 4096),
-			CamelliaKeySizes: ask.supported(camelliaParameters, 128, 192, 256),
+			RSAKeySizes:      q.supported(rsaParameters, 1024, 2048, 3072, 4096),
+			CamelliaKeySizes: q.supported(camelliaParameters, 128, 192, 256),
 		}
 	}
-	if ask.err != nil {
-		return nil, ask.err
+	if q.err != nil {
+		return nil, q.err
 	}
 	return json.Marshal(info)
-}
-
-// inquire sends a question of the server's own.
-func (s *Server) inquire(command []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(transport.WithProbe(s.ctx), infoTime)
-	defer cancel()
-	return s.device.Send(ctx, 0, command)
 }

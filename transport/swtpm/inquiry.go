@@ -2,24 +2,22 @@ package swtpm
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"time"
 
+	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/ask"
 )
 
-// infoTime is how long one question may take in the device.
+// infoTime limits the time of one question.
 const infoTime = 10 * time.Second
 
-// Commands and constants of TPM 2.0 Library Part 2 (rev 1.59), sections
-// "TPM_CC", "TPM_CAP", "TPM_PT" and "TPM_ALG_ID".
+// Properties and algorithms of TPM 2.0 Library Part 2 (rev 1.59), sections "TPM_PT"
+// and "TPM_ALG_ID".
 const (
-	ccGetCapability = 0x17A
-	ccTestParms     = 0x18A
-
-	capTPMProperties = 6
-
 	ptFamilyIndicator  = 0x100
 	ptLevel            = 0x101
 	ptRevision         = 0x102
@@ -34,54 +32,31 @@ const (
 	algCFB       = 0x0043
 )
 
+// questions sends the commands of the server itself, each with a limit of time. The
+// faults let them pass.
+type questions struct{ *Server }
+
+// Send executes a command.
+func (q questions) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(transport.WithProbe(ctx), infoTime)
+	defer cancel()
+	return q.device.Send(ctx, locality, command)
+}
+
 // inquiry asks a TPM about itself. The first error ends it: later questions
 // are not asked.
 type inquiry struct {
-	send func(command []byte) ([]byte, error)
-	err  error
-}
-
-// ask sends a command without handles and sessions, and returns the response
-// code and the response parameters.
-func (q *inquiry) ask(code uint32, parameters []byte) (uint32, []byte) {
-	if q.err != nil {
-		return 0, nil
-	}
-	command := binary.BigEndian.AppendUint16(nil, transport.TagNoSessions)
-	command = binary.BigEndian.AppendUint32(command, uint32(transport.HeaderSize+len(parameters)))
-	command = binary.BigEndian.AppendUint32(command, code)
-	response, err := q.send(append(command, parameters...))
-	switch {
-	case err != nil:
-		q.err = fmt.Errorf("TPM command 0x%X: %w", code, err)
-	case len(response) < transport.HeaderSize:
-		q.err = fmt.Errorf("TPM command 0x%X: response of %d bytes", code, len(response))
-	default:
-		return binary.BigEndian.Uint32(response[6:]), response[transport.HeaderSize:]
-	}
-	return 0, nil
+	ctx context.Context
+	tpm ask.TPM
+	err error
 }
 
 // property reads one TPM_PT.
-func (q *inquiry) property(tag uint32) uint32 {
-	parameters := binary.BigEndian.AppendUint32(nil, capTPMProperties)
-	parameters = binary.BigEndian.AppendUint32(parameters, tag)
-	parameters = binary.BigEndian.AppendUint32(parameters, 1)
-	code, answer := q.ask(ccGetCapability, parameters)
-	if q.err != nil {
-		return 0
+func (q *inquiry) property(tag uint32) (value uint32) {
+	if q.err == nil {
+		value, q.err = q.tpm.Property(q.ctx, wire.PT(tag))
 	}
-	// moreData, capability, count, then the first TPMS_TAGGED_PROPERTY.
-	const size = 1 + 4 + 4 + 8
-	switch {
-	case code != transport.RCSuccess:
-		q.err = fmt.Errorf("TPM2_GetCapability: response code 0x%X", code)
-	case len(answer) < size || binary.BigEndian.Uint32(answer[9:]) != tag:
-		q.err = fmt.Errorf("TPM2_GetCapability: no property 0x%X", tag)
-	default:
-		return binary.BigEndian.Uint32(answer[13:])
-	}
-	return 0
+	return value
 }
 
 // text reads properties that hold four characters each.
@@ -93,26 +68,25 @@ func (q *inquiry) text(tags ...uint32) string {
 	return string(bytes.TrimSpace(bytes.ReplaceAll(text, []byte{0}, nil)))
 }
 
-// supported says which key sizes TPM2_TestParms takes.
+// supported returns the key sizes that TPM2_TestParms takes.
 func (q *inquiry) supported(parameters func(bits uint16) []byte, sizes ...uint16) []uint16 {
 	found := []uint16{}
 	for _, bits := range sizes {
-		code, _ := q.ask(ccTestParms, parameters(bits))
-		switch {
-		case q.err != nil:
+		if q.err != nil {
 			return nil
-		case code == transport.RCSuccess:
+		}
+		err := q.tpm.TestParms(q.ctx, parameters(bits))
+		var rc wire.RC
+		switch {
+		case err == nil:
 			found = append(found, bits)
-		case code&rcFormat1 == 0:
+		case !errors.As(err, &rc) || transport.ClassOf(uint32(rc)) != transport.ClassParameter:
 			// Not about the parameters: the TPM is not started, say.
-			q.err = fmt.Errorf("TPM2_TestParms: response code 0x%X", code)
+			q.err = err
 		}
 	}
 	return found
 }
-
-// rcFormat1 is set in response codes about a handle, session or parameter.
-const rcFormat1 = 0x080
 
 // rsaParameters is a TPMT_PUBLIC_PARMS: a plain RSA key.
 func rsaParameters(bits uint16) []byte {

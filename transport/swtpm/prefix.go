@@ -51,8 +51,8 @@ func (d *data) prefix() (h header, prefixed bool, err error) {
 // limited by RejectLocality4; what is no locality at all is refused (TPM 2.0
 // Library Part 2, section "TPMA_LOCALITY": 5 to 31 do not exist).
 func (d *data) accept(h header, command []byte) uint32 {
-	switch {
-	case binary.BigEndian.Uint32(command[2:]) != h.size:
+	switch own, _ := transport.ParseHeader(command); {
+	case own.Size != h.size:
 		return transport.RCCommandSize
 	case h.locality > maxLocality && h.locality < 32:
 		return transport.RCLocality
@@ -79,7 +79,7 @@ const rcVendorLocality = 0x107
 // vendorSetLocality executes the vendor command; ours is false for any other.
 // Its tag does not matter, its parameter is one byte.
 func (s *Server) vendorSetLocality(command []byte) (response []byte, ours bool) {
-	if binary.BigEndian.Uint32(command[6:]) != ccSetLocality {
+	if code, _ := transport.CommandCode(command); code != ccSetLocality {
 		return nil, false
 	}
 	code := transport.RCSuccess

@@ -112,7 +112,7 @@ func (m *machine) listen(out io.Reader) {
 
 func (m *machine) say(command string) { m.sayWith(command, "{}") }
 
-// sayWith gives the command arguments, as JSON.
+// sayWith returns the command arguments, as JSON.
 func (m *machine) sayWith(command, arguments string) {
 	m.t.Helper()
 	_, err := fmt.Fprintf(m.monitor, `{"execute":%q,"arguments":%s}`+"\n", command, arguments)

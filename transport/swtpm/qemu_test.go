@@ -31,7 +31,7 @@ func TestQEMU(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			device := &transporttest.Device{}
+			device := &transporttest.TPM{}
 			var events []swtpm.EventKind
 			r := serve(t, device, swtpm.Options{Events: func(e swtpm.Event) { events = append(events, e.Kind) }})
 			control := r.dialControl()
@@ -78,7 +78,7 @@ func TestQEMU(t *testing.T) {
 
 func TestCapabilitiesSatisfyQEMU(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &transporttest.Device{}, swtpm.Options{})
+	r := serve(t, &transporttest.TPM{}, swtpm.Options{})
 	const blobs = swtpm.CapGetStateBlob | swtpm.CapSetStateBlob | swtpm.CapStop
 	caps := capabilities(t, r)
 	assert.Equal(t, swtpm.QEMURequires, caps&swtpm.QEMURequires)

@@ -29,7 +29,7 @@ func (c *control) setLocality(req *request) Result {
 	return Success
 }
 
-// localityAllowed says whether a client may set the locality.
+// localityAllowed reports whether a client may set the locality.
 func (s *Server) localityAllowed(locality uint8) bool {
 	return locality < maxLocality || locality == maxLocality && !s.opts.RejectLocality4
 }

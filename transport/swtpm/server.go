@@ -77,7 +77,7 @@ const (
 	EventShutdown
 )
 
-// String returns swtpm's name of the request behind the event.
+// String returns swtpm's name of the request that caused the event.
 func (k EventKind) String() string {
 	switch k {
 	case EventInit:
@@ -250,7 +250,7 @@ func (s *Server) end(reason Reason) {
 
 func (s *Server) ended() bool { return s.Reason() != "" }
 
-// powered says whether the TPM is running. Without a switch it always is.
+// powered reports whether the TPM is running. Without a switch it always is.
 func (s *Server) powered() bool { return s.power == nil || s.power.Powered() }
 
 // learnMaxCommand asks the device for the size of its buffer, which changes

@@ -46,7 +46,7 @@ func (c *control) getStateBlob(req *request) Result {
 	return Success
 }
 
-// setStateBlob keeps state for the next INIT, which says whether it is any. One
+// setStateBlob keeps state for the next INIT, which reports whether it is any. One
 // without data takes back what was given.
 func (c *control) setStateBlob(req *request) Result {
 	flags := binary.BigEndian.Uint32(req.payload)

@@ -76,7 +76,7 @@ func TestSetStateBlob(t *testing.T) {
 			fail: 2, hear: "00000009", init: swtpm.Event{Resumes: true}},
 	} {
 		var n atomic.Int32
-		device := &transporttest.Device{Fail: func(string) error {
+		device := &transporttest.TPM{Fail: func(string) error {
 			if int(n.Add(1)) == c.fail {
 				return assert.AnError
 			}
@@ -108,7 +108,7 @@ func TestSetStateBlob(t *testing.T) {
 
 func TestSetStateBlobRefusals(t *testing.T) {
 	t.Parallel()
-	device := &transporttest.Device{}
+	device := &transporttest.TPM{}
 	p := serve(t, device, swtpm.Options{}).dialControl()
 	large := fmt.Sprintf("%08x %s", 512<<10+1, hex.EncodeToString(make([]byte, 512<<10+1)))
 	for _, c := range [][2]string{

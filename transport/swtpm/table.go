@@ -43,7 +43,7 @@ type row struct {
 	body int
 	run  runState
 	bit  Capability
-	// able says whether the Device can do it; nil is yes.
+	// able reports whether the Device can do it; nil is yes.
 	able func(transport.Device) bool
 	// do executes the request; nil means that it is not supported.
 	do func(*control, *request) Result
@@ -102,7 +102,7 @@ func lookup(code Command) *row {
 	return &table[code-1]
 }
 
-// capabilities gives the bits of everything that d and the server can do.
+// capabilities returns the bits of everything that d and the server can do.
 func capabilities(d transport.Device) Capability {
 	word := CapSendCommandHeader
 	for i := range table {

@@ -14,7 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// Call is one thing a Device was asked to do.
+// Call is one thing a TPM was asked to do.
 type Call struct {
 	// Name is "send", "init", "poweroff", "hash start", "hash data",
 	// "hash end", "cancel", "reset established", "set buffer size", "save
@@ -26,15 +26,15 @@ type Call struct {
 	Size     uint32 // of "set buffer size"
 }
 
-// ErrNoPower is what Send and the hash sequence say without power.
+// ErrNoPower is the error of Send and the hash sequence without power.
 var ErrNoPower = errors.New("the test TPM has no power")
 
-// ErrLocality is what ResetTPMEstablished says at another locality than 3 and 4.
+// ErrLocality is the error of ResetTPMEstablished at a locality other than 3 and 4.
 var ErrLocality = errors.New("locality must be 3 or 4")
 
-// Device is a transport.Device with all the optional interfaces. It has no
+// TPM is a transport.Device with all the optional interfaces. It has no
 // power at first. Its methods may be called from several goroutines.
-type Device struct {
+type TPM struct {
 	// Answer, if set, answers commands; otherwise each is answered by
 	// TPM_RC_SUCCESS without parameters. It is called without locks held.
 	// The context ends at Cancel, Init and PowerOff too; Canceled tells
@@ -54,7 +54,7 @@ type Device struct {
 	next        int
 }
 
-// Limits of the buffer sizes that the Device takes, in bytes: those of libtpms.
+// Limits of the buffer sizes that the TPM takes, in bytes: those of libtpms.
 const (
 	MinBuffer = 2808
 	MaxBuffer = transport.DefaultMaxCommand
@@ -63,15 +63,15 @@ const (
 // ErrCanceled is the context's cause after Cancel.
 var ErrCanceled = errors.New("canceled")
 
-// Calls returns what the Device was asked so far.
-func (d *Device) Calls() []Call {
+// Calls returns what the TPM was asked so far.
+func (d *TPM) Calls() []Call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.calls)
 }
 
 // Names returns the names of the calls so far.
-func (d *Device) Names() []string {
+func (d *TPM) Names() []string {
 	var names []string
 	for _, c := range d.Calls() {
 		names = append(names, c.Name)
@@ -79,7 +79,7 @@ func (d *Device) Names() []string {
 	return names
 }
 
-func (d *Device) record(c Call) error {
+func (d *TPM) record(c Call) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls = append(d.calls, c)
@@ -90,7 +90,7 @@ func (d *Device) record(c Call) error {
 }
 
 // Send implements transport.Device.
-func (d *Device) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+func (d *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	err := d.record(Call{Name: "send", Locality: locality, Data: bytes.Clone(command), Probe: transport.IsProbe(ctx)})
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (d *Device) Send(ctx context.Context, locality uint8, command []byte) ([]by
 	return transport.AppendResponse(nil, transport.RCSuccess), nil
 }
 
-func (d *Device) begin(ctx context.Context) (context.Context, func(), error) {
+func (d *TPM) begin(ctx context.Context) (context.Context, func(), error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.powered {
@@ -128,19 +128,19 @@ func (d *Device) begin(ctx context.Context) (context.Context, func(), error) {
 }
 
 // interrupt ends the contexts of the commands in execution.
-func (d *Device) interrupt(cause error) {
+func (d *TPM) interrupt(cause error) {
 	for _, stop := range d.stops {
 		stop(cause)
 	}
 }
 
 // Init implements transport.Power.
-func (d *Device) Init() error { return d.power("init", true) }
+func (d *TPM) Init() error { return d.power("init", true) }
 
 // PowerOff implements transport.Power.
-func (d *Device) PowerOff() error { return d.power("poweroff", false) }
+func (d *TPM) PowerOff() error { return d.power("poweroff", false) }
 
-func (d *Device) power(name string, on bool) error {
+func (d *TPM) power(name string, on bool) error {
 	if err := d.record(Call{Name: name}); err != nil {
 		return err
 	}
@@ -152,14 +152,14 @@ func (d *Device) power(name string, on bool) error {
 }
 
 // Powered implements transport.Power.
-func (d *Device) Powered() bool {
+func (d *TPM) Powered() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.powered
 }
 
 // HashStart implements transport.HashSequence.
-func (d *Device) HashStart() error {
+func (d *TPM) HashStart() error {
 	if err := d.record(Call{Name: "hash start"}); err != nil {
 		return err
 	}
@@ -170,15 +170,15 @@ func (d *Device) HashStart() error {
 }
 
 // HashData implements transport.HashSequence.
-func (d *Device) HashData(data []byte) error {
+func (d *TPM) HashData(data []byte) error {
 	return d.record(Call{Name: "hash data", Data: bytes.Clone(data)})
 }
 
 // HashEnd implements transport.HashSequence.
-func (d *Device) HashEnd() error { return d.record(Call{Name: "hash end"}) }
+func (d *TPM) HashEnd() error { return d.record(Call{Name: "hash end"}) }
 
 // Cancel implements transport.Canceler.
-func (d *Device) Cancel() {
+func (d *TPM) Cancel() {
 	_ = d.record(Call{Name: "cancel"})
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -186,14 +186,14 @@ func (d *Device) Cancel() {
 }
 
 // TPMEstablished implements transport.Established.
-func (d *Device) TPMEstablished() bool {
+func (d *TPM) TPMEstablished() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.established
 }
 
 // ResetTPMEstablished implements transport.Established.
-func (d *Device) ResetTPMEstablished(locality uint8) error {
+func (d *TPM) ResetTPMEstablished(locality uint8) error {
 	if err := d.record(Call{Name: "reset established", Locality: locality}); err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (d *Device) ResetTPMEstablished(locality uint8) error {
 }
 
 // BufferSize implements transport.BufferSize.
-func (d *Device) BufferSize() (size, least, most uint32) {
+func (d *TPM) BufferSize() (size, least, most uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.size == 0 {
@@ -217,7 +217,7 @@ func (d *Device) BufferSize() (size, least, most uint32) {
 }
 
 // SetBufferSize implements transport.BufferSize.
-func (d *Device) SetBufferSize(size uint32) (uint32, error) {
+func (d *TPM) SetBufferSize(size uint32) (uint32, error) {
 	if err := d.record(Call{Name: "set buffer size", Size: size}); err != nil {
 		return 0, err
 	}
@@ -228,12 +228,12 @@ func (d *Device) SetBufferSize(size uint32) (uint32, error) {
 }
 
 // SaveState implements transport.Migratable.
-func (d *Device) SaveState() (permanent, volatile []byte, err error) {
+func (d *TPM) SaveState() (permanent, volatile []byte, err error) {
 	return d.Permanent, d.Volatile, d.record(Call{Name: "save state"})
 }
 
 // LoadState implements transport.Migratable.
-func (d *Device) LoadState(permanent, volatile []byte) error {
+func (d *TPM) LoadState(permanent, volatile []byte) error {
 	return d.record(Call{Name: "load state", Data: append(bytes.Clone(permanent), volatile...)})
 }
 

@@ -30,7 +30,7 @@ func NoLeaks(t testing.TB, body func()) {
 	}
 }
 
-// labelled gives the goroutine profile if a goroutine has the label.
+// labelled returns the goroutine profile if a goroutine has the label.
 func labelled(label string) []byte {
 	var profile bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {

@@ -71,9 +71,9 @@ func (e *DetachError) Error() string {
 	return fmt.Sprintf("the background process ended with exit code %d before it was ready", e.Code)
 }
 
-// inherited gives this process's open descriptors in their places, so that
+// inherited returns this process's open descriptors in their places, so that
 // fd=N means the same in the child. Those that the runtime or this program
-// opened since are close-on-exec and stay behind.
+// opened since are close-on-exec and are closed.
 func inherited() []*os.File {
 	const highest = 256
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}

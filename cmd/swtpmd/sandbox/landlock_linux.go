@@ -55,7 +55,7 @@ func landlockVersion() (int, error) {
 	return int(version), nil
 }
 
-// landlock gives the rights in the kernel's words.
+// landlock returns the rights in the kernel's words.
 func (r Right) landlock() landlock.AccessFSSet {
 	var set landlock.AccessFSSet
 	for _, x := range []struct {

@@ -88,7 +88,7 @@ func (all *shares) String() string {
 	return text + "."
 }
 
-// beforeLook gives a margin in words.
+// beforeLook returns a margin in words.
 func beforeLook(margin time.Duration) string {
 	if margin < 0 {
 		return fmt.Sprintf("%.6f s after", -margin.Seconds())

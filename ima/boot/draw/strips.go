@@ -163,7 +163,7 @@ func (p *picture) bar(s *strip, kind shape, c *span, text string, weight int) {
 }
 
 // devices are driver probes, a line for each that matters.
-func (p *picture) devices(devices []*device) {
+func (p *picture) devices(devices []*deviceTrack) {
 	rest := &strip{name: "other probes"}
 	n := 0
 	for _, d := range devices {
@@ -190,7 +190,7 @@ func (p *picture) devices(devices []*device) {
 }
 
 // after is the probe after another one, nil if there is none.
-func (d *device) after(a *span) *span {
+func (d *deviceTrack) after(a *span) *span {
 	for i := range d.attempts[:max(0, len(d.attempts)-1)] {
 		if &d.attempts[i] == a {
 			return &d.attempts[i+1]
@@ -200,7 +200,7 @@ func (d *device) after(a *span) *span {
 }
 
 // wait draws the time from a deferred probe to the next one.
-func (p *picture) wait(s *strip, d *device, a *span) {
+func (p *picture) wait(s *strip, d *deviceTrack, a *span) {
 	if a.open || a.kind != boot.ProbeDeferred {
 		return
 	}
@@ -213,7 +213,7 @@ func (p *picture) wait(s *strip, d *device, a *span) {
 	}
 }
 
-func (p *picture) attempt(s *strip, d *device, a *span, named bool) {
+func (p *picture) attempt(s *strip, d *deviceTrack, a *span, named bool) {
 	kind, text := openBar, "not finished"
 	switch {
 	case a.open:

@@ -36,8 +36,8 @@ type point struct {
 	record int
 }
 
-// device is the story of a device.
-type device struct {
+// deviceTrack is what happened to a device.
+type deviceTrack struct {
 	name     string
 	driver   string
 	attempts []span
@@ -53,7 +53,7 @@ type timeline struct {
 	end     time.Duration
 
 	initcalls []span
-	devices   []*device
+	devices   []*deviceTrack
 	async     []span
 	helpers   []span
 	commands  []point
@@ -66,9 +66,9 @@ type timeline struct {
 	// For pairing: what is open, by name.
 	call     *span
 	byDriver map[string]int // the initcall that registered it
-	byName   map[string]*device
-	probing  map[string]*device // by task
-	running  map[string]int     // open asynchronous work, by name
+	byName   map[string]*deviceTrack
+	probing  map[string]*deviceTrack // by task
+	running  map[string]int          // open asynchronous work, by name
 	helping  map[string]int
 }
 
@@ -88,7 +88,7 @@ const (
 func newTimeline(r *boot.Result) *timeline {
 	t := &timeline{
 		related: relatedTo(r.Platform),
-		byName:  map[string]*device{}, probing: map[string]*device{},
+		byName:  map[string]*deviceTrack{}, probing: map[string]*deviceTrack{},
 		running: map[string]int{}, helping: map[string]int{}, byDriver: map[string]int{},
 	}
 	t.reached[initcall.Firmware] = true
@@ -257,10 +257,10 @@ func endSpan(spans []span, open map[string]int, p point) {
 	s.end, s.endLevel, s.open, s.code, s.kind = p.at, p.level, false, p.code, p.kind
 }
 
-func (t *timeline) device(name string) *device {
+func (t *timeline) device(name string) *deviceTrack {
 	d := t.byName[name]
 	if d == nil {
-		d = &device{name: name}
+		d = &deviceTrack{name: name}
 		if t.related[name] {
 			d.weight = tpmRelated
 		}
@@ -302,7 +302,7 @@ func (t *timeline) probe(p point) {
 
 // trouble reports whether a device did not bind at once. If the TPM does not depend on
 // it, or that is not known, it is one of many.
-func (t *timeline) trouble(d *device) {
+func (t *timeline) trouble(d *deviceTrack) {
 	d.weight = max(d.weight, touched)
 	if t.related == nil {
 		d.weight = max(d.weight, tpmRelated)
@@ -335,7 +335,7 @@ func (t *timeline) close(level initcall.Level) {
 	}
 	t.initcalls = slices.DeleteFunc(t.initcalls, func(c span) bool { return c.weight == ordinary })
 	// What IMA and the TPM have to do with comes first.
-	slices.SortStableFunc(t.devices, func(a, b *device) int { return b.weight - a.weight })
+	slices.SortStableFunc(t.devices, func(a, b *deviceTrack) int { return b.weight - a.weight })
 }
 
 // anchor collects when something is drawn for which time must not be cut. What

@@ -22,7 +22,7 @@ func FromFD(fd int) (Conn, error) {
 	return net.FileConn(file)
 }
 
-// PeerClosed says whether c's peer has closed, or half closed, its end and
+// PeerClosed reports whether c's peer has closed, or half closed, its end and
 // all it sent has been read.
 func PeerClosed(c Conn) bool {
 	sc, ok := c.(syscall.Conn)

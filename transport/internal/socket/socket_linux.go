@@ -199,14 +199,14 @@ func (b *blocking) wait(event int16, deadline time.Time) error {
 	}
 }
 
-// PeerClosed says whether c's peer has closed, or half closed, its end.
+// PeerClosed reports whether c's peer has closed, or half closed, its end.
 func PeerClosed(c Conn) bool { return polled(c, unix.POLLRDHUP) }
 
-// HungUp says whether c's peer is gone for good: nobody will read what is
+// HungUp reports whether c's peer is gone for good: nobody will read what is
 // written. Over TCP that is not known before something is written.
 func HungUp(c Conn) bool { return polled(c, 0) }
 
-// polled says whether one of the events is there now, POLLHUP and POLLERR
+// polled reports whether one of the events is there now, POLLHUP and POLLERR
 // included.
 func polled(c Conn, events int16) bool {
 	b, ok := c.(*blocking)

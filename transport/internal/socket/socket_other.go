@@ -7,6 +7,6 @@ import "net"
 // Adopt takes over conn: the caller uses what it returns and forgets conn.
 func Adopt(conn net.Conn) (Conn, error) { return conn, nil }
 
-// HungUp says whether c's peer is known to be gone for good; it is not known
+// HungUp reports whether c's peer is known to be gone for good; it is not known
 // here.
 func HungUp(Conn) bool { return false }

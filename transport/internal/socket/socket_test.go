@@ -19,7 +19,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
-// pairs gives connected ends of each kind; the first is adopted.
+// pairs returns connected ends of each kind; the first is adopted.
 func pairs(t testing.TB) map[string]func() (socket.Conn, net.Conn) {
 	adopt := func(c net.Conn) socket.Conn {
 		conn, err := socket.Adopt(c)
