@@ -9,6 +9,7 @@ import (
 // Image is the kind of executable for which a kernel takes a file's content.
 type Image uint8
 
+// The kinds of executables; Other is neither a script nor an ELF file.
 const (
 	Other   Image = iota
 	Script        // names an interpreter

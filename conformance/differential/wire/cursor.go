@@ -24,15 +24,19 @@ func (c *Cursor) Take(n int) []byte {
 	return taken
 }
 
-// U8 reads one byte, U16 to U64 read integers, and Alg reads a TPM_ALG_ID.
+// U8 reads one byte.
 func (c *Cursor) U8() byte { return c.Take(1)[0] }
 
+// U16 reads an integer of two bytes.
 func (c *Cursor) U16() uint16 { return binary.BigEndian.Uint16(c.Take(2)) }
 
+// U32 reads an integer of four bytes.
 func (c *Cursor) U32() uint32 { return binary.BigEndian.Uint32(c.Take(4)) }
 
+// U64 reads an integer of eight bytes.
 func (c *Cursor) U64() uint64 { return binary.BigEndian.Uint64(c.Take(8)) }
 
+// Alg reads a TPM_ALG_ID.
 func (c *Cursor) Alg() tpm2.TPMAlgID { return tpm2.TPMAlgID(c.U16()) }
 
 // Sized reads a TPM2B, without its size.

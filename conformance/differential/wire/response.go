@@ -6,6 +6,7 @@ import "github.com/google/go-tpm/tpm2"
 // compares two of them.
 type Kind uint8
 
+// The kinds of parameters.
 const (
 	// Number1 to Number8 are integers of that many bytes, which have to be equal.
 	Number1 Kind = iota
