@@ -1,5 +1,5 @@
-// Package clients holds tests only: programs of other people, written against
-// other people's TPMs, run here against the emulator and against references.
+// Package clients holds tests only: programs of others, written against
+// the TPMs of others, run here against the emulator and against references.
 //
 //   - google/go-tpm: endorsement and attestation keys, quotes, sealing, NV, audit,
 //     import, and the test suites of both of its packages

@@ -30,7 +30,7 @@ func Attacks() []Attack {
 	return all
 }
 
-// field is what is attacked.
+// field is the target of the attacks.
 type field struct {
 	program string
 	dir     string

@@ -89,7 +89,7 @@ func (l *consoleList) apply(p *Platform, kinds map[string]AccessKind) {
 }
 
 // place puts the files on file systems that are measured: the list's own records
-// say whether the root file system is.
+// show whether the root file system is one.
 func (l *consoleList) place(p *Platform, gap, rest []Access, seen map[string]bool) {
 	init := p.Userspace.Accesses[0]
 	spared := len(p.FileSystems) > 0

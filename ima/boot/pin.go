@@ -23,8 +23,8 @@ var pinnedUUID = [16]byte{0x76, 0x65, 0x72, 0x69, 0x74, 0x79, 0x40, 0x00, 0x80, 
 const pinnedUUIDText = "76657269-7479-4000-8000-000000000001"
 
 // pinFiles returns the kernel, if the platform has files with known digests, the
-// rules for them: the policy's own become those of the architecture. It says
-// whether it did, because the kernel does not say then that there are none.
+// rules for them: the policy's own become those of the architecture. It reports
+// whether it did, because the kernel does not log then that there are none.
 func (k *kernel) pinFiles(config *measure.Config) (bool, error) {
 	if !k.platform.pinsFiles() {
 		return false, nil

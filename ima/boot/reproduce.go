@@ -34,7 +34,7 @@ type Reproduction struct {
 //
 // What a log does not tell is assumed, and is in the platform to be corrected: what
 // a deferred TPM waited for, that firmware measured into a TPM which the kernel
-// had not to start, what the initramfs was unpacked into. Whatever is assumed has
+// had not to start, what the initramfs was unpacked into. Each assumption has
 // to make the log again: FromConsole has boot run the platform, corrects times,
 // tries other assumptions, and compares. The Comparison says what is the same and
 // what is not; its Err is a *ContradictionError if the platform is not to be

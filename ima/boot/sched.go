@@ -236,7 +236,7 @@ func (t *task) sleep(d time.Duration) {
 	t.wait()
 }
 
-// await waits until released is closed or the time until has come, and says
+// await waits until released is closed or the time until has come, and reports
 // whether it was released. It returns at once when the run is over.
 func (t *task) await(released <-chan struct{}, until time.Duration) bool {
 	s := t.s

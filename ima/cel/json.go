@@ -207,7 +207,7 @@ func (r *jsonReader) digests(rec *Record) error {
 		return err
 	}
 	if len(rec.Digests) > 0 || len(rec.buf) > 0 && cap(rec.buf)-len(rec.buf) < digestsMax*digestMax {
-		// Behind the content there may be no room.
+		// There may be no room after the content.
 		rec.buf = append(make([]byte, 0, len(rec.buf)+digestsMax*digestMax), rec.buf...)
 	}
 	for first := true; ; first = false {

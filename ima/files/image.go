@@ -11,9 +11,9 @@ type Image uint8
 
 // The kinds of executables; Other is neither a script nor an ELF file.
 const (
-	Other   Image = iota
-	Script        // names an interpreter
-	Program       // ELF, of a program or a shared library
+	Other   Image = iota // none of these
+	Script               // names an interpreter
+	Program              // ELF, of a program or a shared library
 )
 
 // imageOf reads the beginning of a file (fs/binfmt_script.c, fs/binfmt_elf.c).

@@ -80,9 +80,9 @@ type Setting uint8
 
 // The values of a Setting.
 const (
-	SettingUnknown Setting = iota
-	SettingOff
-	SettingOn
+	SettingUnknown Setting = iota // nobody has told
+	SettingOff                    // not set, or =n
+	SettingOn                     // =y
 )
 
 var settingNames = [...]string{SettingUnknown: "unknown", SettingOff: "off", SettingOn: "on"}

@@ -51,12 +51,12 @@ type Part string
 
 // The parts of the evidence.
 const (
-	PartList     Part = "list"
-	PartPCRs     Part = "PCRs"
-	PartStart    Part = "start values"
-	PartQuote    Part = "quote"
-	PartEventLog Part = "event log"
-	PartBuild    Part = "build"
+	PartList     Part = "list"         // the measurement list
+	PartPCRs     Part = "PCRs"         // the PCR values
+	PartStart    Part = "start values" // the PCR values at the beginning of a piece
+	PartQuote    Part = "quote"        // the quote, its signature and its key
+	PartEventLog Part = "event log"    // the firmware's log
+	PartBuild    Part = "build"        // the kernel's release and configuration
 )
 
 // MaxRecords is how many record numbers a finding keeps.

@@ -18,9 +18,11 @@ type Outcome uint8
 
 // The outcomes.
 const (
+	// Accept reports that the evidence is good enough.
 	Accept Outcome = iota + 1
 	// CannotTell reports that the evidence does not answer the question.
 	CannotTell
+	// Reject reports that the evidence is against the policy.
 	Reject
 )
 

@@ -13,13 +13,11 @@ type Form string
 
 // The forms of a list.
 const (
-	FormBinary Form = "binary"
-	FormASCII  Form = "ascii"
-	// FormTLV, FormJSON and FormCBOR are encodings of the Canonical Event
-	// Log.
-	FormTLV  Form = "cel-tlv"
-	FormJSON Form = "cel-json"
-	FormCBOR Form = "cel-cbor"
+	FormBinary Form = "binary"   // the kernel's binary list
+	FormASCII  Form = "ascii"    // the kernel's ASCII list
+	FormTLV    Form = "cel-tlv"  // the Canonical Event Log in CEL-TLV
+	FormJSON   Form = "cel-json" // … in CEL-JSON
+	FormCBOR   Form = "cel-cbor" // … in CEL-CBOR
 	// FormRecords stands for a RecordReader that is neither.
 	FormRecords Form = "records"
 )

@@ -196,7 +196,7 @@ func (g *generator) policySignedHead(session uint32, ref []byte, expiration uint
 	return join(nonce, plain([]byte{0, 0}, wire.Sized(ref), wire.U32(expiration)))
 }
 
-// policySignature is the signature by a key over whatever is before it in the
+// policySignature is the signature by a key over the bytes before it in the
 // command. Its bytes here are of the right size; what they are, the caller
 // knows when it sends.
 func policySignature(k *conversation.Key) area {

@@ -196,7 +196,7 @@ var list = []Difference{
 	{
 		ID: "no-name",
 		Reason: "The references take the first two bytes of keySign for the hash algorithm of the Name even if there are none, and " +
-			"say TPM_RC_HASH of whatever is there. A Name of less than two bytes has the wrong size (Part 3, section " +
+			"answer TPM_RC_HASH. A Name of less than two bytes has the wrong size (Part 3, section " +
 			"\"TPM2_PolicyAuthorize\"; the TCG reference code says TPM_RC_SIZE since 1.83).",
 		Match: func(c *Case) bool {
 			ours, theirs := c.Codes()

@@ -191,7 +191,7 @@ const (
 )
 
 // holdsKeys are the parameters whose size depends on that of the largest key,
-// with functions that say whether one is in between.
+// with functions that report whether one is in between.
 var holdsKeys = map[parameter]func(*wire.Cursor) bool{
 	{tpm2.TPMCCActivateCredential, 2}: modulusBetween,
 	{tpm2.TPMCCCommit, 1}:             pointBetween,

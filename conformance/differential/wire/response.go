@@ -8,10 +8,13 @@ type Kind uint8
 
 // The kinds of parameters.
 const (
-	// Number1 to Number8 are integers of that many bytes, which have to be equal.
+	// Number1 is a byte, which has to be equal.
 	Number1 Kind = iota
+	// Number2 is an integer of 2 bytes, which has to be equal.
 	Number2
+	// Number4 is one of 4 bytes.
 	Number4
+	// Number8 is one of 8 bytes.
 	Number8
 	// Determined is a TPM2B that is equal if the inputs are equal.
 	Determined
@@ -25,9 +28,9 @@ const (
 	// Attest is a TPM2B_ATTEST.
 	Attest
 	// Signed is a TPMT_SIGNATURE: scheme and hash are equal, and the rest if the
-	// scheme is not randomized. SignedAttest is a signature over an attestation,
-	// which has time in it.
+	// scheme is not randomized.
 	Signed
+	// SignedAttest is a signature over an attestation, which has time in it.
 	SignedAttest
 	// Context is a TPMS_CONTEXT: everything but the blob is equal.
 	Context
