@@ -120,7 +120,7 @@ func (t *TPM) takeSlot(s *state.Object) (wire.Handle, *object) {
 	return wire.TransientFirst + wire.Handle(i), t.slots[i]
 }
 
-// fillSlot puts s into slot i, whatever is there. It is false, and the slot free,
+// fillSlot puts s into slot i, free or not. It is false, and the slot free,
 // if s is none of this TPM.
 func (t *TPM) fillSlot(i int, s *state.Object) bool {
 	slot := &t.s.Volatile.Objects[i]

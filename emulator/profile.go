@@ -74,7 +74,7 @@ type ProfileError struct {
 	// File is the file's name; Line counts from 1, 0 if no line is at fault.
 	File string
 	Line int
-	// Item is what is wrong: "limits: key transiant", "commands", …
+	// Item is the wrong item: "limits: key transiant", "commands", …
 	Item string
 	// Reason says why and what would be taken.
 	Reason string

@@ -48,7 +48,7 @@ type settings struct {
 	markers      []string
 }
 
-// startup is what is done to the TPM before the first client comes.
+// startup is the start of the TPM before the first client comes.
 type startup uint8
 
 const (

@@ -115,7 +115,7 @@ swtpm's flags:
   --fd=N, -f             a connection that exists already; ends the daemon with it
   --tpmstate=WORDS       dir=D or backend-uri=dir://D [,mode=0600][,lock=false]
                          [,fsync=false]: keep the TPM in this directory; fsync and
-                         lock are on unless switched off; backup and file:// are not
+                         lock are on unless disabled; backup and file:// are not
                          offered; without a directory it is $TPM_PATH, and without
                          that the TPM is a new one that ends with the daemon
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none,

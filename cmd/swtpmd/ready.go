@@ -83,7 +83,7 @@ func newReady(set *settings) ready {
 func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
 
 // tellReady prints what to paste into QEMU's command line, and the command that asks
-// the daemon. Whatever is pasted runs as it is: the options come first, because a
+// the daemon. All of it runs as it is pasted: the options come first, because a
 // comment before or between them would end the command that they belong to.
 func tellReady(out io.Writer, set *settings) error {
 	r := newReady(set)

@@ -52,7 +52,7 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	twoProcessors()
 	if !set.coreDumps {
 		if err := process.NoCoreDumps(); err != nil {
-			return fmt.Errorf("core dumps cannot be switched off: %w; allow them with --core-dumps", err)
+			return fmt.Errorf("core dumps cannot be disabled: %w; allow them with --core-dumps", err)
 		}
 	}
 	log, err := openLog(&set.log, s.Err)

@@ -251,7 +251,7 @@ func (s *State) decodeSection(tag, version uint16, at int, data []byte) error {
 	return nil
 }
 
-// end is what is wrong with the fields that were decoded, of which there are
+// end returns the first error of the fields that were decoded, of which there are
 // size bytes from offset at on.
 func (c *coder) end(at, size int, tag uint16) error {
 	if c.bad == "" && c.r.RC() != wire.RCSuccess {

@@ -23,7 +23,7 @@ func (r *Reader) RC() RC { return r.rc }
 // Len is the number of bytes left to read.
 func (r *Reader) Len() int { return len(r.b) - r.at }
 
-// Rest is what is left to read.
+// Rest returns the bytes that are not read yet.
 func (r *Reader) Rest() []byte { return r.b[r.at:] }
 
 // Fail makes rc the result unless there is a failure already.

@@ -15,7 +15,7 @@ import (
 //   - the kernel's banner (Kernel), and arm's line before it;
 //   - initcall_debug: the level lines of newer kernels, and every kernel's
 //     "calling FN" and "initcall FN returned", as far as a Marker says what FN
-//     means or link-time optimisation has left the level in its name;
+//     means or link-time optimization has left the level in its name;
 //   - tp_printk with trace_event=initcall:initcall_level, initcall_start or
 //     initcall_finish;
 //   - "Run /init as init process" (Userspace).

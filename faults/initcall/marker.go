@@ -13,7 +13,7 @@ import (
 // initcall_level_names).
 type Marker struct {
 	// Function is the initcall's name as initcall_debug prints it, without
-	// offset, and without the suffixes of link-time optimisation.
+	// offset, and without the suffixes of link-time optimization.
 	Function string
 	// Level is reached before Function is called. Firmware, which a boot
 	// never reaches again, makes a function say nothing.
@@ -141,7 +141,7 @@ func (t *table) add(m Marker) {
 }
 
 // stub is how the names of initcalls start in a kernel built with link-time
-// optimisation: "__initstub__" "kmod_MODULE" "__COUNTER_LINE_FUNCTION" and the
+// optimization: "__initstub__" "kmod_MODULE" "__COUNTER_LINE_FUNCTION" and the
 // level's section (include/linux/init.h: __initcall_stub, __initcall_id).
 const stub = "__initstub__"
 
@@ -158,7 +158,7 @@ var sections = [...]struct {
 	{"5", FS}, {"6", Device}, {"7", Late},
 }
 
-// linked takes apart what link-time optimisation makes of an initcall's name.
+// linked takes apart what link-time optimization makes of an initcall's name.
 // The level is Firmware if the name does not tell it.
 func linked(symbol []byte) (function []byte, level Level) {
 	// foo.cfi_jt, foo.llvm.123: clang's derived symbols.

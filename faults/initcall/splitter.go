@@ -12,7 +12,7 @@ const (
 	// a point, 6 digits, "]".
 	maxStamp = 32
 	// maxHead is how much of a piece is kept from its beginning. The room
-	// behind it slides and always has the last maxStamp bytes, so that a
+	// after it slides and always has the last maxStamp bytes, so that a
 	// time stamp is found however far into an endless line.
 	maxHead = maxText - 2*maxStamp
 )

@@ -22,7 +22,7 @@ type Mark struct {
 // the next one. Firmware has none, since power-on is where time starts.
 type Timeline []Mark
 
-// OrderError is what is wrong with a Timeline whose marks cannot follow each
+// OrderError is the error of a Timeline whose marks cannot follow each
 // other in one boot.
 type OrderError struct {
 	Before, After Mark
@@ -38,7 +38,7 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("%s at %s lies before %s at %s; times count from power-on, not from the mark before", e.After.Level, e.After.At, e.Before.Level, e.Before.At)
 }
 
-// MarkError is what is wrong with one mark of a Timeline, wherever it stands.
+// MarkError is the error of one mark of a Timeline, wherever it stands.
 type MarkError struct {
 	Mark   Mark
 	Reason string

@@ -95,7 +95,7 @@ type tableKey struct {
 
 // policyState is the policy in force.
 type policyState struct {
-	mu sync.Mutex // serialises updates
+	mu sync.Mutex // one update at a time
 	// initial and custom are ima_default_rules and ima_policy_rules.
 	initial, custom []*Rule
 	active          atomic.Pointer[activePolicy]

@@ -103,8 +103,8 @@ const (
 	defaultTCB
 )
 
-// setupPolicy has the choices of the command line for the policy (policy_setup and its
-// neighbours).
+// setupPolicy has the choices of the command line for the policy (policy_setup and those
+// beside it).
 type setupPolicy struct {
 	tcb          tcb
 	appraiseTCB  bool

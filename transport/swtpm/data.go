@@ -138,7 +138,7 @@ func (d *data) answer(response []byte, prefixed bool) error {
 //
 // A size field that cannot be right is answered with TPM_RC_COMMAND_SIZE, as
 // by the TPM itself, and the connection stays. A size below a header's says
-// nothing about where the next command begins: what came is dropped. Behind a
+// nothing about where the next command begins: what came is dropped. After a
 // size that is too large the command's bytes are discarded as they come; if
 // they stop coming, the connection is closed.
 //

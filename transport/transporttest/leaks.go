@@ -22,16 +22,16 @@ func NoLeaks(t testing.TB, body func()) {
 	pprof.Do(context.Background(), pprof.Labels(key, value), func(context.Context) { body() })
 	var left []byte
 	require.Eventually(t, func() bool {
-		left = labelled(fmt.Sprintf("%q:%q", key, value))
+		left = labeled(fmt.Sprintf("%q:%q", key, value))
 		return left == nil
-	}, patience, 5*time.Millisecond, "goroutines left behind")
+	}, patience, 5*time.Millisecond, "goroutines are left")
 	if left != nil {
 		t.Logf("%s", left)
 	}
 }
 
-// labelled returns the goroutine profile if a goroutine has the label.
-func labelled(label string) []byte {
+// labeled returns the goroutine profile if a goroutine has the label.
+func labeled(label string) []byte {
 	var profile bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
 		return []byte(err.Error())

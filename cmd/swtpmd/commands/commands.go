@@ -28,8 +28,8 @@ Prints the command table of the emulated TPM: every command of Part 3 of the TPM
   --profile=P            what a TPM of this profile has, as swtpmd --help has it
 
 A line has the code, the name without TPM2_, the revision of the library that
-first has it, yes, no, or off for what the profile has switched off, the handles
-with the roles that authorise them, attributes, and the chapter. The attributes:
+first has it, yes, no, or off for what the profile has disabled, the handles
+with the roles that authorize them, attributes, and the chapter. The attributes:
   rhandle      the response has a handle
   nv, extensive, flushed
                as in TPMA_CC

@@ -72,7 +72,7 @@ Examples:
   swtpmd boot --from-console=boot.log --list=ascii_runtime_measurements --svg=boot.svg
   swtpmd boot --from-console=boot.log --strategy=late_sync
 
-Exit codes: 0 the boot came to its end, whatever IMA made of it; 1 it did not, or
+Exit codes: 0 the boot came to its end, in TPM-bypass too; 1 it did not, or
 the simulation of a console log contradicts the log; 2 the command line or the
 platform is wrong.
 `

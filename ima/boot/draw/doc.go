@@ -10,7 +10,7 @@
 //	legend.go                what the shapes mean
 //	layout.go                labels that do not overlap
 //	breaks.go                lines that do not cross them
-//	marks.go                 shapes and colours
+//	marks.go                 shapes and colors
 //	story.go                 what happened, in a sentence
 //	text.go                  names, times and results as text
 //	matrix.go html.go        strategies by platforms, as a page

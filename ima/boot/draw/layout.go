@@ -5,7 +5,7 @@ import (
 )
 
 // shape says what a mark looks like. Every meaning has a shape of its own, so
-// that colour is never needed.
+// that color is never needed.
 type shape uint8
 
 const (

@@ -19,7 +19,7 @@ type tickRow struct {
 	taken       []box
 }
 
-// fit finds the place of a text centred at x, as far as the line allows.
+// fit finds the place of a text centered at x, as far as the line allows.
 func (r *tickRow) fit(x int, text string) (tx, w int, ok bool) {
 	w = textWidth(text, smallSize)
 	tx = min(max(r.left, x-w/2), r.right-w)

@@ -1,5 +1,5 @@
 // Package serve holds what every server of a TPM transport needs around its
-// connections: a bound on their number, and an end that leaves nothing behind.
+// connections: a bound on their number, and an end that leaves none of them.
 package serve
 
 import (
