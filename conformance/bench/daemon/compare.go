@@ -31,6 +31,7 @@ type comparison struct {
 	a, b     setup
 	commands []command
 	code     uint32 // of every response
+	rate     int    // commands a second that are offered, 0 for as many as are answered
 }
 
 // wordsCompared compares swtpmd with itself as started with more words.
@@ -116,7 +117,7 @@ func (c *comparison) pair(dir, program string, p placement, command string, roun
 			if err != nil {
 				return pairRow{}, err
 			}
-			rate, err := runClient(p.client, servers[i].socket, command, count, c.code)
+			rate, err := runClient(p.client, servers[i].socket, offer{command, count, c.rate}, c.code)
 			if err != nil {
 				return pairRow{}, err
 			}

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -21,11 +20,12 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/raw"
 )
 
 const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
-       scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-json]
+       scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-rate N] [-json]
 
 Starts swtpmd and swtpm, each with a raw TPM socket (unix), and has one client
 send the same command many times, to one and then to the other, round after
@@ -45,6 +45,8 @@ and their ratio (median, lowest and highest of the rounds' ratios).
   -vs WORDS     swtpmd as it starts by itself beside swtpmd with WORDS
   -unread       a deferred TPM, each of whose commands is a line of its log: with a
                 stderr that is full and that nobody reads beside /dev/null
+  -rate N       with -vs and -unread: commands a second that the client offers, if
+                they are answered in time (default: as many as are answered)
   -rounds N     rounds of each pair (default 9)
   -commands N   commands in a round (default 20000)
   -json         one JSON object for each row on stdout
@@ -56,6 +58,7 @@ Examples:
   scripts/bench -rounds 21 -json >bench.json
   scripts/bench -rounds 101 -commands 2000 -vs --sandbox=off
   scripts/bench -rounds 101 -commands 2000 -unread
+  scripts/bench -rounds 9 -commands 5000 -unread -rate 1000
 
 Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
 `
@@ -106,11 +109,12 @@ func main() {
 	theirs := f.String("swtpm", "swtpm", "")
 	vs := f.String("vs", "", "")
 	unread := f.Bool("unread", false, "")
+	rate := f.Int("rate", 0, "")
 	switch err := f.Parse(os.Args[1:]); {
 	case err == flag.ErrHelp:
 		fmt.Print(help)
 		return
-	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread:
+	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread || *rate < 0 || *rate > 0 && *vs == "" && !*unread:
 		fmt.Fprintln(os.Stderr, "scripts/bench: wrong usage:", err, f.Args(), "; see scripts/bench --help")
 		os.Exit(2)
 	}
@@ -119,6 +123,7 @@ func main() {
 		if *vs != "" {
 			c = wordsCompared(*vs)
 		}
+		c.rate = *rate
 		rows, err := c.measure(*ours, *rounds, *count)
 		if err == nil {
 			err = c.print(rows, *asJSON)
@@ -196,7 +201,7 @@ func pair(dir, ours, theirs string, p placement, command string, rounds, count i
 	for round := -1; round < rounds; round++ { // the first warms up
 		var rate [2]float64
 		for i, s := range []*server{a, b} {
-			if rate[i], err = runClient(p.client, s.socket, command, count, 0); err != nil {
+			if rate[i], err = runClient(p.client, s.socket, offer{command, count, 0}, 0); err != nil {
 				return row{}, err
 			}
 		}
@@ -272,14 +277,22 @@ func (s *server) stop() {
 	_ = os.Remove(s.socket)
 }
 
+// offer is what a client sends.
+type offer struct {
+	command string // hexadecimal
+	count   int
+	rate    int // commands a second, 0 for as many as are answered
+}
+
 // runClient measures in a process of its own, because pinning is a matter of
-// processes.
-func runClient(cpus, socket, command string, count int, code uint32) (float64, error) {
+// processes. code is the response code that is expected.
+func runClient(cpus, socket string, o offer, code uint32) (float64, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	c := exec.Command("taskset", "-c", cpus, self, "client", socket, command, strconv.Itoa(count), strconv.FormatUint(uint64(code), 10))
+	c := exec.Command("taskset", "-c", cpus, self, "client", socket, o.command,
+		strconv.Itoa(o.count), strconv.Itoa(o.rate), strconv.FormatUint(uint64(code), 10))
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	if err != nil {
@@ -288,21 +301,20 @@ func runClient(cpus, socket, command string, count int, code uint32) (float64, e
 	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 }
 
-// client sends a command so often and prints how many a second were answered
-// with the response code that is expected.
+// client makes an offer and prints how many commands a second were answered with
+// the response code that is expected.
 func client(args []string, out io.Writer) error {
 	command, err := hex.DecodeString(args[1])
 	if err != nil {
 		return err
 	}
-	count, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
+	var numbers [3]int // count, rate, code
+	for i := range numbers {
+		if numbers[i], err = strconv.Atoi(args[2+i]); err != nil {
+			return err
+		}
 	}
-	code, err := strconv.ParseUint(args[3], 10, 32)
-	if err != nil {
-		return err
-	}
+	count, rate, code := numbers[0], numbers[1], numbers[2]
 	ctx := context.Background()
 	tpm, err := raw.Dial(ctx, "unix", args[0])
 	if err != nil {
@@ -311,11 +323,14 @@ func client(args []string, out io.Writer) error {
 	defer tpm.Close()
 	var response []byte
 	start := time.Now()
-	for range count {
+	for i := range count {
+		if rate > 0 {
+			time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+		}
 		if response, err = tpm.Exchange(ctx, response[:0], command); err != nil {
 			return err
 		}
-		if len(response) < 10 || binary.BigEndian.Uint32(response[6:]) != uint32(code) {
+		if len(response) < transport.HeaderSize || transport.ResponseCode(response) != uint32(code) {
 			return fmt.Errorf("answered %x", response)
 		}
 	}
