@@ -29,8 +29,8 @@ func adjust() []byte {
 	return byPolicy(wire.CCClockRateAdjust, handles{wire.RHOwner}, nil, et.U8(0))
 }
 
-// owned is a TPM with a policy session in which the assertions were made, and
-// the policy of the owner is what they say.
+// owned returns a TPM with a policy session in which the assertions were made. The
+// owner's policy is the digest of that session.
 func owned(t *testing.T, assertions ...[]byte) *policyTest {
 	t.Helper()
 	p := newPolicyTest(t, wire.AlgSHA256)

@@ -86,8 +86,8 @@ func TestMeasureIntoARunningDaemon(t *testing.T) {
 	}
 }
 
-// quoted returns what verify says of what measure has left in a directory, with a
-// nonce.
+// quoted runs verify on the files that measure has written to a directory, with a
+// nonce, and returns its exit code and its output.
 func quoted(t *testing.T, out, nonce string, flags ...string) (int, string) {
 	t.Helper()
 	args := append([]string{"verify", "--policy=accept-late", "--pcrs", filepath.Join(out, "pcrs.json"),

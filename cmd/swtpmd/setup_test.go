@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// printedStates is what --print-states says of a directory.
+// printedStates returns the output of --print-states for a directory.
 func printedStates(t *testing.T, args ...string) []storedState {
 	t.Helper()
 	code, out, errs := called(t, append([]string{"socket", "--print-states", "--tpm2"}, args...)...)

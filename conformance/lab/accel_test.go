@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lockedText is what a run says, read by the test when the run has ended.
+// lockedText holds the messages of a run, which the test reads after the run has ended.
 type lockedText struct {
 	mu   sync.Mutex
 	text bytes.Buffer

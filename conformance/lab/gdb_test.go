@@ -14,7 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-// itemSymbols is what the guest says of its kernel's symbols.
+// itemSymbols is the item of a guest's report that lists its kernel's symbols.
 const itemSymbols = "symbols"
 
 // systemMap gives a System.map of the kernel: what was kept, or what the

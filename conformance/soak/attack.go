@@ -123,8 +123,8 @@ func (b *bout) bytes(n int) []byte {
 	return p
 }
 
-// nonZero are random bytes without zeros: read as numbers they are no requests of
-// the control channel.
+// nonZero returns n random bytes, none of which is zero. The numbers of the control
+// channel's requests start with zeros, so these bytes are never a request.
 func (b *bout) nonZero(n int) []byte {
 	p := b.bytes(n)
 	for i := range p {

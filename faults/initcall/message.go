@@ -20,7 +20,7 @@ const (
 	restarting           // another kernel may follow without a power cycle
 )
 
-// message is what a piece of console text says.
+// message is the meaning of a piece of console text.
 type message struct {
 	kind     kind
 	level    Level         // of atLevel
