@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults"
@@ -29,6 +30,9 @@ type daemon struct {
 	in    io.Reader
 	// sandboxes are nil where the process must not be confined.
 	sandboxes *sandboxes
+	// manager is the service manager, which is told when the daemon serves and when
+	// it ends.
+	manager *process.Notifier
 
 	tpm    *watchedTPM
 	clock  *initcall.Clock

@@ -62,6 +62,10 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	defer log.close()
 	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.In, sandboxes: sandboxes}
 	defer d.cleanUp()
+	// A manager that cannot be told must not keep the guest from its TPM.
+	d.manager, err = process.NewNotifier()
+	d.toldManager(err)
+	defer d.manager.Close()
 	if ownDir {
 		if err := d.makeDir(); err != nil {
 			return err
@@ -77,12 +81,22 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	// is asked to.
 	told := make(chan error, 1)
 	go func() { told <- d.tell(s.Out, ownDir) }()
-	return d.wait(ctx, told)
+	err = d.wait(ctx, told)
+	d.toldManager(d.manager.Stopping())
+	return err
 }
 
-// tell tells that the daemon is ready: whoever reads stdout, and the parent that
-// waits for it.
+// toldManager logs that the service manager could not be told.
+func (d *daemon) toldManager(err error) {
+	if err != nil {
+		d.log.Warn("the service manager cannot be told", "cause", err)
+	}
+}
+
+// tell tells that the daemon is ready: the service manager, whoever reads stdout, and
+// the parent that waits for it.
 func (d *daemon) tell(out io.Writer, ownDir bool) error {
+	d.toldManager(d.manager.Ready())
 	if ownDir {
 		if err := tellReady(out, d.set); err != nil {
 			return err

@@ -1,0 +1,22 @@
+//go:build !linux
+
+package process
+
+// Notifier tells a service manager how far this process is. There is none with
+// sd_notify(3) on this system.
+type Notifier struct{}
+
+// NewNotifier returns nil.
+func NewNotifier() (*Notifier, error) { return nil, nil }
+
+// Ready does nothing.
+func (n *Notifier) Ready() error { return nil }
+
+// Reloading does nothing.
+func (n *Notifier) Reloading() error { return nil }
+
+// Stopping does nothing.
+func (n *Notifier) Stopping() error { return nil }
+
+// Close does nothing.
+func (n *Notifier) Close() error { return nil }
