@@ -30,7 +30,7 @@ func daemonDoc(t *testing.T) string {
 func TestTheReferenceHasTheFlags(t *testing.T) {
 	f := flag.NewFlagSet("test", flag.ContinueOnError)
 	var set settings
-	set.define(f)
+	set.define(f, inDaemon)
 	f.Bool("profiles", false, "")
 	f.Bool("print-profile", false, "")
 	told := map[string]bool{}

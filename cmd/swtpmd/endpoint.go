@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,9 +96,6 @@ func (e *endpoint) readDescriptor(option string, w words) error {
 	case client >= 0:
 		e.fd, e.client = client, true
 	}
-	if 0 <= e.fd && e.fd < 3 {
-		return &wordError{option, "fd=" + strconv.Itoa(e.fd), "0 to 2 are the standard streams"}
-	}
 	return nil
 }
 
@@ -112,10 +111,10 @@ func (e *endpoint) readOwner(option string, w words) (err error) {
 	if e.mode, err = w.mode(option, "mode", 0o770); err != nil {
 		return err
 	}
-	if e.uid, err = w.number(option, "uid", 1<<31-1); err != nil {
+	if e.uid, err = w.owner(option, "uid", userID); err != nil {
 		return err
 	}
-	e.gid, err = w.number(option, "gid", 1<<31-1)
+	e.gid, err = w.owner(option, "gid", groupID)
 	return err
 }
 
@@ -150,6 +149,9 @@ func (e *endpoint) readTCP(option string, w words) error {
 	if host == "" {
 		host = "127.0.0.1"
 	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return &wordError{option, "bindaddr=" + host, "not an address in numbers, such as 127.0.0.1 or ::1"}
+	}
 	if zone := w["ifname"]; zone != "" && strings.Contains(host, ":") {
 		host += "%" + zone
 	}
@@ -157,16 +159,65 @@ func (e *endpoint) readTCP(option string, w words) error {
 	return nil
 }
 
-// look finds out whether an inherited descriptor listens or is connected.
-// swtpm's fd= is the former for --ctrl and the latter for --server; the socket
-// itself knows.
-func (e *endpoint) look() error {
-	if e.fd < 0 || e.client {
+// descriptorError is an inherited descriptor that is no socket.
+type descriptorError struct {
+	option string
+	fd     int
+}
+
+func (e *descriptorError) Error() string {
+	return fmt.Sprintf("--%s: descriptor %d is not an open socket: have who starts swtpmd pass one", e.option, e.fd)
+}
+
+// look finds out what an inherited descriptor is. swtpm's fd= is a listener for --ctrl
+// and a connection for --server; the socket itself knows.
+func (e *endpoint) look(option string) error {
+	if e.fd < 0 {
+		return nil
+	}
+	if !process.IsSocket(e.fd) {
+		return &descriptorError{option, e.fd}
+	}
+	if e.fd < 3 {
+		moved, err := process.TakeStandard(e.fd)
+		if err != nil {
+			return fmt.Errorf("--%s: descriptor %d: %w", option, e.fd, err)
+		}
+		e.fd = moved
+	}
+	if e.client {
 		return nil
 	}
 	listens, err := process.IsListener(e.fd)
 	e.client = !listens
 	return err
+}
+
+// lookAtDescriptors finds out what all inherited sockets are. The end of a data
+// connection that was passed is the daemon's (swtpm(8), "--server").
+func (s *settings) lookAtDescriptors() error {
+	for _, e := range s.control {
+		if err := e.look("ctrl"); err != nil {
+			return err
+		}
+	}
+	for _, e := range s.data {
+		if err := e.look("server"); err != nil {
+			return err
+		}
+		s.terminate = s.terminate || e.client
+	}
+	return nil
+}
+
+// takesStdin reports whether an endpoint is standard input.
+func (s *settings) takesStdin() bool {
+	for _, e := range append(slices.Clip(s.control), s.data...) {
+		if e.fd == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // listen makes the listener that the endpoint describes.

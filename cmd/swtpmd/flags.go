@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/user"
@@ -74,68 +73,6 @@ type localityWords struct {
 	rejectFour, allowSet bool
 }
 
-// define binds the flags to s. What swtpm spells as one option with words in it
-// is read by a function at once, so that errors name the option.
-func (s *settings) define(f *flag.FlagSet) {
-	s.pid.fd, s.log.fd, s.log.level = -1, -1, -1
-
-	s.profile.Define(f)
-	s.deferral.Define(f)
-	f.IntVar(&s.deferral.Boots, "defer-boots", 0, "")
-	f.StringVar(&s.console, "console", "", "")
-	f.StringVar(&s.consoleLog, "console-log", "", "")
-	f.BoolVar(&s.trustConsole, "trust-console", false, "")
-	f.BoolVar(&s.followKexec, "follow-kexec", false, "")
-	f.StringVar(&s.timeline, "timeline", "", "")
-	f.Func("levels", "", s.setLevels)
-	f.StringVar(&s.gdb.kernel, "system-map", "", "")
-	f.Func("marker", "", func(text string) error { s.markers = append(s.markers, text); return nil })
-	f.StringVar(&s.dir, "dir", "", "")
-	f.StringVar(&s.admin, "admin", "", "")
-	f.BoolVar(&s.json, "json", false, "")
-
-	f.Func("ctrl", "", s.setCtrl)
-	f.Func("server", "", s.setServer)
-	both(f, "port", "p", s.setPort)
-	both(f, "fd", "f", s.setFD)
-	f.Func("flags", "", s.setFlags)
-	f.Func("locality", "", s.setLocality)
-	f.Func("pid", "", s.setPID)
-	f.Func("log", "", s.log.set)
-	f.Func("tpmstate", "", s.state.set)
-	f.Func("state", "", s.state.setDir)
-	for _, name := range []string{"terminate", "t"} {
-		f.BoolVar(&s.terminate, name, false, "")
-	}
-	for _, name := range []string{"daemon", "d"} {
-		f.BoolVar(&s.daemonize, name, false, "")
-	}
-	f.BoolVar(&s.coreDumps, "core-dumps", false, "")
-	f.Func("sandbox", "", s.sandbox.set)
-	f.Func("seccomp", "", s.sandbox.setSeccomp)
-	both(f, "runas", "r", sameUser)
-	for option, reason := range unsupported {
-		f.Func(option, cli.Hidden, func(string) error { return errors.New("not offered: " + reason) })
-	}
-}
-
-// both defines a long and a short option for the same thing.
-func both(f *flag.FlagSet, long, short string, set func(string) error) {
-	f.Func(long, "", set)
-	f.Func(short, "", set)
-}
-
-// unsupported are options of swtpm that are refused, because to ignore them
-// would be to promise something.
-var unsupported = map[string]string{
-	"key":           "state is not encrypted; keep its directory on an encrypted file system",
-	"migration-key": "state is handed over as it is; have QEMU migrate over an encrypted connection",
-	"migration":     "two hosts cannot share a state directory; a guest migrates to a swtpmd with a directory of its own",
-	"pcap":          "there is no packet capture",
-	"chroot":        "run swtpmd in a namespace or container instead",
-	"R":             "run swtpmd in a namespace or container instead",
-}
-
 func (s *settings) setCtrl(text string) error {
 	e, err := parseEndpoint("ctrl", text, "", ctrlWords)
 	if err == nil {
@@ -162,9 +99,6 @@ func (s *settings) setFD(text string) error {
 	fd, err := words{"fd": text}.number("fd", "fd", maxDescriptor)
 	if err != nil {
 		return err
-	}
-	if fd < 3 {
-		return &wordError{"fd", text, "0 to 2 are the standard streams"}
 	}
 	s.data = append(s.data, &endpoint{fd: fd, uid: -1, gid: -1, client: true, terminate: true})
 	s.terminate = true

@@ -43,10 +43,16 @@ func (w *sandboxWords) set(text string) error {
 // other actions do not change what this one does.
 func (w *sandboxWords) setSeccomp(text string) error {
 	values, err := parseWords("seccomp", text, "action")
-	if err == nil {
-		w.noSeccomp = values["action"] == "none"
+	if err != nil {
+		return err
 	}
-	return err
+	switch action := values["action"]; action {
+	case "none", "log", "kill":
+		w.noSeccomp = action == "none"
+		return nil
+	default:
+		return &wordError{"seccomp", text, "it is action=kill, action=log or action=none"}
+	}
 }
 
 // sandboxes are the two that the system may have, as package sandbox has them.

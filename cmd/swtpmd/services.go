@@ -52,12 +52,9 @@ func (s *services) cleanUp() {
 	}
 }
 
-// listen opens an endpoint. conn serves a connection that exists already, listener
+// listen opens an endpoint that has been looked at. conn serves a connection that exists already, listener
 // serves those that come.
 func (s *services) listen(ctx context.Context, e *endpoint, conn func(net.Conn) error, listener func(net.Listener) error) error {
-	if err := e.look(); err != nil {
-		return err
-	}
 	if e.client {
 		c, err := e.connection()
 		if err != nil {

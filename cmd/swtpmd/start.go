@@ -15,7 +15,7 @@ import (
 // newDaemon defines the flags of swtpmd without a subcommand.
 func newDaemon(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 	set := new(settings)
-	set.define(f)
+	set.define(f, inDaemon)
 	showVersion := f.Bool("version", false, "")
 	profiles := f.Bool("profiles", false, "")
 	printProfile := f.Bool("print-profile", false, "")
@@ -44,7 +44,10 @@ func newDaemon(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 // it; without one, only what the command line names.
 func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandboxes, ownDir bool) error {
 	if set.daemonize && !process.InBackground() {
-		return process.Detach()
+		return process.Detach(set.takesStdin())
+	}
+	if err := set.lookAtDescriptors(); err != nil {
+		return err
 	}
 	// Writing to a terminal that went away must not end a daemon, nor a limit of
 	// file sizes: its guest is still there.

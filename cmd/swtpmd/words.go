@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os/user"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,13 +13,19 @@ import (
 type words map[string]string
 
 // parseWords reads option's text and refuses a key that is not among known, and
-// a key that comes twice. A bare key reads as "true".
+// a key that comes twice. A bare key reads as "true". A value that begins with { is
+// JSON and ends with the bracket that closes it.
 func parseWords(option, text string, known ...string) (words, error) {
 	w := words{}
 	if text == "" {
 		return w, nil
 	}
-	for word := range strings.SplitSeq(text, ",") {
+	for more := true; more; {
+		var word string
+		var err error
+		if word, text, more, err = cutWord(option, text); err != nil {
+			return nil, err
+		}
 		key, value, valued := strings.Cut(word, "=")
 		if !valued {
 			value = "true"
@@ -34,6 +41,50 @@ func parseWords(option, text string, known ...string) (words, error) {
 	return w, nil
 }
 
+// cutWord cuts off the first word of text. more reports whether a comma follows it.
+func cutWord(option, text string) (word, rest string, more bool, err error) {
+	end := strings.Index(text, ",")
+	if equals := strings.Index(text, "={"); equals >= 0 && (end < 0 || equals < end) {
+		size := jsonSize(text[equals+1:])
+		if size == 0 {
+			return "", "", false, &wordError{option, text, "a { has no }"}
+		}
+		end = equals + 1 + size
+		switch {
+		case end == len(text):
+			end = -1
+		case text[end] != ',':
+			return "", "", false, &wordError{option, text[end:], "it follows a } without a comma"}
+		}
+	}
+	if end < 0 {
+		return text, "", false, nil
+	}
+	return text[:end], text[end+1:], true, nil
+}
+
+// jsonSize returns the size of the JSON object that text begins with, in bytes; 0 if
+// it does not end. Brackets within strings do not count.
+func jsonSize(text string) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
 // wordError says which word of which option is wrong.
 type wordError struct {
 	option, word, reason string
@@ -46,9 +97,9 @@ func (e *wordError) Error() string {
 // yes reads a boolean as swtpm does: true and 1 are true, false and 0 false.
 func (w words) yes(option, key string) (bool, error) {
 	switch value, ok := w[key]; {
-	case !ok, value == "false", value == "0":
+	case !ok, strings.EqualFold(value, "false"), value == "0":
 		return false, nil
-	case value == "true", value == "1":
+	case strings.EqualFold(value, "true"), value == "1":
 		return true, nil
 	default:
 		return false, &wordError{option, key + "=" + value, "neither true nor false"}
@@ -66,6 +117,42 @@ func (w words) number(option, key string, max int) (int, error) {
 		return 0, &wordError{option, key + "=" + value, fmt.Sprintf("not a number from 0 to %d", max)}
 	}
 	return n, nil
+}
+
+// owner reads the number of a user or a group, or its name, which number finds; -1
+// if the key is absent.
+func (w words) owner(option, key string, number func(name string) (string, error)) (int, error) {
+	value, ok := w[key]
+	if !ok {
+		return -1, nil
+	}
+	const most = 1<<31 - 1
+	if n, err := strconv.Atoi(value); err == nil && 0 <= n && n <= most {
+		return n, nil
+	}
+	text, err := number(value)
+	if err != nil {
+		return 0, &wordError{option, key + "=" + value, fmt.Sprintf("neither a number from 0 to %d nor a name that the system knows", most)}
+	}
+	return strconv.Atoi(text)
+}
+
+// userID returns the number of a user.
+func userID(name string) (string, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return "", err
+	}
+	return u.Uid, nil
+}
+
+// groupID returns the number of a group.
+func groupID(name string) (string, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return "", err
+	}
+	return g.Gid, nil
 }
 
 // mode reads file permissions in octal; def if the key is absent.

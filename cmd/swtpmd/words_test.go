@@ -23,7 +23,7 @@ func parsed(t *testing.T, args ...string) (*settings, error) {
 	f := flag.NewFlagSet("test", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	var set settings
-	set.define(f)
+	set.define(f, inDaemon)
 	return &set, f.Parse(args)
 }
 
@@ -57,14 +57,16 @@ func TestWrongWordsAreNamed(t *testing.T) {
 		{"--ctrl", "type=unixio,path=/p,mode=07777"},
 		{"--ctrl", "type=unixio,path=/p,terminate=perhaps"},
 		{"--ctrl", "type=unixio,fd=5,clientfd=6"},
-		{"--ctrl", "type=unixio,clientfd=1"},
+		{"--ctrl", "type=unixio,path=/p,uid=nobody-has-this-name"},
+		{"--ctrl", "type=tcp,port=1,bindaddr=nonsense"},
+		{"--server", "port=1,bindaddr=localhost"},
 		{"--ctrl", "type=tcp"},
 		{"--ctrl", "type=tcp,port=70000"},
 		{"--ctrl", "type=tcp,port=-1"},
 		{"--server", "port=x"},
 		{"--server", "port=1,terminate"},
 		{"--port", "http"},
-		{"--fd", "2"},
+		{"--fd", "-1"},
 		{"--flags", "startup-clear,startup-state"},
 		{"--flags", "startup-deactivated"},
 		{"--flags", "fast"},
@@ -90,6 +92,8 @@ func TestWrongWordsAreNamed(t *testing.T) {
 		{"--state", ""},
 		{"--state", "/a", "--tpmstate", "dir=/b"},
 		{"--seccomp", "mode=1"},
+		{"--seccomp", "action=foo"},
+		{"--seccomp", ""},
 		{"--key", "file=k"},
 		{"--migration", "incoming"},
 		{"--profile", "name=null"},

@@ -12,7 +12,7 @@ import (
 var EndingWrites = []os.Signal{syscall.SIGPIPE}
 
 // Detach returns an error.
-func Detach() error { return errors.New("--daemon is not offered on this system") }
+func Detach(bool) error { return errors.New("--daemon is not offered on this system") }
 
 // TellParent does nothing.
 func TellParent() error { return nil }
@@ -25,3 +25,11 @@ func Given(int) error { return nil }
 
 // IsListener takes every descriptor for a listener.
 func IsListener(int) (bool, error) { return true, nil }
+
+// IsSocket takes every descriptor for a socket.
+func IsSocket(int) bool { return true }
+
+// TakeStandard returns an error.
+func TakeStandard(int) (int, error) {
+	return -1, errors.New("a standard stream cannot be a socket on this system")
+}

@@ -23,8 +23,9 @@ const readyFD = "SWTPMD_READY_FD"
 // Detach starts this program again in a session of its own and returns when it
 // is ready, or with an error when it has failed. A process with goroutines
 // cannot fork; starting anew with the same descriptors is the same to whoever
-// passed some.
-func Detach() error {
+// passed some. Standard input is kept where keepStdin is set, and is /dev/null
+// otherwise.
+func Detach(keepStdin bool) error {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
@@ -40,7 +41,9 @@ func Detach() error {
 	}
 	defer null.Close()
 	files := inherited()
-	files[0] = null
+	if !keepStdin {
+		files[0] = null
+	}
 	files = append(files, write)
 	child, err := os.StartProcess(self, os.Args, &os.ProcAttr{
 		Files: files,
@@ -146,6 +149,41 @@ func Given(fd int) error {
 func IsListener(fd int) (bool, error) {
 	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	return accepts != 0, err
+}
+
+// IsSocket reports whether the descriptor is a socket.
+func IsSocket(fd int) bool {
+	var info unix.Stat_t
+	return unix.Fstat(fd, &info) == nil && info.Mode&unix.S_IFMT == unix.S_IFSOCK
+}
+
+// TakeStandard moves a socket that came as a standard stream, and returns its new
+// descriptor. Every standard stream that is this socket becomes /dev/null: what is
+// written there would get among the answers.
+func TakeStandard(fd int) (int, error) {
+	var socket unix.Stat_t
+	if err := unix.Fstat(fd, &socket); err != nil {
+		return -1, err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer null.Close()
+	moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, err
+	}
+	for standard := range 3 {
+		var info unix.Stat_t
+		if err := unix.Fstat(standard, &info); err != nil || info.Dev != socket.Dev || info.Ino != socket.Ino {
+			continue
+		}
+		if err := unix.Dup2(int(null.Fd()), standard); err != nil {
+			return -1, err
+		}
+	}
+	return moved, nil
 }
 
 // InBackground reports whether this process is the one that Detach started.
