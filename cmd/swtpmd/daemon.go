@@ -106,7 +106,12 @@ func (d *daemon) build() error {
 	if d.source, err = newSource(set, d.clock, d.in, d.log); err != nil {
 		return err
 	}
+	description, err := describe(&set.profile)
+	if err != nil {
+		return err
+	}
 	options := swtpm.Options{
+		Description:       description,
 		RejectLocality4:   set.locality.rejectFour,
 		AllowSetLocality:  set.locality.allowSet,
 		TerminateWithData: set.terminate,

@@ -6,10 +6,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -298,50 +298,68 @@ func TestDataConnNeedsUnix(t *testing.T) {
 	require.ErrorIs(t, err, swtpm.ErrNotUnix)
 }
 
-// TestInfo: GET_INFO tells what the TPM tells, in pieces that fit.
+// TestInfo: GET_INFO tells what the program knows, in pieces that fit, in every state of
+// the TPM, and asks the TPM nothing.
 func TestInfo(t *testing.T) {
 	t.Parallel()
-	properties := map[uint32]uint32{
-		0x100: 0x322E3000, 0x101: 0, 0x102: 164, 0x105: 0x54435047,
-		0x106: 0x53572020, 0x107: 0x2054504D, 0x108: 0, 0x109: 0, 0x10B: 0x20191023,
+	d := described
+	for range 12 {
+		d.Profiles = append(d.Profiles, d.Profile)
 	}
-	device := running(t)
-	var unstarted atomic.Bool
-	device.Answer = func(ctx context.Context, _ uint8, command []byte) ([]byte, error) {
-		if unstarted.Load() {
-			return transport.AppendResponse(nil, 0x100), nil // TPM_RC_INITIALIZE
-		}
-		assert.True(t, transport.IsProbe(ctx), "faults are for the guest")
-		body := command[transport.HeaderSize:]
-		if binary.BigEndian.Uint32(command[6:]) == 0x18A { // TestParms
-			bits := binary.BigEndian.Uint16(body[4:])
-			if binary.BigEndian.Uint16(body) == 1 { // RSA
-				bits = binary.BigEndian.Uint16(body[6:])
-			}
-			if bits == 192 || bits == 4096 {
-				return transport.AppendResponse(nil, 0x1C4), nil
-			}
-			return transport.AppendResponse(nil, 0), nil
-		}
-		response := []byte{0x80, 1, 0, 0, 0, 27, 0, 0, 0, 0, 1, 0, 0, 0, 6, 0, 0, 0, 1}
-		response = append(response, body[4:8]...)
-		return binary.BigEndian.AppendUint32(response, properties[binary.BigEndian.Uint32(body[4:])]), nil
-	}
-	r := serve(t, device, swtpm.Options{})
+	device := &transporttest.TPM{}
+	r := serve(t, device, swtpm.Options{Description: &d})
 	ctx := context.Background()
 	c, err := swtpm.DialControl(ctx, "unix", r.control)
 	require.NoError(t, err)
 	defer c.Close()
-	text, err := c.InfoText(ctx, 0xFFFF)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{
-		"TPMSpecification": {"family": "2.0", "level": 0, "revision": 164},
-		"TPMAttributes": {"manufacturer": "id:54435047", "version": "id:20191023", "model": "SW   TPM"},
-		"TPMFeatures": {"RSAKeySizes": [1024, 2048, 3072], "CamelliaKeySizes": [128, 256]}}`, string(text))
-
-	unstarted.Store(true)
-	for _, flags := range []uint64{swtpm.InfoSpecification, swtpm.InfoAttributes, swtpm.InfoFeatures} {
-		_, err = c.Info(ctx, flags)
-		assert.Equal(t, swtpm.SizeError, refusal(t, err))
+	const flags = ^uint64(0)
+	tells := func(started bool) {
+		t.Helper()
+		want, err := d.Text(swtpm.V0_10, flags, started)
+		require.NoError(t, err)
+		require.Greater(t, len(want), 3072, "one piece is not enough")
+		text, err := c.InfoText(ctx, flags)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(text))
 	}
+	tells(false)
+	require.NoError(t, c.Init(ctx, 0))
+	tells(true)
+	require.NoError(t, c.Stop(ctx))
+	tells(false)
+	assert.Equal(t, []string{"init", "poweroff"}, device.Names())
+
+	info, err := c.Info(ctx, flags)
+	require.NoError(t, err)
+	assert.Equal(t, uint32(164), info.Specification.Revision)
+	assert.Len(t, info.AvailableProfiles, 12)
+	assert.Nil(t, info.ActiveProfile)
+
+	// The numbers of a reply, with an offset at and around the end of a piece and of
+	// the text.
+	whole, err := d.Text(swtpm.V0_10, flags, false)
+	require.NoError(t, err)
+	p := r.dialControl()
+	for _, offset := range []int{0, 1, len(whole) - 3072, len(whole) - 3071, len(whole) - 1} {
+		reply := transporttest.Hex(t, p.Ask(fmt.Sprintf("00000012 %016x %08x 00000000", flags, offset)))
+		require.Zero(t, binary.BigEndian.Uint32(reply))
+		assert.EqualValues(t, len(whole)+1, binary.BigEndian.Uint32(reply[4:]))
+		piece := append(whole[:len(whole):len(whole)], 0)[offset:]
+		piece = piece[:min(len(piece), 3072)]
+		assert.EqualValues(t, len(piece), binary.BigEndian.Uint32(reply[8:]))
+		assert.Equal(t, piece, reply[12:])
+	}
+	for _, offset := range []int{len(whole), len(whole) + 1, 1 << 31, 1<<32 - 1} {
+		assert.Equal(t, "00000003", p.Ask(fmt.Sprintf("00000012 %016x %08x 00000000", flags, offset)), offset)
+	}
+}
+
+// TestInfoOfAnUnknownTPM: what nobody has told the server it does not ask the TPM.
+func TestInfoOfAnUnknownTPM(t *testing.T) {
+	t.Parallel()
+	device := running(t)
+	p := serve(t, device, swtpm.Options{Version: swtpm.V0_7}).dialControl()
+	assert.Equal(t, "00000017", p.Ask("00000012 0000000000000001 00000000 00000000"))
+	assert.Equal(t, "0000000000000003000000037b7d00", p.Ask("00000012 0000000000000040 00000000 00000000"), "no flag of 0.7")
+	assert.Equal(t, []string{"init"}, device.Names())
 }

@@ -174,7 +174,7 @@ func (c *control) execute(req *request) (Result, error) {
 func (c *control) refusal(req *request) Result {
 	r := req.row
 	switch {
-	case r == nil || !r.supports(c.s.device):
+	case r == nil || !r.supports(c.s.device, c.s.opts.Version):
 		return BadOrdinal
 	case r.run == running && !c.s.powered(), r.run == stopped && c.s.powered():
 		return BadOrdinal

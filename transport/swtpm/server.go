@@ -16,6 +16,10 @@ import (
 // Options say how a Server behaves. The zero value behaves like swtpm without
 // options.
 type Options struct {
+	// Version is the swtpm that the server imitates.
+	Version Version
+	// Description is what GET_INFO tells of the TPM; nil: GET_INFO answers SIZE.
+	Description *Description
 	// RejectLocality4 refuses locality 4 in SET_LOCALITY and in the vendor
 	// command (swtpm's --locality reject-locality-4).
 	RejectLocality4 bool
@@ -165,7 +169,7 @@ func NewServer(device transport.Device, opts Options) *Server {
 		device: device,
 		opts:   opts,
 		log:    opts.Logger,
-		caps:   capabilities(device) &^ opts.HideCapabilities,
+		caps:   capabilities(device, opts.Version) &^ opts.HideCapabilities,
 		done:   make(chan struct{}),
 		stall:  stallTime,
 	}

@@ -43,6 +43,8 @@ type row struct {
 	body int
 	run  runState
 	bit  Capability
+	// since08 says that swtpm has it since 0.8.
+	since08 bool
 	// able reports whether the Device can do it; nil is yes.
 	able func(transport.Device) bool
 	// do executes the request; nil means that it is not supported.
@@ -103,18 +105,18 @@ func lookup(code Command) *row {
 }
 
 // capabilities returns the bits of everything that d and the server can do.
-func capabilities(d transport.Device) Capability {
+func capabilities(d transport.Device, v Version) Capability {
 	word := CapSendCommandHeader
 	for i := range table {
-		if r := &table[i]; r.supports(d) {
+		if r := &table[i]; r.supports(d, v) {
 			word |= r.bit
 		}
 	}
 	return word
 }
 
-func (r *row) supports(d transport.Device) bool {
-	return r.do != nil && (r.able == nil || r.able(d))
+func (r *row) supports(d transport.Device, v Version) bool {
+	return r.do != nil && (!r.since08 || releases[v].lockStorage) && (r.able == nil || r.able(d))
 }
 
 func has[T any](d transport.Device) bool {

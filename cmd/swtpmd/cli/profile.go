@@ -80,6 +80,14 @@ func (p *Profile) Config() emulator.Config {
 	return p.profile.Config
 }
 
+// Title returns what the profile is, in a few words; it is empty without the flag.
+func (p *Profile) Title() string {
+	if p.profile == nil {
+		return ""
+	}
+	return p.profile.Title
+}
+
 // Name returns the name of the profile, which is empty without the flag.
 func (p *Profile) Name() string {
 	if p.profile == nil {
