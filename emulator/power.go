@@ -155,6 +155,10 @@ func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []b
 // With no command in execution Cancel does nothing.
 func (t *TPM) Cancel() { t.toCancel.Store(t.started.Load()) }
 
+// SetCancel asserts the cancel signal or takes it back. While it is asserted, each
+// command gives up as after [TPM.Cancel], those that come later too.
+func (t *TPM) SetCancel(asserted bool) { t.canceling.Store(asserted) }
+
 // BufferSize returns the size of the command and response buffers in force and
 // the limits of SetBufferSize, in bytes.
 func (t *TPM) BufferSize() (size, min, max uint32) {

@@ -84,10 +84,14 @@ type TPM struct {
 
 	started  atomic.Uint64 // number of the last command that has started
 	toCancel atomic.Uint64 // number of the command that is to give up
+	// canceling is the cancel signal, on which every command gives up.
+	canceling atomic.Bool
 }
 
 // canceled reports whether the command in execution was asked to give up.
-func (t *TPM) canceled() bool { return t.toCancel.Load() == t.started.Load() }
+func (t *TPM) canceled() bool {
+	return t.toCancel.Load() == t.started.Load() || t.canceling.Load()
+}
 
 // drbg is the generator on its state.
 func (t *TPM) drbg() *crypt.DRBGState { return (*crypt.DRBGState)(&t.s.Volatile.DRBG) }

@@ -172,6 +172,13 @@ func TestCancel(t *testing.T) {
 	assert.Equal(t, wire.RCSuccess, c(getRandom), "a command that is finished first wins")
 	clock.tpm = nil
 	assert.Equal(t, wire.RCSuccess, c(selfTest), "only the command in execution is canceled")
+
+	tpm.SetCancel(true)
+	for range 2 {
+		assert.Equal(t, wire.RCCanceled, c(selfTest), "the signal came before the command")
+	}
+	tpm.SetCancel(false)
+	assert.Equal(t, wire.RCSuccess, c(selfTest))
 }
 
 // The same entropy, clock and commands give the same bytes, responses and state.

@@ -64,11 +64,13 @@ type wrapper struct {
 	// resets that last.
 	holds  map[*hold]struct{}
 	resets int
+	// canceling is the cancel signal: no command is held while it is asserted.
+	canceling bool
 }
 
 // Wrap returns next as seen through the plan, or a *PlanError. The wrapper
-// implements transport.Canceler, and transport.Power if next does, because
-// both must release what it holds; all else is found through transport.As.
+// implements transport.Canceler and CancelSignal, and transport.Power if next does,
+// because they must release what it holds; all else is found through transport.As.
 func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 	if err := plan.Validate(); err != nil {
 		return nil, err
@@ -167,6 +169,24 @@ func (d *wrapper) tell(decision Decision) {
 func (d *wrapper) Cancel() {
 	d.cancel(release{Canceled, "command canceled"})
 	if below, ok := transport.As[transport.Canceler](d.next); ok {
+		below.Cancel()
+	}
+}
+
+// SetCancel is Cancel, and as long as the signal is asserted no command is held that
+// comes later.
+func (d *wrapper) SetCancel(asserted bool) {
+	d.mu.Lock()
+	d.canceling = asserted
+	if asserted {
+		d.letGo(release{Canceled, "command canceled"})
+	} else {
+		d.renew()
+	}
+	d.mu.Unlock()
+	if below, ok := transport.As[transport.CancelSignal](d.next); ok {
+		below.SetCancel(asserted)
+	} else if below, ok := transport.As[transport.Canceler](d.next); ok && asserted {
 		below.Cancel()
 	}
 }

@@ -384,6 +384,32 @@ func TestCancelReachesTheDeviceBelow(t *testing.T) {
 	assert.Equal(t, 1, tpm.canceled)
 }
 
+// While the cancel signal is asserted no command is held, one that comes later neither:
+// the signal may overtake the command that it is for.
+func TestTheCancelSignalStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var clock initcall.Clock
+		require.NoError(t, clock.Advance(initcall.Kernel, 0, "test"))
+		tpm := new(chip)
+		d := wrap(t, tpm, faults.Plan{Clock: &clock, Rules: []faults.Rule{faults.Defer(initcall.Late, faults.Hold)}})
+		signal, ok := transport.As[transport.CancelSignal](d)
+		require.True(t, ok)
+		before := held(d, t.Context())
+		signal.SetCancel(true)
+		const canceled = "80010000000a00000909"
+		assert.Equal(t, canceled, <-before)
+		assert.Equal(t, canceled, send(t, d, selfTest))
+		p, _ := transport.As[transport.Power](d)
+		require.NoError(t, p.Init())
+		assert.Equal(t, canceled, send(t, d, selfTest), "the signal lasts")
+		assert.Equal(t, 1, tpm.canceled, "of a TPM that has no signal the command is canceled")
+		signal.SetCancel(false)
+		after := held(d, t.Context())
+		require.NoError(t, clock.Advance(initcall.Late, 0, "test"))
+		assert.Equal(t, success, <-after)
+	})
+}
+
 func TestPowerIsOfferedOnlyWhereThereIsASwitch(t *testing.T) {
 	_, ok := transport.As[transport.Power](wrap(t, new(bare), faults.Plan{}))
 	assert.False(t, ok)

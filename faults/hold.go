@@ -10,7 +10,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// era is a time without a reset, power-off or cancel, or the time of a reset. Its
+// era is a time without a reset, power-off or cancel, or the time of one that lasts. Its
 // end lets go every command that came in it, whether it is held yet or not: a
 // command takes its era when it comes, before anything is decided.
 type era struct {
@@ -175,9 +175,10 @@ func (d *wrapper) reset(r release, change func() error) error {
 	return change()
 }
 
-// renew begins a new era, unless a reset lasts. The caller holds mu.
+// renew begins a new era, unless a reset or the cancel signal lasts. The caller holds
+// mu.
 func (d *wrapper) renew() {
-	if d.resets == 0 {
+	if d.resets == 0 && !d.canceling {
 		d.era.Store(new(era))
 	}
 }
