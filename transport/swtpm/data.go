@@ -167,27 +167,36 @@ func (d *data) unreadable(err error, prefixed bool) error {
 
 // execute gives a command to whom it is for. There is always a response.
 func (d *data) execute(command []byte) []byte {
-	if response, ours := d.s.vendorSetLocality(command); ours {
-		return response
+	if !d.first || !d.passed || !isProbe(command) {
+		return d.s.Respond(d.calls.Ctx, command)
 	}
-	probe := d.first && d.passed && isProbe(command)
-	if !d.s.powered() {
-		// QEMU asks for the TPM's version before it applies power.
-		if !probe {
-			d.s.log.Warn("TPM command without power: no INIT has come, or the last one failed")
-		}
+	if !d.s.powered() { // QEMU asks for the TPM's version before it applies power
 		return transport.AppendResponse(nil, transport.RCFailure)
 	}
-	if probe {
-		return d.probe(command)
-	}
-	return d.send(d.calls.Ctx, command)
+	return d.probe(command)
 }
 
-func (d *data) send(ctx context.Context, command []byte) []byte {
-	response, err := d.s.device.Send(ctx, uint8(d.s.locality.Load()), command)
+// Respond executes one TPM command that came on a way of the caller's own, a
+// character device for one, as if it had come on a data connection: at the locality
+// that is set, with the vendor command that sets it, and with TPM_RC_FAILURE for a
+// TPM without power or one that gives no answer. It may be called from several
+// goroutines. The response is the caller's; it is empty if the device wants its
+// client to get nothing.
+func (s *Server) Respond(ctx context.Context, command []byte) (response []byte) {
+	if response, ours := s.vendorSetLocality(command); ours {
+		return response
+	}
+	if !s.powered() {
+		s.log.Warn("TPM command without power: no INIT has come, or the last one failed")
+		return transport.AppendResponse(nil, transport.RCFailure)
+	}
+	return s.send(ctx, command)
+}
+
+func (s *Server) send(ctx context.Context, command []byte) []byte {
+	response, err := s.device.Send(ctx, uint8(s.locality.Load()), command)
 	if err != nil {
-		d.s.log.Warn("no answer from the TPM", "cause", err)
+		s.log.Warn("no answer from the TPM", "cause", err)
 		return transport.AppendResponse(nil, transport.RCFailure)
 	}
 	return response
@@ -207,7 +216,7 @@ func (d *data) probe(command []byte) []byte {
 	defer cancel()
 	command = append([]byte(nil), command...) // it may outlast this call
 	answer := make(chan []byte, 1)
-	d.s.data.Background(func() { answer <- d.send(ctx, command) })
+	d.s.data.Background(func() { answer <- d.s.send(ctx, command) })
 	select {
 	case response := <-answer:
 		if len(response) > 0 {
