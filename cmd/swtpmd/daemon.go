@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
@@ -28,6 +29,7 @@ type daemon struct {
 	log   *slog.Logger
 	queue *logs.Queue
 	in    io.Reader
+	out   io.Writer // for what comes after the daemon has told that it is ready
 	// sandboxes are nil where the process must not be confined.
 	sandboxes *sandboxes
 	// manager is the service manager, which is told when the daemon serves and when
@@ -40,6 +42,8 @@ type daemon struct {
 	server *swtpm.Server
 	source levelSource
 	on     bool // the guest has had power
+	// meddled counts the commands that a deferral has not let through at once.
+	meddled atomic.Uint64
 
 	services
 	stop  context.CancelFunc
@@ -197,6 +201,9 @@ func (d *daemon) reached(e initcall.Event) {
 
 // decided records what the deferral did to a command.
 func (d *daemon) decided(decision faults.Decision) {
+	if meddles(&decision) {
+		d.meddled.Add(1)
+	}
 	d.panel.RecordDecision(decision)
 	logDecision(d.log, &decision)
 }
@@ -226,6 +233,12 @@ func (d *daemon) open(ctx context.Context) error {
 			return fmt.Errorf("admin socket: %w", err)
 		}
 	}
+	if set.device != nil {
+		d.undo = append(d.undo, set.device.close)
+		if err := set.device.open(d); err != nil {
+			return err
+		}
+	}
 	if err := d.source.open(); err != nil {
 		return err
 	}
@@ -236,6 +249,9 @@ func (d *daemon) open(ctx context.Context) error {
 	attemptPlanted(d.log)
 	d.run(func() error { return d.source.run(ctx) })
 	d.services.start()
+	if set.device != nil {
+		d.run(func() error { return d.runDevice(ctx) })
+	}
 	return nil
 }
 
@@ -303,6 +319,11 @@ func (d *daemon) wait(ctx context.Context, told <-chan error) error {
 			d.log.Info("ending", "cause", string(d.server.Reason()))
 			return nil
 		case err := <-d.failed:
+			var gone *deviceGone
+			if errors.As(err, &gone) {
+				d.log.Info("ending", "cause", gone.cause)
+				return nil
+			}
 			return err
 		case err := <-told:
 			if err != nil {

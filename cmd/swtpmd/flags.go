@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -45,6 +46,10 @@ type settings struct {
 	timeline     string
 	gdb          gdbWords
 	markers      []string
+	// device is where TPM commands come besides the sockets, nil for none.
+	device device
+	// deferFor is how long after power-on the TPM comes, 0 if that is not how it is said.
+	deferFor time.Duration
 }
 
 // startup is the start of the TPM before the first client comes.

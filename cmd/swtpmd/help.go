@@ -27,6 +27,7 @@ const deferHelp = `The TPM that comes late:
 
 const daemonHelp = `Usage: swtpmd [flags]
        swtpmd socket --tpm2 [flags]    swtpm's own command line
+       swtpmd chardev [flags]          a TPM for the kernel that runs here
        swtpmd ctl COMMAND              ask or steer a running daemon
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
        swtpmd matrix [flags]           simulate every platform with every strategy

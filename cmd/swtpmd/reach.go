@@ -48,6 +48,9 @@ func (s *settings) reach() (sandbox.Reach, error) {
 			add(sandbox.Read, filepath.Dir(target))
 		}
 	}
+	if s.device != nil {
+		s.device.reach(&r)
+	}
 	if process.InBackground() {
 		add(sandbox.Write, os.DevNull)
 	}

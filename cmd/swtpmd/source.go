@@ -41,6 +41,8 @@ func newSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Log
 		return newConsoleSource(set, clock, in, log)
 	case set.gdb.wanted:
 		return newGDBSource(set, clock, log)
+	case set.deferFor > 0:
+		return newTimeSource(initcall.Timeline{{Level: initcall.Userspace, At: set.deferFor}}, clock), nil
 	case set.timeline != "":
 		return newTimelineSource(set.timeline, clock)
 	case len(set.markers) > 0:
@@ -72,8 +74,12 @@ const builtinTimeline = "builtin"
 // maxTimeline bounds a timeline's file, in bytes.
 const maxTimeline = 1 << 20
 
+func newTimeSource(timeline initcall.Timeline, clock *initcall.Clock) *timelineSource {
+	return &timelineSource{clock: clock, timeline: timeline, on: make(chan struct{})}
+}
+
 func newTimelineSource(name string, clock *initcall.Clock) (levelSource, error) {
-	s := &timelineSource{clock: clock, timeline: initcall.DefaultTimeline(), on: make(chan struct{})}
+	s := newTimeSource(initcall.DefaultTimeline(), clock)
 	if name == builtinTimeline {
 		return s, nil
 	}

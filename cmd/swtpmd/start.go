@@ -63,7 +63,7 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 		return err
 	}
 	defer log.close()
-	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.In, sandboxes: sandboxes}
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.In, out: s.Out, sandboxes: sandboxes}
 	defer d.cleanUp()
 	// A manager that cannot be told must not keep the guest from its TPM.
 	d.manager, err = process.NewNotifier()
@@ -102,6 +102,11 @@ func (d *daemon) tell(out io.Writer, ownDir bool) error {
 	d.toldManager(d.manager.Ready())
 	if ownDir {
 		if err := tellReady(out, d.set); err != nil {
+			return err
+		}
+	}
+	if d.set.device != nil {
+		if err := tellDevice(out, d.set); err != nil {
 			return err
 		}
 	}

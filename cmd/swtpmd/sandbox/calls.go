@@ -75,5 +75,9 @@ func conditional(r Reach, pid int) []call {
 			call{unix.SYS_FCHOWNAT, nil},
 		)
 	}
+	if r.VTPMProxy {
+		const newDevice = 0xC014A100 // VTPM_PROXY_IOC_NEW_DEV, include/uapi/linux/vtpm_proxy.h
+		calls = append(calls, call{unix.SYS_IOCTL, []condition{isOneOf(1, newDevice)}})
+	}
 	return calls
 }

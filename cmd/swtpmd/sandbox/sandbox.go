@@ -19,6 +19,8 @@ type Reach struct {
 	// their files permissions and owners. Sockets of other kinds it can only
 	// accept, or be passed.
 	UnixSockets bool
+	// VTPMProxy lets it make TPMs of the running kernel with an open /dev/vtpmx.
+	VTPMProxy bool
 }
 
 // Path is a file that can be opened, or a directory with all below it.

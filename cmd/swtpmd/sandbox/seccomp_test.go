@@ -104,6 +104,9 @@ func TestFilter(t *testing.T) {
 		{"tcp", console, asked{machine, unix.SYS_SOCKET, [6]uint32{unix.AF_INET, unix.SOCK_STREAM}}, refuse},
 		{"connect without a console", Reach{}, asked{machine, unix.SYS_CONNECT, [6]uint32{}}, refuse},
 		{"connect", console, asked{machine, unix.SYS_CONNECT, [6]uint32{}}, permit},
+		{"a TPM for the kernel", Reach{VTPMProxy: true}, asked{machine, unix.SYS_IOCTL, [6]uint32{3, 0xC014A100}}, permit},
+		{"another request", Reach{VTPMProxy: true}, asked{machine, unix.SYS_IOCTL, [6]uint32{3, unix.TIOCSTI}}, refuse},
+		{"a TPM for the kernel without a device", console, asked{machine, unix.SYS_IOCTL, [6]uint32{3, 0xC014A100}}, refuse},
 		{"chmod without a console", Reach{}, asked{machine, unix.SYS_FCHMODAT, [6]uint32{}}, refuse},
 	} {
 		assert.Equal(t, c.answer, decide(t, program(c.reach, int(pid)), c.asks), c.name)
@@ -114,7 +117,7 @@ func TestFilter(t *testing.T) {
 func TestListsAreApart(t *testing.T) {
 	seen := map[uintptr]bool{unix.SYS_CLONE3: true}
 	numbers := append([]uintptr{}, unconditional...)
-	for _, c := range conditional(Reach{UnixSockets: true}, 1) {
+	for _, c := range conditional(Reach{UnixSockets: true, VTPMProxy: true}, 1) {
 		numbers = append(numbers, c.number)
 		assert.Less(t, len(c.block()), 256, "a jump over it fits")
 	}
