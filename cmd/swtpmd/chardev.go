@@ -16,21 +16,14 @@ import (
 
 // newChardev defines the flags of swtpmd chardev.
 func newChardev(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
-	const name = "swtpmd chardev"
-	set := new(settings)
-	set.define(f)
-	var flags deviceFlags
-	flags.define(f, set)
+	flags := newDeviceFlags(f, inChardev)
+	set := flags.set
 	proxy := f.Bool("vtpm-proxy", false, "")
 	path := f.String("chardev", "", "")
 	f.StringVar(path, "c", "", "")
 	return func(ctx context.Context, args []string, s cli.Streams) error {
-		set.state.fromEnvironment()
-		switch {
-		case flags.capabilities:
-			return printCapabilities(s.Out)
-		case flags.states:
-			return printStates(s.Out, set.state.dir)
+		if done, err := flags.answer(args, s.Out); done || err != nil {
+			return err
 		}
 		fd := set.takeDescriptor()
 		given := 0
@@ -44,8 +37,6 @@ func newChardev(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 			return cli.Usage(errors.New("no device to serve"), "add --vtpm-proxy for a TPM of this machine's kernel, --chardev=PATH or --fd=N")
 		case given > 1:
 			return cli.Usage(errors.New("there is one device only"), "say one of --vtpm-proxy, --chardev and --fd")
-		case len(set.data) > 0:
-			return cli.Usage(errors.New("TPM commands come from the device"), "leave out --server and --port")
 		case flags.absent && !*proxy:
 			return cli.Usage(errors.New("--while-deferred=absent is for a device that swtpmd makes"), "say --vtpm-proxy, or another way")
 		}
@@ -59,7 +50,7 @@ func newChardev(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 		if set.startup == startupByClient && (*proxy || len(set.control) == 0) {
 			set.startup = startupClear
 		}
-		if err := flags.check(name, set, args); err != nil {
+		if err := flags.check(); err != nil {
 			return err
 		}
 		return start(ctx, set, s, sandboxes, false)

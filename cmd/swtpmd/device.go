@@ -38,16 +38,15 @@ func (e *deviceGone) Error() string { return e.cause }
 
 // deviceFlags are the flags of the commands with a device that are not the daemon's.
 type deviceFlags struct {
-	tpm2, capabilities, states bool
+	*imitation
 	// absent is --while-deferred=absent: there is no device until the TPM comes.
 	absent bool
 }
 
-// define defines them after the daemon's own, some of which mean more here.
-func (d *deviceFlags) define(f *flag.FlagSet, set *settings) {
-	f.BoolVar(&d.tpm2, "tpm2", false, "")
-	f.BoolVar(&d.capabilities, "print-capabilities", false, "")
-	f.BoolVar(&d.states, "print-states", false, "")
+// newDeviceFlags defines the flags of command c. Some of the daemon's own mean more here.
+func newDeviceFlags(f *flag.FlagSet, c command) *deviceFlags {
+	d := &deviceFlags{imitation: newImitation(f, c)}
+	set := d.set
 	f.Func("defer-for", "", func(text string) error {
 		wait, err := time.ParseDuration(text)
 		if err != nil || wait <= 0 {
@@ -61,6 +60,14 @@ func (d *deviceFlags) define(f *flag.FlagSet, set *settings) {
 	way.Value = &absentValue{Value: way.Value, absent: &d.absent}
 	// No firmware has used the TPM of a kernel that runs already.
 	_ = f.Lookup("defer-from").Value.Set(initcall.Firmware.String())
+	return d
+}
+
+// answer is imitation's, without the need to say --tpm2: there are no scripts here that
+// mean another TPM.
+func (d *deviceFlags) answer(args []string, out io.Writer) (done bool, err error) {
+	d.tpm2 = true
+	return d.imitation.answer(args, out)
 }
 
 // absentValue is --while-deferred where a TPM can also be absent altogether.
@@ -82,11 +89,10 @@ func (v *absentValue) Set(text string) error {
 	return err
 }
 
-// check finds what no single option can see. name is the command's.
-func (d *deviceFlags) check(name string, set *settings, args []string) error {
+// check finds what no single option can see.
+func (d *deviceFlags) check() error {
+	set := d.set
 	switch {
-	case len(args) > 0:
-		return cli.Unexpected(name, args)
 	case set.dir != "":
 		return cli.Usage(errors.New("--dir is for swtpmd without a word"), "name each socket, with --ctrl and --admin")
 	case set.consoleLog != "" && set.console == "":
