@@ -34,6 +34,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd verify [flags] LIST      say what may be concluded from a list
        swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
        swtpmd commands [flags]         list the commands of the TPM
+       swtpmd setup [flags]            make a TPM with keys and certificates
 
 Runs a software TPM 2.0 for a QEMU guest, and for any number of other clients
 beside it, until it is interrupted. When it is ready it prints on stdout what to

@@ -18,6 +18,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/ctl"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/setup"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/verify"
 )
@@ -47,6 +48,7 @@ func subcommands(sandboxes *sandboxes) []cli.Command {
 		verify.Command,
 		measure.Command,
 		commands.Command,
+		setup.Command,
 	}
 }
 

@@ -43,7 +43,9 @@ func (t *TPM) NonceMax() int {
 // Quote has the TPM sign PCR 0 to 10 and IMA's of every bank with a key that it makes
 // for this: a restricted P-256 key in the owner hierarchy, gone afterwards.
 func (t *TPM) Quote(nonce []byte, measurePCR int) (*Quote, error) {
-	handle, public, err := t.tpm.CreatePrimary(t.ctx, attestationKey())
+	template := wire.NewWriter(nil)
+	template.Public(attestationKey())
+	handle, public, err := t.tpm.CreatePrimary(t.ctx, wire.RHOwner, template.Data())
 	if err != nil {
 		return nil, fmt.Errorf("an attestation key: %w", err)
 	}

@@ -1,5 +1,6 @@
 // Package ask sends the few TPM commands with which this module itself asks a TPM,
-// and reads the responses: properties, PCR banks and values, an extend, a quote.
+// and reads the responses: properties, PCR banks and values, an extend, a quote, and
+// what a TPM gets before it is sold, keys and NV indices.
 //
 // It takes algorithms by their numbers, so that a bank may have any hash. It sends
 // at locality 0, with empty passwords.
@@ -7,7 +8,6 @@ package ask
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -80,13 +80,15 @@ func (e *ResponseError) Error() string {
 }
 
 // execute sends a command and returns a reader of the response's parameters, after
-// setting handle if the response has one. authorized are the command's handles,
-// each of which is authorized with an empty password.
-func (t TPM) execute(ctx context.Context, name string, code wire.CC, authorized []wire.Handle, parameters []byte, handle *wire.Handle) (*wire.Reader, error) {
+// setting handle if the response has one. authorized are the command's first
+// handles, each of which is authorized with an empty password; free are the others.
+func (t TPM) execute(ctx context.Context, name string, code wire.CC, authorized, free []wire.Handle, parameters []byte, handle *wire.Handle) (*wire.Reader, error) {
 	w := wire.NewWriter(nil)
 	tag := transport.TagNoSessions
-	for _, h := range authorized {
-		w.U32(uint32(h))
+	for _, list := range [][]wire.Handle{authorized, free} {
+		for _, h := range list {
+			w.U32(uint32(h))
+		}
 	}
 	if len(authorized) > 0 {
 		tag = transport.TagSessions
@@ -135,7 +137,15 @@ func responseParameters(name string, response []byte, tag uint16, handle *wire.H
 func (t TPM) Startup(ctx context.Context, kind wire.SU) error {
 	w := wire.NewWriter(nil)
 	w.U16(uint16(kind))
-	_, err := t.execute(ctx, "TPM2_Startup", wire.CCStartup, nil, w.Data(), nil)
+	_, err := t.execute(ctx, "TPM2_Startup", wire.CCStartup, nil, nil, w.Data(), nil)
+	return err
+}
+
+// Shutdown is TPM2_Shutdown.
+func (t TPM) Shutdown(ctx context.Context, kind wire.SU) error {
+	w := wire.NewWriter(nil)
+	w.U16(uint16(kind))
+	_, err := t.execute(ctx, "TPM2_Shutdown", wire.CCShutdown, nil, nil, w.Data(), nil)
 	return err
 }
 
@@ -154,7 +164,7 @@ func (t TPM) capability(ctx context.Context, id wire.Cap, property uint32) (*wir
 	w.U32(uint32(id))
 	w.U32(property)
 	w.U32(1)
-	r, err := t.execute(ctx, name, wire.CCGetCapability, nil, w.Data(), nil)
+	r, err := t.execute(ctx, name, wire.CCGetCapability, nil, nil, w.Data(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -187,24 +197,46 @@ func (t TPM) Property(ctx context.Context, pt wire.PT) (uint32, error) {
 	return value, complete("TPM2_GetCapability", r)
 }
 
+// HasAlgorithm reports whether the TPM lists an algorithm (TPM_CAP_ALGS).
+func (t TPM) HasAlgorithm(ctx context.Context, alg wire.AlgID) (bool, error) {
+	r, err := t.capability(ctx, wire.CapAlgs, uint32(alg))
+	if err != nil {
+		return false, err
+	}
+	has := r.U32() != 0 && wire.AlgID(r.U16()) == alg
+	return has, nil
+}
+
+// HasCurve reports whether the TPM lists a curve (TPM_CAP_ECC_CURVES).
+func (t TPM) HasCurve(ctx context.Context, curve wire.Curve) (bool, error) {
+	r, err := t.capability(ctx, wire.CapECCCurves, uint32(curve))
+	if err != nil {
+		return false, err
+	}
+	has := r.U32() != 0 && wire.Curve(r.U16()) == curve
+	return has, nil
+}
+
 // TestParms returns an error that wraps the wire.RC of a TPM that does not take
 // parameters, a TPMT_PUBLIC_PARMS (TPM2_TestParms).
 func (t TPM) TestParms(ctx context.Context, parameters []byte) error {
-	_, err := t.execute(ctx, "TPM2_TestParms", wire.CCTestParms, nil, parameters, nil)
+	_, err := t.execute(ctx, "TPM2_TestParms", wire.CCTestParms, nil, nil, parameters, nil)
 	return err
 }
 
 // Banks returns the banks that have any PCR, in the TPM's order.
-func (t TPM) Banks(ctx context.Context) (banks []Selection, err error) {
+func (t TPM) Banks(ctx context.Context) ([]Selection, error) {
+	all, err := t.AllBanks(ctx)
+	return slices.DeleteFunc(all, Selection.Empty), err
+}
+
+// AllBanks returns the banks that the TPM has, those without PCRs too.
+func (t TPM) AllBanks(ctx context.Context) (banks []Selection, err error) {
 	r, err := t.capability(ctx, wire.CapPCRs, 0)
 	if err != nil {
 		return nil, fmt.Errorf("which banks the TPM has: %w", err)
 	}
-	for _, s := range readSelections(r) {
-		if !s.Empty() {
-			banks = append(banks, s)
-		}
-	}
+	banks = readSelections(r)
 	return banks, complete("TPM2_GetCapability", r)
 }
 
@@ -216,7 +248,7 @@ func (t TPM) read(ctx context.Context, s Selection) (map[int][]byte, error) {
 	const name = "TPM2_PCR_Read"
 	w := wire.NewWriter(nil)
 	writeSelections(&w, []Selection{s})
-	r, err := t.execute(ctx, name, wire.CCPCRRead, nil, w.Data(), nil)
+	r, err := t.execute(ctx, name, wire.CCPCRRead, nil, nil, w.Data(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -264,30 +296,7 @@ func (t TPM) ReadPCRs(ctx context.Context, s Selection) (map[int][]byte, error) 
 func (t TPM) Extend(ctx context.Context, pcr int, digests []wire.HA) error {
 	w := wire.NewWriter(nil)
 	w.DigestValues(digests)
-	_, err := t.execute(ctx, "TPM2_PCR_Extend", wire.CCPCRExtend, []wire.Handle{wire.PCRFirst + wire.Handle(pcr)}, w.Data(), nil)
-	return err
-}
-
-// CreatePrimary creates a primary key in the owner hierarchy. public is the
-// TPMT_PUBLIC of the key, which is the caller's to flush.
-func (t TPM) CreatePrimary(ctx context.Context, template *wire.Public) (handle wire.Handle, public []byte, err error) {
-	const name = "TPM2_CreatePrimary"
-	w := wire.NewWriter(nil)
-	w.Sized([]byte{0, 0, 0, 0}) // inSensitive: no authValue, no data
-	w.SizedPublic(template)
-	w.Sized(nil) // outsideInfo
-	writeSelections(&w, nil)
-	r, err := t.execute(ctx, name, wire.CCCreatePrimary, []wire.Handle{wire.RHOwner}, w.Data(), &handle)
-	if err != nil {
-		return 0, nil, err
-	}
-	public = r.Sized(1 << 12)
-	return handle, public, complete(name, r)
-}
-
-// Flush removes a transient object from the TPM (TPM2_FlushContext).
-func (t TPM) Flush(ctx context.Context, handle wire.Handle) error {
-	_, err := t.execute(ctx, "TPM2_FlushContext", wire.CCFlushContext, nil, binary.BigEndian.AppendUint32(nil, uint32(handle)), nil)
+	_, err := t.execute(ctx, "TPM2_PCR_Extend", wire.CCPCRExtend, []wire.Handle{wire.PCRFirst + wire.Handle(pcr)}, nil, w.Data(), nil)
 	return err
 }
 
@@ -299,7 +308,7 @@ func (t TPM) Quote(ctx context.Context, key wire.Handle, nonce []byte, pcrs []Se
 	w.Sized(nonce)
 	w.U16(uint16(wire.AlgNull))
 	writeSelections(&w, pcrs)
-	r, err := t.execute(ctx, name, wire.CCQuote, []wire.Handle{key}, w.Data(), nil)
+	r, err := t.execute(ctx, name, wire.CCQuote, []wire.Handle{key}, nil, w.Data(), nil)
 	if err != nil {
 		return nil, nil, err
 	}
