@@ -85,10 +85,10 @@ func (t *TPM) nvReadPublic(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := c.entities[0].index
-	public := nvPublic(n)
+	public := nvPublic(c.entities[0].index)
+	area := c.out.Len() + sizeField
 	c.out.NVPublic(&public)
-	c.out.Sized(appendNVName(c.digestSpace[:0], n))
+	c.nameOf(public.NameAlg, area)
 	return wire.RCSuccess
 }
 
@@ -97,11 +97,24 @@ func (t *TPM) nvReadPublic2(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	n := c.entities[0].index
-	public := nvPublic(n)
+	public := nvPublic(c.entities[0].index)
+	area := c.out.Len() + sizeField + handleTypeField
 	c.out.NVPublic2(&public)
-	c.out.Sized(appendNVName(c.digestSpace[:0], n))
+	c.nameOf(public.NameAlg, area)
 	return wire.RCSuccess
+}
+
+// Sizes of what a TPM2B_NV_PUBLIC and a TPM2B_NV_PUBLIC_2 have before the
+// TPMS_NV_PUBLIC (Part 2, chapter "NV Storage Structures").
+const (
+	sizeField       = 2
+	handleTypeField = 1
+)
+
+// nameOf responds with the Name of the index whose TPMS_NV_PUBLIC is the end of the
+// response, from this offset on.
+func (c *call) nameOf(alg wire.AlgID, area int) {
+	c.out.Sized(appendName(c.digestSpace[:0], alg, c.out.Data()[area:]))
 }
 
 // nvWrite is TPM2_NV_Write.

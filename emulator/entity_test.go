@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,7 +14,8 @@ import (
 
 // A command looks up each of its handles once. Besides those of the handle area
 // there are handles among the parameters, and sessions: one that authorizes is
-// looked up when it is used and once more when it ends with the command.
+// looked up when it is used and once more when it ends with the command. An NV index
+// that authorizes its own use is two handles and one lookup.
 func TestHandlesAreLookedUpOnce(t *testing.T) {
 	t.Parallel()
 	more := map[string]int{
@@ -30,7 +32,11 @@ func TestHandlesAreLookedUpOnce(t *testing.T) {
 		}
 		tpm := p.fresh(t)
 		require.Equal(t, wire.RCSuccess, send(t, tpm, p.bytes), p.name)
-		assert.Equal(t, area[p.code]+more[p.name], tpm.Lookups(), p.name)
+		want := area[p.code] + more[p.name]
+		if area[p.code] > 1 && p.bytes[10] == byte(wire.HTNVIndex) && bytes.Equal(p.bytes[10:14], p.bytes[14:18]) {
+			want--
+		}
+		assert.Equal(t, want, tpm.Lookups(), p.name)
 	}
 }
 

@@ -36,6 +36,10 @@ func (t *TPM) handleArea(c *call) wire.RC {
 		c.entities[i].handle = h
 	}
 	for i := range c.cmd.Handles {
+		if i == 1 && c.sameIndex() {
+			c.entities[1] = c.entities[0]
+			continue
+		}
 		if rc := t.resolve(&c.entities[i]); rc == wire.RCReferenceH0 {
 			return rc + wire.RC(i)
 		} else if rc != wire.RCSuccess {
@@ -43,6 +47,13 @@ func (t *TPM) handleArea(c *call) wire.RC {
 		}
 	}
 	return wire.RCSuccess
+}
+
+// sameIndex reports whether the first two handles name one NV index, which then
+// authorizes its own use.
+func (c *call) sameIndex() bool {
+	h := c.entities[0].handle
+	return h == c.entities[1].handle && h.Type() == wire.HTNVIndex
 }
 
 // resolve finds what the handle of an entity names. It returns TPM_RC_REFERENCE_H0

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -47,7 +46,7 @@ func appendNVName(dst []byte, n *state.NVIndex) []byte {
 	w := wire.NewWriter(space[:0])
 	public := nvPublic(n)
 	w.NVPublicArea(&public)
-	return crypt.Digest(n.NameAlg, binary.BigEndian.AppendUint16(dst, uint16(n.NameAlg)), w.Data())
+	return appendName(dst, n.NameAlg, w.Data())
 }
 
 // isPIN reports whether the index counts its authorizations.
