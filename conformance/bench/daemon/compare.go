@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,17 +61,37 @@ func unreadCompared() comparison {
 type pairRow struct {
 	Placement string `json:"placement"`
 	Command   string `json:"command"`
-	// A and B are the microseconds of processor time that swtpmd needs for a
-	// command.
-	A       float64 `json:"a_us"`
-	B       float64 `json:"b_us"`
-	Ratio   float64 `json:"ratio"`
-	Lowest  float64 `json:"ratio_lowest"`
-	Highest float64 `json:"ratio_highest"`
-	// RateA and RateB are commands a second of the clock on the wall.
-	RateA float64 `json:"a_per_s"`
-	RateB float64 `json:"b_per_s"`
+	// A and B are commands a second.
+	A     float64 `json:"a_per_s"`
+	B     float64 `json:"b_per_s"`
+	Ratio spread  `json:"ratio"`
+	// TimeA and TimeB are microseconds of the server's processor time for a command.
+	TimeA     float64 `json:"a_us"`
+	TimeB     float64 `json:"b_us"`
+	TimeRatio spread  `json:"time_ratio"`
 }
+
+// spread is the median of the rounds' ratios, and what bounds the median of all
+// rounds that could be, with 95 % confidence.
+type spread struct {
+	Median float64 `json:"median"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+}
+
+// spreadOf takes the bounds from the sorted ratios. How many of them are below the
+// true median is binomial, which is taken for normal. It asks nothing of how the
+// ratios themselves are distributed.
+func spreadOf(ratios []float64) spread {
+	v := slices.Sorted(slices.Values(ratios))
+	n := float64(len(v))
+	away := 1.96 * math.Sqrt(n) / 2
+	low := max(0, int(math.Floor(n/2-away)))
+	high := min(len(v)-1, int(math.Ceil(n/2+away)))
+	return spread{median(v), v[low], v[high]}
+}
+
+func (s spread) String() string { return fmt.Sprintf("%.3f [%.3f %.3f]", s.Median, s.Low, s.High) }
 
 func (c *comparison) measure(program string, rounds, count int) ([]pairRow, error) {
 	dir, err := os.MkdirTemp("", "bench-")
@@ -104,41 +125,47 @@ func (c *comparison) pair(dir, program string, p placement, command string, roun
 		defer started.stop()
 		servers[i] = started
 	}
-	var spent, rates [2][]float64
-	var ratios []float64
+	var rates, times [2][]float64
+	var ratios, timeRatios []float64
 	for round := -1; round < rounds; round++ { // the first warms up
-		var now [2]float64
+		var rate, spent [2]float64
 		for turn := range servers {
 			i := turn
 			if round%2 != 0 {
 				i = 1 - turn // who is first must not matter
 			}
-			before, err := processorTime(servers[i].process.Process.Pid)
-			if err != nil {
+			var err error
+			if rate[i], spent[i], err = servers[i].answer(p.client, offer{command, count, c.rate}, c.code); err != nil {
 				return pairRow{}, err
-			}
-			rate, err := runClient(p.client, servers[i].socket, offer{command, count, c.rate}, c.code)
-			if err != nil {
-				return pairRow{}, err
-			}
-			after, err := processorTime(servers[i].process.Process.Pid)
-			if err != nil {
-				return pairRow{}, err
-			}
-			now[i] = float64(after-before) / 1000 / float64(count)
-			if round >= 0 {
-				spent[i], rates[i] = append(spent[i], now[i]), append(rates[i], rate)
 			}
 		}
-		if round >= 0 {
-			ratios = append(ratios, now[0]/now[1])
+		if round < 0 {
+			continue
 		}
+		for i := range servers {
+			rates[i], times[i] = append(rates[i], rate[i]), append(times[i], spent[i])
+		}
+		ratios = append(ratios, rate[0]/rate[1])
+		timeRatios = append(timeRatios, spent[0]/spent[1])
 	}
 	return pairRow{
-		A: median(spent[0]), B: median(spent[1]),
-		Ratio: median(ratios), Lowest: slices.Min(ratios), Highest: slices.Max(ratios),
-		RateA: median(rates[0]), RateB: median(rates[1]),
+		A: median(rates[0]), B: median(rates[1]), Ratio: spreadOf(ratios),
+		TimeA: median(times[0]), TimeB: median(times[1]), TimeRatio: spreadOf(timeRatios),
 	}, nil
+}
+
+// answer has the server answer one offer: commands a second, and microseconds of its
+// processor time for one.
+func (s *server) answer(client string, o offer, code uint32) (rate, spent float64, err error) {
+	before, err := processorTime(s.process.Process.Pid)
+	if err != nil {
+		return 0, 0, err
+	}
+	if rate, err = runClient(client, s.socket, o, code); err != nil {
+		return 0, 0, err
+	}
+	after, err := processorTime(s.process.Process.Pid)
+	return rate, float64(after-before) / 1000 / float64(o.count), err
 }
 
 // start starts swtpmd on one processor.
@@ -217,9 +244,9 @@ func (c *comparison) print(rows []pairRow, asJSON bool) error {
 	}
 	fmt.Printf("A is %s, B is %s\n", c.a.name, c.b.name)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "placement\tcommand\tA µs\tB µs\tA/B\tlowest\thighest\tA/s\tB/s\t")
+	fmt.Fprintln(w, "placement\tcommand\tA/s\tB/s\tA/B\tA µs\tB µs\tA/B\t")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%.2f\t%.2f\t%.3f\t%.3f\t%.3f\t%.0f\t%.0f\t\n", r.Placement, r.Command, r.A, r.B, r.Ratio, r.Lowest, r.Highest, r.RateA, r.RateB)
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%v\t%.2f\t%.2f\t%v\t\n", r.Placement, r.Command, r.A, r.B, r.Ratio, r.TimeA, r.TimeB, r.TimeRatio)
 	}
 	return w.Flush()
 }

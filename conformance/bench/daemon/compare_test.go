@@ -30,3 +30,13 @@ func TestFullPipe(t *testing.T) {
 	_, err = syscall.Write(fd, []byte{0})
 	require.ErrorIs(t, err, syscall.EAGAIN)
 }
+
+func TestSpreadOf(t *testing.T) {
+	ratios := make([]float64, 101) // 0 to 100, in another order
+	for i := range ratios {
+		ratios[i] = float64(i * 7 % 101)
+	}
+	assert.Equal(t, spread{50, 40, 61}, spreadOf(ratios))
+	assert.Equal(t, spread{2, 1, 3}, spreadOf([]float64{3, 1, 2}), "few rounds bound nothing")
+	assert.Equal(t, spread{2, 2, 2}, spreadOf([]float64{2}))
+}

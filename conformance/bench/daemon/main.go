@@ -38,9 +38,9 @@ none of the commands changes what is stored.
 Prints commands per second (median of the rounds) and the ratio swtpmd/swtpm
 (median, lowest and highest of the rounds' ratios).
 
--vs and -unread compare swtpmd with itself, and by the processor time of the
-server, which other work on the machine changes little: microseconds a command,
-and their ratio (median, lowest and highest of the rounds' ratios).
+-vs and -unread compare swtpmd with itself: commands per second, microseconds of
+the server's processor time for a command, and both ratios (median of the rounds'
+ratios, and in brackets the bounds of the median with 95 % confidence).
 
   -vs WORDS     swtpmd as it starts by itself beside swtpmd with WORDS
   -unread       a deferred TPM, each of whose commands is a line of its log: with a
