@@ -101,7 +101,7 @@ func (m Machine) args(at sockets) []string {
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", "q35", "-accel", string(m.Accel), "-cpu", "max", "-smp", "2", "-m", "1024",
+		"-machine", "q35", "-accel", m.Accel.option(), "-cpu", "max", "-smp", "2", "-m", "1024",
 		"-chardev", console, "-serial", "chardev:console",
 		"-chardev", "socket,id=report,path=" + escape(at.report), "-device", "isa-serial,index=3,chardev=report",
 		"-chardev", "socket,id=monitor,path=" + escape(at.monitor), "-mon", "chardev=monitor,mode=control",
