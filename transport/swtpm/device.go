@@ -3,6 +3,7 @@ package swtpm
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,7 @@ const controlTime = 5 * time.Minute
 // Power, HashSequence, Canceler, Established and BufferSize.
 type TPM struct {
 	control *Client
-	data    *raw.Client
+	data    Data
 
 	mu       sync.Mutex // held while a command runs
 	locality int        // set last, -1: unknown
@@ -54,9 +55,16 @@ func Dial(ctx context.Context, path string) (*TPM, error) {
 	return NewTPM(ctx, control, data)
 }
 
+// Data is a data channel: it takes commands at locality 0, because the locality is
+// the control channel's.
+type Data interface {
+	transport.Device
+	io.Closer
+}
+
 // NewTPM returns the TPM at the other end of two channels, which it takes over. It asks the
 // server for the TPM's state; on error both are closed.
-func NewTPM(ctx context.Context, control *Client, data *raw.Client) (*TPM, error) {
+func NewTPM(ctx context.Context, control *Client, data Data) (*TPM, error) {
 	d := &TPM{control: control, data: data, locality: -1}
 	if err := d.learn(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -102,7 +110,7 @@ func (d *TPM) Send(ctx context.Context, locality uint8, command []byte) ([]byte,
 		}
 		d.locality = int(locality)
 	}
-	return d.data.Exchange(ctx, nil, command)
+	return d.data.Send(ctx, 0, command)
 }
 
 func within[T any](f func(context.Context) (T, error)) (T, error) {

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
@@ -22,7 +21,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
-	"github.com/swtpmd/swtpmd/transport/raw"
+	"github.com/swtpmd/swtpmd/transport/dial"
 )
 
 const help = `Usage: swtpmd measure [flags] PATH...
@@ -39,9 +38,9 @@ security.ima, SELinux label, fs-verity digest.
   --out=DIR              where to (default ./measured)
   --format=FORM          write the list as a Canonical Event Log too: cel-tlv, cel-json,
                          cel-cbor (default kernel: the kernel's files alone)
-  --tpm=ADDRESS          the TPM: emulated (default), unix:PATH or tcp:HOST:PORT of raw
-                         TPM commands, or a device such as /dev/tpmrm0; it must have
-                         been started up, and its PCR 10 not been extended
+  --tpm=URL              the TPM: emulated (default), or as --backend of swtpmd has it,
+                         such as unix:PATH, swtpm:path=PATH or /dev/tpmrm0; it must
+                         have been started up, and its PCR 10 not been extended
   --profile=P            the kind of the emulated TPM, as swtpmd --help has it
   --nonce=HEX            what the quote is asked for with; at most two bytes more than
                          the TPM's largest digest. Without one a TPM that gives no
@@ -250,9 +249,7 @@ func (m *Summary) print(out io.Writer, asJSON bool) error {
 
 // openTPM reaches the TPM at an address.
 func openTPM(ctx context.Context, address string, profile *cli.Profile) (transport.Device, func(), error) {
-	network, rest, _ := strings.Cut(address, ":")
-	switch {
-	case address == "emulated":
+	if address == "emulated" {
 		tpm, err := emulator.New(emulator.Platform{}, profile.Config())
 		if err != nil {
 			return nil, nil, err
@@ -261,21 +258,14 @@ func openTPM(ctx context.Context, address string, profile *cli.Profile) (transpo
 			return nil, nil, err
 		}
 		return tpm, func() {}, ask.TPM{Device: tpm}.Startup(ctx, wire.SUClear)
-	case network == "unix", network == "tcp":
-		tpm, err := raw.Dial(ctx, network, rest)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--tpm %s: %w", address, err)
-		}
-		return tpm, func() { tpm.Close() }, nil
-	case strings.HasPrefix(address, "/dev/"):
-		node, err := transport.OpenDeviceNode(address)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--tpm: %w", err)
-		}
-		return node, func() { node.Close() }, nil
 	}
-	return nil, nil, cli.Usage(
-		fmt.Errorf("--tpm=%s is no address of a TPM", address),
-		"emulated, unix:PATH, tcp:HOST:PORT, or a device below /dev")
-
+	tpm, err := dial.Dial(ctx, address)
+	var wrong *dial.AddressError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, nil, cli.Usage(fmt.Errorf("--tpm: %w", err), "or emulated")
+	case err != nil:
+		return nil, nil, fmt.Errorf("--tpm: %w", err)
+	}
+	return tpm, func() { tpm.Close() }, nil
 }

@@ -1,0 +1,73 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/swtpmd/swtpmd/transport/raw"
+)
+
+// kept is a TPM behind a connection that is kept. The command with which a connection
+// is lost fails, because nobody knows whether the TPM has executed it; the next one
+// gets a new connection.
+type kept struct {
+	network, address string
+
+	mu     sync.Mutex
+	client *raw.Client // nil: none
+	closed bool
+}
+
+var errClosed = errors.New("the connection to the TPM was closed by its owner")
+
+// connection returns the connection, which it makes if there is none.
+func (k *kept) connection(ctx context.Context) (*raw.Client, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, errClosed
+	}
+	if k.client == nil {
+		client, err := raw.Dial(ctx, k.network, k.address)
+		if err != nil {
+			return nil, err
+		}
+		k.client = client
+	}
+	return k.client, nil
+}
+
+// Send implements transport.Device, for locality 0.
+func (k *kept) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	client, err := k.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Send(ctx, locality, command)
+	var lost *raw.BrokenError
+	if errors.As(err, &lost) {
+		k.forget(client)
+	}
+	return response, err
+}
+
+// forget has the next command make a connection of its own.
+func (k *kept) forget(client *raw.Client) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.client == client {
+		k.client = nil
+	}
+}
+
+// Close closes the connection. A command in progress fails.
+func (k *kept) Close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = true
+	if k.client == nil {
+		return nil
+	}
+	return k.client.Close()
+}
