@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
@@ -20,6 +21,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/mssim"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
@@ -41,9 +43,13 @@ type daemon struct {
 	panel  *control.Panel
 	server *swtpm.Server
 	source levelSource
-	on     bool // the guest has had power
 	// meddled counts the commands that a deferral has not let through at once.
 	meddled atomic.Uint64
+	// simulator is the server of swtpmd mssim, nil without it.
+	simulator *mssim.Server
+	board     *board // nil without simulator
+	powering  sync.Mutex
+	on        bool // the guest has had power; powering is held once clients are served
 
 	services
 	stop  context.CancelFunc
@@ -67,7 +73,7 @@ func (d *daemon) makeDir() error {
 		return err
 	}
 	set.dir = dir
-	if len(set.control) == 0 && len(set.data) == 0 {
+	if len(set.control) == 0 && len(set.data) == 0 && set.simulator == nil {
 		set.control = []*endpoint{unixEndpoint(filepath.Join(dir, rundir.Control))}
 		set.data = []*endpoint{unixEndpoint(filepath.Join(dir, rundir.Data))}
 	}
@@ -103,7 +109,7 @@ func (d *daemon) build() error {
 		PCRs:    func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.tpm, set.control) },
 	}
 	d.clock.Subscribe(d.reached)
-	device, err := faults.Wrap(set.log.tap(d.tpm, d.log), faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
+	device, err := faults.Wrap(set.log.tap(d.mounted(), d.log), faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
 	if err != nil {
 		return err
 	}
@@ -129,6 +135,7 @@ func (d *daemon) build() error {
 		options.DisconnectData = options.DisconnectData || e.disconnect
 	}
 	d.server = swtpm.NewServer(device, options)
+	d.buildSimulator(device)
 	return nil
 }
 
@@ -148,6 +155,10 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 			}
 		})
 	}
+	if d.set.simulator != nil {
+		d.board = new(board)
+		d.board.around(&platform)
+	}
 	tpm, err := emulator.New(platform, d.set.profile.Config())
 	if err != nil || store == nil {
 		return tpm, err
@@ -162,6 +173,8 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 // power follows what the control channel does to the TPM's power: INIT is the
 // power-on of the guest, and after a boot has begun it is the next one.
 func (d *daemon) power(e swtpm.Event) {
+	d.powering.Lock()
+	defer d.powering.Unlock()
 	d.log.Info("power", "event", e.Kind.String())
 	switch {
 	case e.Kind != swtpm.EventInit:
@@ -227,6 +240,9 @@ func (d *daemon) open(ctx context.Context) error {
 		if err := d.listen(ctx, e, d.server.ServeDataConn, d.server.ServeData); err != nil {
 			return fmt.Errorf("TPM commands at %s: %w", e, err)
 		}
+	}
+	if err := d.openSimulator(ctx); err != nil {
+		return err
 	}
 	if set.admin != "" {
 		if err := d.openAdmin(ctx); err != nil {
@@ -315,6 +331,9 @@ func (d *daemon) wait(ctx context.Context, told <-chan error) error {
 		case <-ctx.Done():
 			d.log.Info("ending", "cause", "signal")
 			return nil
+		case <-d.simulatorDone():
+			d.log.Info("ending", "cause", string(d.simulator.Reason()))
+			return nil
 		case <-d.server.Done():
 			d.log.Info("ending", "cause", string(d.server.Reason()))
 			return nil
@@ -346,6 +365,7 @@ func (d *daemon) cleanUp() {
 	if d.admin != nil {
 		d.admin.Close()
 	}
+	d.closeSimulator(ctx)
 	if d.server != nil {
 		if err := d.server.Close(ctx); err != nil {
 			d.log.Warn("a command is still running", "cause", err)

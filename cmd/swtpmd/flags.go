@@ -50,6 +50,8 @@ type settings struct {
 	device device
 	// deferFor is how long after power-on the TPM comes, 0 if that is not how it is said.
 	deferFor time.Duration
+	// simulator is set for swtpmd mssim, and nil for the others.
+	simulator *simulatorWords
 }
 
 // startup is the start of the TPM before the first client comes.

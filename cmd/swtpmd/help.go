@@ -28,6 +28,7 @@ const deferHelp = `The TPM that comes late:
 const daemonHelp = `Usage: swtpmd [flags]
        swtpmd socket --tpm2 [flags]    swtpm's own command line
        swtpmd chardev [flags]          a TPM for the kernel that runs here
+       swtpmd mssim [flags]            by the protocol of the TCG's simulator
        swtpmd ctl COMMAND              ask or steer a running daemon
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
        swtpmd matrix [flags]           simulate every platform with every strategy

@@ -42,6 +42,7 @@ func subcommands(sandboxes *sandboxes) []cli.Command {
 		{Help: daemonHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newDaemon(f, sandboxes) }},
 		{Name: "socket", Help: socketHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newSocket(f, sandboxes) }},
 		{Name: "chardev", Help: chardevHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newChardev(f, sandboxes) }},
+		{Name: "mssim", Help: mssimHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newMSSIM(f, sandboxes) }},
 		ctl.Command,
 		simulate.Boot,
 		simulate.Matrix,

@@ -16,10 +16,11 @@ const (
 	inSocket                      // swtpmd socket
 	inChardev                     // swtpmd chardev
 	inCUSE                        // swtpmd cuse
+	inMSSIM                       // swtpmd mssim
 
-	// inSwtpm are the words of swtpm, inAll those and swtpmd itself.
+	// inSwtpm are the words of swtpm, inAll those, swtpmd itself and swtpmd mssim.
 	inSwtpm = inSocket | inChardev | inCUSE
-	inAll   = inDaemon | inSwtpm
+	inAll   = inDaemon | inSwtpm | inMSSIM
 )
 
 // option is a row of the table of options: one long name, and a letter where swtpm has
@@ -41,12 +42,12 @@ type option struct {
 // commands of swtpmd have besides running one (--profile, those of the deferral) is
 // defined by package cli. swtpm's own are those of swtpm(8).
 var options = []option{
-	{name: "ctrl", in: inAll &^ inCUSE, value: (*settings).setCtrl},
+	{name: "ctrl", in: inAll &^ inCUSE &^ inMSSIM, value: (*settings).setCtrl},
 	{name: "server", in: inDaemon | inSocket, value: (*settings).setServer},
 	{name: "port", letter: "p", in: inDaemon | inSocket, value: (*settings).setPort},
-	{name: "fd", letter: "f", in: inAll &^ inCUSE, value: (*settings).setFD},
+	{name: "fd", letter: "f", in: inAll &^ inCUSE &^ inMSSIM, value: (*settings).setFD},
 	{name: "flags", in: inAll, value: (*settings).setFlags},
-	{name: "locality", in: inAll, value: (*settings).setLocality},
+	{name: "locality", in: inAll &^ inMSSIM, value: (*settings).setLocality},
 	{name: "pid", in: inAll, value: (*settings).setPID},
 	{name: "log", in: inAll, value: func(s *settings, text string) error { return s.log.set(text) }},
 	{name: "tpmstate", in: inAll, value: func(s *settings, text string) error { return s.state.set(text) }},
@@ -54,6 +55,11 @@ var options = []option{
 	{name: "daemon", letter: "d", in: inAll &^ inCUSE, on: func(s *settings) *bool { return &s.daemonize }},
 	{name: "seccomp", in: inAll, value: func(s *settings, text string) error { return s.sandbox.setSeccomp(text) }},
 	{name: "runas", letter: "r", in: inAll, value: func(_ *settings, text string) error { return sameUser(text) }},
+
+	// Those of swtpmd mssim.
+	{name: "port", letter: "p", in: inMSSIM, value: (*settings).setSimulatorPort},
+	{name: "bind", in: inMSSIM, value: (*settings).setBind},
+	{name: "unix", in: inMSSIM, value: (*settings).setUnix},
 
 	// swtpmd's own.
 	{name: "state", in: inAll, value: func(s *settings, text string) error { return s.state.setDir(text) }},

@@ -31,6 +31,9 @@ func (s *settings) checkPaths() error {
 		console = ""
 	}
 	paths := []pathLengthError{{"admin", s.admin}, {"console", console}, {"levels", s.gdb.path}}
+	for _, path := range s.simulatorPaths() {
+		paths = append(paths, pathLengthError{"unix", path})
+	}
 	for option, endpoints := range map[string][]*endpoint{"ctrl": s.control, "server": s.data} {
 		for _, e := range endpoints {
 			if e.network == "unix" {

@@ -25,7 +25,7 @@ func (s *settings) reach() (sandbox.Reach, error) {
 			add(sandbox.RemoveFiles, filepath.Dir(e.address))
 		}
 	}
-	for _, file := range []string{s.admin, s.pid.file} {
+	for _, file := range append(s.simulatorPaths(), s.admin, s.pid.file) {
 		if file != "" {
 			add(sandbox.RemoveFiles, filepath.Dir(file))
 		}

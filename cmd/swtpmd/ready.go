@@ -21,8 +21,13 @@ type ready struct {
 	Console string `json:"console,omitempty"`
 	GDB     string `json:"gdb,omitempty"`
 	Admin   string `json:"admin"`
-	State   string `json:"state,omitempty"`   // absent for memory
-	Profile string `json:"profile,omitempty"` // absent without --profile
+	// TCTI is the TPM of swtpmd mssim in the words of tpm2-tss, Command and Platform
+	// are its ports.
+	TCTI     string `json:"tcti,omitempty"`
+	Command  string `json:"command,omitempty"`
+	Platform string `json:"platform,omitempty"`
+	State    string `json:"state,omitempty"`   // absent for memory
+	Profile  string `json:"profile,omitempty"` // absent without --profile
 	// QEMU are the options to paste, Append the words for the guest's
 	// kernel command line.
 	QEMU   []string `json:"qemu,omitempty"`
@@ -86,6 +91,9 @@ func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
 // the daemon. All of it runs as it is pasted: the options come first, because a
 // comment before or between them would end the command that they belong to.
 func tellReady(out io.Writer, set *settings) error {
+	if set.simulator != nil {
+		return set.simulator.announce(out, set)
+	}
 	r := newReady(set)
 	if set.json {
 		return json.NewEncoder(out).Encode(r)

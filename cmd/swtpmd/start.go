@@ -100,7 +100,7 @@ func (d *daemon) toldManager(err error) {
 // the parent that waits for it.
 func (d *daemon) tell(out io.Writer, ownDir bool) error {
 	d.toldManager(d.manager.Ready())
-	if ownDir {
+	if ownDir || d.set.simulator != nil {
 		if err := tellReady(out, d.set); err != nil {
 			return err
 		}
