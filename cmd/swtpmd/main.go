@@ -32,7 +32,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, &sandboxes{sandbox.Landlock, sandbox.Seccomp}))
+	os.Exit(runNamed(ctx, os.Args[0], os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, &sandboxes{sandbox.Landlock, sandbox.Seccomp}))
 }
 
 // subcommands is the table of subcommands. The daemon itself has no word. There is no

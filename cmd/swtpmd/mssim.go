@@ -23,6 +23,7 @@ type simulatorWords struct {
 	port int    // the command port; 0 for any
 	bind string // address; "" for this machine's own
 	unix string // path of the command socket; "" for TCP
+	pick bool   // the first pair that is free, from port on
 	// announce writes where the TPM listens.
 	announce func(io.Writer, *settings) error
 	// ports are the sockets once they are open.
@@ -80,6 +81,9 @@ func (w *simulatorWords) listen(ctx context.Context) (err error) {
 	if w.bind == "" {
 		// "localhost" is one or the other for clients.
 		hosts = loopback(ctx)
+	}
+	if w.pick {
+		return w.listenPicked(ctx, hosts)
 	}
 	w.ports, err = mssim.ListenTCP(ctx, w.port, hosts...)
 	return err

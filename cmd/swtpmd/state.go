@@ -18,6 +18,9 @@ type stateWords struct {
 	mode   fs.FileMode
 	noSync bool
 	noLock bool
+	// name is the state file's, "" for that of state.Directory.
+	name string
+	anew bool // the TPM is a new one, whatever the file holds
 }
 
 // defaultStateMode are the permissions of the state file. swtpm's own default
@@ -142,9 +145,14 @@ func (w *stateWords) openStore(log *slog.Logger) (store *watchedStore, isNew boo
 		log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
 		return nil, true, nil
 	}
-	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock})
+	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock, Name: w.name})
 	if err != nil {
 		return nil, false, err
+	}
+	if w.anew {
+		if err := os.Remove(filepath.Join(w.dir, w.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, false, errors.Join(err, directory.Close())
+		}
 	}
 	blob, err := directory.Load()
 	if err != nil {

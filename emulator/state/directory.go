@@ -15,8 +15,11 @@ import (
 // Names of the files in a Directory. Others are left alone.
 const (
 	directoryFile = "tpm2.state"
-	directoryTemp = "tpm2.state.new"
-	directoryLock = "tpm2.state.lock"
+	directoryTemp = directoryFile + tempSuffix
+	directoryLock = directoryFile + lockSuffix
+
+	tempSuffix = ".new"
+	lockSuffix = ".lock"
 )
 
 // DirectoryOptions change how a Directory works. The zero value is the safest.
@@ -32,7 +35,22 @@ type DirectoryOptions struct {
 	// NoLock leaves it to the caller to keep other TPMs away from the
 	// directory.
 	NoLock bool
+	// Name is the name of the state file, "tpm2.state" if it is empty. The other
+	// files have names that begin with it. TPMs whose files have different names
+	// can share a directory.
+	Name string
 }
+
+// file returns the name of the state file.
+func (o *DirectoryOptions) file() string {
+	if o.Name == "" {
+		return directoryFile
+	}
+	return o.Name
+}
+
+// temp returns the name of the file for the next commit.
+func (o *DirectoryOptions) temp() string { return o.file() + tempSuffix }
 
 // Directory is a Store in a directory of the file system, for one TPM.
 //
@@ -125,7 +143,7 @@ func OpenDirectory(dir string, o DirectoryOptions) (*Directory, error) {
 	}
 	unlock := func() error { return nil }
 	if !o.NoLock {
-		if unlock, err = lockDirectory(root.root, path); err != nil {
+		if unlock, err = lockDirectory(root.root, path, o.file()+lockSuffix); err != nil {
 			return nil, errors.Join(err, root.close())
 		}
 	}
@@ -148,7 +166,7 @@ func newDirectory(disk disk, path string, o DirectoryOptions) (*Directory, error
 	fail := func(err error) (*Directory, error) {
 		return nil, fmt.Errorf("TPM state directory %s: %w", path, err)
 	}
-	for _, name := range []string{directoryFile, directoryTemp} {
+	for _, name := range []string{o.file(), o.temp()} {
 		if err := disk.regular(name); err != nil {
 			return fail(err)
 		}
@@ -157,7 +175,7 @@ func newDirectory(disk disk, path string, o DirectoryOptions) (*Directory, error
 		return d, nil
 	}
 	// With the lock held a commit that is not finished is nobody's.
-	if err := disk.remove(directoryTemp); err != nil && !errors.Is(err, fs.ErrNotExist) && !readOnly(err) {
+	if err := disk.remove(o.temp()); err != nil && !errors.Is(err, fs.ErrNotExist) && !readOnly(err) {
 		return fail(fmt.Errorf("remove what an interrupted commit has left: %w", err))
 	}
 	return d, nil
@@ -194,8 +212,8 @@ func (d *Directory) Close() error {
 	}
 	d.closed = true
 	var err error
-	if d.spare != nil && (!d.options.NoLock || d.spare.at(directoryTemp, d.options.Mode)) {
-		err = d.disk.remove(directoryTemp)
+	if d.spare != nil && (!d.options.NoLock || d.spare.at(d.options.temp(), d.options.Mode)) {
+		err = d.disk.remove(d.options.temp())
 	}
 	return errors.Join(err, d.forget(&d.spare), d.forget(&d.state), d.unlock(), d.disk.close())
 }
@@ -235,7 +253,7 @@ func (d *Directory) Load() ([]byte, error) {
 		return nil, nil
 	}
 	if _, err := Decode(blob); err != nil {
-		return nil, &FileError{filepath.Join(d.path, directoryFile), err}
+		return nil, &FileError{filepath.Join(d.path, d.options.file()), err}
 	}
 	d.size = max(d.size, len(blob))
 	return blob, nil
@@ -244,11 +262,11 @@ func (d *Directory) Load() ([]byte, error) {
 // read reads the state file, which somebody may have put in the place of the one
 // that is open. Without a file it returns nil.
 func (d *Directory) read() ([]byte, error) {
-	if d.state == nil || !d.state.at(directoryFile, d.options.Mode) {
+	if d.state == nil || !d.state.at(d.options.file(), d.options.Mode) {
 		if err := d.forget(&d.state); err != nil {
 			return nil, err
 		}
-		f, err := d.disk.open(directoryFile)
+		f, err := d.disk.open(d.options.file())
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
@@ -320,17 +338,17 @@ func (d *Directory) prepare(size int) error {
 // createSpare makes the spare. A file that has its name is what another TPM has
 // left that did not lock the directory.
 func (d *Directory) createSpare() (diskFile, error) {
-	f, err := d.disk.create(directoryTemp, d.options.Mode)
+	f, err := d.disk.create(d.options.temp(), d.options.Mode)
 	if !errors.Is(err, fs.ErrExist) {
 		return f, err
 	}
-	if err := d.disk.regular(directoryTemp); err != nil {
+	if err := d.disk.regular(d.options.temp()); err != nil {
 		return nil, err
 	}
-	if err := d.disk.remove(directoryTemp); err != nil {
+	if err := d.disk.remove(d.options.temp()); err != nil {
 		return nil, err
 	}
-	return d.disk.create(directoryTemp, d.options.Mode)
+	return d.disk.create(d.options.temp(), d.options.Mode)
 }
 
 // Commit is Store.Commit. After an error the file is the old one; only if it is
@@ -374,7 +392,7 @@ func (d *Directory) replace(blob []byte) error {
 
 // write writes the spare and forces it to the disk.
 func (d *Directory) write(blob []byte) error {
-	if d.spare != nil && !d.spare.at(directoryTemp, d.options.Mode) {
+	if d.spare != nil && !d.spare.at(d.options.temp(), d.options.Mode) {
 		if err := d.forget(&d.spare); err != nil {
 			return err
 		}
@@ -394,8 +412,8 @@ func (d *Directory) write(blob []byte) error {
 // used again: without a lock it may be another TPM's.
 func (d *Directory) swap() error {
 	err := errors.ErrUnsupported
-	if d.state != nil && !d.options.NoLock && d.state.at(directoryFile, d.options.Mode) {
-		err = d.disk.exchange(directoryTemp, directoryFile)
+	if d.state != nil && !d.options.NoLock && d.state.at(d.options.file(), d.options.Mode) {
+		err = d.disk.exchange(d.options.temp(), d.options.file())
 	}
 	if err == nil {
 		d.state, d.spare = d.spare, d.state
@@ -404,7 +422,7 @@ func (d *Directory) swap() error {
 	if !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	if err := d.disk.rename(directoryTemp, directoryFile); err != nil {
+	if err := d.disk.rename(d.options.temp(), d.options.file()); err != nil {
 		return err
 	}
 	err = d.forget(&d.state)
@@ -415,10 +433,10 @@ func (d *Directory) swap() error {
 // lockDirectory takes the lock, or says who has it. The process that has it is
 // named in the lock file; the file stays when the lock is given back, because
 // a file that somebody else may have opened cannot be removed without a race.
-func lockDirectory(root *os.Root, path string) (unlock func() error, err error) {
-	f, err := openLock(root, path)
+func lockDirectory(root *os.Root, path, name string) (unlock func() error, err error) {
+	f, err := openLock(root, path, name)
 	if errors.Is(err, errLockHeld) {
-		return nil, &LockedError{path, lockHolder(root)}
+		return nil, &LockedError{path, lockHolder(root, name)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("TPM state directory %s cannot be locked: %w: make it writable once, or open it without a lock (lock=false)", path, err)
@@ -444,8 +462,8 @@ func writeHolder(f *os.File, text string) error {
 }
 
 // lockHolder reads the process number in the lock file, 0 if there is none.
-func lockHolder(root *os.Root) int {
-	f, err := openRegular(root, directoryLock, os.O_RDONLY)
+func lockHolder(root *os.Root, name string) int {
+	f, err := openRegular(root, name, os.O_RDONLY)
 	if err != nil {
 		return 0
 	}

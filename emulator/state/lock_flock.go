@@ -11,13 +11,13 @@ import (
 // openLock opens the lock file and takes the lock, flock(2): it belongs to the
 // open file, so that two TPMs in one process exclude each other too, and ends
 // with it.
-func openLock(root *os.Root, _ string) (*os.File, error) {
-	if err := regular(root, directoryLock); err != nil {
+func openLock(root *os.Root, _, name string) (*os.File, error) {
+	if err := regular(root, name); err != nil {
 		return nil, err
 	}
-	f, err := root.OpenFile(directoryLock, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if readOnly(err) {
-		if there, errOpen := root.Open(directoryLock); errOpen == nil {
+		if there, errOpen := root.Open(name); errOpen == nil {
 			f, err = there, nil // which is enough for flock
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // openLock refuses: two TPMs could not be kept apart.
-func openLock(*os.Root, string) (*os.File, error) {
+func openLock(*os.Root, string, string) (*os.File, error) {
 	return nil, errors.New("there are no file locks on this system: open it without a lock, and keep others away yourself")
 }
 

@@ -12,8 +12,8 @@ const errorSharingViolation syscall.Errno = 32
 
 // openLock opens the lock file and lets others only read it as long as it is
 // open (CreateFileW, dwShareMode).
-func openLock(_ *os.Root, path string) (*os.File, error) {
-	name := filepath.Join(path, directoryLock)
+func openLock(_ *os.Root, path, name string) (*os.File, error) {
+	name = filepath.Join(path, name)
 	text, err := syscall.UTF16PtrFromString(name)
 	if err != nil {
 		return nil, err

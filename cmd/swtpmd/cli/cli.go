@@ -74,6 +74,11 @@ func Main(ctx context.Context, program string, commands []Command, args []string
 	return finish(s, name, commands[at].run(ctx, name, args, s))
 }
 
+// Single runs a program that has one command, which name is the user's name for.
+func Single(ctx context.Context, name string, command Command, args []string, s Streams) int {
+	return finish(s, name, command.run(ctx, name, args, s))
+}
+
 // names returns the names of the commands that have one, in alphabetical order.
 func names(commands []Command) (all []string) {
 	for _, c := range commands {
