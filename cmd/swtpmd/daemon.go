@@ -121,6 +121,7 @@ func (d *daemon) build() error {
 		return err
 	}
 	options := swtpm.Options{
+		Version:           set.like,
 		Description:       description,
 		RejectLocality4:   set.locality.rejectFour,
 		AllowSetLocality:  set.locality.allowSet,

@@ -14,6 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
 // settings are the command line as values.
@@ -30,6 +31,7 @@ type settings struct {
 	log           logWords
 	state         stateWords
 	profile       cli.Profile
+	like          swtpm.Version
 
 	// What is swtpmd's own.
 	dir      string
@@ -78,6 +80,11 @@ func (how startup) send(ctx context.Context, device transport.Device) error {
 
 type localityWords struct {
 	rejectFour, allowSet bool
+}
+
+func (s *settings) setLike(text string) (err error) {
+	s.like, err = swtpm.ParseVersion(text)
+	return err
 }
 
 func (s *settings) setCtrl(text string) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -112,19 +111,6 @@ func TestHelpAndVersionGoToStdout(t *testing.T) {
 		assert.NotEmpty(t, out, "%v", args)
 		assert.Empty(t, errs, "%v", args)
 	}
-}
-
-func TestPrintCapabilities(t *testing.T) {
-	code, out, _ := called(t, "socket", "--print-capabilities")
-	require.Equal(t, exitOK, code)
-	var capabilities struct {
-		Type     string
-		Features []string
-	}
-	require.NoError(t, json.Unmarshal([]byte(out), &capabilities))
-	assert.Equal(t, "swtpm", capabilities.Type, "libvirt looks for this word")
-	assert.Contains(t, capabilities.Features, "tpm-2.0")
-	assert.Contains(t, capabilities.Features, "cmdarg-print-states", "swtpm_setup asks with it")
 }
 
 func TestCtlWithoutADaemon(t *testing.T) {

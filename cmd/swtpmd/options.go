@@ -62,6 +62,7 @@ var options = []option{
 	{name: "unix", in: inMSSIM, value: (*settings).setUnix},
 
 	// swtpmd's own.
+	{name: "version-like", in: inSwtpm, value: (*settings).setLike},
 	{name: "state", in: inAll, value: func(s *settings, text string) error { return s.state.setDir(text) }},
 	{name: "sandbox", in: inAll, value: func(s *settings, text string) error { return s.sandbox.set(text) }},
 	{name: "core-dumps", in: inAll, on: func(s *settings) *bool { return &s.coreDumps }},

@@ -14,6 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// storedState is what --print-states tells of a part of a TPM's state.
+type storedState struct {
+	Name string
+	Size int64
+}
+
 // printedStates returns the output of --print-states for a directory.
 func printedStates(t *testing.T, args ...string) []storedState {
 	t.Helper()

@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
@@ -134,6 +137,9 @@ func tryOn(tpm *emulator.TPM) error {
 // (emulator/state/FORMAT.md).
 const stateFile = "tpm2.state"
 
+// volatileFile is the file in which it keeps volatile state.
+const volatileFile = "tpm2.volatile"
+
 // swtpmState is the file in which swtpm keeps a TPM 2.0.
 const swtpmState = "tpm2-00.permall"
 
@@ -162,4 +168,39 @@ func (w *stateWords) openStore(log *slog.Logger) (store *watchedStore, isNew boo
 		log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
 	}
 	return &watchedStore{Store: directory, dir: w.dir, log: log, close: directory.Close}, len(blob) == 0, nil
+}
+
+// makeTPM starts the TPM once, which makes it where there is none, and lets go of it.
+func (s *settings) makeTPM() error {
+	d := &daemon{set: s, log: slog.New(slog.DiscardHandler)}
+	defer d.services.cleanUp()
+	_, err := d.newTPM()
+	return err
+}
+
+// printStates prints what is stored, for swtpm_setup, which asks before it makes a TPM
+// there (swtpm(8), "--print-states"), in swtpm's layout and without a newline. The
+// state file is what swtpm calls permall. It is looked at from outside, without the
+// lock: the directory may be a running TPM's.
+func printStates(out io.Writer, w *stateWords) error {
+	if w.dir == "" {
+		return cli.Usage(errors.New("--print-states without a directory to look into"), "add --tpmstate=dir=DIR")
+	}
+	var states []string
+	for _, part := range []struct{ name, file string }{{"permall", stateFile}, {"volatilestate", volatileFile}} {
+		// swtpmd makes a directory that is not there, so that one holds no state.
+		info, err := os.Stat(filepath.Join(w.dir, part.file))
+		switch {
+		case err == nil:
+			states = append(states, fmt.Sprintf(`{"name": %q, "size": %d}`, part.name, info.Size()))
+		case !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("--print-states: %w", err)
+		}
+	}
+	list := strings.Join(states, ", ")
+	if list != "" {
+		list = " " + list + " "
+	}
+	_, err := fmt.Fprintf(out, `{ "type": "swtpm", "states": [%s] }`, list)
+	return err
 }

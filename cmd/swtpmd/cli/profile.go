@@ -15,6 +15,7 @@ import (
 type Profile struct {
 	profile *emulator.Profile // nil without the flag
 	text    []byte            // the profile's file
+	swtpm   bool              // given in swtpm's words
 }
 
 // Define defines --profile.
@@ -22,6 +23,9 @@ func (p *Profile) Define(f *flag.FlagSet) { f.Func("profile", "", p.set) }
 
 // Given reports whether the command line has the flag.
 func (p *Profile) Given() bool { return p.profile != nil }
+
+// Swtpm reports whether the flag was given in swtpm's words.
+func (p *Profile) Swtpm() bool { return p.swtpm }
 
 // set takes the name of a profile or a file, or says so in swtpm's words, name=
 // and file=.
@@ -31,6 +35,7 @@ func (p *Profile) set(text string) error {
 	}
 	name, isName := strings.CutPrefix(text, "name=")
 	file, isFile := strings.CutPrefix(text, "file=")
+	p.swtpm = isName || isFile
 	var err error
 	switch {
 	case isName:
