@@ -144,7 +144,7 @@ func (d *daemon) build() error {
 func (d *daemon) newTPM() (*emulator.TPM, error) {
 	w := &d.set.state
 	var platform emulator.Platform
-	store, isNew, err := w.openStore(d.log)
+	store, isNew, err := w.openStore(d.set.keys.fileKey, d.log)
 	if err != nil {
 		return nil, err
 	}

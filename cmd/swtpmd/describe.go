@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
@@ -41,5 +43,8 @@ func describe(chosen *cli.Profile) (*swtpm.Description, error) {
 }
 
 func featuresOf(c emulator.Config) swtpm.Features {
+	if !slices.Contains(c.Algorithms, wire.AlgRSA) {
+		c.RSABits = nil
+	}
 	return swtpm.Features{Algorithms: c.Algorithms, Curves: c.Curves, RSABits: c.RSABits, AESBits: c.AESBits, Commands: c.Commands}
 }

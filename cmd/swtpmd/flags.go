@@ -30,6 +30,7 @@ type settings struct {
 	pid           output
 	log           logWords
 	state         stateWords
+	keys          keyWords
 	profile       cli.Profile
 	like          swtpm.Version
 

@@ -55,6 +55,10 @@ State:
                          there; one daemon only can use it at a time
   --tpmstate=WORDS       the same with more to say: dir=D or backend-uri=dir://D
                          [,mode=0600][,lock=false][,fsync=false]
+  --key=WORDS            encrypt it: file=F or fd=N [,format=hex|binary], or a passphrase,
+                         pwdfile=F or pwdfd=N [,kdf=pbkdf2|sha512]; and
+                         [,mode=aes-cbc|aes-256-cbc][,remove]
+  --migration-key=WORDS  the same for state that QEMU takes along
 
 The kind of TPM:
   --profile=P            one of those that swtpmd --profiles names, or a file with a
@@ -135,14 +139,23 @@ swtpm's flags:
   --core-dumps           let the system write this process's memory, which has the
                          TPM's secrets, to a file if it crashes; and let others of
                          this user debug it
-  --seccomp=action=WORD  none: no seccomp filter; other words change nothing
+  --seccomp=action=WORD  none: no seccomp filter; kill and log change nothing
   --runas                accepted for one's own user
+  --key=WORDS            encrypt the state that is kept: file=F or fd=N [,format=hex|binary],
+                         or pwdfile=F or pwdfd=N [,kdf=pbkdf2|sha512]; and
+                         [,mode=aes-cbc|aes-256-cbc][,remove]; needed to read it again
+  --migration-key=WORDS  the same for state that is handed over
+  --version-like=V       the swtpm to imitate, 0.7 or 0.10 (default)
+  --version              its version, as swtpm --version prints it
   --print-capabilities   what libvirt asks for, as JSON on stdout
   --print-states         what --tpmstate's directory holds, for swtpm_setup, as JSON:
                          permall and its size; needs no lock and starts nothing
+  --print-profiles       the profiles, in swtpm's JSON
+  --print-info=N         the text of GET_INFO for the flags N; with --tpmstate the TPM is
+                         started for it, and made if there is none
   --profile=WORDS        name=P or file=F, or as swtpmd --help has it: the profiles are
                          swtpmd's, not libtpms's
-Not offered, and refused: --key, --migration-key, --migration, --pcap, --chroot.
+Not offered, and refused: --migration, --pcap, --chroot.
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
 

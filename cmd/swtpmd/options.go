@@ -51,6 +51,8 @@ var options = []option{
 	{name: "pid", in: inAll, value: (*settings).setPID},
 	{name: "log", in: inAll, value: func(s *settings, text string) error { return s.log.set(text) }},
 	{name: "tpmstate", in: inAll, value: func(s *settings, text string) error { return s.state.set(text) }},
+	{name: "key", in: inAll, value: (*settings).setKey},
+	{name: "migration-key", in: inAll, value: (*settings).setMigrationKey},
 	{name: "terminate", letter: "t", in: inDaemon | inSocket, on: func(s *settings) *bool { return &s.terminate }},
 	{name: "daemon", letter: "d", in: inAll &^ inCUSE, on: func(s *settings) *bool { return &s.daemonize }},
 	{name: "seccomp", in: inAll, value: func(s *settings, text string) error { return s.sandbox.setSeccomp(text) }},
@@ -79,8 +81,6 @@ var options = []option{
 	{name: "marker", in: inAll, value: func(s *settings, text string) error { s.markers = append(s.markers, text); return nil }},
 
 	// To ignore these would be to promise something.
-	{name: "key", in: inAll, refused: "state is not encrypted; keep its directory on an encrypted file system"},
-	{name: "migration-key", in: inAll, refused: "state is handed over as it is; have QEMU migrate over an encrypted connection"},
 	{name: "migration", in: inAll, newer: true, refused: "two hosts cannot share a state directory; a guest migrates to a swtpmd with a directory of its own"},
 	{name: "pcap", in: inAll, newer: true, refused: "there is no packet capture"},
 	{name: "chroot", letter: "R", in: inAll, newer: true, refused: "run swtpmd in a namespace or container instead"},

@@ -49,6 +49,9 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	if err := set.lookAtDescriptors(); err != nil {
 		return err
 	}
+	if err := set.keys.read(); err != nil {
+		return err
+	}
 	// Writing to a terminal that went away must not end a daemon, nor a limit of
 	// file sizes: its guest is still there.
 	signal.Ignore(process.EndingWrites...)

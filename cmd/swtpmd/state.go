@@ -146,12 +146,12 @@ const swtpmState = "tpm2-00.permall"
 // openStore opens the directory with the TPM's state, if it is to be kept in one,
 // and reads it: who asked for a TPM that cannot be had learns it now and not from a
 // guest. Without a directory the store is nil. isNew reports that it holds no TPM.
-func (w *stateWords) openStore(log *slog.Logger) (store *watchedStore, isNew bool, err error) {
+func (w *stateWords) openStore(key *state.Key, log *slog.Logger) (store *watchedStore, isNew bool, err error) {
 	if w.dir == "" {
 		log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
 		return nil, true, nil
 	}
-	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock, Name: w.name})
+	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock, Name: w.name, Key: key})
 	if err != nil {
 		return nil, false, err
 	}
@@ -172,6 +172,9 @@ func (w *stateWords) openStore(log *slog.Logger) (store *watchedStore, isNew boo
 
 // makeTPM starts the TPM once, which makes it where there is none, and lets go of it.
 func (s *settings) makeTPM() error {
+	if err := s.keys.read(); err != nil {
+		return err
+	}
 	d := &daemon{set: s, log: slog.New(slog.DiscardHandler)}
 	defer d.services.cleanUp()
 	_, err := d.newTPM()

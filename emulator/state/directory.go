@@ -32,6 +32,9 @@ type DirectoryOptions struct {
 	// disk. It survives the end of the process still, but after a power cut
 	// the file may be the old one, or damaged.
 	NoSync bool
+	// Key seals the state file, and is needed to read it again. Nil leaves it as
+	// it is, and then a sealed file is an error, as is one with a key that is not.
+	Key *Key
 	// NoLock leaves it to the caller to keep other TPMs away from the
 	// directory.
 	NoLock bool
@@ -88,7 +91,7 @@ type Directory struct {
 const ErrMode Error = "permissions of a state file are up to 0777, and its owner must read and write: take 0600"
 
 // FileError says which state file cannot be used, and why: Err is a
-// *FormatError or *VersionError. The file stays as it is.
+// *FormatError or *VersionError, or what Key.Open returns. The file stays as it is.
 type FileError struct {
 	Path string
 	Err  error
@@ -252,11 +255,15 @@ func (d *Directory) Load() ([]byte, error) {
 	if blob == nil {
 		return nil, nil
 	}
-	if _, err := Decode(blob); err != nil {
+	plain, err := d.options.Key.Open(SealedState, blob)
+	if err == nil {
+		_, err = Decode(plain)
+	}
+	if err != nil {
 		return nil, &FileError{filepath.Join(d.path, d.options.file()), err}
 	}
 	d.size = max(d.size, len(blob))
-	return blob, nil
+	return plain, nil
 }
 
 // read reads the state file, which somebody may have put in the place of the one
@@ -275,7 +282,7 @@ func (d *Directory) read() ([]byte, error) {
 		}
 		d.state = f
 	}
-	blob, err := io.ReadAll(io.NewSectionReader(d.state, 0, MaxSize+1))
+	blob, err := io.ReadAll(io.NewSectionReader(d.state, 0, int64(MaxSize+sealOverhead+1)))
 	return blob, errors.Join(err, d.shared(&d.state))
 }
 
@@ -358,6 +365,9 @@ func (d *Directory) Commit(blob []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	err := d.check()
+	if err == nil && d.options.Key != nil {
+		blob, err = d.options.Key.Seal(nil, SealedState, blob)
+	}
 	if err == nil {
 		err = d.replace(blob)
 	}
