@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -50,12 +49,12 @@ func (i *imitation) setInfo(text string) (err error) {
 
 // answer prints what the command line asks for instead of a TPM; done reports whether
 // it does. Then a command line that asks for none is refused unless --tpm2 is there.
-func (i *imitation) answer(ctx context.Context, args []string, s cli.Streams) (done bool, err error) {
+func (i *imitation) answer(args []string, out io.Writer) (done bool, err error) {
 	set := i.set
 	set.state.fromEnvironment()
 	switch {
 	case i.version:
-		return true, printImitated(s.Out, set.like)
+		return true, printImitated(out, set.like)
 	case len(args) > 0:
 		return true, cli.Unexpected(i.name, args)
 	}
@@ -64,15 +63,15 @@ func (i *imitation) answer(ctx context.Context, args []string, s cli.Streams) (d
 	}
 	switch {
 	case i.capabilities:
-		return true, i.printCapabilities(s.Out)
+		return true, i.printCapabilities(out)
 	case !i.tpm2:
 		return true, cli.Usage(errors.New("a TPM 1.2 was asked for, and there is only a TPM 2.0"), "add --tpm2")
 	case i.states:
-		return true, printStates(s.Out, &set.state)
+		return true, printStates(out, &set.state)
 	case i.profiles:
-		return true, i.printDescription(s.Out, swtpm.InfoAvailableProfiles, false)
+		return true, i.printDescription(out, swtpm.InfoAvailableProfiles, false)
 	case i.printInfo:
-		return true, i.printInformation(ctx, s)
+		return true, i.printInformation(out)
 	}
 	return false, nil
 }
@@ -258,7 +257,7 @@ func (i *imitation) printDescription(out io.Writer, flags uint64, started bool) 
 // printInformation prints the text of GET_INFO and a newline. With a place for state
 // the TPM is started for it, and made if there is none, as swtpm does: the place must
 // not be in use.
-func (i *imitation) printInformation(ctx context.Context, s cli.Streams) error {
+func (i *imitation) printInformation(out io.Writer) error {
 	set := i.set
 	started := set.state.dir != "" || set.startup != startupByClient
 	if started {
@@ -266,10 +265,10 @@ func (i *imitation) printInformation(ctx context.Context, s cli.Streams) error {
 			return err
 		}
 	}
-	if err := i.printDescription(s.Out, i.info, started); err != nil {
+	if err := i.printDescription(out, i.info, started); err != nil {
 		return err
 	}
-	_, err := io.WriteString(s.Out, "\n")
+	_, err := io.WriteString(out, "\n")
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 func newSocket(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 	i := newImitation(f, inSocket)
 	return func(ctx context.Context, args []string, s cli.Streams) error {
-		if done, err := i.answer(ctx, args, s); done || err != nil {
+		if done, err := i.answer(args, s.Out); done || err != nil {
 			return err
 		}
 		set := i.set
