@@ -81,7 +81,7 @@ func TestSelfTestOfThePlatform(t *testing.T) {
 func TestTestedFromTheStart(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]wire.RC{
-		"default": wire.RCSuccess, "tiny": wire.RCSuccess, "pc-client": wire.RCNeedsTest, "hardware-like": wire.RCNeedsTest,
+		"default": wire.RCSuccess, "tiny": wire.RCSuccess, "roomy": wire.RCSuccess, "pc-client": wire.RCNeedsTest, "hardware-like": wire.RCNeedsTest,
 	} {
 		p, err := emulator.ProfileByName(name)
 		require.NoError(t, err)

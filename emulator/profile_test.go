@@ -15,7 +15,7 @@ import (
 
 func TestProfiles(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, []string{"default", "hardware-like", "pc-client", "tiny"}, emulator.Profiles())
+	assert.Equal(t, []string{"default", "hardware-like", "pc-client", "roomy", "tiny"}, emulator.Profiles())
 	for _, name := range emulator.Profiles() {
 		p, err := emulator.ProfileByName(name)
 		require.NoError(t, err)
@@ -49,6 +49,66 @@ func TestHardwareLikeProfile(t *testing.T) {
 	assert.Equal(t, []byte{0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0xB, 3, 0xFF, 0xFF, 0xFF}, banks)
 	assert.Equal(t, wire.RCCommandCode, send(t, tpm, et.Command(wire.CCPCRSetAuthValue, handles{20}, et.NoAuth(), et.Sized(nil))))
 	assert.Equal(t, wire.RCHash.Parameter(1), send(t, tpm, extend(16, ha(wire.AlgSHA384, 1))), "no bank has the algorithm")
+}
+
+// A roomy TPM holds what it promises, all at once, hands it over, and refuses the next.
+func TestRoomyProfile(t *testing.T) {
+	t.Parallel()
+	p, err := emulator.ProfileByName("roomy")
+	require.NoError(t, err)
+	tpm := et.New(t, et.WithConfig(p.Config))
+	const objects, sessions, active, persistent = 256, 64, 256, 64
+	for pt, want := range map[wire.PT]uint32{
+		wire.PTHRTransientMin: objects, wire.PTHRLoadedMin: sessions, wire.PTActiveSessionsMax: active, wire.PTHRPersistentMin: persistent,
+	} {
+		assert.Equal(t, want, property(t, tpm, pt), pt)
+	}
+	for i := range wire.Handle(50) { // as many as the default profile has room for
+		succeed(t, tpm, define(wire.RHOwner, nvPublic{index: 0x01800000 + i, size: 2048}, nil))
+	}
+	saved := saveContext(t, tpm, load(t, tpm, storagePrimary()))
+	for i := range persistent {
+		succeed(t, tpm, evict(wire.RHOwner, object, 0x81000000+wire.Handle(i)))
+	}
+	for i := 1; i < objects; i++ {
+		rc, h := loadContext(tpm, saved)
+		require.Equal(t, wire.RCSuccess, rc, i)
+		require.Equal(t, wire.Handle(0x80000000+i), h)
+	}
+	for i := range sessions {
+		kind := []wire.SE{wire.SEHMAC, wire.SEPolicy, wire.SETrial}[i%3]
+		require.Equal(t, wire.RCSuccess, send(t, tpm, startSession(kind)), i)
+	}
+	full := func(tpm *et.TPM) {
+		rc, _ := loadContext(tpm, saved)
+		assert.Equal(t, wire.RCObjectMemory, rc)
+		assert.Equal(t, wire.RCSessionMemory, send(t, tpm, startSession(wire.SEHMAC)))
+		assert.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCReadPublic, handles{0x80000000 + objects - 1}, nil)))
+		assert.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCReadPublic, handles{0x81000000 + persistent - 1}, nil)))
+	}
+	full(tpm)
+	permanent, volatile, err := tpm.SaveState()
+	require.NoError(t, err)
+	other := et.New(t, et.WithConfig(p.Config))
+	require.NoError(t, other.PowerOff())
+	require.NoError(t, other.LoadState(permanent, volatile))
+	require.NoError(t, other.Init())
+	full(other)
+	// A session that is saved makes room for another one, until there are no handles.
+	for i := sessions; i < active; i++ {
+		saveContext(t, tpm, sessionHandle(i-sessions))
+		require.Equal(t, wire.RCSuccess, send(t, tpm, startSession(wire.SEHMAC)), i)
+	}
+	saveContext(t, tpm, sessionHandle(active-sessions))
+	assert.Equal(t, wire.RCSessionHandles, send(t, tpm, startSession(wire.SEHMAC)))
+}
+
+// sessionHandle is that of the session which TestRoomyProfile starts as the ith.
+func sessionHandle(i int) wire.Handle {
+	if i < 64 && i%3 != 0 {
+		return wire.PolicyFirst + wire.Handle(i)
+	}
+	return wire.HMACFirst + wire.Handle(i)
 }
 
 // What a profile does not say is as in the zero Config, and what the default one

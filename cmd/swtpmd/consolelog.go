@@ -13,9 +13,9 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
 )
 
-// openConsoleLog makes the log at path, or empties the one that is there.
-// console is the source, which may be a file of its own.
-func openConsoleLog(path, console string, log *slog.Logger) (*logs.Console, error) {
+// openConsoleLog makes the log at path, which is one of files, or empties the one that
+// is there. console is the source, which may be a file of its own.
+func openConsoleLog(path, console string, files *logs.Files, log *slog.Logger) (*logs.Console, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -27,7 +27,7 @@ func openConsoleLog(path, console string, log *slog.Logger) (*logs.Console, erro
 	if source, ok := strings.CutPrefix(console, "file:"); ok && sameFile(path, source) {
 		return nil, cli.Usage(fmt.Errorf("--console-log: %s is the file that --console reads", path), "name another file")
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	file, err := files.Open(path, true)
 	if err != nil {
 		return nil, err
 	}

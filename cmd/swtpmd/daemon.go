@@ -30,6 +30,7 @@ type daemon struct {
 	set   *settings
 	log   *slog.Logger
 	queue *logs.Queue
+	files *logs.Files // that are opened anew on SIGHUP
 	in    io.Reader
 	out   io.Writer // for what comes after the daemon has told that it is ready
 	// sandboxes are nil where the process must not be confined.
@@ -113,7 +114,7 @@ func (d *daemon) build() error {
 	if err != nil {
 		return err
 	}
-	if d.source, err = newSource(set, d.clock, d.in, d.log); err != nil {
+	if d.source, err = newSource(set, d.clock, d.in, d.files, d.log); err != nil {
 		return err
 	}
 	description, err := describe(&set.profile)
@@ -264,6 +265,7 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	attemptPlanted(d.log)
+	d.reopenOnHangup(ctx)
 	d.run(func() error { return d.source.run(ctx) })
 	d.services.start()
 	if set.device != nil {
@@ -280,7 +282,7 @@ func (d *daemon) settle() error {
 		return err
 	}
 	d.undo = append(d.undo, remove)
-	mode, err := d.sandboxes.confine(&d.set.sandbox, d.set.reach, d.log)
+	mode, err := d.sandboxes.confine(&d.set.sandbox, d.reach, d.log)
 	d.panel.Sandbox = string(mode)
 	return err
 }

@@ -218,6 +218,7 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	console, admin := dial(t, d.ready.Console), control.NewClient(d.ready.Admin)
 
 	assert.Equal(t, "80010000000a00000101", asked(t, data, selfTest10, 10), "no INIT yet")
+	d.log.until(t, "--flags=startup-clear needs none")
 	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 	assert.Equal(t, "80010000000a00000000", asked(t, data, startupClear10, 10), "firmware finds the TPM")
 

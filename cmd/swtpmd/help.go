@@ -36,6 +36,8 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
        swtpmd commands [flags]         list the commands of the TPM
        swtpmd setup [flags]            make a TPM with keys and certificates
+       swtpmd man [COMMAND]            print a manual page
+       swtpmd completion SHELL         print what a shell needs to complete commands
 
 Runs a software TPM 2.0 for a QEMU guest, and for any number of other clients
 beside it, until it is interrupted. When it is ready it prints on stdout what to
@@ -70,7 +72,10 @@ Other:
   --json                 the ready line as JSON
   --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate][,secrets];
                          level 0 is silent, 1 (default) says what is decided, 5 every
-                         command, with secrets its bytes and those of the response
+                         command, with secrets its bytes and those of the response;
+                         SIGHUP opens F and --console-log anew, for logrotate. With
+                         neither of them it ends a daemon in the foreground, as does a
+                         terminal that is closed
   --pid=WORDS            file=F or fd=N
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none
   --locality=WORDS       reject-locality-4, allow-set-locality
@@ -101,8 +106,10 @@ Examples:
   tpm2_pcrread -T swtpm:path=/tmp/tpm/tpm.sock
   kill $(cat /tmp/tpm/pid)
   # a TPM with room for software that has no resource manager
-  swtpmd --print-profile >roomy.profile && $EDITOR roomy.profile
-  swtpmd --profile=./roomy.profile
+  swtpmd --profile=roomy
+  # a kind of TPM of your own
+  swtpmd --print-profile >mine.profile && $EDITOR mine.profile
+  swtpmd --profile=./mine.profile
 
 Exit codes: 0 ended as asked; 1 failed, stderr says why; 2 the command line is
 wrong and nothing was started.
@@ -128,7 +135,8 @@ swtpm's flags:
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none,
                          disable-auto-shutdown
   --locality=WORDS       reject-locality-4, allow-set-locality
-  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate][,secrets]
+  --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate][,secrets];
+                         SIGHUP opens F anew
   --pid=WORDS            file=F or fd=N
   --terminate, -t        end when the data connection closes
   --daemon, -d           go to the background once ready, and speak by --log only

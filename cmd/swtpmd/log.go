@@ -75,19 +75,16 @@ func (j *journal) close() {
 	}
 }
 
-// openLog makes the log that --log describes, on stderr if it says nothing.
-func openLog(w *logWords, stderr io.Writer) (*journal, error) {
+// openLog makes the log that --log describes, on stderr if it says nothing. A file by
+// name is one of files.
+func openLog(w *logWords, stderr io.Writer, files *logs.Files) (*journal, error) {
 	out := stderr
 	var toClose io.Closer
 	switch {
 	case w.file == "-", w.level == logSilent:
 		out = io.Discard
 	case w.file != "":
-		mode := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-		if w.truncate {
-			mode |= os.O_TRUNC
-		}
-		file, err := os.OpenFile(w.file, mode, 0o600)
+		file, err := files.Open(w.file, w.truncate)
 		if err != nil {
 			return nil, fmt.Errorf("--log: %w", err)
 		}

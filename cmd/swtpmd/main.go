@@ -10,13 +10,14 @@ import (
 	"context"
 	"flag"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/commands"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/completion"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/ctl"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/manual"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/setup"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
@@ -24,13 +25,7 @@ import (
 )
 
 func main() {
-	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	// The terminal that went away ends it in order too, unless nohup(1) asks it
-	// to stay.
-	if !signal.Ignored(syscall.SIGHUP) {
-		ends = append(ends, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	ctx, stop := process.WithSignals(context.Background())
 	defer stop()
 	os.Exit(runNamed(ctx, os.Args[0], os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, &sandboxes{sandbox.Landlock, sandbox.Seccomp}))
 }
@@ -38,6 +33,7 @@ func main() {
 // subcommands is the table of subcommands. The daemon itself has no word. There is no
 // way out of sandboxes, so they are nil where the process is not swtpmd's own.
 func subcommands(sandboxes *sandboxes) []cli.Command {
+	table := func() []cli.Command { return subcommands(sandboxes) }
 	return []cli.Command{
 		{Help: daemonHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newDaemon(f, sandboxes) }},
 		{Name: "socket", Help: socketHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newSocket(f, sandboxes) }},
@@ -50,6 +46,8 @@ func subcommands(sandboxes *sandboxes) []cli.Command {
 		measure.Command,
 		commands.Command,
 		setup.Command,
+		manual.Command(release, table),
+		completion.Command(table),
 	}
 }
 

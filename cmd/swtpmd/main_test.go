@@ -54,7 +54,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve"}, "the commands are boot, chardev, commands, ctl, "},
+		{[]string{"serve"}, "the commands are boot, chardev, commands, completion, ctl, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
 		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --console, --console-log, --core-dumps, --ctrl, --daemon"},
 		{[]string{"ctl", "--nonsense"}, "the flags are --admin, --json"},
@@ -71,7 +71,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"commands", "--format=xml"}, "table or json"},
 		{[]string{"commands", "GetRandom"}, "unexpected argument"},
 		{[]string{"measure", "--profile=tiny", "--tpm=/dev/tpm0", "x"}, "leave out one of the two"},
-		{[]string{"--profile=laptop"}, "choose default, hardware-like, pc-client, tiny"},
+		{[]string{"--profile=laptop"}, "choose default, hardware-like, pc-client, roomy, tiny"},
 		{[]string{"--profile=tiny", "--profile=default"}, "there is one already, tiny"},
 		{[]string{"boot", "--profile=./not-there.profile"}, "not-there.profile"},
 		{[]string{"ctl"}, "name a command: advance, journal, level, pcrs, status"},

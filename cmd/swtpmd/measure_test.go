@@ -100,7 +100,7 @@ func quoted(t *testing.T, out, nonce string, flags ...string) (int, string) {
 // Every kind of emulated TPM leaves a quote that verifies, for its nonce alone.
 func TestMeasureLeavesAQuote(t *testing.T) {
 	files := someFiles(t)
-	for _, profile := range []string{"default", "pc-client", "hardware-like", "tiny"} {
+	for _, profile := range []string{"default", "pc-client", "hardware-like", "roomy", "tiny"} {
 		out := t.TempDir()
 		m := measuredTo(t, out, "--profile="+profile, "--nonce=c0ffee", files)
 		assert.Equal(t, "of PCR 0-10", m.Quote, profile)

@@ -155,9 +155,15 @@ func (s *shell) local(text string) string {
 // run runs a text as a script, which must succeed.
 func (s *shell) run(t *testing.T, text string) string {
 	t.Helper()
+	return s.runBy(t, "sh", "set -eu\n"+text)
+}
+
+// runBy runs a text as a script of a shell.
+func (s *shell) runBy(t *testing.T, shell, text string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-eu", "-c", s.local(text))
+	cmd := exec.CommandContext(ctx, shell, "-c", s.local(text))
 	cmd.Dir, cmd.Env = s.dir, s.env
 	cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer

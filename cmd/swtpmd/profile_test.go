@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,13 +33,13 @@ func TestProfilesAreListedAndPrinted(t *testing.T) {
 // What is printed can be changed and used.
 func TestAProfileOfOnesOwn(t *testing.T) {
 	_, text, _ := called(t, "--profile=hardware-like", "--print-profile")
-	text = strings.Replace(text, "profile hardware-like", "profile roomy", 1)
+	text = strings.Replace(text, "profile hardware-like", "profile mine", 1)
 	text = strings.Replace(text, "transient=3", "transient=100", 1)
-	file := filepath.Join(t.TempDir(), "roomy.profile")
+	file := filepath.Join(t.TempDir(), "mine.profile")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	for _, words := range []string{file, "file=" + file} {
 		d := daemonWith(t, "--profile="+words, "--flags=startup-clear")
-		assert.Equal(t, "roomy", d.ready.Profile)
+		assert.Equal(t, "mine", d.ready.Profile)
 		assert.EqualValues(t, 100, fixed(t, d, tpm2.TPMPTHRTransientMin))
 		assert.EqualValues(t, 1280, fixed(t, d, tpm2.TPMPTMaxCommandSize))
 		d.stop()
@@ -53,6 +55,30 @@ func TestAProfileOfOnesOwn(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, make([]byte, emulator.MaxProfile+2), 0o600))
 	_, _, errs = called(t, "--profile="+file)
 	assert.Contains(t, errs, "at most 65536")
+}
+
+// tpm2-tools that flush nothing and have no resource manager fill the slots of a TPM.
+func TestToolsWithoutAResourceManager(t *testing.T) {
+	create, err := exec.LookPath("tpm2_createprimary")
+	if err != nil {
+		t.Skip("tpm2_createprimary is not installed (Debian package tpm2-tools); scripts/test installs it")
+	}
+	for profile, slots := range map[string]int{"default": 3, "roomy": 5} {
+		d := daemonWith(t, "--profile="+profile, "--flags=startup-clear")
+		dir := t.TempDir()
+		keys := 0
+		var said []byte
+		for keys < 5 {
+			cmd := exec.CommandContext(t.Context(), create, "-G", "ecc", "-T", "swtpm:path="+d.ready.Data, "-c", filepath.Join(dir, strconv.Itoa(keys)))
+			if said, err = cmd.CombinedOutput(); err != nil {
+				break
+			}
+			keys++
+		}
+		assert.Equal(t, slots, keys, "%s: %s", profile, said)
+		d.stop()
+		require.Equal(t, exitOK, d.exitCode(t))
+	}
 }
 
 // A name has no slash, so a file that is there is not meant by one.

@@ -34,11 +34,11 @@ type levelSource interface {
 }
 
 // newSource makes the source that the settings ask for. in is what --console=-
-// reads.
-func newSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Logger) (levelSource, error) {
+// reads; files get the copy of a console.
+func newSource(set *settings, clock *initcall.Clock, in io.Reader, files *logs.Files, log *slog.Logger) (levelSource, error) {
 	switch {
 	case set.console != "":
-		return newConsoleSource(set, clock, in, log)
+		return newConsoleSource(set, clock, in, files, log)
 	case set.gdb.wanted:
 		return newGDBSource(set, clock, log)
 	case set.deferFor > 0:
@@ -136,10 +136,11 @@ type consoleSource struct {
 	feed    *initcall.Feed
 	keep    string        // file for a copy, or ""
 	kept    *logs.Console // nil without one
+	files   *logs.Files   // that it is one of
 	log     *slog.Logger
 }
 
-func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader, log *slog.Logger) (levelSource, error) {
+func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader, files *logs.Files, log *slog.Logger) (levelSource, error) {
 	source, err := initcall.ParseSource(set.console)
 	if err != nil {
 		return nil, cli.Usage(fmt.Errorf("--console: %w", err), "")
@@ -163,7 +164,7 @@ func newConsoleSource(set *settings, clock *initcall.Clock, in io.Reader, log *s
 	console.Doubted = func(d initcall.Doubt) {
 		log.Warn("console line not believed", "boot", d.Boot, "level", d.Level.String(), "line", d.Line, "cause", d.Reason)
 	}
-	return &consoleSource{source: source, console: console, keep: set.consoleLog, log: log}, nil
+	return &consoleSource{source: source, console: console, keep: set.consoleLog, files: files, log: log}, nil
 }
 
 func (s *consoleSource) powerOn(cause string) { s.console.Reset(cause) }
@@ -175,7 +176,7 @@ func (s *consoleSource) open() (err error) {
 	if s.keep == "" {
 		return nil
 	}
-	if s.kept, err = openConsoleLog(s.keep, s.source.String(), s.log); err != nil {
+	if s.kept, err = openConsoleLog(s.keep, s.source.String(), s.files, s.log); err != nil {
 		s.feed.Close()
 		return fmt.Errorf("--console-log: %w", err)
 	}

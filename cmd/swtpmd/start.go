@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 )
 
@@ -61,12 +62,13 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 			return fmt.Errorf("core dumps cannot be disabled: %w; allow them with --core-dumps", err)
 		}
 	}
-	log, err := openLog(&set.log, s.Err)
+	files := new(logs.Files)
+	log, err := openLog(&set.log, s.Err, files)
 	if err != nil {
 		return err
 	}
 	defer log.close()
-	d := &daemon{set: set, log: log.Logger, queue: log.queue, in: s.In, out: s.Out, sandboxes: sandboxes}
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes}
 	defer d.cleanUp()
 	// A manager that cannot be told must not keep the guest from its TPM.
 	d.manager, err = process.NewNotifier()

@@ -187,7 +187,7 @@ func (s *Server) Respond(ctx context.Context, command []byte) (response []byte) 
 		return response
 	}
 	if !s.powered() {
-		s.log.Warn("TPM command without power: no INIT has come, or the last one failed")
+		s.log.Warn("TPM command without power: no INIT has come on the control channel, or the last one failed; --flags=startup-clear needs none")
 		return transport.AppendResponse(nil, transport.RCFailure)
 	}
 	return s.send(ctx, command)

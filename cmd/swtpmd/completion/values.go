@@ -1,0 +1,122 @@
+package completion
+
+import (
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/ima/boot"
+	"github.com/swtpmd/swtpmd/ima/verify"
+)
+
+// valueWords are the values of a flag.
+type valueWords struct {
+	words func() []string
+	files bool // a file is one too
+}
+
+// fixed are words that are always the same.
+func fixed(words ...string) valueWords {
+	return valueWords{words: func() []string { return words }}
+}
+
+// orFile adds files to words.
+func orFile(v valueWords) valueWords { return valueWords{v.words, true} }
+
+// levels are the names of the levels of a boot.
+func levels() (names []string) {
+	for _, l := range initcall.Levels() {
+		names = append(names, l.String())
+	}
+	return names
+}
+
+// ways are the words of --while-deferred.
+func ways() (names []string) {
+	for way := faults.Fail; ; way++ {
+		text, err := way.MarshalText()
+		if err != nil {
+			return names
+		}
+		names = append(names, string(text))
+	}
+}
+
+func bootStrategies() (names []string) {
+	for _, s := range boot.Strategies() {
+		names = append(names, s.String())
+	}
+	return names
+}
+
+func verifyStrategies() (names []string) {
+	for _, s := range verify.Strategies() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+// values are those of flags by name; "verify policy" is a flag of one command. A flag
+// that is not here takes a file, or something that nobody can list.
+var values = map[string]valueWords{
+	"defer-until":     {words: levels},
+	"defer-from":      {words: levels},
+	"marker":          {words: func() []string { return withEqual(levels()) }},
+	"while-deferred":  {words: ways},
+	"profile":         {words: emulator.Profiles, files: true},
+	"platform":        {words: boot.Platforms, files: true},
+	"strategy":        {words: bootStrategies},
+	"verify strategy": {words: verifyStrategies},
+	"verify policy":   orFile(fixed("strict", "accept-late", "build-bound")),
+	"policy":          fixed("tcb", "appraise_tcb", "secure_boot", "critical_data", "fail_securely", "file:"),
+	"late-sync":       fixed("on", "off", "unknown"),
+	"order":           fixed("little", "big"),
+	"attack":          fixed("none", "rename", "filter", "unlink", "dequeue"),
+	"format":          fixed("kernel", "cel-tlv", "cel-json", "cel-cbor"),
+	"commands format": fixed("table", "json"),
+	"lsm":             fixed("selinux", "none"),
+	"console":         fixed("unix:", "file:", "-"),
+	"timeline":        orFile(fixed("builtin")),
+	"levels":          fixed("gdb", "gdb:unix:"),
+	"sandbox":         fixed("full", "landlock", "off"),
+	"seccomp":         fixed("action=none"),
+	"ctrl":            fixed("type=unixio,path=", "type=tcp,port=", "fd=", "clientfd="),
+	"server":          fixed("type=unixio,path=", "type=tcp,port=", "fd="),
+	"tpmstate":        fixed("dir=", "backend-uri=dir://"),
+	"log":             fixed("file=", "fd=", "level="),
+	"pid":             fixed("file=", "fd="),
+	"flags":           fixed("not-need-init", "startup-clear", "startup-state", "startup-none"),
+	"locality":        fixed("reject-locality-4", "allow-set-locality"),
+}
+
+// withEqual puts an equal sign after each word.
+func withEqual(words []string) []string {
+	for i := range words {
+		words[i] += "="
+	}
+	return words
+}
+
+// arguments are what can follow the arguments of a command. A command that is not here
+// takes files.
+var arguments = map[string]func(before []string) []string{
+	"ctl": func(before []string) []string {
+		switch {
+		case len(before) == 0:
+			return []string{"advance", "journal", "level", "pcrs", "status"}
+		case before[0] == "advance" && len(before) == 1:
+			return levels()
+		}
+		return nil
+	},
+	"completion": func(before []string) []string {
+		if len(before) == 0 {
+			return []string{"bash", "zsh", "fish"}
+		}
+		return nil
+	},
+	"man":    none,
+	"socket": none, "boot": none, "matrix": none, "commands": none,
+	"": none,
+}
+
+func none([]string) []string { return nil }
