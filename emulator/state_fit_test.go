@@ -40,7 +40,7 @@ func TestStateOfAnotherTPM(t *testing.T) {
 		"large index":      {[][]byte{index(wire.AlgSHA256, 2000)}, "take 2152 bytes, this TPM has 2000"},
 		"audit":            {[][]byte{setAudit(wire.AlgSHA384, nil, nil), setAudit(wire.AlgNull, []wire.CC{wire.CCGetRandom}, nil)}, "command audit is with SHA384"},
 		"audit of nothing": {[][]byte{setAudit(wire.AlgSHA384, nil, nil)}, ""},
-		"only one bank":    {[][]byte{et.Command(wire.CCPCRAllocate, handles{wire.RHPlatform}, et.NoAuth(), selections(et.Selection(wire.AlgSHA256)))}, "no PCR bank would be left"},
+		"only one bank":    {[][]byte{et.Command(wire.CCPCRAllocate, handles{wire.RHPlatform}, et.NoAuth(), selections(et.Selection(wire.AlgSHA256)))}, "no PCR bank would be left: SHA384, as allocated, is none"},
 	} {
 		store := &et.Store{}
 		made := et.New(t, et.WithStore(store), et.WithConfig(emulator.Config{Banks: banks(wire.AlgSHA384, wire.AlgSHA256)}))
@@ -82,19 +82,22 @@ func TestStateThatMustNotBeLoaded(t *testing.T) {
 	noECC := without(append(emulator.DefaultAlgorithms(), hashes...), wire.AlgECC, wire.AlgECDSA, wire.AlgECDH, wire.AlgECDAA, wire.AlgSM2, wire.AlgECSchnorr, wire.AlgECMQV)
 	large := emulator.DefaultLimits()
 	large.NVOrderlyMemory = 4096
+	storage := func(tpm *et.TPM) {
+		load(t, tpm, storagePrimary())
+		succeed(t, tpm, evict(wire.RHOwner, object, 0x81000001))
+	}
 	for name, tc := range map[string]struct {
 		from, to emulator.Config
 		before   func(tpm *et.TPM)
 		says     string
 	}{
-		"object": {to: emulator.Config{Algorithms: noECC}, says: "persistent object", before: func(tpm *et.TPM) {
-			load(t, tpm, storagePrimary())
-			succeed(t, tpm, evict(wire.RHOwner, object, 0x81000001))
-		}},
+		"object":   {to: emulator.Config{Algorithms: noECC}, says: "persistent object 0x81000001 needs ECC, which", before: storage},
+		"curve":    {to: emulator.Config{Curves: []wire.Curve{wire.CurveNISTP384, wire.CurveSM2P256}}, says: "persistent object 0x81000001 needs curve NIST_P256, which", before: storage},
+		"key size": {to: emulator.Config{AESBits: []uint16{256}}, says: "persistent object 0x81000001 needs keys of 128 bits, which", before: storage},
 		"orderly indices": {from: emulator.Config{Limits: large}, says: "orderly NV indices take", before: func(tpm *et.TPM) {
 			succeed(t, tpm, define(wire.RHOwner, nvPublic{attributes: nvUsable | wire.NVOrderly, size: 2000}, nil))
 		}},
-		"seeds": {says: "seed", before: func(tpm *et.TPM) {
+		"seeds": {says: "the endorsement primary seed is missing", before: func(tpm *et.TPM) {
 			tpm.Store.Commit(nil) // never manufactured
 			tpm.Entropy.Fail(true)
 			require.NoError(t, tpm.Init())

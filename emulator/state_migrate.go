@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -32,7 +31,7 @@ func (t *TPM) LoadState(permanent, volatile []byte) error {
 		return &SnapshotError{What: "the permanent state", Err: err}
 	}
 	saved := s.Encode(nil)
-	if err := t.adopt(s); err != nil && (len(volatile) == 0 || !errors.Is(err, errNoSeeds)) {
+	if err := t.adopt(s); err != nil && (len(volatile) == 0 || !unmade(err)) {
 		return &SnapshotError{What: "the permanent state", Err: err}
 	}
 	if len(volatile) == 0 {

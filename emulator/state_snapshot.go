@@ -111,7 +111,7 @@ func (t *TPM) fits(s *state.State) error {
 		return &SnapshotError{What: "its sequence objects are none of this TPM"}
 	}
 	// One that failed because there was no entropy may not be made yet.
-	if err := t.adopt(s); err != nil && (v.FailureCode == 0 || !errors.Is(err, errNoSeeds)) {
+	if err := t.adopt(s); err != nil && (v.FailureCode == 0 || !unmade(err)) {
 		return &SnapshotError{What: "its permanent state", Err: err}
 	}
 	old := t.s
