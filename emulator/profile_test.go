@@ -84,15 +84,17 @@ func TestRoomyProfile(t *testing.T) {
 		assert.Equal(t, wire.RCObjectMemory, rc)
 		assert.Equal(t, wire.RCSessionMemory, send(t, tpm, startSession(wire.SEHMAC)))
 		assert.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCReadPublic, handles{0x80000000 + objects - 1}, nil)))
+		// A persistent object takes a slot while it is used.
+		flush(t, tpm, 0x80000000)
 		assert.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCReadPublic, handles{0x81000000 + persistent - 1}, nil)))
+		rc, _ = loadContext(tpm, saved)
+		assert.Equal(t, wire.RCSuccess, rc)
 	}
 	full(tpm)
 	permanent, volatile, err := tpm.SaveState()
 	require.NoError(t, err)
 	other := et.New(t, et.WithConfig(p.Config))
-	require.NoError(t, other.PowerOff())
 	require.NoError(t, other.LoadState(permanent, volatile))
-	require.NoError(t, other.Init())
 	full(other)
 	// A session that is saved makes room for another one, until there are no handles.
 	for i := sessions; i < active; i++ {

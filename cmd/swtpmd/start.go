@@ -53,6 +53,7 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	if err := set.keys.read(); err != nil {
 		return err
 	}
+	process.KeepTerminal(ctx)
 	// Writing to a terminal that went away must not end a daemon, nor a limit of
 	// file sizes: its guest is still there.
 	signal.Ignore(process.EndingWrites...)

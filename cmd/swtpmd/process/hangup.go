@@ -39,6 +39,16 @@ func WithSignals(parent context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
+// KeepTerminal looks which terminal this process has, before a sandbox or another root
+// directory hides it, so that Hangups can tell when it is gone.
+func KeepTerminal(ctx context.Context) {
+	if h, ok := ctx.Value(hangupKey{}).(*hangups); ok {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.terminal = openTerminal()
+	}
+}
+
 // Hangups takes the SIGHUPs of a context that WithSignals has made: from now on they
 // are in the channel, and do not end the context. One that comes because the
 // terminal of this process is gone ends it still, unless nohup(1) forbids. Several that
@@ -52,7 +62,6 @@ func Hangups(ctx context.Context) <-chan struct{} {
 	defer h.mu.Unlock()
 	if h.taken == nil {
 		h.taken = make(chan struct{}, 1)
-		h.terminal = openTerminal()
 		signal.Notify(h.signals, syscall.SIGHUP)
 	}
 	return h.taken
