@@ -86,6 +86,9 @@ func indented(line string) bool { return strings.HasPrefix(line, "  ") }
 // if there is room for it beside.
 var item = regexp.MustCompile(`^  (\S+(?: \S+)*)(?:  +(\S.*))?$`)
 
+// flagsBeside matches flags with a description that has no room but for one space.
+var flagsBeside = regexp.MustCompile(`^  (--?[a-zA-Z][\w-]*(?:\[?=\S+)?(?:, --?[a-zA-Z][\w-]*(?:\[?=\S+)?)*) ([a-z].*)$`)
+
 // more matches a line that goes on with a description.
 var more = regexp.MustCompile(`^ {12,}(\S.*)$`)
 
@@ -101,11 +104,21 @@ func items(lines []string) (list []Item) {
 		if m := more.FindStringSubmatch(line); m != nil && len(list) > 0 {
 			last := &list[len(list)-1]
 			last.Text = strings.TrimPrefix(last.Text+"\n"+m[1], "\n")
-		} else if m := item.FindStringSubmatch(line); m != nil {
-			list = append(list, Item{m[1], m[2]})
-		} else {
-			list = append(list, Item{Term: strings.TrimSpace(line)})
+			continue
 		}
+		next := Item{Term: strings.TrimSpace(line)}
+		if m := item.FindStringSubmatch(line); m != nil {
+			next = Item{m[1], m[2]}
+		}
+		if m := flagsBeside.FindStringSubmatch(line); m != nil && next.Text == "" {
+			next = Item{m[1], m[2]}
+		}
+		if n := len(list); n > 0 && list[n-1].Text == "" {
+			// Terms on several lines have one description.
+			next.Term = list[n-1].Term + " " + next.Term
+			list = list[:n-1]
+		}
+		list = append(list, next)
 	}
 	return list
 }
