@@ -51,7 +51,8 @@ func (t *TPM) ready() {
 
 // Init is _TPM_Init: it applies power, or resets a TPM that has power (Part 1,
 // section "_TPM_Init"). What the Store holds is loaded, a TPM with an empty
-// Store is manufactured, and everything volatile is gone. The first command must
+// Store is manufactured and committed, if the Store can be written now, and
+// everything volatile is gone. The first command must
 // then be TPM2_Startup.
 //
 // A Store that cannot be read, or holds no state of a TPM, is an error and
@@ -94,6 +95,8 @@ func (t *TPM) Init() error {
 	}
 	if len(blob) == 0 {
 		t.manufacture()
+		// A TPM that was made is there, whatever the first command will be.
+		t.commitSignal()
 	}
 	return nil
 }

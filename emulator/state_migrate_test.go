@@ -1,8 +1,10 @@
 package emulator_test
 
 import (
+	"encoding/binary"
 	"testing"
 
+	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -48,7 +50,6 @@ func TestLoadStateRefuses(t *testing.T) {
 	before, err := tpm.Snapshot()
 	require.NoError(t, err)
 	for name, parts := range map[string][2][]byte{
-		"no permanent":       {nil, volatile},
 		"damaged":            {permanent[1:], volatile},
 		"damaged volatile":   {permanent, volatile[1:]},
 		"permanent twice":    {permanent, permanent},
@@ -76,4 +77,75 @@ func TestLoadStateRefuses(t *testing.T) {
 	other.Store.SetWritable(state.ErrUnavailable)
 	assert.ErrorIs(t, other.LoadState(permanent, nil), state.ErrUnavailable)
 	assert.Zero(t, other.Store.Commits())
+}
+
+// TestResume: a TPM goes on from volatile state with the permanent state that it has by
+// then. What has become permanent since stays, and no counter goes back.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	store := &et.Store{}
+	first := busy(t, et.WithStore(store))
+	const index = tpm2.TPMHandle(0x01800077)
+	owner := tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)}
+	_, err := tpm2.NVDefineSpace{AuthHandle: owner, PublicInfo: tpm2.New2B(tpm2.TPMSNVPublic{NVIndex: index, NameAlg: tpm2.TPMAlgSHA256, DataSize: 8,
+		Attributes: tpm2.TPMANV{OwnerRead: true, OwnerWrite: true, NoDA: true, Orderly: true, NT: tpm2.TPMNTCounter}})}.Execute(first.Client())
+	require.NoError(t, err)
+	name := func(tpm *et.TPM) tpm2.NamedHandle {
+		t.Helper()
+		rsp, err := tpm2.NVReadPublic{NVIndex: index}.Execute(tpm.Client())
+		require.NoError(t, err)
+		return tpm2.NamedHandle{Handle: index, Name: rsp.NVName}
+	}
+	increment := func(tpm *et.TPM) {
+		t.Helper()
+		_, err := tpm2.NVIncrement{AuthHandle: owner, NVIndex: name(tpm)}.Execute(tpm.Client())
+		require.NoError(t, err)
+	}
+	counter := func(tpm *et.TPM) uint64 {
+		t.Helper()
+		rsp, err := tpm2.NVRead{AuthHandle: owner, NVIndex: name(tpm), Size: 8}.Execute(tpm.Client())
+		require.NoError(t, err)
+		return binary.BigEndian.Uint64(rsp.Data.Buffer)
+	}
+	read := et.Command(wire.CCPCRRead, nil, nil, et.Selection(wire.AlgSHA256, 0, 10, 17))
+	sessions := getCapability(wire.CapHandles, uint32(wire.HTHMACSession)<<24, 10)
+	increment(first)
+	pcrs, open := first.Execute(0, read), first.Execute(0, sessions)
+	_, volatile, err := first.SaveState()
+	require.NoError(t, err)
+	increment(first)
+	increment(first)
+	value := counter(first)
+	require.Equal(t, wire.RCSuccess, send(t, first, et.Command(wire.CCClearControl, handles{wire.RHPlatform}, et.NoAuth(), et.U8(1))))
+	require.Equal(t, wire.RCSuccess, first.Shutdown(wire.SUState))
+	require.NoError(t, first.PowerOff())
+	require.ErrorIs(t, first.LoadState(nil, volatile), emulator.ErrNoPower)
+
+	second := et.New(t, et.WithStore(store), et.WithSeed(99), et.WithoutStartup())
+	require.NoError(t, second.LoadState(nil, volatile))
+	assert.Equal(t, pcrs, second.Execute(0, read), "it goes on")
+	assert.Equal(t, open, second.Execute(0, sessions))
+	assert.Equal(t, wire.RCInitialize, second.Startup(0, wire.SUClear))
+	assert.GreaterOrEqual(t, counter(second), value)
+	assert.NotZero(t, property(t, second, wire.PTPermanent)&(1<<8), "disableClear")
+	random := et.Command(wire.CCGetRandom, nil, nil, et.U16(32))
+	once := second.Execute(0, random)
+	require.NoError(t, second.LoadState(nil, volatile), "once more")
+	assert.NotEqual(t, once, second.Execute(0, random), "what was random does not come again")
+
+	// A power cut: the shutdown has been taken back.
+	require.NoError(t, second.Init())
+	assert.NotEqual(t, wire.RCSuccess, second.Startup(0, wire.SUState))
+	require.Equal(t, wire.RCSuccess, second.Startup(0, wire.SUClear))
+
+	var refused *emulator.SnapshotError
+	before, err := second.Snapshot()
+	require.NoError(t, err)
+	for name, bytes := range map[string][]byte{"of another cycle": volatile, "damaged": volatile[1:], "none": []byte("state")} {
+		assert.ErrorAs(t, second.LoadState(nil, bytes), &refused, name)
+	}
+	after, err := second.Snapshot()
+	require.NoError(t, err)
+	assert.Equal(t, before, after, "nothing has changed")
+	assert.ErrorAs(t, et.New(t, et.WithSeed(7)).LoadState(nil, volatile), &refused, "of another TPM")
 }

@@ -65,6 +65,11 @@ func (t *TPM) Restore(snapshot []byte) error {
 	t.Cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.install(s)
+}
+
+// install makes this TPM go on from a snapshot, and commits what is permanent of it.
+func (t *TPM) install(s *state.State) error {
 	if err := t.fits(s); err != nil {
 		return err
 	}

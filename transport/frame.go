@@ -130,6 +130,10 @@ func (r *FrameReader) Skip(n int) {
 	r.begun = true
 }
 
+// Rest returns what has been received and not been taken. It is valid until the next
+// call of a method.
+func (r *FrameReader) Rest() []byte { return r.buf[r.start:r.end:r.end] }
+
 // Drop throws away what has been received and not been taken, and says how
 // many bytes that were.
 func (r *FrameReader) Drop() int {

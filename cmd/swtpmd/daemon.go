@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -39,11 +41,15 @@ type daemon struct {
 	// it ends.
 	manager *process.Notifier
 
-	tpm    *watchedTPM
-	clock  *initcall.Clock
-	panel  *control.Panel
-	server *swtpm.Server
-	source levelSource
+	tpm   *watchedTPM
+	store *watchedStore // nil if the TPM ends with the daemon
+	// orderly is nil where nobody but a client shuts the TPM down.
+	orderly *transport.Orderly
+	clock   *initcall.Clock
+	panel   *control.Panel
+	server  *swtpm.Server
+	source  levelSource
+	cause   string // of the next INIT, if it is not a client's
 	// meddled counts the commands that a deferral has not let through at once.
 	meddled atomic.Uint64
 	// simulator is the server of swtpmd mssim, nil without it.
@@ -110,7 +116,12 @@ func (d *daemon) build() error {
 		PCRs:    func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.tpm, set.control) },
 	}
 	d.clock.Subscribe(d.reached)
-	device, err := faults.Wrap(set.log.tap(d.mounted(), d.log), faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
+	tapped := set.log.tap(d.mounted(), d.log)
+	if set.autoShutdown.on(set.like) {
+		d.orderly = transport.NewOrderly(tapped)
+		tapped = d.orderly
+	}
+	device, err := faults.Wrap(tapped, faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
 	if err != nil {
 		return err
 	}
@@ -122,13 +133,18 @@ func (d *daemon) build() error {
 		return err
 	}
 	options := swtpm.Options{
-		Version:           set.like,
-		Description:       description,
-		RejectLocality4:   set.locality.rejectFour,
-		AllowSetLocality:  set.locality.allowSet,
-		TerminateWithData: set.terminate,
-		Events:            d.power,
-		Logger:            d.log,
+		Version:             set.like,
+		Description:         description,
+		IncomingMigration:   set.migration.incoming,
+		ReleaseLockOutgoing: set.migration.release,
+		RejectLocality4:     set.locality.rejectFour,
+		AllowSetLocality:    set.locality.allowSet,
+		TerminateWithData:   set.terminate,
+		Events:              d.power,
+		Logger:              d.log,
+	}
+	if d.store != nil {
+		options.Storage = keptStorage{d.store.directory}
 	}
 	for _, e := range set.control {
 		options.TerminateWithControl = options.TerminateWithControl || e.terminate
@@ -145,11 +161,12 @@ func (d *daemon) build() error {
 func (d *daemon) newTPM() (*emulator.TPM, error) {
 	w := &d.set.state
 	var platform emulator.Platform
-	store, isNew, err := w.openStore(d.set.keys.fileKey, d.log)
+	store, isNew, err := w.openStore(d.set.migration.incoming, d.set.keys.fileKey, d.log)
 	if err != nil {
 		return nil, err
 	}
 	if store != nil {
+		d.store = store
 		platform.Store = store
 		d.undo = append(d.undo, func() {
 			if err := store.close(); err != nil {
@@ -162,7 +179,7 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 		d.board.around(&platform)
 	}
 	tpm, err := emulator.New(platform, d.set.profile.Config())
-	if err != nil || store == nil {
+	if err != nil || store == nil || isNew {
 		return tpm, err
 	}
 	if err := tryOn(tpm); err != nil {
@@ -188,7 +205,7 @@ func (d *daemon) power(e swtpm.Event) {
 		_ = d.clock.Advance(initcall.Userspace, initcall.NoTime, "the guest goes on from saved state")
 		return
 	}
-	d.powerOn("INIT on the control channel")
+	d.powerOn(cmp.Or(d.cause, "INIT on the control channel"))
 }
 
 // powerOn begins a boot. A reset while the last one is still in firmware
@@ -292,11 +309,15 @@ func (d *daemon) startTPM(ctx context.Context) error {
 	if d.set.startup == startupByClient {
 		return nil
 	}
-	if err := d.tpm.Init(); err != nil {
+	d.cause = "--flags"
+	if err := d.server.Init(0); err != nil {
 		return err
 	}
-	d.powerOn("--flags")
+	d.cause = ""
 	err := d.set.startup.send(ctx, d.tpm)
+	if errors.Is(err, wire.RCInitialize) {
+		err = nil // it goes on from stored volatile state
+	}
 	if failure := d.tpm.failed(); err != nil && failure != nil {
 		err = fmt.Errorf("%w: %w", err, failure)
 	}
@@ -339,6 +360,9 @@ func (d *daemon) wait(ctx context.Context, told <-chan error) error {
 			return nil
 		case <-d.server.Done():
 			d.log.Info("ending", "cause", string(d.server.Reason()))
+			if d.server.Reason() == swtpm.EndedByLock {
+				return fmt.Errorf("%s: %s", d.set.state.dir, swtpm.EndedByLock)
+			}
 			return nil
 		case err := <-d.failed:
 			var gone *deviceGone
@@ -373,6 +397,9 @@ func (d *daemon) cleanUp() {
 		if err := d.server.Close(ctx); err != nil {
 			d.log.Warn("a command is still running", "cause", err)
 		}
+	}
+	if d.orderly != nil {
+		within(ctx, func() { _ = d.orderly.PowerOff() })
 	}
 	if !within(ctx, d.running.Wait) {
 		d.log.Warn("not everything has let go in time", "limit", closeTime)

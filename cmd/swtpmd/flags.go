@@ -31,6 +31,8 @@ type settings struct {
 	log           logWords
 	state         stateWords
 	keys          keyWords
+	migration     migrationWords
+	autoShutdown  autoShutdown
 	profile       cli.Profile
 	like          swtpm.Version
 
@@ -122,12 +124,13 @@ func (s *settings) setFD(text string) error {
 
 func (s *settings) setFlags(text string) error {
 	w, err := parseWords("flags", text, "not-need-init", "startup-clear", "startup-state", "startup-none",
-		"startup-deactivated", "disable-auto-shutdown")
+		"startup-deactivated", "disable-auto-shutdown", "auto-shutdown")
 	if err != nil {
 		return err
 	}
-	// disable-auto-shutdown asks for what is always so here: nothing but a
-	// client ever sends TPM2_Shutdown.
+	if err := s.autoShutdown.set(w); err != nil {
+		return err
+	}
 	chosen := 0
 	for word, value := range map[string]startup{
 		"startup-clear": startupClear, "startup-state": startupState, "startup-none": startupPower,
@@ -191,6 +194,8 @@ func sameUser(text string) error {
 func (s *settings) check() error {
 	d := &s.deferral
 	switch {
+	case (s.migration.incoming || s.migration.release) && (s.state.dir == "" || s.state.noLock):
+		return cli.Usage(errors.New("--migration hands the lock of a state directory over, and there is none"), "add --tpmstate=dir=DIR, without lock=false")
 	case d.Until == initcall.Firmware && (s.console != "" && s.consoleLog == "" || s.timeline != ""):
 		return cli.Usage(errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL")
 	case s.timeline != "" && s.consoleLog != "":

@@ -57,6 +57,10 @@ State:
                          there; one daemon only can use it at a time
   --tpmstate=WORDS       the same with more to say: dir=D or backend-uri=dir://D
                          [,mode=0600][,lock=false][,fsync=false]
+  --migration=WORDS      incoming: another daemon still has the directory, and gives it
+                         away when the guest comes here; release-lock-outgoing: give it
+                         away when the guest's state has been fetched. For a file system
+                         that two hosts share
   --key=WORDS            encrypt it: file=F or fd=N [,format=hex|binary], or a passphrase,
                          pwdfile=F or pwdfd=N [,kdf=pbkdf2|sha512]; and
                          [,mode=aes-cbc|aes-256-cbc][,remove]
@@ -77,7 +81,9 @@ Other:
                          neither of them it ends a daemon in the foreground, as does a
                          terminal that is closed
   --pid=WORDS            file=F or fd=N
-  --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none
+  --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none;
+                         auto-shutdown: send TPM2_Shutdown before the TPM loses its
+                         power, if that was not the last command, as swtpmd socket does
   --locality=WORDS       reject-locality-4, allow-set-locality
   --terminate, -t        end when the data connection closes
   --daemon, -d           go to the background once ready, and speak by --log only
@@ -132,8 +138,11 @@ swtpm's flags:
                          lock are on unless disabled; backup and file:// are not
                          offered; without a directory it is $TPM_PATH, and without
                          that the TPM is a new one that ends with the daemon
-  --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none,
-                         disable-auto-shutdown
+  --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none;
+                         disable-auto-shutdown: no TPM2_Shutdown before INIT, STOP,
+                         SHUTDOWN and the end but what a client sends
+  --migration=WORDS      incoming, release-lock-outgoing: the lock of a state directory
+                         that two hosts share goes with the guest
   --locality=WORDS       reject-locality-4, allow-set-locality
   --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate][,secrets];
                          SIGHUP opens F anew
@@ -163,7 +172,7 @@ swtpm's flags:
                          started for it, and made if there is none
   --profile=WORDS        name=P or file=F, or as swtpmd --help has it: the profiles are
                          swtpmd's, not libtpms's
-Not offered, and refused: --migration, --pcap, --chroot.
+Not offered, and refused: --pcap, --chroot.
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
 

@@ -53,6 +53,7 @@ var options = []option{
 	{name: "tpmstate", in: inAll, value: func(s *settings, text string) error { return s.state.set(text) }},
 	{name: "key", in: inAll, value: (*settings).setKey},
 	{name: "migration-key", in: inAll, value: (*settings).setMigrationKey},
+	{name: "migration", in: inAll, newer: true, value: func(s *settings, text string) error { return s.migration.set(text) }},
 	{name: "terminate", letter: "t", in: inDaemon | inSocket, on: func(s *settings) *bool { return &s.terminate }},
 	{name: "daemon", letter: "d", in: inAll &^ inCUSE, on: func(s *settings) *bool { return &s.daemonize }},
 	{name: "seccomp", in: inAll, value: func(s *settings, text string) error { return s.sandbox.setSeccomp(text) }},
@@ -81,7 +82,6 @@ var options = []option{
 	{name: "marker", in: inAll, value: func(s *settings, text string) error { s.markers = append(s.markers, text); return nil }},
 
 	// To ignore these would be to promise something.
-	{name: "migration", in: inAll, newer: true, refused: "two hosts cannot share a state directory; a guest migrates to a swtpmd with a directory of its own"},
 	{name: "pcap", in: inAll, newer: true, refused: "there is no packet capture"},
 	{name: "chroot", letter: "R", in: inAll, newer: true, refused: "run swtpmd in a namespace or container instead"},
 }

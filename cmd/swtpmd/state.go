@@ -137,8 +137,8 @@ func tryOn(tpm *emulator.TPM) error {
 // (emulator/state/FORMAT.md).
 const stateFile = "tpm2.state"
 
-// volatileFile is the file in which it keeps volatile state.
-const volatileFile = "tpm2.volatile"
+// volatileFile is the file for what STORE_VOLATILE stores.
+const volatileFile = "tpm2.state.volatile"
 
 // swtpmState is the file in which swtpm keeps a TPM 2.0.
 const swtpmState = "tpm2-00.permall"
@@ -146,12 +146,13 @@ const swtpmState = "tpm2-00.permall"
 // openStore opens the directory with the TPM's state, if it is to be kept in one,
 // and reads it: who asked for a TPM that cannot be had learns it now and not from a
 // guest. Without a directory the store is nil. isNew reports that it holds no TPM.
-func (w *stateWords) openStore(key *state.Key, log *slog.Logger) (store *watchedStore, isNew bool, err error) {
+// What is incoming may still be another daemon's.
+func (w *stateWords) openStore(incoming bool, key *state.Key, log *slog.Logger) (store *watchedStore, isNew bool, err error) {
 	if w.dir == "" {
 		log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
 		return nil, true, nil
 	}
-	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock, Name: w.name, Key: key})
+	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock, Name: w.name, Key: key, LockLater: incoming})
 	if err != nil {
 		return nil, false, err
 	}
@@ -167,7 +168,7 @@ func (w *stateWords) openStore(key *state.Key, log *slog.Logger) (store *watched
 	if _, err := os.Stat(filepath.Join(w.dir, swtpmState)); err == nil {
 		log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
 	}
-	return &watchedStore{Store: directory, dir: w.dir, log: log, close: directory.Close}, len(blob) == 0, nil
+	return &watchedStore{Store: directory, directory: directory, dir: w.dir, log: log, close: directory.Close}, len(blob) == 0, nil
 }
 
 // makeTPM starts the TPM once, which makes it where there is none, and lets go of it.
@@ -177,8 +178,11 @@ func (s *settings) makeTPM() error {
 	}
 	d := &daemon{set: s, log: slog.New(slog.DiscardHandler)}
 	defer d.services.cleanUp()
-	_, err := d.newTPM()
-	return err
+	tpm, err := d.newTPM()
+	if err != nil {
+		return err
+	}
+	return tryOn(tpm)
 }
 
 // printStates prints what is stored, for swtpm_setup, which asks before it makes a TPM

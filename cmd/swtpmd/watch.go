@@ -67,9 +67,10 @@ func (w *watchedTPM) failed() error {
 // it can again.
 type watchedStore struct {
 	state.Store
-	dir   string
-	log   *slog.Logger
-	close func() error
+	directory *state.Directory
+	dir       string
+	log       *slog.Logger
+	close     func() error
 
 	// refused says that Writable, failed that Commit was the last to fail.
 	refused, failed bool

@@ -44,6 +44,11 @@ type model struct {
 }
 
 // newModel is a disk with these files on it.
+// newDirectory opens a directory that no other TPM has.
+func newDirectory(disk disk, path string, o DirectoryOptions) (*Directory, error) {
+	return openOn(disk, path, o, func() (func() error, error) { return func() error { return nil }, nil })
+}
+
 func newModel(files map[string][]byte) *model {
 	m := &model{seen: map[string]*content{}}
 	for name, data := range files {

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -18,8 +16,9 @@ const (
 	directoryTemp = directoryFile + tempSuffix
 	directoryLock = directoryFile + lockSuffix
 
-	tempSuffix = ".new"
-	lockSuffix = ".lock"
+	tempSuffix     = ".new"
+	lockSuffix     = ".lock"
+	volatileSuffix = ".volatile"
 )
 
 // DirectoryOptions change how a Directory works. The zero value is the safest.
@@ -38,6 +37,9 @@ type DirectoryOptions struct {
 	// NoLock leaves it to the caller to keep other TPMs away from the
 	// directory.
 	NoLock bool
+	// LockLater opens the directory without the lock, which another TPM may have
+	// still: until Lock it can be read and not written.
+	LockLater bool
 	// Name is the name of the state file, "tpm2.state" if it is empty. The other
 	// files have names that begin with it. TPMs whose files have different names
 	// can share a directory.
@@ -54,6 +56,11 @@ func (o *DirectoryOptions) file() string {
 
 // temp returns the name of the file for the next commit.
 func (o *DirectoryOptions) temp() string { return o.file() + tempSuffix }
+
+// volatile returns the name of the file with volatile state, and volatileTemp of one
+// that is being written.
+func (o *DirectoryOptions) volatile() string     { return o.file() + volatileSuffix }
+func (o *DirectoryOptions) volatileTemp() string { return o.volatile() + tempSuffix }
 
 // Directory is a Store in a directory of the file system, for one TPM.
 //
@@ -76,7 +83,13 @@ type Directory struct {
 	options DirectoryOptions
 	size    int // bytes of the largest state seen
 	closed  bool
-	unlock  func() error
+	// lock takes the lock of the directory and returns what gives it back.
+	lock func() (unlock func() error, err error)
+	// unlock gives the lock back; nil: it is not held.
+	unlock func() error
+	// last are the last bytes, a digest, of the state that was loaded or committed
+	// last, nil if there was none.
+	last []byte
 
 	state diskFile // the state file, nil if there is none or it is not kept open
 	spare diskFile // the file for the next commit, nil if it is not there yet
@@ -144,44 +157,29 @@ func OpenDirectory(dir string, o DirectoryOptions) (*Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TPM state directory: %w", err)
 	}
-	unlock := func() error { return nil }
-	if !o.NoLock {
-		if unlock, err = lockDirectory(root.root, path, o.file()+lockSuffix); err != nil {
-			return nil, errors.Join(err, root.close())
-		}
-	}
-	d, err := newDirectory(root, path, o)
+	d, err := openOn(root, path, o, func() (func() error, error) { return lockDirectory(root.root, path, o.file()+lockSuffix) })
 	if err != nil {
-		return nil, errors.Join(err, unlock(), root.close())
+		return nil, errors.Join(err, root.close())
 	}
-	d.unlock = unlock
-	if !o.NoLock {
+	if d.unlock != nil {
 		// What keeps it from being made now is Writable's to say.
 		_ = d.prepare(slack)
 	}
 	return d, nil
 }
 
-// newDirectory is the part of OpenDirectory that sees the directory only
-// through disk.
-func newDirectory(disk disk, path string, o DirectoryOptions) (*Directory, error) {
-	d := &Directory{disk: disk, path: path, options: o, unlock: func() error { return nil }}
-	fail := func(err error) (*Directory, error) {
-		return nil, fmt.Errorf("TPM state directory %s: %w", path, err)
-	}
-	for _, name := range []string{o.file(), o.temp()} {
+// openOn is the part of OpenDirectory that sees the directory only through disk.
+func openOn(disk disk, path string, o DirectoryOptions, lock func() (func() error, error)) (*Directory, error) {
+	d := &Directory{disk: disk, path: path, options: o, lock: lock}
+	for _, name := range []string{o.file(), o.temp(), o.volatile(), o.volatileTemp()} {
 		if err := disk.regular(name); err != nil {
-			return fail(err)
+			return nil, fmt.Errorf("TPM state directory %s: %w", path, err)
 		}
 	}
-	if o.NoLock {
+	if o.NoLock || o.LockLater {
 		return d, nil
 	}
-	// With the lock held a commit that is not finished is nobody's.
-	if err := disk.remove(o.temp()); err != nil && !errors.Is(err, fs.ErrNotExist) && !readOnly(err) {
-		return fail(fmt.Errorf("remove what an interrupted commit has left: %w", err))
-	}
-	return d, nil
+	return d, d.take()
 }
 
 // makeDirectory makes a directory and those above it that are not there, and has
@@ -214,11 +212,7 @@ func (d *Directory) Close() error {
 		return nil
 	}
 	d.closed = true
-	var err error
-	if d.spare != nil && (!d.options.NoLock || d.spare.at(d.options.temp(), d.options.Mode)) {
-		err = d.disk.remove(d.options.temp())
-	}
-	return errors.Join(err, d.forget(&d.spare), d.forget(&d.state), d.unlock(), d.disk.close())
+	return errors.Join(d.release(), d.disk.close())
 }
 
 // forget closes one of the open files.
@@ -253,6 +247,7 @@ func (d *Directory) Load() ([]byte, error) {
 		return nil, fmt.Errorf("TPM state directory %s: %w", d.path, err)
 	}
 	if blob == nil {
+		d.last = nil
 		return nil, nil
 	}
 	plain, err := d.options.Key.Open(SealedState, blob)
@@ -263,6 +258,7 @@ func (d *Directory) Load() ([]byte, error) {
 		return nil, &FileError{filepath.Join(d.path, d.options.file()), err}
 	}
 	d.size = max(d.size, len(blob))
+	d.last = append(d.last[:0], digestOf(blob)...)
 	return plain, nil
 }
 
@@ -289,7 +285,7 @@ func (d *Directory) read() ([]byte, error) {
 // shared closes a file that is not this TPM's alone, because nothing is locked:
 // an open file keeps a file system from being made read-only.
 func (d *Directory) shared(f *diskFile) error {
-	if !d.options.NoLock {
+	if d.unlock != nil {
 		return nil
 	}
 	return d.forget(f)
@@ -306,7 +302,10 @@ func (d *Directory) Writable() error {
 	if d.closed {
 		return ErrUnavailable
 	}
-	err := d.disk.usable()
+	err := d.writable()
+	if err == nil {
+		err = d.disk.usable()
+	}
 	if err == nil {
 		err = d.prepare(d.size + slack)
 	}
@@ -369,12 +368,16 @@ func (d *Directory) Commit(blob []byte) error {
 		blob, err = d.options.Key.Seal(nil, SealedState, blob)
 	}
 	if err == nil {
+		err = d.writable()
+	}
+	if err == nil {
 		err = d.replace(blob)
 	}
 	if err != nil {
 		return fmt.Errorf("TPM state directory %s: %w", d.path, err)
 	}
 	d.size = max(d.size, len(blob))
+	d.last = append(d.last[:0], digestOf(blob)...)
 	return nil
 }
 
@@ -392,7 +395,7 @@ func (d *Directory) replace(blob []byte) error {
 		}
 		d.unsettled = false
 	}
-	if !d.options.NoLock {
+	if d.unlock != nil {
 		// Now, so that the old state does not stay in the spare. What keeps it
 		// from being emptied is Writable's to say.
 		_ = d.prepare(max(d.size, len(blob)) + slack)
@@ -422,7 +425,7 @@ func (d *Directory) write(blob []byte) error {
 // used again: without a lock it may be another TPM's.
 func (d *Directory) swap() error {
 	err := errors.ErrUnsupported
-	if d.state != nil && !d.options.NoLock && d.state.at(d.options.file(), d.options.Mode) {
+	if d.state != nil && d.unlock != nil && d.state.at(d.options.file(), d.options.Mode) {
 		err = d.disk.exchange(d.options.temp(), d.options.file())
 	}
 	if err == nil {
@@ -438,54 +441,4 @@ func (d *Directory) swap() error {
 	err = d.forget(&d.state)
 	d.state, d.spare = d.spare, nil
 	return errors.Join(err, d.shared(&d.state))
-}
-
-// lockDirectory takes the lock, or says who has it. The process that has it is
-// named in the lock file; the file stays when the lock is given back, because
-// a file that somebody else may have opened cannot be removed without a race.
-func lockDirectory(root *os.Root, path, name string) (unlock func() error, err error) {
-	f, err := openLock(root, path, name)
-	if errors.Is(err, errLockHeld) {
-		return nil, &LockedError{path, lockHolder(root, name)}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("TPM state directory %s cannot be locked: %w: make it writable once, or open it without a lock (lock=false)", path, err)
-	}
-	// Who holds it is for a message only: a lock whose file cannot be written is
-	// one too.
-	_ = writeHolder(f, strconv.Itoa(os.Getpid())+"\n")
-	return func() error {
-		_ = f.Truncate(0)
-		return errors.Join(releaseLock(f), f.Close())
-	}, nil
-}
-
-// errLockHeld is what openLock returns for the lock of another.
-const errLockHeld Error = "locked by another"
-
-func writeHolder(f *os.File, text string) error {
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.WriteAt([]byte(text), 0)
-	return err
-}
-
-// lockHolder reads the process number in the lock file, 0 if there is none.
-func lockHolder(root *os.Root, name string) int {
-	f, err := openRegular(root, name, os.O_RDONLY)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	var text [16]byte
-	n, err := io.ReadFull(f, text[:])
-	if err != io.ErrUnexpectedEOF {
-		return 0
-	}
-	pid, err := strconv.Atoi(strings.TrimSuffix(string(text[:n]), "\n"))
-	if err != nil || pid < 0 {
-		return 0
-	}
-	return pid
 }

@@ -79,7 +79,7 @@ func useControl(t *testing.T, path string) {
 
 func TestClient(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &transporttest.TPM{}, swtpm.Options{})
+	r := serve(t, &transporttest.TPM{}, swtpm.Options{Version: swtpm.V0_7})
 	useControl(t, r.control)
 	assert.Equal(t, swtpm.EndedByShutdown, r.ended())
 }
@@ -89,7 +89,7 @@ func TestClientOfSwtpm(t *testing.T) {
 	useControl(t, startSwtpm(t))
 }
 
-// TestClientOfSwtpmBlobs: what only swtpm can do yet.
+// TestClientOfSwtpmBlobs: state and information of swtpm itself.
 func TestClientOfSwtpmBlobs(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -155,7 +155,7 @@ func TestDevice(t *testing.T) {
 	transporttest.NoLeaks(t, func() {
 		t.Run("passed", func(t *testing.T) {
 			device := &transporttest.TPM{}
-			r := serve(t, device, swtpm.Options{})
+			r := serve(t, device, swtpm.Options{Version: swtpm.V0_7})
 			d, err := swtpm.Dial(context.Background(), r.control)
 			require.NoError(t, err)
 			useDevice(t, d)
@@ -168,7 +168,7 @@ func TestDevice(t *testing.T) {
 			require.NoError(t, d.Close())
 		})
 		t.Run("dialled", func(t *testing.T) {
-			r := serve(t, &transporttest.TPM{}, swtpm.Options{})
+			r := serve(t, &transporttest.TPM{}, swtpm.Options{Version: swtpm.V0_7})
 			ctx := context.Background()
 			control, err := swtpm.DialControl(ctx, "unix", r.control)
 			require.NoError(t, err)

@@ -65,6 +65,9 @@ func (c *control) requests() error {
 		if err := c.answer(&req, result); err != nil {
 			return err
 		}
+		if req.handsOver {
+			c.s.handOver()
+		}
 		if req.ends != "" {
 			c.s.end(req.ends)
 			return nil
@@ -84,7 +87,11 @@ func (c *control) next() (request, error) {
 			return req, nil
 		}
 		if c.end > c.start && deadline.IsZero() {
-			deadline = time.Now().Add(c.s.stall)
+			wait := c.s.stall
+			if req.row != nil && req.row.short == answersShort {
+				wait = min(wait, c.s.piece) // swtpm does not wait at all
+			}
+			deadline = time.Now().Add(wait)
 		}
 		err := c.fill(deadline)
 		if err == nil {

@@ -71,10 +71,10 @@ func TestControlWhileACommandRuns(t *testing.T) {
 			data.Say(startup)
 			transporttest.Receive(t, held)
 			for _, request := range [][2]string{
-				{"00000001", "000000000000ffbf"}, {"00000004", "0000000000000000"},
+				{"00000001", "000000000001ffff"}, {"00000004", "0000000000000000"},
 				{"00000005 01", "00000000"}, {"0000000F", "0000000000000000"},
 				{"00000006", "00000000"}, {"00000007 00000001 61", "00000000"}, {"00000008", "00000000"},
-				{"00000011 00000000", "000000000000100000000af800001000"},
+				{"00000011 00000000", "000000000000100000000b5000001000"},
 			} {
 				require.Equal(t, request[1], control.Ask(request[0]), request[0])
 			}
@@ -184,13 +184,13 @@ func TestPipelining(t *testing.T) {
 	device := running(t)
 	p := serve(t, device, swtpm.Options{}).dialControl()
 	for _, c := range []struct{ say, hear string }{
-		{"0000000F 00000001", "0000000000000000 000000000000FFBF"},
+		{"0000000F 00000001", "0000000000000000 000000000001FFFF"},
 		{"00000005 01 0000000F", "00000000 0000000000000000"},
-		{"00000005 01 00000001", "00000000 000000000000FFBF"},
-		{"00000005 01000000 00000001", "00000000 000000000000FFBF"},
+		{"00000005 01 00000001", "00000000 000000000001FFFF"},
+		{"00000005 01000000 00000001", "00000000 000000000001FFFF"},
 		{"00000005 01000000 00000005 02 00000005 03", "00000000 00000000 00000000"},
 		{"00000006 00000007 00000003 616263 00000008", "00000000 00000000 00000000"},
-		{"00000007 00000000 00000001", "00000000 000000000000FFBF"},
+		{"00000007 00000000 00000001", "00000000 000000000001FFFF"},
 	} {
 		p.Say(c.say)
 		hears(t, p, c.hear)
@@ -255,14 +255,14 @@ func TestSeveralControlClients(t *testing.T) {
 		wg.Go(func() {
 			p := r.dialControl()
 			for range 50 {
-				if !assert.Equal(t, "000000000000ffbf", p.Ask("00000001")) {
+				if !assert.Equal(t, "000000000001ffff", p.Ask("00000001")) {
 					return
 				}
 			}
 		})
 	}
 	transporttest.Wait(t, &wg)
-	assert.Equal(t, "000000000000ffbf", idle.Ask("00000001"))
+	assert.Equal(t, "000000000001ffff", idle.Ask("00000001"))
 }
 
 // TestChurn: clients that connect and go, with and without a word, leave
@@ -278,7 +278,7 @@ func TestChurn(t *testing.T) {
 				for range 40 {
 					p := r.dialControl()
 					if i%2 == 0 {
-						assert.Equal(t, "000000000000ffbf", p.Ask("00000001"))
+						assert.Equal(t, "000000000001ffff", p.Ask("00000001"))
 					}
 					assert.NoError(t, p.Close())
 					d := r.dialData()
@@ -294,7 +294,7 @@ func TestChurn(t *testing.T) {
 		p := r.dialControl()
 		p.Say("00000001 0000000F")
 		require.NoError(t, p.Conn.(*net.UnixConn).CloseWrite())
-		hears(t, p, "000000000000FFBF 0000000000000000")
+		hears(t, p, "000000000001FFFF 0000000000000000")
 		r.dialControl()
 		r.dialData()
 		r.close()
@@ -387,7 +387,7 @@ func TestSingleConnections(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { s.ServeControlConn(controlEnd) })
 		wg.Go(func() { assert.NoError(t, s.ServeDataConn(dataEnd)) })
-		assert.Equal(t, "000000000000ffbf", transporttest.NewPeer(t, control).Ask("00000001"))
+		assert.Equal(t, "000000000001ffff", transporttest.NewPeer(t, control).Ask("00000001"))
 		assert.Equal(t, rcSuccess, transporttest.NewPeer(t, data).Ask(startup))
 		require.NoError(t, control.Close())
 		require.NoError(t, s.Close(context.Background()))

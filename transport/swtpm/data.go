@@ -2,6 +2,7 @@ package swtpm
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -16,6 +17,10 @@ import (
 // probeTime is how long QEMU's question for a TPM may take in the device. QEMU
 // itself waits 1 s (backends/tpm/tpm_util.c: tpm_util_request).
 const probeTime = 500 * time.Millisecond
+
+// pieceTime is how long the rest of a command may take on a channel whose clients send
+// a command in one piece: a unix socket and a passed descriptor.
+const pieceTime = 100 * time.Millisecond
 
 // ccReadClock is TPM_CC_ReadClock.
 const ccReadClock = 0x181
@@ -34,24 +39,28 @@ type data struct {
 	out    []byte // reused for responses that need framing
 }
 
-func (s *Server) newData(conn socket.Conn, passed bool) *data {
+func (s *Server) newData(conn socket.Conn, passed bool, stall time.Duration) *data {
 	return &data{
 		s:      s,
 		conn:   conn,
-		in:     transport.NewFrameReader(conn, s.largestCommand, s.opts.StallTime),
+		in:     transport.NewFrameReader(conn, s.largestCommand, stall),
 		passed: passed,
 		first:  true,
 	}
 }
 
 func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {
+	stall := s.opts.StallTime
+	if conn.LocalAddr().Network() == "unix" {
+		stall = s.pieceTime()
+	}
 	c, err := socket.Adopt(conn)
 	if err != nil {
 		_ = conn.Close()
 		s.log.Warn("data connection refused", "cause", err)
 		return nil, nil, err
 	}
-	return c, s.newData(c, false).serve, nil
+	return c, s.newData(c, false, stall).serve, nil
 }
 
 // serve executes commands in order until the client or the server ends.
@@ -85,6 +94,7 @@ func (d *data) commands() error {
 		d.calls.Begin()
 		response := d.respond(head, prefixed, command)
 		d.calls.End()
+		d.dropStray()
 		d.first = false
 		if err := d.answer(response, prefixed); err != nil {
 			return err
@@ -110,12 +120,38 @@ func (d *data) next() (head header, prefixed bool, command []byte, err error) {
 }
 
 func (d *data) respond(head header, prefixed bool, command []byte) []byte {
+	if isStray(d.in.Rest()) {
+		return transport.AppendResponse(nil, transport.RCCommandSize)
+	}
 	if prefixed {
 		if code := d.accept(head, command); code != transport.RCSuccess {
 			return transport.AppendResponse(nil, code)
 		}
 	}
 	return d.execute(command)
+}
+
+// isStray reports whether what came with a command, after its end, is no beginning of
+// another one: the size field of the first was too small then, and neither swtpm nor a
+// TPM executes it.
+func isStray(rest []byte) bool {
+	switch {
+	case len(rest) == 0:
+		return false
+	case rest[0] == 0x80: // a tag of TPM 2.0
+		return len(rest) > 1 && rest[1] != 1 && rest[1] != 2
+	case len(rest) >= codeSize && binary.BigEndian.Uint32(rest) == prefixCode:
+		return false
+	}
+	return len(rest) < 2 || rest[0] != 0 || rest[1]&^3 != 0xC0 // a tag of TPM 1.2
+}
+
+// dropStray throws away what follows a command and is none.
+func (d *data) dropStray() {
+	if isStray(d.in.Rest()) {
+		n := d.in.Drop()
+		d.s.log.Warn("unreadable TPM command", "passed", d.passed, "cause", "bytes follow it", "bytes", n)
+	}
 }
 
 // answer writes the response with one write. A Device that answers nothing at
@@ -137,32 +173,33 @@ func (d *data) answer(response []byte, prefixed bool) error {
 // returns an error if the connection is over.
 //
 // A size field that cannot be right is answered with TPM_RC_COMMAND_SIZE, as
-// by the TPM itself, and the connection stays. A size below a header's says
-// nothing about where the next command begins: what came is dropped. After a
-// size that is too large the command's bytes are discarded as they come; if
-// they stop coming, the connection is closed.
+// by the TPM itself, and the connection stays. So is one that announces more than
+// comes, at once where a client sends a command in one piece: swtpm, which takes
+// nothing else, answers so, and bhyve ends when its connection does. What came is
+// dropped; only of a command that is larger than the buffer are the bytes discarded
+// that still come.
 //
-// Not so a passed descriptor: it is QEMU's, which sends what it has in one
-// piece, whatever the guest wrote into the size field. Closing it would cost
-// the guest its TPM for good, waiting would hang QEMU; so what came is
-// dropped, also when a command stalls.
+// A passed descriptor is QEMU's, which sends what it has in one piece, whatever the
+// guest wrote into the size field: nothing more comes.
 func (d *data) unreadable(err error, prefixed bool) error {
 	var size *transport.SizeError
 	var stall *transport.StallError
-	switch {
-	case errors.As(err, &size), errors.As(err, &stall) && d.passed:
-	default:
+	if !errors.As(err, &size) && !errors.As(err, &stall) {
 		return err
 	}
 	d.s.log.Warn("unreadable TPM command", "passed", d.passed, "cause", err)
 	if err := d.answer(transport.AppendResponse(nil, transport.RCCommandSize), prefixed); err != nil {
 		return err
 	}
-	if d.passed || size.Size < transport.HeaderSize {
+	if d.passed || stall != nil || size.Size < transport.HeaderSize {
 		d.in.Drop()
 		return nil
 	}
-	return d.in.Discard(int64(size.Size))
+	if err := d.in.Discard(int64(size.Size)); !errors.As(err, &stall) {
+		return err
+	}
+	d.in.Drop()
+	return nil
 }
 
 // execute gives a command to whom it is for. There is always a response.
@@ -188,6 +225,9 @@ func (s *Server) Respond(ctx context.Context, command []byte) (response []byte) 
 	}
 	if !s.powered() {
 		s.log.Warn("TPM command without power: no INIT has come on the control channel, or the last one failed; --flags=startup-clear needs none")
+		return transport.AppendResponse(nil, transport.RCFailure)
+	}
+	if s.needLock() != nil {
 		return transport.AppendResponse(nil, transport.RCFailure)
 	}
 	return s.send(ctx, command)

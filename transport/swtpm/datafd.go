@@ -22,7 +22,7 @@ func (s *Server) attach(conn socket.Conn) Result {
 		_ = conn.Close()
 		return IOError
 	}
-	d := s.newData(conn, true)
+	d := s.newData(conn, true, s.pieceTime())
 	if !s.data.Go(conn, func() { defer s.detach(conn); d.serve() }) {
 		return IOError
 	}

@@ -188,7 +188,7 @@ func TestDataBufferSize(t *testing.T) {
 	control, p := r.dialControl(), r.dialData()
 	require.Equal(t, rcFailure, p.Ask(startup), "the connection waits for the next command by now")
 	play(t, control, [][2]string{
-		{"00000011 00000F80", "0000000000000f8000000af800001000"},
+		{"00000011 00000F80", "0000000000000f8000000b5000001000"},
 		{"00000002 00000000", "00000000"},
 	})
 	// QEMU's CRB sends at most its buffer, whatever the size field says.

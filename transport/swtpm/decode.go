@@ -19,6 +19,8 @@ type request struct {
 	// with always of a failure too.
 	reply  []byte
 	always bool
+	// handsOver: after the reply, the storage of the state is another server's.
+	handsOver bool
 	// ends is why the server ends after the reply, "" for not.
 	ends Reason
 }

@@ -28,9 +28,10 @@
 // GET_STATEBLOB and SET_STATEBLOB move the state of a transport.Migratable, in a
 // form of its own that swtpm does not read. So QEMU migrates, and saves and loads
 // virtual machines, between servers of this package. With another Device, QEMU
-// runs and refuses to migrate. STORE_VOLATILE and LOCK_STORAGE answer BAD_ORDINAL,
-// and their bits are not in the capability word: nothing is stored for a later
-// server, and two servers do not share a state.
+// runs and refuses to migrate. A Storage keeps volatile state for a later server, and
+// two servers that share one hand it over.
+//
+// GET_INFO is answered from a Description, and never by a command to the TPM.
 //
 // QEMU that ends while a command runs closes its connections without SHUTDOWN,
 // and so does QEMU that is killed: Options.TerminateWithControl ends the server

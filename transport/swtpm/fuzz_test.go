@@ -55,14 +55,15 @@ func FuzzDecode(f *testing.F) {
 // serves the next client.
 func FuzzControl(f *testing.F) {
 	seed(f, "00000001", "0000000200000000", "0000000502", "000000060000000700000002616200000008",
-		"00000012000000000000000700000000", "0000000fffffffff", "0000000e0000000200000000000000040000000b03")
+		"00000012000000000000000700000000", "0000000fffffffff", "0000000e0000000200000000000000040000000b03",
+		"00000002000000000000000a0000000c00000000000000020000000000000003", "0000000200000000"+"0000000a"+"000000130000000f", "0000000d00000000000000020000000176")
 	f.Fuzz(func(t *testing.T, request []byte) {
 		s := NewServer(&transporttest.TPM{}, Options{})
 		talk(t, s.ServeControlConn, request)
 		if s.ended() {
 			return // it was SHUTDOWN
 		}
-		assert.Equal(t, "000000000000ffbf", talk(t, s.ServeControlConn, []byte{0, 0, 0, 1}))
+		assert.Equal(t, "000000000001ffff", talk(t, s.ServeControlConn, []byte{0, 0, 0, 1}))
 	})
 }
 

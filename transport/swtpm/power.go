@@ -1,6 +1,9 @@
 package swtpm
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // A command may be waiting in the device, held by a fault perhaps, and still
 // the requests of this file must get through: they call the device's Power at
@@ -9,16 +12,35 @@ import "encoding/binary"
 // init is power-on, or a reset of a TPM that has power. The locality stays as
 // it is: QEMU sets it once per virtual machine, not per reset.
 func (c *control) init(req *request) Result {
-	s := c.s
-	flags := binary.BigEndian.Uint32(req.payload)
+	return c.s.result("INIT", c.s.Init(binary.BigEndian.Uint32(req.payload)))
+}
+
+// Init is INIT with these flags, for an owner who does not wait for a client to ask: it
+// has its Event, and loads stored volatile state. A Device without a switch has power.
+func (s *Server) Init(flags uint32) error {
+	if s.power == nil {
+		return nil
+	}
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	given := s.given
 	s.given = givenState{}
-	s.event(Event{Kind: EventInit, DeleteVolatile: flags&InitDeleteVolatile != 0, Resumes: len(given.volatile) > 0})
-	err := s.initWith(given)
+	remove := flags&InitDeleteVolatile != 0
+	var stored []byte
+	err := s.lockForInit()
+	if err == nil && len(given.volatile) == 0 {
+		stored, err = s.storedVolatile()
+	}
+	if err != nil {
+		return errors.Join(err, s.power.PowerOff())
+	}
+	s.event(Event{Kind: EventInit, DeleteVolatile: remove, Resumes: len(given.volatile)+len(stored) > 0})
+	err = s.initWith(given, stored)
+	if err == nil && remove {
+		err = s.removeVolatile()
+	}
 	s.learnMaxCommand()
-	return s.result("INIT", err)
+	return err
 }
 
 // stop takes the power; it does nothing for a TPM that has none.

@@ -19,9 +19,9 @@ func TestQEMU(t *testing.T) {
 	reset := func(size string) [][2]string {
 		return [][2]string{
 			{"0000000E", "00000000"},
-			{"00000011 00000000", "000000000000100000000af800001000"},
+			{"00000011 00000000", "000000000000100000000b5000001000"},
 			{"0000000E", "00000000"},
-			{"00000011" + size, "00000000" + size + "00000af800001000"},
+			{"00000011" + size, "00000000" + size + "00000b5000001000"},
 			{"00000002 00000000", "00000000"},
 		}
 	}
@@ -40,7 +40,7 @@ func TestQEMU(t *testing.T) {
 			control.SayWith("00000010", fd)
 			require.Equal(t, "00000000", control.Hear())
 			require.Equal(t, rcFailure, data.Ask(readClock))
-			require.Equal(t, "000000000000ffbf", control.Ask("00000001"))
+			require.Equal(t, "000000000001ffff", control.Ask("00000001"))
 			play(t, control, reset(size))
 			require.Equal(t, "0000000000000000", control.Ask("00000004"))
 			require.Equal(t, "00000000", control.Ask("00000005 02000000"))
@@ -49,7 +49,7 @@ func TestQEMU(t *testing.T) {
 			// A guest's reset. The answer to the size query is the size in
 			// force for the TIS and the CRB alike.
 			again := reset(size)
-			again[1][1] = "00000000" + size + "00000af800001000"
+			again[1][1] = "00000000" + size + "00000b5000001000"
 			play(t, control, again)
 			require.Equal(t, rcSuccess, data.Ask(startup))
 			require.Equal(t, "00000000", control.Ask("00000003"))

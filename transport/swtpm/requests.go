@@ -81,6 +81,7 @@ func (c *control) setBufferSize(req *request) Result {
 	b, _ := transport.As[transport.BufferSize](c.s.device)
 	wanted := binary.BigEndian.Uint32(req.payload)
 	size, least, most := b.BufferSize()
+	least = max(least, min(most, releases[c.s.opts.Version].leastBuffer))
 	if wanted != 0 {
 		c.s.switching.Lock()
 		defer c.s.switching.Unlock()
@@ -88,7 +89,7 @@ func (c *control) setBufferSize(req *request) Result {
 			return BadOrdinal
 		}
 		var err error
-		if size, err = b.SetBufferSize(wanted); err != nil {
+		if size, err = b.SetBufferSize(max(wanted, least)); err != nil {
 			return c.s.result("SET_BUFFERSIZE", err)
 		}
 	}

@@ -20,6 +20,17 @@ type Options struct {
 	Version Version
 	// Description is what GET_INFO tells of the TPM; nil: GET_INFO answers SIZE.
 	Description *Description
+	// Storage is where the Device's state is kept; nil: it ends with the server, and
+	// volatile state with it.
+	Storage Storage
+	// IncomingMigration says that Storage may still be another server's: INIT does
+	// not lock it, but SET_STATEBLOB, the first TPM command and LOCK_STORAGE do
+	// (swtpm's --migration incoming).
+	IncomingMigration bool
+	// ReleaseLockOutgoing gives the lock of Storage away when all of the state has
+	// been fetched, with GET_STATEBLOB of the third part (swtpm's --migration
+	// release-lock-outgoing).
+	ReleaseLockOutgoing bool
 	// RejectLocality4 refuses locality 4 in SET_LOCALITY and in the vendor
 	// command (swtpm's --locality reject-locality-4).
 	RejectLocality4 bool
@@ -42,8 +53,8 @@ type Options struct {
 	// a time; further ones are closed at once. 0 is 32 and 64. A data connection
 	// takes an operating system thread on Linux.
 	MaxControl, MaxData int
-	// StallTime is how long a TPM command that has begun may take to come in;
-	// 0 is 5 s.
+	// StallTime is how long a TPM command that has begun may take to come in over
+	// TCP; 0 is 5 s. Over unix sockets it is 0.1 s, or StallTime if that is less.
 	StallTime time.Duration
 	// Events, if set, is told what happens to the TPM's power, before it
 	// happens and before the client is answered. Events come one at a time.
@@ -63,7 +74,8 @@ type Event struct {
 	// deleted after it has been loaded.
 	DeleteVolatile bool
 	// Resumes says of EventInit that the TPM goes on from volatile state that
-	// SET_STATEBLOB has given: no machine begins to boot.
+	// SET_STATEBLOB has given or STORE_VOLATILE has stored: no machine begins to
+	// boot.
 	Resumes bool
 }
 
@@ -102,6 +114,7 @@ const (
 	EndedByShutdown Reason = "SHUTDOWN request"
 	EndedByData     Reason = "data connection closed"
 	EndedByControl  Reason = "control connection closed"
+	EndedByLock     Reason = "the state storage is another server's"
 	EndedByOwner    Reason = "closed"
 )
 
@@ -136,11 +149,13 @@ type Server struct {
 	done   chan struct{}
 	reason Reason
 	stall  time.Duration // of control requests: stallTime
+	piece  time.Duration // of TPM commands that come in one piece: pieceTime
 
 	// switching is held while the power is switched, so that a change, the
 	// check before it and its event are one.
 	switching sync.Mutex
 	given     givenState // for the next INIT; switching is held
+	lock      lock       // of opts.Storage
 	locality  atomic.Uint32
 	// maxCommand is the largest command the device takes now, in bytes,
 	// largestCommand what any buffer size allows.
@@ -165,6 +180,10 @@ func NewServer(device transport.Device, opts Options) *Server {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Storage == nil {
+		opts.Storage = new(memory)
+		opts.IncomingMigration = false
+	}
 	s := &Server{
 		device: device,
 		opts:   opts,
@@ -172,6 +191,7 @@ func NewServer(device transport.Device, opts Options) *Server {
 		caps:   capabilities(device, opts.Version) &^ opts.HideCapabilities,
 		done:   make(chan struct{}),
 		stall:  stallTime,
+		piece:  pieceTime,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -186,6 +206,8 @@ func NewServer(device transport.Device, opts Options) *Server {
 		_, _, s.largestCommand = b.BufferSize()
 	}
 	s.learnMaxCommand()
+	s.lock.incoming = opts.IncomingMigration
+	s.lock.locked.Store(!opts.IncomingMigration)
 	return s
 }
 
@@ -251,6 +273,9 @@ func (s *Server) end(reason Reason) {
 		s.data.Stop()
 	})
 }
+
+// pieceTime is how long the rest of a command may take that should come in one piece.
+func (s *Server) pieceTime() time.Duration { return min(s.piece, s.opts.StallTime) }
 
 func (s *Server) ended() bool { return s.Reason() != "" }
 

@@ -23,10 +23,11 @@ func (c *control) getStateBlob(req *request) Result {
 	offset := binary.BigEndian.Uint32(req.payload[8:])
 	req.always, req.reply = true, make([]byte, 12)
 	if kind == StateSave {
+		req.handsOver = c.s.opts.ReleaseLockOutgoing
 		return Retry // a TPM 2.0 has none
 	}
 	if kind != StatePermanent && kind != StateVolatile {
-		return Fail
+		return releases[c.s.opts.Version].noSuchState
 	}
 	m, _ := transport.As[transport.Migratable](c.s.device)
 	permanent, volatile, err := m.SaveState()
@@ -36,6 +37,10 @@ func (c *control) getStateBlob(req *request) Result {
 	blob := permanent
 	if kind == StateVolatile {
 		blob = volatile
+		// What is fetched goes on elsewhere, and what is stored is older.
+		if err := c.s.removeVolatile(); err != nil {
+			c.s.log.Warn("stored volatile state was not removed", "cause", err)
+		}
 	}
 	blob = blob[min(uint64(offset), uint64(len(blob))):]
 	req.reply = make([]byte, 4, 12+len(blob)) // not encrypted
@@ -61,6 +66,9 @@ func (c *control) setStateBlob(req *request) Result {
 		return nil
 	})
 	s := c.s
+	if refused == Success && s.needLock() != nil {
+		refused = IOError
+	}
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	switch {
@@ -95,23 +103,60 @@ func blobRefusal(flags uint32, kind StateType, size uint32) Result {
 	return Success
 }
 
-// initWith is INIT of a TPM that may have been given state; the caller holds
-// switching. If it cannot take that, it has no power and keeps what it had.
-// Volatile state alone is refused: it goes with the permanent state that was
-// saved with it.
-func (s *Server) initWith(given givenState) error {
+// initWith is INIT of a TPM that may have been given state, or have volatile state
+// stored; the caller holds switching. If it cannot take that, it has no power and keeps
+// what it had. Volatile state without permanent state goes with what the Device has.
+func (s *Server) initWith(given givenState, stored []byte) error {
 	m, _ := transport.As[transport.Migratable](s.device)
-	if len(given.volatile) == 0 && len(given.permanent) > 0 {
-		if err := errors.Join(s.power.PowerOff(), m.LoadState(given.permanent, nil)); err != nil {
-			return err
+	permanent, volatile := given.permanent, given.volatile
+	if len(volatile) == 0 {
+		if len(permanent) > 0 {
+			if err := errors.Join(s.power.PowerOff(), m.LoadState(permanent, nil)); err != nil {
+				return err
+			}
 		}
+		permanent, volatile = nil, stored
 	}
 	err := s.power.Init()
-	if err == nil && len(given.volatile) > 0 {
+	if err == nil && len(volatile) > 0 {
 		// Both at once, so that they are judged together before anything changes.
-		if err = m.LoadState(given.permanent, given.volatile); err != nil {
+		if err = m.LoadState(permanent, volatile); err != nil {
 			err = errors.Join(err, s.power.PowerOff())
 		}
 	}
 	return err
+}
+
+// storeVolatile keeps volatile state for a later INIT, of another server too.
+func (c *control) storeVolatile(*request) Result {
+	m, _ := transport.As[transport.Migratable](c.s.device)
+	_, volatile, err := m.SaveState()
+	if err == nil {
+		err = c.s.opts.Storage.StoreVolatile(volatile)
+	}
+	return c.s.result("STORE_VOLATILE", err)
+}
+
+// storedVolatile is what STORE_VOLATILE has kept, nil if there is nothing that the
+// Device could take.
+func (s *Server) storedVolatile() ([]byte, error) {
+	if !has[transport.Migratable](s.device) {
+		return nil, nil
+	}
+	return s.opts.Storage.LoadVolatile()
+}
+
+// removeVolatile removes what STORE_VOLATILE has kept, if there is anything.
+func (s *Server) removeVolatile() error {
+	volatile, err := s.opts.Storage.LoadVolatile()
+	if err != nil || volatile == nil {
+		return err
+	}
+	return s.opts.Storage.RemoveVolatile()
+}
+
+// lockStorage takes the lock of the storage, with retries 10 ms apart.
+func (c *control) lockStorage(req *request) Result {
+	tries := min(binary.BigEndian.Uint32(req.payload), maxLockTries)
+	return c.s.result("LOCK_STORAGE", c.s.ensureLocked(tries))
 }

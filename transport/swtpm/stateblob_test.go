@@ -68,6 +68,7 @@ func TestSetStateBlob(t *testing.T) {
 		"nothing":         {say: []string{}, calls: []string{"init"}},
 		"permanent":       {say: []string{permanent}, calls: []string{"poweroff", "load state PP", "init"}},
 		"both":            {say: []string{permanent, volatile}, calls: []string{"init", "load state PPV"}, init: swtpm.Event{Resumes: true}},
+		"volatile alone":  {say: []string{volatile}, calls: []string{"init", "load state V"}, init: swtpm.Event{Resumes: true}},
 		"the other first": {say: []string{volatile, permanent}, calls: []string{"init", "load state PPV"}, init: swtpm.Event{Resumes: true}},
 		"taken back":      {say: []string{permanent, "0000000D 00000000 00000001 00000000"}, calls: []string{"init"}},
 		"given again":     {say: []string{permanent, "0000000D 00000000 00000001 00000001 51"}, calls: []string{"poweroff", "load state Q", "init"}},

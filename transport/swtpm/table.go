@@ -75,7 +75,8 @@ var table = [...]row{
 		able: has[transport.HashSequence], do: (*control).hashEnd},
 	{code: CmdCancelTPMCmd, name: "CANCEL_TPM_CMD", run: running, bit: CapCancelTPMCmd,
 		able: has[transport.Canceler], do: (*control).cancel},
-	{code: CmdStoreVolatile, name: "STORE_VOLATILE", run: running, bit: CapStoreVolatile},
+	{code: CmdStoreVolatile, name: "STORE_VOLATILE", run: running, bit: CapStoreVolatile,
+		able: has[transport.Migratable], do: (*control).storeVolatile},
 	{code: CmdResetTPMEstablished, name: "RESET_TPMESTABLISHED", least: 1, most: 4, excess: ignoresExcess,
 		run: running, bit: CapResetTPMEstablished,
 		able: has[transport.Established], do: (*control).resetTPMEstablished},
@@ -93,7 +94,8 @@ var table = [...]row{
 		bit: CapSetBufferSize, able: has[transport.BufferSize], do: (*control).setBufferSize},
 	{code: CmdGetInfo, name: "GET_INFO", least: 16, most: 16, short: answersShort, excess: ignoresExcess,
 		bit: CapGetInfo, do: (*control).getInfo},
-	{code: CmdLockStorage, name: "LOCK_STORAGE", least: 4, most: 4, bit: CapLockStorage},
+	{code: CmdLockStorage, name: "LOCK_STORAGE", least: 4, most: 4, short: answersShort, excess: ignoresExcess,
+		since08: true, bit: CapLockStorage, do: (*control).lockStorage},
 }
 
 // lookup finds the row of a code, nil if there is no such request.

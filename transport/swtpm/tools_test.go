@@ -51,13 +51,13 @@ func newTPM(t *testing.T) *emulator.TPM {
 func TestSwtpmIoctl(t *testing.T) {
 	t.Parallel()
 	needs(t, "swtpm_ioctl", "swtpm-tools")
-	r := serve(t, newTPM(t), swtpm.Options{})
+	r := serve(t, newTPM(t), swtpm.Options{Description: &described})
 	for _, c := range []struct {
 		arguments string
 		prints    string
 		fails     bool
 	}{
-		{"-c", "ptm capability is 0xffbf", false},
+		{"-c", "ptm capability is 0x1ffff", false},
 		{"-e", "PTM_GET_TPMESTABLISHED: 0xa", true}, // before INIT
 		{"-b 3968", "TPM buffersize: 3968", false},
 		{"-i", "", false},
@@ -71,8 +71,9 @@ func TestSwtpmIoctl(t *testing.T) {
 		{"-l 5", "", true},
 		{"-C", "", false},
 		{"-g", "ptm configuration flags: 0x0", false},
-		{"-v", "", true},
+		{"-v", "", false},
 		{"--info 0", "{}", false},
+		{"--info 7", `"TPMAttributes":{"manufacturer":"id:00001014"`, false},
 		{"--stop", "", false},
 		{"--stop", "", false},
 		{"-s", "", false},

@@ -1,0 +1,52 @@
+package main
+
+import "github.com/swtpmd/swtpmd/transport/swtpm"
+
+// migrationWords say how the state directory goes from one daemon to another on a file
+// system that they share (swtpm(8), "--migration").
+type migrationWords struct {
+	// incoming: another daemon still has the directory.
+	incoming bool
+	// release: the directory is given away when the state has been fetched.
+	release bool
+}
+
+// set reads --migration.
+func (m *migrationWords) set(text string) error {
+	const option = "migration"
+	w, err := parseWords(option, text, "incoming", "release-lock-outgoing")
+	if err != nil {
+		return err
+	}
+	if m.incoming, err = w.yes(option, "incoming"); err != nil {
+		return err
+	}
+	m.release, err = w.yes(option, "release-lock-outgoing")
+	return err
+}
+
+// autoShutdown says whether TPM2_Shutdown is sent before the TPM loses its power.
+// swtpm sends it; a TPM in a machine gets none from the machine, so that the daemon
+// sends it only where it is asked to, and the socket command unless it is asked not to.
+type autoShutdown struct {
+	usual       bool // without a word
+	wanted, not bool
+}
+
+// on reports whether it is sent; swtpm has done it since 0.8.
+func (a *autoShutdown) on(like swtpm.Version) bool {
+	return a.wanted || a.usual && !a.not && like != swtpm.V0_7
+}
+
+// set takes the two words for it from --flags.
+func (a *autoShutdown) set(w words) error {
+	const option = "flags"
+	var err error
+	if a.wanted, err = w.yes(option, "auto-shutdown"); err != nil {
+		return err
+	}
+	if a.not, err = w.yes(option, "disable-auto-shutdown"); err == nil && a.wanted && a.not {
+		err = &wordError{option, "auto-shutdown", "disable-auto-shutdown says the contrary"}
+	}
+	return err
+}
