@@ -127,8 +127,8 @@ type deviceReady struct {
 	Ready  bool   `json:"ready"`
 	PID    int    `json:"pid"`
 	Device string `json:"device"`
-	Major  uint32 `json:"major"`
-	Minor  uint32 `json:"minor"`
+	Major  uint32 `json:"major,omitempty"` // 0 where the kernel chooses
+	Minor  uint32 `json:"minor,omitempty"`
 	Admin  string `json:"admin,omitempty"`
 }
 

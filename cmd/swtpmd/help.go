@@ -29,6 +29,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd socket --tpm2 [flags]    swtpm's own command line
        swtpmd chardev [flags]          a TPM for the kernel that runs here
        swtpmd mssim [flags]            by the protocol of the TCG's simulator
+       swtpmd cuse -n NAME [flags]     a TPM at /dev/NAME
        swtpmd ctl COMMAND              ask or steer a running daemon
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
        swtpmd matrix [flags]           simulate every platform with every strategy

@@ -64,3 +64,34 @@ Examples:
 Exit codes: 0 ended as asked, or the device's other end has gone; 1 failed, stderr says
 why; 2 the command line is wrong and nothing was started.
 `
+
+const cuseHelp = `Usage: swtpmd cuse -n NAME [flags]
+
+Makes the device /dev/NAME, whose driver is swtpmd: a write is a TPM command, reads are
+its response, and swtpm's control requests are ioctls, as swtpm_ioctl /dev/NAME sends
+them. The kernel's own TPM driver has no part in it: swtpmd chardev --vtpm-proxy is for
+that. The words are those of swtpm cuse.
+
+  --name=NAME, -n        the name below /dev
+  --maj=N, -M            the device's major number (default: the kernel chooses)
+  --min=N, -m            its minor number
+  --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none;
+                         otherwise the TPM waits for INIT (swtpm_ioctl -i /dev/NAME)
+  --json                 print the device as JSON
+
+` + deviceDeferHelp + `
+` + deviceStateHelp + `
+` + cli.LevelsHelp + `
+It takes the kernel's module cuse, and root or the permission to read and write
+/dev/cuse.
+
+Examples:
+  modprobe cuse
+  swtpmd cuse -n vtpm0 --flags=startup-clear --state=/var/lib/swtpmd
+  tpm2_getrandom --hex -T device:/dev/vtpm0 8
+  # the device comes after 30 seconds
+  swtpmd cuse -n vtpm0 --flags=startup-clear --defer-for=30s --while-deferred=absent
+
+Exit codes: 0 ended as asked; 1 failed, stderr says why; 2 the command line is wrong and
+nothing was started.
+`

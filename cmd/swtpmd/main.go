@@ -39,6 +39,7 @@ func subcommands(sandboxes *sandboxes) []cli.Command {
 		{Name: "socket", Help: socketHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newSocket(f, sandboxes) }},
 		{Name: "chardev", Help: chardevHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newChardev(f, sandboxes) }},
 		{Name: "mssim", Help: mssimHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newMSSIM(f, sandboxes) }},
+		{Name: "cuse", Help: cuseHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newCUSE(f, sandboxes) }},
 		ctl.Command,
 		simulate.Boot,
 		simulate.Matrix,

@@ -54,7 +54,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve"}, "the commands are boot, chardev, commands, completion, ctl, "},
+		{[]string{"serve"}, "the commands are boot, chardev, commands, completion, ctl, cuse, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
 		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --console, --console-log, --core-dumps, --ctrl, --daemon"},
 		{[]string{"ctl", "--nonsense"}, "the flags are --admin, --json"},
@@ -105,7 +105,7 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 }
 
 func TestHelpAndVersionGoToStdout(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"-h"}, {"socket", "--help"}, {"chardev", "--help"}, {"ctl", "--help"}, {"commands", "--help"}, {"--version"}, {"--profiles"}} {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"socket", "--help"}, {"chardev", "--help"}, {"cuse", "--help"}, {"ctl", "--help"}, {"commands", "--help"}, {"--version"}, {"--profiles"}} {
 		code, out, errs := called(t, args...)
 		assert.Equal(t, exitOK, code, "%v", args)
 		assert.NotEmpty(t, out, "%v", args)
