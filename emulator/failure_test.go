@@ -108,7 +108,7 @@ func TestStoreDiesAtEveryWrite(t *testing.T) {
 	for n := 1; n <= 5; n++ {
 		store := &et.Store{}
 		tpm := et.New(t, et.WithStore(store), et.WithoutStartup())
-		store.DieAt(n)
+		store.DieAt(n + 1) // the first was that of Init
 		steps := []func() wire.RC{
 			func() wire.RC { return tpm.Startup(0, wire.SUClear) },
 			func() wire.RC { return send(t, tpm, changeAuth(wire.RHOwner, nil, []byte("1"))) },

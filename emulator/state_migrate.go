@@ -103,35 +103,35 @@ const (
 // onPermanent makes a snapshot one with another permanent state of the same TPM. Of
 // what TPM2_Shutdown saves, it keeps what the snapshot has, as the power cycle goes on:
 // the shutdown that may have come after the snapshot has not been.
-func onPermanent(s, current *state.State) error {
-	then, now := &s.Persistent, current.Persistent
+func onPermanent(snapshot, current *state.State) error {
+	then, now := &snapshot.Persistent, current.Persistent
 	switch {
 	case then.EPSeed != now.EPSeed || then.SPSeed != now.SPSeed || then.PPSeed != now.PPSeed,
 		then.EHProof != now.EHProof || then.SHProof != now.SHProof || then.PHProof != now.PHProof:
 		return errOtherTPM
-	case then.TotalResetCount != now.TotalResetCount || s.Reset.RestartCount != current.Reset.RestartCount:
+	case then.TotalResetCount != now.TotalResetCount || snapshot.Reset.RestartCount != current.Reset.RestartCount:
 		return errOtherCycle
 	}
 	now.Shutdown, now.ShutdownHCRTM, now.ShutdownLocality = then.Shutdown, then.ShutdownHCRTM, then.ShutdownLocality
 	now.DAUsed = now.DAUsed || then.DAUsed
-	if s.Volatile.DAPending { // tries that could not be written
+	if snapshot.Volatile.DAPending { // tries that could not be written
 		now.FailedTries = max(now.FailedTries, then.FailedTries)
 	}
-	s.Persistent = now
-	s.Orderly.Clock = max(s.Orderly.Clock, current.Orderly.Clock)
-	s.Volatile.DRBG = current.Volatile.DRBG // or it would give the same numbers again
-	s.Objects, s.Unknown = current.Objects, current.Unknown
+	snapshot.Persistent = now
+	snapshot.Orderly.Clock = max(snapshot.Orderly.Clock, current.Orderly.Clock)
+	snapshot.Volatile.DRBG = current.Volatile.DRBG // or it would give the same numbers again
+	snapshot.Objects, snapshot.Unknown = current.Objects, current.Unknown
 	indices := current.NV
 	indices.Indices = slices.Clone(indices.Indices)
 	for i := range indices.Indices {
 		index := &indices.Indices[i]
-		for j := range s.NV.Indices {
-			if old := &s.NV.Indices[j]; old.Handle == index.Handle {
+		for j := range snapshot.NV.Indices {
+			if old := &snapshot.NV.Indices[j]; old.Handle == index.Handle {
 				orderlyOf(index, old)
 			}
 		}
 	}
-	s.NV = indices
+	snapshot.NV = indices
 	return nil
 }
 

@@ -20,7 +20,7 @@ const probeTime = 500 * time.Millisecond
 
 // pieceTime is how long the rest of a command may take on a channel whose clients send
 // a command in one piece: a unix socket and a passed descriptor.
-const pieceTime = 100 * time.Millisecond
+const pieceTime = 250 * time.Millisecond
 
 // ccReadClock is TPM_CC_ReadClock.
 const ccReadClock = 0x181

@@ -54,7 +54,7 @@ type Options struct {
 	// takes an operating system thread on Linux.
 	MaxControl, MaxData int
 	// StallTime is how long a TPM command that has begun may take to come in over
-	// TCP; 0 is 5 s. Over unix sockets it is 0.1 s, or StallTime if that is less.
+	// TCP; 0 is 5 s. Over unix sockets it is 0.25 s, or StallTime if that is less.
 	StallTime time.Duration
 	// Events, if set, is told what happens to the TPM's power, before it
 	// happens and before the client is answered. Events come one at a time.
