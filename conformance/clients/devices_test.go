@@ -21,6 +21,7 @@ var devices = []struct {
 	open func(*testing.T) *emulatortest.Channel
 }{
 	{"emulator", func(t *testing.T) *emulatortest.Channel { return emulatortest.New(t).Channel() }},
+	{"emulator over go-tpm's TCP", overTCP},
 	{"simulator", simulator},
 	{"swtpm", swtpm},
 }

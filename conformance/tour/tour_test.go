@@ -5,6 +5,7 @@ package tour_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/reference"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/mssim"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
@@ -88,6 +90,35 @@ func TestTourOfTheEmulator(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, tpm.Init())
 		return served(t, tpm)
+	})
+}
+
+// TestTourByMSSIM is the same by the protocol of the TCG's simulator.
+func TestTourByMSSIM(t *testing.T) {
+	t.Parallel()
+	needs(t, "tpm2_getrandom", "tpm2-tools")
+	needs(t, "openssl", "openssl")
+	walk(t, func(t *testing.T) tour.Target {
+		tpm, err := emulator.New(emulator.Platform{}, emulator.Config{})
+		require.NoError(t, err)
+		server := mssim.NewServer(tpm, mssim.Options{})
+		ports, err := mssim.ListenTCP(t.Context(), 0, "127.0.0.1")
+		require.NoError(t, err)
+		ended := make(chan error, 2)
+		go func() { ended <- server.ServeCommand(ports.Command[0]) }()
+		go func() { ended <- server.ServePlatform(ports.Platform[0]) }()
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			assert.NoError(t, server.Close(ctx))
+			for range 2 {
+				assert.NoError(t, transporttest.Receive(t, ended))
+			}
+		})
+		return tour.Target{
+			TCTI:  fmt.Sprintf("mssim:host=127.0.0.1,port=%d", ports.Port()),
+			Reset: func(context.Context) error { return tpm.Init() },
+		}
 	})
 }
 

@@ -21,11 +21,13 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/mssim"
 	"github.com/swtpmd/swtpmd/transport/raw"
 )
 
 const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
        scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-rate N] [-json]
+       scripts/bench -mssim WORDS [-rounds N] [-commands N] [-json]
 
 Starts swtpmd and swtpm, each with a raw TPM socket (unix), and has one client
 send the same command many times, to one and then to the other, round after
@@ -45,6 +47,9 @@ ratios, and in brackets the bounds of the median with 95 % confidence).
   -vs WORDS     swtpmd as it starts by itself beside swtpmd with WORDS
   -unread       a deferred TPM, each of whose commands is a line of its log: with a
                 stderr that is full and that nobody reads beside /dev/null
+  -mssim WORDS  swtpmd mssim beside another server of the TCG simulator's protocol, by
+                that protocol over TCP, both with their state in memory or as they do
+                by default; WORDS start the other one, and its command port is added
   -rate N       with -vs and -unread: commands a second that the client offers, if
                 they are answered in time (default: as many as are answered)
   -rounds N     rounds of each pair (default 9)
@@ -59,6 +64,8 @@ Examples:
   scripts/bench -rounds 101 -commands 2000 -vs --sandbox=off
   scripts/bench -rounds 101 -commands 2000 -unread
   scripts/bench -rounds 9 -commands 5000 -unread -rate 1000
+
+  scripts/bench -mssim 'tpm_server -port'
 
 Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
 `
@@ -110,13 +117,21 @@ func main() {
 	vs := f.String("vs", "", "")
 	unread := f.Bool("unread", false, "")
 	rate := f.Int("rate", 0, "")
+	simulator := f.String("mssim", "", "")
 	switch err := f.Parse(os.Args[1:]); {
 	case err == flag.ErrHelp:
 		fmt.Print(help)
 		return
-	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread || *rate < 0 || *rate > 0 && *vs == "" && !*unread:
+	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread || *simulator != "" && (*vs != "" || *unread) || *rate < 0 || *rate > 0 && *vs == "" && !*unread:
 		fmt.Fprintln(os.Stderr, "scripts/bench: wrong usage:", err, f.Args(), "; see scripts/bench --help")
 		os.Exit(2)
+	}
+	if *simulator != "" {
+		rows, err := measureSimulator(*ours, *simulator, *rounds, *count)
+		if err == nil {
+			err = printSimulator(rows, *asJSON)
+		}
+		exit(err)
 	}
 	if *vs != "" || *unread {
 		c := unreadCompared()
@@ -316,7 +331,7 @@ func client(args []string, out io.Writer) error {
 	}
 	count, rate, code := numbers[0], numbers[1], numbers[2]
 	ctx := context.Background()
-	tpm, err := raw.Dial(ctx, "unix", args[0])
+	tpm, err := dial(ctx, args[0])
 	if err != nil {
 		return err
 	}
@@ -336,4 +351,22 @@ func client(args []string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintln(out, float64(count)/time.Since(start).Seconds())
 	return err
+}
+
+// sender is a connection to a TPM.
+type sender interface {
+	Exchange(ctx context.Context, dst, command []byte) ([]byte, error)
+	Close() error
+}
+
+// dial connects to a raw socket, or to a server of the simulator's protocol.
+func dial(ctx context.Context, address string) (sender, error) {
+	if address, ok := strings.CutPrefix(address, simulatorPrefix); ok {
+		tpm, err := mssim.Dial(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		return simulatorClient{tpm}, nil
+	}
+	return raw.Dial(ctx, "unix", address)
 }

@@ -60,8 +60,8 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	switch {
-	case o.tpm != "swtpmd" && o.tpm != "swtpm":
-		return o, fmt.Errorf("--tpm is %q; there are swtpmd and swtpm", o.tpm)
+	case !slices.Contains([]string{"swtpmd", "mssim", "swtpm"}, o.tpm):
+		return o, fmt.Errorf("--tpm is %q; there are swtpmd, mssim and swtpm", o.tpm)
 	case o.reset != "" && o.tcti == "":
 		return o, errors.New("--reset goes with --tcti; what is started here is reset without it")
 	}
@@ -173,7 +173,10 @@ func (o *options) print(out io.Writer, r tour.Result) error {
 
 // target returns the TPM that the command line asks for, and a function that ends it.
 func (o *options) target(ctx context.Context) (tour.Target, func() error, error) {
-	if o.tcti == "" {
+	switch {
+	case o.tcti == "" && o.tpm == "mssim":
+		return o.startMSSIM(ctx)
+	case o.tcti == "":
 		return o.start(ctx)
 	}
 	target := tour.Target{TCTI: o.tcti}

@@ -76,26 +76,29 @@ func TestChapterOnSwtpm(t *testing.T) {
 	assert.Contains(t, diagnostics, "0 failed, 0 left out")
 }
 
-// TestChapterOnSwtpmd starts the daemon as the script does.
+// TestChapterOnSwtpmd starts the daemon as the script does, by both of its protocols.
 func TestChapterOnSwtpmd(t *testing.T) {
 	t.Parallel()
 	needs(t, "tpm2_pcrread", "openssl")
 	daemon := filepath.Join(t.TempDir(), "swtpmd")
 	built, err := exec.Command("go", "build", "-o", daemon, "../../../cmd/swtpmd").CombinedOutput()
 	require.NoError(t, err, "%s", built)
-
-	code, out, diagnostics := execute("--swtpmd", daemon, "--json", "pcr")
-	assert.Equal(t, exitOK, code, out)
-	decoder := json.NewDecoder(strings.NewReader(out))
-	steps := 0
-	for ; decoder.More(); steps++ {
-		var r tour.Result
-		require.NoError(t, decoder.Decode(&r))
-		assert.Equal(t, tour.OK, r.Outcome)
-		assert.Equal(t, "pcr", r.Chapter)
+	for _, tpm := range []string{"swtpmd", "mssim"} {
+		t.Run(tpm, func(t *testing.T) {
+			code, out, diagnostics := execute("--tpm", tpm, "--swtpmd", daemon, "--json", "pcr")
+			assert.Equal(t, exitOK, code, out)
+			decoder := json.NewDecoder(strings.NewReader(out))
+			steps := 0
+			for ; decoder.More(); steps++ {
+				var r tour.Result
+				require.NoError(t, decoder.Decode(&r))
+				assert.Equal(t, tour.OK, r.Outcome)
+				assert.Equal(t, "pcr", r.Chapter)
+			}
+			assert.NotZero(t, steps)
+			assert.Contains(t, diagnostics, "0 failed, 0 left out")
+		})
 	}
-	assert.NotZero(t, steps)
-	assert.Contains(t, diagnostics, "0 failed, 0 left out")
 }
 
 // TestTCTI goes to a TPM that runs already.
@@ -125,7 +128,7 @@ func TestTCTI(t *testing.T) {
 func TestWhatCannotStart(t *testing.T) {
 	t.Parallel()
 	needs(t, "tpm2_pcrread")
-	for _, args := range []string{"--swtpmd /nonexistent pcr", "--swtpmd /bin/false pcr", "--tcti swtpm:path=/nonexistent pcr"} {
+	for _, args := range []string{"--swtpmd /nonexistent pcr", "--tpm mssim --swtpmd /nonexistent pcr", "--tpm mssim --swtpmd /bin/false pcr", "--swtpmd /bin/false pcr", "--tcti swtpm:path=/nonexistent pcr"} {
 		code, out, diagnostics := execute(strings.Fields(args)...)
 		assert.Equal(t, exitBroken, code, args)
 		assert.Empty(t, out)
