@@ -37,6 +37,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
        swtpmd commands [flags]         list the commands of the TPM
        swtpmd setup [flags]            make a TPM with keys and certificates
+       swtpmd import [flags]           take over the TPM of a swtpm
        swtpmd man [COMMAND]            print a manual page
        swtpmd completion SHELL         print what a shell needs to complete commands
 

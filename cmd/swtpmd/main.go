@@ -15,6 +15,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/commands"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/completion"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/ctl"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/importer"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/manual"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
@@ -47,6 +48,7 @@ func subcommands(sandboxes *sandboxes) []cli.Command {
 		measure.Command,
 		commands.Command,
 		setup.Command,
+		importer.Command,
 		manual.Command(release, table),
 		completion.Command(table),
 	}

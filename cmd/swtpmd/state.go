@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/statedir"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
@@ -133,19 +134,16 @@ func tryOn(tpm *emulator.TPM) error {
 	return tpm.PowerOff()
 }
 
-// stateFile is the file in which state.Directory keeps a TPM
-// (emulator/state/FORMAT.md).
-const stateFile = "tpm2.state"
+// stateFile is the file in which a TPM's state is.
+const stateFile = statedir.File
 
 // volatileFile is the file for what STORE_VOLATILE stores.
 const volatileFile = "tpm2.state.volatile"
 
-// swtpmState is the file in which swtpm keeps a TPM 2.0.
-const swtpmState = "tpm2-00.permall"
-
 // openStore opens the directory with the TPM's state, if it is to be kept in one,
 // and reads it: who asked for a TPM that cannot be had learns it now and not from a
-// guest. Without a directory the store is nil. isNew reports that it holds no TPM.
+// guest. Where only swtpm's state is, that is refused: its owner would find another
+// TPM. Without a directory the store is nil. isNew reports that it holds no TPM.
 // What is incoming may still be another daemon's.
 func (w *stateWords) openStore(incoming bool, key *state.Key, log *slog.Logger) (store *watchedStore, isNew bool, err error) {
 	if w.dir == "" {
@@ -165,8 +163,11 @@ func (w *stateWords) openStore(incoming bool, key *state.Key, log *slog.Logger) 
 	if err != nil {
 		return nil, false, errors.Join(err, directory.Close())
 	}
-	if _, err := os.Stat(filepath.Join(w.dir, swtpmState)); err == nil {
-		log.Warn("the state of a swtpm is in the directory too: it is another TPM's and not read", "file", swtpmState)
+	if statedir.HasSwtpm(w.dir) {
+		if len(blob) == 0 && w.name == "" {
+			return nil, false, errors.Join(&statedir.SwtpmError{Dir: w.dir}, directory.Close())
+		}
+		log.Info("the state of a swtpm is in the directory too: it is not read", "file", statedir.Swtpm)
 	}
 	return &watchedStore{Store: directory, directory: directory, dir: w.dir, log: log, close: directory.Close}, len(blob) == 0, nil
 }

@@ -210,6 +210,7 @@ func TestStateThatCannotBeUsed(t *testing.T) {
 
 func TestStateFileModeAndNeighbours(t *testing.T) {
 	dir := t.TempDir()
+	setUp(t, "--state="+dir, "--ek=none")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tpm2-00.permall"), []byte("swtpm's"), 0o600))
 	d := daemonWith(t, "--tpmstate", "dir="+dir+",mode=0640", "--flags=startup-clear")
 	d.log.until(t, "the state of a swtpm")

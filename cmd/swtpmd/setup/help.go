@@ -7,6 +7,8 @@ endorsement keys, their certificates, PCR banks. swtpmd --state=DIR then runs it
 
   --state=DIR            the directory, which is made if it is not there
   --profile=P            the kind of TPM, as swtpmd --help has it
+  --key=WORDS            encrypt the state, in swtpm's words: file=F or pwdfile=F
+                         [,mode=aes-256-cbc] and those of swtpmd socket --help
   --ek=ALGORITHMS        endorsement keys: rsa2048, ecc-p256, ecc-p384, ecc-p521,
                          rsa3072, rsa4096, rsa2048-high, ecc-p256-high, with commas;
                          none; default rsa2048,ecc-p384, or what the profile has of

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/keys"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/statedir"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -31,6 +32,7 @@ var Command = cli.Command{Name: "setup", Help: help, New: define}
 // settings are the flags.
 type settings struct {
 	dir                      string
+	key                      keys.Words
 	profile                  cli.Profile
 	ca, certs                string
 	keys                     map[provision.Kind]*keyList
@@ -48,6 +50,10 @@ type settings struct {
 func define(f *flag.FlagSet) cli.Run {
 	set := &settings{keys: map[provision.Kind]*keyList{}}
 	f.StringVar(&set.dir, "state", "", "")
+	f.Func("key", "", func(text string) (err error) {
+		set.key, err = keys.Parse("key", text)
+		return err
+	})
 	set.profile.Define(f)
 	f.StringVar(&set.ca, "ca", "", "")
 	f.StringVar(&set.certs, "certs", "", "")
@@ -218,7 +224,11 @@ func (e *ExistsError) Error() string {
 // into the directory with one commit: killed at any instant, there is the TPM that
 // was there before, or the whole new one.
 func (set *settings) run(ctx context.Context) (report *report, err error) {
-	directory, blob, err := statedir.Open(set.dir, state.DirectoryOptions{})
+	key, err := statedir.ReadKey(set.key)
+	if err != nil {
+		return nil, err
+	}
+	directory, blob, err := statedir.Open(set.dir, state.DirectoryOptions{Key: key})
 	if err != nil {
 		return nil, err
 	}

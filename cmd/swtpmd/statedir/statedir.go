@@ -5,10 +5,10 @@ package statedir
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/keys"
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
 
@@ -55,11 +55,15 @@ func OpenAny(dir string, options state.DirectoryOptions) (*state.Directory, []by
 	return d, blob, nil
 }
 
-// Exists reports whether a directory holds a TPM of swtpmd. It takes no lock.
-func Exists(dir string) (bool, error) {
-	_, err := os.Stat(filepath.Join(dir, File))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// ReadKey reads the key with which a state is encrypted at rest, nil where the words
+// name none.
+func ReadKey(w keys.Words) (*state.Key, error) {
+	if !w.Given() {
+		return nil, nil
 	}
-	return err == nil, err
+	secret, err := w.Read()
+	if err != nil {
+		return nil, err
+	}
+	return state.NewKey(secret)
 }
