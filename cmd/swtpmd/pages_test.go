@@ -215,7 +215,7 @@ func fileOf(t *testing.T, name string) string {
 func TestTheScriptThatStandsInForSwtpm(t *testing.T) {
 	place := newShell(t)
 	require.NoError(t, os.WriteFile(filepath.Join(place.dir, "swtpm"), []byte(place.local(fileOf(t, "swtpm"))), 0o755))
-	assert.Contains(t, place.run(t, "./swtpm socket --print-capabilities"), `"type":"swtpm"`)
+	assert.Contains(t, place.run(t, "./swtpm socket --print-capabilities"), `"type": "swtpm"`)
 }
 
 // The unit is one for systemd, and what it starts is ready when it returns.
