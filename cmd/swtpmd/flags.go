@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/user"
-	"strconv"
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
@@ -26,6 +23,8 @@ type settings struct {
 	terminate     bool
 	daemonize     bool
 	coreDumps     bool
+	runAs         *process.Identity // nil without --runas
+	chroot        string
 	sandbox       sandboxWords
 	pid           output
 	log           logWords
@@ -170,24 +169,6 @@ func (s *settings) setPID(text string) error {
 		return err
 	}
 	return s.pid.set("pid", w)
-}
-
-// sameUser accepts --runas for the user that swtpmd runs as anyway.
-func sameUser(text string) error {
-	id, err := strconv.Atoi(text)
-	if err != nil {
-		u, lookupErr := user.Lookup(text)
-		if lookupErr != nil {
-			return lookupErr
-		}
-		if id, err = strconv.Atoi(u.Uid); err != nil {
-			return err
-		}
-	}
-	if id != os.Getuid() {
-		return fmt.Errorf("not offered: swtpmd runs as the user who starts it (%d), not as %s", os.Getuid(), text)
-	}
-	return nil
 }
 
 // check finds what no single option can see.

@@ -93,6 +93,8 @@ Other:
                          (Landlock), and make no other calls (seccomp); landlock: the
                          first alone; off. What is asked for and cannot be had is
                          refused; without the flag it is what the kernel has
+  --runas=USER[:GROUP]   become this user before any file is opened; takes root
+  --chroot=DIR           make DIR the root directory before that; paths are below it
   --core-dumps           let the system write this process's memory, which has the
                          TPM's secrets, to a file if it crashes; and let others of
                          this user debug it
@@ -159,7 +161,8 @@ swtpm's flags:
                          TPM's secrets, to a file if it crashes; and let others of
                          this user debug it
   --seccomp=action=WORD  none: no seccomp filter; kill and log change nothing
-  --runas                accepted for one's own user
+  --runas=USER[:GROUP]   become this user before any file is opened; takes root
+  --chroot=DIR, -R       make DIR the root directory before that; paths are below it
   --key=WORDS            encrypt the state that is kept: file=F or fd=N [,format=hex|binary],
                          or pwdfile=F or pwdfd=N [,kdf=pbkdf2|sha512]; and
                          [,mode=aes-cbc|aes-256-cbc][,remove]; needed to read it again
@@ -174,7 +177,7 @@ swtpm's flags:
                          started for it, and made if there is none
   --profile=WORDS        name=P or file=F, or as swtpmd --help has it: the profiles are
                          swtpmd's, not libtpms's
-Not offered, and refused: --pcap, --chroot.
+Not offered, and refused: --pcap.
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
 

@@ -57,7 +57,8 @@ var options = []option{
 	{name: "terminate", letter: "t", in: inDaemon | inSocket, on: func(s *settings) *bool { return &s.terminate }},
 	{name: "daemon", letter: "d", in: inAll &^ inCUSE, on: func(s *settings) *bool { return &s.daemonize }},
 	{name: "seccomp", in: inAll, value: func(s *settings, text string) error { return s.sandbox.setSeccomp(text) }},
-	{name: "runas", letter: "r", in: inAll, value: func(_ *settings, text string) error { return sameUser(text) }},
+	{name: "runas", letter: "r", in: inAll, value: (*settings).setRunAs},
+	{name: "chroot", letter: "R", in: inAll, newer: true, value: (*settings).setChroot},
 
 	// Those of swtpmd mssim.
 	{name: "port", letter: "p", in: inMSSIM, value: (*settings).setSimulatorPort},
@@ -83,7 +84,6 @@ var options = []option{
 
 	// To ignore these would be to promise something.
 	{name: "pcap", in: inAll, newer: true, refused: "there is no packet capture"},
-	{name: "chroot", letter: "R", in: inAll, newer: true, refused: "run swtpmd in a namespace or container instead"},
 }
 
 // define defines the options of one command.

@@ -218,32 +218,6 @@ func TestTheScriptThatStandsInForSwtpm(t *testing.T) {
 	assert.Contains(t, place.run(t, "./swtpm socket --print-capabilities"), `"type": "swtpm"`)
 }
 
-// The unit is one for systemd, and what it starts is ready when it returns.
-func TestTheUnitOfSystemd(t *testing.T) {
-	place := newShell(t)
-	unit := place.local(fileOf(t, "swtpmd@.service"))
-	for _, dir := range []string{"/run/", "/var/lib/", "/var/log/"} {
-		unit = strings.ReplaceAll(unit, "="+dir, "="+place.dir+"/")
-	}
-	unit = strings.ReplaceAll(unit, "%i", "a")
-	start := regexp.MustCompile("(?m)^ExecStart=(.*)$").FindStringSubmatch(unit)
-	pidFile := regexp.MustCompile("(?m)^PIDFile=(.*)$").FindStringSubmatch(unit)
-	require.NotNil(t, start)
-	require.NotNil(t, pidFile)
-	require.NoError(t, os.Mkdir(filepath.Join(place.dir, "swtpmd-a"), 0o700))
-	place.run(t, start[1]+" >/dev/null\nswtpmd ctl --admin swtpmd-a/admin.sock status\nkill $(cat "+pidFile[1]+")")
-	place.isQuiet(t)
-
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is not installed: the unit's words are not checked")
-	}
-	file := filepath.Join(place.dir, "swtpmd-a.service")
-	require.NoError(t, os.WriteFile(file, []byte(unit), 0o644))
-	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", file).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	assert.NotContains(t, string(out), file, "a word that systemd ignores")
-}
-
 // The elements are libvirt's, of a domain that it accepts.
 func TestTheElementsOfLibvirt(t *testing.T) {
 	domain := `<domain type='qemu'><name>guest</name><memory>262144</memory><os><type>hvm</type></os><devices>` +

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ func (s *settings) reach() (sandbox.Reach, error) {
 	}
 	// Its sockets, its pid file and its own directory go at the end.
 	for _, e := range append(append([]*endpoint{}, s.control...), s.data...) {
-		if e.network == "unix" && !strings.HasPrefix(e.address, "@") {
+		if e.fd < 0 && e.network == "unix" && !strings.HasPrefix(e.address, "@") {
 			add(sandbox.RemoveFiles, filepath.Dir(e.address))
 		}
 	}
@@ -50,9 +49,6 @@ func (s *settings) reach() (sandbox.Reach, error) {
 	}
 	if s.device != nil {
 		s.device.reach(&r)
-	}
-	if process.InBackground() {
-		add(sandbox.Write, os.DevNull)
 	}
 	if s.coreDumps {
 		dir, err := process.CoreDirectory()

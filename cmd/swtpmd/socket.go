@@ -16,8 +16,11 @@ func newSocket(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 			return err
 		}
 		set := i.set
+		if err := set.takeActivated(); err != nil {
+			return err
+		}
 		if len(set.control) == 0 && len(set.data) == 0 {
-			return cli.Usage(errors.New("nothing to listen on"), "add --ctrl, --server, --port or --fd")
+			return cli.Usage(errors.New("nothing to listen on"), "add --ctrl, --server, --port or --fd, or have a service manager pass sockets")
 		}
 		if err := i.check(); err != nil {
 			return err

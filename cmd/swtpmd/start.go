@@ -33,6 +33,9 @@ func newDaemon(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 		case *printProfile:
 			return set.profile.Print(s.Out)
 		}
+		if err := set.takeActivated(); err != nil {
+			return err
+		}
 		if err := set.check(); err != nil {
 			return err
 		}
@@ -53,15 +56,19 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	if err := set.keys.read(); err != nil {
 		return err
 	}
+	// What another user or root directory would hide is opened before.
 	process.KeepTerminal(ctx)
+	manager, unmanaged := process.NewNotifier()
+	defer manager.Close()
+	if err := set.become(sandboxes != nil); err != nil {
+		return err
+	}
 	// Writing to a terminal that went away must not end a daemon, nor a limit of
 	// file sizes: its guest is still there.
 	signal.Ignore(process.EndingWrites...)
 	twoProcessors()
-	if !set.coreDumps {
-		if err := process.NoCoreDumps(); err != nil {
-			return fmt.Errorf("core dumps cannot be disabled: %w; allow them with --core-dumps", err)
-		}
+	if err := process.SetCoreDumps(set.coreDumps); err != nil {
+		return fmt.Errorf("core dumps cannot be disabled: %w; allow them with --core-dumps", err)
 	}
 	files := new(logs.Files)
 	log, err := openLog(&set.log, s.Err, files)
@@ -69,12 +76,10 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 		return err
 	}
 	defer log.close()
-	d := &daemon{set: set, log: log.Logger, queue: log.queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes}
+	d := &daemon{set: set, log: log.Logger, queue: log.queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes, manager: manager}
 	defer d.cleanUp()
 	// A manager that cannot be told must not keep the guest from its TPM.
-	d.manager, err = process.NewNotifier()
-	d.toldManager(err)
-	defer d.manager.Close()
+	d.toldManager(unmanaged)
 	if ownDir {
 		if err := d.makeDir(); err != nil {
 			return err

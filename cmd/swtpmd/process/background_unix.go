@@ -35,7 +35,7 @@ func Detach(keepStdin bool) error {
 	if err != nil {
 		return err
 	}
-	null, err := os.Open(os.DevNull)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,11 @@ func Detach(keepStdin bool) error {
 	if !keepStdin {
 		files[0] = null
 	}
-	files = append(files, write)
+	// The null device follows the pipe: the child may have no path to it any more.
+	files = append(files, write, null)
 	child, err := os.StartProcess(self, os.Args, &os.ProcAttr{
 		Files: files,
-		Env:   append(os.Environ(), readyFD+"="+strconv.Itoa(len(files)-1)),
+		Env:   append(os.Environ(), readyFD+"="+strconv.Itoa(len(files)-2)),
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	write.Close()
@@ -106,28 +107,24 @@ func TellParent() error {
 	}
 	pipe := os.NewFile(uintptr(fd), "ready pipe")
 	defer pipe.Close()
-	if err := letGo(); err != nil {
+	if err := letGo(fd + 1); err != nil {
 		return err
 	}
 	_, err = pipe.WriteString("ready")
 	return err
 }
 
-// letGo leaves stdout and stderr to the parent: whoever reads them, a shell's
+// letGo leaves stdout and stderr to the parent, and takes the null device for them:
+// whoever reads them, a shell's
 // $(…) for one, would wait for their end as long as the daemon lives. From here
 // on it speaks by --log only.
-func letGo() error {
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
+func letGo(null int) error {
 	for _, fd := range []int{1, 2} {
-		if err := unix.Dup2(int(null.Fd()), fd); err != nil {
+		if err := unix.Dup2(null, fd); err != nil {
 			return err
 		}
 	}
-	return nil
+	return unix.Close(null)
 }
 
 // errNotGiven is a descriptor that this program has opened itself: whoever

@@ -8,9 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoCoreDumps keeps the memory of this process, which has the TPM's secrets, from
-// files and debuggers (PR_SET_DUMPABLE, prctl(2)).
-func NoCoreDumps() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+// SetCoreDumps allows core dumps and debuggers, or keeps the memory of this process,
+// which has the TPM's secrets, from them (PR_SET_DUMPABLE, prctl(2)). A change of the
+// user forbids them too.
+func SetCoreDumps(allowed bool) error {
+	dumpable := uintptr(0)
+	if allowed {
+		dumpable = 1
+	}
+	return unix.Prctl(unix.PR_SET_DUMPABLE, dumpable, 0, 0, 0)
+}
 
 // CoreDirectory is where the kernel makes a core file in this process's name,
 // with its rights; "" if a program takes it (core(5), "Naming of core dump

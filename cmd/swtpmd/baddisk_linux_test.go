@@ -1,0 +1,79 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// onDisk makes a command one that runs where disk is a file system of its own in memory,
+// prepared by a script; it skips the test where nobody may mount one.
+func onDisk(t *testing.T, cmd *exec.Cmd, disk, options, script string) {
+	t.Helper()
+	attributes := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}}
+	try := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "tmpfs", disk)
+	try.SysProcAttr = attributes
+	if said, err := try.CombinedOutput(); err != nil {
+		t.Skipf("no file system can be mounted here: %v: %s", err, said)
+	}
+	cmd.SysProcAttr = attributes
+	cmd.Args = append([]string{"sh", "-euc", "mount -t tmpfs -o " + options + " tmpfs \"$DISK\"; " + script + "\nexec \"$0\" \"$@\"", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	cmd.Env = append(cmd.Env, "DISK="+disk)
+}
+
+// On a disk that is full or read-only a TPM that is there serves what changes nothing,
+// and says why it does no more; one that is not there yet is refused, with the directory
+// and the cause. The state stays as it was.
+func TestStateOnADiskThatTakesNothing(t *testing.T) {
+	good := filepath.Join(t.TempDir(), "good")
+	require.NoError(t, os.WriteFile(good, stateOf(t), 0o600))
+	full := `head -c 1M /dev/zero >"$DISK"/filler 2>/dev/null || true`
+	for name, c := range map[string]struct {
+		options, script string
+		cause           string
+	}{
+		"full":      {"size=256k", `cp "$GOOD" "$DISK"/` + stateFile + `; ` + full, "no space left on device"},
+		"read-only": {"size=256k", `cp "$GOOD" "$DISK"/` + stateFile + `; mount -o remount,ro "$DISK"`, "read-only file system"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := t.TempDir()
+			cmd := program(t, "--json", "--dir="+shortDir(t), "--state="+disk)
+			cmd.Env = append(cmd.Env, "GOOD="+good)
+			onDisk(t, cmd, disk, c.options, c.script)
+			said := new(lockedBuffer)
+			cmd.Stderr = said
+			r := until(t, cmd)
+			ctrl, data := dial(t, r.Control), dial(t, r.Data)
+			require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
+			// Startup counts up in NV memory.
+			assert.Equal(t, "80010000000a00000923", asked(t, data, startupClear10, 10), "TPM_RC_NV_UNAVAILABLE")
+			said.until(t, "state cannot be written: commands that change it answer TPM_RC_NV_UNAVAILABLE")
+			assert.Contains(t, said.String(), "dir="+disk)
+			assert.Contains(t, said.String(), c.cause)
+			require.Equal(t, "00000000", asked(t, ctrl, cmdShutdown, 4))
+			require.NoError(t, cmd.Wait())
+		})
+		t.Run(name+", new", func(t *testing.T) {
+			disk := t.TempDir()
+			cmd := program(t, "--json", "--dir="+shortDir(t), "--state="+disk)
+			cmd.Env = append(cmd.Env, "GOOD=/dev/null")
+			onDisk(t, cmd, disk, c.options, strings.Replace(c.script, `cp "$GOOD" "$DISK"/`+stateFile, "true", 1))
+			said, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "%s", said)
+			assert.Equal(t, exitFailed, exit.ExitCode(), "%s", said)
+			assert.Contains(t, string(said), disk)
+			assert.Contains(t, string(said), c.cause)
+		})
+	}
+}
