@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -37,19 +36,20 @@ func onDisk(t *testing.T, cmd *exec.Cmd, disk, options, script string) {
 func TestStateOnADiskThatTakesNothing(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "good")
 	require.NoError(t, os.WriteFile(good, stateOf(t), 0o600))
-	full := `head -c 1M /dev/zero >"$DISK"/filler 2>/dev/null || true`
-	for name, c := range map[string]struct {
-		options, script string
-		cause           string
-	}{
-		"full":      {"size=256k", `cp "$GOOD" "$DISK"/` + stateFile + `; ` + full, "no space left on device"},
-		"read-only": {"size=256k", `cp "$GOOD" "$DISK"/` + stateFile + `; mount -o remount,ro "$DISK"`, "read-only file system"},
+	const (
+		full     = `head -c 1M /dev/zero >"$DISK"/filler 2>/dev/null || true`
+		readOnly = `mount -o remount,ro "$DISK"`
+		copied   = `cp "$GOOD" "$DISK"/` + stateFile + `; touch "$DISK"/` + stateFile + `.lock; `
+	)
+	for name, c := range map[string]struct{ script, cause string }{
+		"full":      {copied + full, "no space left on device"},
+		"read-only": {copied + readOnly, "read-only file system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := t.TempDir()
 			cmd := program(t, "--json", "--dir="+shortDir(t), "--state="+disk)
 			cmd.Env = append(cmd.Env, "GOOD="+good)
-			onDisk(t, cmd, disk, c.options, c.script)
+			onDisk(t, cmd, disk, "size=256k", c.script)
 			said := new(lockedBuffer)
 			cmd.Stderr = said
 			r := until(t, cmd)
@@ -63,17 +63,24 @@ func TestStateOnADiskThatTakesNothing(t *testing.T) {
 			require.Equal(t, "00000000", asked(t, ctrl, cmdShutdown, 4))
 			require.NoError(t, cmd.Wait())
 		})
-		t.Run(name+", new", func(t *testing.T) {
-			disk := t.TempDir()
-			cmd := program(t, "--json", "--dir="+shortDir(t), "--state="+disk)
-			cmd.Env = append(cmd.Env, "GOOD=/dev/null")
-			onDisk(t, cmd, disk, c.options, strings.Replace(c.script, `cp "$GOOD" "$DISK"/`+stateFile, "true", 1))
-			said, err := cmd.CombinedOutput()
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit, "%s", said)
-			assert.Equal(t, exitFailed, exit.ExitCode(), "%s", said)
-			assert.Contains(t, string(said), disk)
-			assert.Contains(t, string(said), c.cause)
-		})
+	}
+	// A TPM that would have to be made is refused: so is one whose lock cannot be.
+	for name, c := range map[string]struct {
+		script string
+		says   []string
+	}{
+		"full":      {full, []string{"--flags: TPM2_Startup: TPM_RC_NV_UNAVAILABLE", "no space left on device"}},
+		"read-only": {readOnly, []string{"cannot be locked", "read-only file system", "make it writable once"}},
+	} {
+		disk := t.TempDir()
+		cmd := program(t, "--json", "--dir="+shortDir(t), "--state="+disk, "--flags=startup-clear")
+		onDisk(t, cmd, disk, "size=256k", c.script)
+		said, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, "%s: %s", name, said)
+		assert.Equal(t, exitFailed, exit.ExitCode(), "%s: %s", name, said)
+		for _, says := range append(c.says, disk) {
+			assert.Contains(t, string(said), says, name)
+		}
 	}
 }

@@ -145,3 +145,30 @@ func TestNohupWithALog(t *testing.T) {
 	assert.Equal(t, "00000000", asked(t, ctrl, cmdShutdown, 4))
 	require.NoError(t, cmd.Wait())
 }
+
+// The snippet of the Debian package, by logrotate itself.
+func TestLogrotate(t *testing.T) {
+	logrotate, err := exec.LookPath("logrotate")
+	if err != nil {
+		t.Skip("logrotate is not installed")
+	}
+	dir := t.TempDir()
+	text, err := os.ReadFile("../../debian/swtpmd.logrotate")
+	require.NoError(t, err)
+	config := filepath.Join(dir, "config")
+	place := strings.NewReplacer("/var/log/swtpmd", dir, "/run/swtpmd", dir)
+	require.NoError(t, os.WriteFile(config, []byte(place.Replace(string(text))), 0o600))
+	log, pidFile := filepath.Join(dir, "vm.log"), filepath.Join(dir, "vm.pid")
+	cmd := program(t, "--json", "--log=file="+log, "--pid=file="+pidFile)
+	r := until(t, cmd)
+	require.Equal(t, "00000000", asked(t, dial(t, r.Control), cmdInit, 4))
+	fileWith(t, log, "event=INIT")
+	rotated := exec.CommandContext(t.Context(), logrotate, "--force", "--state="+filepath.Join(dir, "state"), config)
+	said, err := rotated.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	fileWith(t, log, "files opened anew")
+	assert.NotContains(t, fileWith(t, log, "files opened anew"), "event=INIT")
+	assert.Contains(t, fileWith(t, log+".1", "event=INIT"), "event=INIT")
+	require.NoError(t, cmd.Process.Signal(unix.SIGTERM))
+	require.NoError(t, cmd.Wait())
+}

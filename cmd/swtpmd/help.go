@@ -99,7 +99,7 @@ Other:
                          TPM's secrets, to a file if it crashes; and let others of
                          this user debug it
   --version              print the version and the revision; as JSON with --json
-  --help
+  --help                 print this help
 
 ` + cli.LevelsHelp + `
 Examples:

@@ -112,7 +112,7 @@ func TestChroot(t *testing.T) {
 	}
 	require.NoError(t, err, "%s", said)
 	require.Contains(t, m.told(t), "READY=1")
-	for _, name := range []string{"state/" + stateFile, "ctrl", "log", "pid"} {
+	for _, name := range []string{"state/" + stateFile + ".lock", "ctrl", "log", "pid"} {
 		assert.FileExists(t, filepath.Join(root, name))
 	}
 	var pid int

@@ -216,7 +216,7 @@ Ports:
   --unix=PATH            unix sockets instead: PATH for commands, PATH.ctrl for the
                          platform (mssim:path=PATH where tcti-mssim knows path=)
 
-` + deferHelp + `  The clock of a boot starts at POWER_ON, and RESET begins the next boot.
+` + deferHelp + `The clock of a boot starts at POWER_ON, and RESET begins the next boot.
 
 State, and the kind of TPM:
   --state=DIR            keep the TPM in this directory; without it the TPM is a new one

@@ -18,7 +18,7 @@ type Page struct {
 type Block struct {
 	Heading string   // of a section that begins here, or ""
 	Text    string   // a paragraph
-	Items   []Item   // a list: flags, commands, words
+	Items   []Item   // a list: flags, commands, words; one may lack a description
 	Lines   []string // as they are: examples, files
 }
 
@@ -113,7 +113,7 @@ func items(lines []string) (list []Item) {
 		if m := flagsBeside.FindStringSubmatch(line); m != nil && next.Text == "" {
 			next = Item{m[1], m[2]}
 		}
-		if n := len(list); n > 0 && list[n-1].Text == "" {
+		if n := len(list); n > 0 && strings.HasSuffix(list[n-1].Term, ",") {
 			// Terms on several lines have one description.
 			next.Term = list[n-1].Term + " " + next.Term
 			list = list[:n-1]

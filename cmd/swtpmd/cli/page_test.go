@@ -18,7 +18,7 @@ It goes on.
 Flags:
   --admin PATH    where
                   it is
-  --first=X, --second=Y, -t
+  --first=X, --second=Y, -t,
   --third
                          as another page has them
   --long-name=TEXT one space
@@ -41,7 +41,7 @@ Exit codes: 0 well;
 			{Text: "Runs.\nIt goes on."},
 			{Items: []Item{{"--bare", "has no heading"}}},
 			{Heading: "Flags", Items: []Item{
-				{"--admin PATH", "where\nit is"}, {"--first=X, --second=Y, -t --third", "as another page has them"},
+				{"--admin PATH", "where\nit is"}, {"--first=X, --second=Y, -t, --third", "as another page has them"},
 				{"--long-name=TEXT", "one space"}, {"--help", ""},
 			}},
 			{Heading: "Levels, in order", Lines: []string{"one two three", "four five"}},

@@ -108,7 +108,7 @@ func (w *writer) block(b *cli.Block) {
 	for _, i := range b.Items {
 		w.line(".TP")
 		w.line(`\fB%s\fR`, escape(i.Term))
-		w.text(cmp.Or(i.Text, `Print this help.`))
+		w.text(cmp.Or(i.Text, "As said above."))
 	}
 }
 
