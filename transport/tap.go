@@ -12,7 +12,10 @@ type Exchange struct {
 	// Duration is how long the answer took.
 	Duration time.Duration
 	// Probe is set if the transport itself asked, see WithProbe.
-	Probe    bool
+	Probe bool
+	// Unseen is set if the command did not come to the Witness below: something has
+	// answered in the TPM's stead.
+	Unseen   bool
 	Locality uint8
 	// Command and Response are valid during the call only, and are not to be
 	// changed.
@@ -43,11 +46,13 @@ func (t *tap) Unwrap() Device { return t.Device }
 
 func (t *tap) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	start := t.now()
+	ctx, came := Watch(ctx, t.Device)
 	response, err := t.Device.Send(ctx, locality, command)
 	t.report(Exchange{
 		Time:     start,
 		Duration: t.now().Sub(start),
 		Probe:    IsProbe(ctx),
+		Unseen:   !came(),
 		Locality: locality,
 		Command:  command,
 		Response: response,

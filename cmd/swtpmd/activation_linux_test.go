@@ -57,9 +57,9 @@ func TestSocketActivation(t *testing.T) {
 			activated(t, cmd, "a:a", listens(t, "unix", data), listens(t, "unix", ctrl))
 			require.NoError(t, cmd.Start())
 			require.Contains(t, m.told(t), "READY=1")
-			c := dial(t, ctrl)
+			c := connect(t, ctrl)
 			assert.Equal(t, "00000000", asked(t, c, cmdInit, 4))
-			assert.Equal(t, "80010000000a00000000", asked(t, dial(t, data), startupClear10, 10))
+			assert.Equal(t, "80010000000a00000000", asked(t, connect(t, data), startupClear10, 10))
 			assert.NoFileExists(t, filepath.Join(dir, "own", "tpm.sock"))
 			assert.Equal(t, "00000000", asked(t, c, cmdShutdown, 4))
 			assert.Equal(t, "STOPPING=1", m.told(t))
@@ -107,7 +107,7 @@ func TestSocketsOfAnotherProcess(t *testing.T) {
 	cmd := program(t, "--json", "--dir="+filepath.Join(dir, "own"), "--ctrl=fd=3")
 	activated(t, cmd, "", listens(t, "unix", odd))
 	until(t, cmd)
-	assert.Equal(t, "00000000", asked(t, dial(t, odd), cmdInit, 4))
+	assert.Equal(t, "00000000", asked(t, connect(t, odd), cmdInit, 4))
 	require.NoError(t, cmd.Process.Signal(unix.SIGTERM))
 	require.NoError(t, cmd.Wait())
 
@@ -153,10 +153,10 @@ func TestTheUnitsOfSystemd(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	require.Equal(t, "READY=1", m.told(t))
 	random := "8001 0000000c 0000017b 0008"
-	assert.Contains(t, asked(t, dial(t, filepath.Join(top, "run/swtpmd/a.sock")), random, 20), "800100000014000000000008")
+	assert.Contains(t, asked(t, connect(t, filepath.Join(top, "run/swtpmd/a.sock")), random, 20), "800100000014000000000008")
 	assert.FileExists(t, filepath.Join(top, "lib/swtpmd/a", stateFile))
 	place.run(t, "swtpmd ctl --admin "+filepath.Join(top, "run/swtpmd/a/admin.sock")+" status")
-	assert.Equal(t, "00000000", asked(t, dial(t, filepath.Join(top, "run/swtpmd/a.sock.ctrl")), cmdShutdown, 4))
+	assert.Equal(t, "00000000", asked(t, connect(t, filepath.Join(top, "run/swtpmd/a.sock.ctrl")), cmdShutdown, 4))
 	require.Equal(t, "STOPPING=1", m.told(t))
 	require.NoError(t, cmd.Wait())
 

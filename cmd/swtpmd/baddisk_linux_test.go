@@ -53,7 +53,7 @@ func TestStateOnADiskThatTakesNothing(t *testing.T) {
 			said := new(lockedBuffer)
 			cmd.Stderr = said
 			r := until(t, cmd)
-			ctrl, data := dial(t, r.Control), dial(t, r.Data)
+			ctrl, data := connect(t, r.Control), connect(t, r.Data)
 			require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 			// Startup counts up in NV memory.
 			assert.Equal(t, "80010000000a00000923", asked(t, data, startupClear10, 10), "TPM_RC_NV_UNAVAILABLE")

@@ -77,5 +77,5 @@ func (d *daemon) mounted() transport.Device {
 	if d.board == nil {
 		return d.tpm
 	}
-	return &boardTPM{d.tpm, d.board}
+	return &boardTPM{d.watched, d.board}
 }

@@ -95,7 +95,7 @@ func TestWrongCommandLinesOfDevices(t *testing.T) {
 	}{
 		{[]string{}, "add --vtpm-proxy"},
 		{[]string{"--vtpm-proxy", "--chardev=/dev/vport0p1"}, "say one of --vtpm-proxy, --chardev and --fd"},
-		{[]string{"--vtpm-proxy", "--server=port=2321"}, "the flags are --admin, --chardev"},
+		{[]string{"--vtpm-proxy", "--server=port=2321"}, "the flags are --admin, --backend, --chardev"},
 		{[]string{"--vtpm-proxy", "more"}, "unexpected argument"},
 		{[]string{"--vtpm-proxy", "--dir=/x"}, "name each socket"},
 		{[]string{"--vtpm-proxy", "--defer-until=late"}, "add --defer-for=30s"},

@@ -31,11 +31,11 @@ func TestTheConsoleLogHasWhatWasRead(t *testing.T) {
 		assert.Contains(t, d.ready.QEMU, "chardev:console")
 		admin := control.NewClient(d.ready.Admin)
 		const banner = "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP"
-		first := dial(t, d.ready.Console)
+		first := connect(t, d.ready.Console)
 		_, err := first.Write([]byte(anyBytes()))
 		require.NoError(t, err)
 		require.NoError(t, first.Close())
-		guest(t, dial(t, d.ready.Console), admin, initcall.Kernel, banner) // its connection comes second
+		guest(t, connect(t, d.ready.Console), admin, initcall.Kernel, banner) // its connection comes second
 		d.stop()
 		require.Equal(t, exitOK, d.exitCode(t))
 		kept, err := os.ReadFile(file)

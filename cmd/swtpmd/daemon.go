@@ -18,7 +18,6 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
 	"github.com/swtpmd/swtpmd/emulator"
-	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -41,8 +40,17 @@ type daemon struct {
 	// it ends.
 	manager *process.Notifier
 
-	tpm   *watchedTPM
-	store *watchedStore // nil if the TPM ends with the daemon
+	tpm     transport.Device
+	watched *watchedTPM // tpm, if it is our own
+	// own is the TPM for the daemon's own commands, and observers stand before what is
+	// served: --pcap and --trace.
+	own       transport.Device
+	observers []func(transport.Device) transport.Device
+	// failure returns why the TPM is in failure mode, if it is and that is known.
+	failure     func() error
+	description *swtpm.Description
+	told        chan struct{} // closed when the daemon has told that it is ready
+	store       *watchedStore // nil if the TPM ends with the daemon
 	// orderly is nil where nobody but a client shuts the TPM down.
 	orderly *transport.Orderly
 	clock   *initcall.Clock
@@ -100,24 +108,26 @@ func (d *daemon) makeDir() error {
 	return os.MkdirAll(dir, 0o700)
 }
 
-// build makes the chain from transport to TPM, without opening anything.
-func (d *daemon) build() error {
+// build makes the chain from transport to TPM. It opens nothing that others connect to.
+func (d *daemon) build(ctx context.Context) error {
 	set := d.set
-	tpm, err := d.newTPM()
+	if err := d.chooseTPM(ctx); err != nil {
+		return err
+	}
+	tapped, err := d.observe(set.log.tap(d.mounted(), d.log))
 	if err != nil {
 		return err
 	}
-	d.tpm = &watchedTPM{TPM: tpm, log: d.log}
 	d.clock = new(initcall.Clock)
 	rules := set.deferral.Rules()
 	d.panel = &control.Panel{
-		Clock: d.clock, Rules: rules, Powered: d.tpm.Powered, Failure: d.tpm.failed,
+		Clock: d.clock, Rules: rules, Powered: d.powered, Failure: d.failure,
 		LogLost: d.queue.Lost,
-		PCRs:    func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.tpm, set.control) },
+		PCRs:    func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.own, set.control) },
 	}
 	d.clock.Subscribe(d.reached)
-	tapped := set.log.tap(d.mounted(), d.log)
-	if set.autoShutdown.on(set.like) {
+	// Another TPM's power is not this daemon's at its end.
+	if set.backend == nil && set.autoShutdown.on(set.like) {
 		d.orderly = transport.NewOrderly(tapped)
 		tapped = d.orderly
 	}
@@ -128,13 +138,10 @@ func (d *daemon) build() error {
 	if d.source, err = newSource(set, d.clock, d.in, d.files, d.log); err != nil {
 		return err
 	}
-	description, err := describe(&set.profile)
-	if err != nil {
-		return err
-	}
+	device = through(device, d.observers)
 	options := swtpm.Options{
 		Version:             set.like,
-		Description:         description,
+		Description:         d.description,
 		IncomingMigration:   set.migration.incoming,
 		ReleaseLockOutgoing: set.migration.release,
 		RejectLocality4:     set.locality.rejectFour,
@@ -302,29 +309,6 @@ func (d *daemon) settle() error {
 	mode, err := d.sandboxes.confine(&d.set.sandbox, d.reach, d.log)
 	d.panel.Sandbox = string(mode)
 	return err
-}
-
-// startTPM does what --flags asks for before the first client.
-func (d *daemon) startTPM(ctx context.Context) error {
-	if d.set.startup == startupByClient {
-		return nil
-	}
-	d.cause = "--flags"
-	if err := d.server.Init(0); err != nil {
-		return err
-	}
-	d.cause = ""
-	err := d.set.startup.send(ctx, d.tpm)
-	if errors.Is(err, wire.RCInitialize) {
-		err = nil // it goes on from stored volatile state
-	}
-	if failure := d.tpm.failed(); err != nil && failure != nil {
-		err = fmt.Errorf("%w: %w", err, failure)
-	}
-	if err != nil {
-		return fmt.Errorf("--flags: %w", err)
-	}
-	return nil
 }
 
 // openAdmin opens the admin socket.

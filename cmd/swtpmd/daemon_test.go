@@ -133,7 +133,7 @@ func daemonOf(ctx context.Context, args []string, s cli.Streams) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-func dial(t *testing.T, path string) net.Conn {
+func connect(t *testing.T, path string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("unix", path)
 	require.NoError(t, err)
@@ -214,8 +214,8 @@ func consoleUntil(t *testing.T, from, until string) []string {
 
 func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 	d := daemonWith(t, "--defer-until=late_sync")
-	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
-	console, admin := dial(t, d.ready.Console), control.NewClient(d.ready.Admin)
+	ctrl, data := connect(t, d.ready.Control), connect(t, d.ready.Data)
+	console, admin := connect(t, d.ready.Console), control.NewClient(d.ready.Admin)
 
 	assert.Equal(t, "80010000000a00000101", asked(t, data, selfTest10, 10), "no INIT yet")
 	d.log.until(t, "--flags=startup-clear needs none")
@@ -263,9 +263,9 @@ func TestDaemonHoldsTheTPMBackUntilTheGuestIsThere(t *testing.T) {
 // that has not seen it boot: its TPM is there, until the next boot.
 func TestAGuestGoesOn(t *testing.T) {
 	from, to := daemonWith(t), daemonWith(t, "--defer-from=firmware", "--defer-until=late_sync")
-	source, target := dial(t, from.ready.Control), dial(t, to.ready.Control)
+	source, target := connect(t, from.ready.Control), connect(t, to.ready.Control)
 	require.Equal(t, "00000000", asked(t, source, cmdInit, 4))
-	require.Equal(t, "80010000000a00000000", asked(t, dial(t, from.ready.Data), startupClear10, 10))
+	require.Equal(t, "80010000000a00000000", asked(t, connect(t, from.ready.Data), startupClear10, 10))
 	for _, kind := range []string{"00000001", "00000002"} {
 		head := asked(t, source, "0000000c 00000001 "+kind+" 00000000", 16)
 		require.Equal(t, "0000000000000000", head[:16])
@@ -275,7 +275,7 @@ func TestAGuestGoesOn(t *testing.T) {
 		require.Equal(t, "00000000", asked(t, target, "0000000d 00000000 "+kind+" "+head[24:]+blob, 4))
 	}
 	require.Equal(t, "00000000", asked(t, target, "00000002 00000001", 4))
-	data := dial(t, to.ready.Data)
+	data := connect(t, to.ready.Data)
 	assert.Equal(t, "80010000000a00000000", asked(t, data, selfTest10, 10), "started already")
 	status, err := control.NewClient(to.ready.Admin).Status(t.Context())
 	require.NoError(t, err)
@@ -297,7 +297,7 @@ func waitHeld(t *testing.T, d *running) {
 
 func TestCtlSeesAndSteersTheDaemon(t *testing.T) {
 	d := daemonWith(t, "--defer-until=late", "--while-deferred=hold", "--defer-from=firmware", "--flags=not-need-init")
-	data := dial(t, d.ready.Data)
+	data := connect(t, d.ready.Data)
 	ctl := func(args ...string) string {
 		code, out, errs := called(t, append([]string{"ctl", "--admin", d.ready.Admin}, args...)...)
 		require.Equal(t, exitOK, code, errs)
@@ -337,7 +337,7 @@ func TestTimelineReleasesTheTPM(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("kernel 0s\nlate 30ms\n"), 0o600))
 	d := daemonWith(t, "--defer-until=late", "--defer-from=firmware", "--timeline", path, "--while-deferred=hold")
 	assert.Empty(t, d.ready.Console)
-	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
+	ctrl, data := connect(t, d.ready.Control), connect(t, d.ready.Data)
 	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 	assert.Equal(t, "80010000000a00000000", asked(t, data, startupClear10, 10))
 	status, err := control.NewClient(d.ready.Admin).Status(t.Context())
@@ -362,7 +362,7 @@ func TestATimelineWithoutALevelIsRefused(t *testing.T) {
 
 func TestShutdownReleasesAHeldCommand(t *testing.T) {
 	d := daemonWith(t, "--defer-until=userspace", "--while-deferred=hold", "--defer-from=firmware", "--hold-max=1h")
-	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
+	ctrl, data := connect(t, d.ready.Control), connect(t, d.ready.Data)
 	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 	answer := askAtOnce(data, selfTest10, 10)
 	waitHeld(t, d)
@@ -403,7 +403,7 @@ func TestDaemonGoesToTheBackgroundWhenReady(t *testing.T) {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	require.NoError(t, err)
 	assert.NotEqual(t, cmd.Process.Pid, pid)
-	conn := dial(t, path)
+	conn := connect(t, path)
 	assert.Equal(t, "00000000", asked(t, conn, cmdInit, 4))
 	assert.Equal(t, "00000000", asked(t, conn, cmdShutdown, 4))
 	require.Eventually(t, func() bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
+	"github.com/swtpmd/swtpmd/transport/dial"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
@@ -35,7 +36,11 @@ type settings struct {
 	profile       cli.Profile
 	like          swtpm.Version
 
+	pcap pcapWords
+
 	// What is swtpmd's own.
+	trace    string        // a file, "-" for stdout
+	backend  *dial.Address // nil: our own TPM
 	dir      string
 	ownDir   bool // dir was made for this daemon
 	admin    string
@@ -188,8 +193,10 @@ func (s *settings) check() error {
 	case s.timeline != "" && len(s.markers) > 0:
 		return cli.Usage(errors.New("--marker is for a console, and --timeline goes by time"), "leave out one of the two")
 	}
-	if err := s.gdb.check(s); err != nil {
-		return err
+	for _, check := range []func() error{func() error { return s.gdb.check(s) }, s.checkBackend, s.checkCapture} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	return d.Check()
 }

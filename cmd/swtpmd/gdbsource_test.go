@@ -129,7 +129,7 @@ func TestLevelsByTheGdbstub(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	g := &gdbstub{t: t, conn: conn, r: bufio.NewReader(conn), points: map[string]bool{}}
-	ctrl := dial(t, d.ready.Control)
+	ctrl := connect(t, d.ready.Control)
 	admin := control.NewClient(d.ready.Admin)
 	for boot := 1; boot <= 2; boot++ {
 		require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))

@@ -67,7 +67,7 @@ State:
                          pwdfile=F or pwdfd=N [,kdf=pbkdf2|sha512]; and
                          [,mode=aes-cbc|aes-256-cbc][,remove]
   --migration-key=WORDS  the same for state that QEMU takes along
-
+` + observeHelp + `
 The kind of TPM:
   --profile=P            one of those that swtpmd --profiles names, or a file with a
                          slash or a dot in its name; without it the TPM is like swtpm
@@ -115,6 +115,8 @@ Examples:
   swtpmd -d --dir=/tmp/tpm --pid=file=/tmp/tpm/pid --state=$HOME/tpm --flags=startup-clear
   tpm2_pcrread -T swtpm:path=/tmp/tpm/tpm.sock
   kill $(cat /tmp/tpm/pid)
+  # what the tools do with a TPM of the kernel that is late, for Wireshark
+  swtpmd --backend=/dev/tpmrm0 --defer-until=late --defer-from=firmware --pcap=late.pcapng
   # a TPM with room for software that has no resource manager
   swtpmd --profile=roomy
   # a kind of TPM of your own
@@ -177,10 +179,9 @@ swtpm's flags:
                          started for it, and made if there is none
   --profile=WORDS        name=P or file=F, or as swtpmd --help has it: the profiles are
                          swtpmd's, not libtpms's
-Not offered, and refused: --pcap.
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
-
+` + observeHelp + `
 ` + cli.LevelsHelp + `
 Examples:
   swtpm_setup --tpm2 --tpm "$(command -v swtpmd) socket" --tpm-state /tmp/t --create-ek-cert

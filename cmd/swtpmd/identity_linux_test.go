@@ -125,7 +125,7 @@ func TestChroot(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, root, at)
 	}
-	ctrl := dial(t, filepath.Join(root, "ctrl"))
+	ctrl := connect(t, filepath.Join(root, "ctrl"))
 	assert.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 	require.NoError(t, os.Rename(filepath.Join(root, "log"), filepath.Join(root, "log.1")))
 	require.NoError(t, unix.Kill(pid, unix.SIGHUP))

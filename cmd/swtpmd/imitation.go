@@ -52,7 +52,9 @@ func (i *imitation) setInfo(text string) (err error) {
 // it does. Then a command line that asks for none is refused unless --tpm2 is there.
 func (i *imitation) answer(args []string, out io.Writer) (done bool, err error) {
 	set := i.set
-	set.state.fromEnvironment()
+	if set.backend == nil {
+		set.state.fromEnvironment()
+	}
 	switch {
 	case i.version:
 		return true, printImitated(out, set.like)

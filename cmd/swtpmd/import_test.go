@@ -83,7 +83,7 @@ func TestStartWhereASwtpmWas(t *testing.T) {
 	r := importedFrom(t, "--from="+dir, "--state="+dir)
 	assert.True(t, r.Written)
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
-	_, err := tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(0x81010001)}.Execute(overSocket{dial(t, d.ready.Data)})
+	_, err := tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(0x81010001)}.Execute(overSocket{connect(t, d.ready.Data)})
 	require.NoError(t, err)
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))

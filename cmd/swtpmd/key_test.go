@@ -35,7 +35,7 @@ func TestStateWithAKey(t *testing.T) {
 		args := []string{"--state=" + dir, "--flags=startup-clear", "--key", words}
 		d := daemonWith(t, args...)
 		const password = "a password in the state"
-		require.NoError(t, changeOwnerAuth(t, overSocket{dial(t, d.ready.Data)}, "", password))
+		require.NoError(t, changeOwnerAuth(t, overSocket{connect(t, d.ready.Data)}, "", password))
 		d.stop()
 		require.Equal(t, exitOK, d.exitCode(t))
 		kept, err := os.ReadFile(filepath.Join(dir, stateFile))
@@ -44,7 +44,7 @@ func TestStateWithAKey(t *testing.T) {
 		assert.NotContains(t, string(kept), "swtpmdST")
 
 		d = daemonWith(t, args...)
-		require.NoError(t, changeOwnerAuth(t, overSocket{dial(t, d.ready.Data)}, password, ""))
+		require.NoError(t, changeOwnerAuth(t, overSocket{connect(t, d.ready.Data)}, password, ""))
 		d.stop()
 		require.Equal(t, exitOK, d.exitCode(t))
 

@@ -37,7 +37,7 @@ func TestTwoDaemonsOneDirectory(t *testing.T) {
 	dir := t.TempDir()
 	words := "--migration=incoming,release-lock-outgoing"
 	from := daemonWith(t, "--state="+dir, "--migration=release-lock-outgoing", "--flags=startup-clear")
-	value := extended(t, overSocket{dial(t, from.ready.Data)})
+	value := extended(t, overSocket{connect(t, from.ready.Data)})
 
 	code, _, errs := called(t, "socket", "--tpm2", "--tpmstate=dir="+dir, "--ctrl=type=unixio,path="+filepath.Join(t.TempDir(), "c"))
 	assert.Equal(t, exitFailed, code)
@@ -73,10 +73,10 @@ func TestTwoDaemonsOneDirectory(t *testing.T) {
 	}
 	to := daemonWith(t, "--state="+dir, words)
 	moved(from, to)
-	assert.Equal(t, value, pcr10(t, overSocket{dial(t, to.ready.Data)}))
-	value = extended(t, overSocket{dial(t, to.ready.Data)})
+	assert.Equal(t, value, pcr10(t, overSocket{connect(t, to.ready.Data)}))
+	value = extended(t, overSocket{connect(t, to.ready.Data)})
 	moved(to, from)
-	assert.Equal(t, value, pcr10(t, overSocket{dial(t, from.ready.Data)}))
+	assert.Equal(t, value, pcr10(t, overSocket{connect(t, from.ready.Data)}))
 	for _, d := range []*running{from, to} {
 		d.stop()
 		require.Equal(t, exitOK, d.exitCode(t))
@@ -90,24 +90,24 @@ func TestADaemonWithoutTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	from := daemonWith(t, "--state="+dir, "--flags=startup-clear")
 	to := daemonWith(t, "--state="+dir, "--migration=incoming")
-	require.Equal(t, "00000000", asked(t, dial(t, to.ready.Control), cmdInit, 4))
-	data := dial(t, to.ready.Data)
+	require.Equal(t, "00000000", asked(t, connect(t, to.ready.Control), cmdInit, 4))
+	data := connect(t, to.ready.Data)
 	_, err := data.Write([]byte("\x80\x01\x00\x00\x00\x0c\x00\x00\x01\x44\x00\x00"))
 	require.NoError(t, err)
 	require.Equal(t, exitFailed, to.exitCode(t))
 	to.log.until(t, "another server's")
 
 	to = daemonWith(t, "--state="+dir, "--migration=incoming")
-	control := dial(t, to.ready.Control)
+	control := connect(t, to.ready.Control)
 	require.Equal(t, "00000000", asked(t, control, cmdInit, 4))
-	require.NoError(t, changeOwnerAuth(t, overSocket{dial(t, from.ready.Data)}, "", "owner"))
+	require.NoError(t, changeOwnerAuth(t, overSocket{connect(t, from.ready.Data)}, "", "owner"))
 	from.stop()
 	require.Equal(t, exitOK, from.exitCode(t))
 	assert.Equal(t, "00000009", asked(t, control, "00000013 00000000", 4))
 	to.log.until(t, "INIT has to load it again")
 	require.Equal(t, "00000000", asked(t, control, cmdInit, 4))
 	assert.Equal(t, "00000000", asked(t, control, "00000013 00000000", 4))
-	tpm := overSocket{dial(t, to.ready.Data)}
+	tpm := overSocket{connect(t, to.ready.Data)}
 	require.Equal(t, "80010000000a00000000", asked(t, tpm, startupClear10, 10))
 	require.ErrorIs(t, changeOwnerAuth(t, tpm, "", "x"), tpm2.TPMRCBadAuth)
 	to.stop()
@@ -120,21 +120,21 @@ func TestVolatileStateOutlivesTheDaemon(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"--state=" + dir, "--flags=startup-clear,auto-shutdown"}
 	d := daemonWith(t, args...)
-	value := extended(t, overSocket{dial(t, d.ready.Data)})
-	control := dial(t, d.ready.Control)
+	value := extended(t, overSocket{connect(t, d.ready.Data)})
+	control := connect(t, d.ready.Control)
 	require.Equal(t, "00000000", asked(t, control, "0000000A", 4))
 	assert.Equal(t, "volatilestate", printedStates(t, "--tpmstate", "dir="+dir)[1].Name)
 	require.Equal(t, "00000000", asked(t, control, cmdShutdown, 4))
 	require.Equal(t, exitOK, d.exitCode(t))
 
 	d = daemonWith(t, args...)
-	assert.Equal(t, value, pcr10(t, overSocket{dial(t, d.ready.Data)}))
-	control = dial(t, d.ready.Control)
+	assert.Equal(t, value, pcr10(t, overSocket{connect(t, d.ready.Data)}))
+	control = connect(t, d.ready.Control)
 	require.Equal(t, "00000000", asked(t, control, "00000002 00000001", 4), "INIT that removes it")
-	assert.Equal(t, value, pcr10(t, overSocket{dial(t, d.ready.Data)}))
+	assert.Equal(t, value, pcr10(t, overSocket{connect(t, d.ready.Data)}))
 	assert.NoFileExists(t, filepath.Join(dir, volatileFile))
 	require.Equal(t, "00000000", asked(t, control, cmdInit, 4))
-	tpm := overSocket{dial(t, d.ready.Data)}
+	tpm := overSocket{connect(t, d.ready.Data)}
 	assert.Equal(t, "80010000000a00000000", asked(t, tpm, startupClear10, 10), "a new power cycle")
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
@@ -157,8 +157,8 @@ func TestAutoShutdown(t *testing.T) {
 	}{{"startup-clear,auto-shutdown", 0}, {"startup-clear", 2}} {
 		dir := t.TempDir()
 		d := daemonWith(t, "--state="+dir, "--flags="+c.flags)
-		tpm := overSocket{dial(t, d.ready.Data)}
-		control := dial(t, d.ready.Control)
+		tpm := overSocket{connect(t, d.ready.Data)}
+		control := connect(t, d.ready.Control)
 		public := tpm2.New2B(tpm2.TPMSNVPublic{NVIndex: tpm2.TPMHandle(0x01800001), NameAlg: tpm2.TPMAlgSHA256,
 			Attributes: tpm2.TPMANV{AuthRead: true, AuthWrite: true, NT: tpm2.TPMNTOrdinary}, DataSize: 4})
 		_, err := tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHOwner, Auth: tpm2.TPM2BAuth{Buffer: []byte("pw")}, PublicInfo: public}.Execute(tpm)

@@ -76,7 +76,7 @@ func TestTheServiceManagerIsToldOfStartAndEnd(t *testing.T) {
 				require.NoError(t, err)
 			}
 			assert.Equal(t, "READY=1", said)
-			assert.Equal(t, "00000000", asked(t, dial(t, ctrl), cmdInit, 4))
+			assert.Equal(t, "00000000", asked(t, connect(t, ctrl), cmdInit, 4))
 			require.NoError(t, unix.Kill(pid, unix.SIGTERM))
 			assert.Equal(t, "STOPPING=1", m.told(t))
 			if name != "background" {
@@ -91,7 +91,7 @@ func TestAServiceManagerThatIsNotThere(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
 	d := daemonWith(t)
 	d.log.until(t, "the service manager cannot be told")
-	assert.Equal(t, "00000000", asked(t, dial(t, d.ready.Control), cmdInit, 4))
+	assert.Equal(t, "00000000", asked(t, connect(t, d.ready.Control), cmdInit, 4))
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
 }

@@ -82,13 +82,14 @@ var options = []option{
 	{name: "system-map", in: inAll, value: func(s *settings, text string) error { s.gdb.kernel = text; return nil }},
 	{name: "marker", in: inAll, value: func(s *settings, text string) error { s.markers = append(s.markers, text); return nil }},
 
-	// To ignore these would be to promise something.
-	{name: "pcap", in: inAll, newer: true, refused: "there is no packet capture"},
+	{name: "pcap", in: inAll, newer: true, value: func(s *settings, text string) error { return s.pcap.set(text) }},
+	{name: "trace", in: inAll, value: func(s *settings, text string) error { s.trace = text; return nil }},
+	{name: "backend", in: inAll, value: (*settings).setBackend},
 }
 
 // define defines the options of one command.
 func (s *settings) define(f *flag.FlagSet, c command) {
-	s.pid.fd, s.log.fd, s.log.level = -1, -1, -1
+	s.pid.fd, s.log.fd, s.log.level, s.pcap.fd = -1, -1, -1, -1
 	s.profile.Define(f)
 	s.deferral.Define(f)
 	f.IntVar(&s.deferral.Boots, "defer-boots", 0, "")

@@ -15,7 +15,7 @@ func TestPCRsBeforeTheTPMRuns(t *testing.T) {
 	assert.Contains(t, errs, "start the guest, or run swtpm_ioctl --unix "+d.ready.Control+" -i, or begin with --flags=startup-clear")
 	assert.NotContains(t, errs, "call Init")
 
-	require.Equal(t, "00000000", asked(t, dial(t, d.ready.Control), cmdInit, 4))
+	require.Equal(t, "00000000", asked(t, connect(t, d.ready.Control), cmdInit, 4))
 	code, _, errs = called(t, "ctl", "--admin", d.ready.Admin, "pcrs")
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errs, "tpm2_startup -c")

@@ -130,7 +130,7 @@ func TestHangupThatIsIgnored(t *testing.T) {
 	cmd.Stderr = new(strings.Builder)
 	r := until(t, cmd)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
-	conn := dial(t, r.Control)
+	conn := connect(t, r.Control)
 	assert.Equal(t, "00000000", asked(t, conn, cmdInit, 4))
 	assert.Equal(t, "00000000", asked(t, conn, cmdShutdown, 4))
 	require.NoError(t, cmd.Wait())

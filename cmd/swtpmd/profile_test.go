@@ -95,7 +95,7 @@ func TestAProfileThatIsMeantAsAFile(t *testing.T) {
 // fixed asks a daemon for a property.
 func fixed(t *testing.T, d *running, property tpm2.TPMPT) uint32 {
 	t.Helper()
-	rsp, err := tpm2.GetCapability{Capability: tpm2.TPMCapTPMProperties, Property: uint32(property), PropertyCount: 1}.Execute(overSocket{dial(t, d.ready.Data)})
+	rsp, err := tpm2.GetCapability{Capability: tpm2.TPMCapTPMProperties, Property: uint32(property), PropertyCount: 1}.Execute(overSocket{connect(t, d.ready.Data)})
 	require.NoError(t, err)
 	list, err := rsp.CapabilityData.Data.TPMProperties()
 	require.NoError(t, err)
@@ -124,7 +124,7 @@ func TestStateOfAnotherProfile(t *testing.T) {
 	}
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
 	policy := "80020000005f0000012e400000010000000940000009000000" + "0000" + "0040" + strings.Repeat("ab", 64) + "000d" // of the owner, with SHA-512
-	require.Equal(t, "80020000001300000000", asked(t, dial(t, d.ready.Data), policy, 10))
+	require.Equal(t, "80020000001300000000", asked(t, connect(t, d.ready.Data), policy, 10))
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
 	before, err := os.ReadFile(filepath.Join(dir, "tpm2.state"))

@@ -59,7 +59,7 @@ func TestSetup(t *testing.T) {
 	assert.Equal(t, []string{"sha256"}, p.Banks)
 	require.Len(t, p.Keys, 3)
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
-	tpm := overSocket{dial(t, d.ready.Data)}
+	tpm := overSocket{connect(t, d.ready.Data)}
 	assert.False(t, hasSHA1(t, tpm))
 	read, err := tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(0x8101000A)}.Execute(tpm)
 	require.NoError(t, err)

@@ -29,6 +29,9 @@ func (s *settings) reach() (sandbox.Reach, error) {
 			add(sandbox.RemoveFiles, filepath.Dir(file))
 		}
 	}
+	if err := s.reachBackend(&r); err != nil {
+		return r, err
+	}
 	if s.ownDir {
 		add(sandbox.RemoveDirs, filepath.Dir(s.dir))
 	}

@@ -28,6 +28,7 @@ type ready struct {
 	Platform string `json:"platform,omitempty"`
 	State    string `json:"state,omitempty"`   // absent for memory
 	Profile  string `json:"profile,omitempty"` // absent without --profile
+	Backend  string `json:"backend,omitempty"` // absent for swtpmd's own TPM
 	// QEMU are the options to paste, Append the words for the guest's
 	// kernel command line.
 	QEMU   []string `json:"qemu,omitempty"`
@@ -40,6 +41,9 @@ const kernelWords = "initcall_debug ignore_loglevel"
 // newReady returns what a daemon with these settings tells.
 func newReady(set *settings) ready {
 	r := ready{Ready: true, PID: os.Getpid(), Dir: set.dir, Admin: set.admin, State: set.state.dir, Profile: set.profile.Name()}
+	if set.backend != nil {
+		r.Backend = set.backend.String()
+	}
 	for _, e := range set.control {
 		if r.Control == "" && e.network == "unix" {
 			r.Control = e.address

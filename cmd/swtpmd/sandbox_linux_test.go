@@ -161,7 +161,7 @@ func TestTheDaemonWorksInItsSandbox(t *testing.T) {
 func TestTheConsoleChangesHands(t *testing.T) {
 	d := daemonWith(t, "--defer-until=late_sync")
 	admin := control.NewClient(d.ready.Admin)
-	require.Equal(t, "00000000", asked(t, dial(t, d.ready.Control), cmdInit, 4))
+	require.Equal(t, "00000000", asked(t, connect(t, d.ready.Control), cmdInit, 4))
 	require.NoError(t, os.Remove(d.ready.Console))
 	qemu, err := net.Listen("unix", d.ready.Console)
 	require.NoError(t, err)
@@ -183,7 +183,7 @@ func TestTheConsoleChangesHands(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	// What was printed between the two is not known: a reset begins anew.
-	require.Equal(t, "00000000", asked(t, dial(t, d.ready.Control), cmdInit, 4))
+	require.Equal(t, "00000000", asked(t, connect(t, d.ready.Control), cmdInit, 4))
 	guest(t, again, admin, initcall.Kernel, "[    0.000000] Linux version 6.1.0 (x@y) (gcc) #1 SMP")
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
@@ -195,7 +195,7 @@ func TestAConsoleFileThatComesLater(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "console")
 	d := daemonWith(t, "--defer-until=late_sync", "--console=file:"+path)
 	admin := control.NewClient(d.ready.Admin)
-	ctrl := dial(t, d.ready.Control)
+	ctrl := connect(t, d.ready.Control)
 	for range 2 {
 		require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 		file, err := os.Create(path + ".new")

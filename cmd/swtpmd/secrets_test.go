@@ -14,7 +14,7 @@ func TestLogKeepsSecrets(t *testing.T) {
 	const value = "hushhush"
 	for words, shown := range map[string]bool{"level=5": false, "level=5,secrets": true} {
 		d := daemonWith(t, "--flags=startup-clear", "--log="+words)
-		tpm := overSocket{dial(t, d.ready.Data)}
+		tpm := overSocket{connect(t, d.ready.Data)}
 		require.NoError(t, changeOwnerAuth(t, tpm, "", value))
 		require.NoError(t, changeOwnerAuth(t, tpm, value, ""))
 		d.stop()

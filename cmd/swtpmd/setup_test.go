@@ -115,7 +115,7 @@ func TestSwtpmSetup(t *testing.T) {
 	swtpmSetup(t, config, "--tpm-state", "dir://"+dir, "--pcr-banks", "sha256", "--reconfigure")
 
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
-	tpm := overSocket{dial(t, d.ready.Data)}
+	tpm := overSocket{connect(t, d.ready.Data)}
 	assert.False(t, hasSHA1(t, tpm), "reconfigured")
 	for _, handle := range []tpm2.TPMHandle{
 		0x81010001, 0x81010016, // the keys: RSA 2048, ECC P-384

@@ -76,7 +76,7 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 		return err
 	}
 	defer log.close()
-	d := &daemon{set: set, log: log.Logger, queue: log.queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes, manager: manager}
+	d := &daemon{set: set, told: make(chan struct{}), log: log.Logger, queue: log.queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes, manager: manager}
 	defer d.cleanUp()
 	// A manager that cannot be told must not keep the guest from its TPM.
 	d.toldManager(unmanaged)
@@ -85,7 +85,7 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 			return err
 		}
 	}
-	if err := d.build(); err != nil {
+	if err := d.build(ctx); err != nil {
 		return err
 	}
 	if err := d.open(ctx); err != nil {
@@ -121,6 +121,7 @@ func (d *daemon) tell(out io.Writer, ownDir bool) error {
 			return err
 		}
 	}
+	close(d.told)
 	// With a parent, stderr is not the daemon's own from here on.
 	if process.InBackground() {
 		_ = d.queue.Flush()

@@ -83,7 +83,7 @@ func TestStateOutlivesTheDaemon(t *testing.T) {
 			d := daemonWith(t, args...)
 			assert.Equal(t, dir, d.ready.State)
 			d.log.until(t, "new=true")
-			tpm, ctrl := overSocket{dial(t, d.ready.Data)}, dial(t, d.ready.Control)
+			tpm, ctrl := overSocket{connect(t, d.ready.Data)}, connect(t, d.ready.Control)
 			require.NoError(t, changeOwnerAuth(t, tpm, "", "owner"))
 			withoutSHA1(t, tpm)
 			require.True(t, hasSHA1(t, tpm))
@@ -99,7 +99,7 @@ func TestStateOutlivesTheDaemon(t *testing.T) {
 
 			d = daemonWith(t, args...)
 			d.log.until(t, "new=false")
-			tpm = overSocket{dial(t, d.ready.Data)}
+			tpm = overSocket{connect(t, d.ready.Data)}
 			assert.False(t, hasSHA1(t, tpm))
 			assert.EqualValues(t, 3, resetCount(t, tpm))
 			require.ErrorIs(t, changeOwnerAuth(t, tpm, "", "x"), tpm2.TPMRCBadAuth)
@@ -114,7 +114,7 @@ func TestWithoutStateTheTPMIsNew(t *testing.T) {
 	for range 2 {
 		d := daemonWith(t, "--flags=startup-clear")
 		assert.Empty(t, d.ready.State)
-		tpm := overSocket{dial(t, d.ready.Data)}
+		tpm := overSocket{connect(t, d.ready.Data)}
 		assert.EqualValues(t, 1, resetCount(t, tpm))
 		require.NoError(t, changeOwnerAuth(t, tpm, "", "owner"))
 		d.stop()

@@ -49,7 +49,7 @@ func TestUnreadStreamsStopNothing(t *testing.T) {
 		}
 		return err == nil
 	}, time.Minute, time.Millisecond)
-	client := dial(t, data)
+	client := connect(t, data)
 	for range 15000 {
 		require.Equal(t, "80010000000a00000101", asked(t, client, selfTest10, 10))
 	}

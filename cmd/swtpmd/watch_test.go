@@ -51,7 +51,7 @@ func TestNothingButFilesIsState(t *testing.T) {
 func TestFailureModeIsExplained(t *testing.T) {
 	dir := t.TempDir()
 	d := daemonWith(t, "--state="+dir)
-	ctrl, data := dial(t, d.ready.Control), dial(t, d.ready.Data)
+	ctrl, data := connect(t, d.ready.Control), connect(t, d.ready.Data)
 	mend := spoil(t, dir)
 	require.Equal(t, "00000000", asked(t, ctrl, cmdInit, 4))
 	for range 3 {

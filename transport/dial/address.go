@@ -241,3 +241,25 @@ func inWords(name, key, path string) string {
 func inURL(name, path string) string {
 	return name + "://" + (&url.URL{Path: path}).EscapedPath()
 }
+
+// Ports returns the TCP ports of the address.
+func (a Address) Ports() (ports []uint16, err error) {
+	if a.Network != "tcp" {
+		return nil, nil
+	}
+	for _, address := range []string{a.Data, a.Control} {
+		if address == "" {
+			continue
+		}
+		_, text, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		port, err := portNumber(text)
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, uint16(port))
+	}
+	return ports, nil
+}

@@ -57,6 +57,8 @@ func (e *Error) Error() string {
 		hint = "; another process has it open: /dev/tpmrm0 takes more than one"
 	case errors.Is(e.Err, syscall.ECONNREFUSED), errors.Is(e.Err, fs.ErrNotExist):
 		hint = "; nothing listens there, or not yet"
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		hint = "; it does not answer: swtpm serves one control client at a time"
 	case errors.Is(e.Err, fs.ErrPermission):
 		hint = "; this user may not open it"
 	}
@@ -102,7 +104,8 @@ var dialers = map[Protocol]func(context.Context, Address) (TPM, error){
 
 func dialRaw(ctx context.Context, a Address) (TPM, error) {
 	if a.Single {
-		return reached(raw.Single{Network: a.Network, Address: a.Data}, listens(ctx, a.Network, a.Data))
+		data, err := listens(ctx, a.Network, a.Data)
+		return reached(raw.Single{Network: a.Network, Address: data}, err)
 	}
 	k := &kept{network: a.Network, address: a.Data}
 	_, err := k.connection(ctx)
@@ -117,23 +120,34 @@ func dialSwtpm(ctx context.Context, a Address) (TPM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control channel: %w", err)
 	}
-	if err := listens(ctx, a.Network, a.Data); err != nil {
+	data, err := listens(ctx, a.Network, a.Data)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("data channel: %w", err), control.Close())
 	}
-	return reached(swtpm.NewTPM(ctx, control, raw.Single{Network: a.Network, Address: a.Data}))
+	return reached(swtpm.NewTPM(ctx, control, raw.Single{Network: a.Network, Address: data}))
 }
 
 func dialMssim(ctx context.Context, a Address) (TPM, error) {
 	return reached(mssim.Dial(ctx, a.Network, a.Data))
 }
 
-// listens connects once, to find out whether anybody takes connections.
-func listens(ctx context.Context, network, address string) error {
+// listens connects once, to find out whether anybody takes connections, and returns the
+// address with a host's name resolved.
+func listens(ctx context.Context, network, address string) (resolved string, err error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return conn.Close()
+	return resolve(conn, address), conn.Close()
+}
+
+// resolve returns the address at the other end of a connection to an address. A process
+// that has given up reading files cannot look names up any more.
+func resolve(conn net.Conn, address string) string {
+	if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		return at.String()
+	}
+	return address
 }
 
 // kernelDevices are the nodes that are tried without a path, in tcti-device's order.

@@ -3,6 +3,7 @@ package dial
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 
 	"github.com/swtpmd/swtpmd/transport/raw"
@@ -29,11 +30,14 @@ func (k *kept) connection(ctx context.Context) (*raw.Client, error) {
 		return nil, errClosed
 	}
 	if k.client == nil {
-		client, err := raw.Dial(ctx, k.network, k.address)
+		conn, err := (&net.Dialer{}).DialContext(ctx, k.network, k.address)
 		if err != nil {
 			return nil, err
 		}
-		k.client = client
+		k.address = resolve(conn, k.address)
+		if k.client, err = raw.NewClient(conn); err != nil {
+			return nil, err
+		}
 	}
 	return k.client, nil
 }

@@ -24,6 +24,11 @@ const (
 type Queue struct {
 	Out    io.Writer
 	Prefix string // before each line
+	// Room bounds the bytes that wait to be written; 0 is 1 MiB.
+	Room int
+	// Note returns what stands where lines were dropped; lost are all that were, from
+	// the beginning on. Nil writes a line of a log.
+	Note func(lost uint64) []byte
 
 	mu      sync.Mutex
 	waiting []byte // lines that nobody writes yet
@@ -38,7 +43,7 @@ type Queue struct {
 func (q *Queue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.dropped > 0 || len(q.waiting)+len(q.Prefix)+len(line) > logRoom {
+	if q.dropped > 0 || len(q.waiting)+len(q.Prefix)+len(line) > q.room() {
 		q.dropped++
 		q.lost++
 		return len(line), nil
@@ -67,7 +72,7 @@ func (q *Queue) write() {
 			return
 		}
 		buffer, q.waiting = q.waiting, buffer[:0]
-		lines, dropped := q.lines, q.dropped
+		lines, dropped, lost := q.lines, q.dropped, q.lost
 		q.lines, q.dropped = 0, 0
 		q.mu.Unlock()
 
@@ -79,9 +84,24 @@ func (q *Queue) write() {
 		}
 		if dropped > 0 {
 			// It takes no room in the queue, so that it is not lost itself.
-			_, _ = q.Out.Write(append([]byte(q.Prefix), lostLine(dropped)...))
+			_, _ = q.Out.Write(q.note(dropped, lost))
 		}
 	}
+}
+
+func (q *Queue) room() int {
+	if q.Room == 0 {
+		return logRoom
+	}
+	return q.Room
+}
+
+// note returns what stands for dropped lines; lost are all so far.
+func (q *Queue) note(dropped, lost uint64) []byte {
+	if q.Note != nil {
+		return q.Note(lost)
+	}
+	return append([]byte(q.Prefix), lostLine(dropped)...)
 }
 
 // lostLine is the line of the log that stands for those that are not there.

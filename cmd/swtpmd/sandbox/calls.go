@@ -44,6 +44,17 @@ const (
 		unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 )
 
+// families returns the families of sockets that are made.
+func (r Reach) families() (list []uint32) {
+	if r.UnixSockets {
+		list = append(list, unix.AF_UNIX)
+	}
+	if len(r.TCPPorts) > 0 {
+		list = append(list, unix.AF_INET, unix.AF_INET6)
+	}
+	return list
+}
+
 // conditional are the calls of which the arguments matter.
 func conditional(r Reach, pid int) []call {
 	own := []condition{isOneOf(0, uint32(pid))}
@@ -59,16 +70,20 @@ func conditional(r Reach, pid int) []call {
 		// The runtime gives its memory names.
 		{unix.SYS_PRCTL, []condition{isOneOf(0, unix.PR_SET_VMA)}},
 	}
-	if r.UnixSockets {
+	if families := r.families(); len(families) > 0 {
 		const typeMask = 0xf // SOCK_TYPE_MASK, include/linux/net.h
 		calls = append(calls,
 			call{unix.SYS_SOCKET, []condition{
-				isOneOf(0, unix.AF_UNIX),
+				isOneOf(0, families...),
 				{1, typeMask, []uint32{unix.SOCK_STREAM}},
 			}},
+			call{unix.SYS_CONNECT, nil},
+		)
+	}
+	if r.UnixSockets {
+		calls = append(calls,
 			call{unix.SYS_BIND, nil},
 			call{unix.SYS_LISTEN, nil},
-			call{unix.SYS_CONNECT, nil},
 			call{unix.SYS_LINKAT, nil}, // where a file system cannot rename without replacing
 			call{unix.SYS_FCHMODAT, nil},
 			call{unix.SYS_FCHMODAT2, nil},

@@ -13,7 +13,7 @@ import (
 const leastLandlock = 2
 
 // Landlock bounds the files that this process can open, make and remove to those
-// in r, and has it run no program, bind or connect no TCP port and reach no
+// in r, and has it run no program, bind no TCP port, connect to no other than r's and reach no
 // abstract unix socket, as far as the kernel's version of Landlock, which it
 // returns, can tell (kernel, Documentation/userspace-api/landlock.rst). It holds
 // for all threads. Permissions and owners of files are not bounded.
@@ -33,6 +33,9 @@ func Landlock(r Reach) (version int, err error) {
 	var rules []landlock.Rule
 	for _, p := range r.Paths {
 		rules = append(rules, landlock.PathAccess(p.May.landlock(), p.Name))
+	}
+	for _, port := range r.TCPPorts {
+		rules = append(rules, landlock.ConnectTCP(port))
 	}
 	if err := bounds.BestEffort().Restrict(rules...); err != nil {
 		return 0, fmt.Errorf("landlock: %w", err)

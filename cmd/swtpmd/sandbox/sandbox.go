@@ -19,6 +19,8 @@ type Reach struct {
 	// their files permissions and owners. Sockets of other kinds it can only
 	// accept, or be passed.
 	UnixSockets bool
+	// TCPPorts are those that it can connect to.
+	TCPPorts []uint16
 	// VTPMProxy lets it make TPMs of the running kernel with an open /dev/vtpmx.
 	VTPMProxy bool
 }

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/trace"
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/capture"
+)
+
+// pcapWords is --pcap.
+type pcapWords struct {
+	output
+	mode      fs.FileMode
+	truncate  bool
+	checksums bool
+}
+
+// defaultPcapMode are the permissions of a new capture. swtpm's default lets the group
+// read the authorizations in it.
+const defaultPcapMode = 0o600
+
+// pcapRoom bounds the bytes of a capture that wait to be written.
+const pcapRoom = 8 << 20
+
+// set reads the value of --pcap: swtpm's words, or a file's name.
+func (p *pcapWords) set(text string) error {
+	if !strings.Contains(text, "file=") && !strings.Contains(text, "fd=") {
+		if text == "" {
+			return &wordError{"pcap", text, "it needs a file"}
+		}
+		*p = pcapWords{output: output{file: text, fd: -1}, mode: defaultPcapMode}
+		return nil
+	}
+	w, err := parseWords("pcap", text, "file", "fd", "truncate", "mode", "checksums")
+	if err != nil {
+		return err
+	}
+	mode, err := w.mode("pcap", "mode", defaultPcapMode)
+	if err != nil {
+		return err
+	}
+	p.mode = fs.FileMode(mode)
+	if p.truncate, err = w.yes("pcap", "truncate"); err != nil {
+		return err
+	}
+	if p.checksums, err = w.yes("pcap", "checksums"); err != nil {
+		return err
+	}
+	return p.output.set("pcap", w)
+}
+
+// checkCapture refuses what cannot be written together.
+func (s *settings) checkCapture() error {
+	if s.trace == "-" && s.daemonize {
+		return cli.Usage(errors.New("--trace=- is for a daemon in the foreground: stdout goes with --daemon"), "name a file")
+	}
+	return nil
+}
+
+// observe opens the files of --pcap and --trace, and returns the TPM with what they need
+// around it. What clients send they see before the faults, and what the daemon sends
+// itself at the TPM.
+func (d *daemon) observe(tpm transport.Device) (transport.Device, error) {
+	d.own = tpm
+	front := []func(transport.Device) transport.Device{}
+	own := []func(transport.Device) transport.Device{}
+	if p := &d.set.pcap; p.file != "" || p.fd >= 0 {
+		recorder, err := d.openPcap(p)
+		if err != nil {
+			return nil, err
+		}
+		front, own = append(front, recorder.Device), append(own, recorder.Own)
+	}
+	if d.set.trace != "" {
+		out, err := d.openTrace(d.set.trace)
+		if err != nil {
+			return nil, err
+		}
+		tracer := &trace.Tracer{Out: out}
+		front, own = append(front, tracer.Device), append(own, tracer.Own)
+	}
+	if len(front) == 0 {
+		return tpm, nil
+	}
+	d.observers = front
+	d.own = &ownCommands{Device: tpm, own: through(tpm, own)}
+	return transport.Witness(d.own), nil
+}
+
+// ownCommands is a TPM of which the commands are observed that no client has sent: those
+// for which nobody watches above.
+type ownCommands struct {
+	transport.Device
+	own transport.Device
+}
+
+// Unwrap returns the TPM.
+func (o *ownCommands) Unwrap() transport.Device { return o.Device }
+
+func (o *ownCommands) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	if transport.Watched(ctx) {
+		return o.Device.Send(ctx, locality, command)
+	}
+	return o.own.Send(ctx, locality, command)
+}
+
+// through returns a device behind wrappers, the last outermost.
+func through(device transport.Device, wrappers []func(transport.Device) transport.Device) transport.Device {
+	for _, wrap := range wrappers {
+		device = wrap(device)
+	}
+	return device
+}
+
+// openPcap opens the file of a capture and begins a section in it.
+func (d *daemon) openPcap(p *pcapWords) (*capture.Recorder, error) {
+	file, err := d.openOutput("pcap", &p.output, p.mode, p.truncate)
+	if err != nil {
+		return nil, err
+	}
+	var recorder *capture.Recorder
+	queue := &logs.Queue{
+		Out: &untilError{out: file, name: file.Name(), log: d.log}, Room: pcapRoom,
+		Note: func(lost uint64) []byte { return recorder.Dropped(lost) },
+	}
+	recorder = capture.NewRecorder(queue, capture.Options{Checksums: p.checksums})
+	d.undo = append(d.undo, func() {
+		_ = recorder.Close()
+		d.finish("pcap", queue, file)
+	})
+	return recorder, nil
+}
+
+// openTrace opens the file of --trace, or takes stdout when the daemon has told there
+// that it is ready.
+func (d *daemon) openTrace(name string) (io.Writer, error) {
+	if name == "-" {
+		queue := &logs.Queue{Out: &afterwards{d.told, d.out}}
+		d.undo = append(d.undo, func() { _ = queue.Flush() })
+		return queue, nil
+	}
+	file, err := d.openOutput("trace", &output{file: name, fd: -1}, defaultPcapMode, false)
+	if err != nil {
+		return nil, err
+	}
+	queue := &logs.Queue{Out: &untilError{out: file, name: name, log: d.log}}
+	d.undo = append(d.undo, func() { d.finish("trace", queue, file) })
+	return queue, nil
+}
+
+// finish writes what waits, as far as somebody takes it, and closes the file.
+func (d *daemon) finish(option string, queue *logs.Queue, file *os.File) {
+	if err := errors.Join(queue.Flush(), file.Close()); err != nil {
+		d.log.Warn("not all was written at the end", "option", "--"+option, "cause", err)
+	}
+	if lost := queue.Lost(); lost > 0 {
+		d.log.Warn("commands and responses are missing: nobody took them in time", "option", "--"+option, "writes", lost)
+	}
+}
+
+// openOutput opens a file to append to it, or takes an inherited descriptor. Links are
+// not followed: who may write in the directory must not choose another file.
+func (d *daemon) openOutput(option string, o *output, mode fs.FileMode, truncate bool) (*os.File, error) {
+	if o.fd >= 0 {
+		if err := process.Given(o.fd); err != nil {
+			return nil, fmt.Errorf("--%s=fd=%d: %w; open it for swtpmd, as with %d>FILE", option, o.fd, err, o.fd)
+		}
+		return os.NewFile(uintptr(o.fd), fmt.Sprintf("descriptor %d", o.fd)), nil
+	}
+	info, err := os.Lstat(o.file)
+	switch {
+	case err == nil && !info.Mode().IsRegular(): // opening a pipe waits for its reader
+		return nil, cli.Usage(fmt.Errorf("--%s: %s is no regular file but %s", option, o.file, info.Mode()), "name a file; pass a pipe as fd=N")
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("--%s: %w", option, err)
+	}
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND | syscall.O_NOFOLLOW
+	if truncate {
+		flags |= os.O_TRUNC
+	}
+	file, err := os.OpenFile(o.file, flags, mode)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", option, err)
+	}
+	return file, nil
+}
+
+// untilError is a file that ends with the first error: what came after it could not be
+// read.
+type untilError struct {
+	out  io.Writer
+	name string
+	log  *slog.Logger
+	err  error
+}
+
+func (u *untilError) Write(p []byte) (int, error) {
+	if u.err != nil {
+		return 0, u.err
+	}
+	n, err := u.out.Write(p)
+	if err != nil {
+		u.err = err
+		u.log.Warn("nothing more is written to a file", "file", u.name, "cause", err)
+	}
+	return n, err
+}
+
+// afterwards is a writer that waits for something to be told first.
+type afterwards struct {
+	told <-chan struct{}
+	out  io.Writer
+}
+
+func (a *afterwards) Write(p []byte) (int, error) {
+	<-a.told
+	return a.out.Write(p)
+}

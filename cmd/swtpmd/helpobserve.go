@@ -1,0 +1,12 @@
+package main
+
+const observeHelp = `
+What passes between the TPM and its clients (docs/capture.md):
+  --pcap=FILE            every command and response as pcapng, for Wireshark, or for
+                         swtpmd replay; or file=F or fd=N [,truncate][,mode=0600]
+                         [,checksums]. It has the authorizations that are sent
+  --trace=FILE           a line for each command, with names in it; - is stdout
+  --backend=URL          serve another TPM: unix:PATH, tcp:HOST:PORT, swtpm:path=PATH,
+                         swtpm:host=HOST,port=PORT, swtpm:ctrl=PATH, mssim:host=HOST,port=PORT,
+                         mssim:path=PATH, /dev/tpm0, /dev/tpmrm0, or the same as URLs
+`
