@@ -31,6 +31,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd mssim [flags]            by the protocol of the TCG's simulator
        swtpmd cuse -n NAME [flags]     a TPM at /dev/NAME
        swtpmd ctl COMMAND              ask or steer a running daemon
+       swtpmd replay FILE --to=URL     send a capture to a TPM, and compare
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
        swtpmd matrix [flags]           simulate every platform with every strategy
        swtpmd verify [flags] LIST      say what may be concluded from a list

@@ -19,6 +19,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/manual"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/replay"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/setup"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
@@ -42,6 +43,7 @@ func subcommands(sandboxes *sandboxes) []cli.Command {
 		{Name: "mssim", Help: mssimHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newMSSIM(f, sandboxes) }},
 		{Name: "cuse", Help: cuseHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newCUSE(f, sandboxes) }},
 		ctl.Command,
+		replay.Command,
 		simulate.Boot,
 		simulate.Matrix,
 		verify.Command,
