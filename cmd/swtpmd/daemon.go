@@ -186,11 +186,13 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 		d.board.around(&platform)
 	}
 	tpm, err := emulator.New(platform, d.set.profile.Config())
-	if err != nil || store == nil || isNew {
+	if err != nil || store == nil {
 		return tpm, err
 	}
-	if err := tryOn(tpm); err != nil {
-		return nil, fmt.Errorf("%s: %w", w.dir, err)
+	if !isNew {
+		if err := tryOn(tpm); err != nil {
+			return nil, fmt.Errorf("%s: %w", w.dir, err)
+		}
 	}
 	d.log.Info("state is kept", "dir", w.dir, "new", isNew, "fsync", !w.noSync)
 	return tpm, nil
