@@ -173,6 +173,25 @@ func TestImportEncrypted(t *testing.T) {
 	assert.True(t, importedFrom(t, from, "--state="+dir, "--key=pwdfile="+secret).Written)
 }
 
+// What setup and import write can be encrypted too, and is read with the key alone.
+func TestStateThatIsMadeEncrypted(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("secretpass"), 0o600))
+	for _, args := range [][]string{
+		{"setup", "--ek=ecc-p256", "--key=pwdfile=" + secret},
+		{"import", "--from=" + debian + ".permall", "--state-key=pwdfile=" + secret},
+	} {
+		dir := filepath.Join(t.TempDir(), "tpm")
+		code, _, errs := called(t, append(args, "--state="+dir)...)
+		require.Equal(t, exitOK, code, errs)
+		code, _, _ = called(t, "setup", "--state="+dir, "--not-overwrite")
+		assert.Equal(t, exitFailed, code, "without the key")
+		code, out, errs := called(t, "setup", "--state="+dir, "--not-overwrite", "--key=pwdfile="+secret)
+		require.Equal(t, exitOK, code, errs)
+		assert.Contains(t, out, "stays as it is")
+	}
+}
+
 func TestImportThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{{}, {"--from=x"}, {"--from=x", "--state=y", "--key=nothing"}} {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/keys"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/statedir"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -82,6 +83,9 @@ func define(f *flag.FlagSet) cli.Run {
 			return cli.Usage(errors.New("there is nothing to import"), "add --from=DIR, the directory of a swtpm")
 		case set.dir == "" && !set.dryRun:
 			return cli.Usage(errors.New("there is no directory to import into"), "add --state=DIR, or --dry-run")
+		}
+		if err := process.SetCoreDumps(false); err != nil {
+			return fmt.Errorf("core dumps cannot be disabled: %w", err)
 		}
 		return set.run(s)
 	}

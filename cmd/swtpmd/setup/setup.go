@@ -18,6 +18,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/keys"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/statedir"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -81,6 +82,9 @@ func define(f *flag.FlagSet) cli.Run {
 	return func(ctx context.Context, _ []string, s cli.Streams) error {
 		if err := set.check(); err != nil {
 			return err
+		}
+		if err := process.SetCoreDumps(false); err != nil {
+			return fmt.Errorf("core dumps cannot be disabled: %w", err)
 		}
 		report, err := set.run(ctx)
 		if err != nil {
