@@ -59,7 +59,7 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	// What another user or root directory would hide is opened before.
 	process.KeepTerminal(ctx)
 	manager, unmanaged := process.NewNotifier()
-	defer manager.Close()
+	defer func() { _ = manager.Close() }()
 	if err := set.become(sandboxes != nil); err != nil {
 		return err
 	}
