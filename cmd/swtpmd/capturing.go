@@ -126,13 +126,13 @@ func through(device transport.Device, wrappers []func(transport.Device) transpor
 
 // openPcap opens the file of a capture and begins a section in it.
 func (d *daemon) openPcap(p *pcapWords) (*capture.Recorder, error) {
-	file, err := d.openOutput("pcap", &p.output, p.mode, p.truncate)
+	file, err := d.openOutput("pcap", &p.output, p.mode, p.truncate, capture.Head())
 	if err != nil {
 		return nil, err
 	}
 	var recorder *capture.Recorder
 	queue := &logs.Queue{
-		Out: &untilError{out: file, name: file.Name(), log: d.log}, Room: pcapRoom,
+		Out: &untilError{out: file, name: p.name(), log: d.log}, Room: pcapRoom,
 		Note: func(lost uint64) []byte { return recorder.Dropped(lost) },
 	}
 	recorder = capture.NewRecorder(queue, capture.Options{Checksums: p.checksums})
@@ -151,7 +151,7 @@ func (d *daemon) openTrace(name string) (io.Writer, error) {
 		d.undo = append(d.undo, func() { _ = queue.Flush() })
 		return queue, nil
 	}
-	file, err := d.openOutput("trace", &output{file: name, fd: -1}, defaultPcapMode, false)
+	file, err := d.openOutput("trace", &output{file: name, fd: -1}, defaultPcapMode, false, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (d *daemon) openTrace(name string) (io.Writer, error) {
 }
 
 // finish writes what waits, as far as somebody takes it, and closes the file.
-func (d *daemon) finish(option string, queue *logs.Queue, file *os.File) {
+func (d *daemon) finish(option string, queue *logs.Queue, file io.Closer) {
 	if err := errors.Join(queue.Flush(), file.Close()); err != nil {
 		d.log.Warn("not all was written at the end", "option", "--"+option, "cause", err)
 	}
@@ -171,13 +171,14 @@ func (d *daemon) finish(option string, queue *logs.Queue, file *os.File) {
 }
 
 // openOutput opens a file to append to it, or takes an inherited descriptor. Links are
-// not followed: who may write in the directory must not choose another file.
-func (d *daemon) openOutput(option string, o *output, mode fs.FileMode, truncate bool) (*os.File, error) {
+// not followed: who may write in the directory must not choose another file. On SIGHUP
+// the file is opened anew, and begins with head where it is a new one.
+func (d *daemon) openOutput(option string, o *output, mode fs.FileMode, truncate bool, head []byte) (io.WriteCloser, error) {
 	if o.fd >= 0 {
 		if err := process.Given(o.fd); err != nil {
 			return nil, fmt.Errorf("--%s=fd=%d: %w; open it for swtpmd, as with %d>FILE", option, o.fd, err, o.fd)
 		}
-		return os.NewFile(uintptr(o.fd), fmt.Sprintf("descriptor %d", o.fd)), nil
+		return os.NewFile(uintptr(o.fd), o.name()), nil
 	}
 	info, err := os.Lstat(o.file)
 	switch {
@@ -194,7 +195,7 @@ func (d *daemon) openOutput(option string, o *output, mode fs.FileMode, truncate
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", option, err)
 	}
-	return file, nil
+	return d.files.Add(file, syscall.O_NOFOLLOW, mode, head)
 }
 
 // untilError is a file that ends with the first error: what came after it could not be

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/capture"
 )
 
 // fileWith waits until a file has a text, and returns it all.
@@ -171,4 +176,52 @@ func TestLogrotate(t *testing.T) {
 	assert.Contains(t, fileWith(t, log+".1", "event=INIT"), "event=INIT")
 	require.NoError(t, cmd.Process.Signal(unix.SIGTERM))
 	require.NoError(t, cmd.Wait())
+}
+
+// A capture and a trace go on in new files, each of which is whole.
+func TestCapturesAreOpenedAnew(t *testing.T) {
+	dir := t.TempDir()
+	pcap, traced := filepath.Join(dir, "pcap"), filepath.Join(dir, "trace")
+	cmd := program(t, "--json", "--dir", shortDir(t), "--pcap="+pcap, "--trace="+traced, "--log=file="+filepath.Join(dir, "log"), "--flags=startup-clear")
+	r := until(t, cmd)
+	data := connect(t, r.Data)
+	const rounds, commands = 3, 7
+	for i := range rounds {
+		for range commands {
+			asked(t, data, selfTest10, 10)
+		}
+		for _, path := range []string{pcap, traced, filepath.Join(dir, "log")} {
+			require.NoError(t, os.Rename(path, fmt.Sprintf("%s.%d", path, i)))
+		}
+		require.NoError(t, cmd.Process.Signal(unix.SIGHUP))
+		fileWith(t, filepath.Join(dir, "log"), "files opened anew")
+	}
+	require.NoError(t, cmd.Process.Signal(unix.SIGTERM))
+	require.NoError(t, cmd.Wait())
+	captured, lines := 0, 0
+	for i := range rounds + 1 {
+		end := fmt.Sprintf(".%d", i)
+		if i == rounds {
+			end = ""
+		}
+		text, err := os.ReadFile(traced + end)
+		require.NoError(t, err)
+		lines += strings.Count(string(text), "SelfTest")
+		file, err := os.Open(pcap + end)
+		require.NoError(t, err)
+		reader := capture.NewReader(file)
+		for {
+			e, err := reader.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err, end)
+			if code, _ := transport.CommandCode(e.Command); code == 0x143 {
+				captured++
+			}
+		}
+		require.NoError(t, file.Close())
+	}
+	assert.Equal(t, rounds*commands, lines)
+	assert.Equal(t, rounds*commands, captured)
 }

@@ -80,9 +80,9 @@ Other:
   --log=WORDS            file=F or fd=N [,level=N][,prefix=P][,truncate][,secrets];
                          level 0 is silent, 1 (default) says what is decided, 5 every
                          command, with secrets its bytes and those of the response;
-                         SIGHUP opens F and --console-log anew, for logrotate. With
-                         neither of them it ends a daemon in the foreground, as does a
-                         terminal that is closed
+                         SIGHUP opens F, --console-log, --pcap and --trace anew, for
+                         logrotate. With none of them it ends a daemon in the
+                         foreground, as does a terminal that is closed
   --pid=WORDS            file=F or fd=N
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none;
                          auto-shutdown: send TPM2_Shutdown before the TPM loses its

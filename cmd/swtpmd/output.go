@@ -12,6 +12,14 @@ type output struct {
 	fd   int // -1 for none
 }
 
+// name is what messages call it.
+func (o *output) name() string {
+	if o.fd >= 0 {
+		return fmt.Sprintf("descriptor %d", o.fd)
+	}
+	return o.file
+}
+
 // set reads file= or fd=, of which there must be one.
 func (o *output) set(option string, w words) (err error) {
 	o.file = w["file"]

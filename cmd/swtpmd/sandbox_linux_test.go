@@ -135,7 +135,7 @@ var confinedTests = []string{
 	"TestTimelineReleasesTheTPM", "TestCtlSeesAndSteersTheDaemon", "TestFailureModeIsExplained",
 	"TestInheritedDescriptors", "TestLogIntoADescriptor", "TestLogKeepsSecrets",
 	"TestDaemonGoesToTheBackgroundWhenReady", "TestHangupEndsTheDaemonInOrder", "TestAProfileOfOnesOwn",
-	"TestLogsAreOpenedAnew", "TestATerminalThatIsClosedEndsTheDaemon", "TestTheServiceManagerIsToldOfStartAndEnd",
+	"TestLogsAreOpenedAnew", "TestCapturesAreOpenedAnew", "TestATerminalThatIsClosedEndsTheDaemon", "TestTheServiceManagerIsToldOfStartAndEnd",
 }
 
 // TestTheDaemonWorksInItsSandbox runs them with swtpmd as it is shipped.

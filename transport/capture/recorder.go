@@ -49,6 +49,10 @@ type lane struct {
 	sent, got  uint32 // sequence numbers of the client and of the TPM
 }
 
+// Head returns the beginning of a section, for a file that goes on where a Recorder has
+// begun another one.
+func Head() []byte { return appendHead(nil) }
+
 // NewRecorder returns a Recorder, which begins a section of a capture: out may have
 // others before. A Write of out gets whole blocks. The first error of out is that of
 // Close, and nothing more is written after it.

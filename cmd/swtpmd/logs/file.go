@@ -12,7 +12,10 @@ import (
 // File is a file that is written at its end and can be opened anew, after logrotate(8)
 // has given it another name. A Write is in one file as a whole.
 type File struct {
-	path string // absolute, as the process sees it
+	path  string // absolute, as the process sees it
+	flags int    // to open it with, besides those to write at its end
+	mode  fs.FileMode
+	head  []byte // begins a new file
 
 	mu   sync.Mutex
 	file *os.File
@@ -32,9 +35,16 @@ func (f *File) reopen() error {
 	if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() {
 		return &fs.PathError{Op: "reopen", Path: f.path, Err: errors.New("it is no regular file any more")}
 	}
-	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|f.flags, f.mode)
 	if err != nil {
 		return err
+	}
+	if info, err := file.Stat(); err != nil {
+		return errors.Join(err, file.Close())
+	} else if info.Size() == 0 && len(f.head) > 0 {
+		if _, err := file.Write(f.head); err != nil {
+			return errors.Join(err, file.Close())
+		}
 	}
 	f.mu.Lock()
 	old := f.file
@@ -73,17 +83,30 @@ func (f *Files) Open(path string, truncate bool) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
+	return f.add(&File{path: path, mode: 0o600, file: file})
+}
+
+// Add has a file that is open opened anew with the others, with these flags and mode,
+// and writes head at the beginning of each new one.
+func (f *Files) Add(file *os.File, flags int, mode fs.FileMode, head []byte) (*File, error) {
+	path, err := filepath.Abs(file.Name())
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	opened := &File{path: path, file: file}
+	return f.add(&File{path: path, flags: flags, mode: mode, head: head, file: file})
+}
+
+func (f *Files) add(file *File) (*File, error) {
+	info, err := file.file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, file.file.Close())
+	}
 	if info.Mode().IsRegular() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.files = append(f.files, opened)
+		f.files = append(f.files, file)
 	}
-	return opened, nil
+	return file, nil
 }
 
 // Reopen opens each file anew, and returns why some of them stay what they were.
