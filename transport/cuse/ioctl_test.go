@@ -43,7 +43,7 @@ func TestControlRequests(t *testing.T) {
 	assert.Zero(t, swtpm.Capability(word)&(swtpm.CapSetDataFD|swtpm.CapSendCommandHeader), "of sockets only")
 	assert.NotZero(t, swtpm.Capability(word)&swtpm.CapGetStateBlob)
 	assert.Equal(t, badOrdinal, k.ioctl(hashStart, nil), "without power")
-	assert.Equal(t, u32(0, 2808, 2808, 4096), k.ioctl(setBufferSize, u32(1)))
+	assert.Equal(t, u32(0, 2896, 2896, 4096), k.ioctl(setBufferSize, u32(1)))
 	assert.Equal(t, ok, k.ioctl(ptmInit, u32(0)))
 	assert.True(t, device.Powered())
 	assert.Equal(t, badOrdinal, k.ioctl(setBufferSize, u32(1))[:4], "with power")

@@ -52,10 +52,9 @@ func TestPlatformPortOfBoth(t *testing.T) {
 	t.Parallel()
 	device := new(simulated)
 	r := both(t, device, 0)
-	const badOrdinal = "0000000a"
 	play(t, r.dialPlatform(), [][2]string{
 		{"00000005 00", ack},           // SET_LOCALITY, as tcti-swtpm begins
-		{"00000001", ack + "0000ffbf"}, // GET_CAPABILITY
+		{"00000001", ack + "0001ffff"}, // GET_CAPABILITY
 		{"00000002 00000001", ack},     // INIT
 		{"00000004", ack + "00000000"}, // GET_TPMESTABLISHED
 	})
@@ -65,8 +64,8 @@ func TestPlatformPortOfBoth(t *testing.T) {
 		{"GET_CONFIG", "0000000F", ack + "00000000"},
 		{"HASH_START", "00000006", ack},
 		{"HASH_END", "00000008", ack},
-		{"SET_BUFFERSIZE", "00000011 00000000", ack + "00001000" + "00000af8" + "00001000"},
-		{"LOCK_STORAGE", "00000013 00000000", badOrdinal},
+		{"SET_BUFFERSIZE", "00000011 00000000", ack + "00001000" + "00000b50" + "00001000"},
+		{"LOCK_STORAGE", "00000013 00000000", ack},
 	} {
 		assert.Equal(t, c.answer, r.dialPlatform().Ask(c.request), c.name)
 	}

@@ -130,7 +130,11 @@ func (s *Server) initWith(given givenState, stored []byte) error {
 // storeVolatile keeps volatile state for a later INIT, of another server too.
 func (c *control) storeVolatile(*request) Result {
 	m, _ := transport.As[transport.Migratable](c.s.device)
-	_, volatile, err := m.SaveState()
+	err := c.s.ensureLocked(0)
+	var volatile []byte
+	if err == nil {
+		_, volatile, err = m.SaveState()
+	}
 	if err == nil {
 		err = c.s.opts.Storage.StoreVolatile(volatile)
 	}

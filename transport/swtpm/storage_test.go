@@ -112,9 +112,10 @@ func TestHandOver(t *testing.T) {
 
 	out, in := source.dialControl(), target.dialControl()
 	require.Equal(t, "00000000", in.Ask("00000002 00000000"), "INIT needs no lock")
+	assert.Equal(t, "00000009", in.Ask("0000000A"), "what is the other's is not written")
 	require.Equal(t, "00000000", in.Ask("0000000E"))
 	assert.Equal(t, "00000009", in.Ask("00000013 00000002"))
-	assert.Equal(t, 3, place.refusals(), "once, and two retries")
+	assert.Equal(t, 1+3, place.refusals(), "once, and two retries")
 	for _, get := range []string{"0000000C 00000001 00000001 00000000", "0000000C 00000001 00000002 00000000"} {
 		out.Ask(get)
 		assert.True(t, from.isOwner())
