@@ -131,7 +131,7 @@ func TestADeviceThatIsNotThere(t *testing.T) {
 }
 
 func TestCapabilitiesAreTheSameForEveryInterface(t *testing.T) {
-	_, socket, _ := called(t, "socket", "--print-capabilities")
+	_, socket, _ := called(t, "socket", "--tpm2", "--print-capabilities")
 	code, out, _ := called(t, "chardev", "--print-capabilities")
 	assert.Equal(t, exitOK, code)
 	assert.Equal(t, socket, out)
