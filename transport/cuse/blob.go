@@ -20,7 +20,7 @@ type upload struct {
 // getStateBlob gives flags, the size of the blob, the size of the piece, and the piece.
 func (s *service) getStateBlob(in []byte) ([]byte, error) {
 	flags, kind, offset := word(in, 0), swtpm.StateType(word(in, 4)), word(in, 8)
-	blob, err := s.control.GetStateBlob(s.ctx, kind, flags)
+	blob, err := s.control.GetStateBlob(s.asking, kind, flags)
 	code, err := result(err)
 	if err != nil || code != 0 {
 		return words(code, 0, 0, 0), err
@@ -45,7 +45,7 @@ func (s *service) setStateBlob(in []byte) ([]byte, error) {
 	if whole == nil {
 		return words(uint32(refused)), nil
 	}
-	code, err := result(s.control.SetStateBlob(s.ctx, kind, &swtpm.Blob{Flags: whole.flags, Data: whole.data}))
+	code, err := result(s.control.SetStateBlob(s.asking, kind, &swtpm.Blob{Flags: whole.flags, Data: whole.data}))
 	return words(code), err
 }
 

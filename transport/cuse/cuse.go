@@ -132,7 +132,8 @@ type service struct {
 	responder Responder
 	control   Control
 	log       *slog.Logger
-	ctx       context.Context // of commands and control requests
+	ctx       context.Context // of commands
+	asking    context.Context // of control requests: the one that ends all is still answered
 	handlers  sync.WaitGroup
 	ioctls    chan struct{} // one token each
 
@@ -142,11 +143,11 @@ type service struct {
 
 // Serve serves the device: r answers the commands, c the control requests. It returns
 // nil when ctx has ended and what was begun has been answered, otherwise what /dev/cuse
-// said.
+// said. c must answer at its own end too.
 func (d *Device) Serve(ctx context.Context, r Responder, c Control) error {
 	handling, cancel := context.WithCancel(ctx)
 	s := &service{
-		device: d, responder: r, control: c, log: d.opts.Logger, ctx: handling,
+		device: d, responder: r, control: c, log: d.opts.Logger, ctx: handling, asking: context.WithoutCancel(ctx),
 		ioctls: make(chan struct{}, mostIoctls),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = d.channel.SetReadDeadline(time.Unix(1, 0)) })

@@ -118,7 +118,7 @@ func result(err error) (uint32, error) {
 // simple makes a request of one whose reply is its result and nothing else.
 func simple(do func(c Control, ctx context.Context, in []byte) error) func(*service, []byte) ([]byte, error) {
 	return func(s *service, in []byte) ([]byte, error) {
-		code, err := result(do(s.control, s.ctx, in))
+		code, err := result(do(s.control, s.asking, in))
 		return words(code), err
 	}
 }
@@ -137,12 +137,12 @@ const socketsOnly = swtpm.CapSetDataFD | swtpm.CapSendCommandHeader
 
 // getCapability has no result word.
 func (s *service) getCapability([]byte) ([]byte, error) {
-	bits, err := s.control.Capabilities(s.ctx)
+	bits, err := s.control.Capabilities(s.asking)
 	return binary.NativeEndian.AppendUint64(nil, uint64(bits&^socketsOnly)), err
 }
 
 func (s *service) getEstablished([]byte) ([]byte, error) {
-	established, err := s.control.TPMEstablished(s.ctx)
+	established, err := s.control.TPMEstablished(s.asking)
 	code, err := result(err)
 	out := append(words(code), 0)
 	if established {
@@ -152,20 +152,20 @@ func (s *service) getEstablished([]byte) ([]byte, error) {
 }
 
 func (s *service) getConfig([]byte) ([]byte, error) {
-	flags, err := s.control.Config(s.ctx)
+	flags, err := s.control.Config(s.asking)
 	code, err := result(err)
 	return words(code, flags), err
 }
 
 func (s *service) setBufferSize(in []byte) ([]byte, error) {
-	sizes, err := s.control.SetBufferSize(s.ctx, word(in, 0))
+	sizes, err := s.control.SetBufferSize(s.asking, word(in, 0))
 	code, err := result(err)
 	return words(code, sizes.Size, sizes.Min, sizes.Max), err
 }
 
 // getInfo gives a piece of the text, which ends with a zero.
 func (s *service) getInfo(in []byte) ([]byte, error) {
-	text, err := s.control.InfoText(s.ctx, binary.NativeEndian.Uint64(in))
+	text, err := s.control.InfoText(s.asking, binary.NativeEndian.Uint64(in))
 	code, err := result(err)
 	if err != nil || code != 0 {
 		return words(code, 0, 0), err
