@@ -78,7 +78,7 @@ const bootsAtOnce = 2
 const bootTimeout = 4 * time.Minute
 
 // equip finds what the boots need. Without fetch it takes what is there.
-func equip(t *testing.T, fetch bool) (*bench, error) {
+func equip(t testing.TB, fetch bool) (*bench, error) {
 	cache, err := CacheDir("")
 	if err != nil {
 		return nil, err

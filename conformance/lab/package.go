@@ -77,41 +77,51 @@ func (a *Apt) unpack(ctx context.Context, name, part string, resolve func(contex
 // packages is the folder below Cache for unpacked packages.
 func (a *Apt) packages() string { return filepath.Join(a.Cache, "packages") }
 
-// fetch downloads, checks and unpacks a package, unless that has been done. It makes
-// the folder by a rename, so that it is complete.
+// fetch downloads, checks and unpacks a package, unless that has been done.
 func (a *Apt) fetch(ctx context.Context, p debianPackage, part string) (string, error) {
 	place := filepath.Join(a.packages(), p.Package+"_"+strings.ReplaceAll(p.Version, ":", "%3a"))
 	if isFolder(place) {
 		return place, nil
 	}
+	return place, a.fetchTo(ctx, p, place, func(tree, place string) error {
+		found := filepath.Join(tree, filepath.FromSlash(part))
+		if !isFolder(found) {
+			return fmt.Errorf("the package %s has no %s", p.Package, part)
+		}
+		return os.Rename(found, place)
+	})
+}
+
+// fetchTo downloads, checks and unpacks a package and has pick make a folder of what is
+// wanted of its tree. It puts that in its place by a rename, so that it is complete.
+func (a *Apt) fetchTo(ctx context.Context, p debianPackage, place string, pick func(tree, place string) error) error {
 	if err := os.MkdirAll(a.packages(), 0o755); err != nil {
-		return "", err
+		return err
 	}
 	lock, err := lockFile(ctx, filepath.Join(a.packages(), "fetch.lock"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer lock.Close()
 	if isFolder(place) { // another process has fetched it in the meantime
-		return place, nil
+		return nil
 	}
 	temp, err := os.MkdirTemp(a.packages(), "fetch-")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.RemoveAll(temp)
 	if err := a.Download(ctx, temp, p.Package+"="+p.Version); err != nil {
-		return "", err
+		return err
 	}
-	tree := filepath.Join(temp, "tree")
+	tree, picked := filepath.Join(temp, "tree"), filepath.Join(temp, "picked")
 	if err := a.unpackArchive(ctx, temp, tree, p); err != nil {
-		return "", err
+		return err
 	}
-	found := filepath.Join(tree, filepath.FromSlash(part))
-	if !isFolder(found) {
-		return "", fmt.Errorf("the package %s has no %s", p.Package, part)
+	if err := pick(tree, picked); err != nil {
+		return err
 	}
-	return place, os.Rename(found, place)
+	return os.Rename(picked, place)
 }
 
 // unpackArchive checks the one archive in dir against p and unpacks it into

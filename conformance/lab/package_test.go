@@ -63,6 +63,15 @@ func (f *archiveFake) exec(_ context.Context, dir string, argv ...string) (strin
 		if err := os.MkdirAll(boot, 0o755); err != nil {
 			return "", err
 		}
+		for _, module := range []string{"drivers/char/tpm/a.ko", "fs/fuse/b.ko"} {
+			path := filepath.Join(argv[3], "lib/modules", f.held, "kernel", module)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return "", err
+			}
+			if err := os.WriteFile(path, []byte(module), 0o600); err != nil {
+				return "", err
+			}
+		}
 		return "", os.WriteFile(filepath.Join(boot, "vmlinuz-"+f.held), []byte("image"), 0o600)
 	}
 	return "", fmt.Errorf("not expected: %s", line)

@@ -1,0 +1,135 @@
+// Command askdevice asks the TPM at a character device, in a guest that has no other
+// program for that.
+//
+//	askdevice ask PATH HEX             print the response to a command
+//	askdevice wait PATH HEX            the same, without blocking and with poll(2)
+//	askdevice ioctl PATH CODE HEX SIZE print a structure of SIZE bytes, which begins as HEX, after an ioctl
+//	askdevice rate PATH COUNT HEX      print how long COUNT commands took
+//
+// It prints an error in the words of the kernel.
+package main
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	text, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	fmt.Println(text)
+}
+
+func run(args []string) (string, error) {
+	if len(args) < 3 {
+		return "", fmt.Errorf("arguments: ask|wait|ioctl|rate PATH …")
+	}
+	flags := unix.O_RDWR | unix.O_CLOEXEC
+	if args[0] == "wait" {
+		flags |= unix.O_NONBLOCK
+	}
+	fd, err := unix.Open(args[1], flags, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	switch {
+	case (args[0] == "ask" || args[0] == "wait") && len(args) == 3:
+		return ask(fd, args[2], args[0] == "wait")
+	case args[0] == "rate" && len(args) == 4:
+		return rate(fd, args[2], args[3])
+	case args[0] == "ioctl" && len(args) == 5:
+		return ioctl(fd, args[2], args[3], args[4])
+	}
+	return "", fmt.Errorf("wrong arguments %q", args)
+}
+
+// exchange sends a command and reads its response, which may come in pieces.
+func exchange(fd int, command, response []byte, wait bool) ([]byte, error) {
+	if _, err := unix.Write(fd, command); err != nil {
+		return nil, err
+	}
+	size := 0
+	for size < 10 || size < int(binary.BigEndian.Uint32(response[2:])) {
+		if wait {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			if _, err := unix.Poll(fds, 10_000); err != nil {
+				return nil, err
+			}
+		}
+		// As tpm2-tss does: the header, then the rest.
+		most := len(response)
+		if wait && size == 0 {
+			most = 10
+		}
+		n, err := unix.Read(fd, response[size:most])
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("the response ends after %d bytes", size)
+		}
+		size += n
+	}
+	return response[:size], nil
+}
+
+func ask(fd int, text string, wait bool) (string, error) {
+	command, err := hex.DecodeString(text)
+	if err != nil {
+		return "", err
+	}
+	response, err := exchange(fd, command, make([]byte, 4096), wait)
+	return hex.EncodeToString(response), err
+}
+
+func rate(fd int, count, text string) (string, error) {
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return "", err
+	}
+	command, err := hex.DecodeString(text)
+	if err != nil {
+		return "", err
+	}
+	buf := make([]byte, 4096)
+	begun := time.Now()
+	for range n {
+		if _, err := exchange(fd, command, buf, false); err != nil {
+			return "", err
+		}
+	}
+	took := time.Since(begun)
+	return fmt.Sprintf("%d commands in %v, %v each", n, took, took/time.Duration(n)), nil
+}
+
+func ioctl(fd int, code, text, size string) (string, error) {
+	number, err := strconv.ParseUint(code, 0, 32)
+	if err != nil {
+		return "", err
+	}
+	n, err := strconv.Atoi(size)
+	if err != nil || n <= 0 || n > 1<<14 {
+		return "", fmt.Errorf("%q is no size of a structure", size)
+	}
+	in, err := hex.DecodeString(text)
+	if err != nil {
+		return "", err
+	}
+	structure := make([]byte, n)
+	copy(structure, in)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(number), uintptr(unsafe.Pointer(&structure[0]))); errno != 0 {
+		return "", errno
+	}
+	return hex.EncodeToString(structure[:min(n, 32)]), nil
+}
