@@ -229,10 +229,7 @@ func BenchmarkDevices(b *testing.B) {
 	}
 	libraries, err := exec.Command("ldd", swtpm).Output()
 	require.NoError(b, err)
-	others := []string{swtpm}
-	for _, path := range regexp.MustCompile(`/\S+`).FindAllString(string(libraries), -1) {
-		others = append(others, path)
-	}
+	others := append([]string{swtpm}, regexp.MustCompile(`/\S+`).FindAllString(string(libraries), -1)...)
 	bench, modules := equipDevices(b, false)
 	for b.Loop() {
 		log := bench.devices(b, modules, "devicerates.sh", others)
