@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -190,6 +191,38 @@ func TestStateThatIsMadeEncrypted(t *testing.T) {
 		require.Equal(t, exitOK, code, errs)
 		assert.Contains(t, out, "stays as it is")
 	}
+}
+
+// A TPM of libtpms 0.11 that was suspended, and one of the file backend.
+func TestImportOfOtherFiles(t *testing.T) {
+	files := filepath.Dir(debian)
+	dir := filepath.Join(t.TempDir(), "tpm")
+	r := importedFrom(t, "--from="+filepath.Join(files, "libtpms-0.11-default-v2.permall"), "--state="+dir)
+	assert.Equal(t, []string{"0x81000001", "0x81010001"}, r.Objects)
+	var lost []string
+	for _, l := range r.Lost {
+		lost = append(lost, l.What)
+	}
+	assert.Contains(t, lost, "what TPM2_Shutdown(STATE) has saved")
+	tpm := ask.TPM{Device: started(t, dir)}
+	// The seeds make the keys again, from the templates they were made from.
+	for _, k := range []struct {
+		handle, hierarchy wire.Handle
+		template          string
+	}{
+		{0x81000001, wire.RHOwner, "0023000b000304720000000600800043001000030010" + "00000000"},
+		{0x81010001, wire.RHEndorsement, "0001000b00030472000000060080004300100800" + "00000000" + "0000"},
+	} {
+		area, err := tpm.ReadPublic(t.Context(), k.handle)
+		require.NoError(t, err)
+		template, err := hex.DecodeString(k.template)
+		require.NoError(t, err)
+		handle, again, err := tpm.CreatePrimary(t.Context(), k.hierarchy, template)
+		require.NoError(t, err)
+		require.NoError(t, tpm.Flush(t.Context(), handle))
+		assert.Equal(t, area, again, "0x%08x", uint32(k.handle))
+	}
+	assert.True(t, importedFrom(t, "--from="+filepath.Join(files, "swtpm-0.7.1-linear"), "--state="+dir+"2").Written)
 }
 
 func TestImportThatCannotBe(t *testing.T) {

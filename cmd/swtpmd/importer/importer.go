@@ -30,8 +30,8 @@ its endorsement key: seeds and proofs, authorization, NV indices, persistent obj
 PCR banks, dictionary attack protection, clock and counters. What cannot be carried is
 listed first, and then nothing is written if it is an object or an index.
 
-  --from=PATH            swtpm's directory, or its file tpm2-00.permall; no swtpm may use
-                         it meanwhile; it stays as it is
+  --from=PATH            swtpm's directory, its file tpm2-00.permall, or one of its file
+                         backend; no swtpm may use it meanwhile; it stays as it is
   --state=DIR            where the TPM is to be, which can be the same directory
   --profile=P            the kind of TPM, as swtpmd --help has it
   --key=WORDS            the key of an encrypted state, in swtpm's words: file=F or fd=N

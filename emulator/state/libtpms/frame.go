@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -46,9 +47,42 @@ const (
 	tagHMAC       = 3
 	tagIV         = 6
 	maxParts      = 16
-	// MaxSize bounds a file, in bytes. swtpm takes no larger one from QEMU.
-	MaxSize = 512 << 10
+	// maxState bounds a state, in bytes. swtpm takes no larger one from QEMU.
+	maxState = 512 << 10
+	// MaxSize bounds a file, in bytes. One of swtpm's file backend has more in it than
+	// the state.
+	MaxSize = 4 << 20
 )
+
+// linearMagic is what a file of swtpm's backend file:// begins with. Its numbers are
+// little-endian: a version and an octet for filling up, the size of the header, and of
+// each section offset, octets that are used, and size, 32 bits each
+// (src/swtpm/swtpm_nvstore_linear.h). The first section is the permanent state.
+const linearMagic = "nilmptws"
+
+const linearHeader = len(linearMagic) + 2 + 2
+
+// permanent returns the permanent state of a file, which may be one of the file backend.
+func permanent(blob []byte) ([]byte, error) {
+	if len(blob) < linearHeader+12 || string(blob[:len(linearMagic)]) != linearMagic {
+		return blob, nil
+	}
+	fail := func(format string, args ...any) ([]byte, error) {
+		return nil, &FormatError{"linear file", fmt.Sprintf(format, args...)}
+	}
+	if version := blob[len(linearMagic)]; version != 1 {
+		return fail("version %d; this program knows version 1", version)
+	}
+	entry := blob[linearHeader:]
+	offset, used := uint64(binary.LittleEndian.Uint32(entry)), uint64(binary.LittleEndian.Uint32(entry[4:]))
+	switch {
+	case used == 0:
+		return fail("there is no permanent state in it")
+	case offset+used > uint64(len(blob)):
+		return fail("the permanent state is said to be at %d to %d, and there are %d bytes", offset, offset+used, len(blob))
+	}
+	return blob[offset : offset+used], nil
+}
 
 // unframe returns the state in the frame. The key is of 16 or 32 octets, nil for
 // none.
@@ -56,8 +90,8 @@ func unframe(blob, key []byte) ([]byte, error) {
 	fail := func(reason string, args ...any) ([]byte, error) {
 		return nil, &FormatError{"header", fmt.Sprintf(reason, args...)}
 	}
-	if len(blob) > MaxSize {
-		return fail("it has %d bytes, more than %d", len(blob), MaxSize)
+	if len(blob) > maxState {
+		return fail("it has %d bytes, more than %d", len(blob), maxState)
 	}
 	r := wire.NewReader(blob, nil)
 	version, oldest, header, flags, size := r.U8(), r.U8(), r.U16(), r.U16(), r.U32()

@@ -39,8 +39,13 @@ var (
 	sObject     = structure{"persistent object", 0x75be73af, 4}
 )
 
-// Read reads a file tpm2-00.permall. key is that of swtpm's --key, nil for none.
+// Read reads a file tpm2-00.permall, or one of swtpm's file backend. key is that of
+// swtpm's --key, nil for none.
 func Read(blob, key []byte) (*TPM, error) {
+	blob, err := permanent(blob)
+	if err != nil {
+		return nil, err
+	}
 	plain, err := unframe(blob, key)
 	if err != nil {
 		return nil, err

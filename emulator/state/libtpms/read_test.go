@@ -112,6 +112,49 @@ func TestReadEncrypted(t *testing.T) {
 	require.ErrorIs(t, err, libtpms.ErrNotEncrypted)
 }
 
+// Files of libtpms 0.11 (commit 2d9b00c4) have profiles, longer lists and other
+// versions of most structures. These are of TPMs with a storage key of P-256, a key of
+// RSA 2048, two indices, TPM2_GetRandom audited, and TPM2_Shutdown(STATE) at the end.
+func TestReadNewer(t *testing.T) {
+	for _, profile := range []string{"default-v1", "default-v2"} {
+		blob, err := os.ReadFile("testdata/libtpms-0.11-" + profile + ".permall")
+		require.NoError(t, err)
+		tpm, err := libtpms.Read(blob, nil)
+		require.NoError(t, err, profile)
+		assert.Contains(t, tpm.Profile, `"Name":"`+profile+`"`)
+		assert.True(t, tpm.Suspended)
+		assert.Empty(t, tpm.OldSeeds)
+		s := tpm.State
+		assert.Equal(t, state.ShutdownClear, s.Persistent.Shutdown)
+		assert.True(t, s.Persistent.AuditCommands.Has(wire.CCGetRandom))
+		assert.False(t, s.Persistent.AuditCommands.Has(wire.CCGetCapability))
+		require.Len(t, s.Objects.List, 2)
+		assert.Equal(t, wire.RHOwner, s.Objects.List[0].Object.Hierarchy)
+		assert.Equal(t, wire.RHEndorsement, s.Objects.List[1].Object.Hierarchy)
+		require.Len(t, s.NV.Indices, 2)
+		assert.Equal(t, "abcd", string(s.NV.Indices[0].Data))
+		assert.Equal(t, []byte{0, 0, 0, 0, 0, 0, 0, 1}, s.NV.Indices[1].Data)
+	}
+}
+
+// A file of the backend file:// has the same state in it.
+func TestReadLinear(t *testing.T) {
+	blob, err := os.ReadFile("testdata/swtpm-0.7.1-linear")
+	require.NoError(t, err)
+	tpm, err := libtpms.Read(blob, nil)
+	require.NoError(t, err)
+	assert.EqualValues(t, 64, tpm.State.Persistent.EPSeed.Size)
+	for _, at := range []int{8, 12, 15, 16, 17, 19} {
+		bad := bytes.Clone(blob)
+		bad[at] ^= 0xFF
+		_, err := libtpms.Read(bad, nil)
+		var format *libtpms.FormatError
+		require.ErrorAs(t, err, &format, "%d", at)
+	}
+	_, err = libtpms.Read(blob[:200], nil)
+	assert.Error(t, err)
+}
+
 // Damage is refused with the structure that has it.
 func TestReadDamaged(t *testing.T) {
 	blob := file(t, "")
@@ -156,6 +199,11 @@ func FuzzRead(f *testing.F) {
 	f.Add(file(f, ""), false)
 	f.Add(file(f, "-aes256"), true)
 	f.Add([]byte{2, 1, 0, 10, 0, 0, 0, 0, 0, 10}, false)
+	for _, name := range []string{"libtpms-0.11-default-v2.permall", "swtpm-0.7.1-linear"} {
+		blob, err := os.ReadFile("testdata/" + name)
+		require.NoError(f, err)
+		f.Add(blob, false)
+	}
 	f.Fuzz(func(t *testing.T, blob []byte, encrypted bool) {
 		k := key
 		if !encrypted {
