@@ -144,6 +144,8 @@ func (d *daemon) build(ctx context.Context) error {
 		Description:         d.description,
 		IncomingMigration:   set.migration.incoming,
 		ReleaseLockOutgoing: set.migration.release,
+		FileKey:             set.keys.fileKey,
+		MigrationKey:        set.keys.migrationKey,
 		RejectLocality4:     set.locality.rejectFour,
 		AllowSetLocality:    set.locality.allowSet,
 		TerminateWithData:   set.terminate,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,8 @@ type stateWords struct {
 	// name is the state file's, "" for that of state.Directory.
 	name string
 	anew bool // the TPM is a new one, whatever the file holds
+	// backup keeps the state before the last commit too.
+	backup bool
 }
 
 // defaultStateMode are the permissions of the state file. swtpm's own default
@@ -70,8 +73,8 @@ func (w *stateWords) set(text string) error {
 	if err != nil {
 		return err
 	}
-	var kept stateWords
-	if kept.dir, err = stateDir(values); err != nil {
+	kept, err := statePlace(values)
+	if err != nil {
 		return err
 	}
 	mode, err := values.mode(option, "mode", defaultStateMode)
@@ -89,40 +92,50 @@ func (w *stateWords) set(text string) error {
 		if err != nil {
 			return err
 		}
-		_, said := values[flag.key]
-		*flag.off = said && !yes
+		if _, said := values[flag.key]; said {
+			*flag.off = !yes
+		}
 	}
-	if backup, err := values.yes(option, "backup"); err != nil {
+	if kept.backup, err = values.yes(option, "backup"); err != nil {
 		return err
-	} else if backup {
-		return &wordError{option, "backup", "there is no older state to go back to: a commit cannot leave half a file; copy the directory while swtpmd does not run"}
 	}
 	return w.keep(option, kept)
 }
 
-// stateDir reads dir= or backend-uri=; with neither it is TPM_PATH.
-func stateDir(w words) (string, error) {
+// statePlace reads dir= or backend-uri=; with neither it is TPM_PATH. As in swtpm a
+// directory is locked unless the words say otherwise, and a file is if they say so; a
+// file takes neither backup nor fsync.
+func statePlace(w words) (place stateWords, err error) {
+	const option = "tpmstate"
 	dir, isDir := w["dir"]
 	uri, isURI := w["backend-uri"]
-	if isURI {
-		path, ok := strings.CutPrefix(uri, "dir://")
-		switch {
-		case isDir:
-			return "", &wordError{"tpmstate", "backend-uri=" + uri, "dir and backend-uri exclude each other"}
-		case strings.HasPrefix(uri, "file://"):
-			return "", &wordError{"tpmstate", "backend-uri=" + uri, "not offered: a commit needs a directory to be safe; say backend-uri=dir://DIR"}
-		case !ok:
-			return "", &wordError{"tpmstate", "backend-uri=" + uri, "it begins with dir://"}
+	if isDir && isURI {
+		return place, &wordError{option, "backend-uri=" + uri, "dir and backend-uri exclude each other"}
+	}
+	if file, ok := strings.CutPrefix(uri, "file://"); ok {
+		for _, word := range []string{"backup", "fsync"} {
+			if _, said := w[word]; said {
+				return place, &wordError{option, word, "it is for a directory, dir= or backend-uri=dir://"}
+			}
 		}
-		dir = path
+		if file == "" || strings.HasSuffix(file, "/") {
+			return place, &wordError{option, "backend-uri=" + uri, "it needs the name of a file"}
+		}
+		return stateWords{dir: filepath.Dir(file), name: filepath.Base(file), noLock: true}, nil
+	}
+	if isURI {
+		var ok bool
+		if dir, ok = strings.CutPrefix(uri, "dir://"); !ok {
+			return place, &wordError{option, "backend-uri=" + uri, "it begins with dir:// or file://"}
+		}
 	}
 	if !isDir && !isURI {
 		dir = os.Getenv(statePath)
 	}
 	if dir == "" {
-		return "", &wordError{"tpmstate", dir, "it needs dir= or backend-uri=dir://, or " + statePath + " in the environment"}
+		return place, &wordError{option, dir, "it needs dir= or backend-uri=, or " + statePath + " in the environment"}
 	}
-	return dir, nil
+	return stateWords{dir: dir}, nil
 }
 
 // tryOn gives the TPM power once, without a command, and takes it away: the state
@@ -150,7 +163,7 @@ func (w *stateWords) openStore(incoming bool, key *state.Key, log *slog.Logger) 
 		log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
 		return nil, true, nil
 	}
-	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock, Name: w.name, Key: key, LockLater: incoming})
+	directory, err := state.OpenDirectory(w.dir, state.DirectoryOptions{Mode: w.mode, NoSync: w.noSync, NoLock: w.noLock, Name: w.name, Key: key, Backup: w.backup, LockLater: incoming})
 	if err != nil {
 		return nil, false, err
 	}
@@ -162,6 +175,9 @@ func (w *stateWords) openStore(incoming bool, key *state.Key, log *slog.Logger) 
 	blob, err := directory.Load()
 	if err != nil {
 		return nil, false, errors.Join(err, directory.Close())
+	}
+	if directory.Restored() {
+		log.Warn("the state file is missing or damaged: the TPM goes on from the backup, the state before the last commit", "dir", w.dir)
 	}
 	if statedir.HasSwtpm(w.dir) {
 		if len(blob) == 0 && w.name == "" {
@@ -195,7 +211,7 @@ func printStates(out io.Writer, w *stateWords) error {
 		return cli.Usage(errors.New("--print-states without a directory to look into"), "add --tpmstate=dir=DIR")
 	}
 	var states []string
-	for _, part := range []struct{ name, file string }{{"permall", stateFile}, {"volatilestate", volatileFile}} {
+	for _, part := range []struct{ name, file string }{{"permall", cmp.Or(w.name, stateFile)}, {"volatilestate", volatileFile}} {
 		// swtpmd makes a directory that is not there, so that one holds no state.
 		info, err := os.Stat(filepath.Join(w.dir, part.file))
 		switch {

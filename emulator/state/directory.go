@@ -34,6 +34,10 @@ type DirectoryOptions struct {
 	// Key seals the state file, and is needed to read it again. Nil leaves it as
 	// it is, and then a sealed file is an error, as is one with a key that is not.
 	Key *Key
+	// Backup keeps the state before the last commit in a file beside, which is loaded
+	// if the state file is missing or damaged: the TPM goes back by a commit then, and
+	// Restored reports it.
+	Backup bool
 	// NoLock leaves it to the caller to keep other TPMs away from the
 	// directory.
 	NoLock bool
@@ -90,6 +94,9 @@ type Directory struct {
 	// last are the last bytes, a digest, of the state that was loaded or committed
 	// last, nil if there was none.
 	last []byte
+	// restored: what was loaded last is the backup; damaged: and the state file is
+	// there.
+	restored, damaged bool
 
 	state diskFile // the state file, nil if there is none or it is not kept open
 	spare diskFile // the file for the next commit, nil if it is not there yet
@@ -171,7 +178,7 @@ func OpenDirectory(dir string, o DirectoryOptions) (*Directory, error) {
 // openOn is the part of OpenDirectory that sees the directory only through disk.
 func openOn(disk disk, path string, o DirectoryOptions, lock func() (func() error, error)) (*Directory, error) {
 	d := &Directory{disk: disk, path: path, options: o, lock: lock}
-	for _, name := range []string{o.file(), o.temp(), o.volatile(), o.volatileTemp()} {
+	for _, name := range []string{o.file(), o.temp(), o.volatile(), o.volatileTemp(), o.backup(), o.damaged()} {
 		if err := disk.regular(name); err != nil {
 			return nil, fmt.Errorf("TPM state directory %s: %w", path, err)
 		}
@@ -246,8 +253,18 @@ func (d *Directory) Load() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TPM state directory %s: %w", d.path, err)
 	}
+	plain, err := d.opened(d.options.file(), blob)
+	if d.options.Backup && (blob == nil || err != nil) {
+		plain, err = d.loadBackup(blob != nil, err)
+	}
+	d.size = max(d.size, len(blob))
+	d.last = append(d.last[:0], digestOf(blob)...)
+	return plain, err
+}
+
+// opened returns the state in the content of a file, nil for no file.
+func (d *Directory) opened(name string, blob []byte) ([]byte, error) {
 	if blob == nil {
-		d.last = nil
 		return nil, nil
 	}
 	plain, err := d.options.Key.Open(SealedState, blob)
@@ -255,10 +272,8 @@ func (d *Directory) Load() ([]byte, error) {
 		_, err = Decode(plain)
 	}
 	if err != nil {
-		return nil, &FileError{filepath.Join(d.path, d.options.file()), err}
+		return nil, &FileError{filepath.Join(d.path, name), err}
 	}
-	d.size = max(d.size, len(blob))
-	d.last = append(d.last[:0], digestOf(blob)...)
 	return plain, nil
 }
 
@@ -425,7 +440,11 @@ func (d *Directory) write(blob []byte) error {
 // used again: without a lock it may be another TPM's.
 func (d *Directory) swap() error {
 	err := errors.ErrUnsupported
-	if d.state != nil && d.unlock != nil && d.state.at(d.options.file(), d.options.Mode) {
+	if d.options.Backup {
+		if err := d.keepBackup(); err != nil {
+			return err
+		}
+	} else if d.state != nil && d.unlock != nil && d.state.at(d.options.file(), d.options.Mode) {
 		err = d.disk.exchange(d.options.temp(), d.options.file())
 	}
 	if err == nil {

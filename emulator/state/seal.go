@@ -115,6 +115,14 @@ func (k *Key) tag(sealed []byte) []byte {
 // Sealed reports whether bytes claim to be sealed.
 func Sealed(b []byte) bool { return bytes.HasPrefix(b, []byte(sealMagic)) }
 
+// SealedFor returns for what bytes claim to be sealed, 0 if they are not.
+func SealedFor(b []byte) Purpose {
+	if !Sealed(b) || len(b) < sealHeader {
+		return 0
+	}
+	return Purpose(binary.BigEndian.Uint16(b[len(sealMagic)+2:]))
+}
+
 // Open returns what was sealed for a purpose. Without a key, which is nil, what is not
 // sealed is returned as it is. The errors are ErrNeedsKey, ErrNotSealed, ErrWrongKey,
 // a *KeySizeError, and a *FormatError or *VersionError.

@@ -51,24 +51,27 @@ const (
 	IOError      Result = 0x1F // SET_DATAFD: there is a data channel already
 	EncryptError Result = 0x20
 	DecryptError Result = 0x21
-	BadLocality  Result = 0x3D
+	// BadKeyProperty is a state blob that is encrypted with a key of another size.
+	BadKeyProperty Result = 0x28
+	BadLocality    Result = 0x3D
 	// Retry is set in results that are not fatal: GET_STATEBLOB of a state
 	// that does not exist.
 	Retry Result = 0x800
 )
 
 var resultNames = map[Result]string{
-	Success:      "SUCCESS",
-	BadParameter: "BAD_PARAMETER",
-	Fail:         "FAIL",
-	BadOrdinal:   "BAD_ORDINAL",
-	KeyNotFound:  "KEYNOTFOUND",
-	SizeError:    "SIZE",
-	IOError:      "IOERROR",
-	EncryptError: "ENCRYPT_ERROR",
-	DecryptError: "DECRYPT_ERROR",
-	BadLocality:  "BAD_LOCALITY",
-	Retry:        "RETRY",
+	Success:        "SUCCESS",
+	BadParameter:   "BAD_PARAMETER",
+	Fail:           "FAIL",
+	BadOrdinal:     "BAD_ORDINAL",
+	KeyNotFound:    "KEYNOTFOUND",
+	SizeError:      "SIZE",
+	IOError:        "IOERROR",
+	EncryptError:   "ENCRYPT_ERROR",
+	DecryptError:   "DECRYPT_ERROR",
+	BadKeyProperty: "BAD_KEY_PROPERTY",
+	BadLocality:    "BAD_LOCALITY",
+	Retry:          "RETRY",
 }
 
 // String returns the name of the result.

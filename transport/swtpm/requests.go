@@ -14,12 +14,6 @@ func (c *control) getCapability(req *request) Result {
 	return Success
 }
 
-// getConfig says that no keys are set for state files and blobs.
-func (c *control) getConfig(req *request) Result {
-	req.reply = make([]byte, 4)
-	return Success
-}
-
 func (c *control) setLocality(req *request) Result {
 	locality := req.payload[0]
 	if !c.s.localityAllowed(locality) {

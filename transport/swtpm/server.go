@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/internal/serve"
 )
@@ -31,6 +32,10 @@ type Options struct {
 	// been fetched, with GET_STATEBLOB of the third part (swtpm's --migration
 	// release-lock-outgoing).
 	ReleaseLockOutgoing bool
+	// FileKey seals blobs of GET_STATEBLOB that are not asked for decrypted, as it
+	// does the state that is kept (swtpm's --key); MigrationKey seals all blobs (swtpm's
+	// --migration-key). Nil for none.
+	FileKey, MigrationKey *state.Key
 	// RejectLocality4 refuses locality 4 in SET_LOCALITY and in the vendor
 	// command (swtpm's --locality reject-locality-4).
 	RejectLocality4 bool
@@ -154,6 +159,7 @@ type Server struct {
 	// switching is held while the power is switched, so that a change, the
 	// check before it and its event are one.
 	switching sync.Mutex
+	sealing   sealing
 	given     givenState // for the next INIT; switching is held
 	lock      lock       // of opts.Storage
 	locality  atomic.Uint32

@@ -42,8 +42,12 @@ func (c *control) getStateBlob(req *request) Result {
 			c.s.log.Warn("stored volatile state was not removed", "cause", err)
 		}
 	}
+	blob, sealed, err := c.s.seal(kind, binary.BigEndian.Uint32(req.payload), offset, blob)
+	if err != nil {
+		return c.s.result("GET_STATEBLOB", err)
+	}
 	blob = blob[min(uint64(offset), uint64(len(blob))):]
-	req.reply = make([]byte, 4, 12+len(blob)) // not encrypted
+	req.reply = binary.BigEndian.AppendUint32(make([]byte, 0, 12+len(blob)), sealed)
 	for range 2 {
 		req.reply = binary.BigEndian.AppendUint32(req.reply, uint32(len(blob)))
 	}
@@ -57,7 +61,10 @@ func (c *control) setStateBlob(req *request) Result {
 	flags := binary.BigEndian.Uint32(req.payload)
 	kind := StateType(binary.BigEndian.Uint32(req.payload[4:]))
 	var blob []byte
-	refused := blobRefusal(flags, kind, req.body)
+	refused := blobRefusal(kind, req.body)
+	if flags&BlobEncrypted != 0 && req.body > 0 && c.s.opts.FileKey == nil && refused == Success {
+		refused = KeyNotFound
+	}
 	// What is refused is read all the same.
 	_ = req.data(func(piece []byte) error {
 		if refused == Success {
@@ -78,16 +85,21 @@ func (c *control) setStateBlob(req *request) Result {
 		return BadOrdinal
 	case uint32(len(blob)) != req.body: // the connection broke
 		return IOError
+	}
+	opened, result := s.open(kind, flags, blob)
+	switch {
+	case result != Success:
+		return result
 	case kind == StatePermanent:
-		s.given.permanent = blob
+		s.given.permanent = opened
 	case kind == StateVolatile:
-		s.given.volatile = blob
+		s.given.volatile = opened
 	}
 	return Success
 }
 
 // blobRefusal says what is wrong with the head of a SET_STATEBLOB.
-func blobRefusal(flags uint32, kind StateType, size uint32) Result {
+func blobRefusal(kind StateType, size uint32) Result {
 	switch {
 	case kind < StatePermanent || kind > StateSave:
 		return BadParameter
@@ -97,8 +109,6 @@ func blobRefusal(flags uint32, kind StateType, size uint32) Result {
 		return BadParameter
 	case size > maxBlob:
 		return Fail
-	case flags&BlobEncrypted != 0:
-		return KeyNotFound
 	}
 	return Success
 }
