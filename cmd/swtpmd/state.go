@@ -211,7 +211,7 @@ func printStates(out io.Writer, w *stateWords) error {
 		return cli.Usage(errors.New("--print-states without a directory to look into"), "add --tpmstate=dir=DIR")
 	}
 	var states []string
-	for _, part := range []struct{ name, file string }{{"permall", cmp.Or(w.name, stateFile)}, {"volatilestate", volatileFile}} {
+	for _, part := range []struct{ name, file string }{{"permall", cmp.Or(w.name, stateFile)}, {"volatilestate", cmp.Or(w.name, stateFile) + strings.TrimPrefix(volatileFile, stateFile)}} {
 		// swtpmd makes a directory that is not there, so that one holds no state.
 		info, err := os.Stat(filepath.Join(w.dir, part.file))
 		switch {
