@@ -187,6 +187,16 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 		d.board = new(board)
 		d.board.around(&platform)
 	}
+	if store != nil {
+		if err := w.keptProfile(&d.set.profile, isNew, d.set.firstProfile); err != nil {
+			return nil, err
+		}
+		if isNew {
+			if err := w.keepProfile(&d.set.profile); err != nil {
+				return nil, fmt.Errorf("--profile: %w", err)
+			}
+		}
+	}
 	tpm, err := emulator.New(platform, d.set.profile.Config())
 	if err != nil || store == nil {
 		return tpm, err
@@ -194,6 +204,9 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 	if !isNew {
 		if err := tryOn(tpm); err != nil {
 			return nil, fmt.Errorf("%s: %w", w.dir, err)
+		}
+		if err := w.keepProfile(&d.set.profile); err != nil {
+			return nil, fmt.Errorf("--profile: %w", err)
 		}
 	}
 	d.log.Info("state is kept", "dir", w.dir, "new", isNew, "fsync", !w.noSync)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/libtpms"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
@@ -27,6 +28,17 @@ func describe(chosen *cli.Profile) (*swtpm.Description, error) {
 		Implemented:  featuresOf(emulator.Offered()),
 		Needed:       featuresOf(emulator.Needed()),
 		Profile:      active,
+	}
+	for _, name := range libtpms.Names {
+		text, err := libtpms.Named(name)
+		if err != nil {
+			return nil, err
+		}
+		p, err := emulator.ParseProfile(name, text)
+		if err != nil {
+			return nil, err
+		}
+		d.Profiles = append(d.Profiles, swtpm.Profile{Name: p.Name, Description: p.Title, Features: featuresOf(p.Config.Full())})
 	}
 	for _, name := range emulator.Profiles() {
 		p, err := emulator.ProfileByName(name)

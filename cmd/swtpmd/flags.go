@@ -35,6 +35,8 @@ type settings struct {
 	autoShutdown  autoShutdown
 	profile       cli.Profile
 	like          swtpm.Version
+	// firstProfile says that a profile is for the first start only, as in swtpm.
+	firstProfile bool
 
 	pcap pcapWords
 

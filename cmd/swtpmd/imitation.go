@@ -29,6 +29,7 @@ type imitation struct {
 func newImitation(f *flag.FlagSet, c command) *imitation {
 	i := &imitation{set: new(settings), flags: f, name: f.Name()}
 	i.set.define(f, c)
+	i.set.firstProfile = true
 	i.set.autoShutdown.usual = true
 	f.BoolVar(&i.tpm2, "tpm2", false, "")
 	f.BoolVar(&i.version, "version", false, "")

@@ -55,6 +55,7 @@ func TestPrintCapabilities(t *testing.T) {
 	}
 	assert.Equal(t, printed(t, "--print-capabilities"), printed(t, "--print-capabilities", "--version-like=0.10"), "the default")
 	two := printed(t, "--tpm2", "--print-capabilities")
+	assert.Contains(t, two, `"names": [ "default-v1", "null", "custom", "default", `)
 	assert.Regexp(t, `"profiles": \{ "names": \[ "[^"]+"(, "[^"]+")+ \], "algorithms": \{ "canbedisabled": "[a-z0-9,=-]+", "implemented": "[a-z0-9,=-]+" \}, "commands": \{ "canbedisabled": "[0-9a-fx,-]+", "implemented": "[0-9a-fx,-]+" \} \}, "version"`, two)
 	assert.NotContains(t, printed(t, "--tpm2", "--print-capabilities", "--profile=tiny"), "rsa-keysize", "this profile has no RSA")
 }

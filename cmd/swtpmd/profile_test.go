@@ -113,6 +113,38 @@ func TestSwtpmsWordsForAProfile(t *testing.T) {
 	assert.Equal(t, emulator.Config{}, set.profile.Config())
 }
 
+// swtpm's profile is told once: what the TPM was made with it stays.
+func TestAProfileAtTheFirstStart(t *testing.T) {
+	dir := t.TempDir()
+	socket := func(args ...string) (int, string, string) {
+		return called(t, append([]string{"socket", "--tpm2", "--print-info=0x20", "--tpmstate=dir=" + dir}, args...)...)
+	}
+	const small = `{"Name":"custom:small","StateFormatLevel":1,"Commands":"0x11f-0x122,0x124-0x12e,0x130-0x140,0x142-0x159,0x15b-0x15e,0x160-0x165,0x167-0x174,0x176-0x178,0x17a-0x193,0x197"}`
+	code, out, errs := socket("--profile", "profile="+small+",remove-disabled=check")
+	require.Equal(t, exitOK, code, errs)
+	assert.True(t, strings.HasPrefix(out, `{"ActiveProfile":{"Name":"custom:small",`), out)
+	for _, args := range [][]string{nil, {"--profile=profile=" + small}} {
+		code, again, errs := socket(args...)
+		require.Equal(t, exitOK, code, errs)
+		assert.Equal(t, out, again)
+	}
+	code, _, errs = socket("--profile=name=null")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "was made with the profile custom:small, and swtpm takes another one, such as null, at the first start only")
+	d := daemonWith(t, "--state="+dir)
+	assert.Equal(t, "custom:small", d.ready.Profile)
+	d.stop()
+	require.Equal(t, exitOK, d.exitCode(t))
+
+	require.NoError(t, os.Remove(filepath.Join(dir, stateFile)))
+	code, out, errs = socket()
+	require.Equal(t, exitOK, code, errs)
+	assert.True(t, strings.HasPrefix(out, `{"ActiveProfile":{"Name":"default",`), "a new TPM has no profile of an old one: %s", out)
+	code, _, errs = socket("--profile=name=tiny")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "was made with the profile default")
+}
+
 // A TPM keeps its profile: another one that cannot go on with the state is
 // refused before anything listens, and the state stays as it is.
 func TestStateOfAnotherProfile(t *testing.T) {
