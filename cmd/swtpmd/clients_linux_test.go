@@ -194,7 +194,7 @@ func TestThePartOfSwtpmSetup010(t *testing.T) {
 
 	// The same key opens it.
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear", "--key", "pwdfile="+keyFile(t, "passphrase")+",mode=aes-256-cbc")
-	tpm := overSocket{dial(t, d.ready.Data)}
+	tpm := overSocket{connect(t, d.ready.Data)}
 	assert.False(t, hasSHA1(t, tpm))
 	_, err = tpm2.ReadPublic{ObjectHandle: handle}.Execute(tpm)
 	assert.NoError(t, err)

@@ -141,10 +141,11 @@ swtpm's flags:
   --port=N, -p           --server type=tcp,disconnect,port=N
   --fd=N, -f             a connection that exists already; ends the daemon with it
   --tpmstate=WORDS       dir=D or backend-uri=dir://D [,mode=0600][,lock=false]
-                         [,fsync=false]: keep the TPM in this directory; fsync and
-                         lock are on unless disabled; backup and file:// are not
-                         offered; without a directory it is $TPM_PATH, and without
-                         that the TPM is a new one that ends with the daemon
+                         [,fsync=false][,backup]: keep the TPM in this directory; or
+                         backend-uri=file://F [,mode=0600][,lock]: in this file; fsync
+                         is on unless disabled, and so is lock for a directory;
+                         without a directory it is $TPM_PATH, and without that the TPM
+                         is a new one that ends with the daemon
   --flags=WORDS          not-need-init, startup-clear, startup-state, startup-none;
                          disable-auto-shutdown: no TPM2_Shutdown before INIT, STOP,
                          SHUTDOWN and the end but what a client sends
@@ -178,8 +179,9 @@ swtpm's flags:
   --print-profiles       the profiles, in swtpm's JSON
   --print-info=N         the text of GET_INFO for the flags N; with --tpmstate the TPM is
                          started for it, and made if there is none
-  --profile=WORDS        name=P or file=F, or as swtpmd --help has it: the profiles are
-                         swtpmd's, not libtpms's
+  --profile=WORDS        at the first start: name=P, file=F, fd=N or profile=JSON
+                         [,remove-disabled=check]; P is one of swtpmd --profiles, or
+                         default-v1, null or custom of libtpms; later starts have it
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
 ` + observeHelp + `
