@@ -68,10 +68,11 @@ func (w *stateWords) keptProfile(p *cli.Profile, isNew, first bool) error {
 func (w *stateWords) keepProfile(p *cli.Profile) error {
 	file := w.profileFile()
 	if !p.Given() {
-		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
-			return err
+		// On a file system that is read-only the answer to Remove would be that.
+		if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-		return nil
+		return os.Remove(file)
 	}
 	if before, err := os.ReadFile(file); err == nil && bytes.Equal(before, p.Text()) {
 		return nil

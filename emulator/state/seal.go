@@ -58,11 +58,11 @@ func (e *KeySizeError) Error() string {
 
 // What Key.Open and Directory.Load return for bytes that do not fit the key.
 const (
-	// ErrNeedsKey is what is sealed, without a key.
+	// ErrNeedsKey is for sealed bytes without a key.
 	ErrNeedsKey Error = "it is encrypted: give the key with which it was made"
-	// ErrNotSealed is what is not sealed, with a key.
+	// ErrNotSealed is for bytes that are not sealed, with a key.
 	ErrNotSealed Error = "it is not encrypted, and a key was given: leave the key out, or begin with an empty directory"
-	// ErrWrongKey is what is sealed with another key, or is damaged.
+	// ErrWrongKey is for bytes that are sealed with another key, or damaged.
 	ErrWrongKey Error = "the key does not fit: it is encrypted with another one, or it is damaged"
 )
 
