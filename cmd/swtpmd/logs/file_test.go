@@ -58,6 +58,10 @@ func TestALogThatIsRotatedLosesNothing(t *testing.T) {
 	for i := range lines {
 		fmt.Fprintf(&want, "line %d\n", i)
 	}
+	fmt.Fprintf(q, "the last\n")
+	want.WriteString("the last\n")
+	require.Eventually(t, func() bool { return q.Flush() == nil }, time.Minute, time.Millisecond)
+	assert.True(t, strings.HasSuffix(contents(t, path), "the last\n"), "the new file is written")
 	require.Zero(t, q.Lost())
 	// Not assert.Equal: it would print both.
 	assert.True(t, want.String() == contents(t, append(old, path)...))
