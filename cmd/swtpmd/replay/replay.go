@@ -35,8 +35,8 @@ told apart from those that should:
   varies       only in what differs by its nature: random numbers, clocks, keys and
                signatures of another TPM, nonces of sessions
   unrepeatable refused or accepted otherwise, and no wonder: the command has an HMAC
-               over a nonce of the captured TPM, or TPM2_Startup came to a TPM that had
-               been started up
+               over a nonce of the captured TPM, or uses what such a command would have
+               made; or TPM2_Startup came to a TPM that had been started up
   differs      another response code, or another value that the command determines
   unanswered   the capture has no answer to compare with
   skipped      not sent: a fault has answered in the capture, and not the TPM
@@ -206,8 +206,12 @@ func exchange(ctx context.Context, tpm transport.Device, known *translation, e *
 	}
 	captured := message.ParseResponse(c.Code, e.Response)
 	result.Captured = captured.Code.String()
+	lacks := known.lacks(&c)
 	known.learn(&c, &captured, &live)
 	compare(&result, &c, &captured, &live, string(e.Response) == string(answer))
+	if lacks && result.Verdict == Differs {
+		result.Verdict, result.Fields, result.Why = Unrepeatable, nil, "it uses what another command has not made here"
+	}
 	return result, nil
 }
 

@@ -151,6 +151,48 @@ func TestWhatDiffers(t *testing.T) {
 	assert.Contains(t, list[0].Answered, "TPM_RC_SUCCESS")
 }
 
+// What uses what a command would have made that failed here cannot be repeated.
+func TestWhatFollowsAFailure(t *testing.T) {
+	t.Parallel()
+	start := []byte{
+		0x40, 0, 0, 7, 0x40, 0, 0, 7, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 1, 0, 0x10, 0, 0xB}
+	file := recorded(t, func(d transport.Device) {
+		require.NoError(t, ask.TPM{Device: d}.Startup(t.Context(), wire.SUClear))
+		for range 2 {
+			session := send(t, d, transport.TagNoSessions, wire.CCStartAuthSession, start)[10:14]
+			saved := send(t, d, transport.TagNoSessions, wire.CCContextSave, session)
+			send(t, d, transport.TagNoSessions, wire.CCContextLoad, saved[10:])
+			send(t, d, transport.TagNoSessions, wire.CCFlushContext, session)
+		}
+	})
+	fails := &first{Device: newTPM(t), code: wire.CCStartAuthSession}
+	list, _ := played(t, file, fails)
+	var told []string
+	for _, c := range list {
+		told = append(told, strings.TrimPrefix(c.Command, "TPM2_")+" "+string(c.Verdict))
+	}
+	assert.Equal(t, []string{
+		"Startup same",
+		"StartAuthSession differs", "ContextSave unrepeatable", "ContextLoad unrepeatable", "FlushContext unrepeatable",
+		"StartAuthSession varies", "ContextSave varies", "ContextLoad same", "FlushContext same",
+	}, told)
+}
+
+// first is a TPM that fails the first command with a code.
+type first struct {
+	transport.Device
+	code   wire.CC
+	failed bool
+}
+
+func (f *first) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	if code, _ := transport.CommandCode(command); wire.CC(code) == f.code && !f.failed {
+		f.failed = true
+		return transport.AppendResponse(nil, transport.RCFailure), nil
+	}
+	return f.Device.Send(ctx, locality, command)
+}
+
 // Captures of tcti-pcap and tcpdump are sent as they are.
 func TestCapturesOfOthers(t *testing.T) {
 	t.Parallel()

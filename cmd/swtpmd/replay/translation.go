@@ -14,13 +14,19 @@ type translation struct {
 	handles map[wire.Handle]wire.Handle
 	// values are whole fields: saved contexts, and the parts of keys.
 	values map[string][]byte
+	// noHandles and noValues are what the captured TPM has made and this one has not.
+	noHandles map[wire.Handle]bool
+	noValues  map[string]bool
 }
 
 // mostValues bounds what a capture can have remembered.
 const mostValues = 1 << 12
 
 func newTranslation() *translation {
-	return &translation{handles: map[wire.Handle]wire.Handle{}, values: map[string][]byte{}}
+	return &translation{
+		handles: map[wire.Handle]wire.Handle{}, values: map[string][]byte{},
+		noHandles: map[wire.Handle]bool{}, noValues: map[string]bool{},
+	}
 }
 
 // followed reports whether a TPM chooses a handle of this type.
@@ -34,15 +40,18 @@ func followed(h wire.Handle) bool {
 
 // learn remembers what a response has that later commands use.
 func (t *translation) learn(c *message.Command, captured, live *message.Response) {
-	if captured.Code != wire.RCSuccess || live.Code != wire.RCSuccess {
+	if captured.Code != wire.RCSuccess {
 		return
 	}
+	if live.Code != wire.RCSuccess {
+		t.miss(c, captured)
+		return
+	}
+	delete(t.noHandles, captured.Handle)
 	if captured.HasHandle && live.HasHandle && followed(captured.Handle) && len(t.handles) < mostValues {
 		t.handles[captured.Handle] = live.Handle
 	}
-	switch c.Code {
-	case wire.CCContextSave, wire.CCCreate, wire.CCCreateLoaded, wire.CCCreatePrimary:
-	default:
+	if !makes(c.Code) {
 		return
 	}
 	a, b := captured.Parameters, live.Parameters
@@ -54,6 +63,54 @@ func (t *translation) learn(c *message.Command, captured, live *message.Response
 			t.values[string(x)] = bytes.Clone(y)
 		}
 	}
+}
+
+// makes reports whether the parameters of the response are used by later commands.
+func makes(code wire.CC) bool {
+	switch code {
+	case wire.CCContextSave, wire.CCCreate, wire.CCCreateLoaded, wire.CCCreatePrimary:
+		return true
+	}
+	return false
+}
+
+// miss remembers what a command has made for the captured TPM alone.
+func (t *translation) miss(c *message.Command, captured *message.Response) {
+	if captured.HasHandle && len(t.noHandles) < mostValues {
+		t.noHandles[captured.Handle] = true
+	}
+	left := captured.Parameters
+	if !makes(c.Code) || len(t.noValues) >= mostValues {
+		return
+	}
+	for _, f := range layout(c.Code) {
+		var value []byte
+		value, left = f.cut(left)
+		t.noValues[string(value)] = true
+	}
+}
+
+// lacks reports whether a command uses what the TPM has not made.
+func (t *translation) lacks(c *message.Command) bool {
+	for _, h := range c.All() {
+		if t.noHandles[h] {
+			return true
+		}
+	}
+	for _, s := range c.Sessions {
+		if t.noHandles[s.Handle] {
+			return true
+		}
+	}
+	left := c.Parameters
+	for _, f := range made[c.Code] {
+		var value []byte
+		value, left = f.cut(left)
+		if t.noValues[string(value)] {
+			return true
+		}
+	}
+	return false
 }
 
 // made are the parameters of commands that other commands have made.
