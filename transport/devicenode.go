@@ -81,8 +81,8 @@ func (d *DeviceNode) until(ctx context.Context) (over func()) {
 	}
 }
 
-// read reads the response to the command that was written last. owed is what it
-// leaves behind.
+// read reads the response to the command that was written last. owed are the bytes of
+// it that are left.
 func (d *DeviceNode) read(ctx context.Context, response []byte) (int, error) {
 	n, err := d.readWhenReady(response)
 	d.owed = errors.Is(err, os.ErrDeadlineExceeded)

@@ -116,7 +116,7 @@ func (o *ownCommands) Send(ctx context.Context, locality uint8, command []byte) 
 	return o.own.Send(ctx, locality, command)
 }
 
-// through returns a device behind wrappers, the last outermost.
+// through returns a device within wrappers, the last outermost.
 func through(device transport.Device, wrappers []func(transport.Device) transport.Device) transport.Device {
 	for _, wrap := range wrappers {
 		device = wrap(device)

@@ -25,7 +25,7 @@ func (m *migrationWords) set(text string) error {
 	return err
 }
 
-// autoShutdown says whether TPM2_Shutdown is sent before the TPM loses its power.
+// autoShutdown reports whether TPM2_Shutdown is sent before the TPM loses its power.
 // swtpm sends it; a TPM in a machine gets none from the machine, so that the daemon
 // sends it only where it is asked to, and the socket command unless it is asked not to.
 type autoShutdown struct {

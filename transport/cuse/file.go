@@ -22,7 +22,7 @@ type file struct {
 	running bool
 	cancel  context.CancelFunc
 	turn    int // counts the clients, so that a response finds its own
-	// rest is what is left of the last response or, after GET_STATEBLOB, of a blob.
+	// rest are the bytes left of the last response or, after GET_STATEBLOB, of a blob.
 	rest []byte
 	// reads wait for the response.
 	reads []waitingRead

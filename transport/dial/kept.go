@@ -9,7 +9,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport/raw"
 )
 
-// kept is a TPM behind a connection that is kept. The command with which a connection
+// kept is a TPM at the end of a connection that is kept. The command with which a connection
 // is lost fails, because nobody knows whether the TPM has executed it; the next one
 // gets a new connection.
 type kept struct {

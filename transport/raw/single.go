@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Single is a TPM behind a server that closes a connection after one response, as
+// Single is a TPM of a server that closes a connection after one response, as
 // swtpm does with --port and with --server …,disconnect: each command gets a
 // connection of its own, as tcti-swtpm of tpm2-tss makes it. It is a
 // transport.Device, and may be used by several goroutines.

@@ -1,6 +1,10 @@
 package swtpm
 
-import "github.com/swtpmd/swtpmd/transport"
+import (
+	"fmt"
+
+	"github.com/swtpmd/swtpmd/transport"
+)
 
 // runState says in which state of the TPM a request is taken.
 type runState uint8
@@ -124,4 +128,12 @@ func (r *row) supports(d transport.Device, v Version) bool {
 func has[T any](d transport.Device) bool {
 	_, ok := transport.As[T](d)
 	return ok
+}
+
+// String returns swtpm's name of the request, without its CMD_.
+func (c Command) String() string {
+	if r := lookup(c); r != nil {
+		return r.name
+	}
+	return fmt.Sprintf("control request 0x%08X", uint32(c))
 }

@@ -22,7 +22,7 @@ type Block struct {
 	Lines   []string // as they are: examples, files
 }
 
-// Item is what is described, such as "--json" or "--daemon, -d", and its description.
+// Item has a subject, such as "--json" or "--daemon, -d", and its description.
 type Item struct{ Term, Text string }
 
 // usage begins every help text.

@@ -91,7 +91,7 @@ func define(f *flag.FlagSet) cli.Run {
 	}
 }
 
-// report is what is carried and what is not. Handles are hexadecimal.
+// report tells of each part whether it is carried. Handles are hexadecimal.
 type report struct {
 	From    string   `json:"from"`
 	State   string   `json:"state,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// nature says whether a field can be the same at another TPM.
+// nature reports whether a field can be the same at another TPM.
 type nature uint8
 
 const (
