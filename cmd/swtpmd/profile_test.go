@@ -145,6 +145,16 @@ func TestAProfileAtTheFirstStart(t *testing.T) {
 	assert.Contains(t, errs, "was made with the profile default")
 }
 
+// What swtpmd setup makes has its profile too.
+func TestTheProfileOfSetup(t *testing.T) {
+	dir := t.TempDir()
+	code, _, errs := called(t, "setup", "--state="+dir, "--profile=tiny", "--ek=ecc-p256")
+	require.Equal(t, exitOK, code, errs)
+	code, out, errs := called(t, "socket", "--tpm2", "--print-info=0x20", "--tpmstate=dir="+dir)
+	require.Equal(t, exitOK, code, errs)
+	assert.True(t, strings.HasPrefix(out, `{"ActiveProfile":{"Name":"tiny",`), out)
+}
+
 // A TPM keeps its profile: another one that cannot go on with the state is
 // refused before anything listens, and the state stays as it is.
 func TestStateOfAnotherProfile(t *testing.T) {

@@ -294,6 +294,9 @@ func (set *settings) write(s *state.State) (err error) {
 	if len(blob) > 0 && !set.overwrite {
 		return &ExistsError{set.dir}
 	}
+	if err := statedir.KeepProfile(statedir.ProfileFile(set.dir, ""), &set.profile, true); err != nil {
+		return err
+	}
 	return directory.Commit(s.Encode(nil))
 }
 

@@ -250,6 +250,12 @@ func (set *settings) run(ctx context.Context) (report *report, err error) {
 	case len(blob) > 0 && !set.overwrite:
 		return nil, &ExistsError{set.dir}
 	}
+	profile := statedir.ProfileFile(set.dir, "")
+	if set.rebanks && !set.profile.Given() {
+		if _, err := statedir.TakeProfile(profile, &set.profile); err != nil {
+			return nil, err
+		}
+	}
 	tpm, err := emulator.New(emulator.Platform{Store: memory, Clock: still{}, Entropy: set.entropy("TPM")}, set.profile.Config())
 	if err != nil {
 		return nil, err
@@ -276,6 +282,9 @@ func (set *settings) run(ctx context.Context) (report *report, err error) {
 		return nil, err
 	}
 	if blob, err = memory.Load(); err != nil {
+		return nil, err
+	}
+	if err := statedir.KeepProfile(profile, &set.profile, true); err != nil {
 		return nil, err
 	}
 	return report, directory.Commit(blob)
