@@ -41,7 +41,7 @@ func (s *Server) speaksControl(conn net.Conn, first uint32) bool {
 		// swtpm's clients write a request in one piece, so the rest of it has come
 		// with its code.
 		var more [codeSize + 1]byte
-		n, err := socket.Peek(conn, more[:], kindTime)
+		n, err := socket.Peek(conn, more[:], min(kindTime, s.options.StallTime))
 		return err == nil && n == len(more)
 	}
 	return false

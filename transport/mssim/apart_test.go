@@ -54,7 +54,7 @@ func TestPlatformPortOfBoth(t *testing.T) {
 	r := both(t, device, 0)
 	play(t, r.dialPlatform(), [][2]string{
 		{"00000005 00", ack},           // SET_LOCALITY, as tcti-swtpm begins
-		{"00000001", ack + "0001ffff"}, // GET_CAPABILITY
+		{"0000000F", ack + "00000000"}, // GET_CONFIG
 		{"00000002 00000001", ack},     // INIT
 		{"00000004", ack + "00000000"}, // GET_TPMESTABLISHED
 	})
@@ -65,10 +65,13 @@ func TestPlatformPortOfBoth(t *testing.T) {
 		{"HASH_START", "00000006", ack},
 		{"HASH_END", "00000008", ack},
 		{"SET_BUFFERSIZE", "00000011 00000000", ack + "00001000" + "00000b50" + "00001000"},
-		{"LOCK_STORAGE", "00000013 00000000", ack},
 	} {
 		assert.Equal(t, c.answer, r.dialPlatform().Ask(c.request), c.name)
 	}
+	swtpms := r.dialPlatform()
+	swtpms.Say("00000013 00000000")
+	assert.NotEqual(t, "00000001", swtpms.Hear(), "LOCK_STORAGE")
+	assert.Len(t, swtpms.Ask("00000001"), 16, "GET_CAPABILITY of a connection that is swtpm's")
 	device.taken()
 	for _, c := range []struct{ name, request string }{
 		{"POWER_ON", powerOn}, {"POWER_OFF", powerOff}, {"RESET", "00000011"}, {"CANCEL_ON", "00000009"},
