@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -195,7 +196,13 @@ func TestStoreVolatile(t *testing.T) {
 	require.Equal(t, "00000000", p.Ask("00000003"))
 
 	events := make(chan swtpm.Event, 8)
-	second := &transporttest.TPM{Volatile: []byte("w")}
+	var broken atomic.Bool
+	second := &transporttest.TPM{Volatile: []byte("w"), Fail: func(name string) error {
+		if name == "load state" && broken.Load() {
+			return assert.AnError
+		}
+		return nil
+	}}
 	p = serve(t, second, swtpm.Options{Storage: &part{shared: place}, Events: func(e swtpm.Event) { events <- e }}).dialControl()
 	require.Equal(t, "0000000a", p.Ask("0000000A"), "not before INIT")
 	for i, c := range []struct {
@@ -221,12 +228,7 @@ func TestStoreVolatile(t *testing.T) {
 
 	// What does not fit stays where it is, and the TPM without power.
 	require.Equal(t, "00000000", p.Ask("0000000A"))
-	second.Fail = func(name string) error {
-		if name == "load state" {
-			return assert.AnError
-		}
-		return nil
-	}
+	broken.Store(true)
 	assert.Equal(t, "00000009", p.Ask("00000002 00000001"))
 	assert.False(t, second.Powered())
 	assert.Equal(t, []byte("w"), place.stored())
