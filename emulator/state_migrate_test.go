@@ -149,3 +149,28 @@ func TestResume(t *testing.T) {
 	assert.Equal(t, before, after, "nothing has changed")
 	assert.ErrorAs(t, et.New(t, et.WithSeed(7)).LoadState(nil, volatile), &refused, "of another TPM")
 }
+
+// FuzzResume: whatever stored volatile state is, the TPM goes on from it or refuses it,
+// and answers then.
+func FuzzResume(f *testing.F) {
+	tpm := busy(f)
+	good, err := tpm.Snapshot()
+	require.NoError(f, err)
+	all := seeds()
+	for i := range all {
+		f.Add(uint32(0), []byte{}, uint8(i))
+	}
+	f.Add(uint32(len(good)-200), []byte{1, 2, 3}, uint8(0))
+	f.Fuzz(func(t *testing.T, at uint32, with []byte, which uint8) {
+		target := et.New(t, et.Unchecked())
+		require.NoError(t, target.Restore(good))
+		b := append([]byte{}, good...)
+		copy(b[min(int(at), len(b)-32):len(b)-32], with)
+		if target.LoadState(nil, reseal(b)) != nil {
+			after, err := target.Snapshot()
+			require.NoError(t, err)
+			require.Equal(t, good, after, "nothing has changed")
+		}
+		checkResponse(t, target.Execute(0, all[int(which)%len(all)].bytes))
+	})
+}
