@@ -95,8 +95,9 @@ func TestClientCancels(t *testing.T) {
 	}
 	tpm := dial(t, serve(t, device, mssim.Options{}))
 	got := make(chan []byte, 1)
+	command := transporttest.Hex(t, startup)
 	go func() {
-		response, err := tpm.Send(context.Background(), 0, transporttest.Hex(t, startup))
+		response, err := tpm.Send(context.Background(), 0, command)
 		assert.NoError(t, err)
 		got <- response
 	}()
@@ -150,9 +151,10 @@ func TestClientErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tpm, far := against(t)
+			answer := transporttest.Hex(t, c.answer)
 			go func() {
 				_, _ = io.ReadFull(far, make([]byte, 9+12))
-				_, _ = far.Write(transporttest.Hex(t, c.answer))
+				_, _ = far.Write(answer)
 				_ = far.Close()
 			}()
 			_, err := tpm.Send(context.Background(), 0, transporttest.Hex(t, startup))
@@ -168,9 +170,10 @@ func against(t testing.TB) (*mssim.TPM, net.Conn) {
 	command, far := transporttest.Conns(t)
 	platform, other := transporttest.Conns(t)
 	t.Cleanup(func() { _, _ = far.Close(), other.Close() })
+	powered := transporttest.Hex(t, answered)
 	go func() {
 		_, _ = io.ReadFull(far, make([]byte, 9+10))
-		_, _ = far.Write(transporttest.Hex(t, answered))
+		_, _ = far.Write(powered)
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -277,10 +277,11 @@ func TestBadClients(t *testing.T) {
 
 			// It sends and never reads: its responses wait in the socket, and
 			// then it does.
+			request := transporttest.Hex(t, sent)
 			deaf := r.dialCommand()
 			require.NoError(t, deaf.SetWriteDeadline(time.Now().Add(time.Minute)))
 			go func() {
-				_, _ = io.Copy(deaf.Conn, endless(transporttest.Hex(t, sent)))
+				_, _ = io.Copy(deaf.Conn, endless(request))
 			}()
 			for range 8 {
 				assert.Equal(t, answered, slow.Ask(sent))
@@ -303,7 +304,7 @@ func TestBadClients(t *testing.T) {
 					return false
 				}
 				defer conn.Close()
-				_, err = conn.Write(transporttest.Hex(t, sent))
+				_, err = conn.Write(request)
 				got := make([]byte, 18)
 				_, readErr := io.ReadFull(conn, got)
 				return err == nil && readErr == nil
