@@ -96,8 +96,8 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, purpose uint16) {
 		plain, err := k.Open(state.Purpose(purpose), b)
 		if err == nil {
-			require.Equal(t, sealed, b, "nobody else has the key")
-			require.Equal(t, "state", string(plain))
+			// Each process of the fuzzer has sealed a seed of its own.
+			require.Equal(t, "state", string(plain), "nobody else has the key")
 		}
 	})
 }
