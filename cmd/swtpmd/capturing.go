@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
@@ -33,6 +34,9 @@ const defaultPcapMode = 0o600
 
 // pcapRoom bounds the bytes of a capture that wait to be written.
 const pcapRoom = 8 << 20
+
+// gatherTime is how long a capture and a trace are behind.
+const gatherTime = 20 * time.Millisecond
 
 // set reads the value of --pcap: swtpm's words, or a file's name.
 func (p *pcapWords) set(text string) error {
@@ -132,7 +136,7 @@ func (d *daemon) openPcap(p *pcapWords) (*capture.Recorder, error) {
 	}
 	var recorder *capture.Recorder
 	queue := &logs.Queue{
-		Out: &untilError{out: file, name: p.name(), log: d.log}, Room: pcapRoom,
+		Out: &untilError{out: file, name: p.name(), log: d.log}, Room: pcapRoom, Gather: gatherTime,
 		Note: func(lost uint64) []byte { return recorder.Dropped(lost) },
 	}
 	recorder = capture.NewRecorder(queue, capture.Options{Checksums: p.checksums})
@@ -155,7 +159,7 @@ func (d *daemon) openTrace(name string) (io.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	queue := &logs.Queue{Out: &untilError{out: file, name: name, log: d.log}}
+	queue := &logs.Queue{Out: &untilError{out: file, name: name, log: d.log}, Gather: gatherTime}
 	d.undo = append(d.undo, func() { d.finish("trace", queue, file) })
 	return queue, nil
 }

@@ -26,6 +26,9 @@ type Queue struct {
 	Prefix string // before each line
 	// Room bounds the bytes that wait to be written; 0 is 1 MiB.
 	Room int
+	// Gather is how long lines wait for others, to be written with them; 0 writes at
+	// once. It saves a write for each line.
+	Gather time.Duration
 	// Note returns what stands where lines were dropped; lost are all that were, from
 	// the beginning on. Nil writes a line of a log.
 	Note func(lost uint64) []byte
@@ -52,12 +55,21 @@ func (q *Queue) Write(line []byte) (int, error) {
 	q.lines++
 	if !q.busy {
 		q.busy = true
-		go q.write()
+		q.wake()
 	}
 	return len(line), nil
 }
 
-// write writes until nothing waits.
+// wake has the goroutine write, when lines have gathered.
+func (q *Queue) wake() {
+	if q.Gather > 0 {
+		time.AfterFunc(q.Gather, q.write)
+		return
+	}
+	go q.write()
+}
+
+// write writes until nothing waits, or once if lines are to gather before the next.
 func (q *Queue) write() {
 	var buffer []byte
 	for {
@@ -86,7 +98,18 @@ func (q *Queue) write() {
 			// It takes no room in the queue, so that it is not lost itself.
 			_, _ = q.Out.Write(q.note(dropped, lost))
 		}
+		if q.Gather > 0 && q.more() {
+			q.wake()
+			return
+		}
 	}
+}
+
+// more reports whether something waits and nobody waits for it to be written.
+func (q *Queue) more() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return (len(q.waiting) > 0 || q.dropped > 0) && len(q.idle) == 0
 }
 
 func (q *Queue) room() int {
