@@ -200,7 +200,7 @@ func (b *bench) devices(t testing.TB, modules map[string][]byte, init string, ot
 	initrd, console := filepath.Join(dir, "initrd"), filepath.Join(dir, "console")
 	require.NoError(t, os.WriteFile(initrd, image.Bytes(), 0o600))
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*bootTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), bootTimeout)
 	defer cancel()
 	// The guest's time is its instructions, and idle it has none: a busy host makes it
 	// slow and not late, and its sleep ends at once.
