@@ -83,8 +83,7 @@ type proxyDevice struct {
 }
 
 // open makes the TPM, so that who may not make one learns it now.
-func (p *proxyDevice) open(d *daemon) (err error) {
-	p.d = d
+func (p *proxyDevice) open() (err error) {
 	if p.controller, err = chardev.OpenController(); err != nil {
 		return err
 	}
@@ -106,8 +105,14 @@ func (p *proxyDevice) make() error {
 		return proxy.Close()
 	}
 	p.proxy = proxy
-	p.d.log.Info("the kernel has got a TPM", "device", proxy.Path())
 	return nil
+}
+
+func (p *proxyDevice) attach(d *daemon) {
+	p.d = d
+	if p.proxy != nil {
+		d.log.Info("the kernel has got a TPM", "device", p.proxy.Path())
+	}
 }
 
 // about has the words of swtpm, which scripts look for.
@@ -147,6 +152,7 @@ func (p *proxyDevice) serve(ctx context.Context) error {
 			if err := p.make(); err != nil {
 				return err
 			}
+			p.d.log.Info("the kernel has got another TPM")
 			// Nobody may read stdout: the TPM is served all the same.
 			go func() { _ = tellDevice(p.d.out, p.d.set) }()
 			continue
@@ -195,8 +201,9 @@ type streamDevice struct {
 	node *chardev.Node
 }
 
-func (s *streamDevice) open(d *daemon) (err error) {
-	s.d = d
+func (s *streamDevice) attach(d *daemon) { s.d = d }
+
+func (s *streamDevice) open() (err error) {
 	if s.path != "" {
 		s.node, err = chardev.Open(s.path)
 		return err

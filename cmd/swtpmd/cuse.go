@@ -66,9 +66,7 @@ type cuseDevice struct {
 }
 
 // open makes the device, unless it is to come later.
-func (c *cuseDevice) open(d *daemon) (err error) {
-	c.d = d
-	c.opts.Logger = d.log
+func (c *cuseDevice) open() (err error) {
 	if c.device, err = cuse.Open(c.opts); err != nil || c.absent {
 		return err
 	}
@@ -82,9 +80,10 @@ func (c *cuseDevice) make() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.made = true
-	c.d.log.Info("the device is there", "device", c.device.Path())
 	return nil
 }
+
+func (c *cuseDevice) attach(d *daemon) { c.d = d }
 
 func (c *cuseDevice) about() (text string, value any) {
 	c.mu.Lock()
@@ -114,7 +113,7 @@ func (c *cuseDevice) serve(ctx context.Context) error {
 	served.Go(func() { c.d.server.ServeControlConn(far) })
 	defer served.Wait()
 	defer control.Close()
-	return c.device.Serve(ctx, c.d.server, control)
+	return c.device.Serve(ctx, c.d.server, control, c.d.log)
 }
 
 func (c *cuseDevice) close() {

@@ -293,10 +293,7 @@ func (d *daemon) open(ctx context.Context) error {
 		}
 	}
 	if set.device != nil {
-		d.undo = append(d.undo, set.device.close)
-		if err := set.device.open(d); err != nil {
-			return err
-		}
+		set.device.attach(d)
 	}
 	if err := d.source.open(); err != nil {
 		return err

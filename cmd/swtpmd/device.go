@@ -17,8 +17,10 @@ import (
 
 // device is a character device at which a daemon's TPM answers, besides its sockets.
 type device interface {
-	// open opens what takes rights or a name.
-	open(d *daemon) error
+	// open opens what takes rights or a name, before --runas and --chroot.
+	open() error
+	// attach tells it whose device it is.
+	attach(d *daemon)
 	// about describes what is there once it is open: a line of text and a value for
 	// JSON; "" if nothing is there yet.
 	about() (text string, value any)

@@ -60,6 +60,12 @@ func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandbox
 	process.KeepTerminal(ctx)
 	manager, unmanaged := process.NewNotifier()
 	defer func() { _ = manager.Close() }()
+	if set.device != nil {
+		defer set.device.close()
+		if err := set.device.open(); err != nil {
+			return err
+		}
+	}
 	if err := set.become(sandboxes != nil); err != nil {
 		return err
 	}

@@ -64,8 +64,6 @@ type Options struct {
 	Name string
 	// Major and Minor are its number. A Major of 0 has the kernel choose.
 	Major, Minor uint32
-	// Logger is told what goes wrong. Nil logs nothing.
-	Logger *slog.Logger
 }
 
 func (o *Options) check() error {
@@ -91,9 +89,6 @@ type Device struct {
 }
 
 func newDevice(c channel, opts Options, aborted func() bool) *Device {
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
-	}
 	return &Device{channel: c, opts: opts, aborted: aborted, buf: make([]byte, mostBytes)}
 }
 
@@ -143,11 +138,14 @@ type service struct {
 
 // Serve serves the device: r answers the commands, c the control requests. It returns
 // nil when ctx has ended and what was begun has been answered, otherwise what /dev/cuse
-// said. c must answer at its own end too.
-func (d *Device) Serve(ctx context.Context, r Responder, c Control) error {
+// said. c must answer at its own end too. log is told what goes wrong; nil logs nothing.
+func (d *Device) Serve(ctx context.Context, r Responder, c Control, log *slog.Logger) error {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	handling, cancel := context.WithCancel(ctx)
 	s := &service{
-		device: d, responder: r, control: c, log: d.opts.Logger, ctx: handling, asking: context.WithoutCancel(ctx),
+		device: d, responder: r, control: c, log: log, ctx: handling, asking: context.WithoutCancel(ctx),
 		ioctls: make(chan struct{}, mostIoctls),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = d.channel.SetReadDeadline(time.Unix(1, 0)) })

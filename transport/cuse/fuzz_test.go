@@ -93,6 +93,6 @@ func FuzzRequests(f *testing.F) {
 			input = input[2+size:]
 		}
 		device := cuse.NewTest(s, cuse.Options{Name: "fuzz"}, func() bool { return false })
-		_ = device.Serve(t.Context(), still{}, still{})
+		_ = device.Serve(t.Context(), still{}, still{}, nil)
 	})
 }

@@ -169,7 +169,7 @@ func (k *kernel) serve(device *transporttest.TPM) (server *swtpm.Server, stop fu
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- k.device.Serve(ctx, server, swtpm.NewClient(near))
+		ended <- k.device.Serve(ctx, server, swtpm.NewClient(near), nil)
 		close(ended)
 	}()
 	k.t.Cleanup(func() {
