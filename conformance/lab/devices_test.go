@@ -29,7 +29,7 @@ func TestDevices(t *testing.T) {
 	required := os.Getenv("SWTPMD_BOOTS") == "required"
 	b, modules := equipDevices(t, required)
 	defer b.enter(false)()
-	log := b.devices(t, modules, "devices.sh", nil)
+	log := b.devices(t, modules)
 	if dir := os.Getenv("SWTPMD_BOOTS_KEEP"); dir != "" {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "devices.log"), []byte(log), 0o600))
 	}
@@ -150,9 +150,8 @@ func (b *bench) modules(ctx context.Context, apt *Apt, fetch bool) (map[string][
 	return contents, nil
 }
 
-// devices boots the guest with an init and other files, which it has where the host has
-// them, and returns what its console had.
-func (b *bench) devices(t testing.TB, modules map[string][]byte, init string, others []string) string {
+// devices boots the guest, and returns what its console had.
+func (b *bench) devices(t testing.TB, modules map[string][]byte) string {
 	t.Helper()
 	dir := t.TempDir()
 	client := filepath.Join(dir, "askdevice")
@@ -164,17 +163,8 @@ func (b *bench) devices(t testing.TB, modules map[string][]byte, init string, ot
 	var image bytes.Buffer
 	z := gzip.NewWriter(&image)
 	a := &archive{w: z}
-	made := map[string]bool{}
-	addDir := func(name string) {
-		for i, c := range name + "/" {
-			if c == '/' && !made[name[:i]] {
-				made[name[:i]] = true
-				a.add(name[:i], modeDir|0o755, nil)
-			}
-		}
-	}
 	for _, name := range []string{"bin", "dev", "etc", "mod", "proc", "run", "sys"} {
-		addDir(name)
+		a.add(name, modeDir|0o755, nil)
 	}
 	a.addDevice("dev/console", modeChar|0o600, 5, 1)
 	a.add("etc/passwd", modeFile|0o644, []byte("root::0:0::/:/bin/sh\ntester::1000:1000::/:/bin/sh\n"))
@@ -183,17 +173,11 @@ func (b *bench) devices(t testing.TB, modules map[string][]byte, init string, ot
 		a.add("mod/"+name, modeFile|0o644, content)
 	}
 	for name, path := range map[string]string{
-		"init": init, "bin/busybox": b.machine.Tools.Busybox, "bin/swtpmd": b.swtpmd, "bin/askdevice": client,
+		"init": "devices.sh", "bin/busybox": b.machine.Tools.Busybox, "bin/swtpmd": b.swtpmd, "bin/askdevice": client,
 	} {
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
 		a.add(name, modeFile|0o755, content)
-	}
-	for _, path := range others {
-		content, err := os.ReadFile(path)
-		require.NoError(t, err)
-		addDir(filepath.Dir(path)[1:])
-		a.add(path[1:], modeFile|0o755, content)
 	}
 	require.NoError(t, a.close())
 	require.NoError(t, z.Close())
@@ -217,28 +201,4 @@ func (b *bench) devices(t testing.TB, modules map[string][]byte, init string, ot
 	require.NoError(t, err, "%s\n%s", said, log)
 	t.Logf("the guest ran for %v", time.Since(begun).Round(time.Second))
 	return string(log)
-}
-
-// BenchmarkDevices has the kernel of a guest ask swtpmd and the host's swtpm in turn,
-// through /dev/tpm0. The guest's time is its instructions, so that the host's load does
-// not count.
-func BenchmarkDevices(b *testing.B) {
-	swtpm, err := exec.LookPath("swtpm")
-	if err != nil {
-		b.Skip("no swtpm in PATH")
-	}
-	libraries, err := exec.Command("ldd", swtpm).Output()
-	require.NoError(b, err)
-	others := append([]string{swtpm}, regexp.MustCompile(`/\S+`).FindAllString(string(libraries), -1)...)
-	bench, modules := equipDevices(b, false)
-	for b.Loop() {
-		log := bench.devices(b, modules, "devicerates.sh", others)
-		for name, text := range chapters(log) {
-			for _, m := range regexp.MustCompile(`(?m)^(\w+): .* (\S+) each$`).FindAllStringSubmatch(text, -1) {
-				each, err := time.ParseDuration(m[2])
-				require.NoError(b, err, m[0])
-				b.ReportMetric(float64(each.Microseconds()), name+"-"+m[1]+"-us")
-			}
-		}
-	}
 }

@@ -4,7 +4,6 @@
 //	askdevice ask PATH HEX             print the response to a command
 //	askdevice wait PATH HEX            the same, without blocking and with poll(2)
 //	askdevice ioctl PATH CODE HEX SIZE print a structure of SIZE bytes, which begins as HEX, after an ioctl
-//	askdevice rate PATH COUNT HEX      print how long COUNT commands took
 //
 // It prints an error in the words of the kernel.
 package main
@@ -15,7 +14,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +30,7 @@ func main() {
 
 func run(args []string) (string, error) {
 	if len(args) < 3 {
-		return "", fmt.Errorf("arguments: ask|wait|ioctl|rate PATH …")
+		return "", fmt.Errorf("arguments: ask|wait|ioctl PATH …")
 	}
 	flags := unix.O_RDWR | unix.O_CLOEXEC
 	if args[0] == "wait" {
@@ -46,8 +44,6 @@ func run(args []string) (string, error) {
 	switch {
 	case (args[0] == "ask" || args[0] == "wait") && len(args) == 3:
 		return ask(fd, args[2], args[0] == "wait")
-	case args[0] == "rate" && len(args) == 4:
-		return rate(fd, args[2], args[3])
 	case args[0] == "ioctl" && len(args) == 5:
 		return ioctl(fd, args[2], args[3], args[4])
 	}
@@ -91,26 +87,6 @@ func ask(fd int, text string, wait bool) (string, error) {
 	}
 	response, err := exchange(fd, command, make([]byte, 4096), wait)
 	return hex.EncodeToString(response), err
-}
-
-func rate(fd int, count, text string) (string, error) {
-	n, err := strconv.Atoi(count)
-	if err != nil {
-		return "", err
-	}
-	command, err := hex.DecodeString(text)
-	if err != nil {
-		return "", err
-	}
-	buf := make([]byte, 4096)
-	begun := time.Now()
-	for range n {
-		if _, err := exchange(fd, command, buf, false); err != nil {
-			return "", err
-		}
-	}
-	took := time.Since(begun)
-	return fmt.Sprintf("%d commands in %v, %v each", n, took, took/time.Duration(n)), nil
 }
 
 func ioctl(fd int, code, text, size string) (string, error) {
