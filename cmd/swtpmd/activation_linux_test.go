@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"golang.org/x/sys/unix"
 )
 
@@ -98,9 +100,9 @@ func TestSocketActivationByName(t *testing.T) {
 func TestSocketsOfAnotherProcess(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
 	t.Setenv("LISTEN_FDS", "2")
-	set := new(settings)
-	require.NoError(t, set.takeActivated())
-	assert.Empty(t, set.control)
+	set := new(options.Set)
+	require.NoError(t, set.TakeActivated())
+	assert.Empty(t, set.Control)
 
 	dir := shortDir(t)
 	odd := filepath.Join(dir, "odd") // by its path it would be for data
@@ -154,7 +156,7 @@ func TestTheUnitsOfSystemd(t *testing.T) {
 	require.Equal(t, "READY=1", m.told(t))
 	random := "8001 0000000c 0000017b 0008"
 	assert.Contains(t, asked(t, connect(t, filepath.Join(top, "run/swtpmd/a.sock")), random, 20), "800100000014000000000008")
-	assert.FileExists(t, filepath.Join(top, "lib/swtpmd/a", stateFile))
+	assert.FileExists(t, filepath.Join(top, "lib/swtpmd/a", daemon.StateFile))
 	place.run(t, "swtpmd ctl --admin "+filepath.Join(top, "run/swtpmd/a/admin.sock")+" status")
 	assert.Equal(t, "00000000", asked(t, connect(t, filepath.Join(top, "run/swtpmd/a.sock.ctrl")), cmdShutdown, 4))
 	require.Equal(t, "STOPPING=1", m.told(t))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +40,7 @@ func TestStateOnADiskThatTakesNothing(t *testing.T) {
 	const (
 		full     = `head -c 1M /dev/zero >"$DISK"/filler 2>/dev/null || true`
 		readOnly = `mount -o remount,ro "$DISK"`
-		copied   = `cp "$GOOD" "$DISK"/` + stateFile + `; touch "$DISK"/` + stateFile + `.lock; `
+		copied   = `cp "$GOOD" "$DISK"/` + daemon.StateFile + `; touch "$DISK"/` + daemon.StateFile + `.lock; `
 	)
 	for name, c := range map[string]struct{ script, cause string }{
 		"full":      {copied + full, "no space left on device"},

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
 
@@ -22,7 +22,7 @@ func stateOf(t *testing.T) []byte {
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
-	text, err := os.ReadFile(filepath.Join(dir, stateFile))
+	text, err := os.ReadFile(filepath.Join(dir, daemon.StateFile))
 	require.NoError(t, err)
 	return text
 }
@@ -74,7 +74,7 @@ func TestStateFilesThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, sockets := t.TempDir(), t.TempDir()
-			path := filepath.Join(dir, stateFile)
+			path := filepath.Join(dir, daemon.StateFile)
 			require.NoError(t, os.WriteFile(path, c.file, 0o600))
 			before, err := os.Stat(path)
 			require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestStateThatIsNoFile(t *testing.T) {
 		"link":      {func(path string) error { return os.Symlink(elsewhere, path) }, "a symbolic link"},
 	} {
 		dir := t.TempDir()
-		require.NoError(t, c.made(filepath.Join(dir, stateFile)), name)
+		require.NoError(t, c.made(filepath.Join(dir, daemon.StateFile)), name)
 		code, _, errs := called(t, "--dir", t.TempDir(), "--state="+dir)
 		assert.Equal(t, exitFailed, code, name)
 		assert.Contains(t, errs, dir)

@@ -14,13 +14,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
-
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport/chardev"
 	"github.com/swtpmd/swtpmd/transport/transporttest"
+	"golang.org/x/sys/unix"
 )
 
 // deviceDaemon runs swtpmd chardev with a socket for a device, and returns the other end

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -297,7 +298,7 @@ func TestLibvirtsWayWithATPM(t *testing.T) {
 		_, err = os.Stat(socket)
 		require.ErrorIs(t, err, syscall.ENOENT)
 	}
-	kept, err := os.ReadFile(filepath.Join(state, stateFile))
+	kept, err := os.ReadFile(filepath.Join(state, daemon.StateFile))
 	require.NoError(t, err)
 	assert.True(t, bytes.HasPrefix(kept, []byte("swtpmdSE")), "encrypted")
 }

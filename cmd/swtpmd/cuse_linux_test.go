@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
 	"github.com/swtpmd/swtpmd/transport/cuse"
 )
 

@@ -20,8 +20,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -30,7 +30,7 @@ import (
 
 // running is a daemon in this process.
 type running struct {
-	ready ready
+	ready daemon.Ready
 	log   *lockedBuffer
 	ended chan int
 	stop  context.CancelFunc

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
@@ -29,8 +29,8 @@ func daemonDoc(t *testing.T) string {
 // defer.
 func TestTheReferenceHasTheFlags(t *testing.T) {
 	f := flag.NewFlagSet("test", flag.ContinueOnError)
-	var set settings
-	set.define(f, inDaemon)
+	var set options.Set
+	set.Define(f, options.InDaemon)
 	f.Bool("profiles", false, "")
 	f.Bool("print-profile", false, "")
 	told := map[string]bool{}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
 )
 

@@ -1,6 +1,8 @@
 package main
 
-import "github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+import (
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+)
 
 const deferHelp = `The TPM that comes late:
   --defer-until=LEVEL    the TPM is unavailable until the guest's kernel reaches LEVEL

@@ -1,6 +1,8 @@
 package main
 
-import "github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+import (
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+)
 
 const deviceDeferHelp = `The TPM that comes late:
   --defer-for=DURATION   the TPM is unavailable so long after its power-on, such as 30s

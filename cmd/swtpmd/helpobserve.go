@@ -1,5 +1,7 @@
 package main
 
+import ()
+
 const observeHelp = `
 What passes between the TPM and its clients (docs/capture.md):
   --pcap=FILE            every command and response as pcapng, for Wireshark, or for

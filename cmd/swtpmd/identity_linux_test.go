@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/faults/control"
+	"golang.org/x/sys/unix"
 )
 
 // nobody is a user with no rights (Debian Policy, "Users and groups").
@@ -70,7 +70,7 @@ func TestRunAs(t *testing.T) {
 		for _, set := range []string{"CapPrm", "CapEff"} {
 			assert.Equal(t, "0000000000000000", status(t, pid, set), who)
 		}
-		for _, path := range []string{r.Control, r.Data, r.Admin, log, pidFile, filepath.Join(state, stateFile)} {
+		for _, path := range []string{r.Control, r.Data, r.Admin, log, pidFile, filepath.Join(state, daemon.StateFile)} {
 			assert.EqualValues(t, nobody, owner(t, path), path)
 		}
 		s, err := control.NewClient(r.Admin).Status(t.Context())
@@ -112,7 +112,7 @@ func TestChroot(t *testing.T) {
 	}
 	require.NoError(t, err, "%s", said)
 	require.Contains(t, m.told(t), "READY=1")
-	for _, name := range []string{"state/" + stateFile + ".lock", "ctrl", "log", "pid"} {
+	for _, name := range []string{"state/" + daemon.StateFile + ".lock", "ctrl", "log", "pid"} {
 		assert.FileExists(t, filepath.Join(root, name))
 	}
 	var pid int
@@ -174,5 +174,5 @@ func TestRunAsWithoutRoot(t *testing.T) {
 	assert.Contains(t, errs, "unknown user no-such-user")
 	code, _, errs = called(t, "--dir="+dir, "--chroot="+dir)
 	assert.Equal(t, exitFailed, code)
-	assert.Contains(t, errs, errShared.Error())
+	assert.Contains(t, errs, daemon.ErrShared.Error())
 }

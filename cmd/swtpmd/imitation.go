@@ -10,12 +10,15 @@ import (
 	"strings"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/words"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
 // imitation is what the commands have in common that take swtpm's own command line.
 type imitation struct {
-	set   *settings
+	set   *options.Set
 	flags *flag.FlagSet
 	name  string // of the command, such as "swtpmd socket"
 
@@ -26,11 +29,11 @@ type imitation struct {
 }
 
 // newImitation defines the flags of command c.
-func newImitation(f *flag.FlagSet, c command) *imitation {
-	i := &imitation{set: new(settings), flags: f, name: f.Name()}
-	i.set.define(f, c)
-	i.set.firstProfile = true
-	i.set.autoShutdown.usual = true
+func newImitation(f *flag.FlagSet, c options.Command) *imitation {
+	i := &imitation{set: new(options.Set), flags: f, name: f.Name()}
+	i.set.Define(f, c)
+	i.set.FirstProfile = true
+	i.set.AutoShutdown.Usual = true
 	f.BoolVar(&i.tpm2, "tpm2", false, "")
 	f.BoolVar(&i.version, "version", false, "")
 	f.BoolVar(&i.capabilities, "print-capabilities", false, "")
@@ -43,7 +46,7 @@ func newImitation(f *flag.FlagSet, c command) *imitation {
 // setInfo takes the flags of GET_INFO, in the notations of C.
 func (i *imitation) setInfo(text string) (err error) {
 	if i.info, err = strconv.ParseUint(text, 0, 32); err != nil || strings.Contains(text, "_") {
-		return &wordError{"print-info", text, "not a number, such as 7 or 0x40, of the flags of GET_INFO"}
+		return words.Wrong("print-info", text, "not a number, such as 7 or 0x40, of the flags of GET_INFO")
 	}
 	i.printInfo = true
 	return nil
@@ -53,12 +56,12 @@ func (i *imitation) setInfo(text string) (err error) {
 // it does. Then a command line that asks for none is refused unless --tpm2 is there.
 func (i *imitation) answer(args []string, out io.Writer) (done bool, err error) {
 	set := i.set
-	if set.backend == nil {
-		set.state.fromEnvironment()
+	if set.Backend == nil {
+		set.State.FromEnvironment()
 	}
 	switch {
 	case i.version:
-		return true, printImitated(out, set.like)
+		return true, printImitated(out, set.Like)
 	case len(args) > 0:
 		return true, cli.Unexpected(i.name, args)
 	}
@@ -71,7 +74,7 @@ func (i *imitation) answer(args []string, out io.Writer) (done bool, err error) 
 	case !i.tpm2:
 		return true, cli.Usage(errors.New("a TPM 1.2 was asked for, and there is only a TPM 2.0"), "add --tpm2")
 	case i.states:
-		return true, printStates(out, &set.state)
+		return true, daemon.PrintStates(out, &set.State)
 	case i.profiles:
 		return true, i.printDescription(out, swtpm.InfoAvailableProfiles, false)
 	case i.printInfo:
@@ -93,38 +96,38 @@ func (e *ageError) Error() string {
 // checkAge refuses what the imitated swtpm does not have. Options that swtpm does not
 // have at all are swtpmd's own.
 func (i *imitation) checkAge() (err error) {
-	if i.set.like != swtpm.V0_7 {
+	if i.set.Like != swtpm.V0_7 {
 		return nil
 	}
-	newer := map[string]bool{"print-profiles": true, "print-info": true, "profile": i.set.profile.Swtpm()}
-	for _, o := range options {
-		newer[o.name], newer[o.letter] = o.newer, o.newer
+	newer := map[string]bool{"print-profiles": true, "print-info": true, "profile": i.set.Profile.Swtpm()}
+	for _, o := range options.Table {
+		newer[o.Name], newer[o.Letter] = o.Newer, o.Newer
 	}
 	i.flags.Visit(func(f *flag.Flag) {
 		if newer[f.Name] && err == nil {
-			err = cli.Usage(&ageError{f.Name, i.set.like}, "leave one of the two out")
+			err = cli.Usage(&ageError{f.Name, i.set.Like}, "leave one of the two out")
 		}
 	})
 	return err
 }
 
-// check finds what no single option can see.
+// Check finds what no single option can see.
 func (i *imitation) check() error {
 	set := i.set
 	switch {
-	case set.dir != "" || set.json:
+	case set.Dir != "" || set.JSON:
 		return cli.Usage(errors.New("--dir and --json are for swtpmd without the word "+strings.TrimPrefix(i.name, "swtpmd ")), "name each socket, with --ctrl, --server and --admin")
-	case set.consoleLog != "" && set.console == "":
+	case set.ConsoleLog != "" && set.Console == "":
 		return cli.Usage(errors.New("--console-log without a console"), "add --console=unix:PATH (or file:PATH, -)")
-	case set.gdb.wanted && set.gdb.path == "":
+	case set.GDB.Wanted && set.GDB.Path == "":
 		return cli.Usage(errors.New("--levels=gdb without a socket"), "say --levels=gdb:unix:PATH")
 	case needsConsole(set):
 		return cli.Usage(errors.New("nothing says how far the guest's kernel is"), "add --console=unix:PATH (or file:PATH, -), --levels=gdb:unix:PATH, or --timeline=builtin")
 	}
-	if err := set.check(); err != nil {
+	if err := set.Check(); err != nil {
 		return err
 	}
-	return set.checkPaths()
+	return set.CheckPaths()
 }
 
 // feature is a word of --print-capabilities that holds under a condition
@@ -164,9 +167,9 @@ var features = []feature{
 
 // offered reports whether the table of options has an option that is not refused.
 func offered(name string) bool {
-	for i := range options {
-		if options[i].name == name {
-			return options[i].refused == ""
+	for i := range options.Table {
+		if options.Table[i].Name == name {
+			return options.Table[i].Refused == ""
 		}
 	}
 	return false
@@ -176,7 +179,7 @@ func offered(name string) bool {
 func (i *imitation) words(d *swtpm.Description) (list []string) {
 	for _, f := range features {
 		switch {
-		case f.newer && i.set.like == swtpm.V0_7, f.tpm2 && !i.tpm2, f.option != "" && !offered(f.option):
+		case f.newer && i.set.Like == swtpm.V0_7, f.tpm2 && !i.tpm2, f.option != "" && !offered(f.option):
 		case f.sizes:
 			for _, bits := range d.Profile.Features.RSABits {
 				list = append(list, f.word+strconv.Itoa(int(bits)))
@@ -190,13 +193,13 @@ func (i *imitation) words(d *swtpm.Description) (list []string) {
 
 // printCapabilities prints what libvirt and swtpm_setup ask swtpm for, in its layout.
 func (i *imitation) printCapabilities(out io.Writer) error {
-	d, err := describe(&i.set.profile)
+	d, err := daemon.Describe(&i.set.Profile)
 	if err != nil {
 		return err
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, `{ "type": "swtpm", "features": [ %s ], `, jsonWords(i.words(d)))
-	if i.set.like != swtpm.V0_7 {
+	if i.set.Like != swtpm.V0_7 {
 		text.WriteString(`"profiles": { `)
 		if i.tpm2 {
 			profiles, err := i.profilesText(d)
@@ -207,14 +210,14 @@ func (i *imitation) printCapabilities(out io.Writer) error {
 		}
 		text.WriteString(`}, `)
 	}
-	fmt.Fprintf(&text, "\"version\": %q }\n", i.set.like.Release())
+	fmt.Fprintf(&text, "\"version\": %q }\n", i.set.Like.Release())
 	_, err = io.WriteString(out, text.String())
 	return err
 }
 
 // profilesText lists the names of the profiles, and what a profile can switch off.
 func (i *imitation) profilesText(d *swtpm.Description) (string, error) {
-	described, err := d.Text(i.set.like, swtpm.InfoAlgorithms|swtpm.InfoCommands|swtpm.InfoAvailableProfiles, false)
+	described, err := d.Text(i.set.Like, swtpm.InfoAlgorithms|swtpm.InfoCommands|swtpm.InfoAvailableProfiles, false)
 	if err != nil {
 		return "", err
 	}
@@ -246,11 +249,11 @@ func jsonWords(words []string) string {
 
 // printDescription prints the text of GET_INFO, which has no newline.
 func (i *imitation) printDescription(out io.Writer, flags uint64, started bool) error {
-	d, err := describe(&i.set.profile)
+	d, err := daemon.Describe(&i.set.Profile)
 	if err != nil {
 		return err
 	}
-	text, err := d.Text(i.set.like, flags, started)
+	text, err := d.Text(i.set.Like, flags, started)
 	if err != nil {
 		return err
 	}
@@ -263,9 +266,9 @@ func (i *imitation) printDescription(out io.Writer, flags uint64, started bool) 
 // not be in use.
 func (i *imitation) printInformation(out io.Writer) error {
 	set := i.set
-	started := set.state.dir != "" || set.startup != startupByClient
+	started := set.State.Dir != "" || set.Startup != options.StartupByClient
 	if started {
-		if err := set.makeTPM(); err != nil {
+		if err := daemon.MakeTPM(set); err != nil {
 			return err
 		}
 	}

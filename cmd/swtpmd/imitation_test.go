@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/statedir"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
@@ -73,8 +73,8 @@ func TestPrintCapabilitiesAsSwtpmDoes(t *testing.T) {
 	theirs, err = exec.Command("swtpm", "socket", "--tpm2", "--print-states", "--tpmstate", "dir="+dir).Output()
 	require.NoError(t, err)
 	assert.Equal(t, string(theirs), printed(t, "--tpm2", "--print-states", "--tpmstate", "dir="+dir))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), make([]byte, 1315), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, volatileFile), make([]byte, 17), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, daemon.StateFile), make([]byte, 1315), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, daemon.VolatileFile), make([]byte, 17), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, statedir.Swtpm), make([]byte, 1315), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tpm2-00.volatilestate"), make([]byte, 17), 0o600))
 	theirs, err = exec.Command("swtpm", "socket", "--tpm2", "--print-states", "--tpmstate", "dir="+dir).Output()
@@ -85,7 +85,7 @@ func TestPrintCapabilitiesAsSwtpmDoes(t *testing.T) {
 func TestPrintStatesInSwtpmsLayout(t *testing.T) {
 	dir := t.TempDir()
 	assert.Equal(t, `{ "type": "swtpm", "states": [] }`, printed(t, "--tpm2", "--print-states", "--tpmstate", "dir="+dir))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), make([]byte, 1315), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, daemon.StateFile), make([]byte, 1315), 0o600))
 	assert.Equal(t, `{ "type": "swtpm", "states": [ {"name": "permall", "size": 1315} ] }`, printed(t, "--tpm2", "--print-states", "--tpmstate=dir="+dir))
 }
 

@@ -15,11 +15,11 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/provision"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
-	"github.com/swtpmd/swtpmd/provision"
 	"github.com/swtpmd/swtpmd/transport/ask"
 	"github.com/swtpmd/swtpmd/transport/raw"
 )
@@ -79,7 +79,7 @@ func TestStartWhereASwtpmWas(t *testing.T) {
 		code, _, errs := called(t, args...)
 		assert.Equal(t, exitFailed, code)
 		assert.Contains(t, errs, "swtpmd import --from="+dir+" --state="+dir)
-		assert.NoFileExists(t, filepath.Join(dir, stateFile))
+		assert.NoFileExists(t, filepath.Join(dir, daemon.StateFile))
 	}
 	r := importedFrom(t, "--from="+dir, "--state="+dir)
 	assert.True(t, r.Written)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 )
 
 // keyFile returns the name of a file with a key or a passphrase.
@@ -38,7 +39,7 @@ func TestStateWithAKey(t *testing.T) {
 		require.NoError(t, changeOwnerAuth(t, overSocket{connect(t, d.ready.Data)}, "", password))
 		d.stop()
 		require.Equal(t, exitOK, d.exitCode(t))
-		kept, err := os.ReadFile(filepath.Join(dir, stateFile))
+		kept, err := os.ReadFile(filepath.Join(dir, daemon.StateFile))
 		require.NoError(t, err)
 		assert.NotContains(t, string(kept), password)
 		assert.NotContains(t, string(kept), "swtpmdST")
@@ -57,13 +58,13 @@ func TestStateWithAKey(t *testing.T) {
 			if says == "the key does not fit" {
 				other[1] = strings.ReplaceAll(other[1], ",kdf=sha512", "")
 			}
-			before, err := os.ReadFile(filepath.Join(dir, stateFile))
+			before, err := os.ReadFile(filepath.Join(dir, daemon.StateFile))
 			require.NoError(t, err)
 			code, out, errs := called(t, append([]string{"--dir", t.TempDir(), "--state=" + dir}, other...)...)
 			assert.Equal(t, exitFailed, code)
 			assert.Empty(t, out)
 			assert.Contains(t, errs, says)
-			after, err := os.ReadFile(filepath.Join(dir, stateFile))
+			after, err := os.ReadFile(filepath.Join(dir, daemon.StateFile))
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(before, after), "it stays as it is")
 		}

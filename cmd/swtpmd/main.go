@@ -15,6 +15,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/commands"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/completion"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/ctl"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/importer"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/manual"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
@@ -29,12 +30,12 @@ import (
 func main() {
 	ctx, stop := process.WithSignals(context.Background())
 	defer stop()
-	os.Exit(runNamed(ctx, os.Args[0], os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, &sandboxes{sandbox.Landlock, sandbox.Seccomp}))
+	os.Exit(runNamed(ctx, os.Args[0], os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, &daemon.Sandboxes{Landlock: sandbox.Landlock, Seccomp: sandbox.Seccomp}))
 }
 
 // subcommands is the table of subcommands. The daemon itself has no word. There is no
 // way out of sandboxes, so they are nil where the process is not swtpmd's own.
-func subcommands(sandboxes *sandboxes) []cli.Command {
+func subcommands(sandboxes *daemon.Sandboxes) []cli.Command {
 	table := func() []cli.Command { return subcommands(sandboxes) }
 	return []cli.Command{
 		{Help: daemonHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newDaemon(f, sandboxes) }},
@@ -57,6 +58,6 @@ func subcommands(sandboxes *sandboxes) []cli.Command {
 }
 
 // run is main without the process: tests call it.
-func run(ctx context.Context, args []string, s cli.Streams, sandboxes *sandboxes) int {
+func run(ctx context.Context, args []string, s cli.Streams, sandboxes *daemon.Sandboxes) int {
 	return cli.Main(ctx, "swtpmd", subcommands(sandboxes), args, s)
 }

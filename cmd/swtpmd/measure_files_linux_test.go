@@ -11,9 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
-
 	"github.com/swtpmd/swtpmd/ima/files"
+	"golang.org/x/sys/unix"
 )
 
 // ruleFile writes a policy.

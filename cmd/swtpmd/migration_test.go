@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
@@ -132,7 +132,7 @@ func TestVolatileStateOutlivesTheDaemon(t *testing.T) {
 	control = connect(t, d.ready.Control)
 	require.Equal(t, "00000000", asked(t, control, "00000002 00000001", 4), "INIT that removes it")
 	assert.Equal(t, value, pcr10(t, overSocket{connect(t, d.ready.Data)}))
-	assert.NoFileExists(t, filepath.Join(dir, volatileFile))
+	assert.NoFileExists(t, filepath.Join(dir, daemon.VolatileFile))
 	require.Equal(t, "00000000", asked(t, control, cmdInit, 4))
 	tpm := overSocket{connect(t, d.ready.Data)}
 	assert.Equal(t, "80010000000a00000000", asked(t, tpm, startupClear10, 10), "a new power cycle")
@@ -140,12 +140,12 @@ func TestVolatileStateOutlivesTheDaemon(t *testing.T) {
 	require.Equal(t, exitOK, d.exitCode(t))
 
 	// What is damaged keeps the TPM from its power, and stays.
-	require.NoError(t, os.WriteFile(filepath.Join(dir, volatileFile), []byte("damaged"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, daemon.VolatileFile), []byte("damaged"), 0o600))
 	code, _, errs := called(t, "socket", "--tpm2", "--tpmstate=dir="+dir, "--flags=startup-clear",
 		"--ctrl=type=unixio,path="+filepath.Join(t.TempDir(), "c"))
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errs, "the volatile state")
-	assert.FileExists(t, filepath.Join(dir, volatileFile))
+	assert.FileExists(t, filepath.Join(dir, daemon.VolatileFile))
 }
 
 // TestAutoShutdown: resets without a shutdown count as failed tries where an

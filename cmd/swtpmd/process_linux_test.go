@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -77,14 +78,14 @@ func TestLogIntoADescriptorThatIsNotOpen(t *testing.T) {
 }
 
 // until starts a process and waits for its ready line.
-func until(t *testing.T, cmd *exec.Cmd) ready {
+func until(t *testing.T, cmd *exec.Cmd) daemon.Ready {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	require.NoError(t, err)
-	var r ready
+	var r daemon.Ready
 	require.NoError(t, json.Unmarshal(line, &r))
 	return r
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/emulator"
 )
 
@@ -103,16 +103,6 @@ func fixed(t *testing.T, d *running, property tpm2.TPMPT) uint32 {
 	return list.TPMProperty[0].Value
 }
 
-func TestSwtpmsWordsForAProfile(t *testing.T) {
-	set, err := parsed(t, "--profile", "name=tiny")
-	require.NoError(t, err)
-	assert.Equal(t, "tiny", set.profile.Name())
-	set, err = parsed(t)
-	require.NoError(t, err)
-	assert.Empty(t, set.profile.Name())
-	assert.Equal(t, emulator.Config{}, set.profile.Config())
-}
-
 // swtpm's profile is told once: what the TPM was made with it stays.
 func TestAProfileAtTheFirstStart(t *testing.T) {
 	dir := t.TempDir()
@@ -136,7 +126,7 @@ func TestAProfileAtTheFirstStart(t *testing.T) {
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
 
-	require.NoError(t, os.Remove(filepath.Join(dir, stateFile)))
+	require.NoError(t, os.Remove(filepath.Join(dir, daemon.StateFile)))
 	code, out, errs = socket()
 	require.Equal(t, exitOK, code, errs)
 	assert.True(t, strings.HasPrefix(out, `{"ActiveProfile":{"Name":"default",`), "a new TPM has no profile of an old one: %s", out)

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/emulator/state"
 )
 
@@ -44,7 +44,7 @@ func setUp(t *testing.T, args ...string) (p provisioned) {
 // stored is the state in a directory.
 func stored(t *testing.T, dir string) *state.State {
 	t.Helper()
-	blob, err := os.ReadFile(filepath.Join(dir, stateFile))
+	blob, err := os.ReadFile(filepath.Join(dir, daemon.StateFile))
 	require.NoError(t, err)
 	s, err := state.Decode(blob)
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestSetupThatCannotBe(t *testing.T) {
 		code, _, errs := called(t, append([]string{"setup", "--state=" + dir}, args...)...)
 		assert.Equal(t, exitFailed, code, text)
 		assert.Contains(t, errs, text)
-		assert.NoFileExists(t, filepath.Join(dir, stateFile), text)
+		assert.NoFileExists(t, filepath.Join(dir, daemon.StateFile), text)
 	}
 	ca := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(ca, "signkey.pem"), []byte("not a key"), 0o600))
@@ -134,7 +134,7 @@ func TestSetupKilled(t *testing.T) {
 		cmd.Env = append(os.Environ(), asProgram+"=1")
 		err := cmd.Run() // SIGKILL at the deadline
 		cancel()
-		if _, statErr := os.Stat(filepath.Join(dir, stateFile)); errors.Is(statErr, os.ErrNotExist) {
+		if _, statErr := os.Stat(filepath.Join(dir, daemon.StateFile)); errors.Is(statErr, os.ErrNotExist) {
 			require.Error(t, err)
 			continue
 		}
@@ -142,7 +142,7 @@ func TestSetupKilled(t *testing.T) {
 		s := stored(t, dir)
 		assert.Len(t, s.Objects.List, 2)
 		assert.Len(t, s.NV.Indices, 2)
-		require.NoError(t, os.Remove(filepath.Join(dir, stateFile)))
+		require.NoError(t, os.Remove(filepath.Join(dir, daemon.StateFile)))
 	}
 	assert.Equal(t, 3, whole)
 }

@@ -17,8 +17,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -43,7 +44,7 @@ func wholeSandbox(t *testing.T, program string) {
 	d := daemonWith(t)
 	status, err := control.NewClient(d.ready.Admin).Status(t.Context())
 	require.NoError(t, err)
-	if status.Sandbox != string(sandboxFull) {
+	if status.Sandbox != string(options.SandboxFull) {
 		t.Skipf("the kernel has a sandbox of kind %q only", status.Sandbox)
 	}
 	d.stop()
@@ -218,12 +219,12 @@ func TestAConsoleFileThatComesLater(t *testing.T) {
 func TestASharedProcessIsNotConfined(t *testing.T) {
 	code, _, errs := called(t, "--dir", t.TempDir(), "--sandbox=full")
 	assert.Equal(t, exitFailed, code)
-	assert.Contains(t, errs, "--sandbox=full: "+errShared.Error())
+	assert.Contains(t, errs, "--sandbox=full: "+daemon.ErrShared.Error())
 	d := daemonWith(t)
 	status, err := control.NewClient(d.ready.Admin).Status(t.Context())
 	require.NoError(t, err)
 	if os.Getenv(testedProgram) == "" {
-		assert.Equal(t, string(sandboxOff), status.Sandbox)
+		assert.Equal(t, string(options.SandboxOff), status.Sandbox)
 	}
 	code, _, errs = called(t, "--sandbox=on")
 	assert.Equal(t, exitUsage, code)
@@ -239,23 +240,23 @@ func TestSandboxesThatTheKernelLacks(t *testing.T) {
 	noFilter := func(sandbox.Reach) error { return fmt.Errorf("seccomp: %w", sandbox.ErrUnsupported) }
 	for _, c := range []struct {
 		args    []string
-		has     sandboxes
-		inForce sandboxMode
+		has     daemon.Sandboxes
+		inForce options.SandboxMode
 		fails   string // what is refused
 		warns   string
 	}{
-		{nil, sandboxes{here, filter}, sandboxFull, "", ""},
-		{nil, sandboxes{here, noFilter}, sandboxLandlock, "", "seccomp: this system has no such sandbox"},
-		{nil, sandboxes{none, filter}, sandboxSeccomp, "", "landlock: this system has no such sandbox"},
-		{nil, sandboxes{none, noFilter}, sandboxOff, "", "no such sandbox; seccomp: this system"},
-		{[]string{"--seccomp=action=none"}, sandboxes{here, filter}, sandboxLandlock, "", ""},
-		{[]string{"--seccomp=action=kill"}, sandboxes{here, filter}, sandboxFull, "", ""},
-		{[]string{"--sandbox=off"}, sandboxes{here, filter}, sandboxOff, "", ""},
-		{[]string{"--sandbox=landlock"}, sandboxes{here, noFilter}, sandboxLandlock, "", ""},
-		{[]string{"--sandbox=landlock"}, sandboxes{none, filter}, "", "say --sandbox=off to run without", ""},
-		{[]string{"--sandbox=full"}, sandboxes{here, filter}, sandboxFull, "", ""},
-		{[]string{"--sandbox=full"}, sandboxes{none, filter}, "", "--sandbox=full: landlock", ""},
-		{[]string{"--sandbox=full"}, sandboxes{here, noFilter}, "", "say --sandbox=landlock to run without", ""},
+		{nil, daemon.Sandboxes{Landlock: here, Seccomp: filter}, options.SandboxFull, "", ""},
+		{nil, daemon.Sandboxes{Landlock: here, Seccomp: noFilter}, options.SandboxLandlock, "", "seccomp: this system has no such sandbox"},
+		{nil, daemon.Sandboxes{Landlock: none, Seccomp: filter}, options.SandboxSeccomp, "", "landlock: this system has no such sandbox"},
+		{nil, daemon.Sandboxes{Landlock: none, Seccomp: noFilter}, options.SandboxOff, "", "no such sandbox; seccomp: this system"},
+		{[]string{"--seccomp=action=none"}, daemon.Sandboxes{Landlock: here, Seccomp: filter}, options.SandboxLandlock, "", ""},
+		{[]string{"--seccomp=action=kill"}, daemon.Sandboxes{Landlock: here, Seccomp: filter}, options.SandboxFull, "", ""},
+		{[]string{"--sandbox=off"}, daemon.Sandboxes{Landlock: here, Seccomp: filter}, options.SandboxOff, "", ""},
+		{[]string{"--sandbox=landlock"}, daemon.Sandboxes{Landlock: here, Seccomp: noFilter}, options.SandboxLandlock, "", ""},
+		{[]string{"--sandbox=landlock"}, daemon.Sandboxes{Landlock: none, Seccomp: filter}, "", "say --sandbox=off to run without", ""},
+		{[]string{"--sandbox=full"}, daemon.Sandboxes{Landlock: here, Seccomp: filter}, options.SandboxFull, "", ""},
+		{[]string{"--sandbox=full"}, daemon.Sandboxes{Landlock: none, Seccomp: filter}, "", "--sandbox=full: landlock", ""},
+		{[]string{"--sandbox=full"}, daemon.Sandboxes{Landlock: here, Seccomp: noFilter}, "", "say --sandbox=landlock to run without", ""},
 	} {
 		dir := t.TempDir()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -304,23 +305,4 @@ func TestDumpsInTheSandbox(t *testing.T) {
 	cores, err := filepath.Glob(filepath.Join(dir, "core*"))
 	require.NoError(t, err)
 	assert.NotEmpty(t, cores, exit.String())
-}
-
-// What is removed at the end is neither read nor written.
-func TestReach(t *testing.T) {
-	for _, set := range []settings{{console: "unix:/run/c/console.sock"}, {gdb: gdbWords{path: "/run/c/gdb.sock"}}} {
-		set.admin = "/run/a/admin.sock"
-		set.state.dir, set.pid.file = "/var/lib/tpm", "/run/p/pid"
-		r, err := set.reach()
-		require.NoError(t, err)
-		assert.True(t, r.UnixSockets)
-		met := false
-		for _, p := range r.Paths {
-			met = met || p.Name == "/run/c" && p.May&sandbox.ConnectToUnix != 0
-			if p.Name != "/var/lib/tpm" {
-				assert.Zero(t, p.May&(sandbox.Read|sandbox.Write|sandbox.MakeFiles), p.Name)
-			}
-		}
-		assert.True(t, met)
-	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 )
 
 // TestLogKeepsSecrets: an authorization value is in the log only if secrets are
@@ -37,9 +38,9 @@ func TestHandlesOfWhatIsCutOff(t *testing.T) {
 	certify, err := hex.DecodeString("80020000001200000148" + "8000000180000002")
 	require.NoError(t, err)
 	for length, want := range map[int]string{0: "", 9: "", 10: "", 13: "", 14: "80000001", 17: "80000001", 18: "80000001,80000002"} {
-		assert.Equal(t, want, handles(certify[:length]), length)
+		assert.Equal(t, want, daemon.Handles(certify[:length]), length)
 	}
 	unknown, err := hex.DecodeString("80010000000effffffff80000001")
 	require.NoError(t, err)
-	assert.Empty(t, handles(unknown))
+	assert.Empty(t, daemon.Handles(unknown))
 }

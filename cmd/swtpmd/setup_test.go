@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 )
 
 // storedState is what --print-states tells of a part of a TPM's state.
@@ -44,7 +45,7 @@ func TestPrintStates(t *testing.T) {
 
 	// The TPM that has the directory runs on.
 	d := daemonWith(t, "--state="+dir, "--flags=startup-clear")
-	info, err := os.Stat(filepath.Join(dir, stateFile))
+	info, err := os.Stat(filepath.Join(dir, daemon.StateFile))
 	require.NoError(t, err)
 	want := []storedState{{"permall", info.Size()}}
 	for _, words := range []string{"dir=" + dir, "backend-uri=dir://" + dir} {

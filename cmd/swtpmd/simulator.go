@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"github.com/swtpmd/swtpmd/transport/mssim"
 )
 
@@ -22,14 +19,8 @@ import (
 // simulatorState is the file in which simulators keep a TPM, in the working directory.
 const simulatorState = "NVChip"
 
-// Files in which tpm2-simulator tells the ports that it has picked.
-const (
-	commandPortFile  = "command.port"
-	platformPortFile = "platform.port"
-)
-
 // simulators are the programs whose names swtpmd answers to.
-func simulators(sandboxes *sandboxes) map[string]cli.Command {
+func simulators(sandboxes *daemon.Sandboxes) map[string]cli.Command {
 	return map[string]cli.Command{
 		"tpm_server": {
 			Help: tpmServerHelp, Args: cli.ArgsAfterFlags,
@@ -43,7 +34,7 @@ func simulators(sandboxes *sandboxes) map[string]cli.Command {
 }
 
 // runNamed runs what the program's name asks for.
-func runNamed(ctx context.Context, program string, args []string, s cli.Streams, sandboxes *sandboxes) int {
+func runNamed(ctx context.Context, program string, args []string, s cli.Streams, sandboxes *daemon.Sandboxes) int {
 	name := strings.TrimSuffix(filepath.Base(program), ".exe")
 	if c, ok := simulators(sandboxes)[name]; ok {
 		return cli.Single(ctx, name, c, args, s)
@@ -52,81 +43,52 @@ func runNamed(ctx context.Context, program string, args []string, s cli.Streams,
 }
 
 // newSimulator returns the settings of a simulator: the TPM has no power at first, and its
-// state is in the working directory.
-func newSimulator() *settings {
-	set := &settings{simulator: &simulatorWords{port: mssim.DefaultPort, announce: announceSimulator}}
-	set.pid.fd, set.log.fd, set.log.level = -1, -1, -1
-	set.state = stateWords{dir: ".", name: simulatorState, mode: defaultStateMode}
+// State is in the working directory.
+func newSimulator() *options.Set {
+	set := &options.Set{Simulator: &options.SimulatorWords{Port: mssim.DefaultPort, Announce: daemon.AnnounceSimulator}}
+	set.PID.FD, set.Log.FD, set.Log.Level = -1, -1, -1
+	set.State = options.StateWords{Dir: ".", Name: simulatorState, Mode: options.DefaultStateMode}
 	return set
 }
 
 // newTPMServer defines the flags of IBM's tpm_server.
-func newTPMServer(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
+func newTPMServer(f *flag.FlagSet, sandboxes *daemon.Sandboxes) cli.Run {
 	set := newSimulator()
-	f.Func("port", "", set.setSimulatorPort)
-	f.BoolVar(&set.state.anew, "rm", false, "")
+	f.Func("port", "", set.SetSimulatorPort)
+	f.BoolVar(&set.State.Anew, "rm", false, "")
 	return func(ctx context.Context, args []string, s cli.Streams) error {
 		if err := cli.Unexpected("tpm_server", args); err != nil {
 			return err
 		}
-		return start(ctx, set, s, sandboxes, false)
+		return daemon.Run(ctx, set, nil, s, sandboxes, false)
 	}
 }
 
 // newTPM2Simulator defines the flags of the reference code's simulator, and of the
 // package of it for Ubuntu.
-func newTPM2Simulator(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
+func newTPM2Simulator(f *flag.FlagSet, sandboxes *daemon.Sandboxes) cli.Run {
 	set := newSimulator()
 	ephemeral := f.Bool("e", false, "")
 	for _, name := range []string{"m", "manufacture"} {
-		f.BoolVar(&set.state.anew, name, false, "")
+		f.BoolVar(&set.State.Anew, name, false, "")
 	}
 	for _, name := range []string{"p", "pick_ports"} {
-		f.BoolVar(&set.simulator.pick, name, false, "")
+		f.BoolVar(&set.Simulator.Pick, name, false, "")
 	}
 	return func(ctx context.Context, args []string, s cli.Streams) error {
 		if len(args) > 1 {
 			return cli.Unexpected("tpm2-simulator", args[1:])
 		}
 		if len(args) == 1 {
-			if err := set.setSimulatorPort(args[0]); err != nil || set.simulator.port == 0 {
+			if err := set.SetSimulatorPort(args[0]); err != nil || set.Simulator.Port == 0 {
 				return cli.Usage(fmt.Errorf("%q is no port from 1 to 65534", args[0]), "the platform port is one higher; see tpm2-simulator -h")
 			}
 		}
 		if *ephemeral {
-			set.state = stateWords{}
+			set.State = options.StateWords{}
 		}
-		return start(ctx, set, s, sandboxes, false)
+		return daemon.Run(ctx, set, nil, s, sandboxes, false)
 	}
-}
-
-// listenPicked opens the first pair of ports from w.port on that is free, and tells it in
-// files of the working directory.
-func (w *simulatorWords) listenPicked(ctx context.Context, hosts []string) error {
-	for port := w.port; ; port += 2 {
-		ports, err := mssim.ListenTCP(ctx, port, hosts...)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		w.ports = ports
-		break
-	}
-	for name, port := range map[string]int{commandPortFile: w.ports.Port(), platformPortFile: w.ports.Port() + 1} {
-		if err := os.WriteFile(name, []byte(strconv.Itoa(port)+"\n"), 0o644); err != nil {
-			return errors.Join(fmt.Errorf("--pick_ports: %w", err), w.ports.Close())
-		}
-	}
-	return nil
-}
-
-// announceSimulator writes what simulators write when they listen.
-func announceSimulator(out io.Writer, set *settings) error {
-	port := set.simulator.ports.Port()
-	_, err := fmt.Fprintf(out, "TPM command server listening on port %d\nPlatform server listening on port %d\n", port, port+1)
-	return err
 }
 
 const tpmServerHelp = `Usage: tpm_server [-port N] [-rm] [-h]

@@ -6,29 +6,31 @@ import (
 	"flag"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 )
 
 // newSocket defines the flags of swtpmd socket, swtpm's own command line.
-func newSocket(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
-	i := newImitation(f, inSocket)
+func newSocket(f *flag.FlagSet, sandboxes *daemon.Sandboxes) cli.Run {
+	i := newImitation(f, options.InSocket)
 	return func(ctx context.Context, args []string, s cli.Streams) error {
 		if done, err := i.answer(args, s.Out); done || err != nil {
 			return err
 		}
 		set := i.set
-		if err := set.takeActivated(); err != nil {
+		if err := set.TakeActivated(); err != nil {
 			return err
 		}
-		if len(set.control) == 0 && len(set.data) == 0 {
+		if len(set.Control) == 0 && len(set.Data) == 0 {
 			return cli.Usage(errors.New("nothing to listen on"), "add --ctrl, --server, --port or --fd, or have a service manager pass sockets")
 		}
 		if err := i.check(); err != nil {
 			return err
 		}
-		return start(ctx, set, s, sandboxes, false)
+		return daemon.Run(ctx, set, nil, s, sandboxes, false)
 	}
 }
 
-func needsConsole(set *settings) bool {
-	return len(set.deferral.Rules()) > 0 && set.console == "" && set.timeline == "" && !set.gdb.wanted && set.admin == ""
+func needsConsole(set *options.Set) bool {
+	return len(set.Deferral.Rules()) > 0 && set.Console == "" && set.Timeline == "" && !set.GDB.Wanted && set.Admin == ""
 }

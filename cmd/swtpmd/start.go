@@ -3,26 +3,22 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
-	"io"
-	"os/signal"
-	"runtime"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
-	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
-	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 )
 
 // newDaemon defines the flags of swtpmd without a subcommand.
-func newDaemon(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
-	set := new(settings)
-	set.define(f, inDaemon)
+func newDaemon(f *flag.FlagSet, sandboxes *daemon.Sandboxes) cli.Run {
+	set := new(options.Set)
+	set.Define(f, options.InDaemon)
 	showVersion := f.Bool("version", false, "")
 	profiles := f.Bool("profiles", false, "")
 	printProfile := f.Bool("print-profile", false, "")
 	return func(ctx context.Context, args []string, s cli.Streams) error {
 		if *showVersion {
-			return printVersion(s.Out, set.json)
+			return printVersion(s.Out, set.JSON)
 		}
 		if err := cli.Unexpected("swtpmd", args); err != nil {
 			return err
@@ -31,116 +27,14 @@ func newDaemon(f *flag.FlagSet, sandboxes *sandboxes) cli.Run {
 		case *profiles:
 			return cli.ListProfiles(s.Out)
 		case *printProfile:
-			return set.profile.Print(s.Out)
+			return set.Profile.Print(s.Out)
 		}
-		if err := set.takeActivated(); err != nil {
+		if err := set.TakeActivated(); err != nil {
 			return err
 		}
-		if err := set.check(); err != nil {
+		if err := set.Check(); err != nil {
 			return err
 		}
-		return start(ctx, set, s, sandboxes, true)
-	}
-}
-
-// start runs a daemon of these settings until it ends, in the background if
-// that was asked for. In its own directory it opens what a user needs and tells
-// it; without one, only what the command line names.
-func start(ctx context.Context, set *settings, s cli.Streams, sandboxes *sandboxes, ownDir bool) error {
-	if set.daemonize && !process.InBackground() {
-		return process.Detach(set.takesStdin())
-	}
-	if err := set.lookAtDescriptors(); err != nil {
-		return err
-	}
-	if err := set.keys.read(); err != nil {
-		return err
-	}
-	// What another user or root directory would hide is opened before.
-	process.KeepTerminal(ctx)
-	manager, unmanaged := process.NewNotifier()
-	defer func() { _ = manager.Close() }()
-	if set.device != nil {
-		defer set.device.close()
-		if err := set.device.open(); err != nil {
-			return err
-		}
-	}
-	if err := set.become(sandboxes != nil); err != nil {
-		return err
-	}
-	// Writing to a terminal that went away must not end a daemon, nor a limit of
-	// file sizes: its guest is still there.
-	signal.Ignore(process.EndingWrites...)
-	twoProcessors()
-	if err := process.SetCoreDumps(set.coreDumps); err != nil {
-		return fmt.Errorf("core dumps cannot be disabled: %w; allow them with --core-dumps", err)
-	}
-	files := new(logs.Files)
-	log, err := openLog(&set.log, s.Err, files)
-	if err != nil {
-		return err
-	}
-	defer log.close()
-	d := &daemon{set: set, told: make(chan struct{}), log: log.Logger, queue: log.queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes, manager: manager}
-	defer d.cleanUp()
-	// A manager that cannot be told must not keep the guest from its TPM.
-	d.toldManager(unmanaged)
-	if ownDir {
-		if err := d.makeDir(); err != nil {
-			return err
-		}
-	}
-	if err := d.build(ctx); err != nil {
-		return err
-	}
-	if err := d.open(ctx); err != nil {
-		return err
-	}
-	// Nobody may read stdout: the daemon serves all the same, and ends when it
-	// is asked to.
-	told := make(chan error, 1)
-	go func() { told <- d.tell(s.Out, ownDir) }()
-	err = d.wait(ctx, told)
-	d.toldManager(d.manager.Stopping())
-	return err
-}
-
-// toldManager logs that the service manager could not be told.
-func (d *daemon) toldManager(err error) {
-	if err != nil {
-		d.log.Warn("the service manager cannot be told", "cause", err)
-	}
-}
-
-// tell tells that the daemon is ready: the service manager, whoever reads stdout, and
-// the parent that waits for it.
-func (d *daemon) tell(out io.Writer, ownDir bool) error {
-	d.toldManager(d.manager.Ready())
-	if ownDir || d.set.simulator != nil {
-		if err := tellReady(out, d.set); err != nil {
-			return err
-		}
-	}
-	if d.set.device != nil {
-		if err := tellDevice(out, d.set); err != nil {
-			return err
-		}
-	}
-	close(d.told)
-	// With a parent, stderr is not the daemon's own from here on.
-	if process.InBackground() {
-		_ = d.queue.Flush()
-	}
-	return process.TellParent()
-}
-
-// twoProcessors has the scheduler believe in two processors where it is allowed
-// one. A thread that waits for a client in read(2) would otherwise hold the only
-// one, and the runtime's monitor would take it away and give it back for every
-// command: on one core that costs a tenth of the rate.
-func twoProcessors() {
-	if runtime.GOMAXPROCS(0) < 2 {
-		runtime.GOMAXPROCS(2)
+		return daemon.Run(ctx, set, nil, s, sandboxes, true)
 	}
 }

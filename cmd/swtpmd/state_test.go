@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -133,20 +134,20 @@ func TestTheLogSaysThatStateIsInMemory(t *testing.T) {
 // swtpm's environment variable is swtpm's command line only.
 func TestTPMPathIsTheStateDirectory(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv(statePath, dir)
+	t.Setenv(options.StatePath, dir)
 	sockets := t.TempDir()
 	// A path that is taken ends it before it serves, but after it has begun.
 	taken := filepath.Join(sockets, "taken")
 	require.NoError(t, os.WriteFile(taken, nil, 0o600))
 	ctrl := []string{"--ctrl", "type=unixio,path=" + taken}
 	for _, words := range [][]string{nil, {"--tpmstate", "mode=0640"}} {
-		require.NoError(t, os.RemoveAll(filepath.Join(dir, stateFile)))
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, daemon.StateFile)))
 		code, _, errs := called(t, slices.Concat([]string{"socket", "--tpm2", "--flags=startup-clear"}, words, ctrl)...)
 		assert.Equal(t, exitFailed, code)
 		assert.Contains(t, errs, "dir="+dir)
-		info, err := os.Stat(filepath.Join(dir, stateFile))
+		info, err := os.Stat(filepath.Join(dir, daemon.StateFile))
 		require.NoError(t, err)
-		want := os.FileMode(defaultStateMode)
+		want := os.FileMode(options.DefaultStateMode)
 		if words != nil {
 			want = 0o640
 		}

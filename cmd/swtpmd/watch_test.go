@@ -12,7 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -23,7 +24,7 @@ import (
 // commit writes first is gone and cannot be made.
 func spoil(t *testing.T, dir string) (mend func()) {
 	t.Helper()
-	path := filepath.Join(dir, stateFile+".new")
+	path := filepath.Join(dir, daemon.StateFile+".new")
 	require.NoError(t, os.RemoveAll(path))
 	require.NoError(t, os.MkdirAll(filepath.Join(path, "x"), 0o700))
 	return func() { require.NoError(t, os.RemoveAll(path)) }
@@ -39,13 +40,13 @@ func TestNothingButFilesIsState(t *testing.T) {
 	assert.Equal(t, exitFailed, code)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, dir)
-	assert.Contains(t, errs, stateFile+".new is a directory")
+	assert.Contains(t, errs, daemon.StateFile+".new is a directory")
 
 	mend()
-	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, stateFile), 0o600))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, daemon.StateFile), 0o600))
 	code, _, errs = called(t, args...)
 	assert.Equal(t, exitFailed, code)
-	assert.Contains(t, errs, stateFile+" is a named pipe")
+	assert.Contains(t, errs, daemon.StateFile+" is a named pipe")
 }
 
 func TestFailureModeIsExplained(t *testing.T) {
@@ -64,7 +65,7 @@ func TestFailureModeIsExplained(t *testing.T) {
 	assert.Contains(t, log, "state was not written")
 
 	_, text, _ := called(t, "ctl", "--admin", d.ready.Admin, "status")
-	assert.Regexp(t, `(?m)^failure  TPM in failure mode, code 2: .*`+stateFile, text)
+	assert.Regexp(t, `(?m)^failure  TPM in failure mode, code 2: .*`+daemon.StateFile, text)
 	_, text, _ = called(t, "ctl", "--admin", d.ready.Admin, "--json", "status")
 	var status control.Status
 	require.NoError(t, json.Unmarshal([]byte(text), &status))
@@ -88,23 +89,23 @@ func TestAStoreThatRefusesIsExplainedOnce(t *testing.T) {
 	dir := t.TempDir()
 	store := new(emulatortest.Store)
 	tpm, err := emulator.New(emulator.Platform{
-		Store: &watchedStore{Store: store, dir: dir, log: slog.New(slog.NewTextHandler(&log, nil))},
+		Store: &daemon.WatchedStore{Store: store, Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))},
 	}, emulator.Config{})
 	require.NoError(t, err)
 	require.NoError(t, tpm.Init())
-	require.NoError(t, startupClear.send(t.Context(), tpm))
+	require.NoError(t, options.StartupClear.Send(t.Context(), tpm))
 	for range 2 {
 		log = lockedBuffer{}
 		store.SetWritable(fmt.Errorf("%w: the disk is full", state.ErrUnavailable))
 		for range 3 {
-			require.Error(t, startupClear.send(t.Context(), tpm))
+			require.Error(t, options.StartupClear.Send(t.Context(), tpm))
 		}
 		assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), "level=WARN")
 		assert.Contains(t, log.String(), "dir="+dir+` cause="NV memory cannot be written: try again when it is accessible: the disk is full"`)
 		store.SetWritable(nil)
 		for range 3 {
-			require.Error(t, startupClear.send(t.Context(), tpm))
+			require.Error(t, options.StartupClear.Send(t.Context(), tpm))
 		}
 		assert.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), "state can be written again")

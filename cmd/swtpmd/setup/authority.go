@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/swtpmd/swtpmd/provision"
+	"github.com/swtpmd/swtpmd/emulator/provision"
 )
 
 // The files of an authority, with the names that swtpm_localca gives them.

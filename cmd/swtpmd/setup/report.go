@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/swtpmd/swtpmd/provision"
+	"github.com/swtpmd/swtpmd/emulator/provision"
 )
 
 // report is what was made.

@@ -21,9 +21,9 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/statedir"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/provision"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
-	"github.com/swtpmd/swtpmd/provision"
 	"github.com/swtpmd/swtpmd/transport/ask"
 )
 

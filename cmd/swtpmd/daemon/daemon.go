@@ -1,0 +1,424 @@
+// Package daemon runs one TPM with its sockets, devices, faults and levels, until it ends.
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/mssim"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
+)
+
+// mounted returns the TPM, on its board if it has one.
+func (d *daemon) mounted() transport.Device {
+	if d.board == nil {
+		return d.tpm
+	}
+	return &boardTPM{d.watched, d.board}
+}
+
+// meddles reports whether a decision may have cost the kernel an answer that it needs.
+func meddles(decision *faults.Decision) bool { return decision.Outcome != faults.Passed }
+
+// daemon is a running one: settings and what was made of them.
+type daemon struct {
+	set *options.Set
+	// Device is where TPM commands come besides the sockets, nil for none.
+	device Device
+	log    *slog.Logger
+	queue  *logs.Queue
+	files  *logs.Files // that are opened anew on SIGHUP
+	in     io.Reader
+	out    io.Writer // for what comes after the daemon has told that it is ready
+	// Sandboxes are nil where the process must not be confined.
+	sandboxes *Sandboxes
+	// manager is the service manager, which is told when the daemon serves and when
+	// it ends.
+	manager *process.Notifier
+
+	tpm     transport.Device
+	watched *watchedTPM // tpm, if it is our own
+	// own is the TPM for the daemon's own commands, and observers stand before what is
+	// served: --pcap and --trace.
+	own       transport.Device
+	observers []func(transport.Device) transport.Device
+	// failure returns why the TPM is in failure mode, if it is and that is known.
+	failure     func() error
+	description *swtpm.Description
+	told        chan struct{} // closed when the daemon has told that it is ready
+	store       *WatchedStore // nil if the TPM ends with the daemon
+	// orderly is nil where nobody but a client shuts the TPM down.
+	orderly *transport.Orderly
+	clock   *initcall.Clock
+	panel   *control.Panel
+	server  *swtpm.Server
+	source  levelSource
+	cause   string // of the next INIT, if it is not a client's
+	// meddled counts the commands that a deferral has not let through at once.
+	meddled atomic.Uint64
+	// simulator is the server of swtpmd mssim, nil without it.
+	simulator *mssim.Server
+	board     *board // nil without simulator
+	powering  sync.Mutex
+	on        bool // the guest has had power; powering is held once clients are served
+
+	services
+	stop  context.CancelFunc
+	admin *http.Server
+}
+
+// makeDir makes the directory and puts the sockets there that no flag puts
+// elsewhere.
+func (d *daemon) makeDir() error {
+	set := d.set
+	if set.Dir == "" {
+		dir, err := rundir.Make()
+		if err != nil {
+			return err
+		}
+		set.Dir, set.OwnDir = dir, true
+		d.undo = append(d.undo, func() { os.Remove(dir) })
+	}
+	dir, err := filepath.Abs(set.Dir)
+	if err != nil {
+		return err
+	}
+	set.Dir = dir
+	if len(set.Control) == 0 && len(set.Data) == 0 && set.Simulator == nil {
+		set.Control = []*options.Endpoint{options.UnixEndpoint(filepath.Join(dir, rundir.Control))}
+		set.Data = []*options.Endpoint{options.UnixEndpoint(filepath.Join(dir, rundir.Data))}
+	}
+	if set.Admin == "" {
+		set.Admin = filepath.Join(dir, rundir.Admin)
+	}
+	followed := set.Deferral.Until != initcall.Firmware || set.ConsoleLog != ""
+	if set.GDB.Wanted && set.GDB.Path == "" {
+		set.GDB.Path = filepath.Join(dir, rundir.GDB)
+	}
+	if set.Console == "" && set.Timeline == "" && !set.GDB.Wanted && followed {
+		set.Console = "unix:" + filepath.Join(dir, rundir.Console)
+	}
+	if err := set.CheckPaths(); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o700)
+}
+
+// build makes the chain from transport to TPM. It opens nothing that others connect to.
+func (d *daemon) build(ctx context.Context) error {
+	set := d.set
+	if err := d.chooseTPM(ctx); err != nil {
+		return err
+	}
+	tapped, err := d.observe(tap(&set.Log, d.mounted(), d.log))
+	if err != nil {
+		return err
+	}
+	d.clock = new(initcall.Clock)
+	rules := set.Deferral.Rules()
+	d.panel = &control.Panel{
+		Clock: d.clock, Rules: rules, Powered: d.powered, Failure: d.failure,
+		LogLost: d.queue.Lost,
+		PCRs:    func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.own, set.Control) },
+	}
+	d.clock.Subscribe(d.reached)
+	// Another TPM's power is not this daemon's at its end.
+	if set.Backend == nil && set.AutoShutdown.On(set.Like) {
+		d.orderly = transport.NewOrderly(tapped)
+		tapped = d.orderly
+	}
+	device, err := faults.Wrap(tapped, faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
+	if err != nil {
+		return err
+	}
+	if d.source, err = newSource(set, d.clock, d.in, d.files, d.log); err != nil {
+		return err
+	}
+	device = through(device, d.observers)
+	options := swtpm.Options{
+		Version:             set.Like,
+		Description:         d.description,
+		IncomingMigration:   set.Migration.Incoming,
+		ReleaseLockOutgoing: set.Migration.Release,
+		FileKey:             set.Keys.FileKey,
+		MigrationKey:        set.Keys.MigrationKey,
+		RejectLocality4:     set.Locality.RejectFour,
+		AllowSetLocality:    set.Locality.AllowSet,
+		TerminateWithData:   set.Terminate,
+		Events:              d.power,
+		Logger:              d.log,
+	}
+	if d.store != nil {
+		options.Storage = keptStorage{d.store.directory}
+	}
+	for _, e := range set.Control {
+		options.TerminateWithControl = options.TerminateWithControl || e.Terminate
+	}
+	for _, e := range set.Data {
+		options.DisconnectData = options.DisconnectData || e.Disconnect
+	}
+	d.server = swtpm.NewServer(device, options)
+	d.buildSimulator(device)
+	return nil
+}
+
+// newTPM makes the TPM and has it try on the state that is kept.
+func (d *daemon) newTPM() (*emulator.TPM, error) {
+	w := &d.set.State
+	var platform emulator.Platform
+	store, isNew, err := openStore(w, d.set.Migration.Incoming, d.set.Keys.FileKey, d.log)
+	if err != nil {
+		return nil, err
+	}
+	if store != nil {
+		d.store = store
+		platform.Store = store
+		d.undo = append(d.undo, func() {
+			if err := store.close(); err != nil {
+				d.log.Warn("the state directory was not closed", "cause", err)
+			}
+		})
+	}
+	if d.set.Simulator != nil {
+		d.board = new(board)
+		d.board.around(&platform)
+	}
+	if store != nil {
+		if err := keptProfile(w, &d.set.Profile, isNew, d.set.FirstProfile); err != nil {
+			return nil, err
+		}
+		if isNew {
+			if err := keepProfile(w, &d.set.Profile); err != nil {
+				return nil, fmt.Errorf("--profile: %w", err)
+			}
+		}
+	}
+	tpm, err := emulator.New(platform, d.set.Profile.Config())
+	if err != nil || store == nil {
+		return tpm, err
+	}
+	if !isNew {
+		if err := tryOn(tpm); err != nil {
+			return nil, fmt.Errorf("%s: %w", w.Dir, err)
+		}
+		if err := keepProfile(w, &d.set.Profile); err != nil {
+			return nil, fmt.Errorf("--profile: %w", err)
+		}
+	}
+	d.log.Info("state is kept", "dir", w.Dir, "new", isNew, "fsync", !w.NoSync)
+	return tpm, nil
+}
+
+// power follows what the control channel does to the TPM's power: INIT is the
+// power-on of the guest, and after a boot has begun it is the next one.
+func (d *daemon) power(e swtpm.Event) {
+	d.powering.Lock()
+	defer d.powering.Unlock()
+	d.log.Info("power", "event", e.Kind.String())
+	switch {
+	case e.Kind != swtpm.EventInit:
+		return
+	case e.Resumes:
+		// A guest that goes on does not boot. How far it was is not known: it
+		// is taken to have booted already.
+		d.on = true
+		_ = d.clock.Advance(initcall.Userspace, initcall.NoTime, "the guest goes on from saved state")
+		return
+	}
+	d.powerOn(cmp.Or(d.cause, "INIT on the control channel"))
+}
+
+// powerOn begins a boot. A reset while the last one is still in firmware
+// (SeaBIOS resets twice in a row) is no boot of its own.
+func (d *daemon) powerOn(cause string) {
+	if d.on && d.clock.Level() == initcall.Firmware {
+		return
+	}
+	d.on = true
+	d.source.powerOn(cause)
+}
+
+// reached records a movement of the clock.
+func (d *daemon) reached(e initcall.Event) {
+	d.panel.RecordLevel(e)
+	attributes := []any{"boot", e.Boot, "level", e.Level.String(), "cause", e.Cause}
+	if e.Confirmed != "" {
+		attributes = append(attributes, "confirmed", e.Confirmed)
+	}
+	if e.At >= 0 {
+		attributes = append(attributes, "at", e.At)
+	}
+	d.log.Info("level reached", attributes...)
+}
+
+// decided records what the deferral did to a command.
+func (d *daemon) decided(decision faults.Decision) {
+	if meddles(&decision) {
+		d.meddled.Add(1)
+	}
+	d.panel.RecordDecision(decision)
+	logDecision(d.log, &decision)
+}
+
+// open makes every socket, gives up what is not needed any more, and only then
+// starts what listens to others.
+func (d *daemon) open(ctx context.Context) error {
+	set := d.set
+	ctx, d.stop = context.WithCancel(ctx)
+	d.failed = make(chan error, 1)
+	if err := d.startTPM(ctx); err != nil {
+		return err
+	}
+	for _, e := range set.Control {
+		serve := func(c net.Conn) error { d.server.ServeControlConn(c); return nil }
+		if err := d.listen(ctx, e, serve, d.server.ServeControl); err != nil {
+			return fmt.Errorf("control channel at %s: %w", e, err)
+		}
+	}
+	for _, e := range set.Data {
+		if err := d.listen(ctx, e, d.server.ServeDataConn, d.server.ServeData); err != nil {
+			return fmt.Errorf("TPM commands at %s: %w", e, err)
+		}
+	}
+	if err := d.openSimulator(ctx); err != nil {
+		return err
+	}
+	if set.Admin != "" {
+		if err := d.openAdmin(ctx); err != nil {
+			return fmt.Errorf("admin socket: %w", err)
+		}
+	}
+	if d.device != nil {
+		d.device.attach(d)
+	}
+	if err := d.source.open(); err != nil {
+		return err
+	}
+	if err := d.settle(); err != nil {
+		d.source.close()
+		return err
+	}
+	attemptPlanted(d.log)
+	d.reopenOnHangup(ctx)
+	d.run(func() error { return d.source.run(ctx) })
+	d.services.start()
+	if d.device != nil {
+		d.run(func() error { return d.runDevice(ctx) })
+	}
+	return nil
+}
+
+// settle does what comes after everything is open: it writes the pid file and gives
+// up what is not needed any more.
+func (d *daemon) settle() error {
+	remove, err := d.set.PID.WritePID()
+	if err != nil {
+		return err
+	}
+	d.undo = append(d.undo, remove)
+	mode, err := d.sandboxes.confine(&d.set.Sandbox, d.reach, d.log)
+	d.panel.Sandbox = string(mode)
+	return err
+}
+
+// openAdmin opens the admin socket.
+func (d *daemon) openAdmin(ctx context.Context) error {
+	l, err := transport.ListenUnix(ctx, d.set.Admin, transport.Access{Mode: 0o600})
+	if err != nil {
+		return err
+	}
+	d.admin = control.NewServer(d.panel, d.log)
+	path := l
+	l = control.Limit(l, func(limit int) {
+		d.log.Warn("clients are refused until another one leaves", "channel", "admin", "limit", limit)
+	})
+	d.later(path, func() error {
+		if err := d.admin.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// wait waits for the end: a signal, the protocol's own end, or a failure. told
+// gets what became of telling that the daemon is ready.
+func (d *daemon) wait(ctx context.Context, told <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			d.log.Info("ending", "cause", "signal")
+			return nil
+		case <-d.simulatorDone():
+			d.log.Info("ending", "cause", string(d.simulator.Reason()))
+			return nil
+		case <-d.server.Done():
+			d.log.Info("ending", "cause", string(d.server.Reason()))
+			if d.server.Reason() == swtpm.EndedByLock {
+				return fmt.Errorf("%s: %s", d.set.State.Dir, swtpm.EndedByLock)
+			}
+			return nil
+		case err := <-d.failed:
+			var gone *deviceGone
+			if errors.As(err, &gone) {
+				d.log.Info("ending", "cause", gone.cause)
+				return nil
+			}
+			return err
+		case err := <-told:
+			if err != nil {
+				return err
+			}
+			told = nil
+		}
+	}
+}
+
+// cleanUp ends everything that build and open started, in any state of theirs.
+// What does not let go within closeTime ends with the process: the state is whole
+// at every moment.
+func (d *daemon) cleanUp() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	if d.stop != nil {
+		d.stop()
+	}
+	if d.admin != nil {
+		d.admin.Close()
+	}
+	d.closeSimulator(ctx)
+	if d.server != nil {
+		if err := d.server.Close(ctx); err != nil {
+			d.log.Warn("a command is still running", "cause", err)
+		}
+	}
+	if d.orderly != nil {
+		within(ctx, func() { _ = d.orderly.PowerOff() })
+	}
+	if !within(ctx, d.running.Wait) {
+		d.log.Warn("not everything has let go in time", "limit", closeTime)
+	}
+	// The state's directory may be on a disk that does not answer.
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), logs.Patience)
+	defer cancel()
+	within(ctx, d.services.cleanUp)
+}
