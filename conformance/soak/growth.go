@@ -82,7 +82,7 @@ var created = regexp.MustCompile(`(?m)^created by (\S+)`)
 func parseDump(text []byte) creators {
 	c := creators{}
 	for _, m := range created.FindAllSubmatch(text, -1) {
-		if name := string(m[1]); !strings.HasPrefix(name, "runtime.") && !strings.HasSuffix(name, "/logs.(*Queue).Write") {
+		if name := string(m[1]); !strings.HasPrefix(name, "runtime.") && !strings.HasSuffix(name, "/logs.(*Queue).wake") {
 			c[name]++
 		}
 	}

@@ -33,7 +33,7 @@ func TestHelpNamesEveryOption(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want string }{
-		{"--tpm tpm12", "there are swtpmd and swtpm"},
+		{"--tpm tpm12", "there are swtpmd, mssim and swtpm"},
 		{"--reset true", "--reset goes with --tcti"},
 		{"--unknown", "not defined"},
 		{"basics nowhere", `there is no chapter "nowhere"; there are attestation, `},

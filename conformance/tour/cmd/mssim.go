@@ -43,7 +43,8 @@ func (o *options) startMSSIM(ctx context.Context) (tour.Target, func() error, er
 		err = reset(ctx)
 	}
 	if err != nil {
-		return tour.Target{}, nil, errors.Join(fmt.Errorf("%s is not ready: %w: %s", p.command.Path, err, p.said.String()), p.stop())
+		stopped := p.stop() // what it said is whole only then
+		return tour.Target{}, nil, errors.Join(fmt.Errorf("%s is not ready: %w: %s", p.command.Path, err, p.said.String()), stopped)
 	}
 	return tour.Target{TCTI: ready.TCTI, Reset: reset}, p.stop, nil
 }
