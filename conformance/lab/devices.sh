@@ -26,6 +26,8 @@ until_() {
 	done
 }
 gone() { [ ! -e $1 ]; }
+# told DEVICE [N]: swtpmd has told of N devices (one without N), and DEVICE is there.
+told() { [ -e $1 ] && [ $(grep -c -e '^New TPM device' -e 'ready":true' /run/out) -ge ${2:-1} ]; }
 
 # serve FLAGS: swtpmd chardev in the background, and its process in $pid.
 serve() {
@@ -48,7 +50,7 @@ insmod /mod/tpm_vtpm_proxy.ko
 
 chapter registered
 serve --tpm2 --json --admin=/run/admin
-until_ test -e /dev/tpmrm0
+until_ told /dev/tpmrm0
 cat /run/out
 nodes
 cat /sys/class/tpm/tpm0/tpm_version_major
@@ -85,7 +87,7 @@ serve --admin=/run/admin --defer-until=userspace
 until_ grep -q 'another one after the deferral' /run/log
 nodes
 swtpmd ctl --admin /run/admin advance userspace >/dev/null
-until_ test -e /dev/tpm0
+until_ told /dev/tpm0 2
 cat /run/out
 askdevice ask /dev/tpm0 $getrandom
 stop
@@ -95,14 +97,14 @@ serve --defer-for=2s --while-deferred=absent
 usleep 1000000
 nodes
 cat /run/out
-until_ test -e /dev/tpm0
+until_ told /dev/tpm0
 cat /run/out
 askdevice ask /dev/tpm0 $getrandom
 stop
 
 chapter retry
 serve --defer-for=1s --while-deferred=retry
-until_ test -e /dev/tpm0
+until_ told /dev/tpm0
 cat /run/out
 askdevice ask /dev/tpm0 $getrandom
 stop
@@ -111,7 +113,7 @@ chapter held
 serve --defer-for=8s --while-deferred=hold
 until_ grep -q 'another one after the deferral' /run/log
 nodes
-until_ test -e /dev/tpm0
+until_ told /dev/tpm0 2
 cat /run/out
 askdevice ask /dev/tpm0 $getrandom
 grep -o 'outcome=[a-z]*' /run/log | sort | uniq -c
@@ -128,7 +130,7 @@ chapter cuse
 chmod 666 /dev/cuse
 su tester -c 'exec swtpmd cuse -n vtpm7 --log=level=0' >/run/out 2>&1 &
 pid=$!
-until_ test -e /dev/vtpm7
+until_ told /dev/vtpm7
 cat /run/out
 echo capability: $(askdevice ioctl /dev/vtpm7 0x80085000 "" 8)
 echo before init: $(askdevice ask /dev/vtpm7 $getrandom)
@@ -149,7 +151,7 @@ until_ gone /dev/vtpm7
 chapter cuse killed
 swtpmd cuse -n vtpm7 --flags=startup-clear --log=level=0 >/run/out 2>&1 &
 pid=$!
-until_ test -e /dev/vtpm7
+until_ told /dev/vtpm7
 askdevice ask /dev/vtpm7 $getrandom
 kill -9 $pid
 wait $pid
