@@ -15,7 +15,7 @@ type Kind string
 // The kinds of keys.
 const (
 	Endorsement Kind = "ek"     // decrypts credentials
-	Attestation Kind = "ak"     // signs what the TPM says of itself
+	Attestation Kind = "ak"     // signs attestation structures
 	IAK         Kind = "iak"    // the first attestation key, for the life of the device
 	IDevID      Kind = "idevid" // the identity of the device, for the life of the device
 )

@@ -36,8 +36,8 @@ type Options struct {
 	// Banks are the PCR banks that have PCRs from the next _TPM_Init on, all others
 	// have none. Nil leaves them as they are.
 	Banks []wire.AlgID
-	// Identity is what certificates say. Empty fields of the TPM's are what the TPM
-	// says of itself.
+	// Identity is what certificates say. Empty fields of the TPM are taken
+	// from its properties.
 	Identity Identity
 	// Authority signs. Entropy is where serial numbers come from, Now is when
 	// certificates begin.
@@ -240,7 +240,7 @@ func (m *maker) limits(ctx context.Context) error {
 	return nil
 }
 
-// identify fills in what the TPM says of itself.
+// identify fills in the manufacturer, model and version from the properties of the TPM.
 func (m *maker) identify(ctx context.Context) error {
 	text := func(value uint32) string {
 		return strings.Trim(string([]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), "\x00")

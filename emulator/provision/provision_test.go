@@ -65,7 +65,7 @@ func verify(t *testing.T, der []byte, o *provision.Options) *x509.Certificate {
 	return c
 }
 
-// What a TPM of each profile that comes with the program has got is what it shows.
+// A TPM of each profile that comes with the program shows what it was given.
 func TestEveryProfile(t *testing.T) {
 	t.Parallel()
 	for _, name := range emulator.Profiles() {

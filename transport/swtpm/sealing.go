@@ -45,7 +45,7 @@ var (
 )
 
 // seal seals a blob with the key of files, unless asked is for one without, and that
-// with the key of migration. flags tell what the reply says of it. From an offset on
+// with the key of migration. flags are those of the reply. From an offset on
 // it is the blob that was sealed before.
 func (s *Server) seal(kind StateType, asked, offset uint32, blob []byte) (sealed []byte, flags uint32, err error) {
 	file, migration := s.opts.FileKey, s.opts.MigrationKey

@@ -72,7 +72,7 @@ func (p *part) LoadVolatile() ([]byte, error) {
 	return p.volatile, nil
 }
 
-// stored is what is kept.
+// stored returns the volatile state that is kept.
 func (s *shared) stored() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

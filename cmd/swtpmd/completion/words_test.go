@@ -80,7 +80,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// What a flag or a command means is what its help says first.
+// A flag or a command is explained by the first words of its help.
 func TestWordsHaveTheirMeaning(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, printWords(&out, table(), []string{"--"}))

@@ -58,7 +58,7 @@ func page(c *cli.Command, version string, commands []cli.Command) []byte {
 	return []byte(w.String())
 }
 
-// purpose is what the daemon's help says of a command in a few words.
+// purpose returns the few words that the daemon's help has for a command.
 func purpose(c *cli.Command, commands []cli.Command) string {
 	for i := range commands {
 		if commands[i].Name != "" {

@@ -184,7 +184,8 @@ func (s *setup) start(cpus, dir, program string) (*server, error) {
 		defer full.Close()
 		process.Stderr = full
 	}
-	return listening(&server{socket: socket, process: process}, program)
+	started := &server{socket: socket, process: process}
+	return started.serving(program, started.accepts)
 }
 
 // fullPipe returns the end to write to of a pipe that takes no more. The other end

@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -17,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/swtpmd/swtpmd/transport"
@@ -64,7 +62,6 @@ Examples:
   scripts/bench -rounds 101 -commands 2000 -vs --sandbox=off
   scripts/bench -rounds 101 -commands 2000 -unread
   scripts/bench -rounds 9 -commands 5000 -unread -rate 1000
-
   scripts/bench -mssim 'tpm_server -port'
 
 Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
@@ -92,17 +89,6 @@ var placements = []placement{
 	{"two cores", "0", "1"},
 }
 
-// row is one line of the result.
-type row struct {
-	Placement string  `json:"placement"`
-	Command   string  `json:"command"`
-	Swtpmd    float64 `json:"swtpmd_per_s"`
-	Swtpm     float64 `json:"swtpm_per_s"`
-	Ratio     float64 `json:"ratio"`
-	Lowest    float64 `json:"ratio_lowest"`
-	Highest   float64 `json:"ratio_highest"`
-}
-
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "client" {
 		exit(client(os.Args[2:], os.Stdout))
@@ -126,13 +112,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "scripts/bench: wrong usage:", err, f.Args(), "; see scripts/bench --help")
 		os.Exit(2)
 	}
-	if *simulator != "" {
-		rows, err := measureSimulator(*ours, *simulator, *rounds, *count)
-		if err == nil {
-			err = printSimulator(rows, *asJSON)
-		}
-		exit(err)
-	}
 	if *vs != "" || *unread {
 		c := unreadCompared()
 		if *vs != "" {
@@ -145,9 +124,13 @@ func main() {
 		}
 		exit(err)
 	}
-	rows, err := measure(*ours, *theirs, *rounds, *count)
+	r := swtpmRivals(*ours, *theirs)
+	if *simulator != "" {
+		r = simulatorRivals(*ours, *simulator)
+	}
+	rows, err := r.measure(*rounds, *count)
 	if err == nil {
-		err = print(rows, *asJSON)
+		err = r.print(os.Stdout, rows, *asJSON)
 	}
 	exit(err)
 }
@@ -158,78 +141,6 @@ func exit(err error) {
 		os.Exit(1)
 	}
 	os.Exit(0)
-}
-
-func print(rows []row, asJSON bool) error {
-	if asJSON {
-		encoder := json.NewEncoder(os.Stdout)
-		for _, r := range rows {
-			if err := encoder.Encode(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "placement\tcommand\tswtpmd/s\tswtpm/s\tratio\tlowest\thighest\t")
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t\n", r.Placement, r.Command, r.Swtpmd, r.Swtpm, r.Ratio, r.Lowest, r.Highest)
-	}
-	return w.Flush()
-}
-
-func measure(ours, theirs string, rounds, count int) ([]row, error) {
-	dir, err := os.MkdirTemp("", "bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	var rows []row
-	for _, p := range placements {
-		for _, c := range commands {
-			fmt.Fprintf(os.Stderr, "%s, %s\n", p.name, c.name)
-			r, err := pair(dir, ours, theirs, p, c.hex, rounds, count)
-			if err != nil {
-				return nil, fmt.Errorf("%s, %s: %w", p.name, c.name, err)
-			}
-			r.Placement, r.Command = p.name, c.name
-			rows = append(rows, r)
-		}
-	}
-	return rows, nil
-}
-
-// pair measures one command on both TPMs, in turn.
-func pair(dir, ours, theirs string, p placement, command string, rounds, count int) (row, error) {
-	a, err := startServer(p.server, filepath.Join(dir, "a"), ours, false)
-	if err != nil {
-		return row{}, err
-	}
-	defer a.stop()
-	b, err := startServer(p.server, filepath.Join(dir, "b"), theirs, true)
-	if err != nil {
-		return row{}, err
-	}
-	defer b.stop()
-	var rates [2][]float64
-	var ratios []float64
-	for round := -1; round < rounds; round++ { // the first warms up
-		var rate [2]float64
-		for i, s := range []*server{a, b} {
-			if rate[i], err = runClient(p.client, s.socket, offer{command, count, 0}, 0); err != nil {
-				return row{}, err
-			}
-		}
-		if round < 0 {
-			continue
-		}
-		rates[0], rates[1] = append(rates[0], rate[0]), append(rates[1], rate[1])
-		ratios = append(ratios, rate[0]/rate[1])
-	}
-	return row{
-		Swtpmd: median(rates[0]), Swtpm: median(rates[1]), Ratio: median(ratios),
-		Lowest: slices.Min(ratios), Highest: slices.Max(ratios),
-	}, nil
 }
 
 func median(v []float64) float64 {
@@ -258,11 +169,20 @@ func startServer(cpus, dir, program string, state bool) (*server, error) {
 	}
 	s.process = exec.Command("taskset", args...)
 	s.process.Stderr = new(strings.Builder)
-	return listening(s, program)
+	return s.serving(program, s.accepts)
 }
 
-// listening starts the server's process and waits until its socket accepts.
-func listening(s *server, program string) (*server, error) {
+// accepts reports whether the socket takes a connection.
+func (s *server) accepts() error {
+	conn, err := net.Dial("unix", s.socket)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// serving starts the server's process and waits until ready finds nothing wrong.
+func (s *server) serving(program string, ready func() error) (*server, error) {
 	if err := s.process.Start(); err != nil {
 		return nil, err
 	}
@@ -272,16 +192,16 @@ func listening(s *server, program string) (*server, error) {
 	retry := time.NewTicker(5 * time.Millisecond)
 	defer retry.Stop()
 	for {
-		conn, err := net.Dial("unix", s.socket)
+		err := ready()
 		if err == nil {
-			return s, conn.Close()
+			return s, nil
 		}
 		select {
 		case err := <-ended:
-			return nil, fmt.Errorf("%s ended before it listened: %v: %v", program, err, s.process.Stderr)
+			return nil, fmt.Errorf("%s ended before it served: %v: %v", program, err, s.process.Stderr)
 		case <-deadline:
 			s.stop()
-			return nil, fmt.Errorf("%s does not listen: %w", program, err)
+			return nil, fmt.Errorf("%s does not serve: %w", program, err)
 		case <-retry.C:
 		}
 	}
