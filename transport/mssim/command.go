@@ -47,7 +47,7 @@ func (s *Server) serveCommand(c *connection) {
 	}
 	r := &commands{
 		requests: requests{"command", transport.NewFrameReader(conn, s.maxCommand, s.options.StallTime)},
-		s:        s, conn: conn, calls: s.gone.Watch(s.ctx, conn),
+		s:        s, conn: conn, calls: s.gone.Watch(s.life.Ctx, conn),
 	}
 	defer s.gone.Forget(r.calls)
 	s.closed("command", r.serve())

@@ -107,15 +107,10 @@ type Server struct {
 	log     *slog.Logger
 	flags   Endpoint
 
-	ctx      context.Context // of the commands; ends with the server
-	cancel   context.CancelFunc
+	life     *serve.Life[Reason]
 	command  *serve.Group
 	platform *serve.Group
 	gone     serve.Hangups // of clients on the command port
-
-	ending sync.Once
-	done   chan struct{}
-	reason Reason
 
 	// switching is held while the power is switched, so that a change, the check before
 	// it and its event are one.
@@ -139,7 +134,7 @@ func NewServer(device transport.Device, options Options) *Server {
 	}
 	s := &Server{
 		device: device, options: options, log: options.Logger, flags: endpoint(device),
-		done: make(chan struct{}), maxCommand: transport.DefaultMaxCommand,
+		life: serve.NewLife[Reason](), maxCommand: transport.DefaultMaxCommand,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -147,7 +142,6 @@ func NewServer(device transport.Device, options Options) *Server {
 	s.command = serve.NewGroup(options.MaxConnections, s.full("command"))
 	s.platform = serve.NewGroup(options.MaxConnections, s.full("platform"))
 	s.power, _ = transport.As[transport.Power](device)
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if b, ok := transport.As[transport.BufferSize](device); ok {
 		_, _, s.maxCommand = b.BufferSize()
 	}
@@ -222,17 +216,10 @@ func opener(f func(*connection)) func(net.Conn) (io.Closer, func(), error) {
 
 // Done is closed when a client's STOP, or Close, has ended the server. The end of
 // Options.Swtpm is for its owner to watch.
-func (s *Server) Done() <-chan struct{} { return s.done }
+func (s *Server) Done() <-chan struct{} { return s.life.Done() }
 
 // Reason returns why the server has ended, "" while it has not.
-func (s *Server) Reason() Reason {
-	select {
-	case <-s.done:
-		return s.reason
-	default:
-		return ""
-	}
-}
+func (s *Server) Reason() Reason { return s.life.Reason() }
 
 // Close ends the server, and Options.Swtpm, and waits until all their goroutines have
 // ended. It leaves the device's power alone. The error is ctx's: a Device did not give
@@ -248,15 +235,7 @@ func (s *Server) Close(ctx context.Context) error {
 
 // end closes everything and does not wait: it is called by the server's own goroutines
 // too.
-func (s *Server) end(reason Reason) {
-	s.ending.Do(func() {
-		s.reason = reason
-		close(s.done)
-		s.cancel()
-		s.command.Stop()
-		s.platform.Stop()
-	})
-}
+func (s *Server) end(reason Reason) { s.life.End(reason, s.command, s.platform) }
 
 // powered reports whether the TPM has power. Without a switch it always has.
 func (s *Server) powered() bool { return s.power == nil || s.power.Powered() }
@@ -264,7 +243,7 @@ func (s *Server) powered() bool { return s.power == nil || s.power.Powered() }
 // closed logs the end of a connection.
 func (s *Server) closed(port string, err error) {
 	switch {
-	case s.ctx.Err() != nil:
+	case s.life.Ctx.Err() != nil:
 	case errors.Is(err, io.EOF):
 		s.log.Debug("connection closed by the client", "port", port)
 	default:

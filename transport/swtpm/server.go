@@ -144,17 +144,13 @@ type Server struct {
 	log    *slog.Logger
 	caps   Capability
 
-	ctx    context.Context // of the commands; ends with the server
-	cancel context.CancelFunc
-	ctrl   *serve.Group
-	data   *serve.Group
-	gone   serve.Hangups // of data clients
+	life *serve.Life[Reason]
+	ctrl *serve.Group
+	data *serve.Group
+	gone serve.Hangups // of data clients
 
-	ending sync.Once
-	done   chan struct{}
-	reason Reason
-	stall  time.Duration // of control requests: stallTime
-	piece  time.Duration // of TPM commands that come in one piece: pieceTime
+	stall time.Duration // of control requests: stallTime
+	piece time.Duration // of TPM commands that come in one piece: pieceTime
 
 	// switching is held while the power is switched, so that a change, the
 	// check before it and its event are one.
@@ -195,7 +191,7 @@ func NewServer(device transport.Device, opts Options) *Server {
 		opts:   opts,
 		log:    opts.Logger,
 		caps:   capabilities(device, opts.Version) &^ opts.HideCapabilities,
-		done:   make(chan struct{}),
+		life:   serve.NewLife[Reason](),
 		stall:  stallTime,
 		piece:  pieceTime,
 	}
@@ -205,7 +201,6 @@ func NewServer(device transport.Device, opts Options) *Server {
 	s.ctrl = serve.NewGroup(opts.MaxControl, s.full("control"))
 	s.data = serve.NewGroup(opts.MaxData, s.full("data"))
 	s.power, _ = transport.As[transport.Power](device)
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.maxCommand.Store(transport.DefaultMaxCommand)
 	s.largestCommand = transport.DefaultMaxCommand
 	if b, ok := transport.As[transport.BufferSize](device); ok {
@@ -248,17 +243,10 @@ func (s *Server) ServeDataConn(conn net.Conn) error {
 }
 
 // Done is closed when the server ends; Reason says why.
-func (s *Server) Done() <-chan struct{} { return s.done }
+func (s *Server) Done() <-chan struct{} { return s.life.Done() }
 
 // Reason says why the server has ended, "" while it has not.
-func (s *Server) Reason() Reason {
-	select {
-	case <-s.done:
-		return s.reason
-	default:
-		return ""
-	}
-}
+func (s *Server) Reason() Reason { return s.life.Reason() }
 
 // Close ends the server if it has not ended, and waits until all its
 // goroutines have. It leaves the device's power alone. The error is ctx's: a
@@ -270,15 +258,7 @@ func (s *Server) Close(ctx context.Context) error {
 
 // end closes everything and does not wait: it is called by the server's own
 // goroutines too.
-func (s *Server) end(reason Reason) {
-	s.ending.Do(func() {
-		s.reason = reason
-		close(s.done)
-		s.cancel()
-		s.ctrl.Stop()
-		s.data.Stop()
-	})
-}
+func (s *Server) end(reason Reason) { s.life.End(reason, s.ctrl, s.data) }
 
 // pieceTime is how long the rest of a command may take that should come in one piece.
 func (s *Server) pieceTime() time.Duration { return min(s.piece, s.opts.StallTime) }

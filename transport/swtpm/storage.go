@@ -89,7 +89,7 @@ func (s *Server) ensureLocked(tries uint32) error {
 			return err
 		}
 		select {
-		case <-s.done:
+		case <-s.Done():
 			return errors.Join(err, errEnded)
 		case <-time.After(lockPause):
 		}
