@@ -22,7 +22,11 @@ func TestLife(t *testing.T) {
 
 	l.End("first", group)
 	l.End("second", group)
-	<-l.Done()
+	select {
+	case <-l.Done():
+	default:
+		t.Fatal("not ended")
+	}
 	assert.Equal(t, cause("first"), l.Reason())
 	assert.Error(t, l.Ctx.Err())
 	assert.NoError(t, group.Wait(t.Context()))
