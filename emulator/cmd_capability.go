@@ -193,7 +193,7 @@ var permanentHandles = [...]wire.Handle{
 
 func (t *TPM) capCommands(c *call, first, count uint32) (bool, wire.RC) {
 	l := newCapList(c, count, 4)
-	for _, cmd := range t.commands {
+	for _, cmd := range t.commands.byCode {
 		if cmd != nil && uint32(cmd.Code) >= first {
 			if !l.room() {
 				break
@@ -216,7 +216,7 @@ func (t *TPM) capAuditCommands(c *call, first, count uint32) (bool, wire.RC) {
 
 func (t *TPM) listCodes(c *call, first, count uint32, which func(*Command) bool) (bool, wire.RC) {
 	l := newCapList(c, count, 4)
-	for _, cmd := range t.commands {
+	for _, cmd := range t.commands.byCode {
 		if cmd != nil && uint32(cmd.Code) >= first && which(cmd) {
 			if !l.room() {
 				break

@@ -59,7 +59,7 @@ func (t *TPM) setCommandCodeAuditStatus(c *call) wire.RC {
 // auditedCommands is the digest of the codes of the commands under audit.
 func (t *TPM) auditedCommands() []byte {
 	var b []byte
-	for _, cmd := range t.commands {
+	for _, cmd := range t.commands.byCode {
 		if cmd != nil && t.commandAudited(cmd) {
 			b = binary.BigEndian.AppendUint32(b, uint32(cmd.Code))
 		}

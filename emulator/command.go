@@ -133,25 +133,17 @@ func (c *Command) Attributes() wire.CCAttributes {
 	return a
 }
 
-// commandSet is the command table of one TPM, by code. A TPM has it as a field
-// because actions read it, and the table names the actions.
-type commandSet [wire.CCPolicyTransportSPDM - wire.CCNVUndefineSpaceSpecial + 1]*Command
+// commandSet is the command table of one TPM. A TPM has it as a field because
+// actions read it, and the table names the actions.
+type commandSet struct {
+	byCode [wire.CCPolicyTransportSPDM - wire.CCNVUndefineSpaceSpecial + 1]*Command
+	count  uint32 // of the implemented commands
+}
 
 // lookup finds a command, nil for a code that is not implemented.
 func (s *commandSet) lookup(code wire.CC) *Command {
-	if i := code - wire.CCNVUndefineSpaceSpecial; uint64(i) < uint64(len(s)) {
-		return s[i]
+	if i := code - wire.CCNVUndefineSpaceSpecial; uint64(i) < uint64(len(s.byCode)) {
+		return s.byCode[i]
 	}
 	return nil
-}
-
-// count is the number of implemented commands.
-func (s *commandSet) count() uint32 {
-	n := uint32(0)
-	for _, c := range s {
-		if c != nil {
-			n++
-		}
-	}
-	return n
 }

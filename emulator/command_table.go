@@ -310,7 +310,8 @@ func newCommandSet(codes []wire.CC) *commandSet {
 	var s commandSet
 	for i := range commandTable {
 		if c := &commandTable[i]; c.run != nil && (codes == nil || slices.Contains(codes, c.Code)) {
-			s[c.Code-wire.CCNVUndefineSpaceSpecial] = c
+			s.byCode[c.Code-wire.CCNVUndefineSpaceSpecial] = c
+			s.count++
 		}
 	}
 	return &s

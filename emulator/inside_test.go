@@ -135,7 +135,7 @@ func TestLockoutWithoutRecovery(t *testing.T) {
 func (in *inside) patch(code wire.CC, change func(*Command)) {
 	row := *in.commands.lookup(code)
 	change(&row)
-	in.commands[code-wire.CCNVUndefineSpaceSpecial] = &row
+	in.commands.byCode[code-wire.CCNVUndefineSpaceSpecial] = &row
 }
 
 func TestPhysicalPresence(t *testing.T) {

@@ -21,7 +21,7 @@ func started(t *testing.T, run action) *TPM {
 	require.NoError(t, err)
 	row := *tpm.commands.lookup(wire.CCGetTestResult)
 	row.run = run
-	tpm.commands[wire.CCGetTestResult-wire.CCNVUndefineSpaceSpecial] = &row
+	tpm.commands.byCode[wire.CCGetTestResult-wire.CCNVUndefineSpaceSpecial] = &row
 	return tpm
 }
 

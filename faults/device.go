@@ -93,7 +93,7 @@ func (d *wrapper) Unwrap() transport.Device { return d.next }
 // Send lets the first fitting rule decide about the command.
 func (d *wrapper) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	came := d.era.Load() // before anything else: see era
-	rule, decision := d.decide(ctx, locality, command)
+	rule, now := d.rule(ctx, locality, command)
 	if rule == nil {
 		return d.next.Send(ctx, locality, command)
 	}
@@ -101,6 +101,11 @@ func (d *wrapper) Send(ctx context.Context, locality uint8, command []byte) ([]b
 		// The device below would say the same, if it has not got power meanwhile:
 		// then the command would reach a TPM that the rule keeps away.
 		return nil, ErrNoPower
+	}
+	code, _ := transport.CommandCode(command)
+	decision := Decision{
+		Time: time.Now(), Boot: now.Boot, Level: now.Level,
+		Rule: rule.Name, Command: code, Locality: locality, Outcome: Passed,
 	}
 	if rule.Do.Hold {
 		d.hold(ctx, came, rule, &decision)
@@ -127,11 +132,11 @@ func (d *wrapper) Send(ctx context.Context, locality uint8, command []byte) ([]b
 	return response, err
 }
 
-// decide finds the rule for a command, nil if it is none of the plan's
-// business.
-func (d *wrapper) decide(ctx context.Context, locality uint8, command []byte) (*Rule, Decision) {
+// rule returns the rule for a command and where the boot stands, nil if the
+// command is none of the plan's business.
+func (d *wrapper) rule(ctx context.Context, locality uint8, command []byte) (*Rule, initcall.Event) {
 	if len(d.plan.Rules) == 0 {
-		return nil, Decision{}
+		return nil, initcall.Event{}
 	}
 	now := d.clock.Now()
 	code, coded := transport.CommandCode(command)
@@ -141,14 +146,11 @@ func (d *wrapper) decide(ctx context.Context, locality uint8, command []byte) (*
 			continue
 		}
 		if transport.IsProbe(ctx) {
-			return nil, Decision{}
+			break
 		}
-		return rule, Decision{
-			Time: time.Now(), Boot: now.Boot, Level: now.Level,
-			Rule: rule.Name, Command: code, Locality: locality, Outcome: Passed,
-		}
+		return rule, now
 	}
-	return nil, Decision{}
+	return nil, now
 }
 
 // hasPower reports whether the device below has power; one that cannot tell

@@ -28,12 +28,20 @@ var recordLines = []struct {
 func (p *picture) records(records []point) {
 	var lines []*strip
 	var kinds [][]point
+	var count [256]int // by kind
+	for j := range records {
+		count[records[j].kind]++
+	}
 	for _, l := range recordLines {
 		i := slices.IndexFunc(lines, func(s *strip) bool { return s.name == l.name })
 		if i < 0 {
 			i = len(lines)
 			lines, kinds = append(lines, &strip{name: l.name}), append(kinds, nil)
 		}
+		if count[l.kind] == 0 {
+			continue
+		}
+		kinds[i] = slices.Grow(kinds[i], count[l.kind])
 		for j := range records {
 			if records[j].kind == l.kind {
 				kinds[i] = append(kinds[i], records[j])

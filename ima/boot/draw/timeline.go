@@ -91,6 +91,7 @@ func newTimeline(r *boot.Result) *timeline {
 		byName:  map[string]*deviceTrack{}, probing: map[string]*deviceTrack{},
 		running: map[string]int{}, helping: map[string]int{}, byDriver: map[string]int{},
 	}
+	t.room(r.Events)
 	t.reached[initcall.Firmware] = true
 	level := initcall.Firmware
 	actions := actionsOf(r.Platform)
@@ -111,6 +112,24 @@ func newTimeline(r *boot.Result) *timeline {
 	t.close(level)
 	t.anchor()
 	return t
+}
+
+// room makes room for what the events have most of.
+func (t *timeline) room(events []boot.Event) {
+	calls, commands, records := 0, 0, 0
+	for i := range events {
+		switch events[i].Kind {
+		case boot.InitcallReturned:
+			calls++
+		case boot.TPMCommand:
+			commands++
+		case boot.RecordExtended, boot.RecordUnextended, boot.RecordLost, boot.RecordQueued:
+			records++
+		}
+	}
+	t.initcalls = make([]span, 0, calls)
+	t.commands = make([]point, 0, commands)
+	t.records = make([]point, 0, records)
 }
 
 // actionsOf says which of a platform's initcalls do what IMA or the driver core
