@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -157,4 +158,25 @@ func TestCodesOutsideTheTable(t *testing.T) {
 	for _, code := range []wire.CC{0, 0x11E, 0x123, 0x15A, 0x1A2, 0xFFFF, 0xFFFFFFFF, wire.CCVendor, wire.CCVendor | wire.CCGetRandom, 1<<30 | wire.CCGetRandom, 1<<16 | wire.CCGetRandom} {
 		assert.Equal(t, wire.RCCommandCode, send(t, tpm, et.Command(code, nil, nil)), code)
 	}
+}
+
+// Package wire has the handles of the same commands.
+func TestCommandNames(t *testing.T) {
+	for _, c := range emulator.Commands() {
+		name, handles, ok := c.Code.Command()
+		require.True(t, ok)
+		assert.Equal(t, c.Name, name)
+		assert.Len(t, c.Handles, handles, c.Name)
+		for _, spelled := range []string{name, "TPM2_" + name, "tpm_cc_" + strings.ToLower(name)} {
+			code, ok := wire.CommandByName(spelled)
+			assert.True(t, ok, spelled)
+			assert.Equal(t, c.Code, code, spelled)
+		}
+		assert.Equal(t, "TPM_CC_"+name, c.Code.String())
+	}
+	_, ok := wire.CommandByName("PCR_Extended")
+	assert.False(t, ok)
+	_, _, ok = wire.CC(0x11E).Command()
+	assert.False(t, ok)
+	assert.Equal(t, "TPM_CC(0x0000011E)", wire.CC(0x11E).String())
 }

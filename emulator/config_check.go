@@ -136,25 +136,29 @@ func contextSizes(banks []Bank, algs *crypt.Registry) (object, session uint32) {
 	var full state.TPM2B
 	full.Set(make([]byte, digest))
 
-	objects := []state.Object{{Kind: state.ObjectLoaded, Public: make([]byte, publicSize(digest, algs)),
-		Sensitive: make([]byte, sensitiveSize(digest, algs)), Name: make([]byte, 2+digest), QualifiedName: make([]byte, 2+digest)}}
-	events := state.Object{Kind: state.ObjectEventSequence, Auth: full}
-	for i, b := range banks {
-		events.HashCount++
-		events.Hashes[i].Size = uint8(len(crypt.MarshalHash(crypt.NewHash(b.Alg))))
+	size := 0
+	var buffer []byte // of the encoders, one after the other
+	measure := func(o *state.Object) {
+		buffer = state.AppendObject(buffer[:0], o)
+		size = max(size, len(buffer))
 	}
-	objects = append(objects, events)
+	measure(&state.Object{Kind: state.ObjectLoaded, Public: make([]byte, publicSize(digest, algs)),
+		Sensitive: make([]byte, sensitiveSize(digest, algs)), Name: make([]byte, 2+digest), QualifiedName: make([]byte, 2+digest)})
+	sequence := state.Object{Kind: state.ObjectEventSequence, Auth: full}
+	for i, b := range banks {
+		sequence.HashCount++
+		sequence.Hashes[i].Size = uint8(len(crypt.MarshalHash(crypt.NewHash(b.Alg))))
+	}
+	measure(&sequence)
+	sequence = state.Object{Kind: state.ObjectMACSequence, Auth: full}
 	for _, alg := range algs.Hashes() {
 		mac, _ := crypt.NewHMAC(alg, nil).MarshalBinary() // the error is always nil
-		objects = append(objects, state.Object{Kind: state.ObjectMACSequence, Auth: full, MAC: append([]byte{0}, mac...)})
-	}
-	size := 0
-	for i := range objects {
-		size = max(size, len(state.AppendObject(nil, &objects[i])))
+		sequence.MAC = append([]byte{0}, mac...)
+		measure(&sequence)
 	}
 	// Bound is an HMAC session's, Hash a policy session's.
 	s := state.Session{Key: full, NonceTPM: full, Digest: full, Hash: full}
-	return uint32(frame + size), uint32(frame + len(state.AppendSession(nil, &s)))
+	return uint32(frame + size), uint32(frame + len(state.AppendSession(buffer[:0], &s)))
 }
 
 // publicSize is the size in bytes of the largest TPMT_PUBLIC: type, nameAlg,

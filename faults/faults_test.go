@@ -155,8 +155,8 @@ func TestANewBootIsDeferredAgainUnlessBootsAreCounted(t *testing.T) {
 func TestRulesAreAskedInOrderAndByCommandAndLocality(t *testing.T) {
 	d := wrap(t, new(chip), faults.Plan{Rules: []faults.Rule{
 		{Name: "pass", When: faults.When{Commands: []uint32{0x181}}},
-		{Name: "locality", When: faults.When{Localities: []uint8{3}}, Do: faults.Do{Answer: 0x922}},
-		{Name: "random", When: faults.When{Commands: []uint32{0x17B}}, Do: faults.Do{Answer: 0x101}},
+		{Name: "locality", When: faults.When{Localities: []uint8{3}}, Do: faults.Answer(0x922)},
+		{Name: "random", When: faults.When{Commands: []uint32{0x17B}}, Do: faults.Answer(0x101)},
 	}})
 	assert.Equal(t, success, send(t, d, readClock))
 	assert.Equal(t, "80010000000a00000101", send(t, d, getRandom))
@@ -171,7 +171,7 @@ func TestProbesAndADeviceWithoutPowerAreLeftAlone(t *testing.T) {
 	tpm := new(chip)
 	var journal []faults.Decision
 	d := wrap(t, tpm, faults.Plan{
-		Rules:   []faults.Rule{{Name: "always", Do: faults.Do{Answer: 0x101}}},
+		Rules:   []faults.Rule{{Name: "always", Do: faults.Answer(0x101)}},
 		Journal: func(d faults.Decision) { journal = append(journal, d) },
 	})
 	response, err := d.Send(transport.WithProbe(t.Context()), 0, readClock)
@@ -242,7 +242,7 @@ func TestHoldEnds(t *testing.T) {
 				var clock initcall.Clock
 				require.NoError(t, clock.Advance(initcall.Device, 0, "test"))
 				rule := faults.Defer(initcall.LateSync, faults.Hold)
-				rule.Do.HoldMax = 7 * time.Second
+				rule.Do = faults.HoldBack{Max: 7 * time.Second}
 				var journal []faults.Decision
 				tpm := new(chip)
 				d := wrap(t, tpm, faults.Plan{
@@ -305,7 +305,7 @@ func TestAHoldEndsFromInsideTheJournal(t *testing.T) {
 				var clock initcall.Clock
 				require.NoError(t, clock.Advance(initcall.Device, 0, "test"))
 				rule := faults.Defer(initcall.LateSync, faults.Hold)
-				rule.Do.HoldMax = time.Hour
+				rule.Do = faults.HoldBack{Max: time.Hour}
 				var d transport.Device
 				var journal []faults.Decision
 				d = wrap(t, new(chip), faults.Plan{
@@ -423,7 +423,7 @@ func TestPlansThatCannotWorkAreRefused(t *testing.T) {
 	backwards.When.From = initcall.Late
 	beyond := faults.Defer(initcall.Userspace+1, faults.Fail)
 	negative := faults.Defer(initcall.Late, faults.Hold)
-	negative.Do.HoldMax = -1
+	negative.Do = faults.HoldBack{Max: -1}
 	boots := faults.Defer(initcall.Late, faults.Hold)
 	boots.When.Boots = -1
 	for name, rule := range map[string]faults.Rule{
@@ -431,7 +431,7 @@ func TestPlansThatCannotWorkAreRefused(t *testing.T) {
 		"no such level":         beyond,
 		"negative hold":         negative,
 		"negative boots":        boots,
-		"nothing to end it":     {Name: "forever", Do: faults.Do{Hold: true}},
+		"nothing to end it":     {Name: "forever", Do: faults.HoldBack{}},
 		"until kernel":          faults.Defer(initcall.Kernel, faults.Fail),
 	} {
 		_, err := faults.Wrap(new(bare), faults.Plan{Rules: []faults.Rule{rule}})

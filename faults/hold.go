@@ -20,6 +20,7 @@ type era struct {
 
 // hold is a command that is held. The first release counts.
 type hold struct {
+	rule *rule
 	once sync.Once
 	let  chan struct{} // closed by the release
 	why  release       // valid once let is closed
@@ -39,44 +40,47 @@ func (h *hold) release(r release) {
 
 // hold waits until something lets the command go and writes down what did. The
 // journal hears of it only when everything that can end the wait can do so.
-func (d *wrapper) hold(ctx context.Context, came *era, rule *Rule, decision *Decision) {
-	h := &hold{let: make(chan struct{})}
-	d.begin(h, came)
-	defer d.end(h)
-	boot := decision.Boot // a decision that check held on to would be allocated for every command
+func (l *Layer) hold(x *exchange, longest time.Duration) {
+	h := &hold{rule: x.rule, let: make(chan struct{})}
+	l.begin(h, x.came)
+	defer l.end(h)
+	boot, when := x.decision.Boot, &x.rule.When
 	check := func(e initcall.Event) {
 		switch {
 		case e.Boot != boot:
 			h.release(otherBoot(e))
-		case !rule.When.InForce(e):
+		case !when.InForce(e):
 			h.release(release{Released, "level " + e.Level.String()})
 		}
 	}
 	// Subscribing before looking once more leaves no gap for an event.
-	stop := d.clock.Subscribe(check)
+	stop := l.clock.Subscribe(check)
 	defer stop()
-	check(d.clock.Now())
-
-	held := *decision
-	held.Outcome = Held
-	d.tell(held)
-	why := h.await(ctx, rule.longest())
-	if why.outcome == Released || why.outcome == Expired {
-		why = d.overtaken(came, boot, why)
+	check(l.clock.Now())
+	if x.rule.disabled.Load() {
+		h.release(release{Released, "rule disabled"})
 	}
-	decision.Outcome, decision.Cause = why.outcome, why.cause
-	decision.HeldFor = time.Since(decision.Time)
+
+	held := *x.decision
+	held.Outcome = Held
+	l.tell(held)
+	why := h.await(x.ctx, longest)
+	if why.outcome == Released || why.outcome == Expired {
+		why = l.overtaken(x.came, boot, why)
+	}
+	x.decision.Outcome, x.decision.Cause = why.outcome, why.cause
+	x.decision.HeldFor = time.Since(x.decision.Time)
 }
 
 // overtaken returns what came after the release of a command that is about to go
 // on to the TPM, and why itself if nothing did. What was sent before a reset
 // must not reach the TPM after it.
-func (d *wrapper) overtaken(came *era, boot int, why release) release {
-	if now := d.clock.Now(); now.Boot != boot {
+func (l *Layer) overtaken(came *era, boot int, why release) release {
+	if now := l.clock.Now(); now.Boot != boot {
 		why = otherBoot(now)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if came.over {
 		why = came.end
 	}
@@ -88,28 +92,20 @@ func otherBoot(e initcall.Event) release {
 }
 
 // begin has the end of the era let h go: at once if the era is over already.
-func (d *wrapper) begin(h *hold, came *era) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (l *Layer) begin(h *hold, came *era) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if came.over {
 		h.release(came.end)
 		return
 	}
-	d.holds[h] = struct{}{}
+	l.holds[h] = struct{}{}
 }
 
-func (d *wrapper) end(h *hold) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.holds, h)
-}
-
-// longest is how long the rule holds a command at most.
-func (r *Rule) longest() time.Duration {
-	if r.Do.HoldMax == 0 {
-		return DefaultHoldMax
-	}
-	return r.Do.HoldMax
+func (l *Layer) end(h *hold) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.holds, h)
 }
 
 // await returns what has released the hold: if nothing else, the end of longest
@@ -137,48 +133,48 @@ func (h *hold) await(ctx context.Context, longest time.Duration) release {
 
 // letGo ends the era, and with it the waiting of every command that came in it.
 // The caller holds mu.
-func (d *wrapper) letGo(r release) {
-	e := d.era.Load()
+func (l *Layer) letGo(r release) {
+	e := l.era.Load()
 	if e.over {
 		return
 	}
 	e.over, e.end = true, r
-	for h := range d.holds {
+	for h := range l.holds {
 		h.release(r)
 	}
-	clear(d.holds)
+	clear(l.holds)
 }
 
 // cancel begins a new era.
-func (d *wrapper) cancel(r release) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.letGo(r)
-	d.renew()
+func (l *Layer) cancel(r release) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.letGo(r)
+	l.renew()
 }
 
 // reset lets held commands go and then calls change: a stall never stands in the
 // way of a reset. While it lasts no command is held, or one that came in time
 // to find a device with power would be left to wait, or reach the TPM of the
 // next boot.
-func (d *wrapper) reset(r release, change func() error) error {
-	d.mu.Lock()
-	d.resets++
-	d.letGo(r)
-	d.mu.Unlock()
+func (l *Layer) reset(r release, change func() error) error {
+	l.mu.Lock()
+	l.resets++
+	l.letGo(r)
+	l.mu.Unlock()
 	defer func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.resets--
-		d.renew()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.resets--
+		l.renew()
 	}()
 	return change()
 }
 
 // renew begins a new era, unless a reset or the cancel signal lasts. The caller holds
 // mu.
-func (d *wrapper) renew() {
-	if d.resets == 0 && !d.canceling {
-		d.era.Store(new(era))
+func (l *Layer) renew() {
+	if l.resets == 0 && !l.canceling {
+		l.era.Store(new(era))
 	}
 }

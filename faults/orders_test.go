@@ -181,7 +181,7 @@ func newPlay(t *testing.T, cast []actor) *play {
 	p.chip = &steppedChip{p: p}
 	require.NoError(t, p.clock.Advance(initcall.Device, 0, "test"))
 	rule := faults.Defer(initcall.LateSync, faults.Hold)
-	rule.Do.HoldMax = holdMax
+	rule.Do = faults.HoldBack{Max: holdMax}
 	p.device = wrap(t, p.chip, faults.Plan{
 		Clock: p.clock, Rules: []faults.Rule{rule},
 		Journal: func(d faults.Decision) {

@@ -1,11 +1,12 @@
 // Package faults puts a TPM into the situations that its users must survive,
 // without the TPM knowing.
 //
-// Wrap gates a transport.Device by a Plan: rules that say when (how far the
-// boot has come, which command, which locality) and what then happens instead
-// of, or before, the TPM's own answer. The first purpose is the TPM that comes
-// late: Defer builds the rule for it, an initcall.Clock says how far the boot
-// has come, and every decision is told to Plan.Journal.
+// Wrap puts a Plan in front of a transport.Device: rules that say when (how far the
+// boot has come, which command, the how manieth) and what then happens to the command.
+// The first purpose is the TPM that comes late: Defer builds the rule for it, an
+// initcall.Clock says how far the boot has come, and every decision is told to
+// Plan.Journal. ParseRule reads a rule from one line of text, ParsePlan a plan from a
+// file, and Kinds lists the faults there are.
 //
 // What a fault may not do: the transport's own question whether a TPM is there
 // (transport.WithProbe) always passes, no rule decides while the device has no
@@ -17,7 +18,7 @@ package faults
 
 import (
 	"fmt"
-	"slices"
+	"math"
 	"strings"
 	"time"
 
@@ -29,86 +30,51 @@ type Plan struct {
 	// Clock says how far the boot has come. A nil Clock stands at
 	// initcall.Firmware for ever.
 	Clock *initcall.Clock
-	// Rules are asked in order; the first whose When fits decides.
+	// Rules are asked in order. A rule decides about a command that its When is for;
+	// unless its fault ends the matter (Kind.Ends), the rules after it are asked too.
 	Rules []Rule
+	// Seed is what chance is drawn from: the same seed and the same commands in the
+	// same order give the same decisions.
+	Seed uint64
+	// Dangerous admits the faults that leave the protocol (Kind.Dangerous).
+	Dangerous bool
+	// Time returns the time since a fixed moment; When.Since counts in it. Nil is the
+	// monotonic clock of the process.
+	Time func() time.Duration
 	// Journal, if set, is told every decision a rule took, after the
-	// command's answer is known; of a command that is held it is told when
-	// the hold begins too, with the outcome Held. It is called by the
+	// command's answer is known, in the order of the rules; of a command that is held
+	// it is told when the hold begins too, with the outcome Held. It is called by the
 	// goroutine that sends the command, so it may be called concurrently.
 	// It must not send commands itself; it may move the clock, switch the
 	// power and cancel, and what it does so concerns the held command too.
 	Journal func(Decision)
 }
 
-// Rule is one fault.
+// Rule is one fault, and when it happens.
 type Rule struct {
-	// Name tells the rule from others in the journal.
+	// Name tells the rule from others in the journal. An empty Name stands for the
+	// text of the rule.
 	Name string
 	When When
-	Do   Do
+	// Do is what happens to the command; nil is Pass.
+	Do Fault
 }
 
-// When says which commands a rule is for. The zero value is every command in
-// every boot.
-type When struct {
-	// From and Until bound the levels: the rule is in force from the moment
-	// the boot has reached From until it reaches Until. An Until of
-	// initcall.Firmware, the zero value, stands for no end.
-	From, Until initcall.Level
-	// Boots limits the rule to the first so many boots; 0 is all of them.
-	Boots int
-	// Commands lists command codes (TPM_CC, TPM 2.0 Library Part 2, section
-	// "TPM_CC"); an empty list is every command. A command too short to have
-	// a code is none of a list.
-	Commands []uint32
-	// Localities lists localities; an empty list is every locality.
-	Localities []uint8
-}
-
-// InForce reports whether a boot at now is where the rule applies.
-func (w *When) InForce(now initcall.Event) bool {
-	if w.Boots > 0 && now.Boot > w.Boots {
-		return false
+// fault returns what the rule does.
+func (r *Rule) fault() Fault {
+	if r.Do == nil {
+		return Pass{}
 	}
-	return now.Level >= w.From && (w.Until == initcall.Firmware || now.Level < w.Until)
+	return r.Do
 }
 
-func (w *When) fits(now initcall.Event, code uint32, coded bool, locality uint8) bool {
-	return w.InForce(now) &&
-		(len(w.Commands) == 0 || coded && slices.Contains(w.Commands, code)) &&
-		(len(w.Localities) == 0 || slices.Contains(w.Localities, locality))
+// name returns the rule's name in the journal.
+func (r *Rule) name() string {
+	if r.Name == "" {
+		return r.String()
+	}
+	return r.Name
 }
-
-// Do says what happens to a command. The zero value lets it pass, which is
-// useful before a wider rule.
-type Do struct {
-	// Answer is a response code (TPM_RC, 32 bits) to answer with; the TPM
-	// does not see the command. 0 is none.
-	Answer uint32
-	// Hold keeps the command from the TPM until the rule is no longer in
-	// force; then the TPM executes it. It goes before Answer: with both, the
-	// command is held and then answered.
-	Hold bool
-	// HoldMax ends a hold that nothing else ended; the command goes on as if
-	// it had been released. 0 is DefaultHoldMax.
-	HoldMax time.Duration
-}
-
-// DefaultHoldMax is how long a command is held when a rule does not say. It is
-// below the 120 s after which Linux takes a TPM that does not answer its first
-// command for a TPM 1.2 (drivers/char/tpm/tpm-interface.c: tpm2_probe has the
-// default duration).
-const DefaultHoldMax = 60 * time.Second
-
-// Response codes that a late or ailing TPM answers (TPM 2.0 Library Part 2,
-// section "TPM_RC", rev 1.59).
-const (
-	rcInitialize uint32 = 0x100 // TPM_RC_INITIALIZE: no TPM2_Startup yet
-	rcFailure    uint32 = 0x101 // TPM_RC_FAILURE
-	rcCanceled   uint32 = 0x909 // TPM_RC_CANCELED
-	rcTesting    uint32 = 0x90A // TPM_RC_TESTING: self-tests are running
-	rcRetry      uint32 = 0x922 // TPM_RC_RETRY: not started, send again
-)
 
 // WhileDeferred is the way in which a TPM that is not there yet answers.
 type WhileDeferred uint8
@@ -122,15 +88,25 @@ const (
 	Hold                            // no answer until the TPM is there
 )
 
+// Response codes that a late or ailing TPM answers (TPM 2.0 Library Part 2,
+// section "TPM_RC", rev 1.59).
+const (
+	rcInitialize uint32 = 0x100 // TPM_RC_INITIALIZE: no TPM2_Startup yet
+	rcFailure    uint32 = 0x101 // TPM_RC_FAILURE
+	rcCanceled   uint32 = 0x909 // TPM_RC_CANCELED
+	rcTesting    uint32 = 0x90A // TPM_RC_TESTING: self-tests are running
+	rcRetry      uint32 = 0x922 // TPM_RC_RETRY: not started, send again
+)
+
 var ways = [...]struct {
 	name string
-	do   Do
+	do   Fault
 }{
-	Fail:       {"fail", Do{Answer: rcFailure}},
-	Initialize: {"initialize", Do{Answer: rcInitialize}},
-	Retry:      {"retry", Do{Answer: rcRetry}},
-	Testing:    {"testing", Do{Answer: rcTesting}},
-	Hold:       {"hold", Do{Hold: true}},
+	Fail:       {"fail", Answer(rcFailure)},
+	Initialize: {"initialize", Answer(rcInitialize)},
+	Retry:      {"retry", Answer(rcRetry)},
+	Testing:    {"testing", Answer(rcTesting)},
+	Hold:       {"hold", HoldBack{}},
 }
 
 // String returns the name that UnmarshalText takes.
@@ -192,7 +168,9 @@ func Defer(until initcall.Level, while WhileDeferred) Rule {
 
 // PlanError says which rule of a plan cannot work, and why.
 type PlanError struct {
+	// Rule is the rule's name, Index its place in the plan, from 0.
 	Rule   string
+	Index  int
 	Reason string
 }
 
@@ -200,23 +178,71 @@ func (e *PlanError) Error() string {
 	return fmt.Sprintf("fault rule %q: %s", e.Rule, e.Reason)
 }
 
-// Validate finds rules that could never be in force.
+// Validate finds rules that could never be in force, or not work. The error is a
+// *PlanError.
 func (p *Plan) Validate() error {
-	last := initcall.Userspace
+	names := make(map[string]int, len(p.Rules))
 	for i := range p.Rules {
 		r := &p.Rules[i]
-		switch {
-		case r.When.From > last || r.When.Until > last:
-			return &PlanError{r.Name, "there is no such level"}
-		case r.When.Until != initcall.Firmware && r.When.From >= r.When.Until:
-			return &PlanError{r.Name, fmt.Sprintf("it ends at %s, which is not after its beginning at %s", r.When.Until, r.When.From)}
-		case r.When.Boots < 0:
-			return &PlanError{r.Name, "the number of boots is negative"}
-		case r.Do.HoldMax < 0:
-			return &PlanError{r.Name, "the longest hold is negative"}
-		case r.Do.Hold && r.When.Until == initcall.Firmware && p.Clock == nil:
-			return &PlanError{r.Name, "it holds commands and nothing but its maximum ever ends that: it needs an end or a clock"}
+		reason := r.When.impossible()
+		if reason == "" {
+			reason = p.refused(r)
 		}
+		if reason == "" {
+			reason = p.unreachable(i, names)
+		}
+		if reason != "" {
+			return &PlanError{Rule: r.name(), Index: i, Reason: reason}
+		}
+		names[r.name()] = i
 	}
 	return nil
 }
+
+// checker is implemented by faults that not every plan can have.
+type checker interface {
+	// check returns why the plan cannot have the fault in this rule, empty if it can.
+	check(p *Plan, r *Rule) string
+}
+
+// refused returns why the plan cannot have the fault of a rule, empty if it can.
+func (p *Plan) refused(r *Rule) string {
+	fault := r.fault()
+	if k := fault.kind(); k.Dangerous != "" && !p.Dangerous {
+		return fmt.Sprintf("%s leaves the protocol (%s): it needs Plan.Dangerous, or --dangerous", k.Word, k.Dangerous)
+	}
+	if c, ok := fault.(checker); ok {
+		return c.check(p, r)
+	}
+	return ""
+}
+
+// unreachable returns why no command ever comes to rule i, empty if one may. Names are
+// the rules before it.
+func (p *Plan) unreachable(i int, names map[string]int) string {
+	r := &p.Rules[i]
+	if before, taken := names[r.name()]; taken {
+		return fmt.Sprintf("rule %d has that name too; the journal could not tell them apart", before+1)
+	}
+	for j := range p.Rules[:i] {
+		earlier := &p.Rules[j]
+		if earlier.fault().kind().Ends && earlier.When.covers(&r.When) {
+			return fmt.Sprintf("it is never asked: rule %q before it is for all of its commands", earlier.name())
+		}
+	}
+	if r.When.After == "" {
+		return ""
+	}
+	if r.When.After == r.name() {
+		return "it waits for itself"
+	}
+	for j := range p.Rules {
+		if p.Rules[j].name() == r.When.After {
+			return ""
+		}
+	}
+	return fmt.Sprintf("it waits for a rule %q, and there is none", r.When.After)
+}
+
+// maxCount bounds the numbers of commands and boots in a rule.
+const maxCount = math.MaxInt32

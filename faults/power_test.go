@@ -21,7 +21,7 @@ func TestPowerComesWhileACommandDoes(t *testing.T) {
 	const resets, senders = 20000, 3
 	tpm := &chip{off: true}
 	d, err := faults.Wrap(tpm, faults.Plan{Rules: []faults.Rule{{
-		Name: "away", When: faults.When{From: initcall.Firmware, Until: initcall.Late}, Do: faults.Do{Answer: 0x101},
+		Name: "away", When: faults.When{From: initcall.Firmware, Until: initcall.Late}, Do: faults.Answer(0x101),
 	}}})
 	require.NoError(t, err)
 	power, ok := transport.As[transport.Power](d)

@@ -24,9 +24,9 @@ func ExampleRule() {
 		Clock: new(initcall.Clock),
 		Rules: []faults.Rule{
 			{Name: "slow", When: faults.When{Commands: []uint32{uint32(tpm2.TPMCCPCRRead)}},
-				Do: faults.Do{Hold: true, HoldMax: 50 * time.Millisecond}},
+				Do: faults.HoldBack{Max: 50 * time.Millisecond}},
 			{Name: "refused", When: faults.When{Commands: []uint32{uint32(tpm2.TPMCCGetRandom)}},
-				Do: faults.Do{Answer: uint32(tpm2.TPMRCRetry)}},
+				Do: faults.Answer(tpm2.TPMRCRetry)},
 		},
 		Journal: func(d faults.Decision) { fmt.Println(d.Rule, d.Outcome) },
 	})

@@ -136,6 +136,20 @@ func IsProbe(ctx context.Context) bool {
 	return is
 }
 
+type clientKey struct{}
+
+// WithClient gives the command sent with the returned context the name of its sender,
+// for layers that treat senders unlike, such as fault rules.
+func WithClient(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, clientKey{}, name)
+}
+
+// ClientOf returns the name of WithClient, empty if there is none.
+func ClientOf(ctx context.Context) string {
+	name, _ := ctx.Value(clientKey{}).(string)
+	return name
+}
+
 // Wait waits until released is closed, or longest has passed, and reports whether
 // it was released.
 type Wait func(released <-chan struct{}, longest time.Duration) bool

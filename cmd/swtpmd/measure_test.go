@@ -222,7 +222,7 @@ func serveWithoutQuote(t *testing.T) string {
 	t.Helper()
 	const quote = 0x158
 	tpm, err := faults.Wrap(emulatortest.New(t), faults.Plan{Rules: []faults.Rule{
-		{Name: "no quote", When: faults.When{Commands: []uint32{quote}}, Do: faults.Do{Answer: 0x143}},
+		{Name: "no quote", When: faults.When{Commands: []uint32{quote}}, Do: faults.Answer(0x143)},
 	}})
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "s")

@@ -143,9 +143,14 @@ const (
 	CCPolicyTransportSPDM        CC = 0x1A1
 )
 
-// String gives the code in hex; the names of the commands are in the command
-// table of package emulator.
-func (c CC) String() string { return fmt.Sprintf("TPM_CC(0x%08X)", uint32(c)) }
+// String returns the name of Part 2, "TPM_CC_PCR_Extend", and "TPM_CC(0x00000100)" for a
+// code that has none.
+func (c CC) String() string {
+	if name, _, ok := c.Command(); ok {
+		return "TPM_CC_" + name
+	}
+	return fmt.Sprintf("TPM_CC(0x%08X)", uint32(c))
+}
 
 // CommandCodes are the entries of a TPML_CC as they were received.
 type CommandCodes []byte

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // RC is a TPM_RC (Part 2, section "TPM_RC (Response Codes)").
 //
@@ -226,6 +229,21 @@ func (rc RC) Error() string { return fmt.Sprintf("%s (0x%03X)", rc.String(), uin
 func (rc RC) Is(target error) bool {
 	t, ok := target.(RC)
 	return ok && (rc == t || t == t.Base() && rc.Base() == t)
+}
+
+// RCByName returns the response code with a name of Part 2, with or without "TPM_RC_",
+// in any case. Codes that carry a number have it as 0.
+func RCByName(name string) (RC, bool) {
+	const prefix = "TPM_RC_"
+	if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+		name = name[len(prefix):]
+	}
+	for rc, known := range rcNames {
+		if strings.EqualFold(known[len(prefix):], name) {
+			return rc, true
+		}
+	}
+	return 0, false
 }
 
 var rcNames = map[RC]string{

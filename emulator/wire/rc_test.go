@@ -84,3 +84,15 @@ func TestResponseCodeAsGoTPMReadsIt(t *testing.T) {
 		assert.Equal(t, uint32(pair.theirs), uint32(pair.ours), pair.ours)
 	}
 }
+
+func TestRCByName(t *testing.T) {
+	for _, name := range []string{"TPM_RC_RETRY", "RETRY", "tpm_rc_retry", "retry"} {
+		rc, ok := wire.RCByName(name)
+		assert.True(t, ok, name)
+		assert.Equal(t, wire.RCRetry, rc, name)
+	}
+	for _, name := range []string{"", "TPM_RC_", "TPM_RC_RETRIED"} {
+		_, ok := wire.RCByName(name)
+		assert.False(t, ok, name)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,7 +46,8 @@ func (e *BackwardsError) Error() string {
 // Within one boot a Clock only moves forward.
 type Clock struct {
 	mu      sync.Mutex
-	last    Event // Boot 0 stands for the first boot, before any event
+	last    Event         // Boot 0 stands for the first boot, before any event
+	place   atomic.Uint64 // boot and level of last: level in the lowest 8 bits
 	waiters map[*waiter]struct{}
 	// subscribers are called in the order of their subscription, one event
 	// after the other, outside mu but under notify.
@@ -78,9 +80,16 @@ func (c *Clock) now() Event {
 
 // Level returns the level reached, and nothing else.
 func (c *Clock) Level() Level {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.last.Level
+	_, level := c.Place()
+	return level
+}
+
+// Place returns the boot, from 1, and the level reached in it. It does not wait for
+// anybody: where a goroutine moves the clock at the same time, it is what was before or
+// what comes.
+func (c *Clock) Place() (boot int, level Level) {
+	place := c.place.Load()
+	return max(int(place>>8), 1), Level(place)
 }
 
 // Advance moves the clock to level, because of cause, at the source's own time
@@ -140,6 +149,7 @@ func (c *Clock) PowerOn(cause string) {
 // and gives mu back: subscribers may ask the clock what time it is.
 func (c *Clock) set(e Event) {
 	c.last = e
+	c.place.Store(uint64(e.Boot)<<8 | uint64(e.Level))
 	for w := range c.waiters {
 		if e.Level >= w.level {
 			close(w.reached)

@@ -339,7 +339,7 @@ func TestEmptyTemplateKeepsIMAFromStarting(t *testing.T) {
 // Faults that never end leave the PCRs readable.
 func TestPCRsAreReadPastFaults(t *testing.T) {
 	t.Parallel()
-	rule := faults.Rule{Name: "for ever", When: faults.When{From: initcall.Kernel}, Do: faults.Do{Answer: 0x101}}
+	rule := faults.Rule{Name: "for ever", When: faults.When{From: initcall.Kernel}, Do: faults.Answer(0x101)}
 	r := machine{platform: platform(t, "pc-tis"), rules: []faults.Rule{rule}}.boot(t)
 	assert.True(t, r.Summary.Bypass)
 	require.Len(t, r.PCRs, 4)

@@ -61,10 +61,16 @@ func unauthorized(code uint32, pieces ...[]byte) []byte {
 
 // authorized returns a command with one handle, which an empty password authorizes.
 func authorized(code, handle uint32, pieces ...[]byte) []byte {
-	area := append(u32(handle), 0, 0, 0, 9) // size of the authorization area
-	area = append(area, u32(rsPassword)...)
-	area = append(area, 0, 0, 0, 0, 0) // nonce, attributes, password
-	return transport.NewCommand(transport.TagSessions, code, append([][]byte{area}, pieces...)...)
+	c := transport.AppendHeader(make([]byte, 0, 128), transport.Header{Tag: transport.TagSessions, Code: code})
+	c = binary.BigEndian.AppendUint32(c, handle)
+	c = binary.BigEndian.AppendUint32(c, 9) // size of the authorization area
+	c = binary.BigEndian.AppendUint32(c, rsPassword)
+	c = append(c, 0, 0, 0, 0, 0) // nonce, attributes, password
+	for _, piece := range pieces {
+		c = append(c, piece...)
+	}
+	transport.SetSize(c)
+	return c
 }
 
 func u16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
@@ -92,9 +98,9 @@ func pcrRead(alg uint16, pcrs ...int) []byte {
 // pcrExtend extends one digest for each of the algorithms, with an empty
 // password (Part 3, section "TPM2_PCR_Extend").
 func pcrExtend(pcr int, algs []uint16, digests [][]byte) []byte {
-	list := u32(uint32(len(digests)))
+	list := binary.BigEndian.AppendUint32(make([]byte, 0, 128), uint32(len(digests)))
 	for i, d := range digests {
-		list = append(list, u16(algs[i])...)
+		list = binary.BigEndian.AppendUint16(list, algs[i])
 		list = append(list, d...)
 	}
 	return authorized(ccPCRExtend, uint32(pcr), list)

@@ -234,7 +234,7 @@ func TestFirmwareGivesAHeldTPMUp(t *testing.T) {
 	assert.Equal(t, "7b6436b0c98f62380866d9432c2af0ee08ce16a171bda6951aecd95ee1307d61", r.Summary.Aggregates[0].Digest.Sum.String(), "of ten PCRs at reset")
 
 	patient := strings.Replace(directives, "startup", "timeout=1m30s startup", 1)
-	held.Do.HoldMax = time.Minute
+	held.Do = faults.HoldBack{Max: time.Minute}
 	r = machine{platform: parse(t, minimal(patient)), rules: []faults.Rule{held}}.boot(t)
 	assert.Len(t, find(r, boot.FirmwareMeasured, ""), 2, "firmware that waits longer")
 	assert.Equal(t, 4*time.Minute, r.Summary.KernelAt)

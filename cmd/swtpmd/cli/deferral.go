@@ -33,7 +33,9 @@ func (d *Deferral) Rules() []faults.Rule {
 	rule := faults.Defer(d.Until, d.While)
 	rule.When.From = d.From
 	rule.When.Boots = d.Boots
-	rule.Do.HoldMax = d.HoldMax
+	if d.While == faults.Hold {
+		rule.Do = faults.HoldBack{Max: d.HoldMax}
+	}
 	return []faults.Rule{rule}
 }
 

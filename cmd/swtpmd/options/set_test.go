@@ -144,7 +144,7 @@ func TestDeferralRules(t *testing.T) {
 	rules := set.Deferral.Rules()
 	require.Len(t, rules, 1)
 	assert.Equal(t, faults.When{From: initcall.Kernel, Until: initcall.LateSync, Boots: 1}, rules[0].When)
-	assert.Equal(t, faults.Do{Hold: true, HoldMax: 2 * time.Second}, rules[0].Do)
+	assert.Equal(t, faults.HoldBack{Max: 2 * time.Second}, rules[0].Do)
 
 	set, err = parsed(t, "--defer-until=device", "--defer-from=firmware")
 	require.NoError(t, err)

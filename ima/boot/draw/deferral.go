@@ -57,15 +57,15 @@ func (p *picture) reached(t *timeline, level initcall.Level) (at time.Duration, 
 // doing says what a rule does to commands, empty if nothing.
 func doing(r *faults.Rule) string {
 	var text string
-	switch {
-	case r.Do.Hold && r.Do.Answer != 0:
-		text = "holds commands, then " + result(int(r.Do.Answer))
-	case r.Do.Hold:
-		text = "holds commands"
-	case r.Do.Answer != 0:
-		text = result(int(r.Do.Answer))
-	default:
+	switch do := r.Do.(type) {
+	case nil, faults.Pass:
 		return ""
+	case faults.HoldBack:
+		text = "holds commands"
+	case faults.Answer:
+		text = result(int(do))
+	default:
+		text = do.String()
 	}
 	if len(r.When.Commands) > 0 || len(r.When.Localities) > 0 {
 		text += ", of some commands"

@@ -100,7 +100,7 @@ func TestTheDeferralIsDrawn(t *testing.T) {
 	from.When.From = initcall.Device
 	some := faults.Defer(initcall.Device, faults.Testing)
 	some.When.Commands = []uint32{0x182}
-	forever := faults.Rule{When: faults.When{From: initcall.LateSync}, Do: faults.Do{Answer: 0x101}}
+	forever := faults.Rule{When: faults.When{From: initcall.LateSync}, Do: faults.Answer(0x101)}
 	for _, test := range []struct {
 		name  string
 		rules []faults.Rule

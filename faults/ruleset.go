@@ -1,0 +1,138 @@
+package faults
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/swtpmd/swtpmd/transport"
+)
+
+// rule is a Rule in force, with what it counts.
+type rule struct {
+	Rule
+	name     string
+	fault    Fault
+	seed     uint64 // of the plan and the name
+	after    *rule  // of When.After
+	fitted   atomic.Uint64
+	hits     atomic.Uint64
+	disabled atomic.Bool
+}
+
+// What chance is drawn for. Each has numbers of its own.
+const (
+	drawChance = iota // whether the rule fires
+	drawFault         // what its fault does
+)
+
+// random returns numbers for the n-th command that the rule is for.
+func (r *rule) random(n uint64, draw uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(r.seed, n<<1|draw))
+}
+
+// fires counts a command that fits and reports whether the rule decides about it. n is
+// the command's number among those that fit.
+func (r *rule) fires() (n uint64, fires bool) {
+	n = r.fitted.Add(1)
+	if !r.When.counted(n) || r.When.Chance != 0 && r.random(n, drawChance).Float64() >= r.When.Chance {
+		return n, false
+	}
+	hit := r.hits.Add(1)
+	if r.When.Times > 0 && hit > uint64(r.When.Times) {
+		r.hits.Add(^uint64(0))
+		return n, false
+	}
+	return n, true
+}
+
+// candidates are rules that may be for a command, in order.
+type candidates []*rule
+
+// next returns the index of the first candidate, from one on, that all but its counting
+// fields admit, and where the boot stands; -1 if there is none.
+func (c candidates) next(x *exchange, from int) (at int, now place) {
+	if from >= len(c) {
+		return -1, now
+	}
+	now = placeOf(x.layer.clock)
+	for at = from; at < len(c); at++ {
+		r := c[at]
+		if r.disabled.Load() || r.after != nil && r.after.hits.Load() == 0 || !r.When.fits(x, now) {
+			continue
+		}
+		return at, now
+	}
+	return -1, now
+}
+
+// ruleSet is the rules in force at a time. It does not change; the counts of its rules do.
+type ruleSet struct {
+	rules candidates
+	// byCode has the rules for commands that some rule lists, others those for the rest.
+	byCode map[uint32]candidates
+	others candidates
+}
+
+// newRuleSet makes rules of a plan. Those of kept are taken over with their counts, and
+// come first.
+func newRuleSet(rules []Rule, seed uint64, kept candidates) *ruleSet {
+	s := &ruleSet{rules: append(candidates(nil), kept...), byCode: make(map[uint32]candidates)}
+	for i := range rules {
+		r := &rule{Rule: rules[i], name: rules[i].name(), fault: rules[i].fault()}
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(r.name))
+		r.seed = seed ^ h.Sum64()
+		s.rules = append(s.rules, r)
+	}
+	byName := make(map[string]*rule, len(s.rules))
+	for _, r := range s.rules {
+		byName[r.name] = r
+		for _, code := range r.When.Commands {
+			s.byCode[code] = nil
+		}
+	}
+	for _, r := range s.rules {
+		if r.When.After != "" && r.after == nil {
+			r.after = byName[r.When.After]
+		}
+		if len(r.When.Commands) == 0 {
+			s.others = append(s.others, r)
+			for code := range s.byCode {
+				s.byCode[code] = append(s.byCode[code], r)
+			}
+			continue
+		}
+		for i, code := range r.When.Commands {
+			if !seenBefore(r.When.Commands, i) {
+				s.byCode[code] = append(s.byCode[code], r)
+			}
+		}
+	}
+	return s
+}
+
+// seenBefore reports whether the code with an index stands before it too.
+func seenBefore(codes []uint32, index int) bool {
+	for _, code := range codes[:index] {
+		if code == codes[index] {
+			return true
+		}
+	}
+	return false
+}
+
+// candidates returns the rules that may be for a command.
+func (s *ruleSet) candidates(command []byte) candidates {
+	if len(s.byCode) == 0 {
+		return s.others
+	}
+	code, ok := transport.CommandCode(command)
+	if !ok {
+		return s.others
+	}
+	if c, listed := s.byCode[code]; listed {
+		return c
+	}
+	return s.others
+}
