@@ -72,7 +72,7 @@ var commandAttacks = []Attack{
 	{Name: "handle-leak", Does: "makes keys and sessions, saves their contexts and forgets them", run: func(b *bout) error {
 		return b.as(func(send sender) error {
 			for b.again() {
-				for _, make := range [][]byte{eccPrimary(), startSession()} {
+				for _, make := range [][]byte{eccPrimary(rhNull), startSession()} {
 					response, err := send(make)
 					if err != nil {
 						return err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/conformance"
+	"github.com/swtpmd/swtpmd/transport/dial"
 	"github.com/swtpmd/swtpmd/transport/raw"
 )
 
@@ -31,9 +32,13 @@ const (
 // client behaves well: it sends one command, waits for the answer, looks at it, and
 // thinks before the next one.
 type client struct {
-	tpm   *raw.Client
+	tpm   dial.TPM
 	rnd   *rand.Rand
 	index uint32 // of its NV index
+	// again connects anew, which the client does from time to time; nil: it stays. dialed
+	// counts the connections, way is the transport's number.
+	again       func(context.Context) (dial.TPM, error)
+	dialed, way int
 
 	commands, acknowledged, lost uint64
 	refused, canceled            uint64
@@ -47,8 +52,13 @@ func newClient(ctx context.Context, path string, n int, rnd *rand.Rand) (*client
 	if err != nil {
 		return nil, err
 	}
+	return makeClient(ctx, tpm, n, rnd)
+}
+
+// makeClient makes a client with a connection, which it takes over, and its NV index.
+func makeClient(ctx context.Context, tpm dial.TPM, n int, rnd *rand.Rand) (*client, error) {
 	c := &client{tpm: tpm, rnd: rnd, index: firstIndex + uint32(n)}
-	_, err = c.send(ctx, "TPM2_NV_DefineSpace", nvDefine(c.index, nvAuthRead|nvAuthWrite|nvNoDA, nil, 8))
+	_, err := c.send(ctx, "TPM2_NV_DefineSpace", nvDefine(c.index, nvAuthRead|nvAuthWrite|nvNoDA, nil, 8))
 	if err != nil {
 		tpm.Close()
 		return nil, err
@@ -77,6 +87,9 @@ var acts = []struct {
 // wrong, or did not come.
 func (c *client) run(ctx context.Context) error {
 	for ctx.Err() == nil {
+		if err := c.reconnect(ctx); err != nil {
+			return fmt.Errorf("client %d: %w", c.index-firstIndex, err)
+		}
 		act := acts[c.rnd.IntN(len(acts))]
 		if err := act.do(c, context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("client %d: %w", c.index-firstIndex, err)
@@ -84,6 +97,28 @@ func (c *client) run(ctx context.Context) error {
 		wait(ctx, time.Duration(c.rnd.Int64N(int64(pause))))
 	}
 	return c.read(context.WithoutCancel(ctx))
+}
+
+// stays is how many commands a client sends over a connection, on an average.
+const stays = 50
+
+// reconnect connects anew, if it is time to.
+func (c *client) reconnect(ctx context.Context) error {
+	if c.again == nil || c.rnd.IntN(stays) != 0 {
+		return nil
+	}
+	if err := c.tpm.Close(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
+	defer cancel()
+	tpm, err := c.again(ctx)
+	if err != nil {
+		return err
+	}
+	c.tpm = tpm
+	c.dialed++
+	return nil
 }
 
 // wait waits for a time or the end of ctx.

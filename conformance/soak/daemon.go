@@ -40,6 +40,7 @@ type daemon struct {
 		Data    string `json:"data"`
 		Console string `json:"console"`
 		Admin   string `json:"admin"`
+		TCTI    string `json:"tcti"`
 	}
 	admin *control.Client
 	state string // its state directory, empty for none

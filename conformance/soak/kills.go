@@ -4,7 +4,6 @@ package soak
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -33,13 +32,31 @@ type KillReport struct {
 	Acknowledged uint64  `json:"writes_acknowledged"`
 	// Unanswered are those that were on the disk when the daemon was killed
 	// before it could answer.
-	Unanswered uint64   `json:"writes_unanswered"`
-	Lost       uint64   `json:"writes_lost"`
-	Failures   []string `json:"failures,omitempty"`
+	Unanswered uint64 `json:"writes_unanswered"`
+	Lost       uint64 `json:"writes_lost"`
+	// Records are the same numbers for each record.
+	Records  []RecordReport `json:"records"`
+	Failures []string       `json:"failures,omitempty"`
 }
 
-// killWriters is how many clients write to a daemon that is killed.
-const killWriters = 4
+// RecordReport is what became of the writes to one record.
+type RecordReport struct {
+	Name         string `json:"name"`
+	Acknowledged uint64 `json:"writes_acknowledged"`
+	Unanswered   uint64 `json:"writes_unanswered"`
+	Lost         uint64 `json:"writes_lost"`
+}
+
+// newWriters returns a client for each record.
+func newWriters() []*writer {
+	return []*writer{
+		{record: &ordinary{index: firstIndex}, report: RecordReport{Name: "NV index"}},
+		{record: &ordinary{index: firstIndex + 1}, report: RecordReport{Name: "another NV index"}},
+		{record: &counter{index: firstIndex + 2}, report: RecordReport{Name: "NV counter"}},
+		{record: &orderly{counter{index: firstIndex + 3, attributes: nvOrderly}}, report: RecordReport{Name: "orderly NV counter"}},
+		{record: &persistent{first: firstPersistent}, report: RecordReport{Name: "persistent objects"}},
+	}
+}
 
 // killTime is the longest that a daemon lives while clients write.
 const killTime = 100 * time.Millisecond
@@ -51,8 +68,9 @@ const (
 )
 
 // Kill starts a daemon again and again on the same state, has clients count up in NV
-// indices, and sends SIGKILL at a moment of chance. After each start every index must
-// hold what was acknowledged last, or the write after it.
+// indices, NV counters and persistent objects, and sends SIGKILL at a moment of chance.
+// After each start every record must hold what was acknowledged last, or the write after
+// it; an orderly counter may be further, by what it jumps.
 func Kill(ctx context.Context, p KillPlan) (KillReport, error) {
 	dir, err := os.MkdirTemp("", "soak")
 	if err != nil {
@@ -62,7 +80,7 @@ func Kill(ctx context.Context, p KillPlan) (KillReport, error) {
 	if p.Say == nil {
 		p.Say = func(string, ...any) {}
 	}
-	k := &killing{KillPlan: p, dir: dir, rnd: rand.New(rand.NewPCG(p.Seed, 1<<33))}
+	k := &killing{KillPlan: p, dir: dir, rnd: rand.New(rand.NewPCG(p.Seed, 1<<33)), writers: newWriters()}
 	k.report.Seed = p.Seed
 	begin := time.Now()
 	for (p.Kills == 0 || k.report.Kills < p.Kills) && (p.Time == 0 || time.Since(begin) < p.Time) && ctx.Err() == nil {
@@ -75,6 +93,7 @@ func Kill(ctx context.Context, p KillPlan) (KillReport, error) {
 		}
 		k.report.Kills++
 		if k.report.Kills%100 == 0 {
+			k.sum()
 			k.Say("%d kills, %d writes acknowledged, %d lost", k.report.Kills, k.report.Acknowledged, k.report.Lost)
 		}
 	}
@@ -82,7 +101,20 @@ func Kill(ctx context.Context, p KillPlan) (KillReport, error) {
 		err = k.read(ctx)
 	}
 	k.report.Seconds = time.Since(begin).Seconds()
+	k.sum()
 	return k.report, err
+}
+
+// sum makes the report's sums of those of the records.
+func (k *killing) sum() {
+	r := &k.report
+	r.Acknowledged, r.Unanswered, r.Lost, r.Records = 0, 0, 0, nil
+	for _, w := range k.writers {
+		r.Acknowledged += w.report.Acknowledged
+		r.Unanswered += w.report.Unanswered
+		r.Lost += w.report.Lost
+		r.Records = append(r.Records, w.report)
+	}
 }
 
 type killing struct {
@@ -90,12 +122,14 @@ type killing struct {
 	dir     string
 	rnd     *rand.Rand
 	report  KillReport
-	writers [killWriters]writer
+	writers []*writer
 }
 
-// writer counts up in an NV index.
+// writer counts up in a record.
 type writer struct {
+	record
 	sent, acknowledged uint64
+	report             RecordReport
 	err                error // an answer that was wrong
 }
 
@@ -122,20 +156,16 @@ func (k *killing) once(ctx context.Context) error {
 		return err
 	}
 	after := time.Duration(k.rnd.Int64N(int64(killTime)))
-	for n := range k.writers {
-		k.report.Acknowledged -= k.writers[n].acknowledged
-	}
 	var writing sync.WaitGroup
-	for n := range k.writers {
-		writing.Go(func() { k.writers[n].write(ctx, d.ready.Data, n) })
+	for _, w := range k.writers {
+		writing.Go(func() { w.write(ctx, d.ready.Data) })
 	}
 	wait(ctx, after)
 	d.kill()
 	writing.Wait()
-	for n := range k.writers {
-		k.report.Acknowledged += k.writers[n].acknowledged
-		if err := k.writers[n].err; err != nil {
-			return err
+	for _, w := range k.writers {
+		if w.err != nil {
+			return fmt.Errorf("%s: %w", w.report.Name, w.err)
 		}
 	}
 	return nil
@@ -161,7 +191,7 @@ func (k *killing) read(ctx context.Context) error {
 	return err
 }
 
-// check compares every index with what was sent and acknowledged.
+// check compares every record with what was sent and acknowledged.
 func (k *killing) check(ctx context.Context, d *daemon) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
@@ -170,39 +200,41 @@ func (k *killing) check(ctx context.Context, d *daemon) error {
 		return err
 	}
 	defer tpm.Close()
-	for n := range k.writers {
-		w := &k.writers[n]
-		index := uint32(firstIndex + n)
-		response, err := tpm.Send(ctx, 0, nvRead(index, nil, 8))
-		if err != nil {
-			return err
+	for _, w := range k.writers {
+		if err := w.check(ctx, tpm); err != nil {
+			return fmt.Errorf("kill %d: %s: %w", k.report.Kills, w.report.Name, err)
 		}
-		if rc(response) == rcHandle1 && w.sent == 0 {
-			if response, err = tpm.Send(ctx, 0, nvDefine(index, nvAuthRead|nvAuthWrite|nvNoDA, nil, 8)); err != nil {
-				return err
-			}
-			if rc(response) != rcSuccess {
-				return &codeError{"TPM2_NV_DefineSpace", rc(response)}
-			}
-			continue
+		if w.err != nil {
+			k.report.Failures = append(k.report.Failures, fmt.Sprintf("kill %d: %s: %v", k.report.Kills, w.report.Name, w.err))
+			w.err = nil
 		}
-		got, err := number(response)
-		if err != nil {
-			return fmt.Errorf("kill %d: %w", k.report.Kills, err)
-		}
-		if got < w.acknowledged || got > w.sent {
-			k.report.Lost += max(w.acknowledged, got) - min(w.acknowledged, got)
-			k.report.Failures = append(k.report.Failures, fmt.Sprintf("kill %d: index %d has %d; %d was sent, %d acknowledged", k.report.Kills, n, got, w.sent, w.acknowledged))
-		} else {
-			k.report.Unanswered += got - w.acknowledged
-		}
-		w.sent, w.acknowledged = got, got
 	}
 	return nil
 }
 
+// check compares the record with what was sent and acknowledged, and goes on from what
+// it holds. What is not as it should be is the writer's err.
+func (w *writer) check(ctx context.Context, tpm *raw.Client) error {
+	if err := w.prepare(ctx, tpm); err != nil {
+		return err
+	}
+	got, err := w.read(ctx, tpm, w.acknowledged)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !w.allows(got, w.acknowledged, w.sent):
+		w.report.Lost += max(w.acknowledged, got) - min(w.acknowledged, got)
+		w.err = fmt.Errorf("it holds %d; %d was sent, %d acknowledged", got, w.sent, w.acknowledged)
+	case got == w.sent && w.sent > w.acknowledged: // not what an orderly counter jumps
+		w.report.Unanswered++
+	}
+	w.sent, w.acknowledged = got, got
+	return nil
+}
+
 // write writes until the daemon is killed.
-func (w *writer) write(ctx context.Context, path string, n int) {
+func (w *writer) write(ctx context.Context, path string) {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
 	tpm, err := raw.Dial(ctx, "unix", path)
@@ -212,14 +244,15 @@ func (w *writer) write(ctx context.Context, path string, n int) {
 	defer tpm.Close()
 	for {
 		w.sent++
-		response, err := tpm.Send(ctx, 0, nvWrite(uint32(firstIndex+n), binary.BigEndian.AppendUint64(nil, w.sent)))
+		response, err := tpm.Send(ctx, 0, w.next(w.sent))
 		if err != nil {
 			return
 		}
 		if rc(response) != rcSuccess {
-			w.err = &codeError{"TPM2_NV_Write", rc(response)}
+			w.err = fmt.Errorf("write %d answered %#x", w.sent, rc(response))
 			return
 		}
 		w.acknowledged = w.sent
+		w.report.Acknowledged++
 	}
 }

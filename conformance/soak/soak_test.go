@@ -79,6 +79,25 @@ func TestKills(t *testing.T) {
 	assert.Zero(t, r.Lost)
 }
 
+// Clients of every socket transport, without one that does nothing.
+func TestTransports(t *testing.T) {
+	t.Parallel()
+	r, err := Transports(t.Context(), TransportPlan{Program: program(t), Time: time.Second, Clients: 9, Seed: 11, Say: t.Logf})
+	require.NoError(t, err)
+	require.Empty(t, r.Failures)
+	assert.Len(t, r.Transports, 8)
+	for _, way := range r.Transports {
+		assert.NotZero(t, way.Commands, way.Name)
+		assert.NotZero(t, way.Connections, way.Name)
+		assert.Zero(t, way.Lost, way.Name)
+	}
+	assert.Len(t, r.Servers, 3)
+	for _, s := range r.Servers {
+		assert.Equal(t, s.Before.Descriptors, s.Last.Descriptors, s.Name)
+		assert.NotZero(t, s.Goroutines, s.Name)
+	}
+}
+
 // A power cut at every point of the start of a TPM, and of a definition and a write.
 func TestPowerCuts(t *testing.T) {
 	t.Parallel()

@@ -12,13 +12,16 @@ import (
 // Commands, handles and response codes that are used here (TPM 2.0 Library Part 2,
 // sections "TPM_CC", "TPM_RH" and "TPM_RC", rev 1.59).
 const (
+	ccEvictControl     = 0x120
 	ccNVUndefineSpace  = 0x122
 	ccNVDefineSpace    = 0x12a
 	ccCreatePrimary    = 0x131
+	ccNVIncrement      = 0x134
 	ccNVWrite          = 0x137
 	ccNVRead           = 0x14e
 	ccContextSave      = 0x162
 	ccFlushContext     = 0x165
+	ccReadPublic       = 0x173
 	ccStartAuthSession = 0x176
 	ccGetCapability    = 0x17a
 	ccGetRandom        = 0x17b
@@ -43,6 +46,11 @@ const (
 	// TPMA_NV: read and written with the index's own authorization, which is
 	// empty, and without dictionary attack protection.
 	nvAuthWrite, nvAuthRead, nvNoDA = 1 << 2, 1 << 18, 1 << 25
+	// TPM_NT_COUNTER as TPMA_NV has it, and TPMA_NV_ORDERLY.
+	nvCounter, nvOrderly = 1 << 4, 1 << 26
+
+	// firstPersistent is a handle for the owner's persistent objects.
+	firstPersistent = 0x81000100
 )
 
 // password is the authorization that is empty.
@@ -129,6 +137,10 @@ func nvWrite(index uint32, data []byte) []byte {
 	return command(ccNVWrite, []uint32{index, index}, []conformance.Session{password}, append(b, 0, 0))
 }
 
+func nvIncrement(index uint32) []byte {
+	return command(ccNVIncrement, []uint32{index, index}, []conformance.Session{password}, nil)
+}
+
 func nvRead(index uint32, auth []byte, size uint16) []byte {
 	return command(ccNVRead, []uint32{index, index}, []conformance.Session{conformance.Password(auth)}, numbers16(size, 0))
 }
@@ -153,9 +165,9 @@ func number(response []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(r.Parameters[2:]), nil
 }
 
-// eccPrimary makes a signing key for P-256 in the null hierarchy: an object in one
-// of few slots.
-func eccPrimary() []byte {
+// eccPrimary makes a signing key for P-256 in a hierarchy: an object in one of few
+// slots.
+func eccPrimary(hierarchy uint32) []byte {
 	sensitive := conformance.AppendSized(nil, numbers16(0, 0))
 	const fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA, sign = 1 << 1, 1 << 4, 1 << 5, 1 << 6, 1 << 10, 1 << 18
 	public := append(numbers16(0x0023, algSHA256), numbers32(fixedTPM|fixedParent|sensitiveDataOrigin|userWithAuth|noDA|sign)...)
@@ -163,7 +175,7 @@ func eccPrimary() []byte {
 	public = append(public, numbers16(0, 0x0010, 0x0018, algSHA256, 0x0003, 0x0010, 0, 0)...)
 	b := conformance.AppendSized(sensitive, public)
 	b = append(append(b, numbers16(0)...), numbers32(0)...)
-	return command(ccCreatePrimary, []uint32{rhNull}, []conformance.Session{password}, b)
+	return command(ccCreatePrimary, []uint32{hierarchy}, []conformance.Session{password}, b)
 }
 
 // startSession starts an HMAC session without key.

@@ -52,7 +52,7 @@ type options struct {
 	attacked, shipped       string
 }
 
-var parts = []string{"attacks", "kills", "power-cuts"}
+var parts = []string{"attacks", "kills", "transports", "power-cuts"}
 
 func parse(args []string) (options, error) {
 	o := options{parts: map[string]bool{}}
@@ -136,9 +136,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // results are those of the parts that were asked for.
 type results struct {
-	Attacks   *soak.Report     `json:"attacks,omitempty"`
-	Kills     *soak.KillReport `json:"kills,omitempty"`
-	PowerCuts *soak.CutReport  `json:"power_cuts,omitempty"`
+	Attacks    *soak.Report          `json:"attacks,omitempty"`
+	Kills      *soak.KillReport      `json:"kills,omitempty"`
+	Transports *soak.TransportReport `json:"transports,omitempty"`
+	PowerCuts  *soak.CutReport       `json:"power_cuts,omitempty"`
 }
 
 func (r *results) failures() []string {
@@ -148,6 +149,9 @@ func (r *results) failures() []string {
 	}
 	if r.Kills != nil {
 		all = append(all, r.Kills.Failures...)
+	}
+	if r.Transports != nil {
+		all = append(all, r.Transports.Failures...)
 	}
 	if r.PowerCuts != nil {
 		all = append(all, r.PowerCuts.Failures...)
@@ -168,7 +172,7 @@ func (o *options) soak(ctx context.Context, stderr io.Writer) (*results, error) 
 		}
 	}
 	var r results
-	var errAttacks, errKills, errCuts error
+	var errAttacks, errKills, errTransports, errCuts error
 	var both sync.WaitGroup
 	if o.parts["attacks"] {
 		both.Go(func() {
@@ -188,12 +192,17 @@ func (o *options) soak(ctx context.Context, stderr io.Writer) (*results, error) 
 		})
 	}
 	both.Wait()
+	if o.parts["transports"] && ctx.Err() == nil {
+		var report soak.TransportReport
+		report, errTransports = soak.Transports(ctx, soak.TransportPlan{Program: o.attacked, Time: o.time, Clients: o.clients, Seed: o.seed, Say: say("transports")})
+		r.Transports = &report
+	}
 	if o.parts["power-cuts"] && ctx.Err() == nil {
 		var report soak.CutReport
 		report, errCuts = soak.CutPower(ctx, soak.CutPlan{Program: o.shipped, Commits: o.commits, AtOnce: 2, Say: say("power-cuts")})
 		r.PowerCuts = &report
 	}
-	return &r, errors.Join(errAttacks, errKills, errCuts, ctx.Err())
+	return &r, errors.Join(errAttacks, errKills, errTransports, errCuts, ctx.Err())
 }
 
 func (r *results) print(out io.Writer) {
@@ -218,8 +227,14 @@ func (r *results) print(out io.Writer) {
 		fmt.Fprintf(w, "SIGTERM\tended in %s, with nobody reading its log\n", ms(a.Ended))
 	}
 	if k := r.Kills; k != nil {
-		fmt.Fprintf(w, "kills\t%d in %.0f s\n", k.Kills, k.Seconds)
+		fmt.Fprintf(w, "kills\t%d in %.0f s, seed %d\n", k.Kills, k.Seconds, k.Seed)
 		fmt.Fprintf(w, "writes before kills\t%d acknowledged, %d lost; %d were there without an answer\n", k.Acknowledged, k.Lost, k.Unanswered)
+		for _, r := range k.Records {
+			fmt.Fprintf(w, "  %s\t%d acknowledged, %d lost; %d were there without an answer\n", r.Name, r.Acknowledged, r.Lost, r.Unanswered)
+		}
+	}
+	if t := r.Transports; t != nil {
+		printTransports(w, t)
 	}
 	if p := r.PowerCuts; p != nil {
 		fmt.Fprintf(w, "power cuts\tat %d points of %d commits, %d images, %d of them distinct, %d lost\n", p.Points, p.Commits, p.Images, p.Distinct, p.Lost)
@@ -227,6 +242,19 @@ func (r *results) print(out io.Writer) {
 	w.Flush()
 	for _, failure := range r.failures() {
 		fmt.Fprintf(out, "FAILED: %s\n", failure)
+	}
+}
+
+func printTransports(w io.Writer, t *soak.TransportReport) {
+	fmt.Fprintf(w, "transports\t%d clients, %.0f s, seed %d\n", t.Clients, t.Seconds, t.Seed)
+	for _, r := range t.Transports {
+		fmt.Fprintf(w, "  %s\t%d clients, %d connections, %d commands; p50 %s, p99 %s, all %s; %d writes acknowledged, %d lost\n",
+			r.Name, r.Clients, r.Connections, r.Commands, ms(r.P50), ms(r.P99), ms(r.Max), r.Acknowledged, r.Lost)
+	}
+	for _, s := range t.Servers {
+		fmt.Fprintf(w, "  %s\t%d, %d, %d KiB; %d, %d, %d descriptors; %d, %d, %d threads; before, after half of the time, after all; goroutines %d at rest, %d after all\n",
+			s.Name, s.Before.RSS, s.Middle.RSS, s.Last.RSS, s.Before.Descriptors, s.Middle.Descriptors, s.Last.Descriptors,
+			s.Before.Threads, s.Middle.Threads, s.Last.Threads, s.GoroutinesBefore, s.Goroutines)
 	}
 }
 

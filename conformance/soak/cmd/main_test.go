@@ -30,7 +30,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--only", "attacks,fires"}, `no part "fires"; there are attacks, kills, power-cuts`},
+		{[]string{"--only", "attacks,fires"}, `no part "fires"; there are attacks, kills, transports, power-cuts`},
 		{[]string{"--only", ""}, `no part ""`},
 		{[]string{"--time", "0s"}, "more than nothing"},
 		{[]string{"--clients", "0"}, "1 to 48"},
