@@ -155,7 +155,7 @@ func (a *Authority) attestation(id *Identity, public crypto.PublicKey, serial *b
 	return a.certify(t, public)
 }
 
-// device returns the certificate of an IAK or IDevID (DevID, section 8). The name of
+// device returns the certificate of an IAK or IDevID, as DevID has it. The name of
 // the device is a hardwareModuleName (RFC 4108, section 5), whose serial number is
 // that of the machine.
 func (a *Authority) device(kind Kind, id *Identity, public crypto.PublicKey, serial *big.Int, now time.Time) ([]byte, error) {

@@ -8,7 +8,8 @@
 //
 // The sources, as they are cited here:
 //   - EK profile: TCG EK Credential Profile for TPM Family 2.0, version 2.3, revision 2
-//   - DevID: TPM 2.0 Keys for Device Identity and Attestation, version 1.0, revision 12
-//   - Platform profile: TCG Platform Certificate Profile, version 1.1, revision 15
+//   - DevID: TPM 2.0 Keys for Device Identity and Attestation, version 1.00, revision 12;
+//     version 1.10, revision 9, for the ranges of NV indices
+//   - Platform profile: TCG Platform Certificate Profile, version 1.1, revision 19
 //   - swtpm_setup: the program of swtpm 0.7.1 and 0.11, where TCG leaves the choice
 package provision

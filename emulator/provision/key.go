@@ -104,7 +104,8 @@ var algorithms = map[string]algorithm{
 // noScheme is TPM_ALG_NULL in place of a scheme.
 var noScheme = wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull}
 
-// parms are the parameters of a storage key, or with a scheme of a signing key.
+// parms are the parameters of a storage key, or of a signing key, whose scheme is ECDSA
+// or the one for RSA; TPM_ALG_NULL leaves the choice to who signs.
 func (a *algorithm) parms(signing bool, rsa wire.AlgID) wire.PublicParms {
 	p := wire.PublicParms{Type: wire.AlgECC, Curve: a.c, KDF: noScheme, Scheme: noScheme,
 		Sym: wire.SymDef{Alg: wire.AlgAES, KeyBits: a.aes, Mode: wire.AlgCFB}}
@@ -115,7 +116,9 @@ func (a *algorithm) parms(signing bool, rsa wire.AlgID) wire.PublicParms {
 	}
 	if signing {
 		p.Sym = wire.SymDef{Alg: wire.AlgNull}
-		p.Scheme = wire.Scheme{Alg: scheme, Hash: a.hash}
+		if p.Scheme = noScheme; scheme != wire.AlgNull {
+			p.Scheme = wire.Scheme{Alg: scheme, Hash: a.hash}
+		}
 	}
 	return p
 }
@@ -125,7 +128,8 @@ const made = wire.ObjectFixedTPM | wire.ObjectFixedParent | wire.ObjectSensitive
 
 // endorsementKeys are the templates of EK profile, annex B.3 (low range) and B.4
 // (high range). The indices are those of sections 2.2.1.4 and 2.2.1.5, the handles
-// swtpm_setup's, which follow the indices.
+// swtpm_setup's (0.11 has one for each of the low range, P-384, P-521, RSA 3072 and
+// 4096), which follow the indices.
 func endorsementKeys() []Key {
 	const attributes = made | wire.ObjectAdminWithPolicy | wire.ObjectRestricted | wire.ObjectDecrypt
 	low := func(name, template string, handle, certificate wire.Handle) Key {
@@ -183,14 +187,18 @@ func attestationKeys() []Key {
 	}
 }
 
-// deviceKeys are the templates of DevID, section 7.3, with their policies. Handles
-// and indices are swtpm_setup's.
+// deviceKeys are the templates of DevID, section 7.3.4: that of a signing key has no
+// scheme for RSA, that of an attestation key has one. unique is of section 7.3.1; of a
+// point y stays empty, as with swtpm_setup (keylime's agent has the text in x and in y,
+// which makes another key). The certificates are at the beginning of the ranges of
+// DevID 1.10, section 7.3.2, and these and the handles are swtpm_setup's.
 func deviceKeys(kind Kind) (keys []Key) {
 	head := Key{Kind: kind, Handle: 0x81020001, Certificate: 0x01C90100}
 	attributes, policies, unique := made|wire.ObjectUserWithAuth|wire.ObjectAdminWithPolicy|wire.ObjectSignEncrypt, iakPolicy, "IAK"
+	scheme := wire.AlgRSAPSS
 	if kind == IDevID {
 		head.Handle, head.Certificate = 0x81020000, 0x01C90200
-		policies, unique = idevidPolicy, "IDEVID"
+		policies, unique, scheme = idevidPolicy, "IDEVID", wire.AlgNull
 	} else {
 		attributes |= wire.ObjectRestricted
 	}
@@ -199,7 +207,7 @@ func deviceKeys(kind Kind) (keys []Key) {
 	} {
 		a, k := algorithms[of.name], head
 		k.Name, k.Template = of.name, of.template
-		k.public = wire.Public{NameAlg: a.hash, Attributes: attributes, AuthPolicy: policies[a.hash], Parms: a.parms(true, wire.AlgRSAPSS)}
+		k.public = wire.Public{NameAlg: a.hash, Attributes: attributes, AuthPolicy: policies[a.hash], Parms: a.parms(true, scheme)}
 		if a.bits != 0 {
 			k.public.Unique = []byte(unique)
 		} else {

@@ -107,7 +107,7 @@ func platformAttributes() ([]platformAttribute, error) {
 			Version version
 			Class   []byte
 		}{version{1, 5, 23}, []byte{0, 0, 0, 1}}},
-		{oidCredentialSpecification, version{1, 1, 15}},
+		{oidCredentialSpecification, version{1, 1, 19}},
 		{oidCredentialType, struct{ Type asn1.ObjectIdentifier }{oidPlatformCertificate}},
 	} {
 		der, err := asn1.Marshal(a.value)

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"testing"
@@ -144,6 +145,35 @@ func TestTemplatesAreTheProfiles(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The templates of IAK and IDevID as keylime's tests give them to tpm2_createprimary:
+// rsa2048:rsapss-sha256:null with the text IAK, and rsa2048:null:null with IDEVID.
+func TestDeviceTemplates(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[provision.Kind]struct {
+		restricted     bool
+		policy, unique string
+		scheme         tpm2.TPMTRSAScheme
+	}{
+		provision.IAK: {true, "5437182326e414fca797d5f174615a1641f61255797c3a2b22c21d120b2d1e07", "IAK", tpm2.TPMTRSAScheme{
+			Scheme: tpm2.TPMAlgRSAPSS, Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgRSAPSS, &tpm2.TPMSSigSchemeRSAPSS{HashAlg: tpm2.TPMAlgSHA256})}},
+		provision.IDevID: {false, "ad6b3a2284fd698a0710bf5cc1b9bdf15e2532e3f601fa4b93a6a8fa8de579ea", "IDEVID", tpm2.TPMTRSAScheme{Scheme: tpm2.TPMAlgNull}},
+	} {
+		policy, err := hex.DecodeString(want.policy)
+		require.NoError(t, err)
+		template := tpm2.TPMTPublic{
+			Type: tpm2.TPMAlgRSA, NameAlg: tpm2.TPMAlgSHA256,
+			ObjectAttributes: tpm2.TPMAObject{FixedTPM: true, FixedParent: true, SensitiveDataOrigin: true,
+				UserWithAuth: true, AdminWithPolicy: true, SignEncrypt: true, Restricted: want.restricted},
+			AuthPolicy: tpm2.TPM2BDigest{Buffer: policy},
+			Parameters: tpm2.NewTPMUPublicParms(tpm2.TPMAlgRSA, &tpm2.TPMSRSAParms{
+				Symmetric: tpm2.TPMTSymDefObject{Algorithm: tpm2.TPMAlgNull}, Scheme: want.scheme, KeyBits: 2048}),
+			Unique: tpm2.NewTPMUPublicID(tpm2.TPMAlgRSA, &tpm2.TPM2BPublicKeyRSA{Buffer: []byte(want.unique)}),
+		}
+		key := keysOf(t, kind, "rsa2048")[0]
+		assert.Equal(t, tpm2.Marshal(template), key.Public(), "%s", kind)
 	}
 }
 
