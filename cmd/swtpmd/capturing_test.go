@@ -19,6 +19,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/capture"
 	"github.com/swtpmd/swtpmd/transport/dial"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
 	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
@@ -162,6 +163,30 @@ func TestBackend(t *testing.T) {
 		assert.False(t, list[1].Synthetic)
 		assert.True(t, list[2].Own, "ctl pcrs")
 	}
+}
+
+// GET_INFO is asked of a swtpm behind, and of nothing else.
+func TestInfoOfABackend(t *testing.T) {
+	t.Parallel()
+	behind := daemonWith(t, "--flags=startup-clear", "--profile=tiny")
+	ask := func(control string) ([]byte, error) {
+		c, err := swtpm.DialControl(t.Context(), "unix", control)
+		require.NoError(t, err)
+		defer c.Close()
+		return c.InfoText(t.Context(), swtpm.InfoSpecification|swtpm.InfoAttributes|swtpm.InfoActiveProfile)
+	}
+	want, err := ask(behind.ready.Control)
+	require.NoError(t, err)
+	require.Contains(t, string(want), "tiny")
+	front := daemonWith(t, "--backend=swtpm:path="+behind.ready.Data)
+	got, err := ask(front.ready.Control)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got))
+	unknown := daemonWith(t, "--backend=unix:"+behind.ready.Data)
+	_, err = ask(unknown.ready.Control)
+	var refused *swtpm.ResultError
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, swtpm.SizeError, refused.Result)
 }
 
 // The guest's power is that of the TPM behind, where the protocol has it, and --flags

@@ -116,7 +116,7 @@ func dialSwtpm(ctx context.Context, a Address) (TPM, error) {
 	if a.Data == "" {
 		return reached(swtpm.Dial(ctx, a.Control))
 	}
-	control, err := swtpm.DialControl(ctx, a.Network, a.Control)
+	control, err := dialControl(ctx, a)
 	if err != nil {
 		return nil, fmt.Errorf("control channel: %w", err)
 	}
@@ -125,6 +125,20 @@ func dialSwtpm(ctx context.Context, a Address) (TPM, error) {
 		return nil, errors.Join(fmt.Errorf("data channel: %w", err), control.Close())
 	}
 	return reached(swtpm.NewTPM(ctx, control, raw.Single{Network: a.Network, Address: data}))
+}
+
+// dialControl connects to swtpm's control channel, and again when the connection is lost.
+func dialControl(ctx context.Context, a Address) (*swtpm.Client, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, a.Network, a.Control)
+	if err != nil {
+		return nil, err
+	}
+	address := resolve(conn, a.Control)
+	control := swtpm.NewClient(conn)
+	control.Redial(func(ctx context.Context) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, a.Network, address)
+	})
+	return control, nil
 }
 
 func dialMssim(ctx context.Context, a Address) (TPM, error) {

@@ -174,3 +174,48 @@ func TestNobodyThere(t *testing.T) {
 	var wrong *dial.AddressError
 	require.ErrorAs(t, err, &wrong)
 }
+
+// accepted is a listener that shows the connections that it has accepted.
+type accepted struct {
+	net.Listener
+	conns chan net.Conn
+}
+
+func (l *accepted) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.conns <- conn
+	}
+	return conn, err
+}
+
+// A control connection to swtpm that is lost is made anew for the request after the one
+// that found it lost.
+func TestTheControlConnectionIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	s := swtpm.NewServer(new(transporttest.TPM), swtpm.Options{})
+	path := transporttest.SocketPath(t)
+	control, err := net.Listen("unix", path+".ctrl")
+	require.NoError(t, err)
+	data, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	listener := &accepted{control, make(chan net.Conn, 2)}
+	go func() { _ = s.ServeControl(listener) }()
+	go func() { _ = s.ServeData(data) }()
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+
+	tpm, err := dial.Dial(t.Context(), "swtpm:path="+path)
+	require.NoError(t, err)
+	power := tpm.(transport.Power)
+	require.NoError(t, power.Init())
+	require.NoError(t, transporttest.Receive(t, listener.conns).Close())
+	var lost *swtpm.BrokenError
+	require.ErrorAs(t, power.Init(), &lost, "nobody knows whether the server has seen it")
+	require.NoError(t, power.Init())
+	response, err := tpm.Send(t.Context(), 2, getRandom)
+	require.NoError(t, err)
+	assert.NotEmpty(t, response)
+	require.NoError(t, tpm.Close())
+	require.ErrorAs(t, power.Init(), &lost, "closed for good")
+	require.ErrorAs(t, power.Init(), &lost)
+}

@@ -51,12 +51,17 @@ const maxReply = 1 << 20
 // called from several goroutines; requests are sent one after the other.
 //
 // A request that the server refuses is a *ResultError. After any other error,
-// ctx's included, the connection is closed and every request a *BrokenError.
+// ctx's included, the connection is closed and every request a *BrokenError, unless
+// Redial has said how to connect anew.
 type Client struct {
-	mu     sync.Mutex
-	conn   net.Conn
+	mu     sync.Mutex // held during a request
 	out    []byte
 	broken error
+	redial func(context.Context) (net.Conn, error)
+
+	connMu sync.Mutex // of what follows; conn changes with both held
+	conn   net.Conn
+	closed bool
 }
 
 // DialControl connects to a control channel at a "unix" or "tcp" address. A
@@ -73,8 +78,35 @@ func DialControl(ctx context.Context, network, address string) (*Client, error) 
 // NewClient returns a client over a connection, which it takes over.
 func NewClient(conn net.Conn) *Client { return &Client{conn: conn} }
 
+// Redial has the request after one that lost the connection make a new one with dial. The
+// request that was lost is not repeated, because nobody knows whether the server has
+// seen it. Call it before the first request.
+func (c *Client) Redial(dial func(context.Context) (net.Conn, error)) { c.redial = dial }
+
+// connect makes a new connection, if the last one is lost.
+func (c *Client) connect(ctx context.Context, code Command) error {
+	if c.broken == nil {
+		return nil
+	}
+	conn, err := c.redial(ctx)
+	if err != nil {
+		return &BrokenError{Command: code, Cause: err}
+	}
+	c.connMu.Lock()
+	defer c.connMu.Unlock()
+	if c.closed {
+		_ = conn.Close()
+		return &BrokenError{Command: code, Cause: net.ErrClosed}
+	}
+	c.conn, c.broken = conn, nil
+	return nil
+}
+
 // Close closes the connection. It leaves the TPM as it is.
 func (c *Client) Close() error {
+	c.connMu.Lock()
+	defer c.connMu.Unlock()
+	c.closed = true
 	err := c.conn.Close()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
@@ -86,13 +118,17 @@ func (c *Client) Close() error {
 func (c *Client) exchange(ctx context.Context, code Command, send, receive func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.broken != nil {
+	if c.broken != nil && c.redial == nil {
 		return c.broken
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+	if err := c.connect(ctx, code); err != nil {
+		return err
+	}
+	conn := c.conn // the next request may have another one
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err := send()
 	if err == nil {
 		err = receive()

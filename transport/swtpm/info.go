@@ -1,30 +1,30 @@
 package swtpm
 
-import "encoding/binary"
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+)
 
 // infoChunk is the most bytes of text in one reply; a client asks for the rest
 // with an offset.
 const infoChunk = 3072
+
+// infoTime bounds how long another server may take for a text.
+const infoTime = 5 * time.Second
 
 // getInfo describes the TPM as JSON, from what the program knows of it: no command is
 // sent, so that it works before INIT and after STOP, while a command runs, and while
 // a fault keeps the TPM away. The result is SIZE, as when swtpm cannot make the text,
 // if the program does not know the TPM.
 func (c *control) getInfo(req *request) Result {
-	s := c.s
 	flags := binary.BigEndian.Uint64(req.payload)
 	offset := int64(binary.BigEndian.Uint32(req.payload[8:]))
-	if s.opts.Description == nil && flags&releases[s.opts.Version].info != 0 {
-		s.log.Warn("GET_INFO of a TPM that the server knows nothing of")
-		return SizeError
-	}
-	var d Description
-	if s.opts.Description != nil {
-		d = *s.opts.Description
-	}
-	text, err := d.Text(s.opts.Version, flags, s.powered())
+	text, err := c.s.info(flags)
 	if err != nil {
-		return s.sizeError(err)
+		c.s.log.Warn("GET_INFO failed", "cause", err)
+		return SizeError
 	}
 	if offset >= int64(len(text)) {
 		return BadParameter
@@ -38,7 +38,19 @@ func (c *control) getInfo(req *request) Result {
 	return Success
 }
 
-func (s *Server) sizeError(cause error) Result {
-	s.log.Warn("GET_INFO failed", "cause", cause)
-	return SizeError
+var errUnknownTPM = errors.New("the server knows nothing of the TPM")
+
+// info makes the text of GET_INFO, or has another server make it.
+func (s *Server) info(flags uint64) ([]byte, error) {
+	switch {
+	case s.opts.Description != nil:
+		return s.opts.Description.Text(s.opts.Version, flags, s.powered())
+	case s.opts.Info != nil:
+		ctx, cancel := context.WithTimeout(context.Background(), infoTime)
+		defer cancel()
+		return s.opts.Info(ctx, flags)
+	case flags&releases[s.opts.Version].info != 0:
+		return nil, errUnknownTPM
+	}
+	return new(Description).Text(s.opts.Version, flags, s.powered())
 }

@@ -19,8 +19,10 @@ import (
 type Options struct {
 	// Version is the swtpm that the server imitates.
 	Version Version
-	// Description is what GET_INFO tells of the TPM; nil: GET_INFO answers SIZE.
+	// Description is what GET_INFO tells of the TPM. Without it Info makes the text, such
+	// as another server's InfoText; without both GET_INFO answers SIZE.
 	Description *Description
+	Info        func(ctx context.Context, flags uint64) ([]byte, error)
 	// Storage is where the Device's state is kept; nil: it ends with the server, and
 	// volatile state with it.
 	Storage Storage

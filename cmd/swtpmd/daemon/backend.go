@@ -9,6 +9,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
 // backendTime is how long the TPM of --backend may take to be reached: swtpm lets a
@@ -35,6 +36,9 @@ func (d *daemon) chooseTPM(ctx context.Context) error {
 	}
 	d.undo = append(d.undo, func() { tpm.Close() })
 	d.tpm, d.failure = tpm, func() error { return nil }
+	if behind, ok := tpm.(*swtpm.TPM); ok {
+		d.askInfo = behind.Control().InfoText
+	}
 	d.log.Info("another TPM is served", "backend", d.set.Backend.String())
 	return nil
 }

@@ -64,8 +64,10 @@ type daemon struct {
 	// failure returns why the TPM is in failure mode, if it is and that is known.
 	failure     func() error
 	description *swtpm.Description
-	told        chan struct{} // closed when the daemon has told that it is ready
-	store       *WatchedStore // nil if the TPM ends with the daemon
+	// askInfo asks the swtpm that is served for what it tells of its TPM; nil: there is none.
+	askInfo func(ctx context.Context, flags uint64) ([]byte, error)
+	told    chan struct{} // closed when the daemon has told that it is ready
+	store   *WatchedStore // nil if the TPM ends with the daemon
 	// orderly is nil where nobody but a client shuts the TPM down.
 	orderly *transport.Orderly
 	clock   *initcall.Clock
@@ -157,6 +159,7 @@ func (d *daemon) build(ctx context.Context) error {
 	options := swtpm.Options{
 		Version:             set.Like,
 		Description:         d.description,
+		Info:                d.askInfo,
 		IncomingMigration:   set.Migration.Incoming,
 		ReleaseLockOutgoing: set.Migration.Release,
 		FileKey:             set.Keys.FileKey,
