@@ -30,7 +30,7 @@ type Decision struct {
 	Code uint32 `json:"code,omitempty"`
 	// Detail tells what the fault has chosen or done, such as the bits it flipped.
 	Detail string `json:"detail,omitempty"`
-	// HeldFor is how long the command was held back.
+	// HeldFor is how long the command was held back or delayed, by Plan.Time.
 	HeldFor time.Duration `json:"held_ns,omitempty"`
 	// Cause says what ended a hold.
 	Cause string `json:"cause,omitempty"`
@@ -46,7 +46,8 @@ const (
 	Held     Outcome = "held"      // not yet decided: one of the following comes
 	Released Outcome = "released"  // held, then executed
 	Expired  Outcome = "expired"   // held for the maximum, then executed
-	Canceled Outcome = "canceled"  // held, then answered TPM_RC_CANCELED
-	Reset    Outcome = "reset"     // held, then answered TPM_RC_FAILURE for a reset, power-off or new boot
+	Delayed  Outcome = "delayed"   // kept back for the time of the rule, then executed
+	Canceled Outcome = "canceled"  // answered TPM_RC_CANCELED for a cancel that came before the TPM had it
+	Reset    Outcome = "reset"     // the same with TPM_RC_FAILURE for a reset, power-off or new boot
 	Gone     Outcome = "abandoned" // held, then its sender gave up
 )

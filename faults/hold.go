@@ -10,15 +10,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// era is a time without a reset, power-off or cancel, or the time of one that lasts. Its
-// end lets go every command that came in it, whether it is held yet or not: a
-// command takes its era when it comes, before anything is decided.
-type era struct {
-	over bool
-	end  release // valid once it is over
-}
-
-// hold is a command that is held. The first release counts.
+// hold is a command that is kept back. The first release counts.
 type hold struct {
 	rule *rule
 	once sync.Once
@@ -26,6 +18,7 @@ type hold struct {
 	why  release       // valid once let is closed
 }
 
+// release is what ended a hold, or an era.
 type release struct {
 	outcome Outcome
 	cause   string
@@ -38,18 +31,70 @@ func (h *hold) release(r release) {
 	})
 }
 
-// hold waits until something lets the command go and writes down what did. The
-// journal hears of it only when everything that can end the wait can do so.
-func (l *Layer) hold(x *exchange, longest time.Duration) {
+// wait keeps the command back for a time and then goes on with then. It is the way of
+// every fault that takes time:
+//
+//	func (d Delay) apply(x *exchange) ([]byte, error) { return x.wait(d.Time, x.next) }
+//
+// A reset, power-off, new boot or cancel ends the wait, and then is not called: the
+// command is answered as Canceled and Reset say. The end of the sender's context does so
+// with the context's error. If the rule is removed or switched off, then is called at
+// once. The sender's own time (transport.WithWait) is honored. The decision gets the
+// outcome Delayed, or what ended the wait before.
+func (x *exchange) wait(t time.Duration, then func() ([]byte, error)) ([]byte, error) {
+	end := release{outcome: Delayed}
+	return x.goOn(x.layer.keep(x, t, end, false), then)
+}
+
+// hold is wait for at most a time, which the levels end too: then is called as soon as
+// the rule is no longer in force. The journal hears of a hold when it begins.
+func (x *exchange) hold(longest time.Duration, then func() ([]byte, error)) ([]byte, error) {
+	end := release{Expired, "held for the maximum of " + longest.String()}
+	return x.goOn(x.layer.keep(x, longest, end, true), then)
+}
+
+// goOn writes down what let the command go and does what follows from it.
+func (x *exchange) goOn(why release, then func() ([]byte, error)) ([]byte, error) {
+	switch why.outcome {
+	case Canceled, Reset:
+		return x.letGo(why)
+	case Gone:
+		x.decision.Outcome, x.decision.Cause = why.outcome, why.cause
+		return nil, x.ctx.Err()
+	}
+	x.decision.Outcome, x.decision.Cause = why.outcome, why.cause
+	return then()
+}
+
+// letGo answers a command that a reset, power-off, new boot or cancel has overtaken.
+func (x *exchange) letGo(why release) ([]byte, error) {
+	code := why.code()
+	if x.decision != nil {
+		x.decision.Outcome, x.decision.Cause, x.decision.Code = why.outcome, why.cause, code
+	}
+	return transport.AppendResponse(nil, code), nil
+}
+
+// code is the response code of a command that was let go without the TPM.
+func (r *release) code() uint32 {
+	if r.outcome == Canceled {
+		return rcCanceled
+	}
+	return rcFailure
+}
+
+// keep waits until something lets the command go and returns what: end if it was the
+// time. The journal hears of a hold only when everything that can end it can do so.
+func (l *Layer) keep(x *exchange, longest time.Duration, end release, levels bool) release {
 	h := &hold{rule: x.rule, let: make(chan struct{})}
-	l.begin(h, x.came)
-	defer l.end(h)
+	l.seam.begin(h, x.came)
+	defer l.seam.end(h)
 	boot, when := x.decision.Boot, &x.rule.When
 	check := func(e initcall.Event) {
 		switch {
 		case e.Boot != boot:
-			h.release(otherBoot(e))
-		case !when.InForce(e):
+			h.release(otherBoot(e.Boot))
+		case levels && !when.InForce(e):
 			h.release(release{Released, "level " + e.Level.String()})
 		}
 	}
@@ -60,57 +105,24 @@ func (l *Layer) hold(x *exchange, longest time.Duration) {
 	if x.rule.disabled.Load() {
 		h.release(release{Released, "rule disabled"})
 	}
-
-	held := *x.decision
-	held.Outcome = Held
-	l.tell(held)
-	why := h.await(x.ctx, longest)
-	if why.outcome == Released || why.outcome == Expired {
-		why = l.overtaken(x.came, boot, why)
+	began := l.time()
+	if levels {
+		held := *x.decision
+		held.Outcome = Held
+		l.tell(held)
 	}
-	x.decision.Outcome, x.decision.Cause = why.outcome, why.cause
-	x.decision.HeldFor = time.Since(x.decision.Time)
-}
-
-// overtaken returns what came after the release of a command that is about to go
-// on to the TPM, and why itself if nothing did. What was sent before a reset
-// must not reach the TPM after it.
-func (l *Layer) overtaken(came *era, boot int, why release) release {
-	if now := l.clock.Now(); now.Boot != boot {
-		why = otherBoot(now)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if came.over {
-		why = came.end
-	}
+	why := h.await(x.ctx, longest, end)
+	x.decision.HeldFor += l.time() - began
 	return why
 }
 
-func otherBoot(e initcall.Event) release {
-	return release{Reset, fmt.Sprintf("boot %d began", e.Boot)}
-}
-
-// begin has the end of the era let h go: at once if the era is over already.
-func (l *Layer) begin(h *hold, came *era) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if came.over {
-		h.release(came.end)
-		return
-	}
-	l.holds[h] = struct{}{}
-}
-
-func (l *Layer) end(h *hold) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.holds, h)
+func otherBoot(boot int) release {
+	return release{Reset, fmt.Sprintf("boot %d began", boot)}
 }
 
 // await returns what has released the hold: if nothing else, the end of longest
 // or of ctx.
-func (h *hold) await(ctx context.Context, longest time.Duration) release {
+func (h *hold) await(ctx context.Context, longest time.Duration, end release) release {
 	if wait := transport.WaitOf(ctx); wait != nil {
 		wait(h.let, longest)
 	} else {
@@ -126,55 +138,7 @@ func (h *hold) await(ctx context.Context, longest time.Duration) release {
 	if ctx.Err() != nil {
 		h.release(release{Gone, "the sender gave up"})
 	} else {
-		h.release(release{Expired, "held for the maximum of " + longest.String()})
+		h.release(end)
 	}
 	return h.why
-}
-
-// letGo ends the era, and with it the waiting of every command that came in it.
-// The caller holds mu.
-func (l *Layer) letGo(r release) {
-	e := l.era.Load()
-	if e.over {
-		return
-	}
-	e.over, e.end = true, r
-	for h := range l.holds {
-		h.release(r)
-	}
-	clear(l.holds)
-}
-
-// cancel begins a new era.
-func (l *Layer) cancel(r release) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.letGo(r)
-	l.renew()
-}
-
-// reset lets held commands go and then calls change: a stall never stands in the
-// way of a reset. While it lasts no command is held, or one that came in time
-// to find a device with power would be left to wait, or reach the TPM of the
-// next boot.
-func (l *Layer) reset(r release, change func() error) error {
-	l.mu.Lock()
-	l.resets++
-	l.letGo(r)
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.resets--
-		l.renew()
-	}()
-	return change()
-}
-
-// renew begins a new era, unless a reset or the cancel signal lasts. The caller holds
-// mu.
-func (l *Layer) renew() {
-	if l.resets == 0 && !l.canceling {
-		l.era.Store(new(era))
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
-	"github.com/swtpmd/swtpmd/transport"
 )
 
 // HoldBack keeps the command from the TPM until the rule is no longer in force; then the
@@ -66,16 +65,5 @@ func (h HoldBack) apply(x *exchange) ([]byte, error) {
 	if longest == 0 {
 		longest = DefaultHoldMax
 	}
-	x.layer.hold(x, longest)
-	switch x.decision.Outcome {
-	case Canceled:
-		x.decision.Code = rcCanceled
-	case Reset:
-		x.decision.Code = rcFailure
-	case Gone:
-		return nil, x.ctx.Err()
-	default:
-		return x.next()
-	}
-	return transport.AppendResponse(nil, x.decision.Code), nil
+	return x.hold(longest, x.next)
 }

@@ -29,15 +29,9 @@ type Layer struct {
 	number atomic.Uint64           // of the last command
 	since  atomic.Int64            // time of the last Init
 
-	changes sync.Mutex          // held while the rules change
-	era     atomic.Pointer[era] // the present one
-	mu      sync.Mutex          // held while eras change and holds begin and end
-	// holds are the commands of the present era that are held, resets the
-	// resets that last.
-	holds  map[*hold]struct{}
-	resets int
-	// canceling is the cancel signal: no command is held while it is asserted.
-	canceling bool
+	changes sync.Mutex // held while the rules change
+	seam    *seam
+	outer   bool // there is another layer below
 }
 
 // Wrap returns next as seen through the plan, or a *PlanError. The device it returns
@@ -47,7 +41,7 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 	if err := plan.Validate(); err != nil {
 		return nil, err
 	}
-	l := &Layer{next: next, plan: plan, clock: plan.Clock, time: plan.Time, holds: make(map[*hold]struct{})}
+	l := &Layer{next: next, plan: plan, clock: plan.Clock, time: plan.Time}
 	if l.clock == nil {
 		l.clock = new(initcall.Clock)
 	}
@@ -56,7 +50,12 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 		l.time = func() time.Duration { return time.Since(start) }
 	}
 	l.since.Store(int64(l.time()))
-	l.era.Store(new(era))
+	if below, ok := Of(next); ok {
+		l.seam, l.outer = below.seam, true
+		l.seam.layered.Store(true)
+	} else {
+		l.seam = newSeam(next)
+	}
 	l.set.Store(newRuleSet(plan.Rules, plan.Seed, nil))
 	l.plan.Rules = nil
 	if power, ok := transport.As[transport.Power](next); ok {
@@ -82,18 +81,45 @@ func (l *Layer) Unwrap() transport.Device { return l.next }
 
 // Send lets the rules decide about the command.
 func (l *Layer) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
-	came := l.era.Load() // before anything else: see era
+	came := l.seam.came(ctx) // before anything else: see era
 	set := l.set.Load()
 	if len(set.rules) == 0 || transport.IsProbe(ctx) {
-		return l.next.Send(ctx, locality, command)
+		return l.pass(ctx, came, locality, command)
 	}
 	x := exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came, number: l.number.Add(1)}
 	candidates := set.candidates(command)
 	at, now := candidates.next(&x, 0)
 	if at < 0 {
-		return l.next.Send(ctx, locality, command)
+		return l.pass(ctx, came, locality, command)
 	}
 	return l.decide(x, candidates, at, now)
+}
+
+// pass sends a command that no rule decides about to the device below.
+func (l *Layer) pass(ctx context.Context, came *era, locality uint8, command []byte) ([]byte, error) {
+	response, sent, err := l.sendBelow(ctx, came, locality, command)
+	if !sent && transport.IsProbe(ctx) {
+		return l.next.Send(ctx, locality, command)
+	}
+	if !sent {
+		return transport.AppendResponse(nil, came.end.code()), nil
+	}
+	return response, err
+}
+
+// sendBelow sends a command to the device below, unless the era in which it came is over.
+func (l *Layer) sendBelow(ctx context.Context, came *era, locality uint8, command []byte) (response []byte, sent bool, err error) {
+	if l.outer {
+		// The layer below looks at the era.
+		response, err = l.next.Send(withEra(ctx, came), locality, command)
+		return response, true, err
+	}
+	if !l.seam.enter(came) {
+		return nil, false, nil
+	}
+	defer l.seam.leave()
+	response, err = l.next.Send(ctx, locality, command)
+	return response, true, err
 }
 
 // decide has the rules from the candidate with an index on decide about a command. Send
@@ -175,8 +201,22 @@ func (x *exchange) apply(r *rule, n uint64, now place) ([]byte, error) {
 }
 
 // sendBelow sends the command to the device below, past all rules.
-func (x *exchange) sendBelow() ([]byte, error) {
-	return x.layer.next.Send(x.ctx, x.locality, x.command)
+func (x *exchange) sendBelow() ([]byte, error) { return x.send(x.locality, x.command) }
+
+// send sends a command, or another one in its place, to the device below, unless a reset,
+// power-off, new boot or cancel has come since the exchange began.
+func (x *exchange) send(locality uint8, command []byte) ([]byte, error) {
+	l := x.layer
+	if x.decision != nil {
+		if boot, _ := l.clock.Place(); boot != x.decision.Boot {
+			return x.letGo(otherBoot(boot))
+		}
+	}
+	response, sent, err := l.sendBelow(x.ctx, x.came, locality, command)
+	if !sent {
+		return x.letGo(x.came.end)
+	}
+	return response, err
 }
 
 // random returns the source of chance for what the present rule does to this command:

@@ -5,8 +5,8 @@ import "github.com/swtpmd/swtpmd/transport"
 // Cancel lets held commands go with TPM_RC_CANCELED and cancels what the device
 // below executes, if it can be asked to.
 func (l *Layer) Cancel() {
-	l.cancel(release{Canceled, "command canceled"})
-	if below, ok := transport.As[transport.Canceler](l.next); ok {
+	l.seam.cancel()
+	if below, ok := transport.As[transport.Canceler](l.seam.device); ok {
 		below.Cancel()
 	}
 }
@@ -14,19 +14,10 @@ func (l *Layer) Cancel() {
 // SetCancel is Cancel, and as long as the signal is asserted no command is held that
 // comes later.
 func (l *Layer) SetCancel(asserted bool) {
-	l.mu.Lock()
-	l.canceling = asserted
-	if asserted {
-		l.letGo(release{Canceled, "command canceled"})
-	} else {
-		l.renew()
-	}
-	l.mu.Unlock()
-	if below, ok := transport.As[transport.CancelSignal](l.next); ok {
-		below.SetCancel(asserted)
-	} else if below, ok := transport.As[transport.Canceler](l.next); ok && asserted {
-		below.Cancel()
-	}
+	l.seam.signalBelow(func() bool {
+		l.seam.setCancel(asserted)
+		return asserted
+	})
 }
 
 // switchable is the layer over a device whose power can be switched.
@@ -37,7 +28,7 @@ type switchable struct {
 
 // Init resets the device below.
 func (s *switchable) Init() error {
-	return s.reset(release{Reset, "device reset"}, func() error {
+	return s.seam.reset(release{Reset, "device reset"}, func() error {
 		s.since.Store(int64(s.time()))
 		return s.power.Init()
 	})
@@ -45,7 +36,7 @@ func (s *switchable) Init() error {
 
 // PowerOff takes the power from the device below.
 func (s *switchable) PowerOff() error {
-	return s.reset(release{Reset, "power off"}, s.power.PowerOff)
+	return s.seam.reset(release{Reset, "power off"}, s.power.PowerOff)
 }
 
 // Powered reports whether the device below has power.

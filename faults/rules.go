@@ -107,11 +107,5 @@ func (l *Layer) valid(kept candidates, rules []Rule) error {
 // withdraw marks a rule as gone and lets go what it holds.
 func (l *Layer) withdraw(r *rule, cause string) {
 	r.disabled.Store(true)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for h := range l.holds {
-		if h.rule == r {
-			h.release(release{Released, cause})
-		}
-	}
+	l.seam.withdraw(r, release{Released, cause})
 }
