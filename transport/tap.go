@@ -26,8 +26,9 @@ type Exchange struct {
 // tap is the wrapper that NewTap makes.
 type tap struct {
 	Device
-	now    func() time.Time
-	report func(Exchange)
+	watcher Watcher
+	now     func() time.Time
+	report  func(Exchange)
 }
 
 // NewTap returns d with every exchange reported to report, which is called by
@@ -38,7 +39,7 @@ func NewTap(d Device, now func() time.Time, report func(Exchange)) Device {
 	if now == nil {
 		now = time.Now
 	}
-	return &tap{Device: d, now: now, report: report}
+	return &tap{Device: d, watcher: NewWatcher(d), now: now, report: report}
 }
 
 // Unwrap returns the tapped device.
@@ -46,13 +47,13 @@ func (t *tap) Unwrap() Device { return t.Device }
 
 func (t *tap) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	start := t.now()
-	ctx, came := Watch(ctx, t.Device)
+	ctx, sight := t.watcher.Watch(ctx)
 	response, err := t.Device.Send(ctx, locality, command)
 	t.report(Exchange{
 		Time:     start,
 		Duration: t.now().Sub(start),
 		Probe:    IsProbe(ctx),
-		Unseen:   !came(),
+		Unseen:   !sight.Came(),
 		Locality: locality,
 		Command:  command,
 		Response: response,

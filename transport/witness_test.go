@@ -21,18 +21,18 @@ func TestWitness(t *testing.T) {
 	fault := &faulty{below, &passes}
 	var seen []bool
 	tap := transport.NewTap(fault, nil, func(e transport.Exchange) { seen = append(seen, !e.Unseen) })
-	ctx, came := transport.Watch(t.Context(), tap)
+	ctx, sight := transport.NewWatcher(tap).Watch(t.Context())
 	_, err := tap.Send(ctx, 0, nil)
 	require.NoError(t, err)
-	assert.False(t, came())
+	assert.False(t, sight.Came())
 	passes = true
 	_, err = tap.Send(ctx, 0, nil)
 	require.NoError(t, err)
-	assert.True(t, came())
+	assert.True(t, sight.Came())
 	assert.Equal(t, []bool{false, true}, seen)
 
-	_, came = transport.Watch(t.Context(), tpm)
-	assert.True(t, came(), "nobody stands between")
+	_, sight = transport.NewWatcher(tpm).Watch(t.Context())
+	assert.True(t, sight.Came(), "nobody stands between")
 	_, ok := transport.As[transport.Power](tap)
 	assert.True(t, ok)
 }

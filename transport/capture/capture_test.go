@@ -314,14 +314,32 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// BenchmarkRecorder is what a command costs that is recorded.
+// BenchmarkRecorder is what a command costs that is recorded, and what one costs that is
+// not; seen is with a transport.Witness below.
 func BenchmarkRecorder(b *testing.B) {
-	d := capture.NewRecorder(io.Discard, capture.Options{}).Device(transporttest.Plain(
-		func(context.Context, uint8, []byte) ([]byte, error) { return random, nil }))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := d.Send(context.Background(), 0, getRandom); err != nil {
-			b.Fatal(err)
-		}
+	for name, d := range recorded() {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := d.Send(context.Background(), 0, getRandom); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// recorded returns devices that do nothing.
+func recorded() map[string]transport.Device {
+	bare := transporttest.Plain(func(context.Context, uint8, []byte) ([]byte, error) { return random, nil })
+	r := capture.NewRecorder(io.Discard, capture.Options{})
+	return map[string]transport.Device{"bare": bare, "recorded": r.Device(bare), "seen": r.Device(transport.Witness(bare))}
+}
+
+// A recorded command costs no memory, but for what a Witness is told by.
+func TestRecorderAllocates(t *testing.T) {
+	for name, most := range map[string]float64{"bare": 0, "recorded": 0, "seen": 1} {
+		d := recorded()[name]
+		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = d.Send(context.Background(), 0, getRandom) }), most, name)
 	}
 }

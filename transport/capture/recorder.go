@@ -2,10 +2,9 @@ package capture
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -70,19 +69,24 @@ func NewRecorder(out io.Writer, options Options) *Recorder {
 // transport.Witness below, if there is one, is marked. What else d can do is found
 // through As.
 func (r *Recorder) Device(d transport.Device) transport.Device {
-	return &recorded{Device: d, r: r}
+	return r.record(d, "")
 }
 
 // Own is Device for the commands that a program sends for itself.
 func (r *Recorder) Own(d transport.Device) transport.Device {
-	return &recorded{Device: d, r: r, note: ownNote}
+	return r.record(d, ownNote)
+}
+
+func (r *Recorder) record(d transport.Device, note string) transport.Device {
+	return &recorded{Device: d, watcher: transport.NewWatcher(d), r: r, note: note}
 }
 
 // recorded is a Device above which a Recorder stands.
 type recorded struct {
 	transport.Device
-	r    *Recorder
-	note string // for every command
+	watcher transport.Watcher
+	r       *Recorder
+	note    string // for every command
 }
 
 // Unwrap returns the recorded device.
@@ -97,14 +101,14 @@ const (
 
 func (d *recorded) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	l := d.r.command(locality, command, d.note)
-	ctx, came := transport.Watch(ctx, d.Device)
+	ctx, sight := d.watcher.Watch(ctx)
 	response, err := d.Device.Send(ctx, locality, command)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		d.r.abandon(l, "the sender gave up")
 	case err != nil:
 		d.r.response(l, transport.AppendResponse(nil, transport.RCFailure), "no answer from the TPM: "+err.Error())
-	case !came():
+	case !sight.Came():
 		d.r.response(l, response, syntheticNote)
 	default:
 		d.r.response(l, response, "")
@@ -113,26 +117,21 @@ func (d *recorded) Send(ctx context.Context, locality uint8, command []byte) ([]
 }
 
 // command writes a command to a connection that is free.
-func (r *Recorder) command(locality uint8, command []byte, notes ...string) *lane {
+func (r *Recorder) command(locality uint8, command []byte, note string) *lane {
+	if locality != 0 {
+		where := localityNote + strconv.Itoa(int(locality))
+		if note != "" {
+			where = note + "; " + where
+		}
+		note = where
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if locality != 0 {
-		notes = append(notes, fmt.Sprint(localityNote, locality))
-	}
 	l := r.free()
 	l.busy = true
-	r.payload(l, true, command, strings.Join(nonEmpty(notes), "; "))
+	r.payload(l, true, command, note)
 	r.flush()
 	return l
-}
-
-func nonEmpty(notes []string) (list []string) {
-	for _, note := range notes {
-		if note != "" {
-			list = append(list, note)
-		}
-	}
-	return list
 }
 
 // response writes the response to the command of a connection.

@@ -16,6 +16,10 @@ const (
 	logRoom = 1 << 20
 	// Patience is how long Flush waits for a log that nobody reads.
 	Patience = 250 * time.Millisecond
+	// chunkSize is the memory that is taken at a time for lines that wait, in bytes,
+	// and mostSpares how many such pieces are kept when their lines are written.
+	chunkSize  = 32 << 10
+	mostSpares = 32
 )
 
 // Queue is the log between the daemon and where it is written. Write never waits: a
@@ -27,51 +31,89 @@ type Queue struct {
 	// Room bounds the bytes that wait to be written; 0 is 1 MiB.
 	Room int
 	// Gather is how long lines wait for others, to be written with them; 0 writes at
-	// once. It saves a write for each line.
+	// once. It saves a write for each line. Nobody waits while half of the room is taken.
 	Gather time.Duration
 	// Note returns what stands where lines were dropped; lost are all that were, from
 	// the beginning on. Nil writes a line of a log.
 	Note func(lost uint64) []byte
 
 	mu      sync.Mutex
-	waiting []byte // lines that nobody writes yet
-	lines   uint64 // in waiting
-	dropped uint64 // lines after those, for which there was no room
-	lost    uint64 // lines that were dropped or could not be written, ever
-	busy    bool   // the goroutine writes or is about to
+	waiting []chunk     // lines that nobody writes yet
+	spare   []chunk     // empty ones, for later lines
+	size    int         // bytes that wait
+	dropped uint64      // lines after those, for which there was no room
+	lost    uint64      // lines that were dropped or could not be written, ever
+	busy    bool        // the goroutine writes or is about to
+	gather  *time.Timer // starts the goroutine, nil if it runs
 	idle    []chan struct{}
+}
+
+// chunk is a piece of memory with whole lines.
+type chunk struct {
+	text  []byte
+	lines uint64
 }
 
 // Write takes one line.
 func (q *Queue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.dropped > 0 || len(q.waiting)+len(q.Prefix)+len(line) > q.room() {
+	size := len(q.Prefix) + len(line)
+	if q.dropped > 0 || q.size+size > q.room() {
 		q.dropped++
 		q.lost++
 		return len(line), nil
 	}
-	q.waiting = append(append(q.waiting, q.Prefix...), line...)
-	q.lines++
-	if !q.busy {
+	c := q.place(size)
+	c.text = append(append(c.text, q.Prefix...), line...)
+	c.lines++
+	q.size += size
+	switch {
+	case !q.busy:
 		q.busy = true
 		q.wake()
+	case q.size > q.room()/2:
+		q.hurry()
 	}
 	return len(line), nil
 }
 
-// wake has the goroutine write, when lines have gathered.
+// place returns the chunk for a line of so many bytes.
+func (q *Queue) place(size int) *chunk {
+	if n := len(q.waiting); n > 0 {
+		if c := &q.waiting[n-1]; cap(c.text)-len(c.text) >= size {
+			return c
+		}
+	}
+	if n := len(q.spare); n > 0 && size <= chunkSize {
+		q.waiting = append(q.waiting, q.spare[n-1])
+		q.spare = q.spare[:n-1]
+	} else {
+		q.waiting = append(q.waiting, chunk{text: make([]byte, 0, max(size, chunkSize))})
+	}
+	return &q.waiting[len(q.waiting)-1]
+}
+
+// wake has the goroutine write, when lines have gathered. It is called with mu held.
 func (q *Queue) wake() {
 	if q.Gather > 0 {
-		time.AfterFunc(q.Gather, q.write)
+		q.gather = time.AfterFunc(q.Gather, q.write)
 		return
 	}
 	go q.write()
 }
 
+// hurry has the goroutine write now. It is called with mu held.
+func (q *Queue) hurry() {
+	if q.gather != nil && q.gather.Stop() {
+		q.gather = nil
+		go q.write()
+	}
+}
+
 // write writes until nothing waits, or once if lines are to gather before the next.
 func (q *Queue) write() {
-	var buffer []byte
+	var list []chunk
 	for {
 		q.mu.Lock()
 		if len(q.waiting) == 0 && q.dropped == 0 {
@@ -83,33 +125,47 @@ func (q *Queue) write() {
 			q.mu.Unlock()
 			return
 		}
-		buffer, q.waiting = q.waiting, buffer[:0]
-		lines, dropped, lost := q.lines, q.dropped, q.lost
-		q.lines, q.dropped = 0, 0
+		list, q.waiting = q.waiting, list[:0]
+		dropped, lost := q.dropped, q.lost
+		q.gather, q.size, q.dropped = nil, 0, 0
 		q.mu.Unlock()
 
-		_, err := q.Out.Write(buffer)
-		if err != nil {
-			q.mu.Lock()
-			q.lost += lines
-			q.mu.Unlock()
+		for _, c := range list {
+			_, err := q.Out.Write(c.text)
+			q.written(c, err)
 		}
 		if dropped > 0 {
 			// It takes no room in the queue, so that it is not lost itself.
 			_, _ = q.Out.Write(q.note(dropped, lost))
 		}
-		if q.Gather > 0 && q.more() {
-			q.wake()
+		if q.rest() {
 			return
 		}
 	}
 }
 
-// more reports whether something waits and nobody waits for it to be written.
-func (q *Queue) more() bool {
+// written keeps a chunk whose lines were written, and counts them if they could not be.
+func (q *Queue) written(c chunk, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return (len(q.waiting) > 0 || q.dropped > 0) && len(q.idle) == 0
+	if err != nil {
+		q.lost += c.lines
+	}
+	if cap(c.text) == chunkSize && len(q.spare) < mostSpares {
+		q.spare = append(q.spare, chunk{text: c.text[:0]})
+	}
+}
+
+// rest has lines gather, and reports whether it does.
+func (q *Queue) rest() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	empty := q.size == 0 && q.dropped == 0
+	if q.Gather == 0 || empty || len(q.idle) > 0 || q.size > q.room()/2 {
+		return false
+	}
+	q.wake()
+	return true
 }
 
 func (q *Queue) room() int {
@@ -158,6 +214,7 @@ func (q *Queue) Flush() error {
 	}
 	idle := make(chan struct{})
 	q.idle = append(q.idle, idle)
+	q.hurry()
 	q.mu.Unlock()
 
 	timer := time.NewTimer(Patience)

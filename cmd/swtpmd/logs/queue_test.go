@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // TestLogWithoutReader: nobody reads the log, and whoever writes to it goes on.
@@ -78,6 +81,17 @@ type blocked struct{ never chan struct{} }
 
 func (b blocked) Write([]byte) (int, error) { <-b.never; return 0, io.ErrClosedPipe }
 
+// BenchmarkGathered is what a packet of a capture costs whoever writes it.
+func BenchmarkGathered(b *testing.B) {
+	q := &Queue{Out: io.Discard, Room: 8 << 20, Gather: time.Millisecond}
+	packet := make([]byte, 104)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = q.Write(packet)
+	}
+	require.NoError(b, q.Flush())
+}
+
 // BenchmarkDeferredLog is what a line of the log costs whoever writes it, with a
 // reader and without one.
 func BenchmarkDeferredLog(b *testing.B) {
@@ -92,3 +106,32 @@ func BenchmarkDeferredLog(b *testing.B) {
 		})
 	}
 }
+
+// Lines that gather do not wait for others when somebody waits for them, or half of the
+// room is taken.
+func TestGatheredLines(t *testing.T) {
+	t.Parallel()
+	written := make(chan string, 1)
+	q := &Queue{Out: writerFunc(func(p []byte) (int, error) { written <- string(p); return len(p), nil }), Gather: time.Hour, Room: 100}
+	write := func(line string) {
+		_, err := q.Write([]byte(line))
+		require.NoError(t, err)
+	}
+	write("one\n")
+	write("two\n")
+	_ = q.Flush() // which is not patient for long
+	assert.Equal(t, "one\ntwo\n", transporttest.Receive(t, written))
+
+	long := strings.Repeat("x", 30)
+	write(long)
+	write(long)
+	assert.Equal(t, long+long, transporttest.Receive(t, written))
+	write("three\n")
+	_ = q.Flush()
+	assert.Equal(t, "three\n", transporttest.Receive(t, written))
+	assert.Zero(t, q.Lost())
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -60,6 +60,7 @@ Examples:
   scripts/bench
   scripts/bench -rounds 21 -json >bench.json
   scripts/bench -rounds 101 -commands 2000 -vs --sandbox=off
+  scripts/bench -rounds 101 -commands 2000 -vs --pcap=/tmp/a.pcapng
   scripts/bench -rounds 101 -commands 2000 -unread
   scripts/bench -rounds 9 -commands 5000 -unread -rate 1000
   scripts/bench -mssim 'tpm_server -port'
