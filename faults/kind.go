@@ -58,6 +58,7 @@ func kinds() []*Kind {
 	return []*Kind{
 		&passKind, &holdKind,
 		&answerKind,
+		&truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
 	}
 }
 

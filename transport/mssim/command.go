@@ -3,18 +3,17 @@ package mssim
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/internal/serve"
-	"github.com/swtpmd/swtpmd/transport/internal/socket"
 )
 
 // commands is a connection to the command port.
 type commands struct {
 	requests
-	s    *Server
-	conn socket.Conn
+	s *Server
 	// calls has the context of the commands, which ends with the client.
 	calls *serve.Calls
 	out   []byte // reused for every response
@@ -47,7 +46,7 @@ func (s *Server) serveCommand(c *connection) {
 	}
 	r := &commands{
 		requests: requests{"command", transport.NewFrameReader(conn, s.maxCommand, s.options.StallTime)},
-		s:        s, conn: conn, calls: s.gone.Watch(s.life.Ctx, conn),
+		s:        s, calls: s.gone.Watch(s.life.Ctx, conn),
 	}
 	defer s.gone.Forget(r.calls)
 	s.closed("command", r.serve())
@@ -87,8 +86,11 @@ func (c *commands) sendCommand(payload []byte) error {
 		return err
 	}
 	c.calls.Begin()
-	response := c.execute(locality, command)
+	response, err := c.execute(locality, command)
 	c.calls.End()
+	if err != nil {
+		return err
+	}
 	c.s.largest.note(command, response)
 	return c.respond(response)
 }
@@ -107,24 +109,27 @@ func (c *commands) command(n int) ([]byte, error) {
 	return short, c.finish()
 }
 
-// execute returns the response to a command, nil if there is no power.
-func (c *commands) execute(locality uint8, command []byte) []byte {
+// execute returns the response to a command, nil if there is no power. The error is
+// transport.ErrHangUp.
+func (c *commands) execute(locality uint8, command []byte) ([]byte, error) {
 	switch {
 	case locality > maxLocality && locality < firstExtended:
-		return transport.AppendResponse(nil, transport.RCLocality)
+		return transport.AppendResponse(nil, transport.RCLocality), nil
 	case !c.s.powered():
 		c.s.log.Warn("TPM command without power: no POWER_ON has come, or it failed")
-		return nil
+		return nil, nil
 	}
 	response, err := c.s.device.Send(c.calls.Ctx, locality, command)
 	switch {
 	case err == nil:
-		return response
+		return response, nil
+	case errors.Is(err, transport.ErrHangUp):
+		return nil, err
 	case !c.s.powered():
-		return nil
+		return nil, nil
 	}
 	c.s.log.Warn("no answer from the TPM", "cause", err)
-	return transport.AppendResponse(nil, transport.RCFailure)
+	return transport.AppendResponse(nil, transport.RCFailure), nil
 }
 
 // respond writes a response between its length and the acknowledgment, with one write.
@@ -137,7 +142,7 @@ func (c *commands) respond(response []byte) error {
 // acknowledge writes what is in out and the acknowledgment.
 func (c *commands) acknowledge() error {
 	c.out = binary.BigEndian.AppendUint32(c.out, ackOK)
-	_, err := c.conn.Write(c.out)
+	err := c.calls.Write(c.out)
 	c.out = c.out[:0]
 	return err
 }

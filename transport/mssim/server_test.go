@@ -357,3 +357,19 @@ func TestPlatformAddress(t *testing.T) {
 		assert.Error(t, err, bad)
 	}
 }
+
+// A device can have its response written in pieces, and the connection closed.
+func TestBadLine(t *testing.T) {
+	t.Parallel()
+	device := on(t)
+	device.Answer = transporttest.BadLine
+	p := serve(t, device, mssim.Options{}).dialCommand()
+	start := time.Now()
+	p.Say("00000008 00 0000000C" + startup)
+	got := make([]byte, 18)
+	_, err := io.ReadFull(p, got)
+	require.NoError(t, err)
+	assert.Equal(t, answered, hex.EncodeToString(got))
+	assert.GreaterOrEqual(t, time.Since(start), 4*transporttest.BadLinePause)
+	assert.Equal(t, "closed", p.Ask("00000008 01 0000000C"+startup))
+}

@@ -221,3 +221,20 @@ func Example() {
 	// Output:
 	// 80010000000a00000000 <nil>
 }
+
+// A device can have its response written in pieces, and the connection closed.
+func TestBadLine(t *testing.T) {
+	t.Parallel()
+	for locality, want := range []bool{true, false} {
+		address := serve(t, "unix", transporttest.Plain(transporttest.BadLine), raw.Options{Locality: uint8(locality)})
+		start := time.Now()
+		response, err := dial(t, "unix", address).Send(t.Context(), 0, getRandom)
+		if !want {
+			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, transport.AppendResponse(nil, 0), response)
+		assert.GreaterOrEqual(t, time.Since(start), 2*transporttest.BadLinePause)
+	}
+}

@@ -106,7 +106,7 @@ func (s *Server) commands(conn socket.Conn, calls *serve.Calls) error {
 	for {
 		command, err := in.Next()
 		if err == nil {
-			err = s.execute(conn, calls, command)
+			err = s.execute(calls, command)
 		} else {
 			err = s.refuse(conn, in, err)
 		}
@@ -116,16 +116,18 @@ func (s *Server) commands(conn socket.Conn, calls *serve.Calls) error {
 	}
 }
 
-func (s *Server) execute(conn socket.Conn, calls *serve.Calls, command []byte) error {
+func (s *Server) execute(calls *serve.Calls, command []byte) error {
 	calls.Begin()
 	response, err := s.device.Send(calls.Ctx, s.opts.Locality, command)
 	calls.End()
-	if err != nil {
+	switch {
+	case errors.Is(err, transport.ErrHangUp):
+		return err
+	case err != nil:
 		s.log.Warn("no answer from the TPM", "cause", err)
 		response = transport.AppendResponse(nil, transport.RCFailure)
 	}
-	_, err = conn.Write(response)
-	return err
+	return calls.Write(response)
 }
 
 // refuse answers a command whose size field cannot be right as the TPM itself

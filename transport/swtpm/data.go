@@ -92,8 +92,11 @@ func (d *data) commands() error {
 			continue
 		}
 		d.calls.Begin()
-		response := d.respond(head, prefixed, command)
+		response, err := d.respond(head, prefixed, command)
 		d.calls.End()
+		if err != nil {
+			return err
+		}
 		d.dropStray()
 		d.first = false
 		if err := d.answer(response, prefixed); err != nil {
@@ -119,13 +122,14 @@ func (d *data) next() (head header, prefixed bool, command []byte, err error) {
 	return head, prefixed, command, err
 }
 
-func (d *data) respond(head header, prefixed bool, command []byte) []byte {
+// respond returns the response to a command. The error is transport.ErrHangUp.
+func (d *data) respond(head header, prefixed bool, command []byte) ([]byte, error) {
 	if isStray(d.in.Rest()) {
-		return transport.AppendResponse(nil, transport.RCCommandSize)
+		return transport.AppendResponse(nil, transport.RCCommandSize), nil
 	}
 	if prefixed {
 		if code := d.accept(head, command); code != transport.RCSuccess {
-			return transport.AppendResponse(nil, code)
+			return transport.AppendResponse(nil, code), nil
 		}
 	}
 	return d.execute(command)
@@ -154,7 +158,7 @@ func (d *data) dropStray() {
 	}
 }
 
-// answer writes the response with one write. A Device that answers nothing at
+// answer writes the response, with one write if no fault wants more. A Device that answers nothing at
 // all, and calls it no error, wants its client to get nothing.
 func (d *data) answer(response []byte, prefixed bool) error {
 	if len(response) == 0 {
@@ -165,8 +169,7 @@ func (d *data) answer(response []byte, prefixed bool) error {
 		d.out = appendPrefixed(d.out[:0], response)
 		response = d.out
 	}
-	_, err := d.conn.Write(response)
-	return err
+	return d.calls.Write(response)
 }
 
 // unreadable deals with a stream that has no command where one should be. It
@@ -202,15 +205,15 @@ func (d *data) unreadable(err error, prefixed bool) error {
 	return nil
 }
 
-// execute gives a command to whom it is for. There is always a response.
-func (d *data) execute(command []byte) []byte {
+// execute gives a command to whom it is for.
+func (d *data) execute(command []byte) ([]byte, error) {
 	if !d.first || !d.passed || !isProbe(command) {
-		return d.s.Respond(d.calls.Ctx, command)
+		return d.s.respond(d.calls.Ctx, command)
 	}
 	if !d.s.powered() { // QEMU asks for the TPM's version before it applies power
-		return transport.AppendResponse(nil, transport.RCFailure)
+		return transport.AppendResponse(nil, transport.RCFailure), nil
 	}
-	return d.probe(command)
+	return d.probe(command), nil
 }
 
 // Respond executes one TPM command that came on a way of the caller's own, a
@@ -220,26 +223,39 @@ func (d *data) execute(command []byte) []byte {
 // goroutines. The response is the caller's; it is empty if the device wants its
 // client to get nothing.
 func (s *Server) Respond(ctx context.Context, command []byte) (response []byte) {
+	response, err := s.respond(ctx, command)
+	if err != nil { // there is no connection to close
+		return transport.AppendResponse(nil, transport.RCFailure)
+	}
+	return response
+}
+
+// respond is Respond for a connection, which the error transport.ErrHangUp closes.
+func (s *Server) respond(ctx context.Context, command []byte) ([]byte, error) {
 	if response, ours := s.vendorSetLocality(command); ours {
-		return response
+		return response, nil
 	}
 	if !s.powered() {
 		s.log.Warn("TPM command without power: no INIT has come on the control channel, or the last one failed; --flags=startup-clear needs none")
-		return transport.AppendResponse(nil, transport.RCFailure)
+		return transport.AppendResponse(nil, transport.RCFailure), nil
 	}
 	if s.needLock() != nil {
-		return transport.AppendResponse(nil, transport.RCFailure)
+		return transport.AppendResponse(nil, transport.RCFailure), nil
 	}
 	return s.send(ctx, command)
 }
 
-func (s *Server) send(ctx context.Context, command []byte) []byte {
+// send returns the device's response. The error is transport.ErrHangUp.
+func (s *Server) send(ctx context.Context, command []byte) ([]byte, error) {
 	response, err := s.device.Send(ctx, uint8(s.locality.Load()), command)
-	if err != nil {
+	switch {
+	case errors.Is(err, transport.ErrHangUp):
+		return nil, err
+	case err != nil:
 		s.log.Warn("no answer from the TPM", "cause", err)
-		return transport.AppendResponse(nil, transport.RCFailure)
+		return transport.AppendResponse(nil, transport.RCFailure), nil
 	}
-	return response
+	return response, nil
 }
 
 // isProbe recognizes TPM2_ReadClock without sessions, which QEMU sends first
@@ -256,7 +272,10 @@ func (d *data) probe(command []byte) []byte {
 	defer cancel()
 	command = append([]byte(nil), command...) // it may outlast this call
 	answer := make(chan []byte, 1)
-	d.s.data.Background(func() { answer <- d.s.send(ctx, command) })
+	d.s.data.Background(func() {
+		response, _ := d.s.send(ctx, command) // no rule decides about a probe
+		answer <- response
+	})
 	select {
 	case response := <-answer:
 		if len(response) > 0 {

@@ -268,3 +268,20 @@ func TestDataEmptyAnswer(t *testing.T) {
 	p.Say(startup)
 	assert.Equal(t, "80010000000a00000181", p.Ask(readClock))
 }
+
+// A device can have its response written in pieces, and the connection closed. Where
+// there is no connection, its client gets TPM_RC_FAILURE.
+func TestDataBadLine(t *testing.T) {
+	t.Parallel()
+	device := running(t)
+	device.Answer = transporttest.BadLine
+	r := serve(t, device, swtpm.Options{})
+	p := r.dialData()
+	start := time.Now()
+	p.Say(startup)
+	hears(t, p, rcSuccess)
+	assert.GreaterOrEqual(t, time.Since(start), 2*transporttest.BadLinePause)
+	require.Equal(t, "00000000", r.dialControl().Ask("00000005 01"), "locality 1")
+	assert.Equal(t, "closed", p.Ask(startup))
+	assert.Equal(t, rcFailure, hexOf(r.Respond(t.Context(), transporttest.Hex(t, startup))))
+}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/internal/socket"
 )
 
@@ -27,8 +28,12 @@ type Hangups struct {
 
 // Calls are the commands of one connection, one after the other.
 type Calls struct {
-	// Ctx is the context for them; it ends when the client is gone.
-	Ctx    context.Context
+	// Ctx is the context for them; it ends when the client is gone. It has the
+	// delivery.
+	Ctx context.Context
+	// Delivery is how the response to the command in hand is written.
+	Delivery transport.Delivery
+
 	cancel context.CancelFunc
 	conn   socket.Conn
 	count  atomic.Uint64 // odd while in a command
@@ -41,11 +46,14 @@ func (c *Calls) Begin() { c.count.Add(1) }
 // End says that it has ended.
 func (c *Calls) End() { c.count.Add(1) }
 
+// Write writes the response to the last command as the delivery says.
+func (c *Calls) Write(response []byte) error { return c.Delivery.Write(c.Ctx, c.conn, response) }
+
 // Watch returns the Calls of a connection, with a context from ctx. Forget
 // must be called when the connection ends.
 func (h *Hangups) Watch(ctx context.Context, conn socket.Conn) *Calls {
 	c := &Calls{conn: conn}
-	c.Ctx, c.cancel = context.WithCancel(ctx)
+	c.Ctx, c.cancel = context.WithCancel(transport.WithDelivery(ctx, &c.Delivery))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.calls) == 0 {
