@@ -10,7 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // extended extends PCR 10 and returns its value.
@@ -81,6 +84,47 @@ func TestTwoDaemonsOneDirectory(t *testing.T) {
 		d.stop()
 		require.Equal(t, exitOK, d.exitCode(t))
 	}
+}
+
+// TestAGuestThatComesBack: a guest could not go on with the daemon that shares the
+// directory, although its TPM did, and goes on where it was, with the TPM that it had.
+func TestAGuestThatComesBack(t *testing.T) {
+	dir := t.TempDir()
+	from := daemonWith(t, "--state="+dir, "--migration=release-lock-outgoing", "--flags=startup-clear,auto-shutdown")
+	to := daemonWith(t, "--state="+dir, "--migration=incoming", "--flags=auto-shutdown")
+	tpm := overSocket{connect(t, from.ready.Data)}
+	value := extended(t, tpm)
+	source, err := swtpm.DialControl(t.Context(), "unix", from.ready.Control)
+	require.NoError(t, err)
+	defer source.Close()
+	target, err := swtpm.DialControl(t.Context(), "unix", to.ready.Control)
+	require.NoError(t, err)
+	defer target.Close()
+	blobs := map[swtpm.StateType]*swtpm.Blob{}
+	for _, kind := range []swtpm.StateType{swtpm.StatePermanent, swtpm.StateVolatile} {
+		blobs[kind], err = source.GetStateBlob(t.Context(), kind, swtpm.BlobDecrypted)
+		require.NoError(t, err)
+	}
+	var none *swtpm.ResultError
+	_, err = source.GetStateBlob(t.Context(), swtpm.StateSave, swtpm.BlobDecrypted)
+	require.ErrorAs(t, err, &none)
+	require.Equal(t, swtpm.Retry, none.Result)
+	for kind, blob := range blobs {
+		require.NoError(t, target.SetStateBlob(t.Context(), kind, blob))
+	}
+	require.NoError(t, target.Init(t.Context(), swtpm.InitDeleteVolatile))
+	require.NoError(t, target.Shutdown(t.Context()))
+	require.Equal(t, exitOK, to.exitCode(t))
+
+	require.NoError(t, source.LockStorage(t.Context(), 300))
+	require.Equal(t, value, pcr10(t, tpm))
+	require.NoError(t, changeOwnerAuth(t, tpm, "", "owner"))
+	from.stop()
+	require.Equal(t, exitOK, from.exitCode(t))
+	from = daemonWith(t, "--state="+dir, "--flags=startup-clear")
+	require.ErrorIs(t, changeOwnerAuth(t, overSocket{connect(t, from.ready.Data)}, "", "x"), tpm2.TPMRCBadAuth)
+	from.stop()
+	require.Equal(t, exitOK, from.exitCode(t))
 }
 
 // TestADaemonWithoutTheDirectory: a command that needs a directory which another daemon
@@ -197,6 +241,36 @@ func TestGetInfoOfTheDaemon(t *testing.T) {
 	info, err = c.Info(t.Context(), swtpm.InfoActiveProfile)
 	require.NoError(t, err)
 	assert.Equal(t, "pc-client", info.ActiveProfile.Name)
+	d.stop()
+	require.Equal(t, exitOK, d.exitCode(t))
+}
+
+// TestStateIsFetchedWhileACommandIsHeld: a held command has not reached the TPM, so the
+// state is fetched at once and without it; STOP lets it go.
+func TestStateIsFetchedWhileACommandIsHeld(t *testing.T) {
+	d := daemonWith(t, "--defer-until=userspace", "--while-deferred=hold", "--defer-from=late", "--hold-max=1h", "--flags=startup-clear")
+	data := connect(t, d.ready.Data)
+	_, err := control.NewClient(d.ready.Admin).Advance(t.Context(), initcall.Late)
+	require.NoError(t, err)
+	answer := askAtOnce(data, selfTest10, 10)
+	waitHeld(t, d)
+	d.log.until(t, "longest=1h0m0s")
+	source, err := swtpm.DialControl(t.Context(), "unix", d.ready.Control)
+	require.NoError(t, err)
+	defer source.Close()
+	for _, kind := range []swtpm.StateType{swtpm.StatePermanent, swtpm.StateVolatile} {
+		blob, err := source.GetStateBlob(t.Context(), kind, swtpm.BlobDecrypted)
+		require.NoError(t, err)
+		assert.NotEmpty(t, blob.Data)
+	}
+	d.log.until(t, "the state of the TPM was fetched")
+	select {
+	case said := <-answer:
+		assert.Fail(t, "the command was let go", said)
+	default:
+	}
+	require.NoError(t, source.Stop(t.Context()))
+	assert.Equal(t, "80010000000a00000101", transporttest.Receive(t, answer))
 	d.stop()
 	require.Equal(t, exitOK, d.exitCode(t))
 }

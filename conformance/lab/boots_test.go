@@ -48,6 +48,7 @@ type bench struct {
 	machine Machine
 	swtpmd  string
 	cache   string
+	qemuImg string        // of those that save guests
 	queue   sync.Mutex    // held while waiting for places
 	places  chan struct{} // taken by guests that run
 }

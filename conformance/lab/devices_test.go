@@ -1,8 +1,6 @@
 package lab
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"os"
 	"os/exec"
@@ -153,36 +151,14 @@ func (b *bench) modules(ctx context.Context, apt *Apt, fetch bool) (map[string][
 // devices boots the guest, and returns what its console had.
 func (b *bench) devices(t testing.TB, modules map[string][]byte) string {
 	t.Helper()
-	dir := t.TempDir()
-	client := filepath.Join(dir, "askdevice")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", client, "./askdevice")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	said, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", said)
-
-	var image bytes.Buffer
-	z := gzip.NewWriter(&image)
-	a := &archive{w: z}
-	for _, name := range []string{"bin", "dev", "etc", "mod", "proc", "run", "sys"} {
-		a.add(name, modeDir|0o755, nil)
+	files := map[string][]byte{
+		"etc/passwd": []byte("root::0:0::/:/bin/sh\ntester::1000:1000::/:/bin/sh\n"),
+		"etc/group":  []byte("root::0:\ntester::1000:\n"),
 	}
-	a.addDevice("dev/console", modeChar|0o600, 5, 1)
-	a.add("etc/passwd", modeFile|0o644, []byte("root::0:0::/:/bin/sh\ntester::1000:1000::/:/bin/sh\n"))
-	a.add("etc/group", modeFile|0o644, []byte("root::0:\ntester::1000:\n"))
 	for name, content := range modules {
-		a.add("mod/"+name, modeFile|0o644, content)
+		files["mod/"+name] = content
 	}
-	for name, path := range map[string]string{
-		"init": "devices.sh", "bin/busybox": b.machine.Tools.Busybox, "bin/swtpmd": b.swtpmd, "bin/askdevice": client,
-	} {
-		content, err := os.ReadFile(path)
-		require.NoError(t, err)
-		a.add(name, modeFile|0o755, content)
-	}
-	require.NoError(t, a.close())
-	require.NoError(t, z.Close())
-	initrd, console := filepath.Join(dir, "initrd"), filepath.Join(dir, "console")
-	require.NoError(t, os.WriteFile(initrd, image.Bytes(), 0o600))
+	initrd, console := b.initrd(t, "devices.sh", map[string]string{"bin/swtpmd": b.swtpmd}, files), filepath.Join(t.TempDir(), "console")
 
 	ctx, cancel := context.WithTimeout(t.Context(), bootTimeout)
 	defer cancel()
@@ -195,7 +171,7 @@ func (b *bench) devices(t testing.TB, modules map[string][]byte) string {
 		"-append", "console=ttyS0 panic=-1 ignore_loglevel no_timer_check")
 	leash(cmd)
 	begun := time.Now()
-	said, err = cmd.CombinedOutput()
+	said, err := cmd.CombinedOutput()
 	log, readErr := os.ReadFile(console)
 	require.NoError(t, readErr)
 	require.NoError(t, err, "%s\n%s", said, log)

@@ -3,6 +3,7 @@ package swtpm
 import (
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/swtpmd/swtpmd/transport"
 )
@@ -30,9 +31,14 @@ func (c *control) getStateBlob(req *request) Result {
 		return releases[c.s.opts.Version].noSuchState
 	}
 	m, _ := transport.As[transport.Migratable](c.s.device)
+	begun := time.Now()
 	permanent, volatile, err := m.SaveState()
 	if err != nil {
 		return c.s.result("GET_STATEBLOB", err)
+	}
+	if offset == 0 {
+		// What is in execution ends first. What a fault holds has not come to the TPM.
+		c.s.log.Info("the state of the TPM was fetched", "type", uint32(kind), "waited", time.Since(begun).Round(time.Millisecond))
 	}
 	blob := permanent
 	if kind == StateVolatile {
@@ -169,8 +175,9 @@ func (s *Server) removeVolatile() error {
 	return s.opts.Storage.RemoveVolatile()
 }
 
-// lockStorage takes the lock of the storage, with retries 10 ms apart.
+// lockStorage takes the lock of the storage, with retries 10 ms apart. QEMU asks for it
+// when a guest goes on that it has saved, or that could not go on elsewhere.
 func (c *control) lockStorage(req *request) Result {
 	tries := min(binary.BigEndian.Uint32(req.payload), maxLockTries)
-	return c.s.result("LOCK_STORAGE", c.s.ensureLocked(tries))
+	return c.s.result("LOCK_STORAGE", c.s.lockFor(tries, true))
 }

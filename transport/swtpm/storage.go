@@ -64,11 +64,18 @@ type lock struct {
 	locked atomic.Bool
 	// incoming says that INIT leaves the lock to a later moment.
 	incoming bool
+	// given says that it was given away with the state of the TPM.
+	given bool
 }
 
 // ensureLocked takes the lock of the storage if it is not this server's, trying again
 // so often while another TPM has it.
-func (s *Server) ensureLocked(tries uint32) error {
+func (s *Server) ensureLocked(tries uint32) error { return s.lockFor(tries, false) }
+
+// lockFor is ensureLocked, and may be for a TPM that comes back: its state was fetched,
+// to go on elsewhere, and goes on here. Then what another TPM has written since counts
+// for nothing.
+func (s *Server) lockFor(tries uint32, comesBack bool) error {
 	if s.lock.locked.Load() {
 		return nil
 	}
@@ -78,10 +85,10 @@ func (s *Server) ensureLocked(tries uint32) error {
 		return nil
 	}
 	for ; ; tries-- {
-		err := s.opts.Storage.Lock(s.powered())
+		err := s.opts.Storage.Lock(s.powered() && !(comesBack && s.lock.given))
 		if err == nil {
 			s.lock.locked.Store(true)
-			s.lock.incoming = false
+			s.lock.incoming, s.lock.given = false, false
 			s.log.Info("the state storage is locked for this TPM")
 			return nil
 		}
@@ -129,6 +136,7 @@ func (s *Server) handOver() {
 		return
 	}
 	s.lock.locked.Store(false)
+	s.lock.given = true
 	if err := s.opts.Storage.Unlock(); err != nil {
 		s.log.Warn("the state storage was not unlocked", "cause", err)
 		return

@@ -74,6 +74,7 @@ type daemon struct {
 	panel   *control.Panel
 	server  *swtpm.Server
 	source  levelSource
+	sleeper *sleeper
 	cause   string // of the next INIT, if it is not a client's
 	// meddled counts the commands that a deferral has not let through at once.
 	meddled atomic.Uint64
@@ -155,7 +156,8 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.source, err = newSource(set, d.clock, d.in, d.files, d.log); err != nil {
 		return err
 	}
-	device = through(device, d.observers)
+	d.sleeper = &sleeper{Device: through(device, d.observers), d: d}
+	device = d.sleeper
 	options := swtpm.Options{
 		Version:             set.Like,
 		Description:         d.description,
@@ -244,11 +246,18 @@ func (d *daemon) power(e swtpm.Event) {
 		// A guest that goes on does not boot. How far it was is not known: it
 		// is taken to have booted already.
 		d.on = true
+		d.sleeper.goesOn()
 		_ = d.clock.Advance(initcall.Userspace, initcall.NoTime, "the guest goes on from saved state")
 		return
 	}
-	d.powerOn(cmp.Or(d.cause, "INIT on the control channel"))
+	if d.cause == "" && d.sleeper.sleeps() {
+		return
+	}
+	d.powerOn(cmp.Or(d.cause, initCause))
 }
+
+// initCause is the cause of a boot that a client begins.
+const initCause = "INIT on the control channel"
 
 // powerOn begins a boot. A reset while the last one is still in firmware
 // (SeaBIOS resets twice in a row) is no boot of its own.
@@ -279,7 +288,7 @@ func (d *daemon) decided(decision faults.Decision) {
 		d.meddled.Add(1)
 	}
 	d.panel.RecordDecision(decision)
-	logDecision(d.log, &decision)
+	logDecision(d.log, &decision, d.set.Deferral.HoldMax)
 }
 
 // open makes every socket, gives up what is not needed any more, and only then
