@@ -22,6 +22,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // client is a program that uses a TPM.
@@ -128,7 +129,7 @@ func newMachine(t *testing.T) *machine {
 		require.NoError(t, err)
 		ended := make(chan error, 1)
 		go func() { ended <- serve(listener) }()
-		t.Cleanup(func() { assert.NoError(t, <-ended) })
+		t.Cleanup(func() { assert.NoError(t, transporttest.Receive(t, ended)) })
 	}
 	t.Cleanup(func() { assert.NoError(t, server.Close(context.Background())) })
 	m.environment = append(os.Environ(), "TPM2TOOLS_TCTI=swtpm:path="+socket, "TPM2OPENSSL_TCTI=swtpm:path="+socket, "TSS2_LOG=all+error", "LC_ALL=C")
