@@ -30,7 +30,7 @@ func TestBoots(t *testing.T) {
 		t.Skip("no boots: ", err)
 	}
 	require.NoError(t, err)
-	for _, c := range bootCases() {
+	for _, c := range append(bootCases(), limitCases()...) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.check(t, b.boot(t, c))
