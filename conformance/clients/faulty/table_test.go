@@ -36,6 +36,8 @@ var faultRows = []string{
 	"StartAuthSession: rc=TPM_RC_SESSION_MEMORY",
 	"ContextLoad: rc=TPM_RC_CONTEXT_GAP",
 	"*: hold=300ms",
+	"*: split=4/20ms",
+	"*: close",
 }
 
 const page = "../../../docs/faults.md"
