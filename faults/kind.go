@@ -56,9 +56,9 @@ const (
 // kinds is the table of kinds: one row and one file for each.
 func kinds() []*Kind {
 	return []*Kind{
-		&passKind, &holdKind,
+		&passKind, &holdKind, &delayKind, &absentKind,
 		&answerKind,
-		&truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
+		&dropKind, &stallKind, &truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
 	}
 }
 

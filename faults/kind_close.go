@@ -36,8 +36,8 @@ func (h HangUp) String() string {
 
 func (h HangUp) apply(x *exchange) ([]byte, error) {
 	if !h.Before {
-		if _, err := x.next(); err != nil {
-			return nil, err
+		if response, err := x.next(); x.gone(err) {
+			return response, err
 		}
 	}
 	x.decision.Outcome = Closed

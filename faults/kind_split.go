@@ -65,7 +65,7 @@ func (s Split) check(*Plan, *Rule) string {
 
 func (s Split) apply(x *exchange) ([]byte, error) {
 	response, err := x.next()
-	if err != nil || len(response) <= s.Piece {
+	if x.gone(err) || len(response) <= s.Piece {
 		return response, err
 	}
 	delivery := transport.DeliveryOf(x.ctx)
