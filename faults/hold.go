@@ -102,7 +102,7 @@ func (l *Layer) keep(x *exchange, longest time.Duration, end release, levels boo
 	stop := l.clock.Subscribe(check)
 	defer stop()
 	check(l.clock.Now())
-	if x.rule.disabled.Load() {
+	if x.rule.off() {
 		h.release(release{Released, "rule disabled"})
 	}
 	began := l.time()

@@ -56,8 +56,8 @@ const (
 // kinds is the table of kinds: one row and one file for each.
 func kinds() []*Kind {
 	return []*Kind{
-		&passKind, &holdKind, &delayKind, &absentKind,
-		&answerKind,
+		&passKind, &holdKind, &delayKind, &absentKind, &goneKind, &flapKind, &powerKind,
+		&answerKind, &failureKind, &testingKind,
 		&dropKind, &stallKind, &truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
 	}
 }

@@ -29,6 +29,10 @@ type Layer struct {
 	number atomic.Uint64           // of the last command
 	since  atomic.Int64            // time of the last Init
 
+	// lasting are the faults that last, nil if none does.
+	lasting   atomic.Pointer[candidates]
+	lastingMu sync.Mutex // held while they change
+
 	changes sync.Mutex // held while the rules change
 	seam    *seam
 	outer   bool // there is another layer below
@@ -39,6 +43,9 @@ type Layer struct {
 // because they must release what it holds; all else is found through transport.As.
 func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 	if err := plan.Validate(); err != nil {
+		return nil, err
+	}
+	if err := lacking(next, plan.Rules, 0); err != nil {
 		return nil, err
 	}
 	l := &Layer{next: next, plan: plan, clock: plan.Clock, time: plan.Time}
@@ -60,7 +67,7 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 	l.plan.Rules = nil
 	if power, ok := transport.As[transport.Power](next); ok {
 		l.power = power
-		return &switchable{Layer: l, power: power}, nil
+		return &switchable{l}, nil
 	}
 	return l, nil
 }
@@ -87,7 +94,7 @@ func (l *Layer) Send(ctx context.Context, locality uint8, command []byte) ([]byt
 		return l.pass(ctx, came, locality, command)
 	}
 	x := exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came, number: l.number.Add(1)}
-	candidates := set.candidates(command)
+	candidates := l.withLasting(set.candidates(command))
 	at, now := candidates.next(&x, 0)
 	if at < 0 {
 		return l.pass(ctx, came, locality, command)

@@ -34,7 +34,11 @@ func keep(t *testing.T, rule string, then func(clock *initcall.Clock, d transpor
 	}()
 	synctest.Wait()
 	then(&clock, d)
-	k = <-done
+	select {
+	case k = <-done:
+	case <-time.After(time.Hour):
+		assert.Fail(t, "the command has no end", rule)
+	}
 	return k, tpm.commands, journal
 }
 

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // Plan says which faults a device shows. The zero value shows none.
@@ -215,6 +216,27 @@ func (p *Plan) refused(r *Rule) string {
 		return c.check(p, r)
 	}
 	return ""
+}
+
+// needer is implemented by faults that not every device can have.
+type needer interface {
+	// needs returns what the device lacks, empty if nothing.
+	needs(d transport.Device) string
+}
+
+// lacking returns a *PlanError if the device lacks what a rule's fault needs. First is the
+// index of the first rule.
+func lacking(d transport.Device, rules []Rule, first int) error {
+	for i := range rules {
+		n, ok := rules[i].fault().(needer)
+		if !ok {
+			continue
+		}
+		if reason := n.needs(d); reason != "" {
+			return &PlanError{Rule: rules[i].name(), Index: first + i, Reason: reason}
+		}
+	}
+	return nil
 }
 
 // unreachable returns why no command ever comes to rule i, empty if one may. Names are

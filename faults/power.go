@@ -21,22 +21,29 @@ func (l *Layer) SetCancel(asserted bool) {
 }
 
 // switchable is the layer over a device whose power can be switched.
-type switchable struct {
-	*Layer
-	power transport.Power
-}
+type switchable struct{ *Layer }
 
 // Init resets the device below.
-func (s *switchable) Init() error {
-	return s.seam.reset(release{Reset, "device reset"}, func() error {
-		s.since.Store(int64(s.time()))
-		return s.power.Init()
+func (s *switchable) Init() error { return s.initialize() }
+
+// PowerOff takes the power from the device below.
+func (s *switchable) PowerOff() error { return s.powerOff() }
+
+// initialize resets the device below, which has power.
+func (l *Layer) initialize() error {
+	return l.seam.reset(release{Reset, "device reset"}, func() error {
+		l.endLasting()
+		l.since.Store(int64(l.time()))
+		return l.power.Init()
 	})
 }
 
-// PowerOff takes the power from the device below.
-func (s *switchable) PowerOff() error {
-	return s.seam.reset(release{Reset, "power off"}, s.power.PowerOff)
+// powerOff takes the power from the device below, which has it.
+func (l *Layer) powerOff() error {
+	return l.seam.reset(release{Reset, "power off"}, func() error {
+		l.endLasting()
+		return l.power.PowerOff()
+	})
 }
 
 // Powered reports whether the device below has power.

@@ -15,6 +15,8 @@ type RuleStatus struct {
 	// InForce reports whether the boot is where the rule applies, and the rule is not
 	// switched off.
 	InForce bool
+	// Lasts reports whether a fault that the rule began goes on.
+	Lasts bool
 	// Fitted counts the commands that the rule was asked about and was for, but for its
 	// counting fields; Fired counts those that it decided about.
 	Fitted, Fired uint64
@@ -27,7 +29,7 @@ func (l *Layer) Rules() []RuleStatus {
 	for _, r := range l.set.Load().rules {
 		off := r.disabled.Load()
 		list = append(list, RuleStatus{
-			Rule: r.Rule, Name: r.name, Disabled: off, InForce: !off && r.When.InForce(now),
+			Rule: r.Rule, Name: r.name, Disabled: off, InForce: !off && r.When.InForce(now), Lasts: l.lasts(r),
 			Fitted: r.fitted.Load(), Fired: r.hits.Load(),
 		})
 	}
@@ -50,6 +52,9 @@ func (l *Layer) Add(rules ...Rule) error {
 	defer l.changes.Unlock()
 	kept := l.set.Load().rules
 	if err := l.valid(kept, rules); err != nil {
+		return err
+	}
+	if err := lacking(l.next, rules, len(kept)); err != nil {
 		return err
 	}
 	l.set.Store(newRuleSet(rules, l.plan.Seed, kept))

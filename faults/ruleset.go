@@ -15,10 +15,14 @@ type rule struct {
 	fault    Fault
 	seed     uint64 // of the plan and the name
 	after    *rule  // of When.After
+	cause    *rule  // of a fault that lasts: the rule that began it
 	fitted   atomic.Uint64
 	hits     atomic.Uint64
 	disabled atomic.Bool
 }
+
+// off reports whether the rule is disabled.
+func (r *rule) off() bool { return r.disabled.Load() || r.cause != nil && r.cause.disabled.Load() }
 
 // What chance is drawn for. Each has numbers of its own.
 const (
@@ -58,7 +62,7 @@ func (c candidates) next(x *exchange, from int) (at int, now place) {
 	now = placeOf(x.layer.clock)
 	for at = from; at < len(c); at++ {
 		r := c[at]
-		if r.disabled.Load() || r.after != nil && r.after.hits.Load() == 0 || !r.When.fits(x, now) {
+		if r.off() || r.after != nil && r.after.hits.Load() == 0 || !r.When.fits(x, now) {
 			continue
 		}
 		return at, now

@@ -121,7 +121,7 @@ func (s *seam) withdraw(r *rule, why release) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for h := range s.holds {
-		if h.rule == r {
+		if h.rule == r || h.rule.cause == r {
 			h.release(why)
 		}
 	}
