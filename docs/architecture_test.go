@@ -45,7 +45,7 @@ var apart = []struct{ from, to, because string }{
 
 // withoutIO are packages that do no input and output: what they need is given to
 // them.
-var withoutIO = []string{"emulator", "emulator/wire", "emulator/crypt", "ima", "ima/boot", "ima/measure", "ima/verify", "faults", "emulator/provision"}
+var withoutIO = []string{"emulator", "emulator/wire", "emulator/crypt", "ima", "ima/boot", "ima/measure", "ima/verify", "faults", "faults/campaign", "emulator/provision"}
 
 // pkg is a package of this module.
 type pkg struct {

@@ -36,6 +36,8 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd replay FILE --to=URL     send a capture to a TPM, and compare
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
        swtpmd matrix [flags]           simulate every platform with every strategy
+       swtpmd campaign -- COMMAND      run a command under many fault plans from seeds
+       swtpmd shrink PLAN -- COMMAND   make a failing fault plan smaller
        swtpmd verify [flags] LIST      say what may be concluded from a list
        swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
        swtpmd commands [flags]         list the commands of the TPM

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"os"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/campaign"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/commands"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/completion"
@@ -47,6 +48,8 @@ func subcommands(sandboxes *daemon.Sandboxes) []cli.Command {
 		replay.Command,
 		simulate.Boot,
 		simulate.Matrix,
+		campaign.Command,
+		campaign.Shrink,
 		verify.Command,
 		measure.Command,
 		commands.Command,

@@ -19,6 +19,14 @@ func fixed(words ...string) valueWords {
 	return valueWords{words: func() []string { return words }}
 }
 
+// kinds are the words of the kinds of faults.
+func kinds() (words []string) {
+	for _, k := range faults.Kinds() {
+		words = append(words, k.Word)
+	}
+	return words
+}
+
 // orFile adds files to words.
 func orFile(v valueWords) valueWords { return valueWords{v.words, true} }
 
@@ -73,6 +81,7 @@ var values = map[string]valueWords{
 	"attack":          fixed("none", "rename", "filter", "unlink", "dequeue"),
 	"format":          fixed("kernel", "cel-tlv", "cel-json", "cel-cbor"),
 	"commands format": fixed("table", "json"),
+	"kinds":           {words: kinds},
 	"lsm":             fixed("selinux", "none"),
 	"console":         fixed("unix:", "file:", "-"),
 	"timeline":        orFile(fixed("builtin")),
@@ -115,6 +124,12 @@ var arguments = map[string]func(before []string) []string{
 		return nil
 	},
 	"man":    none,
+	"campaign": func(before []string) []string {
+		if len(before) == 0 {
+			return []string{"merge"}
+		}
+		return nil
+	},
 	"socket": none, "boot": none, "matrix": none, "commands": none,
 	"": none,
 }
