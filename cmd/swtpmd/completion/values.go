@@ -123,7 +123,7 @@ var arguments = map[string]func(before []string) []string{
 		}
 		return nil
 	},
-	"man":    none,
+	"man": none,
 	"campaign": func(before []string) []string {
 		if len(before) == 0 {
 			return []string{"merge"}
