@@ -3,6 +3,7 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,7 +15,18 @@ const (
 	maxRules = 10000
 )
 
-// ParsePlan reads a plan from the text of a file: one rule in a line, as ParseRule reads
+// PlanFile is what the text of a plan's file says.
+type PlanFile struct {
+	Name string // of the file
+	// Seed is the file's; Seeded reports whether it has one.
+	Seed   uint64
+	Seeded bool
+	// Rules are the file's, and Lines theirs, from 1.
+	Rules []Rule
+	Lines []int
+}
+
+// ParsePlanFile reads the text of a plan's file: one rule in a line, as ParseRule reads
 // it, and before them, if it has one, its seed.
 //
 //	# The extend that IMA needs fails, and every tenth command is slow.
@@ -23,18 +35,16 @@ const (
 //	name=slow */10: delay=200ms
 //
 // Empty lines and those that begin with # say nothing. Name is the file's, for errors:
-// *SyntaxError with the line and column of what is wrong. The plan is valid but for what
-// its file does not say: given dangerous, a clock and what else it needs, Validate and
-// Wrap look again.
-func ParsePlan(name string, text []byte, given Plan) (Plan, error) {
-	plan := given
-	wrong := func(line, column int, reason string) (Plan, error) {
-		return given, &SyntaxError{File: name, Line: line, Column: column, Reason: reason}
+// *SyntaxError with the line and column of what is wrong. Whether the rules can be
+// together is for Plan.Validate to say.
+func ParsePlanFile(name string, text []byte) (PlanFile, error) {
+	file := PlanFile{Name: name}
+	wrong := func(line, column int, reason string) (PlanFile, error) {
+		return PlanFile{}, &SyntaxError{File: name, Line: line, Column: column, Reason: reason}
 	}
 	if len(text) > maxPlan {
 		return wrong(1, 1, fmt.Sprintf("the file has more than %d bytes", maxPlan))
 	}
-	var lines []int // of the rules
 	seeded := 0
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSuffix(line, "\r")
@@ -52,10 +62,10 @@ func ParsePlan(name string, text []byte, given Plan) (Plan, error) {
 				return wrong(i+1, column, "after seed stands a number of 64 bits")
 			case seeded > 0:
 				return wrong(i+1, column, fmt.Sprintf("the seed stands in line %d already", seeded))
-			case len(lines) > 0:
+			case len(file.Rules) > 0:
 				return wrong(i+1, column, "the seed stands before the rules")
 			}
-			plan.Seed, seeded = seed, i+1
+			file.Seed, file.Seeded, seeded = seed, true, i+1
 			continue
 		}
 		rule, err := ParseRule(line)
@@ -63,16 +73,31 @@ func ParsePlan(name string, text []byte, given Plan) (Plan, error) {
 		if errors.As(err, &syntax) {
 			return wrong(i+1, syntax.Column, syntax.Reason)
 		}
-		if len(lines) == maxRules {
+		if len(file.Rules) == maxRules {
 			return wrong(i+1, column, fmt.Sprintf("the plan has more than %d rules", maxRules))
 		}
-		plan.Rules = append(plan.Rules[:len(plan.Rules):len(plan.Rules)], rule)
-		lines = append(lines, i+1)
+		file.Rules, file.Lines = append(file.Rules, rule), append(file.Lines, i+1)
+	}
+	return file, nil
+}
+
+// ParsePlan reads a plan from the text of a file, as ParsePlanFile does, and adds its rules
+// to those that are given, and its seed. The plan is valid but for what its file does not
+// say: given dangerous, a clock and what else it needs, Validate and Wrap look again.
+func ParsePlan(name string, text []byte, given Plan) (Plan, error) {
+	file, err := ParsePlanFile(name, text)
+	if err != nil {
+		return given, err
+	}
+	plan := given
+	plan.Rules = append(slices.Clip(plan.Rules), file.Rules...)
+	if file.Seeded {
+		plan.Seed = file.Seed
 	}
 	var bad *PlanError
 	if err := plan.Validate(); errors.As(err, &bad) {
 		if at := bad.Index - len(given.Rules); at >= 0 {
-			return wrong(lines[at], 1, bad.Reason)
+			return given, &SyntaxError{File: name, Line: file.Lines[at], Column: 1, Reason: bad.Reason}
 		}
 		return given, err
 	}

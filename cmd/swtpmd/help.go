@@ -33,6 +33,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd mssim [flags]            by the protocol of the TCG's simulator
        swtpmd cuse -n NAME [flags]     a TPM at /dev/NAME
        swtpmd ctl COMMAND              ask or steer a running daemon
+       swtpmd plan check FILE...       look for errors in plans of faults, or explain them
        swtpmd replay FILE --to=URL     send a capture to a TPM, and compare
        swtpmd boot [flags]             simulate a boot with a TPM that comes late
        swtpmd matrix [flags]           simulate every platform with every strategy
@@ -52,6 +53,7 @@ paste into QEMU's command line. Without --state the TPM is a new one that ends
 with it.
 
 ` + deferHelp + `
+` + cli.FaultsHelp + `
 Sockets:
   --dir=DIR              directory for them (default: a private one, removed at the end)
   --ctrl=WORDS           swtpm's control channel: type=unixio,path=P[,mode=][,terminate],
@@ -188,7 +190,8 @@ swtpm's flags:
                          default-v1, null or custom of libtpms; later starts have it
 
 ` + deferHelp + `  --admin=PATH           the admin socket for swtpmd ctl
-` + observeHelp + `
+
+` + cli.FaultsHelp + observeHelp + `
 ` + cli.LevelsHelp + `
 Examples:
   swtpm_setup --tpm2 --tpm "$(command -v swtpmd) socket" --tpm-state /tmp/t --create-ek-cert

@@ -50,6 +50,7 @@ those of swtpm chardev.
   --json                 print the device as JSON
 
 ` + deviceDeferHelp + `
+` + cli.FaultsHelp + `
 ` + deviceStateHelp + `
 ` + cli.LevelsHelp + `
 Examples:
@@ -82,6 +83,7 @@ that. The words are those of swtpm cuse.
   --json                 print the device as JSON
 
 ` + deviceDeferHelp + `
+` + cli.FaultsHelp + `
 ` + deviceStateHelp + `
 ` + cli.LevelsHelp + `
 It takes the kernel's module cuse, and root or the permission to read and write

@@ -20,6 +20,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/importer"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/manual"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/plan"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/replay"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/sandbox"
@@ -45,6 +46,7 @@ func subcommands(sandboxes *daemon.Sandboxes) []cli.Command {
 		{Name: "mssim", Help: mssimHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newMSSIM(f, sandboxes) }},
 		{Name: "cuse", Help: cuseHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newCUSE(f, sandboxes) }},
 		ctl.Command,
+		plan.Command,
 		replay.Command,
 		simulate.Boot,
 		simulate.Matrix,

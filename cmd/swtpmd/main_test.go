@@ -84,6 +84,13 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"matrix", "--defer-from=core"}, "add --defer-until=LEVEL"},
 		{[]string{"--defer-until=late", "--defer-boots=-1"}, "in the first N boots only, or 0 for every boot"},
 		{[]string{"--defer-until=late", "--timeline=builtin", "--marker=late=f"}, "leave out one of the two"},
+		{[]string{"--fault=GetRandom"}, `a rule is what it is for, ": " and a fault`},
+		{[]string{"--fault=GetRandom: fly"}, "column 12: "},
+		{[]string{"boot", "--fault=*: rc=RETRY", "--fault=GetRandom: pass"}, `--fault "GetRandom: pass": it is never asked`},
+		{[]string{"--plan=/does/not/exist"}, "no such file"},
+		{[]string{"--fault-seed=1"}, "add --fault=RULE or --plan=FILE"},
+		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--fault=level=late: rc=RETRY"}, "add --console"},
+		{[]string{"--console=-"}, "a --fault with level="},
 		{[]string{"ctl", "advance"}, "advance takes a level"},
 		{[]string{"ctl", "--admin=/x", "advance", "latest"}, "late_sync, userspace"},
 	} {

@@ -51,6 +51,7 @@ Ports:
 
 ` + deferHelp + `The clock of a boot starts at POWER_ON, and RESET begins the next boot.
 
+` + cli.FaultsHelp + `
 State, and the kind of TPM:
   --state=DIR            keep the TPM in this directory; without it the TPM is a new one
                          that ends with the daemon

@@ -32,5 +32,5 @@ func newSocket(f *flag.FlagSet, sandboxes *daemon.Sandboxes) cli.Run {
 }
 
 func needsConsole(set *options.Set) bool {
-	return len(set.Deferral.Rules()) > 0 && set.Console == "" && set.Timeline == "" && !set.GDB.Wanted && set.Admin == ""
+	return set.Followed() && set.Console == "" && set.Timeline == "" && !set.GDB.Wanted && set.Admin == ""
 }

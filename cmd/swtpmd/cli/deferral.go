@@ -48,9 +48,10 @@ func (d *Deferral) Define(f *flag.FlagSet) {
 	f.DurationVar(&d.HoldMax, "hold-max", faults.DefaultHoldMax, "")
 }
 
-// Check returns a *UsageError for a deferral that could never be.
-func (d *Deferral) Check() error {
-	if err := d.checkUntil(); err != nil {
+// Check returns a *UsageError for a deferral that could never be. Followed reports
+// whether other rules depend on how far the boot has come.
+func (d *Deferral) Check(followed bool) error {
+	if err := d.checkUntil(followed); err != nil {
 		return err
 	}
 	switch {
@@ -68,15 +69,19 @@ func (d *Deferral) Check() error {
 
 // checkUntil finds words about a deferral that has no end: without
 // --defer-until, which says firmware too, they would do nothing.
-func (d *Deferral) checkUntil() error {
+func (d *Deferral) checkUntil(followed bool) error {
 	var about []string
 	until := false
 	d.flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
 		case "defer-until":
 			until = true
-		case "defer-from", "while-deferred", "hold-max", "defer-boots", "marker", "trust-console", "follow-kexec", "levels", "system-map":
+		case "defer-from", "while-deferred", "hold-max", "defer-boots":
 			about = append(about, "--"+f.Name)
+		case "marker", "trust-console", "follow-kexec", "levels", "system-map":
+			if !followed {
+				about = append(about, "--"+f.Name)
+			}
 		}
 	})
 	if until || len(about) == 0 {

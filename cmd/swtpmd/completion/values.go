@@ -1,6 +1,8 @@
 package completion
 
 import (
+	"strings"
+
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -12,6 +14,7 @@ import (
 type valueWords struct {
 	words func() []string
 	files bool // a file is one too
+	rule  bool // the value is a rule of faults
 }
 
 // fixed are words that are always the same.
@@ -28,7 +31,7 @@ func kinds() (words []string) {
 }
 
 // orFile adds files to words.
-func orFile(v valueWords) valueWords { return valueWords{v.words, true} }
+func orFile(v valueWords) valueWords { return valueWords{words: v.words, files: true} }
 
 // levels are the names of the levels of a boot.
 func levels() (names []string) {
@@ -94,7 +97,41 @@ var values = map[string]valueWords{
 	"log":             fixed("file=", "fd=", "level="),
 	"pid":             fixed("file=", "fd="),
 	"flags":           fixed("not-need-init", "startup-clear", "startup-state", "startup-none"),
+	"fault":           {rule: true},
 	"locality":        fixed("reject-locality-4", "allow-set-locality"),
+}
+
+// ruleWords returns the text of a rule up to its last word, and what can stand in the place
+// of that: a command, another word, or a fault after the colon.
+func ruleWords(text string) (before string, words []string) {
+	at := strings.LastIndexAny(text, " \t") + 1
+	if at > 0 && strings.HasSuffix(strings.TrimSpace(text[:at]), ":") {
+		return text[:at], faultWords()
+	}
+	return text[:at], whenWords()
+}
+
+// whenWords are what says what a rule is for.
+func whenWords() []string {
+	words := withEqual([]string{"after", "boot", "client", "handle", "level", "locality", "name", "p", "pcr", "session", "time", "times"})
+	for _, c := range emulator.Commands() {
+		if c.Implemented() {
+			words = append(words, c.Name)
+		}
+	}
+	return words
+}
+
+// faultWords are the kinds of faults.
+func faultWords() (words []string) {
+	for _, k := range faults.Kinds() {
+		word := k.Word
+		if k.Value != "" && !strings.HasPrefix(k.Value, "[") {
+			word += "="
+		}
+		words = append(words, word)
+	}
+	return words
 }
 
 // withEqual puts an equal sign after each word.
@@ -117,6 +154,12 @@ var arguments = map[string]func(before []string) []string{
 		}
 		return nil
 	},
+	"plan": func(before []string) []string {
+		if len(before) == 0 {
+			return []string{"check", "explain"}
+		}
+		return nil
+	},
 	"completion": func(before []string) []string {
 		if len(before) == 0 {
 			return []string{"bash", "zsh", "fish"}
@@ -133,5 +176,8 @@ var arguments = map[string]func(before []string) []string{
 	"socket": none, "boot": none, "matrix": none, "commands": none,
 	"": none,
 }
+
+// filesAfter are the commands whose words of arguments have files after them.
+var filesAfter = map[string]bool{"plan": true}
 
 func none([]string) []string { return nil }

@@ -129,6 +129,11 @@ func valuesLike(command, name, before, text string) (found candidates) {
 		return candidates{files: true}
 	}
 	found.files = of.files
+	if of.rule {
+		kept, words := ruleWords(text)
+		before, text = before+kept, text[len(kept):]
+		of.words = func() []string { return words }
+	}
 	for _, word := range of.words() {
 		if strings.HasPrefix(word, text) {
 			found.words = append(found.words, candidate{word: before + word})
@@ -143,6 +148,7 @@ func argumentsLike(command string, before []string, text string) (found candidat
 	if !known {
 		return candidates{files: true}
 	}
+	found.files = len(before) > 0 && filesAfter[command]
 	for _, word := range next(before) {
 		if strings.HasPrefix(word, text) {
 			found.words = append(found.words, candidate{word: word})

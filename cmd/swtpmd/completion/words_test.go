@@ -67,6 +67,7 @@ func TestWords(t *testing.T) {
 		{"verify --policy=acc", "--policy=accept-late :files"},
 		{"verify |", ":files"},
 		{"nonsense --", ""},
+		{"--fault=PCR_Ext", "--fault=PCR_Extend"},
 	} {
 		words := strings.Split(strings.ReplaceAll(c.line, "|", ""), " ")
 		var out bytes.Buffer
@@ -90,4 +91,28 @@ func TestWordsHaveTheirMeaning(t *testing.T) {
 	out.Reset()
 	require.NoError(t, printWords(&out, table(), nil))
 	assert.Contains(t, out.String(), "ctl\task a daemon\n")
+}
+
+// The last word of a rule is completed: what it is for, and after the colon the fault.
+func TestWordsOfARule(t *testing.T) {
+	for text, want := range map[string]string{
+		"level=late PCR_Ex": "PCR_Extend",
+		"PCR_Extend: pas":   "pass",
+		"PCR_Extend: rc":    "rc=",
+		"cli":               "client=",
+	} {
+		found := valuesLike("", "fault", "--fault=", text)
+		var words []string
+		for _, c := range found.words {
+			words = append(words, c.word)
+		}
+		kept := text[:strings.LastIndex(text, " ")+1]
+		assert.Equal(t, []string{"--fault=" + kept + want}, words, text)
+	}
+}
+
+// Files follow the words of swtpmd plan.
+func TestWordsBeforeFiles(t *testing.T) {
+	assert.Equal(t, candidates{words: []candidate{{word: "check"}}}, argumentsLike("plan", nil, "ch"))
+	assert.Equal(t, candidates{files: true}, argumentsLike("plan", []string{"check"}, ""))
 }

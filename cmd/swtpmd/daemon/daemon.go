@@ -113,7 +113,7 @@ func (d *daemon) makeDir() error {
 	if set.Admin == "" {
 		set.Admin = filepath.Join(dir, rundir.Admin)
 	}
-	followed := set.Deferral.Until != initcall.Firmware || set.ConsoleLog != ""
+	followed := set.Followed() || set.ConsoleLog != ""
 	if set.GDB.Wanted && set.GDB.Path == "" {
 		set.GDB.Path = filepath.Join(dir, rundir.GDB)
 	}
@@ -137,9 +137,13 @@ func (d *daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.clock = new(initcall.Clock)
-	rules := set.Deferral.Rules()
+	plan := set.Faults.Plan()
+	plan.Clock, plan.Journal = d.clock, d.decided
+	if len(plan.Rules) > 0 {
+		d.log.Info("faults", "rules", len(plan.Rules), "seed", plan.Seed)
+	}
 	d.panel = &control.Panel{
-		Clock: d.clock, Rules: rules, Powered: d.powered, Failure: d.failure,
+		Clock: d.clock, Rules: plan.Rules, Powered: d.powered, Failure: d.failure,
 		LogLost: d.queue.Lost,
 		PCRs:    func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.own, set.Control) },
 	}
@@ -149,7 +153,7 @@ func (d *daemon) build(ctx context.Context) error {
 		d.orderly = transport.NewOrderly(tapped)
 		tapped = d.orderly
 	}
-	device, err := faults.Wrap(tapped, faults.Plan{Clock: d.clock, Rules: rules, Journal: d.decided})
+	device, err := faults.Wrap(tapped, plan)
 	if err != nil {
 		return err
 	}
@@ -282,7 +286,7 @@ func (d *daemon) reached(e initcall.Event) {
 	d.log.Info("level reached", attributes...)
 }
 
-// decided records what the deferral did to a command.
+// decided records what a rule did to a command.
 func (d *daemon) decided(decision faults.Decision) {
 	if meddles(&decision) {
 		d.meddled.Add(1)

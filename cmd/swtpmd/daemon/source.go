@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
@@ -45,7 +46,7 @@ func newSource(set *options.Set, clock *initcall.Clock, in io.Reader, files *log
 	case set.DeferFor > 0:
 		return newTimeSource(initcall.Timeline{{Level: initcall.Userspace, At: set.DeferFor}}, clock), nil
 	case set.Timeline != "":
-		return newTimelineSource(set.Timeline, clock)
+		return newTimelineSource(set, clock)
 	case len(set.Markers) > 0:
 		return nil, cli.Usage(errors.New("--marker without a console to find it on"), "add --defer-until and --console")
 	default:
@@ -82,10 +83,11 @@ func newTimeSource(timeline initcall.Timeline, clock *initcall.Clock) *timelineS
 	return &timelineSource{clock: clock, timeline: timeline, on: make(chan struct{})}
 }
 
-func newTimelineSource(name string, clock *initcall.Clock) (levelSource, error) {
+func newTimelineSource(set *options.Set, clock *initcall.Clock) (levelSource, error) {
 	s := newTimeSource(initcall.DefaultTimeline(), clock)
+	name := set.Timeline
 	if name == builtinTimeline {
-		return s, nil
+		return s, endsEarly(s.timeline, "--timeline="+builtinTimeline, set)
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -108,7 +110,36 @@ func newTimelineSource(name string, clock *initcall.Clock) (levelSource, error) 
 			`a level and the time since power-on a line, such as "late 900ms"`)
 
 	}
-	return s, nil
+	return s, endsEarly(s.timeline, fmt.Sprintf("--timeline %s:%d", name, lastMark(string(text))), set)
+}
+
+// lastMark returns the number of the last line that says something.
+func lastMark(text string) (last int) {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if mark, _, _ := strings.Cut(line, "#"); strings.TrimSpace(mark) != "" {
+			last = n
+		}
+	}
+	return last
+}
+
+// endsEarly refuses a timeline that never comes to a level that a rule waits for. Where is
+// its last line.
+func endsEarly(timeline initcall.Timeline, where string, set *options.Set) error {
+	last := timeline[len(timeline)-1].Level
+	if until := set.Deferral.Until; until > last {
+		return cli.Usage(fmt.Errorf("%s: the timeline ends at %s, and the TPM of --defer-until=%s would never come", where, last, until),
+			fmt.Sprintf(`add a line such as "%s 2s", or defer until %s`, until, last))
+	}
+	for _, rule := range set.Faults.Rules() {
+		if rule.When.From > last {
+			return cli.Usage(fmt.Errorf("%s: the timeline ends at %s, and the fault %q would never come", where, last, rule.String()),
+				fmt.Sprintf(`add a line such as "%s 2s"`, rule.When.From))
+		}
+	}
+	return nil
 }
 
 // powerOn starts the timeline: the run subscribes to the clock, so a power-on

@@ -79,6 +79,7 @@ type Set struct {
 	Admin    string
 	JSON     bool
 	Deferral cli.Deferral
+	Faults   cli.Faults
 	Console  string
 	// ConsoleLog is a file for a copy of what the console brings.
 	ConsoleLog string
@@ -214,8 +215,8 @@ func (s *Set) Check() error {
 	switch {
 	case (s.Migration.Incoming || s.Migration.Release) && (s.State.Dir == "" || s.State.NoLock):
 		return cli.Usage(errors.New("--migration hands the lock of a state directory over, and there is none"), "add --tpmstate=dir=DIR, without lock=false")
-	case d.Until == initcall.Firmware && (s.Console != "" && s.ConsoleLog == "" || s.Timeline != ""):
-		return cli.Usage(errors.New("--console and --timeline say when a deferral ends, and none was asked for"), "add --defer-until=LEVEL")
+	case !s.Followed() && (s.Console != "" && s.ConsoleLog == "" || s.Timeline != ""):
+		return cli.Usage(errors.New("--console and --timeline say how far the boot has come, and nothing was asked for that goes by it"), "add --defer-until=LEVEL, or a --fault with level=")
 	case s.Timeline != "" && s.ConsoleLog != "":
 		return cli.Usage(errors.New("--console-log is for a console, and --timeline goes by time"), "leave out one of the two")
 	case s.Console != "" && s.Timeline != "":
@@ -230,7 +231,15 @@ func (s *Set) Check() error {
 			return err
 		}
 	}
-	return d.Check()
+	if err := d.Check(s.Faults.Follow()); err != nil {
+		return err
+	}
+	return s.Faults.Check(d.Rules(), cli.DrawSeed)
+}
+
+// Followed reports whether a rule goes by how far the boot has come.
+func (s *Set) Followed() bool {
+	return s.Deferral.Until != initcall.Firmware || s.Faults.Follow()
 }
 
 // setRunAs is --runas.

@@ -39,7 +39,7 @@ type option struct {
 }
 
 // Table is the table of options of the commands that run a TPM. What several
-// commands of swtpmd have besides running one (--profile, those of the deferral) is
+// commands of swtpmd have besides running one (--profile, those of the deferral and of faults) is
 // defined by package cli. swtpm's own are those of swtpm(8).
 var Table = []option{
 	{Name: "ctrl", in: inAll &^ InCUSE &^ InMSSIM, value: (*Set).setCtrl},
@@ -93,6 +93,7 @@ func (s *Set) Define(f *flag.FlagSet, c Command) {
 	s.Profile.Define(f)
 	s.Deferral.Define(f)
 	f.IntVar(&s.Deferral.Boots, "defer-boots", 0, "")
+	s.Faults.Define(f)
 	for i := range Table {
 		if o := &Table[i]; o.in&c != 0 {
 			o.define(s, f)

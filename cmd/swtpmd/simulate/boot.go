@@ -51,6 +51,9 @@ IMA and the TPM:
                          unlink, dequeue
   --defer-until=LEVEL, --defer-from, --while-deferred, --hold-max
                          as swtpmd --help has them
+  --fault=RULE, --plan=FILE, --fault-seed=N, --dangerous
+                         faults, as swtpmd --help has them; without --fault-seed and a
+                         seed in a file chance is drawn from --seed
 
 Output:
   --out=DIR              write the measurement lists there, under the names that the
@@ -85,6 +88,7 @@ type bootWords struct {
 	format                          cli.ListFormat
 	seeds                           int
 	deferral                        cli.Deferral
+	faults                          cli.Faults
 	names, printPlatform, all, json bool
 	force                           bool
 	flags                           *flag.FlagSet // that the fields are bound to
@@ -112,6 +116,7 @@ func (w *bootWords) define(f *flag.FlagSet) {
 	f.BoolVar(&w.all, "all", false, "")
 	f.BoolVar(&w.json, "json", false, "")
 	w.deferral.Define(f)
+	w.faults.Define(f)
 }
 
 // Boot is the subcommand boot.
@@ -168,10 +173,14 @@ func (w *bootWords) print(ctx context.Context, _ []string, s cli.Streams) error 
 
 // prepare makes the simulation that the words ask for.
 func (w *bootWords) prepare(ctx context.Context) (err error) {
-	if err := w.deferral.Check(); err != nil {
+	if err := w.deferral.Check(w.faults.Follow()); err != nil {
 		return err
 	}
-	w.rules = w.deferral.Rules()
+	drawn := func() uint64 { w.unseeded = true; return w.seed }
+	if err := w.faults.Check(w.deferral.Rules(), drawn); err != nil {
+		return err
+	}
+	w.plan = w.faults.Plan()
 	if w.seeds < 0 || w.seeds > maxSeeds {
 		return cli.Usage(fmt.Errorf("--seeds=%d is not from 1 to %d", w.seeds, maxSeeds), "")
 	}

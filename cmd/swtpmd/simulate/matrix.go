@@ -22,7 +22,8 @@ that is made for the strategy, and shows what each leaves.
 
   --platform=P           only this platform; may be repeated
   --strategy=S           only this strategy; may be repeated
-  --kernel=RELEASE, --policy=TEXT, --seed=N, --profile=P, and the flags of a deferral:
+  --kernel=RELEASE, --policy=TEXT, --seed=N, --profile=P, --fault=RULE, --plan=FILE,
+  --fault-seed=N, --dangerous, and the flags of a deferral:
                          as swtpmd boot --help has them
   --html=FILE            one self-contained page with the picture of every boot
   --json                 one JSON object a cell
@@ -82,6 +83,7 @@ func (w *matrixWords) define(f *flag.FlagSet) {
 	f.StringVar(&w.html, "html", "", "")
 	f.BoolVar(&w.json, "json", false, "")
 	w.deferral.Define(f)
+	w.faults.Define(f)
 }
 
 // Matrix is the subcommand matrix.

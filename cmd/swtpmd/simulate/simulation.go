@@ -26,7 +26,8 @@ type simulation struct {
 	strategy boot.Strategy
 	options  boot.Options
 	attack   boot.Attack
-	rules    []faults.Rule
+	plan     faults.Plan // but for its clock and journal
+	unseeded bool        // chance is drawn from the boot's seed
 	policy   string
 	seed     uint64
 	scatter  time.Duration
@@ -76,10 +77,13 @@ func (s *simulation) boot(ctx context.Context) (*Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
-		config.Device, err = faults.Wrap(tpm, faults.Plan{
-			Clock: clock, Rules: s.rules,
-			Journal: func(d faults.Decision) { o.Journal = append(o.Journal, d) },
-		})
+		plan := s.plan
+		plan.Clock, plan.Time = clock, now.Now
+		plan.Journal = func(d faults.Decision) { o.Journal = append(o.Journal, d) }
+		if s.unseeded {
+			plan.Seed = s.seed
+		}
+		config.Device, err = faults.Wrap(tpm, plan)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +92,7 @@ func (s *simulation) boot(ctx context.Context) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Result, o.rules = result, s.rules
+	o.Result, o.rules = result, s.plan.Rules
 	return &o, nil
 }
 

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// getRandomFew is TPM2_GetRandom of 8 bytes.
+const getRandomFew = "80010000000c0000017b0008"
+
+// The rules of flags and files stand after the deferral, in their order, and the journal
+// has what they did.
+func TestFaultsOfTheCommandLine(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "a.plan")
+	require.NoError(t, os.WriteFile(plan, []byte("seed 5\nname=fourth GetRandom#3: rc=TPM_RC_RETRY\n"), 0o600))
+	d := daemonWith(t, "--flags=startup-clear", "--defer-until=late", "--plan="+plan, "--fault=name=third GetRandom#3: rc=0x149")
+	data := connect(t, d.ready.Data)
+	for _, code := range []string{"00000000", "00000000", "00000149", "00000922", "00000000"} {
+		if code == "00000000" {
+			require.Contains(t, asked(t, data, getRandomFew, 20), "800100000014"+code)
+			continue
+		}
+		require.Equal(t, "80010000000a"+code, asked(t, data, getRandomFew, 10))
+	}
+	log := d.log.until(t, "msg=faults")
+	assert.Contains(t, log, "msg=faults rules=3 seed=5")
+	_, journal, _ := called(t, "ctl", "--admin", d.ready.Admin, "journal")
+	assert.Equal(t, 2, strings.Count(journal, "answered"), journal)
+	_, status, _ := called(t, "ctl", "--admin", d.ready.Admin, "status")
+	assert.Regexp(t, `(?s)defer-until=late.*third.*fourth`, status)
+}
+
+// What a plan cannot be is refused before anything starts, with its place.
+func TestPlansThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	plan := func(text string) string {
+		name := filepath.Join(dir, "p.plan")
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		return name
+	}
+	timeline := filepath.Join(dir, "short")
+	require.NoError(t, os.WriteFile(timeline, []byte("kernel 1ms\nlate 2ms\n\n# the end\n"), 0o600))
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--plan=" + plan("*: pass\n"), "--fault=*: rc=RETRY"}, "p.plan:1:1: it is never asked"},
+		{[]string{"--defer-until=late_sync", "--timeline=" + timeline}, "short:2: the timeline ends at late, and the TPM of --defer-until=late_sync would never come"},
+		{[]string{"--fault=level=userspace..: rc=RETRY", "--timeline=" + timeline}, "short:2: the timeline ends at late, and the fault"},
+		{[]string{"--defer-until=late", "--fault=name=defer-until=late GetRandom: pass"}, "has that name too"},
+	} {
+		code, out, errs := called(t, append(c.args, "--dir", t.TempDir())...)
+		assert.Equal(t, exitUsage, code, c.args)
+		assert.Empty(t, out)
+		assert.Contains(t, errs, c.says)
+	}
+	code, _, errs := called(t, "--plan="+plan("\nGetRandom#0: pass\n"))
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "p.plan:2:1: after # stands N")
+}
