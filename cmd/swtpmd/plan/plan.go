@@ -88,7 +88,7 @@ type Checked struct {
 	Error     *Error `json:"error,omitempty"`
 }
 
-// Error is what is wrong with a plan.
+// Error is an error of a plan, with its place.
 type Error struct {
 	Line   int    `json:"line"`
 	Column int    `json:"column"` // in bytes, from 1
