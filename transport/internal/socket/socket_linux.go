@@ -59,7 +59,8 @@ func newBlocking(fd int) (Conn, error) {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	b := &blocking{fd: fd}
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	b := &blocking{fd: fd, tcp: err == nil && protocol == unix.IPPROTO_TCP}
 	b.users.Store(1)
 	return b, nil
 }
@@ -67,6 +68,7 @@ func newBlocking(fd int) (Conn, error) {
 // blocking is a socket in blocking mode.
 type blocking struct {
 	fd       int
+	tcp      bool
 	deadline time.Time // of Read, by Read's goroutine
 	closed   atomic.Bool
 	// users counts the calls in progress, plus one until Close: the last one
@@ -122,6 +124,7 @@ func (b *blocking) Read(p []byte) (int, error) {
 	}
 	defer b.leave()
 	if !b.deadline.IsZero() {
+		b.acknowledge()
 		if err := b.wait(unix.POLLIN, b.deadline); err != nil {
 			return 0, err
 		}
@@ -143,6 +146,17 @@ func (b *blocking) Read(p []byte) (int, error) {
 		default:
 			return 0, b.ended(fmt.Errorf("read: %w", err))
 		}
+	}
+}
+
+// acknowledge tells the peer at once that what was read has come. A reader with a
+// deadline has a part of a message, and a peer that writes a message in two calls, as
+// tcti-mssim of tpm2-tss does, sends the second part when the first is acknowledged
+// (RFC 9293, section 3.7.4: the Nagle algorithm). By itself Linux acknowledges up to 40
+// ms later, with the response that it expects the reader to send (tcp(7), TCP_QUICKACK).
+func (b *blocking) acknowledge() {
+	if b.tcp {
+		_ = unix.SetsockoptInt(b.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
 	}
 }
 
