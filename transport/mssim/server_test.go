@@ -22,7 +22,8 @@ func TestCommandPort(t *testing.T) {
 	t.Parallel()
 	device := on(t)
 	r := serve(t, device, mssim.Options{})
-	play(t, r.dialCommand(), [][2]string{
+	p := r.dialCommand()
+	play(t, p, [][2]string{
 		{sent, answered},
 		{"00000008 03 0000000C" + startup, answered},
 		{"00000008 20 0000000C" + startup, answered},
@@ -37,9 +38,13 @@ func TestCommandPort(t *testing.T) {
 		{"00000007", ack},
 		{"0000000F 00000001", "00000001" + "0000000d" + "00000000"},
 		{"00000010 00000144", ack},
-		// Two requests in one piece.
-		{"00000005" + "00000007", ack + ack},
 	})
+	p.Say("00000005" + "00000007") // two requests in one piece
+	heard := p.Hear()
+	if heard == ack {
+		heard += p.Hear()
+	}
+	require.Equal(t, ack+ack, heard)
 	var sends []transporttest.Call
 	var names []string
 	for _, c := range device.Calls() {
