@@ -57,7 +57,7 @@ const (
 func kinds() []*Kind {
 	return []*Kind{
 		&passKind, &holdKind, &delayKind, &absentKind, &goneKind, &flapKind, &powerKind,
-		&answerKind, &failureKind, &testingKind,
+		&answerKind, &failureKind, &testingKind, &hmacKind, &nonceKind, &identityKind, &capabilityKind,
 		&dropKind, &stallKind, &truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
 	}
 }

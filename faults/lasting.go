@@ -16,6 +16,11 @@ import (
 // begin makes the present fault last until its end: for a time, for a number of commands, or
 // both; 0 is no bound. It does nothing if the fault lasts already.
 func (x *exchange) begin(forTime time.Duration, commands int) {
+	x.beginWith(forTime, commands, func() {})
+}
+
+// beginWith is begin, and calls prepare before the fault lasts.
+func (x *exchange) beginWith(forTime time.Duration, commands int, prepare func()) {
 	l, cause := x.layer, x.rule
 	if cause.cause != nil {
 		return
@@ -46,6 +51,7 @@ func (x *exchange) begin(forTime time.Duration, commands int) {
 		}
 	}
 	kept = append(kept, r)
+	prepare()
 	l.lasting.Store(&kept)
 }
 

@@ -3,6 +3,7 @@ package faults
 import (
 	"hash/fnv"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 
 	"github.com/swtpmd/swtpmd/transport"
@@ -19,6 +20,27 @@ type rule struct {
 	fitted   atomic.Uint64
 	hits     atomic.Uint64
 	disabled atomic.Bool
+
+	mu     sync.Mutex
+	memory any // of the fault; see remember
+}
+
+// remember lets do work with what the fault of the present rule remembers from command to
+// command: a T, which is zero at first. A fault that lasts shares it with the one that began
+// it.
+func remember[T any](x *exchange, do func(memory *T)) {
+	r := x.rule
+	if r.cause != nil {
+		r = r.cause
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	memory, ok := r.memory.(*T)
+	if !ok {
+		memory = new(T)
+		r.memory = memory
+	}
+	do(memory)
 }
 
 // off reports whether the rule is disabled.
