@@ -102,6 +102,54 @@ func TestHowProgramsStartSwtpm(t *testing.T) {
 	}
 }
 
+// Scripts of tpm2-tools, tpm2-tss and tpm2-openssl look for a process by the name of the
+// link and its number among those that listen, at both ports, a second after its start.
+func TestTheProcessHasTheNameOfItsLink(t *testing.T) {
+	t.Parallel()
+	for name, words := range map[string]string{
+		"swtpm":      "socket --tpm2 --server port=P --ctrl type=tcp,port=Q --flags not-need-init --seccomp action=none --tpmstate dir=.",
+		"tpm_server": "-port P",
+	} {
+		dir, port := shortDir(t), twoPorts(t)
+		words := strings.NewReplacer("P", strconv.Itoa(port), "Q", strconv.Itoa(port+1)).Replace(words)
+		p := link(t, dir, name, strings.Fields(words)...)
+		require.NoError(t, p.Start())
+		for _, at := range []int{port, port + 1} {
+			require.NoError(t, reached(t, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(at))).Close())
+		}
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.Process.Pid))
+		require.NoError(t, err)
+		assert.Equal(t, name+"\n", string(comm))
+		if ss, err := exec.LookPath("ss"); err == nil {
+			listening, err := exec.CommandContext(t.Context(), ss, "-lntp4").Output()
+			require.NoError(t, err)
+			for _, at := range []int{port, port + 1} {
+				assert.Regexp(t, fmt.Sprintf(`127\.0\.0\.1:%d .*\("%s",pid=%d,`, at, name, p.Process.Pid), string(listening))
+			}
+		}
+		p.end(t)
+	}
+}
+
+// A state directory that is named from where the daemon was started is written to from the
+// background too: it does not change its working directory.
+func TestARelativeStateDirectoryInTheBackground(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "state"), 0o700))
+	words := "socket --tpm2 --daemon --tpmstate dir=state --ctrl type=unixio,path=s.ctrl --server type=unixio,path=s --flags startup-clear --pid file=pid --log file=log"
+	cmd := link(t, dir, "swtpm", strings.Fields(words)...)
+	require.NoError(t, cmd.Run(), cmd.stderr.String())
+	data := reached(t, "unix", filepath.Join(dir, "s"))
+	assert.Equal(t, "80020000001300000000000000000000010000", asked(t, data, defineIndex, 19))
+	assert.Equal(t, "00000000", asked(t, reached(t, "unix", filepath.Join(dir, "s.ctrl")), cmdShutdown, 4))
+	_, err := data.Read(make([]byte, 1))
+	require.Error(t, err)
+	content, err := os.ReadFile(filepath.Join(dir, "state", daemon.StateFile))
+	require.NoError(t, err)
+	assert.Contains(t, string(content), "\x01\x50\x00\x16", "the index")
+}
+
 // systemd-vmspawn passes a listener.
 func TestAListenerAsDescriptor3(t *testing.T) {
 	dir := shortDir(t)
