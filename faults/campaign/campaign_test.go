@@ -3,8 +3,10 @@ package campaign_test
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -293,7 +295,7 @@ func TestMergeRefusesPartsOfOthers(t *testing.T) {
 
 // What a client writes cannot break a report.
 func TestReportsEscapeWhatOthersWrote(t *testing.T) {
-	bad := "</script><b>\x1b[31m\x00\xff&'\""
+	bad := "</script><evil>\x1b[31m\x00\xff&'\""
 	h := header()
 	h.Subject = []string{bad}
 	c := campaign.Campaign{Header: h, Results: []campaign.Result{{
@@ -304,6 +306,7 @@ func TestReportsEscapeWhatOthersWrote(t *testing.T) {
 	for name, write := range map[string]func(*bytes.Buffer) error{
 		"text":  func(b *bytes.Buffer) error { return r.Text(b) },
 		"JUnit": func(b *bytes.Buffer) error { return r.JUnit(b) },
+		"HTML":  func(b *bytes.Buffer) error { return r.HTML(b) },
 	} {
 		var one, two bytes.Buffer
 		require.NoError(t, write(&one))
@@ -312,8 +315,45 @@ func TestReportsEscapeWhatOthersWrote(t *testing.T) {
 		assert.NotContains(t, one.String(), "\x1b", name)
 		assert.NotContains(t, one.String(), "\x00", name)
 		if name != "text" {
-			assert.NotContains(t, one.String(), "<b>", name)
+			assert.NotContains(t, one.String(), "<evil>", name)
+			require.NoError(t, wellFormed(one.Bytes()), name)
 		}
+	}
+}
+
+// wellFormed reads XML to its end.
+func wellFormed(text []byte) error {
+	d := xml.NewDecoder(bytes.NewReader(text))
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// The pictures have each fault at each place, with the outcomes of the runs.
+func TestPicturesShowWhatLedToWhat(t *testing.T) {
+	h := header()
+	h.Last, h.Levels = 40, true
+	c := campaign.Campaign{Header: h}
+	for i := range 40 {
+		r := campaign.Result{Seed: uint64(i + 1), Outcome: []campaign.Outcome{campaign.OK, campaign.Failed, "bypass"}[i%3]}
+		for j := range i % 3 {
+			r.Fired = append(r.Fired, campaign.Fired{Fault: []string{"rc=TPM_RC_RETRY", "hold=3s"}[j], Command: []string{"PCR_Read", "Quote"}[i%2], Level: initcall.Level(5 + 3*j)})
+		}
+		c.Results = append(c.Results, r)
+	}
+	var page bytes.Buffer
+	require.NoError(t, c.Report().HTML(&page))
+	require.NoError(t, wellFormed(page.Bytes()))
+	for _, want := range []string{
+		"Faults by TPM commands", "Faults by levels of the boot",
+		"<title>rc=TPM_RC_RETRY for PCR_Read; bypass 7; failed 6</title>", "<title>hold=3s for Quote; bypass 6</title>",
+		"<title>hold=3s for " + initcall.Level(8).String() + "; bypass 13</title>",
+	} {
+		assert.Contains(t, page.String(), want)
 	}
 }
 
@@ -330,7 +370,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d bytes of %d", whole, len(text))
 		}
 		var b bytes.Buffer
-		if err := errors.Join(c.Report().Text(&b), c.Report().JUnit(&b), c.Report().JSON(&b)); err != nil {
+		if err := errors.Join(c.Report().Text(&b), c.Report().JUnit(&b), c.Report().JSON(&b), c.Report().HTML(&b)); err != nil {
 			t.Fatal(err)
 		}
 		again := lines(t, c.Header)

@@ -20,7 +20,8 @@ import (
 // for is drawn so:
 //
 //	commands    one of Targets (70 of 100), two (15), every command (15); half of the
-//	            rules of other kinds than rc keep the commands of the kind's example
+//	            rules of other kinds than rc keep the commands of the kind's example, if
+//	            one of them is a target
 //	which       the n-th (50), from the n-th on (10), a range of 2 to 8 (10), every k-th
 //	            from 2 to 4 (8), each with a chance of 5, 10, 25 or 50 percent (10), all
 //	            (12); of response codes that tell the client to send the command again the
@@ -236,7 +237,7 @@ func (p *pool) fault(r *rand.Rand, kind *faults.Kind, example faults.Fault) (fau
 func (p *pool) when(r *rand.Rand, kind *faults.Kind, example *faults.When, repeated bool) faults.When {
 	var w faults.When
 	most := 0
-	if kind.Word != "rc" && len(example.Commands) > 0 && r.IntN(2) == 0 {
+	if kind.Word != "rc" && p.sends(example.Commands) && r.IntN(2) == 0 {
 		w.Commands, w.Sessions = example.Commands, example.Sessions
 		for _, code := range w.Commands {
 			most = max(most, p.count(code))
@@ -262,6 +263,11 @@ func (p *pool) when(r *rand.Rand, kind *faults.Kind, example *faults.When, repea
 		w.PCRs = []int{[]int{0, 4, 7, 10, 16}[r.IntN(5)]}
 	}
 	return w
+}
+
+// sends reports whether one of the commands is a target.
+func (p *pool) sends(codes []uint32) bool {
+	return slices.ContainsFunc(p.targets, func(t Target) bool { return slices.Contains(codes, uint32(t.Code)) })
 }
 
 // count returns how often a command is sent.

@@ -57,6 +57,7 @@ A part of a campaign:
 The report, on stdout and in files:
   --json                 as a JSON object
   --junit=FILE           as JUnit's XML, a test case a run
+  --html=FILE            as one self-contained page, with pictures
 
 Outcomes of a run: ok; failed, with another exit code; crashed, by a signal;
 timed-out. The report of the same results is the same, byte for byte.
@@ -64,7 +65,7 @@ timed-out. The report of the same results is the same, byte for byte.
 Examples:
   swtpmd campaign -- ./test.sh
   swtpmd campaign --seeds=1..1000 --kinds=rc --limit=10s --ok=0,1 -- tpm2_getrandom 8
-  swtpmd campaign --seeds=5000 --results=all.jsonl --resume --junit=all.xml -- ./test.sh
+  swtpmd campaign --seeds=5000 --results=all.jsonl --resume --html=all.html -- ./test.sh
   swtpmd campaign --shard=1/2 --results=a.jsonl -- ./test.sh
   swtpmd campaign --shard=2/2 --results=b.jsonl -- ./test.sh
   swtpmd campaign merge --junit=all.xml a.jsonl b.jsonl

@@ -16,11 +16,13 @@ import (
 type output struct {
 	json  bool
 	junit string
+	html  string
 }
 
 func (o *output) define(f *flag.FlagSet) {
 	f.BoolVar(&o.json, "json", o.json, "")
 	f.StringVar(&o.junit, "junit", o.junit, "")
+	f.StringVar(&o.html, "html", o.html, "")
 }
 
 // report writes the report. The error is an *cli.ExitError for findings.
@@ -29,7 +31,7 @@ func (o *output) report(c *campaign.Campaign, out io.Writer) error {
 	for _, form := range []struct {
 		flag, file string
 		write      func(io.Writer) error
-	}{{"--junit", o.junit, r.JUnit}} {
+	}{{"--junit", o.junit, r.JUnit}, {"--html", o.html, r.HTML}} {
 		if form.file == "" {
 			continue
 		}
