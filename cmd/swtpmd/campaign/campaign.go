@@ -15,13 +15,15 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/campaign"
 )
 
 const help = `Usage: swtpmd campaign [flags] -- COMMAND [ARG]...
+       swtpmd campaign --boot=PLATFORM [flags]
        swtpmd campaign merge [flags] FILE...   one report of several shards
 
-Runs a command under many fault plans, each drawn from a seed, and reports which
+Runs a command, or a simulated boot, under many fault plans, each drawn from a seed, and reports which
 fault for which TPM command led to which outcome. Each run has a TPM of its own,
 started up, and finds it by TPM2TOOLS_TCTI and its like (docs/campaigns.md). A
 first run without any drawn fault must be good; plans are drawn for the commands
@@ -35,7 +37,8 @@ The plans:
                          that stay in the protocol)
   --commands=C,C         TPM commands that rules are for, such as PCR_Extend (default
                          those of the first run)
-  --plan=FILE            rules that every run has besides, before its own
+  --fault=RULE, --plan=FILE
+                         rules that every run has besides, before its own; may be repeated
   --dangerous            faults that leave the protocol too (docs/faults.md)
 
 The runs:
@@ -47,6 +50,15 @@ The runs:
   --results=FILE         keep the results there as they come, a JSON object a line
   --resume               go on with a campaign whose results are there
   --quiet                no progress on stderr
+
+A simulated boot in place of a command:
+  --boot=PLATFORM        one of those that swtpmd boot --platforms names, or a file. The
+                         machine is the same in each run, and rules may be for a part of
+                         the boot
+  --strategy=S, --attack=A, --kernel=RELEASE, --policy=TEXT
+                         as swtpmd boot --help has them
+  --ok=ENDS              ends that are good: measured, bypass, field-failure, failed,
+                         never-started, panic (default: as without any drawn fault)
 
 A part of a campaign:
   --shard=I/N            the I-th of N parts of the seeds; 1/1 is the whole. Without it a
@@ -60,12 +72,13 @@ The report, on stdout and in files:
   --html=FILE            as one self-contained page, with pictures
 
 Outcomes of a run: ok; failed, with another exit code; crashed, by a signal;
-timed-out. The report of the same results is the same, byte for byte.
+timed-out. Those of a boot are its ends. The report of the same results is the same, byte for byte.
 
 Examples:
   swtpmd campaign -- ./test.sh
   swtpmd campaign --seeds=1..1000 --kinds=rc --limit=10s --ok=0,1 -- tpm2_getrandom 8
   swtpmd campaign --seeds=5000 --results=all.jsonl --resume --html=all.html -- ./test.sh
+  swtpmd campaign --boot=powervm --seeds=2000 --html=powervm.html
   swtpmd campaign --shard=1/2 --results=a.jsonl -- ./test.sh
   swtpmd campaign --shard=2/2 --results=b.jsonl -- ./test.sh
   swtpmd campaign merge --junit=all.xml a.jsonl b.jsonl
@@ -87,11 +100,13 @@ var Command = cli.Command{Name: "campaign", Help: help, Args: cli.ArgsAfterFlags
 type words struct {
 	subject
 	output
-	seeds, kinds, commands, plan string
-	shard, results               string
-	seed                         uint64
-	rules, parallel, shards      int
-	resume, quiet                bool
+	faults                  cli.Faults
+	seeds, kinds, commands  string
+	shard, results          string
+	seed                    uint64
+	rules, parallel, shards int
+	resume, quiet           bool
+	admit                   func() // has faults admit the dangerous ones
 }
 
 func (w *words) define(f *flag.FlagSet) {
@@ -102,7 +117,12 @@ func (w *words) define(f *flag.FlagSet) {
 	f.IntVar(&w.rules, "rules", campaign.DefaultRules, "")
 	f.StringVar(&w.kinds, "kinds", "", "")
 	f.StringVar(&w.commands, "commands", "", "")
-	f.StringVar(&w.plan, "plan", "", "")
+	own := flag.NewFlagSet("", flag.ContinueOnError)
+	w.faults.Define(own)
+	for _, name := range []string{"fault", "plan"} {
+		f.Func(name, "", func(text string) error { return own.Set(name, text) })
+	}
+	w.admit = func() { _ = own.Set("dangerous", "true") }
 	f.IntVar(&w.parallel, "parallel", runtime.NumCPU(), "")
 	f.StringVar(&w.shard, "shard", "", "")
 	f.IntVar(&w.shards, "shards", 0, "")
@@ -115,7 +135,7 @@ func (w *words) run(ctx context.Context, args []string, s cli.Streams) error {
 	if len(args) > 0 && args[0] == "merge" {
 		return w.merge(args[1:], s)
 	}
-	header, draw, err := w.prepare(args)
+	header, draw, err := w.prepare(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -137,8 +157,8 @@ func (w *words) run(ctx context.Context, args []string, s cli.Streams) error {
 }
 
 // prepare returns what the campaign is, as far as the command line tells.
-func (w *words) prepare(args []string) (*campaign.Header, *campaign.Draw, error) {
-	if err := w.subject.prepare(args); err != nil {
+func (w *words) prepare(ctx context.Context, args []string) (*campaign.Header, *campaign.Draw, error) {
+	if err := w.subject.prepare(ctx, args); err != nil {
 		return nil, nil, err
 	}
 	switch {
@@ -151,9 +171,9 @@ func (w *words) prepare(args []string) (*campaign.Header, *campaign.Draw, error)
 	}
 	h := &campaign.Header{
 		Version: campaign.Version, Seed: w.seed, Subject: w.words, Rules: w.rules, Kinds: split(w.kinds),
-		Dangerous: w.dangerous, Good: w.outcomes(), Options: w.options(),
+		Dangerous: w.dangerous, Good: w.outcomes, Options: w.options(), Levels: w.boots.Given(),
 	}
-	given, err := w.given(w.plan)
+	given, err := w.given()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -175,6 +195,17 @@ func (w *words) prepare(args []string) (*campaign.Header, *campaign.Draw, error)
 		return nil, nil, cli.Usage(err, "")
 	}
 	return h, draw, nil
+}
+
+// given returns the plan that every run has. The error is a *cli.UsageError.
+func (w *words) given() (faults.Plan, error) {
+	if w.dangerous {
+		w.admit()
+	}
+	if err := w.faults.Check(nil, func() uint64 { return 0 }); err != nil {
+		return faults.Plan{}, err
+	}
+	return w.faults.Plan(), nil
 }
 
 // part is the part of the campaign that this process runs.
@@ -209,17 +240,24 @@ func parseSeeds(text string) (first, last uint64, err error) {
 
 // runs runs what has no result yet, and returns all results.
 func (w *words) runs(ctx context.Context, h *campaign.Header, draw *campaign.Draw, file *resultsFile, before *campaign.Campaign, talk io.Writer) (*campaign.Campaign, error) {
-	runner, done, err := w.runner()
+	runner, done, err := w.repeat()
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	if before != nil && len(h.Targets) == 0 {
-		h.Targets = before.Header.Targets
-	}
-	if len(h.Targets) == 0 {
-		if h.Targets, err = w.baseline(ctx, runner, draw.Given); err != nil {
+	if before != nil {
+		h.Good = before.Header.Good
+		if len(h.Targets) == 0 {
+			h.Targets = before.Header.Targets
+		}
+	} else {
+		targets, err := w.baseline(ctx, runner, draw.Given)
+		if err != nil {
 			return nil, err
+		}
+		h.Good = w.outcomes
+		if len(h.Targets) == 0 {
+			h.Targets = targets
 		}
 	}
 	draw.Targets = h.Targets
@@ -242,7 +280,7 @@ func (w *words) runs(ctx context.Context, h *campaign.Header, draw *campaign.Dra
 }
 
 // rest runs the seeds that have no result.
-func (w *words) rest(ctx context.Context, all *campaign.Campaign, draw *campaign.Draw, runner *commandRunner, file *resultsFile, talk io.Writer) error {
+func (w *words) rest(ctx context.Context, all *campaign.Campaign, draw *campaign.Draw, runner runner, file *resultsFile, talk io.Writer) error {
 	had := make(map[uint64]bool, len(all.Results))
 	for i := range all.Results {
 		had[all.Results[i].Seed] = true
@@ -257,7 +295,9 @@ func (w *words) rest(ctx context.Context, all *campaign.Campaign, draw *campaign
 		talk = io.Discard
 	}
 	p := newProgress(talk, &all.Header, len(seeds))
-	err := campaign.Run(ctx, seeds, draw, runner.run, campaign.Options{Parallel: w.parallel, Done: func(r *campaign.Result) error {
+	err := campaign.Run(ctx, seeds, draw, func(ctx context.Context, seed uint64, plan faults.Plan) (campaign.Result, error) {
+		return runner.run(ctx, seed, plan, nil)
+	}, campaign.Options{Parallel: w.parallel, Done: func(r *campaign.Result) error {
 		if err := file.write(r); err != nil {
 			return fmt.Errorf("--results: %w", err)
 		}

@@ -151,6 +151,32 @@ func TestShardsMergeToTheWhole(t *testing.T) {
 	assert.Contains(t, out, `"missing": 4`)
 }
 
+// Simulated boots end in several ways, by the plan alone, and a plan that ends in bypass
+// shrinks.
+func TestACampaignOfSimulatedBoots(t *testing.T) {
+	var outs []string
+	results := filepath.Join(t.TempDir(), "results")
+	for _, args := range [][]string{{"--parallel=1", "--results=" + results}, {"--parallel=4"}} {
+		code, out, errs := called(t, "", append([]string{"campaign", "--boot=pc-tis", "--seeds=1..60", "--quiet"}, args...)...)
+		require.Equal(t, campaign.ExitFindings, code, errs)
+		outs = append(outs, out)
+	}
+	require.Equal(t, outs[0], outs[1])
+	require.Regexp(t, `(?m)^  measured +\d+`, outs[0])
+	bypass := regexp.MustCompile(`(?m)^seed (\d+): bypass`).FindStringSubmatch(outs[0])
+	require.NotEmpty(t, bypass, outs[0])
+	code, small, errs := called(t, "", "shrink", "--quiet", "--result="+results, "--seed="+bypass[1])
+	require.Equal(t, cli.ExitOK, code, errs)
+	plan := filepath.Join(t.TempDir(), "plan")
+	require.NoError(t, os.WriteFile(plan, []byte(small), 0o600))
+	code, again, errs := called(t, "", "shrink", "--boot=pc-tis", plan)
+	require.Equal(t, cli.ExitOK, code, errs)
+	assert.Equal(t, small, again)
+
+	code, out, errs := called(t, "", "campaign", "--boot=pc-tis", "--seeds=1..60", "--ok=measured,bypass,field-failure,failed,never-started,panic")
+	assert.Equal(t, cli.ExitOK, code, "%s%s", out, errs)
+}
+
 func TestUsage(t *testing.T) {
 	for args, says := range map[string]string{
 		"campaign":                                "no command is named",
@@ -166,7 +192,13 @@ func TestUsage(t *testing.T) {
 		"campaign --resume -- CLIENT":             "--results=FILE",
 		"campaign --shard=3/2 -- CLIENT":          "from 1 to the second",
 		"campaign --shards=2 -- CLIENT":           "neither Kubernetes, Slurm nor GNU parallel",
-		"campaign --plan=/no/such/plan -- CLIENT": "--plan",
+		"campaign --plan=/no/such/plan -- CLIENT": "for flag -plan",
+		"campaign --boot=pc-tis -- CLIENT":        "one of them is run",
+		"campaign --boot=pc-tis --limit=1s":       "is for a command",
+		"campaign --boot=no":                      "unknown platform",
+		"campaign --boot=pc-tis --ok=0":           "no boot ends as",
+		"campaign --strategy=dual -- CLIENT":      "--boot=PLATFORM",
+		"campaign --fault=x -- CLIENT":            "a rule is",
 		"campaign merge":                          "no file is named",
 		"shrink plan":                             "a plan and a command",
 		"shrink --max-runs=0 plan -- CLIENT":      "runs nothing",

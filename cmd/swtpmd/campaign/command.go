@@ -27,14 +27,8 @@ type commandRunner struct {
 	runs      atomic.Uint64
 }
 
-// run is a campaign.Runner.
-func (r *commandRunner) run(ctx context.Context, seed uint64, plan faults.Plan) (campaign.Result, error) {
-	return r.runCounted(ctx, seed, plan, nil)
-}
-
-// runCounted runs the command once. Where sent is not nil it counts the commands for the
-// TPM.
-func (r *commandRunner) runCounted(ctx context.Context, seed uint64, plan faults.Plan, sent *sentCommands) (result campaign.Result, err error) {
+// run is runner.run.
+func (r *commandRunner) run(ctx context.Context, seed uint64, plan faults.Plan, sent *sentCommands) (result campaign.Result, err error) {
 	var record campaign.Record
 	plan.Journal = record.Add
 	// A shrink runs one seed many times.

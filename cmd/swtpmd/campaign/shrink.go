@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/faults"
@@ -75,7 +76,7 @@ func (w *shrinkWords) run(ctx context.Context, args []string, s cli.Streams) err
 	if w.result != "" {
 		prepare = w.fromResult
 	}
-	plan, err := prepare(args)
+	plan, err := prepare(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -97,8 +98,11 @@ func (w *shrinkWords) run(ctx context.Context, args []string, s cli.Streams) err
 }
 
 // fromPlan takes a plan's file and a command.
-func (w *shrinkWords) fromPlan(args []string) (faults.Plan, error) {
+func (w *shrinkWords) fromPlan(ctx context.Context, args []string) (faults.Plan, error) {
 	var plan faults.Plan
+	if len(args) == 1 && w.boots.Given() {
+		args = append(args, "--")
+	}
 	if len(args) < 2 || args[1] != "--" {
 		return plan, cli.Usage(errors.New("a plan and a command are needed"), "as in: swtpmd shrink failing.plan -- ./test.sh")
 	}
@@ -106,17 +110,14 @@ func (w *shrinkWords) fromPlan(args []string) (faults.Plan, error) {
 	if err != nil {
 		return plan, err
 	}
-	if err := w.subject.prepare(args[2:]); err != nil {
+	if err := w.subject.prepare(ctx, args[2:]); err != nil {
 		return plan, err
 	}
-	if plan, err = w.given(""); err != nil {
-		return plan, err
-	}
-	return faults.ParsePlan(args[0], text, plan)
+	return faults.ParsePlan(args[0], text, w.bare())
 }
 
 // fromResult takes the plan and the command of a campaign's run.
-func (w *shrinkWords) fromResult(args []string) (plan faults.Plan, err error) {
+func (w *shrinkWords) fromResult(ctx context.Context, args []string) (plan faults.Plan, err error) {
 	c, _, err := readResults(w.result)
 	switch {
 	case err != nil:
@@ -131,34 +132,37 @@ func (w *shrinkWords) fromResult(args []string) (plan faults.Plan, err error) {
 	if err := w.flags.Parse(c.Header.Options); err != nil {
 		return plan, fmt.Errorf("--result: %s: its options: %w", w.result, err)
 	}
-	if len(args) == 0 {
+	if len(args) == 0 && !w.boots.Given() {
 		args = c.Header.Subject
 	}
-	if err := w.subject.prepare(args); err != nil {
+	if err := w.subject.prepare(ctx, args); err != nil {
 		return plan, err
 	}
-	if plan, err = w.given(""); err != nil {
-		return plan, err
-	}
-	return campaign.PlanOf(result, plan)
+	w.outcomes = c.Header.Good
+	return campaign.PlanOf(result, w.bare())
 }
 
 // shrink looks for the smallest plan that fails in the same way.
 func (w *shrinkWords) shrink(ctx context.Context, plan faults.Plan, talk io.Writer) (smallest faults.Plan, cut bool, err error) {
-	runner, done, err := w.runner()
+	runner, done, err := w.repeat()
 	if err != nil {
 		return plan, false, err
 	}
 	defer done()
+	if len(w.outcomes) == 0 {
+		if _, err := w.baseline(ctx, runner, w.bare()); err != nil {
+			return plan, false, err
+		}
+	}
 	var wanted campaign.Outcome
 	search := campaign.Shrink{MaxRuns: w.maxRuns}
 	search.Run = func(ctx context.Context, plan faults.Plan) (campaign.Trial, error) {
-		result, err := runner.run(ctx, w.seed, plan)
+		result, err := runner.run(ctx, w.seed, plan, nil)
 		if wanted == "" {
 			wanted = result.Outcome
 			fmt.Fprintf(talk, "%d rules: %s, %s\n", len(plan.Rules), result.Outcome, result.Detail)
 		}
-		return campaign.Trial{Fails: wanted != campaign.OK && result.Outcome == wanted, Fired: result.Fired}, err
+		return campaign.Trial{Fails: result.Outcome == wanted && !slices.Contains(w.outcomes, wanted), Fired: result.Fired}, err
 	}
 	search.Progress = func(runs int, plan *faults.Plan, trial campaign.Trial) {
 		fmt.Fprintf(talk, "run %d, %s: %s\n", runs, cli.Plural(len(plan.Rules), "rule", "rules"), trial)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/simulate"
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults"
@@ -25,6 +26,7 @@ type subject struct {
 	limit     time.Duration
 	good      string
 	noStartup bool
+	boots     simulate.Repeated
 	profile   cli.Profile
 	kind      string // value of --profile
 	dangerous bool
@@ -32,10 +34,17 @@ type subject struct {
 	flags *flag.FlagSet // that the fields are bound to
 	words []string      // of the command
 	codes []int         // exit codes that are good
+	// outcomes are the good ones, empty if the first run tells.
+	outcomes []campaign.Outcome
 }
 
-// subjectFlags are those that define defines.
-var subjectFlags = []string{"limit", "ok", "no-startup", "profile", "dangerous"}
+// The flags that define defines: those of both subjects, of a command and of a simulated
+// boot.
+var (
+	bothFlags    = []string{"ok", "profile", "dangerous"}
+	commandFlags = []string{"limit", "no-startup"}
+	bootFlags    = simulate.RepeatedFlags
+)
 
 func (w *subject) define(f *flag.FlagSet) {
 	w.flags = f
@@ -49,15 +58,24 @@ func (w *subject) define(f *flag.FlagSet) {
 		return own.Set("profile", text)
 	})
 	f.BoolVar(&w.dangerous, "dangerous", false, "")
+	w.boots.Define(f)
+}
+
+// givenOf returns those of some flags that the command line has.
+func (w *subject) givenOf(names []string) (list []string) {
+	w.flags.Visit(func(f *flag.Flag) {
+		if slices.Contains(names, f.Name) {
+			list = append(list, f.Name)
+		}
+	})
+	return list
 }
 
 // options returns the flags of the subject that the command line has, as it has them.
 func (w *subject) options() (list []string) {
-	w.flags.Visit(func(f *flag.Flag) {
-		if slices.Contains(subjectFlags, f.Name) {
-			list = append(list, "--"+f.Name+"="+w.text(f))
-		}
-	})
+	for _, name := range w.givenOf(slices.Concat(bothFlags, commandFlags, bootFlags)) {
+		list = append(list, "--"+name+"="+w.text(w.flags.Lookup(name)))
+	}
 	return list
 }
 
@@ -70,8 +88,14 @@ func (w *subject) text(f *flag.Flag) string {
 }
 
 // prepare takes the words of the command and checks all. The error is a *cli.UsageError.
-func (w *subject) prepare(words []string) error {
-	w.words = words
+func (w *subject) prepare(ctx context.Context, words []string) error {
+	if w.boots.Given() {
+		return w.prepareBoot(ctx, words)
+	}
+	if given := w.givenOf(bootFlags); len(given) > 0 {
+		return cli.Usage(fmt.Errorf("--%s without a simulated boot", given[0]), "add --boot=PLATFORM")
+	}
+	w.words, w.outcomes = words, []campaign.Outcome{campaign.OK}
 	if w.limit <= 0 {
 		return cli.Usage(fmt.Errorf("--limit=%s is not a time for a run", w.limit), "such as 30s")
 	}
@@ -96,33 +120,21 @@ func (w *subject) prepare(words []string) error {
 	return nil
 }
 
-// outcomes are the good ones.
-func (w *subject) outcomes() []campaign.Outcome { return []campaign.Outcome{campaign.OK} }
-
-// given returns the plan that every run has.
-func (w *subject) given(file string) (faults.Plan, error) {
-	plan := faults.Plan{Clock: new(initcall.Clock), Dangerous: w.dangerous}
-	if file == "" {
-		return plan, nil
+// repeat returns what runs the subject. done removes what the runs have left.
+func (w *subject) repeat() (r runner, done func(), err error) {
+	if w.boots.Given() {
+		return &bootRunner{&w.boots}, func() {}, nil
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return plan, cli.Usage(fmt.Errorf("--plan: %w", err), "")
-	}
-	if plan, err = faults.ParsePlan(file, text, plan); err != nil {
-		return plan, cli.Usage(fmt.Errorf("--plan: %w", err), "")
-	}
-	return plan, nil
-}
-
-// runner runs the subject. done removes what the runs have left.
-func (w *subject) runner() (r *commandRunner, done func(), err error) {
 	dir, err := runDirectory()
 	if err != nil {
 		return nil, nil, err
 	}
-	r = &commandRunner{subject: w, dir: dir, selfTests: new(crypt.SelfTests)}
-	return r, func() { _ = os.RemoveAll(dir) }, nil
+	return &commandRunner{subject: w, dir: dir, selfTests: new(crypt.SelfTests)}, func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// runner runs the subject once. Where sent is not nil it counts the commands for the TPM.
+type runner interface {
+	run(ctx context.Context, seed uint64, plan faults.Plan, sent *sentCommands) (campaign.Result, error)
 }
 
 // baselineError says what came of a run without any drawn fault.
@@ -143,14 +155,18 @@ func (e *baselineError) Error() string {
 }
 
 // baseline runs the subject under the given plan alone, and returns the commands that the
-// TPM got. The error is a *baselineError for a run that is not good.
-func (w *subject) baseline(ctx context.Context, r *commandRunner, given faults.Plan) ([]campaign.Target, error) {
+// TPM got. A boot without --ok is good if it ends as this one does. The error is a
+// *baselineError for a run that is not good.
+func (w *subject) baseline(ctx context.Context, r runner, given faults.Plan) ([]campaign.Target, error) {
 	sent := new(sentCommands)
-	result, err := r.runCounted(ctx, 0, given, sent)
+	result, err := r.run(ctx, 0, given, sent)
+	if len(w.outcomes) == 0 {
+		w.outcomes = []campaign.Outcome{result.Outcome}
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case !slices.Contains(w.outcomes(), result.Outcome):
+	case !slices.Contains(w.outcomes, result.Outcome):
 		return nil, &baselineError{result}
 	}
 	targets := sent.targets()
@@ -177,4 +193,9 @@ func parseCommands(text string) (list []campaign.Target, err error) {
 		seen[code] = true
 	}
 	return list, nil
+}
+
+// bare returns a plan without rules.
+func (w *subject) bare() faults.Plan {
+	return faults.Plan{Clock: new(initcall.Clock), Dangerous: w.dangerous}
 }

@@ -75,6 +75,7 @@ var values = map[string]valueWords{
 	"while-deferred":  {words: ways},
 	"profile":         {words: emulator.Profiles, files: true},
 	"platform":        {words: boot.Platforms, files: true},
+	"boot":            {words: boot.Platforms, files: true},
 	"strategy":        {words: bootStrategies},
 	"verify strategy": {words: verifyStrategies},
 	"verify policy":   orFile(fixed("strict", "accept-late", "build-bound")),

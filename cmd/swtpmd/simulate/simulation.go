@@ -18,6 +18,7 @@ import (
 	"github.com/swtpmd/swtpmd/ima/boot"
 	"github.com/swtpmd/swtpmd/ima/measure"
 	"github.com/swtpmd/swtpmd/ima/verify"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // simulation is one simulated boot of a platform with an emulated TPM.
@@ -26,13 +27,15 @@ type simulation struct {
 	strategy boot.Strategy
 	options  boot.Options
 	attack   boot.Attack
-	plan     faults.Plan // but for its clock and journal
+	plan     faults.Plan // but for its clock; without a journal it is the outcome's
 	unseeded bool        // chance is drawn from the boot's seed
 	policy   string
 	seed     uint64
 	scatter  time.Duration
 	tail     time.Duration
 	profile  cli.Profile
+	// around, if set, puts a device in front of the faults.
+	around func(transport.Device) transport.Device
 	// selfTests are shared by the TPMs of all boots.
 	selfTests *crypt.SelfTests
 }
@@ -79,13 +82,18 @@ func (s *simulation) boot(ctx context.Context) (*Outcome, error) {
 		}
 		plan := s.plan
 		plan.Clock, plan.Time = clock, now.Now
-		plan.Journal = func(d faults.Decision) { o.Journal = append(o.Journal, d) }
+		if plan.Journal == nil {
+			plan.Journal = func(d faults.Decision) { o.Journal = append(o.Journal, d) }
+		}
 		if s.unseeded {
 			plan.Seed = s.seed
 		}
 		config.Device, err = faults.Wrap(tpm, plan)
 		if err != nil {
 			return nil, err
+		}
+		if s.around != nil {
+			config.Device = s.around(config.Device)
 		}
 	}
 	result, err := boot.Run(ctx, s.platform, config)
