@@ -67,6 +67,10 @@ func (t *TPM) Init() error {
 	defer t.mu.Unlock()
 	t.powered.Store(false)
 	t.forget()
+	for _, s := range t.around {
+		s.PowerOn()
+	}
+	defer t.leave()
 	blob, err := t.platform.Store.Load()
 	if err != nil {
 		return fmt.Errorf("load TPM state: %w", err)
@@ -149,7 +153,9 @@ func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []b
 	if t.resets.Load() != came {
 		return nil, ErrReset
 	}
+	t.enter(ctx)
 	response := t.execute(locality, command)
+	t.leave()
 	return append(make([]byte, 0, len(response)), response...), nil
 }
 
@@ -220,4 +226,29 @@ func (t *TPM) seedDRBG() bool {
 	}
 	t.drbg().Instantiate(&seed)
 	return true
+}
+
+// Surround puts s between the TPM and its Platform, from the next command or
+// _TPM_Init on. Who is put there last is asked first.
+func (t *TPM) Surround(s Surrounding) {
+	t.ready()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := &t.platform
+	p.Entropy, p.Clock, p.Store = s.Entropy(p.Entropy), clockFunc(s.Clock(p.Clock.Now)), s.Store(tornStore{p.Store})
+	t.around = append(t.around, s)
+}
+
+// enter tells those around the TPM that a command begins.
+func (t *TPM) enter(ctx context.Context) {
+	for _, s := range t.around {
+		s.Begin(ctx)
+	}
+}
+
+// leave tells those around the TPM that a command, or _TPM_Init, is over.
+func (t *TPM) leave() {
+	for _, s := range t.around {
+		s.End()
+	}
 }

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -41,7 +40,7 @@ func nvStatus(err error) wire.RC {
 	switch {
 	case err == nil:
 		return wire.RCSuccess
-	case errors.Is(err, state.ErrRateLimited):
+	case state.RateLimited(err):
 		return wire.RCNVRate
 	}
 	return wire.RCNVUnavailable

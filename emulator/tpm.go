@@ -50,6 +50,7 @@ type TPM struct {
 	config   Config
 	algs     *crypt.Registry
 	commands *commandSet
+	around   []Surrounding // between the TPM and the platform, the outermost last
 	// contextHash is the hash of tickets and saved contexts, and contextBits the
 	// size of the AES keys of the latter: TPM_PT_CONTEXT_HASH and _SYM_SIZE.
 	contextHash wire.AlgID

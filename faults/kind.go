@@ -37,6 +37,8 @@ type Kind struct {
 	// Ends reports whether no later rule sees a command that had such a fault.
 	Ends bool
 
+	// inside: the fault happens inside the TPM, which Layer.reach surrounds for it.
+	inside bool
 	// parse reads Value. Its error says what is wrong with the value, and not
 	// where.
 	parse func(value string) (Fault, error)
@@ -59,6 +61,7 @@ func kinds() []*Kind {
 		&passKind, &holdKind, &delayKind, &absentKind, &goneKind, &flapKind, &powerKind,
 		&answerKind, &failureKind, &testingKind, &hmacKind, &nonceKind, &identityKind, &capabilityKind,
 		&dropKind, &stallKind, &truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
+		&entropyKind, &storeKind,
 	}
 }
 

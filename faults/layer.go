@@ -28,6 +28,7 @@ type Layer struct {
 	set    atomic.Pointer[ruleSet] // the rules in force
 	number atomic.Uint64           // of the last command
 	since  atomic.Int64            // time of the last Init
+	around atomic.Pointer[around]  // the TPM, nil before a rule needs it
 
 	// lasting are the faults that last, nil if none does.
 	lasting   atomic.Pointer[candidates]
@@ -63,6 +64,7 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 	} else {
 		l.seam = newSeam(next)
 	}
+	l.reach(plan.Rules)
 	l.set.Store(newRuleSet(plan.Rules, plan.Seed, nil))
 	l.plan.Rules = nil
 	if power, ok := transport.As[transport.Power](next); ok {

@@ -228,11 +228,13 @@ type needer interface {
 // index of the first rule.
 func lacking(d transport.Device, rules []Rule, first int) error {
 	for i := range rules {
-		n, ok := rules[i].fault().(needer)
-		if !ok {
-			continue
+		reason := ""
+		if n, ok := rules[i].fault().(needer); ok {
+			reason = n.needs(d)
+		} else if rules[i].fault().kind().inside {
+			reason = closed(d)
 		}
-		if reason := n.needs(d); reason != "" {
+		if reason != "" {
 			return &PlanError{Rule: rules[i].name(), Index: first + i, Reason: reason}
 		}
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 )
 
@@ -18,6 +19,13 @@ const (
 	ErrRateLimited Error = "NV memory cannot be written so often: try again later"
 )
 
+// RateLimited reports whether an error of Store.Writable is, or wraps, ErrRateLimited or one
+// like it.
+func RateLimited(err error) bool {
+	var limited interface{ RateLimited() bool }
+	return errors.Is(err, ErrRateLimited) || errors.As(err, &limited) && limited.RateLimited()
+}
+
 // Store keeps the encoded state of one TPM. Its methods are called one after
 // the other, Load once for every _TPM_Init.
 type Store interface {
@@ -25,8 +33,9 @@ type Store interface {
 	// store that holds no state yet. The result belongs to the caller.
 	Load() ([]byte, error)
 	// Writable is nil if Commit can be expected to work, ErrUnavailable or
-	// ErrRateLimited if it is of no use to try now. It is asked once per
-	// command, before the command is looked at.
+	// ErrRateLimited if it is of no use to try now. An error whose method
+	// RateLimited() bool returns true is like ErrRateLimited, any other like
+	// ErrUnavailable. It is asked once per command, before the command is looked at.
 	Writable() error
 	// Commit replaces what the store holds, all or nothing. It is called at
 	// most once per command and does not keep blob. An error puts the TPM in
@@ -66,4 +75,37 @@ func (m *Memory) keep(blob []byte, digested bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.blob, m.digested = append(m.blob[:0], blob...), digested
+}
+
+// ErrTorn is why a commit has failed that Tear has broken off.
+const ErrTorn Error = "the write of the TPM's state broke off"
+
+// Tear commits to a store and breaks off after n octets of blob, as a loss of power does:
+// the store holds the old state afterwards. If n is the size of blob or more, it holds the
+// new one, and what broke off is the news of it. The error is ErrTorn at least.
+//
+// A Store that can leave what such a loss of power leaves has the method
+//
+//	Tear(blob []byte, n int) error
+//
+// and one that wraps another has Unwrap() Store. Of another Store Tear commits the whole
+// blob or nothing.
+func Tear(store Store, blob []byte, n int) error {
+	below := store
+	for {
+		if t, ok := below.(interface {
+			Tear(blob []byte, n int) error
+		}); ok {
+			return t.Tear(blob, n)
+		}
+		u, ok := below.(interface{ Unwrap() Store })
+		if !ok {
+			break
+		}
+		below = u.Unwrap()
+	}
+	if n < len(blob) {
+		return ErrTorn
+	}
+	return errors.Join(ErrTorn, store.Commit(blob))
 }

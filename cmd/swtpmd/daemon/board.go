@@ -51,6 +51,9 @@ type boardStore struct {
 	board *board
 }
 
+// Unwrap returns the store that is there.
+func (s *boardStore) Unwrap() state.Store { return s.Store }
+
 // Writable is state.ErrUnavailable while the memory is away.
 func (s *boardStore) Writable() error {
 	if s.board.noNV.Load() {

@@ -76,6 +76,9 @@ type WatchedStore struct {
 	refused, failed bool
 }
 
+// Unwrap returns the store that is watched.
+func (w *WatchedStore) Unwrap() state.Store { return w.Store }
+
 // Writable is asked once for every command.
 func (w *WatchedStore) Writable() error {
 	err := w.Store.Writable()
