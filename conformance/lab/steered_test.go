@@ -30,8 +30,8 @@ type steered struct {
 	said    *bufio.Reader
 }
 
-// patience bounds each wait for QEMU or its guest on a busy machine.
-const patience = 2 * time.Minute
+// patience bounds each wait for QEMU or its guest, a boot too, on a busy machine.
+const patience = bootTimeout
 
 // steer starts QEMU with args and one more for its monitor, and if it has a guest that
 // listens, its first two serial ports.
