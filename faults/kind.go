@@ -58,7 +58,7 @@ const (
 // kinds is the table of kinds: one row and one file for each.
 func kinds() []*Kind {
 	return []*Kind{
-		&passKind, &holdKind, &delayKind, &absentKind, &goneKind, &flapKind, &powerKind,
+		&passKind, &holdKind, &delayKind, &slowKind, &absentKind, &goneKind, &flapKind, &powerKind,
 		&answerKind, &failureKind, &testingKind, &hmacKind, &nonceKind, &identityKind, &capabilityKind,
 		&dropKind, &stallKind, &truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
 		&entropyKind, &storeKind,

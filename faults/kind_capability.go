@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
@@ -12,40 +13,67 @@ import (
 
 // CapabilityList has the TPM answer TPM2_GetCapability, and changes the list that it answers.
 // Other commands stay as they are, and so does a list that sessions protect.
-type CapabilityList string
+type CapabilityList struct {
+	Change CapabilityChange
+	// Of is the capability whose lists are changed, as CapabilityNames has it; empty is all.
+	Of string
+}
+
+// CapabilityChange is what is done to a list.
+type CapabilityChange string
 
 // The changes.
 const (
-	DuplicateCapability CapabilityList = "duplicate" // the last entry is there twice
-	ReverseCapability   CapabilityList = "reverse"   // the last entry comes first
-	MoreCapability      CapabilityList = "more"      // moreData says that entries follow
-	EmptyCapability     CapabilityList = "empty"     // there is no entry
+	DuplicateCapability CapabilityChange = "duplicate" // the last entry is there twice
+	ReverseCapability   CapabilityChange = "reverse"   // the last entry comes first
+	MoreCapability      CapabilityChange = "more"      // moreData says that entries follow
+	EmptyCapability     CapabilityChange = "empty"     // there is no entry
 )
 
-var capabilityChanges = []CapabilityList{DuplicateCapability, ReverseCapability, MoreCapability, EmptyCapability}
+var (
+	capabilityChanges = []CapabilityChange{DuplicateCapability, ReverseCapability, MoreCapability, EmptyCapability}
+	// capabilityNames are the names of TPM_CAP values from 0 on, without TPM_CAP_ (TPM 2.0
+	// Library Part 2, section "TPM_CAP", rev 1.59).
+	capabilityNames = []string{"ALGS", "HANDLES", "COMMANDS", "PP_COMMANDS", "AUDIT_COMMANDS", "PCRS", "TPM_PROPERTIES",
+		"PCR_PROPERTIES", "ECC_CURVES", "AUTH_POLICIES", "ACT"}
+)
 
 var capabilityKind = Kind{
-	Word: "capability", Value: "duplicate|reverse|more|empty", Group: Answers,
+	Word: "capability", Value: "duplicate|reverse|more|empty[/LIST]", Group: Answers,
 	Doc: "The TPM executes GetCapability, and in its answer the last entry is there twice, or the entries are in reverse order, " +
-		"or moreData says that others follow, or there is no entry and none follows.",
-	Example: "GetCapability#3: capability=duplicate",
+		"or moreData says that others follow, or there is no entry and none follows; in lists of all capabilities, or of one (PCRS, ALGS, TPM_PROPERTIES and so on).",
+	Example: "GetCapability: capability=duplicate/PCRS",
 	parse:   parseCapability,
 }
 
 func parseCapability(value string) (Fault, error) {
-	c := CapabilityList(value)
+	change, of, has := strings.Cut(value, "/")
+	c := CapabilityList{CapabilityChange(change), of}
+	if has && of == "" {
+		return nil, errors.New("no list follows the slash")
+	}
 	if reason := c.check(nil, nil); reason != "" {
 		return nil, errors.New(reason)
 	}
 	return c, nil
 }
 
-func (CapabilityList) kind() *Kind      { return &capabilityKind }
-func (c CapabilityList) String() string { return "capability=" + string(c) }
+func (CapabilityList) kind() *Kind { return &capabilityKind }
+
+func (c CapabilityList) String() string {
+	text := "capability=" + string(c.Change)
+	if c.Of != "" {
+		text += "/" + c.Of
+	}
+	return text
+}
 
 func (c CapabilityList) check(*Plan, *Rule) string {
-	if !slices.Contains(capabilityChanges, c) {
-		return fmt.Sprintf("there is no such change of a list; the changes are %s", joined(capabilityChanges, "%s"))
+	if !slices.Contains(capabilityChanges, c.Change) {
+		return "there is no such change of a list; the changes are duplicate, reverse, more, empty"
+	}
+	if c.Of != "" && !slices.Contains(capabilityNames, c.Of) {
+		return "there is no such list; the lists are " + strings.Join(capabilityNames, ", ")
 	}
 	return ""
 }
@@ -58,18 +86,19 @@ func (c CapabilityList) apply(x *exchange) ([]byte, error) {
 			return response, ""
 		}
 		list, ok := parseCapabilityList(response)
-		if !ok {
+		if !ok || c.Of != "" && slices.Index(capabilityNames, c.Of) != int(list.capability) {
 			return response, ""
 		}
-		return list.changed(c, response)
+		return list.changed(c.Change, response)
 	})
 }
 
 // capabilityList is the response to TPM2_GetCapability: moreData, TPM_CAP, and a list of
 // entries (TPM 2.0 Library Part 2, section "TPMU_CAPABILITIES", rev 1.59).
 type capabilityList struct {
-	head    []byte // up to the count
-	entries [][]byte
+	capability wire.Cap
+	head       []byte // up to the count
+	entries    [][]byte
 }
 
 const (
@@ -84,7 +113,7 @@ func parseCapabilityList(response []byte) (l capabilityList, ok bool) {
 	if s.bad {
 		return l, false
 	}
-	l.head = response[:countAt]
+	l.capability, l.head = capability, response[:countAt]
 	for range count {
 		from := s.at
 		s.entry(capability)
@@ -127,7 +156,7 @@ func (s *scan) bitmap() {
 	}
 }
 
-func (l capabilityList) changed(c CapabilityList, response []byte) ([]byte, string) {
+func (l capabilityList) changed(c CapabilityChange, response []byte) ([]byte, string) {
 	n := len(l.entries)
 	switch {
 	case c == MoreCapability:

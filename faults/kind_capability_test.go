@@ -28,6 +28,8 @@ func TestCapabilityList(t *testing.T) {
 		{"empty", 0x100, 2, nil, false, "no entry in place of 2"},
 		{"more", 0x7FFFFFFF, 1, nil, true, "moreData"},
 		{"duplicate", 0x7FFFFFFF, 1, nil, false, ""},
+		{"reverse/TPM_PROPERTIES", 0x100, 2, []uint32{0x101, 0x100}, true, "2 entries reversed"},
+		{"reverse/PCRS", 0x100, 2, []uint32{0x100, 0x101}, true, ""},
 	} {
 		var journal told
 		tpm := emulatortest.New(t)
@@ -46,7 +48,7 @@ func TestCapabilityList(t *testing.T) {
 		assert.Equal(t, test.detail, journal[0].Detail)
 		assert.Equal(t, test.detail != "", journal[0].Outcome == faults.Changed)
 	}
-	refused(t, "capability", []string{"x", "Duplicate"}, faults.CapabilityList(""), faults.CapabilityList("x"))
+	refused(t, "capability", []string{"x", "Duplicate", "reverse/", "reverse/X", "reverse/ALGS/PCRS"}, faults.CapabilityList{}, faults.CapabilityList{Change: "more", Of: "x"})
 }
 
 // Every list that the emulator has can be turned round, and is as before when it is turned
