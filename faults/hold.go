@@ -89,10 +89,11 @@ func (l *Layer) keep(x *exchange, longest time.Duration, end release, levels boo
 	h := &hold{rule: x.rule, let: make(chan struct{})}
 	l.seam.begin(h, x.came)
 	defer l.seam.end(h)
-	boot, when := x.decision.Boot, &x.rule.When
+	l.seam.at("registered", h)
+	when := &x.rule.When
 	check := func(e initcall.Event) {
 		switch {
-		case e.Boot != boot:
+		case e.Boot != x.boot:
 			h.release(otherBoot(e.Boot))
 		case levels && !when.InForce(e):
 			h.release(release{Released, "level " + e.Level.String()})
@@ -101,6 +102,7 @@ func (l *Layer) keep(x *exchange, longest time.Duration, end release, levels boo
 	// Subscribing before looking once more leaves no gap for an event.
 	stop := l.clock.Subscribe(check)
 	defer stop()
+	l.seam.at("subscribed", h)
 	check(l.clock.Now())
 	if x.rule.off() {
 		h.release(release{Released, "rule disabled"})
@@ -112,6 +114,7 @@ func (l *Layer) keep(x *exchange, longest time.Duration, end release, levels boo
 		l.tell(held)
 	}
 	why := h.await(x.ctx, longest, end)
+	l.seam.at("let go", h)
 	x.decision.HeldFor += l.time() - began
 	return why
 }

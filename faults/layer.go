@@ -96,8 +96,11 @@ func (l *Layer) Send(ctx context.Context, locality uint8, command []byte) ([]byt
 		return l.pass(ctx, came, locality, command)
 	}
 	x := exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came, number: l.number.Add(1)}
+	x.boot, _ = l.clock.Place()
+	l.seam.at("came", came)
 	candidates := l.withLasting(set.candidates(command))
 	at, now := candidates.next(&x, 0)
+	l.seam.at("asked", came)
 	if at < 0 {
 		return l.pass(ctx, came, locality, command)
 	}
@@ -164,6 +167,7 @@ type exchange struct {
 	locality uint8
 	command  []byte // a fault that changes it makes a new one
 	came     *era
+	boot     int // in which it came
 	number   uint64
 
 	candidates candidates
@@ -216,11 +220,10 @@ func (x *exchange) sendBelow() ([]byte, error) { return x.send(x.locality, x.com
 // power-off, new boot or cancel has come since the exchange began.
 func (x *exchange) send(locality uint8, command []byte) ([]byte, error) {
 	l := x.layer
-	if x.decision != nil {
-		if boot, _ := l.clock.Place(); boot != x.decision.Boot {
-			return x.letGo(otherBoot(boot))
-		}
+	if boot, _ := l.clock.Place(); boot != x.boot {
+		return x.letGo(otherBoot(boot))
 	}
+	l.seam.at("same boot", x.came)
 	response, sent, err := l.sendBelow(x.ctx, x.came, locality, command)
 	if !sent {
 		return x.letGo(x.came.end)

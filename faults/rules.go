@@ -113,5 +113,6 @@ func (l *Layer) valid(kept candidates, rules []Rule) error {
 // withdraw marks a rule as gone and lets go what it holds.
 func (l *Layer) withdraw(r *rule, cause string) {
 	r.disabled.Store(true)
+	l.seam.at("disabled", nil)
 	l.seam.withdraw(r, release{Released, cause})
 }

@@ -37,6 +37,16 @@ type seam struct {
 	// signal is held while the cancel signal of the device below changes.
 	signal sync.Mutex
 	device transport.Device // below all layers
+
+	// steps, if set, is called between two steps that others may come between. Tests play
+	// every order with it. about is the era of the command, or its hold.
+	steps func(point string, about any)
+}
+
+func (s *seam) at(point string, about any) {
+	if s.steps != nil {
+		s.steps(point, about)
+	}
 }
 
 func newSeam(device transport.Device) *seam {
@@ -49,6 +59,7 @@ func newSeam(device transport.Device) *seam {
 // enter lets a command go on to the device, if its era is not over. leave must follow.
 func (s *seam) enter(came *era) bool {
 	s.sending.Add(1)
+	s.at("counted", came)
 	if came.over.Load() { // looked at after it is counted: see drain
 		s.leave()
 		return false
@@ -57,7 +68,9 @@ func (s *seam) enter(came *era) bool {
 }
 
 func (s *seam) leave() {
-	if s.sending.Add(-1) == 0 && s.resetting.Load() {
+	left := s.sending.Add(-1)
+	s.at("left", nil)
+	if left == 0 && s.resetting.Load() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.empty.Broadcast()
@@ -70,6 +83,7 @@ func (s *seam) drain() {
 	if s.sending.Load() == 0 {
 		return
 	}
+	s.at("must drain", nil)
 	s.signalBelow(func() bool { return true })
 	s.mu.Lock()
 	for s.sending.Load() != 0 {
@@ -191,6 +205,7 @@ func (s *seam) reset(r release, change func() error) error {
 		s.resetting.Store(s.resets > 0)
 		s.renew()
 	}()
+	s.at("era ended", nil)
 	s.drain()
 	return change()
 }
