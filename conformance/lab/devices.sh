@@ -158,5 +158,49 @@ wait $pid
 until_ gone /dev/vtpm7
 ls /dev | grep -c vtpm7
 
+# ioctl_ WORDS: what swtpm_ioctl prints, on one line, and its exit code.
+ioctl_() {
+	said=$(swtpm_ioctl "$@" /dev/vtpm7 2>&1)
+	echo "swtpm_ioctl $*:" $said "($?)"
+}
+# tool NAME WORDS: what a program of tpm2-tools prints on stdout, on one line, and its exit code.
+tool() {
+	name=$1
+	shift
+	said=$(tpm2_$name -T device:/dev/vtpm7 "$@" 2>/run/err)
+	echo "tpm2_$name:" $said "($?)"
+}
+
+if [ -x /bin/swtpm_ioctl ]; then
+	chapter cuse clients
+	swtpmd cuse -n vtpm7 --state=/run/cuse --log=level=0 >/run/out 2>&1 &
+	pid=$!
+	until_ told /dev/vtpm7
+	ioctl_ -c
+	ioctl_ -i
+	tool startup -c
+	tool getrandom --hex 8
+	tool pcrextend 16:sha256=$(echo -n abc | sha256sum | cut -c-64)
+	ioctl_ -l 3
+	ioctl_ -e
+	ioctl_ -h abc
+	ioctl_ -e
+	ioctl_ -r 3
+	ioctl_ -g
+	ioctl_ --info 1
+	ioctl_ -C
+	tool pcrread sha256:16,17
+	ioctl_ -v
+	ioctl_ --save permanent /run/blob
+	ioctl_ --stop
+	ioctl_ -b 3968
+	ioctl_ --load permanent /run/blob
+	ioctl_ -i
+	tool pcrread sha256:16
+	swtpm_ioctl --tpm-device /dev/vtpm7 -s
+	wait $pid
+	echo "exit code $?"
+fi
+
 chapter end
 reboot -f

@@ -295,8 +295,9 @@ func (b *bench) initrd(t testing.TB, init string, programs map[string]string, mo
 	var image bytes.Buffer
 	z := gzip.NewWriter(&image)
 	a := &archive{w: z}
-	for _, name := range []string{"bin", "dev", "etc", "mod", "proc", "run", "sys"} {
-		a.add(name, modeDir|0o755, nil)
+	made := map[string]bool{".": true}
+	for _, name := range []string{"bin", "dev", "etc", "mod", "proc", "run", "sys", "tmp"} {
+		a.folders(made, name)
 	}
 	a.addDevice("dev/console", modeChar|0o600, 5, 1)
 	for name, content := range more {
@@ -304,6 +305,7 @@ func (b *bench) initrd(t testing.TB, init string, programs map[string]string, mo
 	}
 	programs["init"], programs["bin/busybox"], programs["bin/askdevice"] = init, b.machine.Tools.Busybox, client
 	for name, path := range programs {
+		a.folders(made, filepath.Dir(name))
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
 		a.add(name, modeFile|0o755, content)
@@ -313,4 +315,14 @@ func (b *bench) initrd(t testing.TB, init string, programs map[string]string, mo
 	path = filepath.Join(dir, "initrd")
 	require.NoError(t, os.WriteFile(path, image.Bytes(), 0o600))
 	return path
+}
+
+// folders adds a folder and those that it is in, unless they are made.
+func (a *archive) folders(made map[string]bool, name string) {
+	if made[name] {
+		return
+	}
+	a.folders(made, filepath.Dir(name))
+	a.add(name, modeDir|0o755, nil)
+	made[name] = true
 }

@@ -4,6 +4,8 @@
 //	askdevice ask PATH HEX             print the response to a command
 //	askdevice wait PATH HEX            the same, without blocking and with poll(2)
 //	askdevice ioctl PATH CODE HEX SIZE print a structure of SIZE bytes, which begins as HEX, after an ioctl
+//	askdevice rate PATH HEX N PID      print how many of N commands are answered a second, and
+//	                                   microseconds of PID's processor time for one
 //
 // It prints an error in the words of the kernel.
 package main
@@ -13,7 +15,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +35,7 @@ func main() {
 
 func run(args []string) (string, error) {
 	if len(args) < 3 {
-		return "", fmt.Errorf("arguments: ask|wait|ioctl PATH …")
+		return "", fmt.Errorf("arguments: ask|wait|ioctl|rate PATH …")
 	}
 	flags := unix.O_RDWR | unix.O_CLOEXEC
 	if args[0] == "wait" {
@@ -46,6 +51,8 @@ func run(args []string) (string, error) {
 		return ask(fd, args[2], args[0] == "wait")
 	case args[0] == "ioctl" && len(args) == 5:
 		return ioctl(fd, args[2], args[3], args[4])
+	case args[0] == "rate" && len(args) == 5:
+		return rate(fd, args[2], args[3], args[4])
 	}
 	return "", fmt.Errorf("wrong arguments %q", args)
 }
@@ -87,6 +94,57 @@ func ask(fd int, text string, wait bool) (string, error) {
 	}
 	response, err := exchange(fd, command, make([]byte, 4096), wait)
 	return hex.EncodeToString(response), err
+}
+
+// rate sends one command many times, each of which must succeed.
+func rate(fd int, text, times, pid string) (string, error) {
+	command, err := hex.DecodeString(text)
+	if err != nil {
+		return "", err
+	}
+	n, err := strconv.Atoi(times)
+	if err != nil || n <= 0 {
+		return "", fmt.Errorf("%q is no number of commands", times)
+	}
+	room := make([]byte, 4096)
+	before, err := processorTime(pid)
+	if err != nil {
+		return "", err
+	}
+	begun := time.Now()
+	for range n {
+		response, err := exchange(fd, command, room, false)
+		if err != nil {
+			return "", err
+		}
+		if code := binary.BigEndian.Uint32(response[6:]); code != 0 {
+			return "", fmt.Errorf("the TPM answers 0x%X", code)
+		}
+	}
+	took := time.Since(begun)
+	after, err := processorTime(pid)
+	return fmt.Sprintf("%.1f %.1f", float64(n)/took.Seconds(), float64(after-before)/1000/float64(n)), err
+}
+
+// processorTime returns how many nanoseconds the threads of a process have run.
+func processorTime(pid string) (sum int64, err error) {
+	names, err := filepath.Glob("/proc/" + pid + "/task/*/schedstat")
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("there is no process %s", pid)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return 0, err
+		}
+		first, _, _ := strings.Cut(string(text), " ")
+		n, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
+		}
+		sum += n
+	}
+	return sum, err
 }
 
 func ioctl(fd int, code, text, size string) (string, error) {
