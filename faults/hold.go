@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
 )
@@ -38,7 +39,7 @@ func (h *hold) release(r release) {
 //
 // A reset, power-off, new boot or cancel ends the wait, and then is not called: the
 // command is answered as Canceled and Reset say. The end of the sender's context does so
-// with the context's error. If the rule is removed or switched off, then is called at
+// with the context's error. If the rule is removed or disabled, then is called at
 // once. The sender's own time (transport.WithWait) is honored. The decision gets the
 // outcome Delayed, or what ended the wait before.
 func (x *exchange) wait(t time.Duration, then func() ([]byte, error)) ([]byte, error) {
@@ -78,9 +79,9 @@ func (x *exchange) letGo(why release) ([]byte, error) {
 // code is the response code of a command that was let go without the TPM.
 func (r *release) code() uint32 {
 	if r.outcome == Canceled {
-		return rcCanceled
+		return uint32(wire.RCCanceled)
 	}
-	return rcFailure
+	return uint32(wire.RCFailure)
 }
 
 // keep waits until something lets the command go and returns what: end if it was the

@@ -19,7 +19,7 @@ type CapabilityList struct {
 	Of string
 }
 
-// CapabilityChange is what is done to a list.
+// CapabilityChange is how a list is changed.
 type CapabilityChange string
 
 // The changes.

@@ -26,7 +26,7 @@ func (Failure) String() string { return "failure" }
 
 func (Failure) apply(x *exchange) ([]byte, error) {
 	x.begin(0, 0)
-	return x.onlyTests(rcFailure)
+	return x.onlyTests(uint32(wire.RCFailure))
 }
 
 // onlyTests answers every command with a code, but for those with which a client asks what

@@ -3,6 +3,8 @@ package faults
 import (
 	"errors"
 	"time"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
 // SelfTesting is a TPM whose self-tests go on for a time: commands are answered TPM_RC_TESTING,
@@ -39,5 +41,5 @@ func (s SelfTesting) check(*Plan, *Rule) string {
 
 func (s SelfTesting) apply(x *exchange) ([]byte, error) {
 	x.begin(s.For, 0)
-	return x.onlyTests(rcTesting)
+	return x.onlyTests(uint32(wire.RCTesting))
 }

@@ -10,10 +10,10 @@ type RuleStatus struct {
 	Rule
 	// Name is the rule's name in the journal, also if Rule has none.
 	Name string
-	// Disabled reports whether the rule is switched off.
+	// Disabled reports whether Enable has disabled the rule.
 	Disabled bool
 	// InForce reports whether the boot is where the rule applies, and the rule is not
-	// switched off.
+	// disabled.
 	InForce bool
 	// Lasts reports whether a fault that the rule began goes on.
 	Lasts bool
@@ -82,8 +82,7 @@ func (l *Layer) Remove(name string) error {
 	return nil
 }
 
-// Enable switches a rule on or off. Commands that it holds are let go when it is switched
-// off. The error is an *UnknownRuleError.
+// Enable enables a rule, or disables it: commands that it holds are let go then. The error is an *UnknownRuleError.
 func (l *Layer) Enable(name string, on bool) error {
 	l.changes.Lock()
 	defer l.changes.Unlock()
