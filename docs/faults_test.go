@@ -51,17 +51,36 @@ func spelling(k faults.Kind) string {
 // codeCell is code in a table, where a bar would end the cell.
 func codeCell(code string) string { return "`" + strings.ReplaceAll(code, "|", `\|`) + "`" }
 
-func TestThePageOfFaultsListsTheKinds(t *testing.T) {
-	const page, begin, end = "faults.md", "<!-- kinds -->\n", "<!-- /kinds -->"
+// library is the table of the named plans.
+func library() string {
+	var b strings.Builder
+	b.WriteString("| plan | what it is about |\n|---|---|\n")
+	for _, p := range faults.NamedPlans() {
+		fmt.Fprintf(&b, "| [`@%s`](../faults/plans/%s.plan) | %s |\n", p.Name, p.Name, p.Summary())
+	}
+	return b.String()
+}
+
+// partOfFaults compares the part of the page of faults with a name, or writes it anew.
+func partOfFaults(t *testing.T, name, want string) {
+	t.Helper()
+	page, begin, end := "faults.md", "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
 	before, rest, ok := strings.Cut(pages(t)["docs/"+page], begin)
 	require.True(t, ok)
-	tables, after, ok := strings.Cut(rest, end)
+	part, after, ok := strings.Cut(rest, end)
 	require.True(t, ok)
 	if *update {
-		require.NoError(t, os.WriteFile(page, []byte(before+begin+theFaults()+end+after), 0o644))
+		require.NoError(t, os.WriteFile(page, []byte(before+begin+want+end+after), 0o644))
 		return
 	}
-	assert.Equal(t, theFaults(), tables, "go test ./docs -update writes it anew")
+	assert.Equal(t, want, part, "go test ./docs -update writes it anew")
+}
+
+func TestThePageOfFaultsListsThePlans(t *testing.T) { partOfFaults(t, "library", library()) }
+
+func TestThePageOfFaultsListsTheKinds(t *testing.T) {
+	tables := theFaults()
+	partOfFaults(t, "kinds", tables)
 	listed := 0
 	for _, k := range faults.Kinds() {
 		listed += strings.Count(tables, "| `"+k.Example+"` |\n")

@@ -15,7 +15,7 @@ type Delay struct {
 
 var delayKind = Kind{
 	Word: "delay", Value: "TIME|TIME..TIME", Group: Availability,
-	Doc:     "The command is executed so much later, or by a time between the two that is drawn. A reset, power-off, new boot or cancel ends the wait before.",
+	Doc:     "The command is executed TIME later, or after a time between the two that is drawn. A reset, power-off, new boot or cancel ends the wait before.",
 	Example: "NV_Write: delay=150ms..400ms",
 	parse:   parseDelay,
 }

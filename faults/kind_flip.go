@@ -30,8 +30,8 @@ var flipKind = Kind{
 	Doc: "The TPM executes the command, and bits of its response are flipped: those given, as the byte from 0 and its bit from 0 (the lowest) to 7; " +
 		"or N bits drawn from the seed.",
 	Example: "ReadClock: flip=9.0,12.7",
-	Dangerous: "in the tag, the size or the code a client does what the other one of them means; in data " +
-		"that no session protects, clients take the wrong value for the TPM's",
+	Dangerous: "a client acts on a wrong tag, size or code as if the TPM had sent it, and takes wrong data for the TPM's " +
+		"where no session protects them",
 	parse: parseFlip,
 }
 

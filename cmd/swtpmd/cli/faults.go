@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -20,7 +21,8 @@ const FaultsHelp = `Faults (docs/faults.md):
   --fault=RULE           what a command meets, such as 'PCR_Extend#3: rc=TPM_RC_FAILURE';
                          may be repeated. swtpmd plan explain says what a rule means
   --plan=FILE            rules from a file, one a line; may be repeated. A deferral comes
-                         first, then those of --fault, then those of files
+                         first, then those of --fault, then those of files. @NAME is a plan
+                         of the library, which swtpmd plan list lists
   --fault-seed=N         what chance is drawn from (default: that of a plan's file, or a
                          new one, which the log tells)
   --dangerous            admit faults that leave the protocol: clients have crashed
@@ -76,8 +78,15 @@ func (w *Faults) setSeed(text string) (err error) {
 // refuses less.
 const maxPlanFile = 2 << 20
 
-// ReadPlan reads a plan's file.
+// ReadPlan reads a plan's file, or with @ before its name a plan of the library.
 func ReadPlan(name string) (faults.PlanFile, error) {
+	if known, ok := strings.CutPrefix(name, "@"); ok {
+		plan, err := faults.FindPlan(known)
+		if err != nil {
+			return faults.PlanFile{}, err
+		}
+		return plan.File()
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return faults.PlanFile{}, err

@@ -157,7 +157,7 @@ var arguments = map[string]func(before []string) []string{
 	},
 	"plan": func(before []string) []string {
 		if len(before) == 0 {
-			return []string{"check", "explain"}
+			return []string{"check", "explain", "list"}
 		}
 		return nil
 	},

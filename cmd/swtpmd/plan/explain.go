@@ -105,7 +105,7 @@ func does(r *faults.Rule, k *faults.Kind) string {
 		return text
 	}
 	names, values := placeholder.FindAllString(k.Value, -1), strings.Split(value, ",")
-	if len(names) != len(values) || strings.Contains(k.Value, "...") {
+	if len(names) != len(values) || strings.ContainsAny(k.Value, "|/…") {
 		return text + " Here: " + value + "."
 	}
 	var said []string

@@ -19,23 +19,27 @@ import (
 const help = `Usage: swtpmd plan check [flags] FILE...
        swtpmd plan explain [flags] FILE...
        swtpmd plan explain --fault=RULE...
+       swtpmd plan list [flags]
 
-Works with plans of faults without a TPM.
+Works with plans of faults without a TPM. @NAME in place of FILE is a plan of the library.
 
 Commands:
   check FILE...   look for errors in each plan: words and values that do not exist, rules
                   that can never happen. An error has its line and column
   explain FILE... say in words what each rule is for, what happens then, and what the
                   rules after it see
+  list            the plans of the library, with what each is about
 
 Flags:
   --fault=RULE    with explain: a rule, as swtpmd --fault has it; may be repeated
-  --json          a JSON object a line: with check for a plan, with explain for a rule
+  --json          a JSON object a line: with check and list for a plan, with explain for
+                  a rule
 
 Examples:
   swtpmd plan explain --fault='PCR_Extend#3: rc=TPM_RC_FAILURE'
   swtpmd plan explain --fault='level=kernel..late_sync: hold=30s' --fault='*/10: rc=RETRY'
   swtpmd plan check my.plan && swtpmd --plan=my.plan
+  swtpmd plan list; swtpmd plan explain @slow-nv
 
 Exit codes: 0 the plans are good; 1 one is not, stdout says where and why, or a file
 cannot be read; 2 usage.
@@ -61,12 +65,16 @@ func define(f *flag.FlagSet) cli.Run {
 }
 
 func (o *flags) run(_ context.Context, args []string, s cli.Streams) error {
-	const commands = "say swtpmd plan check FILE..., or swtpmd plan explain FILE... or --fault=RULE"
+	const commands = "say swtpmd plan check FILE..., or swtpmd plan explain FILE... or --fault=RULE, or swtpmd plan list"
 	switch {
 	case len(args) == 0:
 		return cli.Usage(errors.New("there is no command"), commands)
-	case args[0] == "check" && len(o.rules) > 0:
+	case args[0] != "explain" && len(o.rules) > 0:
 		return cli.Usage(errors.New("--fault is for explain, which finds errors too"), commands)
+	case args[0] == "list" && len(args) > 1:
+		return cli.Usage(fmt.Errorf("list takes no file, such as %q", args[1]), commands)
+	case args[0] == "list":
+		return o.list(s.Out)
 	case args[0] == "check" && len(args) > 1:
 		return o.check(args[1:], s.Out)
 	case args[0] == "explain" && len(args)+len(o.rules) > 1:
@@ -86,6 +94,25 @@ type Checked struct {
 	// Dangerous are the lines that need --dangerous.
 	Dangerous []int  `json:"dangerous,omitempty"`
 	Error     *Error `json:"error,omitempty"`
+}
+
+// Listed is what list says of a plan of the library.
+type Listed struct {
+	Name    string `json:"name"`
+	Summary string `json:"summary"`
+	// Doc is all that the plan says of itself.
+	Doc string `json:"doc"`
+}
+
+func (l Listed) String() string { return fmt.Sprintf("@%-20s %s", l.Name, l.Summary) }
+
+func (o *flags) list(out io.Writer) error {
+	for _, p := range faults.NamedPlans() {
+		if err := o.print(out, Listed{p.Name, p.Summary(), p.Doc}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Error is an error of a plan, with its place.

@@ -69,7 +69,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestWrongCommandLines(t *testing.T) {
-	for _, args := range [][]string{nil, {"check"}, {"explain"}, {"look", "x"}, {"check", "--fault=*: pass", "x"}, {"explain", "--fault=pass"}} {
+	for _, args := range [][]string{nil, {"check"}, {"explain"}, {"look", "x"}, {"list", "x"}, {"list", "--fault=*: pass"}, {"check", "--fault=*: pass", "x"}, {"explain", "--fault=pass"}} {
 		code, out, errs := called(t, args...)
 		assert.Equal(t, cli.ExitUsage, code, args)
 		assert.Empty(t, out)
@@ -105,6 +105,35 @@ func TestExplain(t *testing.T) {
 	assert.True(t, strings.HasPrefix(out, file+":2: The third"), out)
 	assert.Contains(t, out, "CODE is TPM_RC_FAILURE.")
 	assert.Contains(t, out, "No rule after this one sees the command.")
+}
+
+// A plan of the library can be named wherever a file can.
+func TestLibrary(t *testing.T) {
+	code, out, errs := called(t, "list")
+	assert.Equal(t, cli.ExitOK, code, errs)
+	assert.Equal(t, len(faults.NamedPlans()), strings.Count(out, "\n"))
+	assert.Contains(t, out, "@field-upgrade        A chip that was left in field upgrade mode: ")
+
+	_, out, _ = called(t, "list", "--json")
+	first, _, _ := strings.Cut(out, "\n")
+	var l Listed
+	require.NoError(t, json.Unmarshal([]byte(first), &l))
+	assert.Equal(t, faults.NamedPlans()[0].Name, l.Name)
+	assert.Contains(t, strings.ReplaceAll(l.Doc, "\n", " "), l.Summary)
+
+	var named []string
+	for _, p := range faults.NamedPlans() {
+		named = append(named, "@"+p.Name)
+	}
+	code, out, errs = called(t, append([]string{"check"}, named...)...)
+	assert.Equal(t, cli.ExitOK, code, errs)
+	assert.Contains(t, out, "@slow-nv: 1 rule, seed 40159\n")
+	code, out, errs = called(t, append([]string{"explain"}, named...)...)
+	assert.Equal(t, cli.ExitOK, code, errs)
+	assert.Contains(t, out, "Here: duplicate/PCRS.")
+	code, _, errs = called(t, "check", "@none")
+	assert.Equal(t, cli.ExitFailed, code)
+	assert.Contains(t, errs, "the plans are ci-timeouts, ")
 }
 
 // The example of each kind is explained with its own sentence.
