@@ -106,7 +106,7 @@ func compare(result *Compared, c *message.Command, captured, live *message.Respo
 	case equal:
 		return
 	case captured.Code != live.Code && overNonce(c):
-		result.Verdict, result.Why = Unrepeatable, "the command has an HMAC over a nonce of the captured TPM"
+		result.Verdict, result.Why = Unrepeatable, "the command has an HMAC over keys or values of the captured TPM"
 		return
 	case captured.Code != live.Code && c.Code == wire.CCStartup && (live.Code == startedBefore || captured.Code == startedBefore):
 		result.Verdict, result.Why = Unrepeatable, "one of the TPMs had been started up before"

@@ -34,9 +34,10 @@ told apart from those that should:
   same         octet for octet
   varies       only in what differs by its nature: random numbers, clocks, keys and
                signatures of another TPM, nonces of sessions
-  unrepeatable refused or accepted otherwise, and no wonder: the command has an HMAC
-               over a nonce of the captured TPM, or uses what such a command would have
-               made; or TPM2_Startup came to a TPM that had been started up
+  unrepeatable not sent, because the command has an HMAC over a nonce of the captured
+               TPM, and a wrong one counts as a failed authorization; or it uses what such
+               a command would have made; or TPM2_Startup came to a TPM that had been
+               started up
   differs      another response code, or another value that the command determines
   unanswered   the capture has no answer to compare with
   skipped      not sent: a fault has answered in the capture, and not the TPM
@@ -194,6 +195,14 @@ func exchange(ctx context.Context, tpm transport.Device, known *translation, e *
 		result.Verdict = Skipped
 		return result, nil
 	}
+	if known.overAnotherNonce(&c) {
+		result.Verdict, result.Why = Unrepeatable, notSent
+		if captured := message.ParseResponse(c.Code, e.Response); e.Response != nil {
+			result.Captured = captured.Code.String()
+			known.unsent(&c, &captured)
+		}
+		return result, nil
+	}
 	answer, err := tpm.Send(ctx, e.Locality, known.command(&c, e.Command))
 	if err != nil {
 		return result, err
@@ -210,10 +219,14 @@ func exchange(ctx context.Context, tpm transport.Device, known *translation, e *
 	known.learn(&c, &captured, &live)
 	compare(&result, &c, &captured, &live, string(e.Response) == string(answer))
 	if lacks && result.Verdict == Differs {
-		result.Verdict, result.Fields, result.Why = Unrepeatable, nil, "it uses what another command has not made here"
+		result.Verdict, result.Fields, result.Why = Unrepeatable, nil, "it uses what another command has not made or changed here"
 	}
 	return result, nil
 }
+
+// notSent is why a command is not. A TPM that is protected against dictionary attacks would
+// count it as one.
+const notSent = "it was not sent, because its HMAC is over a nonce of the captured TPM, and a wrong HMAC counts as a failed authorization"
 
 func (o *flags) print(out io.Writer, c *Compared) error {
 	if o.json {
@@ -223,7 +236,7 @@ func (o *flags) print(out io.Writer, c *Compared) error {
 	if len(c.Fields) > 0 {
 		line += " in " + strings.Join(c.Fields, ", ")
 	}
-	if c.Captured != c.Answered && c.Verdict != Skipped {
+	if c.Captured != c.Answered && c.Verdict != Skipped && c.Why != notSent {
 		line += fmt.Sprintf("; captured %s, answered %s", orNone(c.Captured), c.Answered)
 	}
 	if c.Why != "" {

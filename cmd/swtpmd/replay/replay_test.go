@@ -9,14 +9,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
 	"github.com/swtpmd/swtpmd/transport/capture"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // newTPM returns a TPM that has power.
@@ -178,6 +181,74 @@ func TestWhatFollowsAFailure(t *testing.T) {
 	}, told)
 }
 
+// asGoTPM is a device as go-tpm wants it.
+type asGoTPM struct{ transport.Device }
+
+func (d asGoTPM) Send(command []byte) ([]byte, error) {
+	return d.Device.Send(context.Background(), 0, command)
+}
+
+// hmacLife writes and reads an NV index with an HMAC session that is used twice, and then
+// with passwords. The index is protected against dictionary attacks.
+func hmacLife(t testing.TB) func(transport.Device) {
+	return func(d transport.Device) {
+		require.NoError(t, ask.TPM{Device: d}.Startup(t.Context(), wire.SUClear))
+		tpm, auth := asGoTPM{d}, []byte("secret")
+		public := tpm2.TPMSNVPublic{NVIndex: 0x01500016, NameAlg: tpm2.TPMAlgSHA256, DataSize: 4, Attributes: tpm2.TPMANV{AuthRead: true, AuthWrite: true}}
+		_, err := tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHOwner, Auth: tpm2.TPM2BAuth{Buffer: auth}, PublicInfo: tpm2.New2B(public)}.Execute(tpm)
+		require.NoError(t, err)
+		session, end, err := tpm2.HMACSession(tpm, tpm2.TPMAlgSHA256, 16, tpm2.Auth(auth))
+		require.NoError(t, err)
+		index := tpm2.AuthHandle{Handle: public.NVIndex, Auth: session}
+		for range 2 {
+			read, err := tpm2.NVReadPublic{NVIndex: public.NVIndex}.Execute(tpm)
+			require.NoError(t, err)
+			index.Name = read.NVName
+			_, err = tpm2.NVWrite{AuthHandle: index, NVIndex: tpm2.NamedHandle{Handle: public.NVIndex, Name: read.NVName}, Data: tpm2.TPM2BMaxNVBuffer{Buffer: []byte("1234")}}.Execute(tpm)
+			require.NoError(t, err)
+		}
+		require.NoError(t, end())
+		send(t, d, transport.TagNoSessions, wire.CCGetRandom, []byte{0, 8})
+	}
+}
+
+// A command with an HMAC over a nonce of the captured TPM is not sent: it would count as
+// an attack. A TPM that draws the same nonces gets it.
+func TestHMACSessions(t *testing.T) {
+	t.Parallel()
+	seeded := func(seed uint64) *emulatortest.TPM {
+		return emulatortest.New(t, emulatortest.WithSeed(seed), emulatortest.WithoutStartup())
+	}
+	var file bytes.Buffer
+	r := capture.NewRecorder(&file, capture.Options{})
+	hmacLife(t)(r.Device(seeded(1).TPM))
+	require.NoError(t, r.Close())
+
+	told := func(list []Compared) (text []string) {
+		for _, c := range list {
+			if c.Command == "TPM2_NV_Write" {
+				text = append(text, string(c.Verdict))
+			}
+		}
+		return text
+	}
+	other := seeded(2)
+	list, total := played(t, file.Bytes(), other.TPM)
+	assert.Equal(t, []string{"unrepeatable", "unrepeatable"}, told(list))
+	assert.Zero(t, total.Verdicts[Differs], "%+v", list)
+	assert.Equal(t, notSent, list[4].Why)
+	assert.Equal(t, Unrepeatable, list[5].Verdict, "TPMA_NV_WRITTEN is not set")
+	assert.Equal(t, "TPM_RC_SUCCESS", list[4].Captured)
+	assert.Empty(t, list[4].Answered)
+	counter, err := ask.TPM{Device: other.TPM}.Property(t.Context(), 0x20E) // TPM_PT_LOCKOUT_COUNTER
+	require.NoError(t, err)
+	assert.Zero(t, counter)
+
+	list, total = played(t, file.Bytes(), seeded(1).TPM)
+	assert.Equal(t, []string{"same", "same"}, told(list))
+	assert.Equal(t, total.Commands, total.Verdicts[Same], "%+v", list)
+}
+
 // first is a TPM that fails the first command with a code.
 type first struct {
 	transport.Device
@@ -225,13 +296,17 @@ func FuzzTranslation(f *testing.F) {
 		}
 		f.Add(e.Command, e.Response)
 	}
+	// With an HMAC.
+	write := transporttest.Hex(f, "8002 00000000 00000137 01500016 01500016 0000000D 02000000 0002 AABB 00 0002 CCDD 0000 0000")
+	transport.SetSize(write)
+	f.Add(write, transporttest.Hex(f, "8001 0000000A 00000000"))
 	f.Fuzz(func(t *testing.T, command, response []byte) {
 		known := newTranslation()
 		tpm := answers(response)
 		for range 2 {
 			e := &capture.Exchange{Command: command, Response: response}
 			c, err := exchange(context.Background(), tpm, known, e)
-			if err != nil || c.Verdict != Same && c.Verdict != Unanswered {
+			if err != nil || c.Verdict != Same && c.Verdict != Unanswered && c.Why != notSent {
 				t.Fatalf("%x: %v %v", command, c, err)
 			}
 		}

@@ -17,6 +17,9 @@ type translation struct {
 	// noHandles and noValues are what the captured TPM has made and this one has not.
 	noHandles map[wire.Handle]bool
 	noValues  map[string]bool
+	// sameNonce has the captured sessions whose last nonce of the TPM is the same here,
+	// as of a TPM with the same entropy.
+	sameNonce map[wire.Handle]bool
 }
 
 // mostValues bounds what a capture can have remembered.
@@ -25,7 +28,7 @@ const mostValues = 1 << 12
 func newTranslation() *translation {
 	return &translation{
 		handles: map[wire.Handle]wire.Handle{}, values: map[string][]byte{},
-		noHandles: map[wire.Handle]bool{}, noValues: map[string]bool{},
+		noHandles: map[wire.Handle]bool{}, noValues: map[string]bool{}, sameNonce: map[wire.Handle]bool{},
 	}
 }
 
@@ -38,8 +41,46 @@ func followed(h wire.Handle) bool {
 	return false
 }
 
+// overAnotherNonce reports whether a session of the command has an HMAC over a nonce that
+// this TPM has not given (TPM 2.0 Library Part 1, section "HMAC Computation").
+func (t *translation) overAnotherNonce(c *message.Command) bool {
+	for _, s := range c.Sessions {
+		if s.Handle != wire.RSPW && len(s.HMAC) > 0 && !t.sameNonce[s.Handle] {
+			return true
+		}
+	}
+	return false
+}
+
+// learnNonces compares the nonces that the TPMs have given. That of a session changes with
+// every command that succeeds.
+func (t *translation) learnNonces(c *message.Command, captured, live *message.Response) {
+	if c.Code == wire.CCStartAuthSession && captured.HasHandle && len(t.sameNonce) < mostValues {
+		nonce := layout(c.Code)[0]
+		x, _ := nonce.cut(captured.Parameters)
+		y, _ := nonce.cut(live.Parameters)
+		t.sameNonce[captured.Handle] = bytes.Equal(x, y)
+	}
+	for i, s := range c.Sessions {
+		x, okX := nonceOf(captured, i)
+		y, okY := nonceOf(live, i)
+		if t.sameNonce[s.Handle] && (okX != okY || !bytes.Equal(x, y)) {
+			delete(t.sameNonce, s.Handle)
+		}
+	}
+}
+
+// nonceOf returns the nonce of a session in a response that has one.
+func nonceOf(p *message.Response, i int) (nonce []byte, ok bool) {
+	if i >= len(p.Sessions) {
+		return nil, false
+	}
+	return p.Sessions[i].Nonce, true
+}
+
 // learn remembers what a response has that later commands use.
 func (t *translation) learn(c *message.Command, captured, live *message.Response) {
+	t.learnNonces(c, captured, live)
 	if captured.Code != wire.RCSuccess {
 		return
 	}
@@ -88,6 +129,43 @@ func (t *translation) miss(c *message.Command, captured *message.Response) {
 		value, left = f.cut(left)
 		t.noValues[string(value)] = true
 	}
+}
+
+// unsent remembers that a command has not been sent: what it would have changed is as it
+// was.
+func (t *translation) unsent(c *message.Command, captured *message.Response) {
+	if captured.Code != wire.RCSuccess {
+		return
+	}
+	t.miss(c, captured)
+	for _, h := range changed(c) {
+		if len(t.noHandles) < mostValues {
+			t.noHandles[h] = true
+		}
+	}
+}
+
+// changed returns the indices, objects and PCRs that a command may change, and those that
+// it names in its parameters because they are not there yet.
+func changed(c *message.Command) (handles []wire.Handle) {
+	for _, h := range c.Handles {
+		if h.Type() != wire.HTPermanent {
+			handles = append(handles, h)
+		}
+	}
+	left := c.Parameters
+	switch c.Code {
+	case wire.CCNVDefineSpace: // auth, and the size of what begins with the index
+		_, left = field{size: sized}.cut(left)
+		left = left[min(2, len(left)):]
+	case wire.CCEvictControl:
+	default:
+		return handles
+	}
+	if len(left) >= 4 {
+		handles = append(handles, wire.Handle(binary.BigEndian.Uint32(left)))
+	}
+	return handles
 }
 
 // lacks reports whether a command uses what the TPM has not made.
