@@ -37,6 +37,15 @@ func (s *scan) skip(n int) {
 	s.at += n
 }
 
+func (s *scan) u16() uint16 {
+	from := s.at
+	s.skip(2)
+	if s.bad {
+		return 0
+	}
+	return binary.BigEndian.Uint16(s.b[from:])
+}
+
 func (s *scan) u32() uint32 {
 	from := s.at
 	s.skip(4)

@@ -51,6 +51,7 @@ type around struct {
 	entropy insideEntropy
 	clock   insideClock
 	store   insideStore
+	worn    map[*rule]int // writes that a rule has counted
 }
 
 // effectsKey is the key of the effects on a command in its context.
@@ -95,7 +96,7 @@ func (a *around) Entropy(below io.Reader) io.Reader {
 
 // Clock returns the clock that faults can change.
 func (a *around) Clock(below func() time.Duration) func() time.Duration {
-	a.clock.below = below
+	a.clock.below, a.clock.last = below, below()
 	return a.clock.now
 }
 
@@ -160,4 +161,12 @@ func wordOf[T ~uint8](words []string, value T) string {
 		return words[value]
 	}
 	return fmt.Sprint(uint8(value))
+}
+
+// stop has the clock stand where it stood when it was asked last, and returns how long that
+// is ago.
+func (c *insideClock) stop() time.Duration {
+	now := c.below() + c.offset
+	c.offset -= now - c.last
+	return now - c.last
 }

@@ -12,7 +12,7 @@ func kinds() []*Kind {
 		&passKind, &holdKind, &delayKind, &slowKind, &absentKind, &goneKind, &flapKind, &powerKind,
 		&answerKind, &failureKind, &testingKind, &hmacKind, &nonceKind, &identityKind, &capabilityKind,
 		&dropKind, &stallKind, &truncateKind, &extendKind, &sizeKind, &flipKind, &splitKind, &closeKind,
-		&entropyKind, &storeKind,
+		&entropyKind, &storeKind, &clockKind, &nvWearKind, &lockoutKind, &bankKind, &pcrExtendKind, &fillKind,
 	}
 }
 

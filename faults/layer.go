@@ -29,6 +29,7 @@ type Layer struct {
 	number atomic.Uint64           // of the last command
 	since  atomic.Int64            // time of the last Init
 	around atomic.Pointer[around]  // the TPM, nil before a rule needs it
+	guests guests                  // of faults in the TPM's slots
 
 	// lasting are the faults that last, nil if none does.
 	lasting   atomic.Pointer[candidates]
@@ -92,6 +93,9 @@ func (l *Layer) Unwrap() transport.Device { return l.next }
 func (l *Layer) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	came := l.seam.came(ctx) // before anything else: see era
 	set := l.set.Load()
+	if l.guests.some.Load() && !transport.IsProbe(ctx) {
+		l.leave(&exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came})
+	}
 	if len(set.rules) == 0 || transport.IsProbe(ctx) {
 		return l.pass(ctx, came, locality, command)
 	}

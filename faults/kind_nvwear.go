@@ -1,0 +1,61 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// NVWear is how many writes the TPM's nonvolatile memory has left before it is worn out:
+// those of the rule's commands count, over all boots. Then it cannot be written any more.
+type NVWear int
+
+var nvWearKind = Kind{
+	Word: "nvwear", Value: "N", Group: Inside, inside: true,
+	Doc: "The nonvolatile memory bears N writes more, over all boots; then it is worn out, and commands that need to write it are answered TPM_RC_NV_UNAVAILABLE. " +
+		"The rule's commands count, and meet what is worn out. A command writes once at most.",
+	Example: "*: nvwear=1000",
+	parse: func(value string) (Fault, error) {
+		n, ok := number(value)
+		if !ok {
+			return nil, errWear
+		}
+		return NVWear(n), nil
+	},
+}
+
+var (
+	errWear = errors.New("the number of writes is one from 1")
+	errWorn = errors.New("the nonvolatile memory is worn out, as a fault rule has it")
+)
+
+func (NVWear) kind() *Kind      { return &nvWearKind }
+func (w NVWear) String() string { return "nvwear=" + strconv.Itoa(int(w)) }
+
+func (w NVWear) check(*Plan, *Rule) string {
+	if w < 1 || w > maxCount {
+		return errWear.Error()
+	}
+	return ""
+}
+
+func (w NVWear) apply(x *exchange) ([]byte, error) {
+	a, r, decision := x.layer.around.Load(), x.rule, x.decision
+	decision.Detail = "the TPM wrote nothing"
+	return x.inside(effect{store: func(below store) store {
+		changed := &changedStore{store: below}
+		if a.worn[r] >= int(w) {
+			changed.refused = errWorn
+			decision.Detail = fmt.Sprintf("worn out after %d writes", w)
+		}
+		changed.commit = func(blob []byte) error {
+			if a.worn == nil {
+				a.worn = make(map[*rule]int)
+			}
+			a.worn[r]++
+			decision.Detail = fmt.Sprintf("write %d of %d", a.worn[r], w)
+			return below.Commit(blob)
+		}
+		return changed
+	}})
+}
