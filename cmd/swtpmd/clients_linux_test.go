@@ -319,22 +319,11 @@ func TestLibvirtsWayWithATPM(t *testing.T) {
 
 		// QEMU.
 		control := reached(t, "unix", socket)
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		require.NoError(t, err)
-		_, _, err = control.(*net.UnixConn).WriteMsgUnix([]byte{0, 0, 0, 0x10}, unix.UnixRights(pair[1]), nil)
-		require.NoError(t, err)
-		require.NoError(t, unix.Close(pair[1]))
-		assert.Equal(t, "00000000", asked(t, control, "", 4))
-		data := os.NewFile(uintptr(pair[0]), "data")
-		guest, err := net.FileConn(data)
-		require.NoError(t, err)
-		data.Close()
-		require.NoError(t, guest.SetDeadline(time.Now().Add(time.Minute)))
+		guest := dataOf(t, control)
 		assert.Equal(t, "00000000", asked(t, control, cmdInit, 4))
 		assert.Equal(t, "80010000000a00000000", asked(t, guest, startupClear10, 10))
-		tpm := overSocket{guest}
-		assert.False(t, hasSHA1(t, tpm))
-		_, err = tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(0x81010001)}.Execute(tpm)
+		assert.False(t, hasSHA1(t, guest))
+		_, err = tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(0x81010001)}.Execute(guest)
 		require.NoError(t, err)
 		assert.Equal(t, "0000000000000003", asked(t, control, "0000000f", 8), "both keys")
 		require.NoError(t, control.Close())
@@ -349,4 +338,22 @@ func TestLibvirtsWayWithATPM(t *testing.T) {
 	kept, err := os.ReadFile(filepath.Join(state, daemon.StateFile))
 	require.NoError(t, err)
 	assert.True(t, bytes.HasPrefix(kept, []byte("swtpmdSE")), "encrypted")
+}
+
+// dataOf gives the server at a control connection a data channel, as QEMU does.
+func dataOf(t *testing.T, control net.Conn) overSocket {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	_, _, err = control.(*net.UnixConn).WriteMsgUnix([]byte{0, 0, 0, 0x10}, unix.UnixRights(pair[1]), nil)
+	require.NoError(t, err)
+	require.NoError(t, unix.Close(pair[1]))
+	assert.Equal(t, "00000000", asked(t, control, "", 4))
+	data := os.NewFile(uintptr(pair[0]), "data")
+	conn, err := net.FileConn(data)
+	require.NoError(t, err)
+	require.NoError(t, data.Close())
+	t.Cleanup(func() { conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+	return overSocket{conn}
 }
