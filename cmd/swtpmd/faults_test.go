@@ -63,3 +63,69 @@ func TestPlansThatCannotBe(t *testing.T) {
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, errs, "p.plan:2:1: after # stands N")
 }
+
+// The admin socket changes rules, switches the power, and saves and restores the TPM.
+func TestControlAtRunTime(t *testing.T) {
+	d := daemonWith(t, "--flags=startup-clear", "--fault-seed=3", "--fault=name=no PCR_Read: rc=TPM_RC_RETRY")
+	ctl := func(args ...string) (int, string) {
+		code, out, errs := called(t, append([]string{"ctl", "--admin", d.ready.Admin}, args...)...)
+		return code, out + errs
+	}
+	data := connect(t, d.ready.Data)
+	_, text := ctl("add", "name=third GetRandom#3: rc=TPM_RC_FAILURE")
+	assert.Regexp(t, `(?m)^no +in force +fitted 0 .*\nthird +in force +fitted 0 +fired 0 +name=third GetRandom#3: rc=TPM_RC_FAILURE$`, text)
+	for _, code := range []string{"00000000", "00000000"} {
+		require.Contains(t, asked(t, data, getRandomFew, 20), "800100000014"+code)
+	}
+	require.Equal(t, "80010000000a00000101", asked(t, data, getRandomFew, 10))
+	_, text = ctl("rules")
+	assert.Regexp(t, `third +in force +fitted 3 +fired 1 `, text)
+
+	code, text := ctl("add", "name=third GetRandom: pass")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, text, "has that name too")
+	code, text = ctl("add", "GetRandom: fly")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, text, "column 12")
+	code, text = ctl("remove", "fourth")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, text, `there is no fault rule "fourth"`)
+	_, text = ctl("disable", "no")
+	assert.Regexp(t, `no +disabled`, text)
+	_, text = ctl("enable", "no")
+	assert.Regexp(t, `no +in force`, text)
+	_, text = ctl("remove", "no")
+	assert.NotContains(t, text, "PCR_Read")
+
+	const extend = "8002000000410000018200000010" + "00000009400000090000000000" + "00000001000b" +
+		"1111111111111111111111111111111111111111111111111111111111111111"
+	pcrs := func() string { _, text := ctl("pcrs", "--json"); return text }
+	before := pcrs()
+	file := filepath.Join(t.TempDir(), "tpm")
+	code, text = ctl("snapshot", file)
+	require.Equal(t, exitOK, code, text)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode())
+	require.Contains(t, asked(t, data, extend, 19), "80020000001300000000")
+	require.NotEqual(t, before, pcrs())
+	code, text = ctl("restore", file)
+	require.Equal(t, exitOK, code, text)
+	assert.Equal(t, before, pcrs())
+
+	_, _ = ctl("advance", "core")
+	_, text = ctl("power", "off")
+	assert.Contains(t, text, "power     off")
+	require.Equal(t, "80010000000a00000101", asked(t, data, getRandomFew, 10))
+	code, text = ctl("snapshot", file+"2")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, text, "switch it on first")
+	_, text = ctl("power", "on")
+	assert.Regexp(t, `cause +INIT on the admin socket`, text)
+	require.Equal(t, "80010000000a00000100", asked(t, data, getRandomFew, 10))
+	_, text = ctl("power", "reset")
+	assert.Regexp(t, `power +on`, text)
+	code, _ = ctl("restore", file)
+	require.Equal(t, exitOK, code)
+	assert.Equal(t, before, pcrs(), "PCRs that were saved are there without TPM2_Startup")
+}

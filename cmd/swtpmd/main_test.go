@@ -53,7 +53,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve"}, "the commands are boot, chardev, commands, completion, ctl, cuse, "},
+		{[]string{"serve"}, "the commands are boot, campaign, chardev, commands, completion, ctl, cuse, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
 		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --backend, --chroot, --console, --console-log, --core-dumps, --ctrl, --daemon"},
 		{[]string{"ctl", "--nonsense"}, "the flags are --admin, --json"},
@@ -73,7 +73,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"--profile=laptop"}, "choose default, hardware-like, pc-client, roomy, tiny"},
 		{[]string{"--profile=tiny", "--profile=default"}, "there is one already, tiny"},
 		{[]string{"boot", "--profile=./not-there.profile"}, "not-there.profile"},
-		{[]string{"ctl"}, "name a command: advance, journal, level, pcrs, status"},
+		{[]string{"ctl"}, "name a command: add, advance, disable, enable, events, journal"},
 		{[]string{"ctl", "--json"}, "there is no command"},
 		{[]string{"ctl", "reboot", "--json"}, `"reboot" is not a command`},
 		{[]string{"ctl", "status", "--nonsense"}, "the flags are --admin, --json"},
@@ -91,7 +91,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"--fault-seed=1"}, "add --fault=RULE or --plan=FILE"},
 		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--fault=level=late: rc=RETRY"}, "add --console"},
 		{[]string{"--console=-"}, "a --fault with level="},
-		{[]string{"ctl", "advance"}, "advance takes a level"},
+		{[]string{"ctl", "advance"}, "what they take"},
 		{[]string{"ctl", "--admin=/x", "advance", "latest"}, "late_sync, userspace"},
 	} {
 		code, out, errs := called(t, c.args...)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -64,35 +65,123 @@ func (c *Client) Advance(ctx context.Context, level initcall.Level) (Status, err
 	return s, c.do(ctx, http.MethodPost, "/level", levelRequest{&level}, &s)
 }
 
+// Rules asks for the rules.
+func (c *Client) Rules(ctx context.Context) ([]RuleStatus, error) {
+	var list []RuleStatus
+	return list, c.do(ctx, http.MethodGet, "/rules", nil, &list)
+}
+
+// AddRules adds rules, as a plan has them, after those that there are.
+func (c *Client) AddRules(ctx context.Context, rules ...string) ([]RuleStatus, error) {
+	var list []RuleStatus
+	return list, c.do(ctx, http.MethodPost, "/rules", addRequest{rules}, &list)
+}
+
+// RemoveRule removes a rule by its name.
+func (c *Client) RemoveRule(ctx context.Context, name string) ([]RuleStatus, error) {
+	var list []RuleStatus
+	return list, c.do(ctx, http.MethodPost, "/rules/remove", nameRequest{&name}, &list)
+}
+
+// EnableRule enables or disables a rule by its name.
+func (c *Client) EnableRule(ctx context.Context, name string, enabled bool) ([]RuleStatus, error) {
+	var list []RuleStatus
+	return list, c.do(ctx, http.MethodPost, "/rules/enable", enableRequest{&name, &enabled}, &list)
+}
+
+// Power switches the TPM's power.
+func (c *Client) Power(ctx context.Context, what Power) (Status, error) {
+	var s Status
+	return s, c.do(ctx, http.MethodPost, "/power", powerRequest{what}, &s)
+}
+
+// Save asks for the whole TPM.
+func (c *Client) Save(ctx context.Context) (Snapshot, error) {
+	var s Snapshot
+	return s, c.do(ctx, http.MethodGet, "/snapshot", nil, &s)
+}
+
+// Restore makes the TPM the one that was saved.
+func (c *Client) Restore(ctx context.Context, saved Snapshot) (Status, error) {
+	var s Status
+	return s, c.do(ctx, http.MethodPost, "/snapshot", saved, &s)
+}
+
+// Events reads what happens until ctx or the daemon ends, or each returns an error, which
+// is the result then. With commands each command is an event too. Ready, if it is not nil,
+// is called once nothing that happens can be missed.
+func (c *Client) Events(ctx context.Context, commands bool, ready func(), each func(Event) error) error {
+	path := "/events"
+	if commands {
+		path += "?commands=yes"
+	}
+	response, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if ready != nil {
+		ready()
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, maxEvent)
+	for lines.Scan() {
+		var e Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return err
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return lines.Err()
+}
+
+// maxEvent bounds an event as JSON, in bytes.
+const maxEvent = 4 << 20
+
 // maxAnswer bounds what is read from the panel, in bytes: the journal at its
 // longest stays well below it.
 const maxAnswer = 16 << 20
 
+// do sends a request and decodes its answer.
 func (c *Client) do(ctx context.Context, method, path string, body, result any) error {
+	response, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	return json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(result)
+}
+
+// send sends a request. The error of one that is refused is a *RequestError.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var sent io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sent = bytes.NewReader(encoded)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, "http://swtpmd"+path, sent)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("no answer from a running swtpmd at %s: %w", c.socket, err)
+		return nil, fmt.Errorf("no answer from a running swtpmd at %s: %w", c.socket, err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
 	defer response.Body.Close()
-	decoder := json.NewDecoder(io.LimitReader(response.Body, maxAnswer))
-	if response.StatusCode != http.StatusOK {
-		var refused errorBody
-		if decoder.Decode(&refused) != nil || refused.Error == "" {
-			refused.Error = response.Status
-		}
-		return &RequestError{Request: method + " " + path, Status: response.StatusCode, Reason: refused.Error}
+	var refused errorBody
+	if json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&refused) != nil || refused.Error == "" {
+		refused.Error = response.Status
 	}
-	return decoder.Decode(result)
+	return nil, &RequestError{Request: method + " " + request.URL.Path, Status: response.StatusCode, Reason: refused.Error}
 }

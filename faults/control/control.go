@@ -1,18 +1,29 @@
-// Package control is the window into a running TPM's faults: how far the boot
-// has come, which rules are in force, what they did, what the PCRs hold, and a
-// lever to move the boot on by hand.
+// Package control is the window into a running TPM's faults: how far the boot has come,
+// which rules there are, what they did, what the PCRs hold; and the levers to move the boot
+// on, to change the rules, to switch the power, and to save the TPM and have it again.
 //
 // It stands beside the TPM's own protocols because QEMU keeps the swtpm control
 // channel for itself for as long as the guest lives. The protocol is HTTP with
-// JSON bodies, so that curl speaks it:
+// JSON bodies, so that curl speaks it; openapi.json describes all of it:
 //
-//	GET  /status   Status
-//	GET  /journal  []Entry, oldest first, the last JournalLength decisions
-//	GET  /pcrs     PCRs, read beneath the faults
-//	POST /level    {"level":"late_sync"}: move the boot on; answers Status
+//	GET  /status        Status
+//	GET  /journal       []Entry, oldest first, the last JournalLength decisions
+//	GET  /pcrs          PCRs, read beneath the faults
+//	POST /level         {"level":"late_sync"}: move the boot on; answers Status
+//	GET  /rules         []RuleStatus
+//	POST /rules         {"rules":["PCR_Extend#3: rc=TPM_RC_FAILURE"]}: add rules after those
+//	                    that there are; answers []RuleStatus, as the next two do
+//	POST /rules/remove  {"name":"…"}
+//	POST /rules/enable  {"name":"…","enabled":false}
+//	POST /power         {"power":"reset"}, or on, or off; answers Status
+//	GET  /snapshot      Snapshot: the whole TPM, with its secrets
+//	POST /snapshot      a Snapshot: the TPM becomes the one that it is of; answers Status
+//	GET  /events        Event, an object a line, as they happen; with ?commands=yes each
+//	                    command too
 //
 // An error is answered as {"error":"…"} with status 400 (the request is wrong),
-// 409 (the boot cannot go back) or 502 (the TPM refused).
+// 404 (there is no such rule), 409 (the boot cannot go back, or the rules cannot be
+// together) or 502 (the TPM refused, or cannot do it).
 package control
 
 import (
@@ -21,7 +32,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -38,15 +51,6 @@ const (
 // ("sha256"), PCR number, lower-case hex.
 type PCRs map[string]map[int]string
 
-// RuleStatus is one rule of the plan.
-type RuleStatus struct {
-	Name    string         `json:"name"`
-	From    initcall.Level `json:"from"`
-	Until   initcall.Level `json:"until"`
-	Boots   int            `json:"boots,omitempty"`
-	InForce bool           `json:"in_force"`
-}
-
 // Status is how things stand.
 type Status struct {
 	// Now is the last movement of the clock.
@@ -55,6 +59,10 @@ type Status struct {
 	// LevelsLength ones.
 	Levels []initcall.Event `json:"levels"`
 	Rules  []RuleStatus     `json:"rules"`
+	// Seed is what the chance of rules is drawn from.
+	Seed uint64 `json:"seed"`
+	// Held are the commands that rules hold now, oldest first.
+	Held []faults.Decision `json:"held"`
 	// Outcomes counts the decisions of all rules.
 	Outcomes map[faults.Outcome]uint64 `json:"outcomes"`
 	Powered  bool                      `json:"powered"`
@@ -71,7 +79,10 @@ type Status struct {
 // changed afterwards.
 type Panel struct {
 	Clock *initcall.Clock
-	Rules []faults.Rule
+	// Layer has the rules. Without one there are none, and none can be added.
+	Layer *faults.Layer
+	// Seed is the status's.
+	Seed uint64
 	// Powered reports whether the TPM has power.
 	Powered func() bool
 	// Failure, if set, is why the TPM is in failure mode, nil if it is not. It
@@ -83,12 +94,23 @@ type Panel struct {
 	LogLost func() uint64
 	// PCRs reads the TPM's PCRs beneath the faults.
 	PCRs func(context.Context) (PCRs, error)
+	// Switch, if set, switches the power.
+	Switch func(Power) error
+	// Save and Restore, if set, save the TPM and make it the one that was saved.
+	Save    func() (Snapshot, error)
+	Restore func(Snapshot) error
+
+	// commandReaders counts the subscribers that want commands.
+	commandReaders atomic.Int32
+	changes        sync.Mutex // held while rules change, so that events tell the order
 
 	mu       sync.Mutex
 	levels   ring[initcall.Event]
 	journal  ring[faults.Decision]
 	decided  uint64 // decisions that were recorded, ever
 	outcomes map[faults.Outcome]uint64
+	held     []faults.Decision // that rules hold now
+	readers  map[*reader]struct{}
 }
 
 // RecordLevel takes down a movement of the clock: a subscriber of Clock.
@@ -96,6 +118,7 @@ func (p *Panel) RecordLevel(e initcall.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.levels.add(e, LevelsLength)
+	p.publish(Event{Kind: LevelEvent, Level: &e})
 }
 
 // RecordDecision takes down a decision: a Journal of a faults.Plan.
@@ -108,19 +131,17 @@ func (p *Panel) RecordDecision(d faults.Decision) {
 	p.outcomes[d.Outcome]++
 	p.decided++
 	p.journal.add(d, JournalLength)
+	p.held = slices.DeleteFunc(p.held, func(h faults.Decision) bool { return h.Number == d.Number && h.Rule == d.Rule })
+	if d.Outcome == faults.Held {
+		p.held = append(p.held, d)
+	}
+	p.publish(Event{Kind: DecisionEvent, Decision: &d})
 }
 
 // Status tells how things stand now.
 func (p *Panel) Status() Status {
 	now := p.Clock.Now()
-	s := Status{Now: now, Sandbox: p.Sandbox, Rules: []RuleStatus{}, Outcomes: map[faults.Outcome]uint64{}}
-	for i := range p.Rules {
-		when := &p.Rules[i].When
-		s.Rules = append(s.Rules, RuleStatus{
-			Name: p.Rules[i].Name, From: when.From, Until: when.Until,
-			Boots: when.Boots, InForce: when.InForce(now),
-		})
-	}
+	s := Status{Now: now, Sandbox: p.Sandbox, Rules: p.Rules(), Seed: p.Seed, Held: []faults.Decision{}, Outcomes: map[faults.Outcome]uint64{}}
 	if p.Powered != nil {
 		s.Powered = p.Powered()
 	}
@@ -135,6 +156,7 @@ func (p *Panel) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Levels = p.levels.all()
+	s.Held = append(s.Held, p.held...)
 	for outcome, n := range p.outcomes {
 		s.Outcomes[outcome] = n
 	}
@@ -148,13 +170,34 @@ func (p *Panel) Journal() []faults.Decision {
 	return p.journal.all()
 }
 
+// route is a request that the panel answers.
+type route struct {
+	method, path string
+	serve        func(*Panel, http.ResponseWriter, *http.Request)
+}
+
+// routes are those of openapi.json.
+var routes = []route{
+	{"GET", "/status", func(p *Panel, w http.ResponseWriter, _ *http.Request) { answer(w, p.Status()) }},
+	{"GET", "/journal", (*Panel).serveJournal},
+	{"GET", "/pcrs", (*Panel).servePCRs},
+	{"POST", "/level", (*Panel).serveLevel},
+	{"GET", "/rules", func(p *Panel, w http.ResponseWriter, _ *http.Request) { answer(w, p.Rules()) }},
+	{"POST", "/rules", (*Panel).serveAdd},
+	{"POST", "/rules/remove", (*Panel).serveRemove},
+	{"POST", "/rules/enable", (*Panel).serveEnable},
+	{"POST", "/power", (*Panel).servePower},
+	{"GET", "/snapshot", (*Panel).serveSave},
+	{"POST", "/snapshot", (*Panel).serveRestore},
+	{"GET", "/events", (*Panel).serveEvents},
+}
+
 // Handler answers the requests of the package comment.
 func (p *Panel) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, p.Status()) })
-	mux.HandleFunc("GET /journal", p.serveJournal)
-	mux.HandleFunc("GET /pcrs", p.servePCRs)
-	mux.HandleFunc("POST /level", p.serveLevel)
+	for _, r := range routes {
+		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) { r.serve(p, w, q) })
+	}
 	return mux
 }
 
@@ -182,16 +225,13 @@ var (
 	errTrailing = errors.New("the request goes on after its JSON object; send one object")
 )
 
-// read takes the request from its body: one JSON object with a level and nothing
+// read takes a request from its body: one JSON object with the fields of into and nothing
 // else.
-func (r *levelRequest) read(body io.Reader) error {
+func read(body io.Reader, into any) error {
 	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(r); err != nil {
+	if err := decoder.Decode(into); err != nil {
 		return err
-	}
-	if r.Level == nil {
-		return errNoLevel
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return errTrailing
@@ -204,11 +244,15 @@ const maxRequest = 4096
 
 func (p *Panel) serveLevel(w http.ResponseWriter, r *http.Request) {
 	var request levelRequest
-	if err := request.read(http.MaxBytesReader(w, r.Body, maxRequest)); err != nil {
+	err := read(http.MaxBytesReader(w, r.Body, maxRequest), &request)
+	if err == nil && request.Level == nil {
+		err = errNoLevel
+	}
+	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	err := p.Clock.Advance(*request.Level, initcall.NoTime, "by hand")
+	err = p.Clock.Advance(*request.Level, initcall.NoTime, "by hand")
 	var backwards *initcall.BackwardsError
 	switch {
 	case errors.As(err, &backwards):

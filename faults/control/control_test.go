@@ -39,12 +39,22 @@ func serve(t *testing.T, panel *control.Panel) *control.Client {
 	return control.NewClient(path)
 }
 
+// layerOf returns the rules of a plan before a device that always answers.
+func layerOf(t *testing.T, plan faults.Plan) *faults.Layer {
+	t.Helper()
+	device, err := faults.Wrap(new(transporttest.TPM), plan)
+	require.NoError(t, err)
+	layer, ok := faults.Of(device)
+	require.True(t, ok)
+	return layer
+}
+
 func TestStatusFollowsTheClockAndTheRules(t *testing.T) {
 	clock := new(initcall.Clock)
 	var failure error
 	panel := &control.Panel{
 		Clock:   clock,
-		Rules:   []faults.Rule{faults.Defer(initcall.LateSync, faults.Fail)},
+		Layer:   layerOf(t, faults.Plan{Clock: clock, Rules: []faults.Rule{faults.Defer(initcall.LateSync, faults.Fail)}}),
 		Powered: func() bool { return true },
 		Failure: func() error { return failure },
 	}

@@ -44,14 +44,20 @@ func (s *Server) Init(flags uint32) error {
 }
 
 // stop takes the power; it does nothing for a TPM that has none.
-func (c *control) stop(*request) Result {
-	s := c.s
+func (c *control) stop(*request) Result { return c.s.result("STOP", c.s.Stop()) }
+
+// Stop is STOP, for an owner who does not wait for a client to ask: it has its Event. A
+// Device without a switch keeps its power.
+func (s *Server) Stop() error {
+	if s.power == nil {
+		return nil
+	}
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	if s.powered() {
 		s.event(Event{Kind: EventStop})
 	}
-	return s.result("STOP", s.power.PowerOff())
+	return s.power.PowerOff()
 }
 
 // shutdown takes the power; the server ends after the reply.

@@ -34,6 +34,19 @@ Commands:
   advance LEVEL   tell the daemon that the boot has reached LEVEL
   pcrs            every PCR of every bank, read beneath the faults
   journal         the last decisions, one a line
+  rules           the rules of faults, with how often each fitted and fired
+  add RULE...     add rules after those that there are; swtpmd plan explain tells what a
+                  rule means
+  remove NAME     remove a rule; commands that it holds are let go
+  enable NAME     enable a rule
+  disable NAME    disable a rule; commands that it holds are let go
+  power on|off|reset
+                  switch the power of the TPM
+  snapshot FILE   save the whole TPM into FILE, with its secrets
+  restore FILE    make the TPM the one that is in FILE
+  events          what happens, a line each, until the daemon or Ctrl-C ends it
+  watch           the same with every command, in a terminal as a view that is redrawn: the
+                  level, rules with their hits, what is held, the last commands
 
 Flags:
   --admin PATH    the daemon's admin.sock; without it $SWTPMD_ADMIN, or the only
@@ -45,11 +58,14 @@ Examples:
   swtpmd ctl pcrs --json | jq -r .sha256
   swtpmd ctl --admin /run/user/1000/swtpmd-123/admin.sock advance late_sync
   curl --unix-socket "$SWTPMD_ADMIN" http://swtpmd/status
+  swtpmd ctl add 'name=third PCR_Extend#3: rc=TPM_RC_FAILURE'
+  swtpmd ctl disable third
+  swtpmd ctl events --json | jq 'select(.event == "decision")'
 
 Exit codes: 0 done; 1 the daemon cannot be reached or refuses; 2 usage.
 `
 
-// words are the words of ctl. asks is how many words follow.
+// words are the words of ctl. asks is how many words follow; many stands for one or more.
 var words = map[string]struct {
 	asks int
 	do   func(*ctl, context.Context, []string) error
@@ -59,7 +75,20 @@ var words = map[string]struct {
 	"advance": {1, (*ctl).advance},
 	"pcrs":    {0, (*ctl).pcrs},
 	"journal": {0, (*ctl).journal},
+
+	"rules":    {0, (*ctl).rules},
+	"add":      {many, (*ctl).add},
+	"remove":   {1, (*ctl).remove},
+	"enable":   {1, (*ctl).enable},
+	"disable":  {1, (*ctl).disable},
+	"power":    {1, (*ctl).power},
+	"snapshot": {1, (*ctl).snapshot},
+	"restore":  {1, (*ctl).restore},
+	"events":   {0, (*ctl).events},
+	"watch":    {0, (*ctl).watch},
 }
+
+const many = -1
 
 type ctl struct {
 	client *control.Client
@@ -74,12 +103,12 @@ func define(f *flag.FlagSet) cli.Run {
 	admin := f.String("admin", os.Getenv("SWTPMD_ADMIN"), "")
 	asJSON := f.Bool("json", false, "")
 	return func(ctx context.Context, args []string, s cli.Streams) error {
-		all := strings.Join(slices.Sorted(maps.Keys(words)), ", ") + "; advance takes a level"
+		all := strings.Join(slices.Sorted(maps.Keys(words)), ", ") + "; see swtpmd ctl --help for what they take"
 		if len(args) == 0 {
 			return cli.Usage(errors.New("there is no command"), "name a command: "+all)
 		}
 		command, ok := words[args[0]]
-		if !ok || len(args) != 1+command.asks {
+		if !ok || command.asks != many && len(args) != 1+command.asks || command.asks == many && len(args) < 2 {
 			return cli.Usage(fmt.Errorf("%q is not a command", strings.Join(args, " ")), "the commands are "+all)
 		}
 		if *admin == "" {
@@ -89,7 +118,9 @@ func define(f *flag.FlagSet) cli.Run {
 			}
 			*admin = found
 		}
-		return command.do(&ctl{control.NewClient(*admin), *asJSON, s.Out}, ctx, args[1:])
+		client := control.NewClient(*admin)
+		defer client.Close()
+		return command.do(&ctl{client, *asJSON, s.Out}, ctx, args[1:])
 	}
 }
 
@@ -189,12 +220,12 @@ func printStatus(w io.Writer, s control.Status) {
 	if s.LogLost != 0 {
 		fmt.Fprintf(w, "log lost\t%d lines\n", s.LogLost)
 	}
-	for _, rule := range s.Rules {
-		state := "not in force"
-		if rule.InForce {
-			state = "in force"
-		}
-		fmt.Fprintf(w, "rule\t%s, from %s: %s\n", rule.Name, rule.From, state)
+	for i := range s.Rules {
+		rule := &s.Rules[i]
+		fmt.Fprintf(w, "rule\t%s, from %s: %s, fired %s\n", rule.Name, rule.From, state(rule), cli.Plural(int(rule.Fired), "time", "times"))
+	}
+	if len(s.Held) > 0 {
+		fmt.Fprintf(w, "held\t%s\n", cli.Plural(len(s.Held), "command", "commands"))
 	}
 	for _, outcome := range slices.Sorted(maps.Keys(s.Outcomes)) {
 		fmt.Fprintf(w, "%s\t%d\n", outcome, s.Outcomes[outcome])

@@ -142,11 +142,7 @@ func (d *daemon) build(ctx context.Context) error {
 	if len(plan.Rules) > 0 {
 		d.log.Info("faults", "rules", len(plan.Rules), "seed", plan.Seed)
 	}
-	d.panel = &control.Panel{
-		Clock: d.clock, Rules: plan.Rules, Powered: d.powered, Failure: d.failure,
-		LogLost: d.queue.Lost,
-		PCRs:    func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.own, set.Control) },
-	}
+	d.panel = d.newPanel(plan.Seed)
 	d.clock.Subscribe(d.reached)
 	// Another TPM's power is not this daemon's at its end.
 	if set.Backend == nil && set.AutoShutdown.On(set.Like) {
@@ -160,7 +156,8 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.source, err = newSource(set, d.clock, d.in, d.files, d.log); err != nil {
 		return err
 	}
-	d.sleeper = &sleeper{Device: through(device, d.observers), d: d}
+	d.panel.Layer, _ = faults.Of(device)
+	d.sleeper = &sleeper{Device: d.panel.Device(through(device, d.observers)), d: d}
 	device = d.sleeper
 	options := swtpm.Options{
 		Version:             set.Like,
@@ -243,6 +240,7 @@ func (d *daemon) power(e swtpm.Event) {
 	d.powering.Lock()
 	defer d.powering.Unlock()
 	d.log.Info("power", "event", e.Kind.String())
+	d.recordPower(e.Kind == swtpm.EventInit)
 	switch {
 	case e.Kind != swtpm.EventInit:
 		return

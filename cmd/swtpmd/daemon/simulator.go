@@ -101,6 +101,7 @@ func (d *daemon) simulatorPower(e mssim.Event) {
 	d.powering.Lock()
 	defer d.powering.Unlock()
 	d.log.Info("power", "event", e.Kind.String())
+	d.recordPower(e.Kind != mssim.EventPowerOff)
 	if e.Kind != mssim.EventPowerOff {
 		d.powerOn(e.Kind.String() + " on the platform port")
 	}
