@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/swtpmd/swtpmd/transport/internal/socket"
 )
 
 // controlBuffer is the size of a control connection's buffer: a HASH_DATA
@@ -128,6 +130,9 @@ func (c *control) fill(deadline time.Time) error {
 	}
 	if err := c.conn.SetReadDeadline(deadline); err != nil {
 		return err
+	}
+	if !deadline.IsZero() {
+		socket.Acknowledge(c.conn.Conn)
 	}
 	n, err := c.conn.read(c.buf[c.end:], &c.fds)
 	c.end += n

@@ -149,14 +149,28 @@ func (b *blocking) Read(p []byte) (int, error) {
 	}
 }
 
-// acknowledge tells the peer at once that what was read has come. A reader with a
-// deadline has a part of a message, and a peer that writes a message in two calls, as
-// tcti-mssim of tpm2-tss does, sends the second part when the first is acknowledged
-// (RFC 9293, section 3.7.4: the Nagle algorithm). By itself Linux acknowledges up to 40
-// ms later, with the response that it expects the reader to send (tcp(7), TCP_QUICKACK).
+// acknowledge is Acknowledge: a reader with a deadline has a part of a message.
 func (b *blocking) acknowledge() {
 	if b.tcp {
-		_ = unix.SetsockoptInt(b.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+		acknowledge(b.fd)
+	}
+}
+
+func acknowledge(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
+
+// Acknowledge tells the peer of a TCP connection at once that what was read has come. It
+// is for a part of a message: a peer that writes a message in two calls, as tcti-mssim of
+// tpm2-tss does, sends the second part when the first is acknowledged (RFC 9293, section
+// 3.7.4, the Nagle algorithm). By itself Linux acknowledges up to 40 ms later, with the
+// response that it expects the reader to send (tcp(7), TCP_QUICKACK). What Adopt returns
+// does this itself where it has a deadline.
+func Acknowledge(conn net.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { acknowledge(int(fd)) })
 	}
 }
 

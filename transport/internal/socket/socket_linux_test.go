@@ -22,6 +22,12 @@ func TestPartsAreAcknowledged(t *testing.T) {
 	defer peer.Close()
 	accepted, err := l.Accept()
 	require.NoError(t, err)
+	raw, err := accepted.(*net.TCPConn).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		require.NoError(t, unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0))
+	}))
+	Acknowledge(accepted)
 	conn, err := Adopt(accepted)
 	require.NoError(t, err)
 	defer conn.Close()
@@ -40,6 +46,7 @@ func TestPartsAreAcknowledged(t *testing.T) {
 		require.NoError(t, err)
 		return on
 	}
+	assert.Equal(t, 1, atOnce(), "asked for")
 	require.NoError(t, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0))
 	says("one")
 	assert.Zero(t, atOnce(), "a whole message is acknowledged by its response")

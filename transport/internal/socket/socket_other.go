@@ -10,3 +10,7 @@ func Adopt(conn net.Conn) (Conn, error) { return conn, nil }
 // HungUp reports whether c's peer is known to be gone for good; it is not known
 // here.
 func HungUp(Conn) bool { return false }
+
+// Acknowledge has a peer's first part of a message acknowledged at once where the system
+// can be told so.
+func Acknowledge(net.Conn) {}
