@@ -39,7 +39,7 @@ func (x *exchange) beginWith(forTime time.Duration, commands int, prepare func()
 			return
 		}
 	}
-	r := &rule{name: cause.name, fault: cause.fault, cause: cause, seed: cause.seed ^ math.MaxUint64}
+	r := &rule{name: cause.name, fault: cause.fault, text: cause.text, cause: cause, seed: cause.seed ^ math.MaxUint64}
 	r.When = When{FromBoot: x.decision.Boot, Boots: x.decision.Boot, Times: commands}
 	if forTime > 0 {
 		r.When.Before = l.sincePower() + forTime

@@ -207,7 +207,7 @@ func (x *exchange) from(at int, now place) ([]byte, error) {
 func (x *exchange) apply(r *rule, n uint64, now place) ([]byte, error) {
 	code, _ := transport.CommandCode(x.command)
 	decision := &Decision{
-		Time: time.Now(), Number: x.number, Boot: now.boot, Level: now.level, Rule: r.name, Fault: r.fault.String(),
+		Time: time.Now(), Number: x.number, Boot: now.boot, Level: now.level, Rule: r.name, Fault: r.text,
 		Occurrence: n, Command: code, Locality: x.locality, Outcome: Passed,
 	}
 	x.decisions = append(x.decisions, decision)

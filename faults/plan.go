@@ -19,6 +19,7 @@ package faults
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -91,7 +92,10 @@ func (e *PlanError) Error() string {
 // Validate finds rules that could never be in force, or not work. The error is a
 // *PlanError.
 func (p *Plan) Validate() error {
-	names := make(map[string]int, len(p.Rules))
+	names, before := make([]string, len(p.Rules)), make(map[string]int, len(p.Rules))
+	for i := range p.Rules {
+		names[i] = p.Rules[i].name()
+	}
 	for i := range p.Rules {
 		r := &p.Rules[i]
 		reason := r.When.impossible()
@@ -99,12 +103,12 @@ func (p *Plan) Validate() error {
 			reason = p.refused(r)
 		}
 		if reason == "" {
-			reason = p.unreachable(i, names)
+			reason = p.unreachable(i, names, before)
 		}
 		if reason != "" {
-			return &PlanError{Rule: r.name(), Index: i, Reason: reason}
+			return &PlanError{Rule: names[i], Index: i, Reason: reason}
 		}
-		names[r.name()] = i
+		before[names[i]] = i
 	}
 	return nil
 }
@@ -151,28 +155,26 @@ func lacking(d transport.Device, rules []Rule, first int) error {
 }
 
 // unreachable returns why no command ever comes to rule i, empty if one may. Names are
-// the rules before it.
-func (p *Plan) unreachable(i int, names map[string]int) string {
+// those of all rules, before has the rules before it.
+func (p *Plan) unreachable(i int, names []string, before map[string]int) string {
 	r := &p.Rules[i]
-	if before, taken := names[r.name()]; taken {
-		return fmt.Sprintf("rule %d has that name too; the journal could not tell them apart", before+1)
+	if other, taken := before[names[i]]; taken {
+		return fmt.Sprintf("rule %d has that name too; the journal could not tell them apart", other+1)
 	}
 	for j := range p.Rules[:i] {
 		earlier := &p.Rules[j]
 		if earlier.fault().kind().Ends && earlier.When.covers(&r.When) {
-			return fmt.Sprintf("it is never asked: rule %q before it is for all of its commands", earlier.name())
+			return fmt.Sprintf("it is never asked: rule %q before it is for all of its commands", names[j])
 		}
 	}
 	if r.When.After == "" {
 		return ""
 	}
-	if r.When.After == r.name() {
+	if r.When.After == names[i] {
 		return "it waits for itself"
 	}
-	for j := range p.Rules {
-		if p.Rules[j].name() == r.When.After {
-			return ""
-		}
+	if slices.Contains(names, r.When.After) {
+		return ""
 	}
 	return fmt.Sprintf("it waits for a rule %q, and there is none", r.When.After)
 }

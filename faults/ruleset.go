@@ -14,6 +14,7 @@ type rule struct {
 	Rule
 	name     string
 	fault    Fault
+	text     string // of the fault
 	seed     uint64 // of the plan and the name
 	after    *rule  // of When.After
 	cause    *rule  // of a fault that lasts: the rule that began it
@@ -106,6 +107,7 @@ func newRuleSet(rules []Rule, seed uint64, kept candidates) *ruleSet {
 	s := &ruleSet{rules: append(candidates(nil), kept...), byCode: make(map[uint32]candidates)}
 	for i := range rules {
 		r := &rule{Rule: rules[i], name: rules[i].name(), fault: rules[i].fault()}
+		r.text = r.fault.String()
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(r.name))
 		r.seed = seed ^ h.Sum64()

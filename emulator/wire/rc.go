@@ -238,13 +238,18 @@ func RCByName(name string) (RC, bool) {
 	if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 		name = name[len(prefix):]
 	}
-	for rc, known := range rcNames {
-		if strings.EqualFold(known[len(prefix):], name) {
-			return rc, true
-		}
-	}
-	return 0, false
+	rc, ok := rcByName[strings.ToUpper(name)]
+	return rc, ok
 }
+
+// rcByName is rcNames by the names, without "TPM_RC_".
+var rcByName = func() map[string]RC {
+	byName := make(map[string]RC, len(rcNames))
+	for rc, name := range rcNames {
+		byName[strings.TrimPrefix(name, "TPM_RC_")] = rc
+	}
+	return byName
+}()
 
 var rcNames = map[RC]string{
 	RCSuccess: "TPM_RC_SUCCESS", RCBadTag: "TPM_RC_BAD_TAG",

@@ -33,8 +33,8 @@ import (
 // A response code is one of those that tell the client to send the command again (half of
 // them), or one of others that a TPM has for any command. A time is one of 5 ms, 20 ms,
 // 100 ms, 500 ms and 2 s; with Levels one of 20 ms to 150 s, because a simulated boot waits
-// for nothing. Other values are those of the kind's example, numbers also the double, the
-// half, 1 and 2.
+// for nothing. Of a kind whose value is one of some words it is mostly any of them. Other
+// values are those of the kind's example, numbers also the double, the half, 1 and 2.
 //
 // A rule that the plan cannot have (Plan.Validate) is drawn again.
 type Draw struct {
@@ -91,16 +91,25 @@ type DrawError struct {
 
 func (e *DrawError) Error() string { return "no plan can be drawn: " + e.Reason }
 
-// pool is what one Draw draws from.
+// pool is what one Draw draws from. It does not change: several goroutines may use it.
 type pool struct {
 	*Draw
 	rules   int
-	kinds   []faults.Kind
+	kinds   []drawnKind
 	targets []Target
 }
 
-// pool returns what there is to draw from, or a *DrawError.
+// drawnKind is a kind with its example as a rule.
+type drawnKind struct {
+	faults.Kind
+	example faults.Rule
+}
+
+// pool returns what there is to draw from, a *DrawError, or the *faults.PlanError of Given.
 func (d *Draw) pool() (*pool, error) {
+	if err := d.Given.Validate(); err != nil {
+		return nil, err
+	}
 	p := &pool{Draw: d, rules: d.Rules, targets: d.Targets}
 	if p.rules == 0 {
 		p.rules = DefaultRules
@@ -122,7 +131,11 @@ func (d *Draw) pool() (*pool, error) {
 		case len(d.Kinds) > 0 || k.Word == "pass" || k.Dangerous != "" && !d.Given.Dangerous:
 			continue
 		}
-		p.kinds = append(p.kinds, k)
+		example, err := faults.ParseRule(k.Example)
+		if err != nil {
+			return nil, fmt.Errorf("example of %s: %w", k.Word, err)
+		}
+		p.kinds = append(p.kinds, drawnKind{k, example})
 	}
 	for _, word := range d.Kinds {
 		if !slices.Contains(words, word) {
@@ -135,27 +148,24 @@ func (d *Draw) pool() (*pool, error) {
 // Plan draws the plan of a seed. The error is a *DrawError, or the *faults.PlanError of
 // Given.
 func (d *Draw) Plan(seed uint64) (faults.Plan, error) {
-	plan := d.Given
-	if err := plan.Validate(); err != nil {
-		return plan, err
-	}
 	p, err := d.pool()
 	if err != nil {
-		return plan, err
+		return d.Given, err
 	}
-	r := rand.New(rand.NewPCG(d.Seed, seed))
+	return p.plan(seed)
+}
+
+// plan draws the plan of a seed.
+func (p *pool) plan(seed uint64) (faults.Plan, error) {
+	plan := p.Given
+	r := rand.New(rand.NewPCG(p.Seed, seed))
 	plan.Seed = 1 + r.Uint64N(1<<32-1)
 	plan.Rules = slices.Clip(slices.Clone(plan.Rules))
 	given := len(plan.Rules)
 	var last error
 	for range maxRedraws {
-		rule, err := p.rule(r)
-		if err != nil {
-			last = err
-			continue
-		}
 		next := plan
-		next.Rules = append(plan.Rules[:len(plan.Rules):len(plan.Rules)], rule)
+		next.Rules = append(plan.Rules[:len(plan.Rules):len(plan.Rules)], p.rule(r))
 		if err := next.Validate(); err != nil {
 			last = err
 			continue
@@ -172,18 +182,11 @@ func (d *Draw) Plan(seed uint64) (faults.Plan, error) {
 }
 
 // rule draws a rule.
-func (p *pool) rule(r *rand.Rand) (faults.Rule, error) {
-	kind := p.kinds[r.IntN(len(p.kinds))]
-	example, err := faults.ParseRule(kind.Example)
-	if err != nil {
-		return faults.Rule{}, err
-	}
-	do, err := p.fault(r, &kind, example.Do)
-	if err != nil {
-		return faults.Rule{}, err
-	}
+func (p *pool) rule(r *rand.Rand) faults.Rule {
+	kind := &p.kinds[r.IntN(len(p.kinds))]
+	do := p.fault(r, kind)
 	repeated := slices.ContainsFunc(again, func(name string) bool { return do.String() == "rc=TPM_RC_"+name })
-	return faults.Rule{When: p.when(r, &kind, &example.When, repeated), Do: do}, nil
+	return faults.Rule{When: p.when(r, kind, repeated), Do: do}
 }
 
 // again and others are the response codes that are drawn: those after which a client sends
@@ -204,11 +207,15 @@ var (
 )
 
 // fault draws what a rule of a kind does.
-func (p *pool) fault(r *rand.Rand, kind *faults.Kind, example faults.Fault) (faults.Fault, error) {
+func (p *pool) fault(r *rand.Rand, kind *drawnKind) faults.Fault {
+	example := kind.example.Do
 	_, value, _ := strings.Cut(example.String(), "=")
+	words := choices(kind.Value)
 	switch number, err := strconv.ParseUint(value, 10, 31); {
 	case kind.Value == "":
-		return example, nil
+		return example
+	case len(words) > 0 && r.IntN(4) > 0:
+		value = words[r.IntN(len(words))]
 	case kind.Word == "rc":
 		codes := again
 		if r.IntN(2) == 0 {
@@ -228,14 +235,25 @@ func (p *pool) fault(r *rand.Rand, kind *faults.Kind, example faults.Fault) (fau
 	}
 	drawn, err := faults.ParseFault(kind.Word + "=" + value)
 	if err != nil {
-		return example, nil
+		return example
 	}
-	return drawn, nil
+	return drawn
+}
+
+// choices are the words of which a kind's value is one: fail and short of "fail|short|N".
+func choices(shape string) (words []string) {
+	for word := range strings.SplitSeq(strings.Trim(shape, "[]"), "|") {
+		if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") == "" {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 // when draws what a rule is for. Repeated tells that clients send the command again.
-func (p *pool) when(r *rand.Rand, kind *faults.Kind, example *faults.When, repeated bool) faults.When {
+func (p *pool) when(r *rand.Rand, kind *drawnKind, repeated bool) faults.When {
 	var w faults.When
+	example := &kind.example.When
 	most := 0
 	if kind.Word != "rc" && p.sends(example.Commands) && r.IntN(2) == 0 {
 		w.Commands, w.Sessions = example.Commands, example.Sessions

@@ -24,13 +24,17 @@ type Options struct {
 // Run runs the seeds, each under the plan that d draws for it, and returns the first error:
 // that of a plan, of a run, of Done or of ctx. What has been told to Done by then counts.
 func Run(ctx context.Context, seeds []uint64, d *Draw, run Runner, o Options) error {
+	p, err := d.pool()
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	next := make(chan uint64)
 	var workers sync.WaitGroup
 	var telling sync.Mutex
 	one := func(seed uint64) error {
-		plan, err := d.Plan(seed)
+		plan, err := p.plan(seed)
 		if err != nil {
 			return err
 		}

@@ -17,11 +17,12 @@ import (
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/campaign"
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // nineRules leave the boot of powervm as it is, but for a command that is sent again. With
 // the one that is drawn they are ten.
-const nineRules = `name=extends PCR_Extend#2-: pass
+const nineRules = `name=extends PCR_Extend#2-4: pass
 PCR_Read/2: pass
 level=kernel..late GetCapability#2: pass
 level=device..late_sync SelfTest: pass
@@ -56,7 +57,7 @@ func BenchmarkBoots(b *testing.B) {
 				}
 			})
 		}
-		workers.Wait()
+		transporttest.Wait(b, &workers)
 		perSecond(b)
 	})
 	b.Run("plan=10rules", func(b *testing.B) {

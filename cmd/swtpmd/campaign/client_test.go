@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/campaign"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
@@ -19,8 +21,12 @@ const clientVariable = "CAMPAIGN_TEST_CLIENT"
 
 var clients = map[string]func(ask.TPM) error{"notebook": notebook, "crash": crash, "sleep": sleep, "nothing": nothing}
 
-// TestMain is one of the clients, too.
+// TestMain is one of the clients, too, and swtpmd.
 func TestMain(m *testing.M) {
+	if os.Getenv(mainVariable) != "" {
+		commands := []cli.Command{campaign.Command, campaign.Shrink}
+		os.Exit(cli.Main(context.Background(), "swtpmd", commands, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	}
 	run := clients[os.Getenv(clientVariable)]
 	if run == nil {
 		os.Exit(m.Run())
