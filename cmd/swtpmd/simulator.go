@@ -46,7 +46,7 @@ func runNamed(ctx context.Context, program string, args []string, s cli.Streams,
 // State is in the working directory.
 func newSimulator() *options.Set {
 	set := &options.Set{Simulator: &options.SimulatorWords{Port: mssim.DefaultPort, Announce: daemon.AnnounceSimulator}}
-	set.PID.FD, set.Log.FD, set.Log.Level = -1, -1, -1
+	set.NameNone()
 	set.State = options.StateWords{Dir: ".", Name: simulatorState, Mode: options.DefaultStateMode}
 	return set
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -134,6 +135,33 @@ func TestTPMServer(t *testing.T) {
 	}
 	require.NoError(t, tpm.Stop())
 	require.NoError(t, p.Wait())
+}
+
+// Nothing is written to standard input, which a terminal has open for writing too: no
+// option names a descriptor.
+func TestSimulatorsLeaveStandardInputAlone(t *testing.T) {
+	t.Parallel()
+	for name, words := range map[string]string{"tpm_server": "-port P", "tpm2-simulator": "P -m"} {
+		dir, port := transporttest.Dir(t), freePort(t)
+		terminal, err := os.Create(filepath.Join(dir, "terminal"))
+		require.NoError(t, err)
+		defer terminal.Close()
+		p := link(t, dir, name, strings.Fields(strings.ReplaceAll(words, "P", strconv.Itoa(port)))...)
+		p.Stdin = terminal
+		require.NoError(t, p.Start())
+		require.Eventually(t, func() bool {
+			conn, err := net.Dial("tcp", net.JoinHostPort("localhost", strconv.Itoa(port)))
+			if err != nil {
+				return false
+			}
+			return conn.Close() == nil
+		}, time.Minute, time.Millisecond)
+		require.False(t, hasIndex(t, port))
+		p.end(t)
+		info, err := terminal.Stat()
+		require.NoError(t, err)
+		assert.Zero(t, info.Size(), "%s has written to its standard input", name)
+	}
 }
 
 // A file that is no state of swtpmd stays as it is, unless a new TPM is asked for.

@@ -89,7 +89,7 @@ var Table = []option{
 
 // Define defines the options of one command.
 func (s *Set) Define(f *flag.FlagSet, c Command) {
-	s.PID.FD, s.Log.FD, s.Log.Level, s.Pcap.FD = -1, -1, -1, -1
+	s.NameNone()
 	s.Profile.Define(f)
 	s.Deferral.Define(f)
 	f.IntVar(&s.Deferral.Boots, "defer-boots", 0, "")
@@ -100,6 +100,10 @@ func (s *Set) Define(f *flag.FlagSet, c Command) {
 		}
 	}
 }
+
+// NameNone has no option name a descriptor or a level: their zero values would be standard
+// input and the level 0.
+func (s *Set) NameNone() { s.PID.FD, s.Log.FD, s.Log.Level, s.Pcap.FD = -1, -1, -1, -1 }
 
 // define defines one option, by both of its names.
 func (o *option) define(s *Set, f *flag.FlagSet) {
