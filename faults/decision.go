@@ -30,6 +30,8 @@ type Decision struct {
 	Code uint32 `json:"code,omitempty"`
 	// Detail tells what the fault has chosen or done, such as the bits it flipped.
 	Detail string `json:"detail,omitempty"`
+	// Longest is how long the command may be held; only for the outcome Held.
+	Longest time.Duration `json:"longest_ns,omitempty"`
 	// HeldFor is how long the command was held back or delayed, by Plan.Time.
 	HeldFor time.Duration `json:"held_ns,omitempty"`
 	// Cause says what ended a hold.

@@ -111,7 +111,7 @@ func (l *Layer) keep(x *exchange, longest time.Duration, end release, levels boo
 	began := l.time()
 	if levels {
 		held := *x.decision
-		held.Outcome = Held
+		held.Outcome, held.Longest = Held, longest
 		l.tell(held)
 	}
 	why := h.await(x.ctx, longest, end)

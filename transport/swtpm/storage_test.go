@@ -135,6 +135,7 @@ func TestHandOver(t *testing.T) {
 	out.Ask("0000000F")
 	assert.Equal(t, rcSuccess, source.dialData().Ask(startup))
 	assert.True(t, from.isOwner())
+	assert.Equal(t, []bool{false, false, true}, from.told())
 
 	// It goes.
 	out.Ask("0000000C 00000001 00000003 00000000")

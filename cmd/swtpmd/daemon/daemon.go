@@ -290,7 +290,7 @@ func (d *daemon) decided(decision faults.Decision) {
 		d.meddled.Add(1)
 	}
 	d.panel.RecordDecision(decision)
-	logDecision(d.log, &decision, d.set.Deferral.HoldMax)
+	logDecision(d.log, &decision)
 }
 
 // open makes every socket, gives up what is not needed any more, and only then

@@ -63,15 +63,15 @@ func openLog(w *options.LogWords, stderr io.Writer, files *logs.Files) (*journal
 	return &journal{slog.New(slog.NewTextHandler(queue, &slog.HandlerOptions{Level: level})), queue, toClose}, nil
 }
 
-// logDecision logs what the deferral did to a command, and how long it may last. QEMU
+// logDecision logs what the deferral did to a command, and how long a hold may last. QEMU
 // waits so long for it before it resets, saves or moves its guest.
-func logDecision(log *slog.Logger, d *faults.Decision, longest time.Duration) {
+func logDecision(log *slog.Logger, d *faults.Decision) {
 	attributes := []any{
 		"outcome", string(d.Outcome), "command", cli.CommandName(d.Command),
 		"boot", d.Boot, "level", d.Level.String(), "locality", d.Locality, "rule", d.Rule,
 	}
-	if d.Outcome == faults.Held {
-		attributes = append(attributes, "longest", longest)
+	if d.Longest != 0 {
+		attributes = append(attributes, "longest", d.Longest)
 	}
 	if d.Code != 0 {
 		attributes = append(attributes, "code", wire.RC(d.Code).String())
