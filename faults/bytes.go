@@ -1,11 +1,5 @@
 package faults
 
-import (
-	"errors"
-	"fmt"
-	"strconv"
-)
-
 // Changed is the outcome of a command that was executed and whose response was changed.
 const Changed Outcome = "changed"
 
@@ -29,34 +23,4 @@ func (x *exchange) change(what func(response []byte) ([]byte, string)) ([]byte, 
 // overtook the command.
 func (x *exchange) gone(err error) bool {
 	return err != nil || x.decision.Outcome == Canceled || x.decision.Outcome == Reset
-}
-
-// maxBytes bounds the numbers of bytes in a fault.
-const maxBytes = 4096
-
-// parseBytes reads a number of bytes.
-func parseBytes(value string) (n int, err error) {
-	n, ok := number(value)
-	if !ok || n > maxBytes {
-		return 0, errBytes
-	}
-	return n, nil
-}
-
-var errBytes = errors.New("that is not a number of bytes from 1 to " + strconv.Itoa(maxBytes))
-
-// checkBytes returns why n is no number of bytes, empty if it is.
-func checkBytes(n int) string {
-	if n < 1 || n > maxBytes {
-		return fmt.Sprintf("%d: %s", n, errBytes)
-	}
-	return ""
-}
-
-// parseBefore reads the word before, or nothing.
-func parseBefore(value string) (before bool, err error) {
-	if value != "" && value != "before" {
-		return false, errors.New("the only word that may follow is before")
-	}
-	return value != "", nil
 }

@@ -1,10 +1,16 @@
 package faults
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// maxCount bounds the numbers of commands and boots in a rule.
+const maxCount = math.MaxInt32
 
 // number reads a number from 1.
 func number(text string) (n int, ok bool) {
@@ -53,4 +59,34 @@ func times(text string) (since, before time.Duration, ok bool) {
 		*end.time = d
 	}
 	return since, before, true
+}
+
+// maxBytes bounds the numbers of bytes in a fault.
+const maxBytes = 4096
+
+// parseBytes reads a number of bytes.
+func parseBytes(value string) (n int, err error) {
+	n, ok := number(value)
+	if !ok || n > maxBytes {
+		return 0, errBytes
+	}
+	return n, nil
+}
+
+var errBytes = errors.New("that is not a number of bytes from 1 to " + strconv.Itoa(maxBytes))
+
+// checkBytes returns why n is no number of bytes, empty if it is.
+func checkBytes(n int) string {
+	if n < 1 || n > maxBytes {
+		return fmt.Sprintf("%d: %s", n, errBytes)
+	}
+	return ""
+}
+
+// parseBefore reads the word before, or nothing.
+func parseBefore(value string) (before bool, err error) {
+	if value != "" && value != "before" {
+		return false, errors.New("the only word that may follow is before")
+	}
+	return value != "", nil
 }

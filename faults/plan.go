@@ -18,7 +18,6 @@ package faults
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -178,6 +177,3 @@ func (p *Plan) unreachable(i int, names []string, before map[string]int) string 
 	}
 	return fmt.Sprintf("it waits for a rule %q, and there is none", r.When.After)
 }
-
-// maxCount bounds the numbers of commands and boots in a rule.
-const maxCount = math.MaxInt32
