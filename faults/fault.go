@@ -31,8 +31,6 @@ type Kind struct {
 	// Ends reports whether no later rule sees a command that had such a fault.
 	Ends bool
 
-	// inside: the fault happens inside the TPM, which Layer.reach surrounds for it.
-	inside bool
 	// parse reads Value. Its error says what is wrong with the value, and not
 	// where.
 	parse func(value string) (Fault, error)

@@ -1,11 +1,14 @@
 package faults
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // guests are the objects and sessions that faults have put into the TPM.
@@ -16,9 +19,12 @@ type guests struct {
 	of    map[*rule][]wire.Handle
 }
 
-func (g *guests) add(r *rule, h wire.Handle) {
+// add adds a guest of the present rule.
+func (g *guests) add(x *exchange, h wire.Handle) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	r, asGuard := x.rule, guard(g)
+	x.layer.guard.CompareAndSwap(nil, &asGuard)
 	if g.of == nil {
 		g.of = make(map[*rule][]wire.Handle)
 	}
@@ -61,10 +67,48 @@ func (g *guests) forget(h wire.Handle) {
 	}
 }
 
-// clear notes that power has gone, and all guests with it.
-func (g *guests) clear() {
+// powerGone implements guard: all guests have gone with the power.
+func (g *guests) powerGone() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rules, g.of = nil, nil
 	g.some.Store(false)
+}
+
+// comes implements guard: it flushes the guests whose rule is no longer in force, and tells
+// the journal.
+func (g *guests) comes(x *exchange) {
+	if !g.some.Load() {
+		return
+	}
+	if h, ok := flushes(x.command); ok {
+		g.forget(h)
+	}
+	l := x.layer
+	now := placeOf(l.clock)
+	over := g.over(func(r *rule) bool { return r.off() || !r.When.inForce(now) || !r.When.inTime(l.sincePower()) })
+	code, _ := transport.CommandCode(x.command)
+	for _, r := range over {
+		flushed := 0
+		for _, h := range g.take(r) {
+			if err := x.ask(0).Flush(x.ctx, h); err == nil {
+				flushed++
+			}
+		}
+		l.tell(Decision{
+			Time: time.Now(), Number: l.number.Load() + 1, Boot: now.boot, Level: now.level, Rule: r.name, Fault: r.fault.String(),
+			Command: code, Locality: x.locality, Outcome: Passed,
+			Detail: fmt.Sprintf("the rule is no longer in force, and %d slots are free again", flushed),
+		})
+	}
+}
+
+// flushes returns the handle that a command flushes.
+func flushes(command []byte) (wire.Handle, bool) {
+	code, _ := transport.CommandCode(command)
+	s := scan{b: command, at: transport.HeaderSize}
+	if wire.CC(code) != wire.CCFlushContext || len(command) < transport.HeaderSize {
+		return 0, false
+	}
+	return wire.Handle(s.u32()), !s.bad
 }

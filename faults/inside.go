@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/swtpmd/swtpmd/transport"
@@ -48,6 +49,7 @@ type effect struct {
 // around stands between a layer's TPM and what surrounds it. The TPM calls its methods one
 // after the other.
 type around struct {
+	reached atomic.Bool
 	entropy insideEntropy
 	clock   insideClock
 	store   insideStore
@@ -60,7 +62,7 @@ type effectsKey struct{ *around }
 // inside sends the command on, and has the effect come about while it is executed. Of two
 // effects, the earlier rule's is the one that the TPM meets first.
 func (x *exchange) inside(e effect) ([]byte, error) {
-	outer, key := x.ctx, effectsKey{x.layer.around.Load()}
+	outer, key := x.ctx, effectsKey{keeps[around](x.layer)}
 	before, _ := outer.Value(key).([]effect)
 	x.ctx = context.WithValue(outer, key, append(before[:len(before):len(before)], e))
 	defer func() { x.ctx = outer }()
@@ -75,15 +77,11 @@ func closed(d transport.Device) string {
 	return ""
 }
 
-// reach surrounds the TPM if a rule needs it. It waits for a command in execution.
-func (l *Layer) reach(rules []Rule) {
-	needed := slices.ContainsFunc(rules, func(r Rule) bool { return r.fault().kind().inside })
-	if !needed || l.around.Load() != nil {
-		return
-	}
-	if tpm, ok := transport.As[surroundable](l.next); ok {
-		a := new(around)
-		l.around.Store(a)
+// surround lets faults inside the TPM happen from the next command on. It waits for one in
+// execution.
+func (l *Layer) surround() {
+	a := keeps[around](l)
+	if tpm, ok := transport.As[surroundable](l.next); ok && a.reached.CompareAndSwap(false, true) {
 		tpm.Surround(a)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // ClockFault moves the TPM's clock when the command comes to it: what Platform.Clock of the
@@ -18,7 +20,7 @@ type ClockFault struct {
 }
 
 var clockKind = Kind{
-	Word: "clock", Value: "+TIME|-TIME|stop", Group: Inside, inside: true,
+	Word: "clock", Value: "+TIME|-TIME|stop", Group: Inside,
 	Doc: "When the command comes to the TPM, its clock goes forward or back by TIME, for good, or has stood still since the command before. " +
 		"Time and Clock of a TPM never go back: with -TIME no time has passed for it.",
 	Example: "level=userspace.. times=1: clock=+1h0m0s",
@@ -46,6 +48,9 @@ var errClock = errors.New("it is written stop, or as a time with a sign, such as
 const maxJump = 100 * 365 * 24 * time.Hour
 
 func (ClockFault) kind() *Kind { return &clockKind }
+
+func (ClockFault) needs(d transport.Device) string { return closed(d) }
+func (ClockFault) prepare(l *Layer)                { l.surround() }
 
 func (c ClockFault) String() string {
 	if c.Stop {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // EntropyFault is a failure of the TPM's source of entropy.
@@ -25,7 +26,7 @@ const (
 var entropyWords = [...]string{EntropyFails: "fail", EntropyShort: "short", EntropyStuck: "stuck"}
 
 var entropyKind = Kind{
-	Word: "entropy", Value: "fail|short|stuck", Group: Inside, inside: true,
+	Word: "entropy", Value: "fail|short|stuck", Group: Inside,
 	Doc: "The source of entropy fails, gives too little, or gives the same octets each time, while the command is executed. " +
 		"Of the commands, TPM2_StirRandom alone reads it; fail and short put the TPM in failure mode, stuck is not noticed.",
 	Example: "StirRandom#2: entropy=fail",
@@ -38,6 +39,9 @@ var entropyKind = Kind{
 }
 
 func (EntropyFault) kind() *Kind { return &entropyKind }
+
+func (EntropyFault) needs(d transport.Device) string { return closed(d) }
+func (EntropyFault) prepare(l *Layer)                { l.surround() }
 
 func (e EntropyFault) String() string { return "entropy=" + wordOf(entropyWords[:], e) }
 

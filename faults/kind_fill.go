@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
@@ -103,7 +102,7 @@ func (f Fill) fill(x *exchange) (took int, err error) {
 		if err != nil {
 			return took, err
 		}
-		x.layer.guests.add(x.rule, handle)
+		keeps[guests](x.layer).add(x, handle)
 	}
 	return took, nil
 }
@@ -128,38 +127,4 @@ func (f Fill) take(x *exchange) (wire.Handle, error) {
 	}
 	s := scan{b: response}
 	return wire.Handle(s.u32()), nil
-}
-
-// leave comes before a command is decided about while there are guests: it flushes those
-// whose rule is no longer in force, and tells the journal.
-func (l *Layer) leave(x *exchange) {
-	if h, ok := flushes(x.command); ok {
-		l.guests.forget(h)
-	}
-	now := placeOf(l.clock)
-	over := l.guests.over(func(r *rule) bool { return r.off() || !r.When.inForce(now) || !r.When.inTime(l.sincePower()) })
-	code, _ := transport.CommandCode(x.command)
-	for _, r := range over {
-		flushed := 0
-		for _, h := range l.guests.take(r) {
-			if err := x.ask(0).Flush(x.ctx, h); err == nil {
-				flushed++
-			}
-		}
-		l.tell(Decision{
-			Time: time.Now(), Number: l.number.Load() + 1, Boot: now.boot, Level: now.level, Rule: r.name, Fault: r.fault.String(),
-			Command: code, Locality: x.locality, Outcome: Passed,
-			Detail: fmt.Sprintf("the rule is no longer in force, and %d slots are free again", flushed),
-		})
-	}
-}
-
-// flushes returns the handle that a command flushes.
-func flushes(command []byte) (wire.Handle, bool) {
-	code, _ := transport.CommandCode(command)
-	s := scan{b: command, at: transport.HeaderSize}
-	if wire.CC(code) != wire.CCFlushContext || len(command) < transport.HeaderSize {
-		return 0, false
-	}
-	return wire.Handle(s.u32()), !s.bad
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // NVWear is how many writes the TPM's nonvolatile memory has left before it is worn out:
@@ -11,7 +13,7 @@ import (
 type NVWear int
 
 var nvWearKind = Kind{
-	Word: "nvwear", Value: "N", Group: Inside, inside: true,
+	Word: "nvwear", Value: "N", Group: Inside,
 	Doc: "The nonvolatile memory bears N writes more, over all boots; then it is worn out, and commands that need to write it are answered TPM_RC_NV_UNAVAILABLE. " +
 		"The rule's commands count, and meet what is worn out. A command writes once at most.",
 	Example: "*: nvwear=1000",
@@ -29,7 +31,11 @@ var (
 	errWorn = errors.New("the nonvolatile memory is worn out, as a fault rule has it")
 )
 
-func (NVWear) kind() *Kind      { return &nvWearKind }
+func (NVWear) kind() *Kind { return &nvWearKind }
+
+func (NVWear) needs(d transport.Device) string { return closed(d) }
+func (NVWear) prepare(l *Layer)                { l.surround() }
+
 func (w NVWear) String() string { return "nvwear=" + strconv.Itoa(int(w)) }
 
 func (w NVWear) check(*Plan, *Rule) string {
@@ -40,7 +46,7 @@ func (w NVWear) check(*Plan, *Rule) string {
 }
 
 func (w NVWear) apply(x *exchange) ([]byte, error) {
-	a, r, decision := x.layer.around.Load(), x.rule, x.decision
+	a, r, decision := keeps[around](x.layer), x.rule, x.decision
 	decision.Detail = "the TPM wrote nothing"
 	return x.inside(effect{store: func(below store) store {
 		changed := &changedStore{store: below}

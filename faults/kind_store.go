@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // StoreFault is a failure of the TPM's nonvolatile memory.
@@ -32,7 +34,7 @@ var storeWords = [...]string{StoreFails: "fail", StoreTorn: "torn", StoreFull: "
 const slowWord = "slow:"
 
 var storeKind = Kind{
-	Word: "store", Value: "fail|torn|full|rate|slow:TIME", Group: Inside, inside: true,
+	Word: "store", Value: "fail|torn|full|rate|slow:TIME", Group: Inside,
 	Doc: "The nonvolatile memory is out of order while the command is executed. A write that fails, or is torn at a place that chance chooses, " +
 		"puts the TPM in failure mode, and after the next reset its state is the one before the command, or with torn the one after it, and none between. " +
 		"full and rate have commands that need NV answered TPM_RC_NV_UNAVAILABLE and TPM_RC_NV_RATE, and all others executed. With slow, each write makes the answer TIME late.",
@@ -55,7 +57,14 @@ func parseStore(value string) (Fault, error) {
 }
 
 func (StoreFault) kind() *Kind { return &storeKind }
-func (SlowStore) kind() *Kind  { return &storeKind }
+
+func (StoreFault) needs(d transport.Device) string { return closed(d) }
+func (StoreFault) prepare(l *Layer)                { l.surround() }
+
+func (SlowStore) kind() *Kind { return &storeKind }
+
+func (SlowStore) needs(d transport.Device) string { return closed(d) }
+func (SlowStore) prepare(l *Layer)                { l.surround() }
 
 func (s StoreFault) String() string { return "store=" + wordOf(storeWords[:], s) }
 func (s SlowStore) String() string  { return "store=" + slowWord + time.Duration(s).String() }

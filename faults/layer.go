@@ -28,8 +28,8 @@ type Layer struct {
 	set    atomic.Pointer[ruleSet] // the rules in force
 	number atomic.Uint64           // of the last command
 	since  atomic.Int64            // time of the last Init
-	around atomic.Pointer[around]  // the TPM, nil before a rule needs it
-	guests guests                  // of faults in the TPM's slots
+	kept   sync.Map                // what faults keep: see keeps
+	guard  atomic.Pointer[guard]   // nil before a fault needs one
 
 	// lasting are the faults that last, nil if none does.
 	lasting   atomic.Pointer[candidates]
@@ -65,7 +65,7 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 	} else {
 		l.seam = newSeam(next)
 	}
-	l.reach(plan.Rules)
+	l.prepare(plan.Rules)
 	l.set.Store(newRuleSet(plan.Rules, plan.Seed, nil))
 	l.plan.Rules = nil
 	if power, ok := transport.As[transport.Power](next); ok {
@@ -73,6 +73,42 @@ func Wrap(next transport.Device, plan Plan) (transport.Device, error) {
 		return &switchable{l}, nil
 	}
 	return l, nil
+}
+
+// preparer is implemented by faults that need something before their first command.
+type preparer interface {
+	prepare(l *Layer)
+}
+
+func (l *Layer) prepare(rules []Rule) {
+	for i := range rules {
+		if p, ok := rules[i].fault().(preparer); ok {
+			p.prepare(l)
+		}
+	}
+}
+
+// keeps returns what faults keep with a layer in a T. It is zero at first.
+func keeps[T any](l *Layer) *T {
+	if kept, ok := l.kept.Load((*T)(nil)); ok {
+		return kept.(*T)
+	}
+	kept, _ := l.kept.LoadOrStore((*T)(nil), new(T))
+	return kept.(*T)
+}
+
+// guard is told what happens to the TPM, on behalf of faults that have left something
+// there.
+type guard interface {
+	// comes is called before the rules decide about a command.
+	comes(x *exchange)
+	powerGone()
+}
+
+func (l *Layer) powerGone() {
+	if g := l.guard.Load(); g != nil {
+		(*g).powerGone()
+	}
 }
 
 // Of returns the first layer of rules in a chain of devices.
@@ -93,8 +129,8 @@ func (l *Layer) Unwrap() transport.Device { return l.next }
 func (l *Layer) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
 	came := l.seam.came(ctx) // before anything else: see era
 	set := l.set.Load()
-	if l.guests.some.Load() && !transport.IsProbe(ctx) {
-		l.leave(&exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came})
+	if g := l.guard.Load(); g != nil && !transport.IsProbe(ctx) {
+		(*g).comes(&exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came})
 	}
 	if len(set.rules) == 0 || transport.IsProbe(ctx) {
 		return l.pass(ctx, came, locality, command)

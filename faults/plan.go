@@ -140,13 +140,11 @@ type needer interface {
 // index of the first rule.
 func lacking(d transport.Device, rules []Rule, first int) error {
 	for i := range rules {
-		reason := ""
-		if n, ok := rules[i].fault().(needer); ok {
-			reason = n.needs(d)
-		} else if rules[i].fault().kind().inside {
-			reason = closed(d)
+		n, ok := rules[i].fault().(needer)
+		if !ok {
+			continue
 		}
-		if reason != "" {
+		if reason := n.needs(d); reason != "" {
 			return &PlanError{Rule: rules[i].name(), Index: first + i, Reason: reason}
 		}
 	}

@@ -33,7 +33,7 @@ func (s *switchable) PowerOff() error { return s.powerOff() }
 func (l *Layer) initialize() error {
 	return l.seam.reset(release{Reset, "device reset"}, func() error {
 		l.endLasting()
-		l.guests.clear()
+		l.powerGone()
 		l.since.Store(int64(l.time()))
 		return l.power.Init()
 	})
@@ -43,7 +43,7 @@ func (l *Layer) initialize() error {
 func (l *Layer) powerOff() error {
 	return l.seam.reset(release{Reset, "power off"}, func() error {
 		l.endLasting()
-		l.guests.clear()
+		l.powerGone()
 		return l.power.PowerOff()
 	})
 }

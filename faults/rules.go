@@ -57,7 +57,7 @@ func (l *Layer) Add(rules ...Rule) error {
 	if err := lacking(l.next, rules, len(kept)); err != nil {
 		return err
 	}
-	l.reach(rules)
+	l.prepare(rules)
 	l.set.Store(newRuleSet(rules, l.plan.Seed, kept))
 	return nil
 }
