@@ -68,6 +68,8 @@ var values = map[string][]string{
 	"rc": {"FAILURE", "RETRY", "0x922", "UPGRADE"}, "delay": {"1ms", "0s..5s"}, "hold": {"1s"}, "power": {"off", "cycle", "cycle,startup=state", "cycle,shutdown=state,startup=state", "off,after"},
 	"capability": {"reverse", "more", "empty", "duplicate"}, "flip": {"1", "40", "0.0", "5.7"}, "truncate": {"1", "9", "11"}, "extend": {"1", "4096"},
 	"size": {"-4", "+4096"}, "gone": {"2", "1s"}, "flap": {"1/1", "2s/1s"}, "testing": {"3s"}, "close": {"before"}, "slow": {"firmware", "linux-limits"},
+	"entropy": {"fail", "short", "stuck"}, "store": {"fail", "torn", "full", "rate", "slow:2s"}, "clock": {"+1h", "-1h", "stop"}, "nvwear": {"1", "5"},
+	"bank": {"sha256:zero", "sha1:wrong", "sha256:empty", "sha1:refused"}, "pcr-extend": {"0", "17"}, "fill": {"objects", "objects:1", "sessions", "sessions:2"},
 }
 
 // drawPlan draws rules of all kinds of faults, each of which can be read.

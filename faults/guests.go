@@ -86,6 +86,7 @@ func (g *guests) comes(x *exchange) {
 	}
 	l := x.layer
 	now := placeOf(l.clock)
+	x.boot = now.boot
 	over := g.over(func(r *rule) bool { return r.off() || !r.When.inForce(now) || !r.When.inTime(l.sincePower()) })
 	code, _ := transport.CommandCode(x.command)
 	for _, r := range over {
