@@ -82,7 +82,7 @@ func TestKills(t *testing.T) {
 // Clients of every socket transport, without one that does nothing.
 func TestTransports(t *testing.T) {
 	t.Parallel()
-	r, err := Transports(t.Context(), TransportPlan{Program: program(t), Time: time.Second, Clients: 9, Seed: 11, Say: t.Logf})
+	r, err := Transports(t.Context(), TransportPlan{Program: program(t), Time: time.Second, Clients: 16, Seed: 11, Say: t.Logf})
 	require.NoError(t, err)
 	require.Empty(t, r.Failures)
 	assert.Len(t, r.Transports, 8)
