@@ -79,7 +79,7 @@ func logDecision(log *slog.Logger, d *faults.Decision) {
 	if d.HeldFor != 0 {
 		attributes = append(attributes, "held", d.HeldFor.Round(time.Microsecond), "cause", d.Cause)
 	}
-	log.Info("command deferred", attributes...)
+	log.Info("fault", attributes...)
 }
 
 // tap returns a device that logs every command, if the log is to show that.

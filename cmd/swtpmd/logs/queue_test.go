@@ -101,7 +101,7 @@ func BenchmarkDeferredLog(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			log := slog.New(slog.NewTextHandler(&Queue{Out: out}, nil))
 			for b.Loop() {
-				log.Info("command deferred", "outcome", "answered", "command", "TPM2_SelfTest", "boot", 1)
+				log.Info("fault", "outcome", "answered", "command", "TPM2_SelfTest", "boot", 1)
 			}
 		})
 	}

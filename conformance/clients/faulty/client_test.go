@@ -60,10 +60,13 @@ var clients = []client{
 		// A start in twenty, or so, does not end after it has failed, or after SIGTERM.
 		script: `exec dbus-run-session -- sh -c '
 			tpm2-abrmd --allow-root --session --tcti="$TPM2TOOLS_TCTI" >log 2>&1 & pid=$!
-			while ! grep -q "failed to initialize Tpm2" log; do
-				if tpm2_getrandom --tcti=tabrmd:bus_type=session --hex 8 2>/dev/null; then
+			while ! grep -q "failed to initialize\|exiting" log; do
+				status=0
+				tpm2_getrandom --tcti=tabrmd:bus_type=session --hex 8 2>said || status=$?
+				if [ $status = 0 ] || grep -q tpm: said; then # else the bus has nobody of that name yet
 					kill -9 $pid
-					exit 0
+					cat said
+					exit $status
 				fi
 				sleep 0.02
 			done

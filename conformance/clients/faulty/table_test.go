@@ -36,6 +36,22 @@ var faultRows = []string{
 	"StartAuthSession: rc=TPM_RC_SESSION_MEMORY",
 	"ContextLoad: rc=TPM_RC_CONTEXT_GAP",
 	"*: hold=300ms",
+	"*: delay=50ms..150ms",
+	"*/2: gone=1",
+	"*#2: failure",
+	"*#3: power=cycle,startup=clear",
+	"session=yes: hmac",
+	"session=yes: nonce",
+	"CreatePrimary: identity",
+	"GetCapability: capability=reverse",
+	"GetCapability: capability=duplicate",
+	"*#1: entropy=fail",
+	"*: store=fail",
+	"*#1: lockout",
+	"*#1: fill=objects",
+	"*#1: fill=sessions",
+	"PCR_Read: bank=sha256:wrong",
+	"*#1: pcr-extend=7",
 	"*: split=4/20ms",
 	"*: close",
 }
@@ -141,7 +157,7 @@ func works(fired uint64) string {
 }
 
 var (
-	hexCode  = regexp.MustCompile(`\(?0x0*([1-9a-fA-F][0-9a-fA-F]{0,7})\)?`)
+	hexCode  = regexp.MustCompile(`\b0x0*([1-9a-fA-F][0-9a-fA-F]{0,5})\b`)
 	codeName = regexp.MustCompile(`TPM_RC_[A-Z_]+`)
 	decimal  = regexp.MustCompile(`:(\d+) tpm:`)
 )
