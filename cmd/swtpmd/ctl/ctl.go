@@ -202,6 +202,9 @@ func describe(d *faults.Decision) string {
 	if d.HeldFor != 0 {
 		text += fmt.Sprintf(" after %s (%s)", d.HeldFor.Round(time.Millisecond), d.Cause)
 	}
+	if d.Detail != "" {
+		text += ": " + d.Detail
+	}
 	return text
 }
 

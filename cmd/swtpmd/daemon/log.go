@@ -79,6 +79,9 @@ func logDecision(log *slog.Logger, d *faults.Decision) {
 	if d.HeldFor != 0 {
 		attributes = append(attributes, "held", d.HeldFor.Round(time.Microsecond), "cause", d.Cause)
 	}
+	if d.Detail != "" {
+		attributes = append(attributes, "detail", d.Detail)
+	}
 	log.Info("fault", attributes...)
 }
 
