@@ -32,8 +32,7 @@ import (
 //
 // A response code is one of those that tell the client to send the command again (half of
 // them), or one of others that a TPM has for any command. A time is one of 5 ms, 20 ms,
-// 100 ms, 500 ms and 2 s; with Levels one of 20 ms to 150 s, because a simulated boot waits
-// for nothing. Of a kind whose value is one of some words it is mostly any of them. Other
+// 100 ms, 500 ms and 2 s; with Virtual one of 20 ms to 150 s. Of a kind whose value is one of some words it is mostly any of them. Other
 // values are those of the kind's example, numbers also the double, the half, 1 and 2.
 //
 // A rule that the plan cannot have (Plan.Validate) is drawn again.
@@ -49,6 +48,9 @@ type Draw struct {
 	Targets []Target
 	// Levels has rules for a part of the boot.
 	Levels bool
+	// Virtual has times that only somebody in a time of its own waits for, such as a
+	// simulated boot.
+	Virtual bool
 	// Given is the plan that every run has, to which rules are added: its own rules come
 	// first, and its other fields say what the rules can rely on.
 	Given faults.Plan
@@ -227,7 +229,7 @@ func (p *pool) fault(r *rand.Rand, kind *drawnKind) faults.Fault {
 	default:
 		if _, err := time.ParseDuration(value); err == nil {
 			times := shortTimes
-			if p.Levels {
+			if p.Virtual {
 				times = longTimes
 			}
 			value = times[r.IntN(len(times))].String()

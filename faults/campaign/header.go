@@ -22,12 +22,13 @@ type Header struct {
 	Shard Shard  `json:"shard"`
 	// Subject has the words of the command that is run, or of a simulated boot.
 	Subject []string `json:"subject"`
-	// Rules, Kinds, Targets, Levels and Dangerous are those of the Draw, Given is the text
+	// Rules, Kinds, Targets, Levels, Virtual and Dangerous are those of the Draw, Given is the text
 	// of its plan.
 	Rules     int      `json:"rules"`
 	Kinds     []string `json:"kinds,omitempty"`
 	Targets   []Target `json:"commands,omitempty"`
 	Levels    bool     `json:"levels,omitempty"`
+	Virtual   bool     `json:"virtual,omitempty"`
 	Dangerous bool     `json:"dangerous,omitempty"`
 	Given     string   `json:"plan,omitempty"`
 	// Good are the outcomes that are no findings.

@@ -51,7 +51,7 @@ type color struct{ outcome, fill string }
 // known are the colors of outcomes that mean something; others get those of rest.
 var known = map[Outcome]string{
 	OK: "#8fd0ad", Failed: "#f0a45d", Crashed: "#d6604d", TimedOut: "#9f86c0",
-	"measured": "#8fd0ad", "bypass": "#d6604d", "field-failure": "#f0a45d", "never-started": "#b0b0b0", "panic": "#7a5195",
+	"measured": "#8fd0ad", "not-extended": "#e6d15a", "bypass": "#d6604d", "field-failure": "#f0a45d", "never-started": "#b0b0b0", "panic": "#7a5195",
 }
 
 var rest = []string{"#7fb2d9", "#c9b458", "#e08fb5", "#6fb7b7", "#a5a58d", "#cdb4db"}

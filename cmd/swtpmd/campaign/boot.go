@@ -15,12 +15,17 @@ import (
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
-// endless is the outcome of a boot that came to no end.
-const endless campaign.Outcome = "endless"
+// The outcomes of a boot besides its endings.
+const (
+	// notExtended: IMA has a TPM, and not all of its list is in the PCR.
+	notExtended campaign.Outcome = "not-extended"
+	// endless: the boot came to no end.
+	endless campaign.Outcome = "endless"
+)
 
 // ends are the outcomes of a boot.
 var ends = []campaign.Outcome{
-	campaign.Outcome(boot.EndMeasured), campaign.Outcome(boot.EndBypass), campaign.Outcome(boot.EndFieldFailure),
+	campaign.Outcome(boot.EndMeasured), notExtended, campaign.Outcome(boot.EndBypass), campaign.Outcome(boot.EndFieldFailure),
 	campaign.Outcome(boot.EndStartFailed), campaign.Outcome(boot.EndNeverStarted), campaign.Outcome(boot.EndPanic), endless,
 }
 
@@ -73,6 +78,9 @@ func (r *bootRunner) run(ctx context.Context, _ uint64, plan faults.Plan, sent *
 	}
 	s := &booted.Summary
 	result.Outcome = campaign.Outcome(s.Ending())
+	if s.Ending() == boot.EndMeasured && s.Unextended > 0 {
+		result.Outcome = notExtended
+	}
 	result.Detail = measured(s)
 	return result, nil
 }

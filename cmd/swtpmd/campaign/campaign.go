@@ -46,6 +46,9 @@ The runs:
   --limit=DURATION       the longest a run may take (default 30s); then it is killed
   --ok=CODES             exit codes that are good (default 0), such as 0,1
   --no-startup           the TPM has power, and no TPM2_Startup
+  --guest                the command runs a QEMU guest, which switches the TPM on by
+                         $SWTPMD_CONTROL and writes its console to $SWTPMD_CONSOLE, a
+                         file; rules may be for a part of its boot (docs/campaigns.md)
   --profile=P            the kind of TPM, as swtpmd --help has it
   --results=FILE         keep the results there as they come, a JSON object a line
   --resume               go on with a campaign whose results are there
@@ -57,8 +60,9 @@ A simulated boot in place of a command:
                          the boot
   --strategy=S, --attack=A, --kernel=RELEASE, --policy=TEXT
                          as swtpmd boot --help has them
-  --ok=ENDS              ends that are good: measured, bypass, field-failure, failed,
-                         never-started, panic (default: as without any drawn fault)
+  --ok=ENDS              ends that are good: measured, not-extended, bypass, field-failure,
+                         failed, never-started, panic, endless (default: as without any
+                         drawn fault)
 
 A part of a campaign:
   --shard=I/N            the I-th of N parts of the seeds; 1/1 is the whole. Without it a
@@ -171,7 +175,7 @@ func (w *words) prepare(ctx context.Context, args []string) (*campaign.Header, *
 	}
 	h := &campaign.Header{
 		Version: campaign.Version, Seed: w.seed, Subject: w.words, Rules: w.rules, Kinds: split(w.kinds),
-		Dangerous: w.dangerous, Good: w.outcomes, Options: w.options(), Levels: w.boots.Given(),
+		Dangerous: w.dangerous, Good: w.outcomes, Options: w.options(), Levels: w.boots.Given() || w.guest, Virtual: w.boots.Given(),
 	}
 	given, err := w.given()
 	if err != nil {
@@ -190,7 +194,7 @@ func (w *words) prepare(ctx context.Context, args []string) (*campaign.Header, *
 	if err := h.Validate(); err != nil {
 		return nil, nil, cli.Usage(err, "")
 	}
-	draw := &campaign.Draw{Seed: h.Seed, Rules: h.Rules, Kinds: h.Kinds, Targets: h.Targets, Levels: h.Levels, Given: given}
+	draw := &campaign.Draw{Seed: h.Seed, Rules: h.Rules, Kinds: h.Kinds, Targets: h.Targets, Levels: h.Levels, Virtual: h.Virtual, Given: given}
 	if _, err := draw.Plan(h.First); err != nil {
 		return nil, nil, cli.Usage(err, "")
 	}

@@ -2,6 +2,7 @@ package campaign_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/campaign"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
 // called runs swtpmd with a client of this test binary in place of CLIENT.
@@ -105,6 +107,25 @@ func alwaysFails(t *testing.T) string {
 	return name
 }
 
+// A guest switches its TPM on, and its console tells which rules are in force.
+func TestACampaignOfAGuest(t *testing.T) {
+	rule := "name=kernel level=kernel.. GetCapability: rc=RETRY"
+	code, out, errs := called(t, "guest", "campaign", "--guest", "--seeds=1..2", "--kinds=rc", "--commands=Quote", "--fault="+rule, "--limit=20s", "--json", "--", "CLIENT")
+	require.Equal(t, cli.ExitOK, code, "%s%s", out, errs)
+	assert.Contains(t, out, `"levels": true`)
+	var report struct {
+		Effects []struct {
+			Fault string         `json:"fault"`
+			Level initcall.Level `json:"level"`
+		} `json:"effects"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.NotEmpty(t, report.Effects)
+	for _, e := range report.Effects {
+		assert.GreaterOrEqual(t, e.Level, initcall.Kernel, e.Fault)
+	}
+}
+
 // What a kill leaves of the results is gone on with, to the same report.
 func TestACampaignGoesOn(t *testing.T) {
 	results := filepath.Join(t.TempDir(), "results")
@@ -173,7 +194,7 @@ func TestACampaignOfSimulatedBoots(t *testing.T) {
 	require.Equal(t, cli.ExitOK, code, errs)
 	assert.Equal(t, small, again)
 
-	code, out, errs := called(t, "", "campaign", "--boot=pc-tis", "--seeds=1..60", "--ok=measured,bypass,field-failure,failed,never-started,panic")
+	code, out, errs := called(t, "", "campaign", "--boot=pc-tis", "--seeds=1..60", "--ok=measured,not-extended,bypass,field-failure,failed,never-started,panic")
 	assert.Equal(t, cli.ExitOK, code, "%s%s", out, errs)
 }
 

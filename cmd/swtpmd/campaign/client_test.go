@@ -13,13 +13,14 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
+	"github.com/swtpmd/swtpmd/transport/dial"
 	"github.com/swtpmd/swtpmd/transport/raw"
 )
 
 // clientVariable has the test binary be a client of the TPM.
 const clientVariable = "CAMPAIGN_TEST_CLIENT"
 
-var clients = map[string]func(ask.TPM) error{"notebook": notebook, "crash": crash, "sleep": sleep, "nothing": nothing}
+var clients = map[string]func(ask.TPM) error{"notebook": notebook, "crash": crash, "sleep": sleep, "nothing": nothing, "guest": guest}
 
 // TestMain is one of the clients, too, and swtpmd.
 func TestMain(m *testing.M) {
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	tpm, err := raw.Dial(context.Background(), "unix", os.Getenv("SWTPMD_SOCKET"))
+	if os.Getenv(clientVariable) == "guest" {
+		err = switchOn()
+	}
 	if err == nil {
 		err = run(ask.TPM{Device: patient{tpm}})
 	}
@@ -121,3 +125,42 @@ func sleep(tpm ask.TPM) error {
 
 // nothing does not care for the TPM.
 func nothing(ask.TPM) error { return nil }
+
+// switchOn gives the TPM power, as QEMU does.
+func switchOn() error {
+	control, err := dial.Parse("swtpm:ctrl=" + os.Getenv("SWTPMD_CONTROL"))
+	if err != nil {
+		return err
+	}
+	device, err := control.Dial(context.Background())
+	if err != nil {
+		return err
+	}
+	power, ok := transport.As[transport.Power](device)
+	if !ok {
+		return errors.New("the control channel has no switch")
+	}
+	return power.Init()
+}
+
+// guest prints what a kernel does, and is right if the TPM then asks it to send a command
+// again.
+func guest(tpm ask.TPM) error {
+	ctx := context.Background()
+	if err := tpm.Startup(ctx, wire.SUClear); err != nil {
+		return err
+	}
+	const boot = "[    0.000000] Linux version 6.1.0\n[    0.500000] calling  reboot_init+0x0/0x10 @ 1\n"
+	if err := os.WriteFile(os.Getenv("SWTPMD_CONSOLE"), []byte(boot), 0o600); err != nil {
+		return err
+	}
+	once := ask.TPM{Device: tpm.Device.(patient).Device}
+	for {
+		if _, err := once.Banks(ctx); errors.Is(err, wire.RCRetry) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond) // the console is read by another process
+	}
+}

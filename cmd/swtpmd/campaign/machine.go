@@ -34,6 +34,10 @@ type machine struct {
 	device  transport.Device
 	server  *swtpm.Server
 	serving sync.WaitGroup
+	// boot begins a boot; the server calls it once at a time. unfollow ends what follows
+	// a guest's console, nil for a command.
+	boot     func(cause string)
+	unfollow context.CancelFunc
 }
 
 // closeTime is how long commands may take to let go at the end of a run.
@@ -47,39 +51,36 @@ func entropy(seed uint64) *rand.ChaCha8 {
 	return rand.NewChaCha8(key)
 }
 
-// newMachine makes a TPM with power under a plan, in a directory that it makes, and serves
-// it. Where sent is not nil it counts the commands that come.
+// newMachine makes a TPM under a plan, in a directory that it makes, and serves it. Where
+// sent is not nil it counts the commands that come.
 func newMachine(ctx context.Context, dir string, seed uint64, plan faults.Plan, w *subject, tests *crypt.SelfTests, sent *sentCommands) (*machine, error) {
 	tpm, err := emulator.New(emulator.Platform{Entropy: entropy(seed), SelfTest: tests.SelfTest}, w.profile.Config())
 	if err != nil {
 		return nil, err
 	}
-	if err := tpm.Init(); err != nil {
+	if err := w.powerOn(ctx, tpm); err != nil {
 		return nil, err
 	}
-	if !w.noStartup {
-		if err := (ask.TPM{Device: tpm}).Startup(ctx, wire.SUClear); err != nil {
-			return nil, err
-		}
-	}
-	clock := new(initcall.Clock)
-	plan.Clock = clock
+	plan.Clock = new(initcall.Clock)
 	device, err := faults.Wrap(tpm, plan)
 	if err != nil {
 		return nil, err
 	}
-	begin(clock, "the run begins")
 	if sent != nil {
 		device = &counted{device, sent}
 	}
-	m := &machine{dir: dir, device: device, server: swtpm.NewServer(device, swtpm.Options{Events: func(e swtpm.Event) {
-		if e.Kind == swtpm.EventInit && !e.Resumes {
-			begin(clock, "INIT on the control channel")
-		}
-	}})}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
+	m := &machine{dir: dir, device: device}
+	if m.boot, err = m.boots(plan.Clock, w.guest); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	m.server = swtpm.NewServer(device, swtpm.Options{Events: func(e swtpm.Event) {
+		if e.Kind == swtpm.EventInit && !e.Resumes {
+			m.boot("INIT on the control channel")
+		}
+	}})
 	for name, serve := range map[string]func(net.Listener) error{rundir.Data: m.server.ServeData, rundir.Control: m.server.ServeControl} {
 		l, err := transport.ListenUnix(ctx, filepath.Join(dir, name), transport.Access{Mode: 0o600})
 		if err != nil {
@@ -90,11 +91,55 @@ func newMachine(ctx context.Context, dir string, seed uint64, plan faults.Plan, 
 	return m, nil
 }
 
-// begin begins a boot, and ends it: a command runs in userspace.
-func begin(clock *initcall.Clock, cause string) {
-	clock.PowerOn(cause)
-	// No boot is beyond userspace.
-	_ = clock.Advance(initcall.Userspace, initcall.NoTime, "a command runs")
+// powerOn has the TPM as a command finds it. That of a guest has no power before the guest
+// has.
+func (w *subject) powerOn(ctx context.Context, tpm *emulator.TPM) error {
+	if w.guest {
+		return nil
+	}
+	if err := tpm.Init(); err != nil || w.noStartup {
+		return err
+	}
+	return (ask.TPM{Device: tpm}).Startup(ctx, wire.SUClear)
+}
+
+// boots returns what begins a boot, at the TPM's power-on. A command runs in userspace; how
+// far a guest is its console tells.
+func (m *machine) boots(clock *initcall.Clock, guest bool) (begin func(cause string), err error) {
+	if !guest {
+		begin = func(cause string) {
+			clock.PowerOn(cause)
+			// No level is beyond userspace.
+			_ = clock.Advance(initcall.Userspace, initcall.NoTime, "a command runs")
+		}
+		begin("the run begins")
+		return begin, nil
+	}
+	source, err := initcall.ParseSource("file:" + filepath.Join(m.dir, consoleFile))
+	if err != nil {
+		return nil, err
+	}
+	console, err := initcall.NewConsole(clock)
+	if err != nil {
+		return nil, err
+	}
+	feed, err := source.Open()
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	m.unfollow = stop
+	m.serving.Go(func() { _ = feed.Follow(ctx, console, nil) })
+	on := false
+	return func(cause string) {
+		// A reset while the last boot is in firmware is no boot of its own: SeaBIOS
+		// resets twice in a row.
+		if on && clock.Level() == initcall.Firmware {
+			return
+		}
+		on = true
+		console.Reset(cause)
+	}, nil
 }
 
 // close ends the server, the commands that are held first, and removes the directory.
@@ -102,9 +147,15 @@ func (m *machine) close() error {
 	if power, ok := transport.As[transport.Power](m.device); ok {
 		_ = power.PowerOff()
 	}
+	if m.unfollow != nil {
+		m.unfollow()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	err := m.server.Close(ctx)
+	var err error
+	if m.server != nil {
+		err = m.server.Close(ctx)
+	}
 	if err == nil {
 		m.serving.Wait()
 	}
@@ -118,14 +169,18 @@ func (m *machine) environment(seed uint64) []string {
 		"TPM2TOOLS_TCTI=" + tcti, "TPM2OPENSSL_TCTI=" + tcti, "TPM2_PKCS11_TCTI=" + tcti, "TCTI=" + tcti,
 		"SWTPMD_SOCKET=" + filepath.Join(m.dir, rundir.Data),
 		"SWTPMD_CONTROL=" + filepath.Join(m.dir, rundir.Control),
+		"SWTPMD_CONSOLE=" + filepath.Join(m.dir, consoleFile),
 		"SWTPMD_DIR=" + m.dir,
 		"SWTPMD_SEED=" + strconv.FormatUint(seed, 10),
 		"SWTPMD_PLAN=" + filepath.Join(m.dir, planFile),
 	}
 }
 
-// planFile is the plan of a run, in its directory.
-const planFile = "plan"
+// The files of a run, in its directory: its plan, and a guest's console.
+const (
+	planFile    = "plan"
+	consoleFile = "console"
+)
 
 // sentCommands counts commands by their code.
 type sentCommands struct {

@@ -27,7 +27,8 @@ failed, crashed or timed-out.
   --result=FILE          results of a campaign, with the plan and the command
   --seed=N               the run in it; without it the TPM's seed (default 1)
   --max-runs=N           run the command so often at most (default 500)
-  --limit=DURATION, --ok=CODES, --no-startup, --profile=P, --dangerous
+  --limit=DURATION, --ok=CODES, --no-startup, --guest, --profile=P, --dangerous,
+  --boot=PLATFORM and what goes with it
                          as swtpmd campaign has them; with --result they are those of
                          the campaign
   --quiet                no progress on stderr

@@ -26,6 +26,7 @@ type subject struct {
 	limit     time.Duration
 	good      string
 	noStartup bool
+	guest     bool
 	boots     simulate.Repeated
 	profile   cli.Profile
 	kind      string // value of --profile
@@ -42,7 +43,7 @@ type subject struct {
 // boot.
 var (
 	bothFlags    = []string{"ok", "profile", "dangerous"}
-	commandFlags = []string{"limit", "no-startup"}
+	commandFlags = []string{"limit", "no-startup", "guest"}
 	bootFlags    = simulate.RepeatedFlags
 )
 
@@ -51,6 +52,7 @@ func (w *subject) define(f *flag.FlagSet) {
 	f.DurationVar(&w.limit, "limit", 30*time.Second, "")
 	f.StringVar(&w.good, "ok", "", "")
 	f.BoolVar(&w.noStartup, "no-startup", false, "")
+	f.BoolVar(&w.guest, "guest", false, "")
 	own := flag.NewFlagSet("", flag.ContinueOnError)
 	w.profile.Define(own)
 	f.Func("profile", "", func(text string) error {
