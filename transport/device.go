@@ -138,6 +138,16 @@ func IsProbe(ctx context.Context) bool {
 
 type clientKey struct{}
 
+// The names that the servers below this package give to the senders of commands.
+const (
+	ClientData    = "data"    // swtpm's data channel, or swtpmd's socket for raw commands
+	ClientPassed  = "passed"  // a descriptor that came over swtpm's control channel: QEMU
+	ClientMSSIM   = "mssim"   // the command port of the simulator's protocol
+	ClientRaw     = "raw"     // a server of package raw
+	ClientChardev = "chardev" // the kernel's driver, or another writer of a character device
+	ClientCUSE    = "cuse"    // a device of package cuse
+)
+
 // WithClient gives the command sent with the returned context the name of its sender,
 // for layers that treat senders unlike, such as fault rules.
 func WithClient(ctx context.Context, name string) context.Context {

@@ -129,3 +129,12 @@ func TestControlAtRunTime(t *testing.T) {
 	require.Equal(t, exitOK, code)
 	assert.Equal(t, before, pcrs(), "PCRs that were saved are there without TPM2_Startup")
 }
+
+// A rule can be for the clients of one channel alone.
+func TestFaultsOfOneClient(t *testing.T) {
+	d := daemonWith(t, "--flags=startup-clear", "--fault=client=data GetRandom: rc=TPM_RC_RETRY", "--fault=client=passed PCR_Read: rc=TPM_RC_RETRY")
+	data := connect(t, d.ready.Data)
+	require.Equal(t, "80010000000a00000922", asked(t, data, getRandomFew, 10))
+	const pcrRead = "8001000000140000017e00000001000b03000400"
+	require.Contains(t, asked(t, data, pcrRead, 62), "80010000003e00000000")
+}

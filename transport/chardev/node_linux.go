@@ -167,7 +167,7 @@ func (s *service) context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil || s.ctx.Err() != nil {
-		s.ctx, s.cancel = context.WithCancel(s.parent)
+		s.ctx, s.cancel = context.WithCancel(transport.WithClient(s.parent, transport.ClientChardev))
 	}
 	return s.ctx
 }

@@ -101,7 +101,7 @@ func (s *service) respond(ctx context.Context, command []byte) []byte {
 	if !ok || int64(h.Size) != int64(len(command)) {
 		return transport.AppendResponse(nil, transport.RCCommandSize)
 	}
-	return s.responder.Respond(ctx, command)
+	return s.responder.Respond(transport.WithClient(ctx, transport.ClientCUSE), command)
 }
 
 // finish gives the response to who waits for it.

@@ -46,7 +46,7 @@ func (s *Server) serveCommand(c *connection) {
 	}
 	r := &commands{
 		requests: requests{"command", transport.NewFrameReader(conn, s.maxCommand, s.options.StallTime)},
-		s:        s, calls: s.gone.Watch(s.life.Ctx, conn),
+		s:        s, calls: s.gone.Watch(transport.WithClient(s.life.Ctx, transport.ClientMSSIM), conn),
 	}
 	defer s.gone.Forget(r.calls)
 	s.closed("command", r.serve())

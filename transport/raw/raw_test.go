@@ -238,3 +238,18 @@ func TestBadLine(t *testing.T) {
 		assert.GreaterOrEqual(t, time.Since(start), 2*transporttest.BadLinePause)
 	}
 }
+
+// Each command has the name of where it came from.
+func TestTheNameOfClients(t *testing.T) {
+	t.Parallel()
+	named := func(ctx context.Context, _ uint8, command []byte) ([]byte, error) {
+		if transport.ClientOf(ctx) != transport.ClientRaw {
+			return transport.AppendResponse(nil, transport.RCFailure), nil
+		}
+		return transport.AppendResponse(nil, transport.RCSuccess), nil
+	}
+	c := dial(t, "unix", serve(t, "unix", transporttest.Plain(named), raw.Options{}))
+	response, err := c.Send(t.Context(), 0, getRandom)
+	require.NoError(t, err)
+	assert.Equal(t, transport.RCSuccess, transport.ResponseCode(response))
+}

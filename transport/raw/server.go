@@ -92,7 +92,7 @@ func (s *Server) open(conn net.Conn) (io.Closer, func(), error) {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
 	return c, func() {
-		calls := s.gone.Watch(s.ctx, c)
+		calls := s.gone.Watch(transport.WithClient(s.ctx, transport.ClientRaw), c)
 		err := s.commands(c, calls)
 		s.gone.Forget(calls)
 		if s.ctx.Err() == nil && !errors.Is(err, io.EOF) {

@@ -66,7 +66,11 @@ func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {
 // serve executes commands in order until the client or the server ends.
 func (d *data) serve() {
 	d.s.log.Debug("data connection opened", "passed", d.passed)
-	d.calls = d.s.gone.Watch(d.s.life.Ctx, d.conn)
+	client := transport.ClientData
+	if d.passed {
+		client = transport.ClientPassed
+	}
+	d.calls = d.s.gone.Watch(transport.WithClient(d.s.life.Ctx, client), d.conn)
 	err := d.commands()
 	d.s.gone.Forget(d.calls)
 	switch {
