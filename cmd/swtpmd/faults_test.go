@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/replay"
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/faults/journal"
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/raw"
 )
 
 // getRandomFew is TPM2_GetRandom of 8 bytes.
@@ -137,4 +147,90 @@ func TestFaultsOfOneClient(t *testing.T) {
 	require.Equal(t, "80010000000a00000922", asked(t, data, getRandomFew, 10))
 	const pcrRead = "8001000000140000017e00000001000b03000400"
 	require.Contains(t, asked(t, data, pcrRead, 62), "80010000003e00000000")
+}
+
+// sentOverTheSocket is what the tests of the journal send: TPM2_Startup, random numbers, a
+// PCR that is read.
+var sentOverTheSocket = []string{"80010000000c000001440000", getRandomFew, getRandomFew, getRandomFew, "8001000000140000017e00000001000b03000400"}
+
+// The same seed and the same commands give the same journal over a socket and in process,
+// byte for byte, and swtpmd replay has it again.
+func TestTheJournalIsTheSameOverASocket(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.journal")
+	const rule = "name=chance GetRandom p=0.5: rc=TPM_RC_RETRY"
+	d := daemonWith(t, "--tpm-seed=4", "--fault-seed=9", "--fault="+rule, "--journal="+file, "--journal-commands")
+	require.Equal(t, "00000000", asked(t, connect(t, d.ready.Control), cmdInit, 4))
+	data, err := raw.Dial(t.Context(), "unix", d.ready.Data)
+	require.NoError(t, err)
+	defer data.Close()
+	for _, command := range sentOverTheSocket {
+		bytes, err := hex.DecodeString(command)
+		require.NoError(t, err)
+		_, err = data.Send(t.Context(), 0, bytes)
+		require.NoError(t, err)
+	}
+	_, _, errs := called(t, "ctl", "--admin", d.ready.Admin, "advance", "late")
+	require.Empty(t, errs)
+	d.stop()
+	require.Equal(t, exitOK, d.exitCode(t))
+	socket, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	var inProcess bytes.Buffer
+	seed := uint64(4)
+	platform, ticks := journal.Platform(seed)
+	tpm, err := emulator.New(platform, emulator.Config{})
+	require.NoError(t, err)
+	parsed, err := faults.ParseRule(rule)
+	require.NoError(t, err)
+	plan := faults.Plan{Clock: new(initcall.Clock), Seed: 9, Time: ticks.Time, Rules: []faults.Rule{parsed}}
+	head := journal.HeaderOf(release, &plan)
+	head.TPMSeed, head.Commands = &seed, true
+	writer := journal.NewWriter(&inProcess, head)
+	plan.Journal = writer.Decided
+	device, err := faults.Wrap(tpm, plan)
+	require.NoError(t, err)
+	device = writer.Device(device)
+	plan.Clock.Subscribe(writer.Reached)
+	plan.Clock.PowerOn("test")
+	power, ok := transport.As[transport.Power](device)
+	require.True(t, ok)
+	require.NoError(t, power.Init())
+	for _, command := range sentOverTheSocket {
+		bytes, err := hex.DecodeString(command)
+		require.NoError(t, err)
+		_, err = device.Send(transport.WithClient(t.Context(), transport.ClientData), 0, bytes)
+		require.NoError(t, err)
+	}
+	require.NoError(t, plan.Clock.Advance(initcall.Late, initcall.NoTime, "test"))
+	assert.Equal(t, inProcess.String(), string(socket))
+
+	code, out, errs := called(t, "replay", file)
+	assert.Equal(t, exitOK, code, errs)
+	assert.Contains(t, out, "5 commands, ")
+	assert.Contains(t, out, "the same as in "+file+", byte for byte")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(socket), "RETRY", "LOCKOUT", 1)), 0o600))
+	code, out, _ = called(t, "replay", file)
+	assert.Equal(t, replay.ExitDiffers, code)
+	assert.Contains(t, out, ": line ")
+	code, _, errs = called(t, "replay", file, "--to=/dev/tpm0")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "leave out --to")
+}
+
+// What a run that is to be repeated cannot have is refused.
+func TestRunsThatCannotBeRepeated(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--journal-commands"}, "add --journal=FILE"},
+		{[]string{"--tpm-seed=1", "--state=" + t.TempDir()}, "leave out one of the two"},
+		{[]string{"--tpm-seed=1", "--backend=/dev/tpm0"}, "leave out one of the two"},
+		{[]string{"--tpm-seed=one"}, "it is a number of 64 bits"},
+	} {
+		code, _, errs := called(t, append(c.args, "--dir", t.TempDir())...)
+		assert.Equal(t, exitUsage, code, c.args)
+		assert.Contains(t, errs, c.says)
+	}
 }

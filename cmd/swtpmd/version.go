@@ -8,11 +8,12 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 )
 
-// release is the newest version that CHANGELOG.md has a chapter of. A build from a
-// later revision has the same one: its revision tells them apart.
-const release = "v0.1.0"
+// release is the version of this program.
+const release = cli.Release
 
 // noRevision stands for a revision that the toolchain has not recorded: that of
 // go run, of go build -buildvcs=false, and of a source archive.

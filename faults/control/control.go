@@ -94,6 +94,8 @@ type Panel struct {
 	LogLost func() uint64
 	// PCRs reads the TPM's PCRs beneath the faults.
 	PCRs func(context.Context) (PCRs, error)
+	// Changed, if set, is told each change of rules.
+	Changed func(RuleChange)
 	// Switch, if set, switches the power.
 	Switch func(Power) error
 	// Save and Restore, if set, save the TPM and make it the one that was saved.

@@ -167,6 +167,9 @@ func (p *Panel) change(w http.ResponseWriter, do func(*faults.Layer) error, what
 	case err != nil:
 		refuse(w, http.StatusConflict, err)
 	default:
+		if p.Changed != nil {
+			p.Changed(what)
+		}
 		p.tell(Event{Kind: RulesEvent, Rules: &what})
 		answer(w, p.Rules())
 	}

@@ -24,6 +24,10 @@ const (
 	ExitUsage  = 2 // the command line is wrong; nothing was started
 )
 
+// Release is the newest version that CHANGELOG.md has a chapter of. A build from a
+// later revision has the same one: its revision tells them apart.
+const Release = "v0.1.0"
+
 // Streams are the three standard streams.
 type Streams struct {
 	In       io.Reader

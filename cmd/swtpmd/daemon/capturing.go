@@ -48,6 +48,12 @@ func (d *daemon) observe(tpm transport.Device) (transport.Device, error) {
 		tracer := &trace.Tracer{Out: out}
 		front, own = append(front, tracer.Device), append(own, tracer.Own)
 	}
+	if d.set.Journal.File != "" {
+		if err := d.openJournal(); err != nil {
+			return nil, err
+		}
+		front, own = append(front, d.journal.Device), append(own, d.journal.Own)
+	}
 	if len(front) == 0 {
 		return tpm, nil
 	}

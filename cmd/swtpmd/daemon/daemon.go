@@ -23,6 +23,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/faults/journal"
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/mssim"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
@@ -72,6 +73,8 @@ type daemon struct {
 	orderly *transport.Orderly
 	clock   *initcall.Clock
 	panel   *control.Panel
+	journal *journal.Writer // nil without --journal
+	ticks   *journal.Ticks  // nil without --tpm-seed
 	server  *swtpm.Server
 	source  levelSource
 	sleeper *sleeper
@@ -139,6 +142,9 @@ func (d *daemon) build(ctx context.Context) error {
 	d.clock = new(initcall.Clock)
 	plan := set.Faults.Plan()
 	plan.Clock, plan.Journal = d.clock, d.decided
+	if d.ticks != nil {
+		plan.Time = d.ticks.Time
+	}
 	if len(plan.Rules) > 0 {
 		d.log.Info("faults", "rules", len(plan.Rules), "seed", plan.Seed)
 	}
@@ -191,6 +197,10 @@ func (d *daemon) build(ctx context.Context) error {
 func (d *daemon) newTPM() (*emulator.TPM, error) {
 	w := &d.set.State
 	var platform emulator.Platform
+	if seed := d.set.Journal.TPMSeed; seed != nil {
+		platform, d.ticks = journal.Platform(*seed)
+		d.log.Warn("the TPM's keys are no secrets: --tpm-seed has it draw them from a number", "seed", *seed)
+	}
 	store, isNew, err := openStore(w, d.set.Migration.Incoming, d.set.Keys.FileKey, d.log)
 	if err != nil {
 		return nil, err
@@ -274,6 +284,9 @@ func (d *daemon) powerOn(cause string) {
 // reached records a movement of the clock.
 func (d *daemon) reached(e initcall.Event) {
 	d.panel.RecordLevel(e)
+	if d.journal != nil {
+		d.journal.Reached(e)
+	}
 	attributes := []any{"boot", e.Boot, "level", e.Level.String(), "cause", e.Cause}
 	if e.Confirmed != "" {
 		attributes = append(attributes, "confirmed", e.Confirmed)
@@ -290,6 +303,9 @@ func (d *daemon) decided(decision faults.Decision) {
 		d.meddled.Add(1)
 	}
 	d.panel.RecordDecision(decision)
+	if d.journal != nil {
+		d.journal.Decided(decision)
+	}
 	logDecision(d.log, &decision)
 }
 

@@ -19,15 +19,15 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// journal is the daemon's log. Whoever writes to it never waits for who reads it.
-type journal struct {
+// ownLog is the daemon's log. Whoever writes to it never waits for who reads it.
+type ownLog struct {
 	*slog.Logger
 	queue *logs.Queue
 	file  io.Closer // nil for stderr
 }
 
 // close writes what waits, as far as somebody takes it, and closes the file.
-func (j *journal) close() {
+func (j *ownLog) close() {
 	_ = j.queue.Flush()
 	if j.file != nil {
 		j.file.Close()
@@ -36,7 +36,7 @@ func (j *journal) close() {
 
 // openLog makes the log that --log describes, on stderr if it says nothing. A file by
 // name is one of files.
-func openLog(w *options.LogWords, stderr io.Writer, files *logs.Files) (*journal, error) {
+func openLog(w *options.LogWords, stderr io.Writer, files *logs.Files) (*ownLog, error) {
 	out := stderr
 	var toClose io.Closer
 	switch {
@@ -60,7 +60,7 @@ func openLog(w *options.LogWords, stderr io.Writer, files *logs.Files) (*journal
 	if w.Level >= options.LogTrace {
 		level = slog.LevelDebug
 	}
-	return &journal{slog.New(slog.NewTextHandler(queue, &slog.HandlerOptions{Level: level})), queue, toClose}, nil
+	return &ownLog{slog.New(slog.NewTextHandler(queue, &slog.HandlerOptions{Level: level})), queue, toClose}, nil
 }
 
 // logDecision logs what the deferral did to a command, and how long a hold may last. QEMU

@@ -14,6 +14,9 @@ func (d *daemon) newPanel(seed uint64) *control.Panel {
 		Clock: d.clock, Seed: seed, Powered: d.powered, Failure: d.failure, LogLost: d.queue.Lost,
 		PCRs: func(ctx context.Context) (control.PCRs, error) { return pcrs(ctx, d.own, d.set.Control) },
 	}
+	if d.journal != nil {
+		p.Changed = func(c control.RuleChange) { d.journal.Changed(c.Change, c.Rules) }
+	}
 	if _, ok := transport.As[transport.Power](d.tpm); ok {
 		p.Switch = d.switchPower
 	}
@@ -81,6 +84,9 @@ func (d *daemon) restore(m transport.Migratable, s control.Snapshot) error {
 		if err := d.initByAdmin(); err != nil {
 			return err
 		}
+	}
+	if d.journal != nil {
+		d.journal.Other("a snapshot was restored")
 	}
 	return m.LoadState(s.Permanent, s.Volatile)
 }

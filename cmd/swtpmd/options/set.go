@@ -69,7 +69,8 @@ type Set struct {
 	// FirstProfile says that a profile is for the first start only, as in swtpm.
 	FirstProfile bool
 
-	Pcap PcapWords
+	Pcap    PcapWords
+	Journal JournalWords
 
 	// What is swtpmd's own.
 	Trace    string        // a file, "-" for stdout
@@ -226,7 +227,7 @@ func (s *Set) Check() error {
 	case s.Timeline != "" && len(s.Markers) > 0:
 		return cli.Usage(errors.New("--marker is for a console, and --timeline goes by time"), "leave out one of the two")
 	}
-	for _, check := range []func() error{func() error { return s.GDB.check(s) }, s.checkBackend, s.checkCapture} {
+	for _, check := range []func() error{func() error { return s.GDB.check(s) }, s.checkBackend, s.checkCapture, s.checkJournal} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -83,6 +83,9 @@ var Table = []option{
 	{Name: "marker", in: inAll, value: func(s *Set, text string) error { s.Markers = append(s.Markers, text); return nil }},
 
 	{Name: "pcap", in: inAll, Newer: true, value: func(s *Set, text string) error { return s.Pcap.set(text) }},
+	{Name: "journal", in: inAll, value: func(s *Set, text string) error { return s.Journal.setFile(text) }},
+	{Name: "journal-commands", in: inAll, on: func(s *Set) *bool { return &s.Journal.Commands }},
+	{Name: "tpm-seed", in: inAll, value: func(s *Set, text string) error { return s.Journal.setSeed(text) }},
 	{Name: "trace", in: inAll, value: func(s *Set, text string) error { s.Trace = text; return nil }},
 	{Name: "backend", in: inAll, value: (*Set).setBackend},
 }

@@ -3,6 +3,7 @@
 package replay
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 )
 
 const help = `Usage: swtpmd replay [flags] FILE --to=URL
+       swtpmd replay [flags] JOURNAL
 
 Sends the commands of a capture to a TPM, one after the other, and compares the
 answers with those in the capture. FILE is a pcapng of swtpmd or swtpm (--pcap), of
@@ -42,6 +44,11 @@ told apart from those that should:
   unanswered   the capture has no answer to compare with
   skipped      not sent: a fault has answered in the capture, and not the TPM
 
+With the journal of a run (--journal, with --journal-commands and --tpm-seed=N) it makes a
+new TPM of the journal's seed and profile, has the same fault rules decide about the same
+commands, and compares decisions and answers with the journal, byte for byte. What was
+held is let go by what let it go then, without waiting. It needs no --to.
+
 Flags:
   --to=URL     the TPM, as --backend of swtpmd has it, such as unix:PATH
   --init       reset the TPM first; it takes a protocol with a switch (swtpm:, mssim:)
@@ -51,6 +58,8 @@ Flags:
 Examples:
   swtpmd --flags=startup-clear --pcap=run.pcapng
   swtpmd replay run.pcapng --to=swtpm:host=localhost,port=2321 --init
+  swtpmd --tpm-seed=1 --journal=run.journal --journal-commands --fault='*/10: rc=RETRY'
+  swtpmd replay run.journal
   swtpmd replay run.pcapng --to=/dev/tpmrm0 --json | jq 'select(.verdict == "differs")'
 
 Exit codes: 0 nothing differs; 1 the file or the TPM failed; 2 usage; 3 an answer
@@ -81,21 +90,29 @@ func (o *flags) run(ctx context.Context, args []string, s cli.Streams) error {
 	switch {
 	case len(args) != 1:
 		return cli.Usage(fmt.Errorf("%d files are named", len(args)), "name one capture, or - for standard input")
-	case o.to == "":
-		return cli.Usage(errors.New("no TPM is named"), "add --to=URL: "+dial.Spellings)
 	}
-	address, err := dial.Parse(o.to)
-	if err != nil {
-		return cli.Usage(fmt.Errorf("--to: %w", err), "")
-	}
-	in := s.In
+	source := s.In
 	if args[0] != "-" {
 		file, err := os.Open(args[0])
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		in = file
+		source = file
+	}
+	in := bufio.NewReader(source)
+	if isJournal(in) {
+		if o.to != "" || o.init {
+			return cli.Usage(errors.New("a journal is repeated with a TPM of its own"), "leave out --to and --init")
+		}
+		return o.repeat(ctx, args[0], in, s.Out)
+	}
+	if o.to == "" {
+		return cli.Usage(errors.New("no TPM is named"), "add --to=URL: "+dial.Spellings)
+	}
+	address, err := dial.Parse(o.to)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("--to: %w", err), "")
 	}
 	tpm, err := address.Dial(ctx)
 	if err != nil {
