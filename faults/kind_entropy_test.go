@@ -54,7 +54,7 @@ func TestEntropyThatFailsPutsTheTPMInFailureMode(t *testing.T) {
 func TestStuckEntropyMakesTwoTPMsAlike(t *testing.T) {
 	t.Parallel()
 	after := func(rule string, ahead int) []byte {
-		tpm := emulatortest.New(t)
+		tpm := emulatortest.New(t, emulatortest.WithSeed(1))
 		client, _ := faulty(t, tpm, rule)
 		_, _ = tpm.Entropy.Read(make([]byte, ahead))
 		require.NoError(t, stir(client))

@@ -1,6 +1,7 @@
 // Package emulatortest makes TPMs for tests: with a clock that only moves when
 // told, entropy from a seed, and a store that fails on command. The same
-// options and the same commands give the same bytes.
+// options and the same commands give the same bytes; two TPMs of one test are two, with
+// seeds and keys of their own.
 //
 //	tpm := emulatortest.New(t)
 //	response := tpm.Execute(0, command)
@@ -8,6 +9,7 @@ package emulatortest
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -31,7 +33,8 @@ type Option func(*options)
 type options struct {
 	config emulator.Config
 	seed   uint64
-	off    bool
+	seeded,
+	off bool
 	noStart,
 	unchecked bool
 	store *Store
@@ -41,8 +44,10 @@ type options struct {
 // it says; see Unchecked.
 func WithConfig(c emulator.Config) Option { return func(o *options) { o.config = c } }
 
-// WithSeed chooses the entropy; the default seed is 1.
-func WithSeed(seed uint64) Option { return func(o *options) { o.seed = seed } }
+// WithSeed chooses the entropy, and with it the seeds, keys and names of the TPM. Without
+// it the first TPM that New makes for a test has the seed 1, the second 2 and so on; a
+// subtest counts by itself.
+func WithSeed(seed uint64) Option { return func(o *options) { o.seed, o.seeded = seed, true } }
 
 // WithStore gives the TPM a store that may hold a state already.
 func WithStore(s *Store) Option { return func(o *options) { o.store = s } }
@@ -61,9 +66,12 @@ func Unchecked() Option { return func(o *options) { o.unchecked = true } }
 // fails in that fails the test.
 func New(tb testing.TB, opts ...Option) *TPM {
 	tb.Helper()
-	o := options{seed: 1}
+	var o options
 	for _, f := range opts {
 		f(&o)
+	}
+	if !o.seeded {
+		o.seed = made.next(tb)
 	}
 	o.config.CheckErrors = !o.unchecked
 	if o.store == nil {
@@ -89,6 +97,31 @@ func New(tb testing.TB, opts ...Option) *TPM {
 		}
 	}
 	return t
+}
+
+// made counts the TPMs that the tests which run have made without a seed of their own.
+var made counts
+
+type counts struct {
+	mu sync.Mutex
+	of map[testing.TB]uint64
+}
+
+// next counts one more.
+func (c *counts) next(tb testing.TB) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = make(map[testing.TB]uint64)
+	}
+	if c.of[tb]++; c.of[tb] == 1 {
+		tb.Cleanup(func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			delete(c.of, tb)
+		})
+	}
+	return c.of[tb]
 }
 
 // Execute sends a command and returns the response. No response, because the

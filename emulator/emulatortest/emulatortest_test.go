@@ -91,7 +91,7 @@ func TestOptions(t *testing.T) {
 	assert.Equal(t, wire.RCSuccess, off.Startup(3, wire.SUClear))
 	assert.Equal(t, wire.RCInitialize, off.Startup(3, wire.SUClear))
 
-	assert.Equal(t, random(t, emulatortest.New(t)), random(t, emulatortest.New(t, emulatortest.WithSeed(1))))
+	assert.Equal(t, random(t, emulatortest.New(t, emulatortest.WithSeed(3))), random(t, emulatortest.New(t)))
 	assert.NotEqual(t, random(t, emulatortest.New(t)), random(t, emulatortest.New(t, emulatortest.WithSeed(1<<56))))
 
 	store := &emulatortest.Store{}
@@ -233,4 +233,22 @@ func TestWithPrimarySeeds(t *testing.T) {
 	response, err := tpm.Send(context.Background(), 0, emulatortest.Command(wire.CCStartup, nil, nil, emulatortest.U16(0)))
 	require.NoError(t, err)
 	assert.Equal(t, wire.RCSuccess, emulatortest.ResponseCode(response))
+}
+
+// Two TPMs of a test are two, and the same two when it runs again.
+func TestTPMsOfOneTestAreDifferent(t *testing.T) {
+	key := func(t *testing.T, opts ...emulatortest.Option) string {
+		t.Helper()
+		made, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHEndorsement, InPublic: tpm2.New2B(tpm2.ECCEKTemplate)}.
+			Execute(emulatortest.New(t, opts...).Client())
+		require.NoError(t, err)
+		return string(made.Name.Buffer)
+	}
+	first, second := key(t), key(t)
+	assert.NotEqual(t, first, second)
+	assert.Equal(t, first, key(t, emulatortest.WithSeed(1)))
+	assert.Equal(t, second, key(t, emulatortest.WithSeed(2)))
+	t.Run("subtest", func(t *testing.T) {
+		assert.Equal(t, first, key(t), "a subtest counts by itself")
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/ima"
 	"github.com/swtpmd/swtpmd/ima/boot"
@@ -85,15 +86,53 @@ func TestPowerVMGap(t *testing.T) {
 	}
 }
 
+// tenRules are some of every sort: two hold or delay, some fire, some look at handles, PCRs
+// and chance, and some are for commands that no boot sends.
+func tenRules(t testing.TB) (rules []faults.Rule) {
+	t.Helper()
+	for _, text := range []string{
+		"name=a level=kernel..device GetCapability: delay=1us",
+		"name=b PCR_Extend#100-: rc=TPM_RC_FAILURE",
+		"name=c GetRandom p=0.5: delay=1us..3us",
+		"name=d NV_Read/3: rc=TPM_RC_NV_RATE",
+		"name=e pcr=16 PCR_Read: rc=TPM_RC_RETRY",
+		"name=f handle=0x81000001: rc=TPM_RC_HANDLE",
+		"name=g locality=4: rc=TPM_RC_LOCALITY",
+		"name=h client=other: rc=TPM_RC_CANCELED",
+		"name=i after=b SelfTest: rc=TPM_RC_TESTING",
+		"name=j boot=2..: rc=TPM_RC_REBOOT",
+	} {
+		r, err := faults.ParseRule(text)
+		require.NoError(t, err)
+		rules = append(rules, r)
+	}
+	return rules
+}
+
 func BenchmarkPowerVM(b *testing.B) {
 	p := platform(b, "powervm")
-	tpm := new(trivialTPM)
-	b.ReportAllocs()
-	for b.Loop() {
-		r, err := boot.Run(context.Background(), p, boot.Config{Strategy: boot.Dual, Device: tpm})
-		if err != nil || r.Summary.Extended != 32 {
-			b.Fatal(err, r.Summary.Extended)
-		}
+	for _, test := range []struct {
+		name  string
+		rules []faults.Rule
+	}{{"without rules", nil}, {"ten rules", tenRules(b)}} {
+		b.Run(test.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				config := boot.Config{Strategy: boot.Dual, Device: new(trivialTPM)}
+				if test.rules != nil {
+					config.Time, config.Clock = new(boot.Time), new(initcall.Clock)
+					var err error
+					config.Device, err = faults.Wrap(config.Device, faults.Plan{
+						Clock: config.Clock, Time: config.Time.Now, Rules: test.rules, Journal: func(faults.Decision) {},
+					})
+					require.NoError(b, err)
+				}
+				r, err := boot.Run(context.Background(), p, config)
+				if err != nil || r.Summary.Extended != 32 {
+					b.Fatal(err, r.Summary.Extended)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "boots/s")
+		})
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "boots/s")
 }

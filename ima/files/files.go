@@ -48,7 +48,7 @@ func (m *Machine) Open(path string) (*File, error) {
 	f := &File{Inode: m.inode(facts, path), Image: imageOf(content), content: content}
 	f.Inode.Content = func() (io.Reader, error) {
 		_, err := content.Seek(0, io.SeekStart)
-		return content, err
+		return struct{ io.Reader }{content}, err // the file stays open until Close
 	}
 	return f, nil
 }

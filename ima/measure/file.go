@@ -50,7 +50,8 @@ type Inode struct {
 	Label Label
 	// Version is i_version: it rises with each change of the content.
 	Version uint64
-	// Content opens the file's content.
+	// Content opens the file's content, which is closed after it was read if it is an
+	// io.Closer, as an *os.File is.
 	Content func() (io.Reader, error)
 	// Xattrs are security.* attributes in EVM's order.
 	Xattrs []ima.Xattr

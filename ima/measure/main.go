@@ -298,6 +298,9 @@ func (m *IMA) hashFile(f *File, buf []byte, algo ima.HashAlgo) (ima.Hex, error) 
 	if err != nil {
 		return nil, err
 	}
+	if closer, ok := r.(io.Closer); ok {
+		defer func() { _ = closer.Close() }()
+	}
 	if _, err := io.Copy(h, r); err != nil {
 		return nil, err
 	}

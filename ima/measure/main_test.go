@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -702,4 +703,33 @@ func TestInitFails(t *testing.T) {
 		assert.Zero(t, m.Count())
 		assert.False(t, m.Bypass())
 	}
+}
+
+// openFile is content that counts how often it was closed.
+type openFile struct {
+	io.Reader
+	closed *int
+}
+
+func (f openFile) Close() error { *f.closed++; return nil }
+
+func TestContentIsClosed(t *testing.T) {
+	t.Parallel()
+	m := start(t, debian(t, "ima_policy=tcb"), nil)
+	opened, closed := 0, 0
+	f := file("/bin/x", "")
+	f.Inode.Content = func() (io.Reader, error) {
+		opened++
+		return openFile{strings.NewReader("x"), &closed}, nil
+	}
+	m.BprmCheck(f, rootCred)
+	assert.Equal(t, 1, opened)
+	assert.Equal(t, 1, closed)
+
+	f = file("/bin/y", "")
+	f.Inode.Content = func() (io.Reader, error) {
+		return openFile{iotest.ErrReader(io.ErrUnexpectedEOF), &closed}, nil
+	}
+	m.BprmCheck(f, rootCred)
+	assert.Equal(t, 2, closed, "after an error too")
 }
