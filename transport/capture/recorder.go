@@ -48,6 +48,22 @@ type lane struct {
 	sent, got  uint32 // sequence numbers of the client and of the TPM
 }
 
+// clock is the time of day, for one goroutine at a time. It looks at the monotonic clock
+// only, where it has looked at both less than baseTime ago: time.Now reads both, and each
+// is a system call where the kernel's vDSO has no clock.
+type clock struct{ base time.Time }
+
+// baseTime is how long a step of the time of day may be missed.
+const baseTime = 10 * time.Millisecond
+
+func (c *clock) now() time.Time {
+	if since := time.Since(c.base); since < baseTime {
+		return c.base.Add(since)
+	}
+	c.base = time.Now()
+	return c.base
+}
+
 // Head returns the beginning of a section, for a file that goes on where a Recorder has
 // begun another one.
 func Head() []byte { return appendHead(nil) }
@@ -57,7 +73,7 @@ func Head() []byte { return appendHead(nil) }
 // Close, and nothing more is written after it.
 func NewRecorder(out io.Writer, options Options) *Recorder {
 	if options.Now == nil {
-		options.Now = time.Now
+		options.Now = new(clock).now
 	}
 	r := &Recorder{options: options, out: out}
 	r.write(appendHead(nil))
