@@ -37,7 +37,8 @@ func (e *SyntaxError) Error() string {
 // What it is for is a list of words, all of which must be true of the command, or an
 // asterisk alone for every command. Commands have their names of Part 3, a comma between
 // two, or their codes (0x17b); after them may stand #N for the N-th of them, #N-M, #N- and
-// #-M for a range, and /K for every K-th. The other words are
+// #-M for a range, and /K for every K-th. _TPM_Init among them is power-on and reset. The
+// other words are
 //
 //	level=A, A..B, A.., ..B   from level A on, until level B is reached; A alone: at A
 //	boot=N, N..M, N.., ..M    in the boots N to M
@@ -199,6 +200,9 @@ func (w *When) commands(value string) string {
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		code, ok := wire.CommandByName(name)
+		if name == initName {
+			code, ok = wire.CC(InitSignal), true
+		}
 		if !ok {
 			hex, err := strconv.ParseUint(name, 0, 32)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +54,9 @@ type around struct {
 	entropy insideEntropy
 	clock   insideClock
 	store   insideStore
-	worn    map[*rule]int // writes that a rule has counted
+
+	mu    sync.Mutex
+	ahead []effect // on the _TPM_Init that comes
 }
 
 // effectsKey is the key of the effects on a command in its context.
@@ -67,6 +70,14 @@ func (x *exchange) inside(e effect) ([]byte, error) {
 	x.ctx = context.WithValue(outer, key, append(before[:len(before):len(before)], e))
 	defer func() { x.ctx = outer }()
 	return x.next()
+}
+
+// insideInit has the effect come about at the _TPM_Init that comes.
+func (x *exchange) insideInit(e effect) {
+	a := keeps[around](x.layer)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ahead = append(a.ahead, e)
 }
 
 // closed returns why the inside of a TPM cannot be reached, empty if it can.
@@ -104,12 +115,21 @@ func (a *around) Store(below store) store {
 	return &a.store
 }
 
-// PowerOn does nothing: no rule is for _TPM_Init.
-func (a *around) PowerOn() {}
+// PowerOn has the effects on _TPM_Init come about.
+func (a *around) PowerOn() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.begin(a.ahead)
+	a.ahead = nil
+}
 
 // Begin has the effects on a command come about.
 func (a *around) Begin(ctx context.Context) {
 	effects, _ := ctx.Value(effectsKey{a}).([]effect)
+	a.begin(effects)
+}
+
+func (a *around) begin(effects []effect) {
 	for _, e := range slices.Backward(effects) {
 		if e.entropy != nil {
 			a.entropy.now = e.entropy(a.entropy.now)

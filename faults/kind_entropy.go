@@ -28,7 +28,7 @@ var entropyWords = [...]string{EntropyFails: "fail", EntropyShort: "short", Entr
 var entropyKind = Kind{
 	Word: "entropy", Value: "fail|short|stuck", Group: Inside,
 	Doc: "The source of entropy fails, gives too little, or gives the same octets each time, while the command is executed. " +
-		"Of the commands, TPM2_StirRandom alone reads it; fail and short put the TPM in failure mode, stuck is not noticed.",
+		"TPM2_StirRandom alone reads it, and _TPM_Init; fail and short put the TPM in failure mode, stuck is not noticed.",
 	Example: "StirRandom#2: entropy=fail",
 	parse: func(value string) (Fault, error) {
 		if i := slices.Index(entropyWords[:], value); i >= 0 {
@@ -49,8 +49,8 @@ func (e EntropyFault) check(_ *Plan, r *Rule) string {
 	switch {
 	case int(e) >= len(entropyWords):
 		return fmt.Sprintf("there is no fault %s", e)
-	case len(r.When.Commands) > 0 && !slices.Contains(r.When.Commands, uint32(wire.CCStirRandom)):
-		return "none of its commands reads entropy: StirRandom alone does"
+	case len(r.When.Commands) > 0 && !slices.Contains(r.When.Commands, uint32(wire.CCStirRandom)) && !r.When.atInit():
+		return "none of its commands reads entropy: StirRandom and _TPM_Init alone do"
 	}
 	return ""
 }
@@ -61,11 +61,14 @@ var errEntropy = errors.New("the source of entropy fails, as a fault rule has it
 // shortEntropy is how many octets come from entropy that is short.
 const shortEntropy = 8
 
-func (e EntropyFault) apply(x *exchange) ([]byte, error) {
+func (e EntropyFault) apply(x *exchange) ([]byte, error) { return x.inside(e.effect(x)) }
+func (e EntropyFault) atInit(x *exchange)                { x.insideInit(e.effect(x)) }
+
+func (e EntropyFault) effect(x *exchange) effect {
 	decision := x.decision
 	decision.Detail = "the TPM read no entropy"
-	stuck := byte(x.random().Uint32())
-	return x.inside(effect{entropy: func(below io.Reader) io.Reader {
+	stuck := byte(x.rule.random(0, drawFault).Uint32()) // the same for each command
+	return effect{entropy: func(below io.Reader) io.Reader {
 		return readFunc(func(p []byte) (int, error) {
 			switch e {
 			case EntropyShort:
@@ -82,7 +85,7 @@ func (e EntropyFault) apply(x *exchange) ([]byte, error) {
 			decision.Detail = "reading entropy failed"
 			return 0, errEntropy
 		})
-	}})
+	}}
 }
 
 // readFunc is a function that is an io.Reader.

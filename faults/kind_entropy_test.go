@@ -69,7 +69,7 @@ func TestEntropyFaultsThatAreNone(t *testing.T) {
 	spells(t, "entropy=fail", "entropy=short", "entropy=stuck")
 	refuses(t, map[string]string{"entropy": "write entropy=", "entropy=low": `one of fail, short, stuck, and not "low"`})
 	plan := faults.Plan{Rules: rules(t, "GetRandom: entropy=fail")}
-	require.ErrorContains(t, plan.Validate(), "StirRandom alone does")
+	require.ErrorContains(t, plan.Validate(), "_TPM_Init alone do")
 	plan.Rules = []faults.Rule{{Do: faults.EntropyFault(9)}}
 	require.ErrorContains(t, plan.Validate(), "there is no fault")
 }

@@ -46,20 +46,20 @@ func (w NVWear) check(*Plan, *Rule) string {
 }
 
 func (w NVWear) apply(x *exchange) ([]byte, error) {
-	a, r, decision := keeps[around](x.layer), x.rule, x.decision
+	decision, written, mine := x.decision, 0, *x // other rules are x's while the TPM writes
 	decision.Detail = "the TPM wrote nothing"
+	remember(x, func(writes *int) { written = *writes })
 	return x.inside(effect{store: func(below store) store {
 		changed := &changedStore{store: below}
-		if a.worn[r] >= int(w) {
+		if written >= int(w) {
 			changed.refused = errWorn
 			decision.Detail = fmt.Sprintf("worn out after %d writes", w)
 		}
 		changed.commit = func(blob []byte) error {
-			if a.worn == nil {
-				a.worn = make(map[*rule]int)
-			}
-			a.worn[r]++
-			decision.Detail = fmt.Sprintf("write %d of %d", a.worn[r], w)
+			remember(&mine, func(writes *int) {
+				*writes++
+				decision.Detail = fmt.Sprintf("write %d of %d", *writes, w)
+			})
 			return below.Commit(blob)
 		}
 		return changed

@@ -37,7 +37,7 @@ var storeKind = Kind{
 	Word: "store", Value: "fail|torn|full|rate|slow:TIME", Group: Inside,
 	Doc: "The nonvolatile memory is out of order while the command is executed. A write that fails, or is torn at a place that chance chooses, " +
 		"puts the TPM in failure mode, and after the next reset its state is the one before the command, or with torn the one after it, and none between. " +
-		"full and rate have commands that need NV answered TPM_RC_NV_UNAVAILABLE and TPM_RC_NV_RATE, and all others executed. With slow, each write makes the answer TIME late.",
+		"At _TPM_Init, fail keeps the state from being read, and the TPM without power. full and rate have commands that need NV answered TPM_RC_NV_UNAVAILABLE and TPM_RC_NV_RATE, and all others executed. With slow, each write makes the answer TIME late.",
 	Example: "NV_Write#3: store=torn",
 	parse:   parseStore,
 }
@@ -94,19 +94,26 @@ func (errRateLimited) Error() string {
 }
 func (errRateLimited) RateLimited() bool { return true }
 
-// errStore is what a write returns that fails.
+// errStore is what a write returns that fails, or a read.
 var errStore = errors.New("the nonvolatile memory fails, as a fault rule has it")
 
-func (s StoreFault) apply(x *exchange) ([]byte, error) {
+func (s StoreFault) apply(x *exchange) ([]byte, error) { return x.inside(s.effect(x)) }
+func (s StoreFault) atInit(x *exchange)                { x.insideInit(s.effect(x)) }
+
+func (s StoreFault) effect(x *exchange) effect {
 	decision, chance := x.decision, x.random()
 	decision.Detail = "the TPM wrote nothing"
-	return x.inside(effect{store: func(below store) store {
+	return effect{store: func(below store) store {
 		changed := &changedStore{store: below}
 		switch s {
 		case StoreFails:
 			changed.commit = func(blob []byte) error {
 				decision.Detail = fmt.Sprintf("a write of %d octets failed", len(blob))
 				return errStore
+			}
+			changed.load = func() ([]byte, error) {
+				decision.Detail = "reading the state failed"
+				return nil, errStore
 			}
 		case StoreTorn:
 			changed.commit = func(blob []byte) error {
@@ -125,7 +132,7 @@ func (s StoreFault) apply(x *exchange) ([]byte, error) {
 			decision.Detail = "NV was rate limited"
 		}
 		return changed
-	}})
+	}}
 }
 
 // changedStore is a store that refuses, or has another Commit.
@@ -133,6 +140,14 @@ type changedStore struct {
 	store
 	refused error
 	commit  func(blob []byte) error
+	load    func() ([]byte, error)
+}
+
+func (c *changedStore) Load() ([]byte, error) {
+	if c.load != nil {
+		return c.load()
+	}
+	return c.store.Load()
 }
 
 func (c *changedStore) Writable() error {

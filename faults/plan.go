@@ -124,6 +124,9 @@ func (p *Plan) refused(r *Rule) string {
 	if k := fault.kind(); k.Dangerous != "" && !p.Dangerous {
 		return fmt.Sprintf("%s leaves the protocol (%s): it needs Plan.Dangerous, or --dangerous", k.Word, k.Dangerous)
 	}
+	if reason := notAtInit(r); reason != "" {
+		return reason
+	}
 	if c, ok := fault.(checker); ok {
 		return c.check(p, r)
 	}
@@ -140,6 +143,9 @@ type needer interface {
 // index of the first rule.
 func lacking(d transport.Device, rules []Rule, first int) error {
 	for i := range rules {
+		if rules[i].When.atInit() && !switched(d) {
+			return &PlanError{Rule: rules[i].name(), Index: first + i, Reason: "nobody can give this TPM power: " + initName + " never comes"}
+		}
 		n, ok := rules[i].fault().(needer)
 		if !ok {
 			continue
@@ -160,7 +166,7 @@ func (p *Plan) unreachable(i int, names []string, before map[string]int) string 
 	}
 	for j := range p.Rules[:i] {
 		earlier := &p.Rules[j]
-		if earlier.fault().kind().Ends && earlier.When.covers(&r.When) {
+		if earlier.fault().kind().Ends && !r.When.atInit() && earlier.When.covers(&r.When) {
 			return fmt.Sprintf("it is never asked: rule %q before it is for all of its commands", names[j])
 		}
 	}

@@ -35,7 +35,7 @@ func (l *Layer) initialize() error {
 		l.endLasting()
 		l.powerGone()
 		l.since.Store(int64(l.time()))
-		return l.power.Init()
+		return l.initialized(l.power.Init)
 	})
 }
 

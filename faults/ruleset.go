@@ -3,6 +3,7 @@ package faults
 import (
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -99,6 +100,7 @@ type ruleSet struct {
 	// byCode has the rules for commands that some rule lists, others those for the rest.
 	byCode map[uint32]candidates
 	others candidates
+	atInit candidates // for _TPM_Init
 }
 
 // newRuleSet makes rules of a plan. Those of kept are taken over with their counts, and
@@ -137,6 +139,8 @@ func newRuleSet(rules []Rule, seed uint64, kept candidates) *ruleSet {
 			}
 		}
 	}
+	s.atInit = slices.DeleteFunc(s.byCode[InitSignal], func(r *rule) bool { return !r.When.atInit() })
+	delete(s.byCode, InitSignal) // no command of a client is it, whatever its code
 	return s
 }
 

@@ -52,7 +52,10 @@ func (w *When) commandText() string {
 	var names []string
 	for _, code := range w.Commands {
 		name, _, ok := wire.CC(code).Command()
-		if !ok {
+		switch {
+		case code == InitSignal:
+			name = initName
+		case !ok:
 			name = fmt.Sprintf("%#x", code)
 		}
 		names = append(names, name)

@@ -137,6 +137,9 @@ func (w *When) impossible() string {
 	case w.Sessions > WithoutSessions:
 		return "there is no such wish about sessions"
 	}
+	if reason := w.unsaid(); reason != "" {
+		return reason
+	}
 	return w.countless()
 }
 

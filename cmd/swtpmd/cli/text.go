@@ -6,6 +6,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/faults"
 )
 
 // Plural returns a number with what it counts.
@@ -38,6 +39,9 @@ var commandNames = func() map[wire.CC]string {
 func CommandName(code uint32) string {
 	if name, ok := commandNames[wire.CC(code)]; ok {
 		return name
+	}
+	if code == faults.InitSignal {
+		return "_TPM_Init"
 	}
 	return wire.CC(code).String()
 }
