@@ -178,8 +178,8 @@ func TestTheJournalIsTheSameOverASocket(t *testing.T) {
 
 	var inProcess bytes.Buffer
 	seed := uint64(4)
-	platform, ticks := journal.Platform(seed)
-	tpm, err := emulator.New(platform, emulator.Config{})
+	ticks := new(journal.Ticks)
+	tpm, err := emulator.New(emulator.Platform{Entropy: journal.Entropy(seed), Clock: ticks}, emulator.Config{})
 	require.NoError(t, err)
 	parsed, err := faults.ParseRule(rule)
 	require.NoError(t, err)

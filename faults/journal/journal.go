@@ -4,7 +4,7 @@
 // A journal has no wall-clock time and no duration that was measured: the same seed, rules
 // and commands give the same bytes, in process and over a socket. Its first line is a
 // Header, each other one a Line. With the commands in it, and with a TPM whose entropy and
-// clock come from a seed (Platform), Replay repeats the run to the same bytes.
+// clock come from a seed (Entropy, Ticks), Replay repeats the run to the same bytes.
 //
 // What one client after the other does has one order. Commands that come at the same time
 // are in the journal in the order in which they came, which the next run need not have.
@@ -22,7 +22,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
@@ -40,7 +39,7 @@ type Header struct {
 	Seed      uint64   `json:"seed"`
 	Dangerous bool     `json:"dangerous,omitempty"`
 	Rules     []string `json:"rules"`
-	// TPMSeed is that of Platform, nil for a TPM of which the bytes cannot be had again.
+	// TPMSeed is that of Entropy, nil for a TPM of which the bytes cannot be had again.
 	TPMSeed *uint64 `json:"tpm_seed,omitempty"`
 	// Profile is the text of the TPM's profile, empty for the default one.
 	Profile string `json:"profile,omitempty"`
@@ -259,14 +258,13 @@ func (t *Ticks) Now() time.Duration { return time.Duration(t.ticks.Add(1)) * Tic
 // Time returns the time and does not move it: a Plan.Time.
 func (t *Ticks) Time() time.Duration { return time.Duration(t.ticks.Load()) * Tick }
 
-// Platform returns what surrounds a TPM that answers the same commands with the same bytes
-// for the same seed: entropy that is drawn from it, and a clock that goes with commands.
-// Its keys are no secrets.
-func Platform(seed uint64) (emulator.Platform, *Ticks) {
+// Entropy returns what a TPM draws from that has the same bytes for the same seed. With it
+// and with Ticks the emulator answers the same commands with the same bytes (an
+// emulator.Platform has both). Its keys are no secrets.
+func Entropy(seed uint64) io.Reader {
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)
-	ticks := new(Ticks)
-	return emulator.Platform{Entropy: rand.NewChaCha8(key), Clock: ticks}, ticks
+	return rand.NewChaCha8(key)
 }
 
 // errLost is why a journal with a gap is not repeated.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,8 @@ type run struct {
 func start(t *testing.T, seed uint64, rules ...string) *run {
 	t.Helper()
 	r := &run{t: t, clock: new(initcall.Clock), held: make(chan struct{}, 10)}
-	platform, ticks := journal.Platform(seed)
-	tpm, err := emulator.New(platform, emulator.Config{})
+	ticks := new(journal.Ticks)
+	tpm, err := emulator.New(emulator.Platform{Entropy: journal.Entropy(seed), Clock: ticks}, emulator.Config{})
 	require.NoError(t, err)
 	plan := faults.Plan{Clock: r.clock, Seed: seed, Time: ticks.Time}
 	for _, text := range rules {
@@ -61,6 +62,13 @@ func start(t *testing.T, seed uint64, rules ...string) *run {
 	r.device, r.own = r.writer.Device(device), r.writer.Own(tpm)
 	r.clock.Subscribe(r.writer.Reached)
 	return r
+}
+
+// replay repeats a journal with the emulator.
+func replay(ctx context.Context, in io.Reader) (*journal.Repeated, error) {
+	return journal.Replay(ctx, in, func(h journal.Header, ticks *journal.Ticks) (transport.Device, error) {
+		return emulator.New(emulator.Platform{Entropy: journal.Entropy(*h.TPMSeed), Clock: ticks}, emulator.Config{})
+	})
 }
 
 func (r *run) power() transport.Power {
@@ -148,7 +156,7 @@ func TestTheSameRunHasTheSameJournal(t *testing.T) {
 func TestReplay(t *testing.T) {
 	text := start(t, 7, rules...).life()
 	began := time.Now()
-	result, err := journal.Replay(t.Context(), strings.NewReader(text))
+	result, err := replay(t.Context(), strings.NewReader(text))
 	require.NoError(t, err)
 	assert.Nil(t, result.Difference)
 	assert.Equal(t, strings.Count(text, `{"command":{`), result.Commands)
@@ -170,17 +178,17 @@ func TestReplayTellsTheFirstDifference(t *testing.T) {
 		if changed[i] == line {
 			continue
 		}
-		result, err := journal.Replay(t.Context(), strings.NewReader(strings.Join(changed, "")))
+		result, err := replay(t.Context(), strings.NewReader(strings.Join(changed, "")))
 		require.NoError(t, err)
 		require.NotNil(t, result.Difference, line)
 		assert.Equal(t, i+1, result.Difference.Line)
 		assert.Equal(t, strings.TrimSpace(line), result.Difference.Repeated)
 	}
-	result, err := journal.Replay(t.Context(), strings.NewReader(text+`{"answer":{"n":999}}`+"\n"))
+	result, err := replay(t.Context(), strings.NewReader(text+`{"answer":{"n":999}}`+"\n"))
 	require.NoError(t, err)
 	require.NotNil(t, result.Difference)
 	assert.Empty(t, result.Difference.Repeated)
-	result, err = journal.Replay(t.Context(), strings.NewReader(strings.Join(lines[:10], "")))
+	result, err = replay(t.Context(), strings.NewReader(strings.Join(lines[:10], "")))
 	require.NoError(t, err)
 	assert.True(t, result.Difference == nil || result.Difference.Journal == "", "the end is cut off")
 }
@@ -204,7 +212,7 @@ func TestJournalsThatCannotBeRepeated(t *testing.T) {
 		head + `{"rules":{"change":"lost","rules":["x"]}}`:    "rules cannot be",
 		head + strings.Repeat("x", 2<<20):                     "line 2: ",
 	} {
-		_, err := journal.Replay(t.Context(), strings.NewReader(text))
+		_, err := replay(t.Context(), strings.NewReader(text))
 		var wrong *journal.Error
 		require.ErrorAs(t, err, &wrong, text[:min(len(text), 100)])
 		assert.Contains(t, err.Error(), says)
@@ -219,7 +227,7 @@ func TestCommandsThatAreKeptBackTogether(t *testing.T) {
 		text += fmt.Sprintf(`{"command":{"n":%d,"locality":0,"bytes":"80010000000c0000017b0008"}}`+"\n"+
 			`{"decision":{"number":%d,"boot":1,"level":"firmware","rule":"GetRandom: hold=1h0m0s","fault":"hold=1h0m0s","occurrence":%d,"command":379,"locality":0,"outcome":"held"}}`+"\n", i+1, i+1, i+1)
 	}
-	result, err := journal.Replay(t.Context(), strings.NewReader(text))
+	result, err := replay(t.Context(), strings.NewReader(text))
 	require.NoError(t, err)
 	require.NotNil(t, result.Difference)
 	assert.Contains(t, result.Difference.Repeated, "more than 64 commands")
@@ -256,7 +264,7 @@ func FuzzReplay(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		if _, err := journal.Replay(ctx, bytes.NewReader(text)); err != nil {
+		if _, err := replay(ctx, bytes.NewReader(text)); err != nil {
 			var wrong *journal.Error
 			require.ErrorAs(t, err, &wrong)
 		}

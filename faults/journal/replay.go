@@ -11,7 +11,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/transport"
@@ -117,13 +116,14 @@ var (
 	errNoSeed     = errors.New("the bytes of the TPM cannot be had again: write the journal of one with --tpm-seed=N")
 )
 
-// Replay makes a new TPM of the journal's seed and profile, has the same rules decide about
-// the same commands, and compares each line that comes of it with the journal, byte for
-// byte. The error is an *Error for a journal that cannot be repeated.
+// Replay has the same rules decide about the same commands as in a journal, before a TPM
+// that is new, and compares each line that comes of it with the journal, byte for byte. NewTPM
+// makes that TPM: of the profile of the header, with Entropy of its seed, and with the
+// clock. The error is an *Error for a journal that cannot be repeated.
 //
 // It waits for nothing: where a command was held or delayed, what let it go in the journal
 // does so again.
-func Replay(ctx context.Context, in io.Reader) (*Repeated, error) {
+func Replay(ctx context.Context, in io.Reader, newTPM func(Header, *Ticks) (transport.Device, error)) (*Repeated, error) {
 	f, err := read(in)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,12 @@ func Replay(ctx context.Context, in io.Reader) (*Repeated, error) {
 		return nil, &Error{1, errNoCommands}
 	}
 	p := &player{file: f, ctx: ctx, at: 1, clock: new(initcall.Clock)}
-	if err := p.build(); err != nil {
+	ticks := new(Ticks)
+	tpm, err := newTPM(f.header, ticks)
+	if err == nil {
+		err = p.build(tpm, ticks)
+	}
+	if err != nil {
 		return nil, &Error{1, err}
 	}
 	for p.at < len(f.lines) && p.difference == nil {
@@ -167,8 +172,8 @@ type player struct {
 	difference          *Difference
 }
 
-// build makes the TPM with its rules.
-func (p *player) build() error {
+// build puts the rules in front of the TPM.
+func (p *player) build(tpm transport.Device, ticks *Ticks) error {
 	plan := faults.Plan{Clock: p.clock, Seed: p.header.Seed, Dangerous: p.header.Dangerous}
 	for _, text := range p.header.Rules {
 		rule, err := faults.ParseRule(text)
@@ -176,19 +181,6 @@ func (p *player) build() error {
 			return fmt.Errorf("rule %q: %w", text, err)
 		}
 		plan.Rules = append(plan.Rules, rule)
-	}
-	var config emulator.Config
-	if p.header.Profile != "" {
-		profile, err := emulator.ParseProfile("journal", []byte(p.header.Profile))
-		if err != nil {
-			return err
-		}
-		config = profile.Config
-	}
-	platform, ticks := Platform(*p.header.TPMSeed)
-	tpm, err := emulator.New(platform, config)
-	if err != nil {
-		return err
 	}
 	p.to = NewWriter(p, p.header)
 	plan.Time, plan.Journal = ticks.Time, p.to.Decided

@@ -198,7 +198,8 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 	w := &d.set.State
 	var platform emulator.Platform
 	if seed := d.set.Journal.TPMSeed; seed != nil {
-		platform, d.ticks = journal.Platform(*seed)
+		d.ticks = new(journal.Ticks)
+		platform.Entropy, platform.Clock = journal.Entropy(*seed), d.ticks
 		d.log.Warn("the TPM's keys are no secrets: --tpm-seed has it draw them from a number", "seed", *seed)
 	}
 	store, isNew, err := openStore(w, d.set.Migration.Incoming, d.set.Keys.FileKey, d.log)

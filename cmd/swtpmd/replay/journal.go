@@ -8,7 +8,9 @@ import (
 	"io"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/faults/journal"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // isJournal reports whether a file begins as a journal and not as a capture.
@@ -19,7 +21,7 @@ func isJournal(in *bufio.Reader) bool {
 
 // repeat repeats a run from its journal.
 func (o *flags) repeat(ctx context.Context, name string, in io.Reader, out io.Writer) error {
-	result, err := journal.Replay(ctx, in)
+	result, err := journal.Replay(ctx, in, tpmOf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -32,6 +34,19 @@ func (o *flags) repeat(ctx context.Context, name string, in io.Reader, out io.Wr
 		err = &cli.ExitError{Code: ExitDiffers}
 	}
 	return err
+}
+
+// tpmOf makes the TPM of a journal.
+func tpmOf(h journal.Header, ticks *journal.Ticks) (transport.Device, error) {
+	var config emulator.Config
+	if h.Profile != "" {
+		profile, err := emulator.ParseProfile("the profile of the journal", []byte(h.Profile))
+		if err != nil {
+			return nil, err
+		}
+		config = profile.Config
+	}
+	return emulator.New(emulator.Platform{Entropy: journal.Entropy(*h.TPMSeed), Clock: ticks}, config)
 }
 
 // repeated says in words what came of a replay.
