@@ -32,13 +32,13 @@ func answers(t *testing.T, rule string, n int) (text string, journal told) {
 func TestVanish(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[string]string{
-		"GetRandom#3: gone":    "++--------",
-		"GetRandom#3: gone=1":  "++-+++++++",
-		"GetRandom#3: gone=4":  "++----++++",
-		"GetRandom#3: gone=4s": "++----++++",
-		"GetRandom/5: gone=2":  "++++--++++", // it is not asked about commands that are lost
+		"GetRandom#3: gone":    "++-------------",
+		"GetRandom#3: gone=1":  "++-++++++++++++",
+		"GetRandom#3: gone=4":  "++----+++++++++",
+		"GetRandom#3: gone=4s": "++----+++++++++",
+		"GetRandom/5: gone=2":  "++++--++++--+++", // it is not asked about commands that are lost
 	} {
-		got, journal := answers(t, rule, 10)
+		got, journal := answers(t, rule, 15)
 		assert.Equal(t, want, got, rule)
 		assert.Equal(t, faults.Lost, journal[0].Outcome)
 	}
