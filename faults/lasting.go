@@ -27,6 +27,7 @@ func (x *exchange) beginWith(forTime time.Duration, commands int, prepare func()
 	}
 	l.lastingMu.Lock()
 	defer l.lastingMu.Unlock()
+	born := l.seam.switched.Load() // before the era is looked at, which ends later
 	if x.came.over.Load() && x.came.end.outcome == Reset {
 		return // Init or PowerOff has come since
 	}
@@ -40,6 +41,7 @@ func (x *exchange) beginWith(forTime time.Duration, commands int, prepare func()
 		}
 	}
 	r := &rule{name: cause.name, fault: cause.fault, text: cause.text, cause: cause, seed: cause.seed ^ math.MaxUint64}
+	r.born = born
 	r.When = When{FromBoot: x.decision.Boot, Boots: x.decision.Boot, Times: commands}
 	if forTime > 0 {
 		r.When.Before = l.sincePower() + forTime
@@ -64,7 +66,7 @@ func (l *Layer) lasts(cause *rule) bool {
 // ended reports whether a fault that lasts is over.
 func (l *Layer) ended(r *rule) bool {
 	now := placeOf(l.clock)
-	return r.off() || !r.When.inForce(now) || !r.When.inTime(l.sincePower()) ||
+	return r.off() || r.born != l.seam.switched.Load() || !r.When.inForce(now) || !r.When.inTime(l.sincePower()) ||
 		r.When.Times > 0 && r.hits.Load() >= uint64(r.When.Times)
 }
 

@@ -90,3 +90,18 @@ func TestFaultsThatLastBeginAgain(t *testing.T) {
 		assert.Equal(t, step.want, send(t, d, step.command), "at %s", step.at)
 	}
 }
+
+// The power that another layer switches ends what lasts too.
+func TestFaultsThatLastEndWithThePowerOfAnotherLayer(t *testing.T) {
+	t.Parallel()
+	getCapability := unhex("8001000000160000017a000000050000000000000001")
+	inner := wrap(t, new(chip), faults.Plan{Rules: rules(t, "GetCapability: power=cycle")})
+	d := wrap(t, inner, faults.Plan{Rules: rules(t, "GetRandom: failure")})
+	assert.Equal(t, failed, send(t, d, getRandom))
+	assert.Equal(t, failed, send(t, d, selfTest))
+	_, err := d.Send(t.Context(), 0, getCapability)
+	require.ErrorIs(t, err, faults.ErrNoAnswer)
+	assert.Equal(t, success, send(t, d, selfTest))
+	l, _ := faults.Of(d)
+	assert.False(t, l.Rules()[0].Lasts)
+}

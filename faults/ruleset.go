@@ -19,6 +19,7 @@ type rule struct {
 	seed     uint64 // of the plan and the name
 	after    *rule  // of When.After
 	cause    *rule  // of a fault that lasts: the rule that began it
+	born     uint64 // of a fault that lasts: how often power had been switched when it began
 	fitted   atomic.Uint64
 	hits     atomic.Uint64
 	disabled atomic.Bool
@@ -86,7 +87,8 @@ func (c candidates) next(x *exchange, from int) (at int, now place) {
 	now = placeOf(x.layer.clock)
 	for at = from; at < len(c); at++ {
 		r := c[at]
-		if r.off() || r.after != nil && r.after.hits.Load() == 0 || !r.When.fits(x, now) {
+		if r.off() || r.cause != nil && r.born != x.layer.seam.switched.Load() ||
+			r.after != nil && r.after.hits.Load() == 0 || !r.When.fits(x, now) {
 			continue
 		}
 		return at, now

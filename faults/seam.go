@@ -28,6 +28,9 @@ type seam struct {
 	// resetting is set while a reset lasts, layered if there is more than one layer.
 	resetting, layered atomic.Bool
 
+	// switched is how often power has been switched.
+	switched atomic.Uint64
+
 	mu     sync.Mutex // held while eras change and holds begin and end
 	empty  sync.Cond  // with mu: sending has come to 0
 	holds  map[*hold]struct{}
@@ -196,6 +199,7 @@ func (s *seam) reset(r release, change func() error) error {
 	s.mu.Lock()
 	s.resets++
 	s.resetting.Store(true)
+	s.switched.Add(1)
 	s.letGo(r)
 	s.mu.Unlock()
 	defer func() {
