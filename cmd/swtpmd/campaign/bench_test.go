@@ -38,6 +38,7 @@ GetCapability#3: rc=RETRY
 //
 //	go test ./cmd/swtpmd/campaign -run - -bench Boots -cpu 1,2 -count 6
 func BenchmarkBoots(b *testing.B) {
+	defer moreGarbage()()
 	var machine simulate.Repeated
 	f := flag.NewFlagSet("", flag.ContinueOnError)
 	machine.Define(f)

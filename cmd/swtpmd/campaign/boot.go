@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -51,6 +53,16 @@ func (w *subject) prepareBoot(ctx context.Context, words []string) error {
 		w.outcomes = append(w.outcomes, end)
 	}
 	return w.boots.Prepare(ctx, w.profile)
+}
+
+// moreGarbage has the garbage of many short boots collected less often, until restore is
+// called. A value of GOGC is the user's.
+func moreGarbage() (restore func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(400)
+	return func() { debug.SetGCPercent(before) }
 }
 
 // bootRunner boots a simulated machine.

@@ -26,13 +26,13 @@ func TestShardsOfGNUParallelMergeToTheWhole(t *testing.T) {
 	reportTo := func(name string) []string {
 		return []string{"--json", "--junit=" + filepath.Join(dir, name+".xml"), "--html=" + filepath.Join(dir, name+".html")}
 	}
-	code, whole, errs := called(t, "", append([]string{"campaign", "--boot=pc-tis", "--seeds=1..40", "--quiet"}, reportTo("whole")...)...)
+	code, whole, errs := called(t, "", append([]string{"campaign", "--boot=pc-tis", "--seeds=1..16", "--quiet"}, reportTo("whole")...)...)
 	require.Equal(t, campaign.ExitFindings, code, errs)
 
 	t.Setenv(mainVariable, "1")
 	// An exit code of 3 is that of findings.
 	shards := exec.CommandContext(t.Context(), "parallel", "--will-cite", "--jobs=2",
-		self+" campaign --boot=pc-tis --seeds=1..40 --quiet --shards=3 --results="+dir+"/{#}.jsonl >/dev/null || test $? = 3", ":::", "a", "b", "c")
+		self+" campaign --boot=pc-tis --seeds=1..16 --quiet --shards=3 --results="+dir+"/{#}.jsonl >/dev/null || test $? = 3", ":::", "a", "b", "c")
 	out, err := shards.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 

@@ -125,7 +125,7 @@ func (w *subject) prepare(ctx context.Context, words []string) error {
 // repeat returns what runs the subject. done removes what the runs have left.
 func (w *subject) repeat() (r runner, done func(), err error) {
 	if w.boots.Given() {
-		return &bootRunner{&w.boots}, func() {}, nil
+		return &bootRunner{&w.boots}, moreGarbage(), nil
 	}
 	dir, err := runDirectory()
 	if err != nil {
