@@ -135,10 +135,14 @@ func (l *Layer) Send(ctx context.Context, locality uint8, command []byte) ([]byt
 	if len(set.rules) == 0 || transport.IsProbe(ctx) {
 		return l.pass(ctx, came, locality, command)
 	}
-	x := exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came, number: l.number.Add(1)}
-	x.boot, _ = l.clock.Place()
+	number := l.number.Add(1)
+	boot, _ := l.clock.Place()
 	l.seam.at("came", came)
 	candidates := l.withLasting(set.candidates(command))
+	if len(candidates) == 0 {
+		return l.pass(ctx, came, locality, command)
+	}
+	x := exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came, boot: boot, number: number}
 	at, now := candidates.next(&x, 0)
 	l.seam.at("asked", came)
 	if at < 0 {

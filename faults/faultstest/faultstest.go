@@ -102,7 +102,7 @@ func (d *Device) Report() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "faults: %s=%d repeats this run\n", SeedVariable, d.seed)
 	for _, r := range d.Rules() {
-		fmt.Fprintf(&text, "faults: rule %q fired for %d of %d commands that it fits\n", r.Name, r.Fired, r.Fitted)
+		fmt.Fprintf(&text, "faults: rule %q fired for %d of %d commands that it fits\n", r.String(), r.Fired, r.Fitted)
 	}
 	decisions := d.Decisions()
 	if n := len(decisions) - reported; n > 0 {

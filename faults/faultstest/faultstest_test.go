@@ -70,7 +70,7 @@ func TestAFailingTestTellsItsSeedAndWhatRulesDid(t *testing.T) {
 	w.end()
 	assert.Equal(t, []string{`faults: FAULTS_SEED=42 repeats this run
 faults: rule "GetRandom#2: rc=TPM_RC_RETRY" fired for 1 of 3 commands that it fits
-faults: rule "other" fired for 0 of 0 commands that it fits
+faults: rule "name=other SelfTest: rc=0x999" fired for 0 of 0 commands that it fits
 faults: command 2, GetRandom, was answered TPM_RC_RETRY by rule "GetRandom#2: rc=TPM_RC_RETRY"`}, w.said)
 
 	w = &watched{TB: t}
