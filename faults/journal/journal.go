@@ -71,7 +71,7 @@ type Line struct {
 	Lost uint64 `json:"lost,omitempty"`
 }
 
-// Decision is what is always the same of a faults.Decision.
+// Decision has those fields of a faults.Decision that are always the same.
 type Decision struct {
 	Number     uint64         `json:"number"`
 	Boot       int            `json:"boot"`
