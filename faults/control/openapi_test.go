@@ -48,7 +48,7 @@ type document struct {
 	} `json:"components"`
 }
 
-func openapi(t *testing.T) (d document) {
+func openapi(t testing.TB) (d document) {
 	t.Helper()
 	text, err := os.ReadFile("openapi.json")
 	require.NoError(t, err)
@@ -313,8 +313,8 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	}
+	d := openapi(f)
 	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
-		d := openapi(t)
 		r := control.Routes()[int(which)%len(control.Routes())]
 		panel := fullPanel(t)
 		w := ask(t, panel, r[0], r[1], string(body))
