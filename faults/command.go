@@ -2,6 +2,8 @@ package faults
 
 import (
 	"encoding/binary"
+	"slices"
+	"strings"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
@@ -53,13 +55,37 @@ func hasPCR(command []byte, pcr int) bool {
 	if !ok {
 		return false
 	}
-	switch wire.CC(code) {
-	case wire.CCPCRExtend, wire.CCPCREvent, wire.CCPCRReset, wire.CCPCRSetAuthPolicy, wire.CCPCRSetAuthValue, wire.CCEventSequenceComplete:
-		return hasHandle(command, uint32(pcr))
-	case wire.CCPCRRead:
+	switch {
+	case wire.CC(code) == wire.CCPCRRead:
 		return selects(command[transport.HeaderSize:], pcr)
+	case canHavePCR(wire.CC(code)):
+		return hasHandle(command, uint32(pcr))
 	}
 	return false
+}
+
+// pcrCommands are the commands that hasPCR finds a PCR in.
+var pcrCommands = []wire.CC{
+	wire.CCPCRExtend, wire.CCPCREvent, wire.CCPCRReset, wire.CCPCRRead,
+	wire.CCPCRSetAuthPolicy, wire.CCPCRSetAuthValue, wire.CCEventSequenceComplete,
+}
+
+func canHavePCR(cc wire.CC) bool { return slices.Contains(pcrCommands, cc) }
+
+// pcrCommandNames lists pcrCommands for people.
+func pcrCommandNames() string {
+	var names []string
+	for _, cc := range pcrCommands {
+		name, _, _ := cc.Command()
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// hasHandles reports whether a command has a handle area.
+func hasHandles(cc wire.CC) bool {
+	_, handles, _ := cc.Command()
+	return handles > 0
 }
 
 // selects reports whether a TPML_PCR_SELECTION, of which bytes may be missing, has a PCR

@@ -132,6 +132,9 @@ func (r *Rule) word(key, value string) string {
 	if value == "" {
 		return key + " has no value"
 	}
+	if strings.ContainsFunc(value, func(c rune) bool { return !unicode.IsGraphic(c) }) {
+		return fmt.Sprintf("%s has a character that cannot be seen: %q", key, value)
+	}
 	w := &r.When
 	var ok bool
 	switch key {

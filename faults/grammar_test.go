@@ -100,14 +100,19 @@ func TestPlansAreReadFromText(t *testing.T) {
 	assert.Equal(t, "seed 7\nPCR_Extend#3: rc=TPM_RC_FAILURE\nname=slow */10: hold=200ms\n", plan.Text())
 
 	for text, want := range map[string]string{
-		"seed x":                               "x.plan:1:1: after seed stands",
-		"seed 1\nseed 2":                       "x.plan:2:1: the seed stands in line 1 already",
-		"*: pass\nseed 2":                      "x.plan:2:1: the seed stands before the rules",
-		"*: pass\n\n PCR_Read#0: rc=1":         "x.plan:3:2: after # stands",
-		"*: pass\n#\nPCR_Read: rc=RETRY":       `x.plan:3:1: it is never asked: rule "*: pass" before it`,
-		"PCR_Read: rc=1\nPCR_Read: rc=1":       "x.plan:2:1: rule 1 has that name too",
-		"*/2: pass\nafter=x PCR_Read: rc=1":    `x.plan:2:1: it waits for a rule "x", and there is none`,
-		"name=x after=x PCR_Read: rc=1":        "x.plan:1:1: it waits for itself",
+		"seed x":                            "x.plan:1:1: after seed stands",
+		"seed 1\nseed 2":                    "x.plan:2:1: the seed stands in line 1 already",
+		"*: pass\nseed 2":                   "x.plan:2:1: the seed stands before the rules",
+		"*: pass\n\n PCR_Read#0: rc=1":      "x.plan:3:2: after # stands",
+		"*: pass\n#\nPCR_Read: rc=RETRY":    `x.plan:3:1: it is never asked: rule "*: pass" before it`,
+		"PCR_Read: rc=1\nPCR_Read: rc=1":    "x.plan:2:1: rule 1 has that name too",
+		"*/2: pass\nafter=x PCR_Read: rc=1": `x.plan:2:1: it waits for a rule "x", and there is none`,
+		"name=x after=x PCR_Read: rc=1":     "x.plan:1:1: it waits for itself",
+		"name=x after=y PCR_Read: rc=1\nname=z after=x PCR_Read: rc=1\nname=y after=z PCR_Read: rc=1": `x.plan:3:1: it waits for rule "z", which waits for this one`,
+
+		"GetRandom pcr=10: rc=1":               "x.plan:1:1: none of its commands has a PCR that a rule can be for: those are PCR_Extend,",
+		"GetRandom,Startup handle=0x1: rc=1":   "x.plan:1:1: none of its commands has handles",
+		"name=\x1b[31m PCR_Read: rc=1":         "x.plan:1:1: name has a character that cannot be seen",
 		"\xff: pass":                           "x.plan:1:1: the line is not UTF-8",
 		strings.Repeat("#", 1<<20+1):           "more than 1048576 bytes",
 		"level=late: rc=1\nlevel=late#1: pass": "x.plan:2:1: ",

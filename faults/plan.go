@@ -176,8 +176,27 @@ func (p *Plan) unreachable(i int, names []string, before map[string]int) string 
 	if r.When.After == names[i] {
 		return "it waits for itself"
 	}
-	if slices.Contains(names, r.When.After) {
-		return ""
+	if !slices.Contains(names, r.When.After) {
+		return fmt.Sprintf("it waits for a rule %q, and there is none", r.When.After)
 	}
-	return fmt.Sprintf("it waits for a rule %q, and there is none", r.When.After)
+	if p.circle(i, names, before) {
+		return fmt.Sprintf("it waits for rule %q, which waits for this one", r.When.After)
+	}
+	return ""
+}
+
+// circle reports whether rule i waits for itself through rules before it. That suffices:
+// a circle of rules is found at its last one.
+func (p *Plan) circle(i int, names []string, before map[string]int) bool {
+	for after, steps := p.Rules[i].When.After, 0; steps <= i; steps++ {
+		if after == names[i] {
+			return true
+		}
+		j, ok := before[after]
+		if !ok {
+			return false
+		}
+		after = p.Rules[j].When.After
+	}
+	return false
 }

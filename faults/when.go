@@ -136,11 +136,20 @@ func (w *When) impossible() string {
 		return fmt.Sprintf("a PCR is not one of 0 to %d", wire.PCRCount-1)
 	case w.Sessions > WithoutSessions:
 		return "there is no such wish about sessions"
+	case len(w.PCRs) > 0 && w.none(canHavePCR):
+		return "none of its commands has a PCR that a rule can be for: those are " + pcrCommandNames()
+	case len(w.Handles) > 0 && w.none(hasHandles):
+		return "none of its commands has handles"
 	}
 	if reason := w.unsaid(); reason != "" {
 		return reason
 	}
 	return w.countless()
+}
+
+// none reports whether the rule is for certain commands, and can holds for none of them.
+func (w *When) none(can func(wire.CC) bool) bool {
+	return len(w.Commands) > 0 && !w.atInit() && !slices.ContainsFunc(w.Commands, func(code uint32) bool { return can(wire.CC(code)) })
 }
 
 // countless returns why the counting fields admit no command, empty if they do.

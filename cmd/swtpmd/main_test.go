@@ -76,6 +76,12 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"ctl"}, "name a command: add, advance, disable, enable, events, journal"},
 		{[]string{"ctl", "--json"}, "there is no command"},
 		{[]string{"ctl", "reboot", "--json"}, `"reboot" is not a command`},
+		{[]string{"ctl", "advance"}, "advance needs a word after it"},
+		{[]string{"ctl", "add", "--json"}, "add needs a word after it"},
+		{[]string{"ctl", "power", "on", "off"}, `power: unexpected argument "off"`},
+		{[]string{"--fault=x for flag -y"}, `invalid value "x for flag -y" for flag --fault: column `},
+		{[]string{"campaign", "--json=maybe"}, `invalid boolean value "maybe" for --json`},
+		{[]string{"--fault"}, "flag needs an argument: --fault"},
 		{[]string{"ctl", "status", "--nonsense"}, "the flags are --admin, --json"},
 		{[]string{"--while-deferred=hold"}, "nothing is deferred, and --while-deferred would do nothing"},
 		{[]string{"--defer-from=core", "--hold-max=1s", "--defer-boots=2", "--marker=late=f"}, "add --defer-until=LEVEL"},
@@ -91,7 +97,6 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"--fault-seed=1"}, "add --fault=RULE or --plan=FILE"},
 		{[]string{"socket", "--tpm2", "--ctrl", "type=unixio,path=x", "--fault=level=late: rc=RETRY"}, "add --console"},
 		{[]string{"--console=-"}, "a --fault with level="},
-		{[]string{"ctl", "advance"}, "what they take"},
 		{[]string{"ctl", "--admin=/x", "advance", "latest"}, "late_sync, userspace"},
 	} {
 		code, out, errs := called(t, c.args...)

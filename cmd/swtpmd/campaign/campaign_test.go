@@ -214,7 +214,7 @@ func TestUsage(t *testing.T) {
 		"campaign --resume -- CLIENT":             "--results=FILE",
 		"campaign --shard=3/2 -- CLIENT":          "from 1 to the second",
 		"campaign --shards=2 -- CLIENT":           "neither Kubernetes, Slurm nor GNU parallel",
-		"campaign --plan=/no/such/plan -- CLIENT": "for flag -plan",
+		"campaign --plan=/no/such/plan -- CLIENT": "for flag --plan",
 		"campaign --boot=pc-tis -- CLIENT":        "one of them is run",
 		"campaign --boot=pc-tis --limit=1s":       "is for a command",
 		"campaign --boot=no":                      "unknown platform",

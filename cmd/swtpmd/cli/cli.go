@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -117,7 +118,7 @@ func (c *Command) parse(f *flag.FlagSet, args []string) (words []string, err err
 		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 			return nil, err
 		} else if err != nil {
-			return nil, Usage(err, "see "+f.Name()+" --help"+flagsIfUnknown(f, err))
+			return nil, Usage(&flagError{err}, "see "+f.Name()+" --help"+flagsIfUnknown(f, err))
 		}
 		switch {
 		case f.NArg() == 0:
@@ -131,6 +132,27 @@ func (c *Command) parse(f *flag.FlagSet, args []string) (words []string, err err
 		args = f.Args()[1:]
 	}
 }
+
+// flagError is an error of package flag, which writes a flag's name with one dash.
+type flagError struct{ err error }
+
+func (e *flagError) Error() string {
+	text := e.err.Error()
+	for _, before := range []string{"flag needs an argument: -", "flag provided but not defined: -"} {
+		if name, ok := strings.CutPrefix(text, before); ok {
+			return before + "-" + name
+		}
+	}
+	// The value that comes before may have the words too, and is quoted.
+	if quoted, err := strconv.QuotedPrefix(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz ")); err == nil {
+		before, after, _ := strings.Cut(text, quoted)
+		after = strings.Replace(after, " for flag -", " for flag --", 1)
+		return before + quoted + strings.Replace(after, " for -", " for --", 1)
+	}
+	return text
+}
+
+func (e *flagError) Unwrap() error { return e.err }
 
 // Unexpected returns a *UsageError if there are arguments. name is the program's
 // with the subcommand's.

@@ -108,7 +108,12 @@ func define(f *flag.FlagSet) cli.Run {
 			return cli.Usage(errors.New("there is no command"), "name a command: "+all)
 		}
 		command, ok := words[args[0]]
-		if !ok || command.asks != many && len(args) != 1+command.asks || command.asks == many && len(args) < 2 {
+		switch given := len(args) - 1; {
+		case ok && given < 1 && command.asks != 0:
+			return cli.Usage(fmt.Errorf("%s needs a word after it", args[0]), "see swtpmd ctl --help")
+		case ok && command.asks != many && given > command.asks:
+			return cli.Usage(fmt.Errorf("%s: unexpected argument %q", args[0], args[1+command.asks]), "see swtpmd ctl --help")
+		case !ok:
 			return cli.Usage(fmt.Errorf("%q is not a command", strings.Join(args, " ")), "the commands are "+all)
 		}
 		if *admin == "" {
