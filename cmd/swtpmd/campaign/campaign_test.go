@@ -233,3 +233,12 @@ func TestUsage(t *testing.T) {
 	assert.Equal(t, cli.ExitFailed, code)
 	assert.Contains(t, errs, "sends the TPM no command")
 }
+
+// A command that fails now and then shrinks to something; shrink ends, and says so.
+func TestShrinkSaysThatACommandIsFlaky(t *testing.T) {
+	t.Setenv(flakyVariable, filepath.Join(t.TempDir(), "runs"))
+	code, small, errs := called(t, "flaky", "shrink", "--quiet", alwaysFails(t), "--", "CLIENT")
+	assert.Equal(t, 1, code, errs)
+	assert.NotEmpty(t, small)
+	assert.Contains(t, errs, "of 3 more runs: the command does not do the same each time")
+}

@@ -20,7 +20,10 @@ import (
 // clientVariable has the test binary be a client of the TPM.
 const clientVariable = "CAMPAIGN_TEST_CLIENT"
 
-var clients = map[string]func(ask.TPM) error{"notebook": notebook, "crash": crash, "sleep": sleep, "nothing": nothing, "guest": guest}
+// flakyVariable names the file in which the client flaky counts its runs.
+const flakyVariable = "CAMPAIGN_TEST_RUNS"
+
+var clients = map[string]func(ask.TPM) error{"notebook": notebook, "crash": crash, "sleep": sleep, "nothing": nothing, "guest": guest, "flaky": flaky}
 
 // TestMain is one of the clients, too, and swtpmd.
 func TestMain(m *testing.M) {
@@ -163,4 +166,21 @@ func guest(tpm ask.TPM) error {
 		}
 		time.Sleep(time.Millisecond) // the console is read by another process
 	}
+}
+
+// flaky fails the first, the third time that it runs, and so on, whatever the TPM does.
+func flaky(ask.TPM) error {
+	f, err := os.OpenFile(os.Getenv(flakyVariable), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString("x"); err != nil {
+		return err
+	}
+	runs, err := f.Stat()
+	if err == nil && runs.Size()%2 == 1 {
+		err = errors.New("now and then")
+	}
+	return err
 }

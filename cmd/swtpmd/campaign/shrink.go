@@ -38,7 +38,10 @@ Examples:
   swtpmd campaign --results=all.jsonl -- ./test.sh
   swtpmd shrink --result=all.jsonl --seed=17 >small.plan
 
-Exit codes: 0 the plan on stdout fails; 1 it does not fail, or a run failed to start;
+The smallest plan is run three times more, since a command that fails now and then
+shrinks to rules that do not matter.
+
+Exit codes: 0 the plan on stdout fails; 1 it does not fail, or not each time, or a run failed to start;
 2 usage; 3 the plan on stdout fails, and --max-runs ended the search for a smaller one.
 `
 
@@ -86,11 +89,15 @@ func (w *shrinkWords) run(ctx context.Context, args []string, s cli.Streams) err
 		talk = io.Discard
 	}
 	smallest, cut, err := w.shrink(ctx, plan, talk)
-	if err != nil {
+	var flaky *flakyError
+	if err != nil && !errors.As(err, &flaky) {
 		return err
 	}
 	if _, err := io.WriteString(s.Out, smallest.Text()); err != nil {
 		return err
+	}
+	if flaky != nil {
+		return flaky
 	}
 	if cut {
 		return &cli.ExitError{Code: ExitCut}
@@ -170,7 +177,36 @@ func (w *shrinkWords) shrink(ctx context.Context, plan faults.Plan, talk io.Writ
 	}
 	smallest, runs, cut, err := search.Plan(ctx, plan)
 	if err == nil {
+		err = steady(ctx, search.Run, smallest)
 		fmt.Fprintf(talk, "%s of %d left after %s\n", cli.Plural(len(smallest.Rules), "rule", "rules"), len(plan.Rules), cli.Plural(runs, "run", "runs"))
 	}
 	return smallest, cut, err
+}
+
+// repeats is how often the smallest plan is run again.
+const repeats = 3
+
+// flakyError reports that the same plan does not fail each time.
+type flakyError struct{ failed int }
+
+func (e *flakyError) Error() string {
+	return fmt.Sprintf("the plan on stdout failed in %d of %d more runs: the command does not do the same each time, and other rules may matter; have it fail for one reason alone", e.failed, repeats)
+}
+
+// steady runs a plan again. The error is a *flakyError if it does not fail each time.
+func steady(ctx context.Context, run func(context.Context, faults.Plan) (campaign.Trial, error), plan faults.Plan) error {
+	failed := 0
+	for range repeats {
+		trial, err := run(ctx, plan)
+		if err != nil {
+			return err
+		}
+		if trial.Fails {
+			failed++
+		}
+	}
+	if failed < repeats {
+		return &flakyError{failed}
+	}
+	return nil
 }
