@@ -37,7 +37,7 @@ const approvedIndex = nvFirst + 1
 func newPolicyTest(tb testing.TB, alg wire.AlgID) *policyTest {
 	tb.Helper()
 	config := emulator.Config{Banks: []emulator.Bank{{Alg: wire.AlgSHA256}, {Alg: wire.AlgSHA384, Unallocated: true}}}
-	p := &policyTest{et.New(tb, et.WithConfig(config)), alg, make([]byte, crypt.HashSize(alg)), eccSigning(), 0}
+	p := &policyTest{et.New(tb, et.WithConfig(config), et.WithSeed(1)), alg, make([]byte, crypt.HashSize(alg)), eccSigning(), 0}
 	approved := append(et.U16(uint16(alg)), p.zero...)
 	for _, c := range [][]byte{
 		loadExternalPublic(p.key, wire.RHOwner),

@@ -155,7 +155,7 @@ func TestParameterEncryption(t *testing.T) {
 		"AES-128": tpm2.AESEncryption(128, tpm2.EncryptOut),
 		"AES-256": tpm2.AESEncryption(256, tpm2.EncryptOut),
 	} {
-		tpm, twin := et.New(t), et.New(t)
+		tpm, twin := et.New(t, et.WithSeed(1)), et.New(t, et.WithSeed(1))
 		rsp, err := tpm2.GetRandom{BytesRequested: 16}.Execute(tpm.Client(), tpm2.HMAC(tpm2.TPMAlgSHA256, 16, option))
 		require.NoError(t, err, name)
 		send(t, twin, startSession(wire.SEHMAC)) // which draws as much

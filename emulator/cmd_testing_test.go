@@ -135,7 +135,7 @@ func TestGetRandom(t *testing.T) {
 func TestStirRandom(t *testing.T) {
 	t.Parallel()
 	random := func(stir ...string) string {
-		tpm := et.New(t)
+		tpm := et.New(t, et.WithSeed(1))
 		for _, s := range stir {
 			require.Equal(t, wire.RCSuccess, send(t, tpm, et.Command(wire.CCStirRandom, nil, nil, et.Sized([]byte(s)))))
 		}

@@ -37,7 +37,7 @@ func calculate(t *testing.T, p interface {
 func TestSealedDataMoves(t *testing.T) {
 	t.Parallel()
 	for name, template := range map[string]tpm2.TPMTPublic{"RSA": tpm2.RSASRKTemplate, "ECC": tpm2.ECCSRKTemplate} {
-		from, to := et.New(t), et.New(t, et.WithSeed(2))
+		from, to := et.New(t, et.WithSeed(1)), et.New(t, et.WithSeed(2))
 		newParent := primary(t, to.Client(), tpm2.TPMRHOwner, template)
 		select_ := tpm2.PolicyDuplicationSelect{NewParentName: newParent.Name}
 		parent := primary(t, from.Client(), tpm2.TPMRHOwner, tpm2.ECCSRKTemplate)

@@ -94,14 +94,14 @@ func TestInitRefusesUnreadableStore(t *testing.T) {
 
 func TestSendWithDoneContext(t *testing.T) {
 	t.Parallel()
-	tpm := et.New(t)
+	tpm := et.New(t, et.WithSeed(1))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := tpm.Send(ctx, 0, getRandom)
 	var not *emulator.NotStartedError
 	require.ErrorAs(t, err, &not)
 	assert.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, et.New(t).Execute(0, getRandom), tpm.Execute(0, getRandom), "the TPM has not seen it")
+	assert.Equal(t, et.New(t, et.WithSeed(1)).Execute(0, getRandom), tpm.Execute(0, getRandom), "the TPM has not seen it")
 }
 
 // The response belongs to the caller.
