@@ -188,6 +188,10 @@ func (p *Plan) unreachable(i int, names []string, before map[string]int) string 
 // circle reports whether rule i waits for itself through rules before it. That suffices:
 // a circle of rules is found at its last one.
 func (p *Plan) circle(i int, names []string, before map[string]int) bool {
+	awaited := func(r Rule) bool { return r.When.After == names[i] }
+	if !slices.ContainsFunc(p.Rules[:i], awaited) {
+		return false
+	}
 	for after, steps := p.Rules[i].When.After, 0; steps <= i; steps++ {
 		if after == names[i] {
 			return true
