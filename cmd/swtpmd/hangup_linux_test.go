@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -117,6 +118,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *os.File {
 // A terminal that is closed ends the daemon that runs on it, with a log in a file too;
 // SIGHUP of somebody else opens that anew.
 func TestATerminalThatIsClosedEndsTheDaemon(t *testing.T) {
+	minded(t)
 	log := filepath.Join(t.TempDir(), "log")
 	cmd := program(t, "--json", "--log=file="+log)
 	terminal := onTerminal(t, cmd)
@@ -128,6 +130,16 @@ func TestATerminalThatIsClosedEndsTheDaemon(t *testing.T) {
 	require.NoError(t, cmd.Wait())
 	assert.NoDirExists(t, r.Dir)
 	assert.Contains(t, fileWith(t, log, "ending"), "cause=signal")
+}
+
+// minded has programs that the test starts mind SIGHUP, also where the tests run under
+// nohup(1): a signal that is caught here has its default action in them, and one that is
+// ignored here is ignored there.
+func minded(t *testing.T) {
+	t.Helper()
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
 }
 
 // Under nohup(1) a closed terminal ends nothing, and the log is opened anew all the same.
