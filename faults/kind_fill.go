@@ -97,7 +97,7 @@ func (f Fill) fill(x *exchange) (took int, err error) {
 		}
 		handle, err := f.take(x)
 		if errors.Is(err, full) {
-			return took, nil // what the TPM says of its slots is an estimate
+			return took, nil // TPM_PT_HR_TRANSIENT_AVAIL and its like are estimates
 		}
 		if err != nil {
 			return took, err

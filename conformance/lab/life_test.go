@@ -324,7 +324,7 @@ type move struct {
 	// device is another TPM interface than the guest's, if not empty: the guest cannot
 	// go on there.
 	device Device
-	// says is what QEMU says of a guest that cannot go on there.
+	// says is the error text of QEMU for a guest that cannot go on there.
 	says string
 }
 

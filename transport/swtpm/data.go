@@ -209,7 +209,8 @@ func (d *data) unreadable(err error, prefixed bool) error {
 	return nil
 }
 
-// execute gives a command to whom it is for.
+// execute executes a command: QEMU's probe, which comes first on a connection that was
+// passed to the server, by probe, and any other one by respond.
 func (d *data) execute(command []byte) ([]byte, error) {
 	if !d.first || !d.passed || !isProbe(command) {
 		return d.s.respond(d.calls.Ctx, command)

@@ -14,7 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-// Explained is what explain says of a rule.
+// Explained is the explanation of a rule.
 type Explained struct {
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`

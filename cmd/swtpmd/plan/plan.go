@@ -85,7 +85,7 @@ func (o *flags) run(_ context.Context, args []string, s cli.Streams) error {
 	return cli.Usage(fmt.Errorf("%q is not a command", args[0]), commands)
 }
 
-// Checked is what check says of a plan.
+// Checked is the result of check for one plan.
 type Checked struct {
 	File  string `json:"file"`
 	Rules int    `json:"rules"`
@@ -96,11 +96,11 @@ type Checked struct {
 	Error     *Error `json:"error,omitempty"`
 }
 
-// Listed is what list says of a plan of the library.
+// Listed is the entry of list for a plan of the library.
 type Listed struct {
 	Name    string `json:"name"`
 	Summary string `json:"summary"`
-	// Doc is all that the plan says of itself.
+	// Doc is the comment at the head of the plan.
 	Doc string `json:"doc"`
 }
 
