@@ -236,8 +236,12 @@ func (t *TPM) capPCRs(c *call, property, count uint32) (bool, wire.RC) {
 		c.out.PCRSelections(nil)
 		return true, wire.RCSuccess
 	}
-	c.selections = t.s.Volatile.PCRs.Allocation()
-	c.out.PCRSelections(c.selections.Slice())
+	pcrs := &t.s.Volatile.PCRs
+	c.out.U32(uint32(pcrs.Count))
+	for i := range pcrs.Banks[:pcrs.Count] {
+		bank := &pcrs.Banks[i]
+		c.out.PCRSelection(&wire.PCRSelection{Hash: bank.Alg, Size: wire.PCRSelectMax, Select: bank.Allocated})
+	}
 	return false, wire.RCSuccess
 }
 

@@ -66,11 +66,15 @@ func (r *Reader) PCRSelections(l *PCRSelections) {
 func (w *Writer) PCRSelections(list []PCRSelection) {
 	w.U32(uint32(len(list)))
 	for i := range list {
-		s := &list[i]
-		w.U16(uint16(s.Hash))
-		w.U8(s.Size)
-		w.Bytes(s.Select[:s.Size])
+		w.PCRSelection(&list[i])
 	}
+}
+
+// PCRSelection appends a TPMS_PCR_SELECTION.
+func (w *Writer) PCRSelection(s *PCRSelection) {
+	w.U16(uint16(s.Hash))
+	w.U8(s.Size)
+	w.Bytes(s.Select[:s.Size])
 }
 
 // HA is a TPMT_HA (Part 2, section "TPMT_HA"). A decoded Digest aliases the
