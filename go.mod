@@ -12,6 +12,7 @@ require (
 
 // Tests only.
 require (
+	filippo.io/mldsa v1.0.0
 	github.com/google/go-attestation v0.6.4
 	github.com/google/go-tpm-tools v0.4.11
 	github.com/stretchr/testify v1.12.1

@@ -3,7 +3,8 @@ package wire
 import "fmt"
 
 // AlgID is a TPM_ALG_ID (Part 2, section "TPM_ALG_ID"; values from the TCG
-// Algorithm Registry rev 1.34).
+// Algorithm Registry rev 1.34, those that version 185 of the library added from
+// its Part 2).
 type AlgID uint16
 
 // The algorithm identifiers.
@@ -34,6 +35,7 @@ const (
 	AlgSM2            AlgID = 0x001B
 	AlgECSchnorr      AlgID = 0x001C
 	AlgECMQV          AlgID = 0x001D
+	AlgHKDF           AlgID = 0x001F
 	AlgKDF1_SP800_56A AlgID = 0x0020
 	AlgKDF2           AlgID = 0x0021
 	AlgKDF1_SP800_108 AlgID = 0x0022
@@ -43,12 +45,20 @@ const (
 	AlgSHA3_256       AlgID = 0x0027
 	AlgSHA3_384       AlgID = 0x0028
 	AlgSHA3_512       AlgID = 0x0029
+	AlgSHAKE256_192   AlgID = 0x002C
+	AlgSHAKE256_256   AlgID = 0x002D
+	AlgSHAKE256_512   AlgID = 0x002E
 	AlgCMAC           AlgID = 0x003F
 	AlgCTR            AlgID = 0x0040
 	AlgOFB            AlgID = 0x0041
 	AlgCBC            AlgID = 0x0042
 	AlgCFB            AlgID = 0x0043
 	AlgECB            AlgID = 0x0044
+	AlgEdDSA          AlgID = 0x0060
+	AlgHashEdDSA      AlgID = 0x0061
+	AlgMLKEM          AlgID = 0x00A0
+	AlgMLDSA          AlgID = 0x00A1
+	AlgHashMLDSA      AlgID = 0x00A2
 )
 
 var algNames = map[AlgID]string{
@@ -58,10 +68,13 @@ var algNames = map[AlgID]string{
 	AlgNull: "NULL", AlgSM3_256: "SM3_256", AlgSM4: "SM4", AlgRSASSA: "RSASSA", AlgRSAES: "RSAES",
 	AlgRSAPSS: "RSAPSS", AlgOAEP: "OAEP", AlgECDSA: "ECDSA", AlgECDH: "ECDH", AlgECDAA: "ECDAA",
 	AlgSM2: "SM2", AlgECSchnorr: "ECSCHNORR", AlgECMQV: "ECMQV",
-	AlgKDF1_SP800_56A: "KDF1_SP800_56A", AlgKDF2: "KDF2", AlgKDF1_SP800_108: "KDF1_SP800_108",
+	AlgHKDF: "HKDF", AlgKDF1_SP800_56A: "KDF1_SP800_56A", AlgKDF2: "KDF2", AlgKDF1_SP800_108: "KDF1_SP800_108",
 	AlgECC: "ECC", AlgSymCipher: "SYMCIPHER", AlgCamellia: "CAMELLIA",
 	AlgSHA3_256: "SHA3_256", AlgSHA3_384: "SHA3_384", AlgSHA3_512: "SHA3_512",
+	AlgSHAKE256_192: "SHAKE256_192", AlgSHAKE256_256: "SHAKE256_256", AlgSHAKE256_512: "SHAKE256_512",
 	AlgCMAC: "CMAC", AlgCTR: "CTR", AlgOFB: "OFB", AlgCBC: "CBC", AlgCFB: "CFB", AlgECB: "ECB",
+	AlgEdDSA: "EDDSA", AlgHashEdDSA: "HASH_EDDSA",
+	AlgMLKEM: "MLKEM", AlgMLDSA: "MLDSA", AlgHashMLDSA: "HASH_MLDSA",
 }
 
 // String gives the name of Part 2 without its TPM_ALG_ prefix.

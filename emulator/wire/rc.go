@@ -103,8 +103,14 @@ const (
 	RCECCPoint     = rcFormatOne + 0x027
 	RCFWLimited    = rcFormatOne + 0x028
 	RCSVNLimited   = rcFormatOne + 0x029
-	RCChannel      = rcFormatOne + 0x030
-	RCChannelKey   = rcFormatOne + 0x031
+	RCParms        = rcFormatOne + 0x02A // version 185, like the three after it
+
+	RCExtMu            = rcFormatOne + 0x02B
+	RCOneShotSignature = rcFormatOne + 0x02C
+	RCSignContextKey   = rcFormatOne + 0x02D
+
+	RCChannel    = rcFormatOne + 0x030
+	RCChannelKey = rcFormatOne + 0x031
 )
 
 // Format-zero warnings: the command may succeed later, or after a remedy.
@@ -275,7 +281,8 @@ var rcNames = map[RC]string{
 	RCIntegrity: "TPM_RC_INTEGRITY", RCTicket: "TPM_RC_TICKET", RCReservedBits: "TPM_RC_RESERVED_BITS",
 	RCBadAuth: "TPM_RC_BAD_AUTH", RCExpired: "TPM_RC_EXPIRED", RCPolicyCC: "TPM_RC_POLICY_CC",
 	RCBinding: "TPM_RC_BINDING", RCCurve: "TPM_RC_CURVE", RCECCPoint: "TPM_RC_ECC_POINT",
-	RCFWLimited: "TPM_RC_FW_LIMITED", RCSVNLimited: "TPM_RC_SVN_LIMITED", RCChannel: "TPM_RC_CHANNEL",
+	RCFWLimited: "TPM_RC_FW_LIMITED", RCSVNLimited: "TPM_RC_SVN_LIMITED", RCParms: "TPM_RC_PARMS", RCExtMu: "TPM_RC_EXT_MU",
+	RCOneShotSignature: "TPM_RC_ONE_SHOT_SIGNATURE", RCSignContextKey: "TPM_RC_SIGN_CONTEXT_KEY", RCChannel: "TPM_RC_CHANNEL",
 	RCChannelKey: "TPM_RC_CHANNEL_KEY", RCContextGap: "TPM_RC_CONTEXT_GAP", RCObjectMemory: "TPM_RC_OBJECT_MEMORY",
 	RCSessionMemory: "TPM_RC_SESSION_MEMORY", RCMemory: "TPM_RC_MEMORY", RCSessionHandles: "TPM_RC_SESSION_HANDLES",
 	RCObjectHandles: "TPM_RC_OBJECT_HANDLES", RCLocality: "TPM_RC_LOCALITY", RCYielded: "TPM_RC_YIELDED",

@@ -1,0 +1,150 @@
+package crypt
+
+import (
+	"crypto/sha3"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// mldsaTries bounds the attempts at one signature, of which 4 to 5 are needed on
+// average. FIPS 204, appendix C, allows a bound of 814 or more: it is reached with a chance
+// of less than 2^-256.
+const mldsaTries = 814
+
+// mldsaRandom is the size in bytes of what hedges a signature, rnd of FIPS 204.
+const mldsaRandom = 32
+
+// mldsaAttempt holds what the attempts at one signature work on.
+type mldsaAttempt struct {
+	*MLDSAKey
+	x       *sha3.SHAKE
+	mu      []byte
+	masks   [64]byte  // what masks are drawn from, ρ'' of FIPS 204
+	y, z    []dsaPoly // the mask, also in the NTT domain
+	w1, w0  []dsaPoly // the commitment, rounded, and what rounding dropped
+	c       dsaPoly   // the challenge in the NTT domain
+	hash    []byte    // what c is drawn from
+	hints   dsaHints
+	rounded []byte
+}
+
+// SignMu signs µ, which [MLDSAMu] computes, or which the caller of the TPM has
+// computed (FIPS 204, algorithm 7 from its line 7 on). random are 32 bytes; equal ones give equal
+// signatures, and zeros the deterministic variant. What is secret has no influence on
+// the time but for the number of attempts, of which a signature tells nothing. Other
+// sizes of µ and random are refused with TPM_RC_SIZE, and so is, with
+// TPM_RC_NO_RESULT, a µ for which 814 attempts do not do.
+func (k *MLDSAKey) SignMu(mu, random []byte) ([]byte, error) {
+	const op = "ML-DSA signature"
+	if len(mu) != wire.MLDSAMu || len(random) != mldsaRandom {
+		return nil, refuse(op, wire.RCSize, "µ of %d and random of %d bytes where they have %d and %d", len(mu), len(random), wire.MLDSAMu, mldsaRandom)
+	}
+	a := &mldsaAttempt{MLDSAKey: k, x: sha3.NewSHAKE256(), mu: mu, hash: make([]byte, k.p.challenge), rounded: make([]byte, 0, k.p.roundedSize())}
+	polys := make([]dsaPoly, 2*k.p.l+2*k.p.k)
+	for _, v := range [...]struct {
+		to *[]dsaPoly
+		n  int
+	}{{&a.y, k.p.l}, {&a.z, k.p.l}, {&a.w1, k.p.k}, {&a.w0, k.p.k}} {
+		*v.to, polys = polys[:v.n:v.n], polys[v.n:]
+	}
+	var places [80]byte
+	shakeInto(a.x, k.secret[:], random, mu)
+	a.x.Read(a.masks[:])
+	for try := range mldsaTries {
+		a.commit(uint16(try * k.p.l))
+		if a.respond() && a.hint(places[:0]) {
+			return a.encode(), nil
+		}
+	}
+	return nil, refuse(op, wire.RCNoResult, "no attempt out of %d gives a signature", mldsaTries)
+}
+
+// commit draws masks from nonce on and the challenge for them.
+func (a *mldsaAttempt) commit(nonce uint16) {
+	p := a.p
+	for i := range a.y {
+		a.y[i].drawMask(a.x, a.masks[:], nonce+uint16(i), p.gamma1Bits+1)
+		a.z[i] = a.y[i]
+		a.z[i].ntt()
+	}
+	a.rounded = a.rounded[:0]
+	for i := range a.w0 {
+		w := &a.w0[i]
+		w.dot(a.row(i), a.z)
+		w.inverseNTT()
+		w.canonical()
+		w.round(&a.w1[i], p.gamma2)
+		a.rounded = a.w1[i].pack(a.rounded, p.roundBits)
+	}
+	shakeInto(a.x, a.mu, a.rounded)
+	a.x.Read(a.hash)
+	a.c.drawChallenge(a.x, a.hash, p.tau)
+	a.c.ntt()
+}
+
+// times sets p to the product of the challenge and a polynomial of the key.
+func (a *mldsaAttempt) times(p, of *dsaPoly) {
+	p.multiply(&a.c, of)
+	p.inverseNTT()
+	p.reduce()
+}
+
+// respond sets z to the answer to the challenge and takes the private key's part
+// off w0. It reports whether neither tells anything about the key.
+func (a *mldsaAttempt) respond() bool {
+	p := a.p
+	for i := range a.z {
+		z := &a.z[i]
+		a.times(z, &a.s1[i])
+		z.add(&a.y[i])
+		if !z.within(p.gamma1() - p.beta()) {
+			return false
+		}
+	}
+	for i := range a.w0 {
+		var t dsaPoly
+		a.times(&t, &a.s2[i])
+		a.w0[i].subtract(&t)
+		if !a.w0[i].within(p.gamma2 - p.beta()) {
+			return false
+		}
+	}
+	return true
+}
+
+// hint finds out where rounding goes another way without t0, which no verifier has,
+// and keeps the places in buf. It reports whether a signature has room for them.
+func (a *mldsaAttempt) hint(buf []byte) bool {
+	gamma2 := a.p.gamma2
+	for i := range a.w0 {
+		var t dsaPoly
+		a.times(&t, &a.t0[i])
+		if !t.within(gamma2) {
+			return false
+		}
+		start := len(buf)
+		t.add(&a.w0[i])
+		for j, low := range t {
+			// MakeHint of FIPS 204, algorithm 39: low belongs to another high
+			// part than w1, of which 0 alone includes -gamma2.
+			if low > gamma2 || low < -gamma2 || low == -gamma2 && a.w1[i][j] != 0 {
+				if len(buf) == a.p.omega {
+					return false
+				}
+				buf = append(buf, byte(j))
+			}
+		}
+		a.hints[i] = buf[start:len(buf):len(buf)]
+	}
+	return true
+}
+
+// encode is sigEncode of FIPS 204, algorithm 26.
+func (a *mldsaAttempt) encode() []byte {
+	p := a.p
+	signature := append(make([]byte, 0, p.set.SignatureSize()), a.hash...)
+	for i := range a.z {
+		signature = a.z[i].packBelow(signature, p.gamma1(), p.gamma1Bits+1)
+	}
+	return a.hints.encode(signature, p.k, p.omega)
+}
