@@ -130,7 +130,7 @@ func (c *call) checkDuplicate(o, newParent *object, inner *innerWrapper) wire.RC
 func (t *TPM) rewrap(c *call) wire.RC {
 	duplicate := c.sized(wire.MaxPrivate)
 	name := c.sized(wire.MaxName)
-	secret := c.sized(wire.MaxEncryptedSecret)
+	secret := c.next().EncryptedSecret()
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
@@ -185,7 +185,7 @@ func (t *TPM) importObject(c *call) wire.RC {
 	var public wire.Public
 	c.next().SizedPublic(&public, false)
 	duplicate := c.sized(wire.MaxPrivate)
-	secret := c.sized(wire.MaxEncryptedSecret)
+	secret := c.next().EncryptedSecret()
 	inner.sym = c.next().SymDefObject(true)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc

@@ -46,7 +46,7 @@ func (t *TPM) makeCredential(c *call) wire.RC {
 // object of the first handle.
 func (t *TPM) activateCredential(c *call) wire.RC {
 	blob := c.sized(wire.MaxIDObject)
-	secret := c.sized(wire.MaxEncryptedSecret)
+	secret := c.next().EncryptedSecret()
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}

@@ -24,7 +24,7 @@ type sessionParameters struct {
 func (t *TPM) startAuthSession(c *call) wire.RC {
 	var p sessionParameters
 	p.nonceCaller = c.digest()
-	p.salt = c.sized(wire.MaxEncryptedSecret)
+	p.salt = c.next().EncryptedSecret()
 	p.kind = wire.SE(c.u8())
 	if p.kind != wire.SEHMAC && p.kind != wire.SEPolicy && p.kind != wire.SETrial {
 		c.in.Fail(wire.RCValue)

@@ -169,3 +169,18 @@ const (
 	ModesFIPS140_2 ModesAttributes = 1 << 0
 	ModesFIPS140_3 ModesAttributes = 1 << 1
 )
+
+// MLParameterSetAttributes is a TPMA_ML_PARAMETER_SET (Part 2 of version 185,
+// section "TPMA_ML_PARAMETER_SET").
+type MLParameterSetAttributes uint32
+
+// The bits of TPMA_ML_PARAMETER_SET.
+const (
+	MLParameterSetMLKEM512   MLParameterSetAttributes = 1 << 0
+	MLParameterSetMLKEM768   MLParameterSetAttributes = 1 << 1
+	MLParameterSetMLKEM1024  MLParameterSetAttributes = 1 << 2
+	MLParameterSetMLDSA44    MLParameterSetAttributes = 1 << 3
+	MLParameterSetMLDSA65    MLParameterSetAttributes = 1 << 4
+	MLParameterSetMLDSA87    MLParameterSetAttributes = 1 << 5
+	MLParameterSetExternalMu MLParameterSetAttributes = 1 << 6
+)

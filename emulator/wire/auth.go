@@ -69,18 +69,24 @@ func (w *Writer) AuthResponse(a *AuthResponse) {
 type Ticket struct {
 	Tag       ST
 	Hierarchy Handle
+	Hash      AlgID // of TPM_ST_DIGEST_VERIFIED: what the digest is of; TPM_ALG_NULL in its NULL Ticket
 	Digest    []byte
 }
 
 // Ticket takes the TPMT_TK_* that has one of tags: TPM_RC_TAG for another tag,
-// TPM_RC_VALUE for what is no hierarchy, TPM_RC_SIZE for a digest longer than the
-// largest.
+// TPM_RC_VALUE for what is no hierarchy, TPM_RC_HASH for the hash of
+// TPM_ST_DIGEST_VERIFIED, which with the null hierarchy may be TPM_ALG_NULL,
+// TPM_RC_SIZE for a digest longer than the largest.
 func (r *Reader) Ticket(t *Ticket, tags ...ST) {
 	t.Tag = ST(r.U16())
 	if !slices.Contains(tags, t.Tag) {
 		r.Fail(RCTag)
 	}
 	t.Hierarchy = r.hierarchy()
+	t.Hash = 0
+	if t.Tag == STDigestVerified {
+		t.Hash = r.HashAlg(t.Hierarchy == RHNull)
+	}
 	t.Digest = r.Digest()
 }
 
@@ -88,6 +94,9 @@ func (r *Reader) Ticket(t *Ticket, tags ...ST) {
 func (w *Writer) Ticket(t *Ticket) {
 	w.U16(uint16(t.Tag))
 	w.U32(uint32(t.Hierarchy))
+	if t.Tag == STDigestVerified {
+		w.U16(uint16(t.Hash))
+	}
 	w.Sized(t.Digest)
 }
 

@@ -28,6 +28,8 @@ const (
 	STAuthSecret         ST = 0x8023
 	STHashCheck          ST = 0x8024
 	STAuthSigned         ST = 0x8025
+	STMessageVerified    ST = 0x8026
+	STDigestVerified     ST = 0x8027
 	STFUManifest         ST = 0x8029
 )
 
@@ -136,6 +138,7 @@ const (
 	PTMaxCapBuffer
 	PTFirmwareSVN
 	PTFirmwareMaxSVN
+	PTMLParameterSets
 )
 
 // The variable properties.

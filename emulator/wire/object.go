@@ -11,8 +11,9 @@ const (
 	MaxDeriveField = 32              // label or context of a derived object: LABEL_MAX_BUFFER
 	MaxName        = 2 + MaxDigest
 
-	// MaxTemplate bounds a TPM2B_TEMPLATE by the largest TPMT_PUBLIC, that of an
-	// RSA storage key: type, nameAlg, attributes, policy, parameters, modulus.
+	// MaxTemplate bounds a TPM2B_TEMPLATE by the largest TPMT_PUBLIC without ML-KEM
+	// and ML-DSA, that of an RSA storage key: type, nameAlg, attributes, policy,
+	// parameters, modulus.
 	MaxTemplate = 2 + 2 + 4 + (2 + MaxDigest) + (6 + 4 + 2 + 4) + (2 + MaxRSAKey)
 
 	// MaxSensitive is the size of the largest TPMT_SENSITIVE of an object, that of
@@ -28,7 +29,7 @@ type Public struct {
 	Attributes ObjectAttributes
 	AuthPolicy []byte
 	Parms      PublicParms
-	Unique     []byte  // RSA: modulus; KEYEDHASH and SYMCIPHER: digest
+	Unique     []byte  // RSA: modulus; KEYEDHASH and SYMCIPHER: digest; MLKEM, MLDSA and HASH_MLDSA: public key
 	Point      ECPoint // ECC
 }
 
@@ -51,6 +52,10 @@ func (r *Reader) Public(p *Public, nullName bool) {
 		p.Unique = r.Sized(MaxRSAKey)
 	case AlgECC:
 		r.Point(&p.Point)
+	case AlgMLKEM:
+		p.Unique = r.Sized(r.algs.maxMLKEM(MLKEMParameterSet.PublicSize))
+	case AlgMLDSA, AlgHashMLDSA:
+		p.Unique = r.Sized(r.algs.maxMLDSA(MLDSAParameterSet.PublicSize))
 	}
 }
 
@@ -128,7 +133,7 @@ type Derive struct{ Label, Context []byte }
 // Template takes a TPM2B_TEMPLATE, whose bytes are a TPMT_PUBLIC or, for an
 // object of a derivation parent, what DeriveTemplate takes: TPM_RC_SIZE if it is
 // longer than the largest TPMT_PUBLIC. The result aliases the input.
-func (r *Reader) Template() []byte { return r.Sized(MaxTemplate) }
+func (r *Reader) Template() []byte { return r.Sized(r.algs.MaxTemplate()) }
 
 // DeriveTemplate takes a TPMT_PUBLIC with a TPMS_DERIVE in place of unique, and
 // fails as Public and Derive.

@@ -10,12 +10,18 @@ type PublicParms struct {
 	Exponent uint32 // RSA, 0 for 65537
 	Curve    Curve  // ECC
 	KDF      Scheme // ECC
+
+	MLKEM      MLKEMParameterSet // MLKEM
+	MLDSA      MLDSAParameterSet // MLDSA, HASH_MLDSA
+	ExternalMu bool              // MLDSA: allowExternalMu
+	Hash       AlgID             // HASH_MLDSA: hashAlg
 }
 
 // PublicParms takes a TPMT_PUBLIC_PARMS. The first part that names something
 // not accepted gives its code: TPM_RC_TYPE, TPM_RC_SYMMETRIC, TPM_RC_MODE,
-// TPM_RC_SCHEME, TPM_RC_HASH, TPM_RC_KDF, TPM_RC_CURVE, and TPM_RC_VALUE for
-// key sizes and the schemes of RSA and KEYEDHASH.
+// TPM_RC_SCHEME, TPM_RC_HASH, TPM_RC_KDF, TPM_RC_CURVE, TPM_RC_PARMS,
+// TPM_RC_EXT_MU, and TPM_RC_VALUE for key sizes and the schemes of RSA and
+// KEYEDHASH.
 func (r *Reader) PublicParms(p *PublicParms) {
 	*p = PublicParms{Type: r.publicType()}
 	r.publicParms(p)
@@ -41,7 +47,29 @@ func (r *Reader) publicParms(p *PublicParms) {
 		p.Scheme = r.eccScheme()
 		p.Curve = r.Curve()
 		p.KDF = r.KDFScheme()
+	case AlgMLKEM:
+		p.Sym = r.SymDefObject(true)
+		p.MLKEM = MLKEMParameterSet(r.parameterSet(AlgMLKEM))
+	case AlgMLDSA:
+		p.MLDSA = MLDSAParameterSet(r.parameterSet(AlgMLDSA))
+		p.ExternalMu = r.YesNo()
+		if p.ExternalMu && !r.algs.ExternalMu() {
+			r.Fail(RCExtMu)
+		}
+	case AlgHashMLDSA:
+		p.MLDSA = MLDSAParameterSet(r.parameterSet(AlgHashMLDSA))
+		p.Hash = r.alg(RoleHashMLDSA, false, RCHash)
 	}
+}
+
+// parameterSet takes a TPMI_MLKEM_PARAMETER_SET or TPMI_MLDSA_PARAMETER_SET of
+// keys of type alg: TPM_RC_PARMS for one that is not accepted.
+func (r *Reader) parameterSet(alg AlgID) uint16 {
+	set := r.U16()
+	if !r.algs.HasParameterSet(alg, set) {
+		r.Fail(RCParms)
+	}
+	return set
 }
 
 // PublicParms appends a TPMT_PUBLIC_PARMS.
@@ -66,5 +94,14 @@ func (w *Writer) publicParms(p *PublicParms) {
 		w.Scheme(&p.Scheme)
 		w.U16(uint16(p.Curve))
 		w.Scheme(&p.KDF)
+	case AlgMLKEM:
+		w.SymDef(&p.Sym)
+		w.U16(uint16(p.MLKEM))
+	case AlgMLDSA:
+		w.U16(uint16(p.MLDSA))
+		w.YesNo(p.ExternalMu)
+	case AlgHashMLDSA:
+		w.U16(uint16(p.MLDSA))
+		w.U16(uint16(p.Hash))
 	}
 }

@@ -99,11 +99,14 @@ func (r *Reader) RSADecrypt(null bool) Scheme { return r.hashScheme(RoleRSADecry
 // no keys, TPM_RC_HASH for its hash.
 func (r *Reader) KDFScheme() Scheme { return r.hashScheme(RoleKDF, true, RCKDF) }
 
-// keyedHashScheme takes a TPMT_KEYEDHASH_SCHEME+.
+// keyedHashScheme takes a TPMT_KEYEDHASH_SCHEME+. HKDF is for ECC keys only.
 func (r *Reader) keyedHashScheme() Scheme {
 	s := r.hashScheme(RoleKeyedHashScheme, true, RCValue)
 	if s.Alg == AlgXOR {
 		s.KDF = r.alg(RoleKDF, true, RCKDF)
+		if s.KDF == AlgHKDF {
+			r.Fail(RCKDF)
+		}
 	}
 	return s
 }
@@ -116,11 +119,21 @@ func (r *Reader) eccScheme() Scheme {
 	return r.countScheme(r.hashScheme(RoleECCScheme, true, RCScheme))
 }
 
+// namesHash reports whether a scheme has details, of which the first is a hash.
+// EdDSA and ML-DSA say with the key, or with the algorithm, what they hash with.
+func namesHash(alg AlgID) bool {
+	switch alg {
+	case AlgNull, AlgRSAES, AlgEdDSA, AlgHashEdDSA, AlgMLDSA, AlgHashMLDSA:
+		return false
+	}
+	return true
+}
+
 // hashScheme takes an algorithm in role, with null TPM_ALG_NULL too, and the
-// hash that all but RSAES have.
+// hash that it may have.
 func (r *Reader) hashScheme(role Role, null bool, rc RC) Scheme {
 	s := Scheme{Alg: r.alg(role, null, rc), Hash: AlgNull, KDF: AlgNull}
-	if s.Alg != AlgNull && s.Alg != AlgRSAES {
+	if namesHash(s.Alg) {
 		s.Hash = r.HashAlg(false)
 	}
 	return s
@@ -139,7 +152,7 @@ func (r *Reader) countScheme(s Scheme) Scheme {
 // TPMT_ECC_SCHEME.
 func (w *Writer) Scheme(s *Scheme) {
 	w.U16(uint16(s.Alg))
-	if s.Alg != AlgNull && s.Alg != AlgRSAES {
+	if namesHash(s.Alg) {
 		w.U16(uint16(s.Hash))
 	}
 	switch s.Alg {

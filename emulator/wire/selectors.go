@@ -22,6 +22,7 @@ const (
 	RoleSigScheme                        // TPMI_ALG_SIG_SCHEME
 	RoleRSADecrypt                       // TPMI_ALG_RSA_DECRYPT
 	RoleECCKeyExchange                   // TPMI_ECC_KEY_EXCHANGE
+	RoleHashMLDSA                        // TPMI_ALG_HASH in TPMS_HASH_MLDSA_PARMS: hashes with a name in FIPS 204
 )
 
 // Selector says where one algorithm may be named and in which sizes.
@@ -30,6 +31,10 @@ type Selector struct {
 	Roles      Role
 	DigestSize uint8    // in bytes, for hash algorithms
 	KeyBits    []uint16 // for RSA and block ciphers
+	// ParameterSets are those of MLKEM, MLDSA and HASH_MLDSA, as TPMI_MLKEM_PARAMETER_SET
+	// and TPMI_MLDSA_PARAMETER_SET number them.
+	ParameterSets []uint16
+	ExternalMu    bool // MLDSA: keys may have allowExternalMu
 }
 
 // Selectors is the set of algorithms and curves that a Reader accepts. It is
@@ -38,6 +43,8 @@ type Selectors struct {
 	roles   [256]Role
 	digests [256]uint8
 	keyBits map[AlgID][]uint16
+	sets    map[AlgID][]uint16
+	mu      bool // MLDSA keys may have allowExternalMu
 	curves  []Curve
 	hashes  int
 	largest int // size in bytes of the largest digest
@@ -45,12 +52,14 @@ type Selectors struct {
 
 // NewSelectors builds the set from one Selector per algorithm.
 func NewSelectors(algs []Selector, curves []Curve) *Selectors {
-	s := &Selectors{keyBits: make(map[AlgID][]uint16), curves: slices.Clone(curves)}
+	s := &Selectors{keyBits: make(map[AlgID][]uint16), sets: make(map[AlgID][]uint16), curves: slices.Clone(curves)}
 	for _, a := range algs {
 		i := a.Alg & 0xFF
 		s.roles[i] = a.Roles
 		s.digests[i] = a.DigestSize
 		s.keyBits[a.Alg] = a.KeyBits
+		s.sets[a.Alg] = a.ParameterSets
+		s.mu = s.mu || a.ExternalMu
 		if a.Roles&RoleHash != 0 {
 			s.hashes++
 			s.largest = max(s.largest, int(a.DigestSize))
@@ -99,4 +108,49 @@ func (s *Selectors) HasKeyBits(alg AlgID, bits uint16) bool {
 // HasCurve reports whether the curve is accepted.
 func (s *Selectors) HasCurve(c Curve) bool {
 	return s != nil && slices.Contains(s.curves, c)
+}
+
+// HasParameterSet reports whether keys of type alg are accepted with a parameter
+// set.
+func (s *Selectors) HasParameterSet(alg AlgID, set uint16) bool {
+	return s != nil && slices.Contains(s.sets[alg], set)
+}
+
+// ExternalMu reports whether MLDSA keys may have allowExternalMu.
+func (s *Selectors) ExternalMu() bool { return s != nil && s.mu }
+
+// MaxEncryptedSecret bounds a TPM2B_ENCRYPTED_SECRET in bytes: the constant of that
+// name, or a ciphertext of the largest parameter set of ML-KEM.
+func (s *Selectors) MaxEncryptedSecret() int {
+	return max(MaxEncryptedSecret, s.maxMLKEM(MLKEMParameterSet.CiphertextSize))
+}
+
+// MaxTemplate bounds a TPM2B_TEMPLATE in bytes: the constant of that name, with the
+// public key of the largest parameter set in place of the modulus.
+func (s *Selectors) MaxTemplate() int {
+	return MaxTemplate - MaxRSAKey + max(MaxRSAKey, s.maxMLKEM(MLKEMParameterSet.PublicSize), s.maxMLDSA(MLDSAParameterSet.PublicSize))
+}
+
+// maxMLKEM is the largest of the sizes of the accepted parameter sets.
+func (s *Selectors) maxMLKEM(size func(MLKEMParameterSet) int) int {
+	largest := 0
+	if s != nil {
+		for _, set := range s.sets[AlgMLKEM] {
+			largest = max(largest, size(MLKEMParameterSet(set)))
+		}
+	}
+	return largest
+}
+
+// maxMLDSA is maxMLKEM for both types of ML-DSA.
+func (s *Selectors) maxMLDSA(size func(MLDSAParameterSet) int) int {
+	largest := 0
+	if s != nil {
+		for _, alg := range [...]AlgID{AlgMLDSA, AlgHashMLDSA} {
+			for _, set := range s.sets[alg] {
+				largest = max(largest, size(MLDSAParameterSet(set)))
+			}
+		}
+	}
+	return largest
 }

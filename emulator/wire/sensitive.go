@@ -6,7 +6,10 @@ type Sensitive struct {
 	Type AlgID
 	Auth []byte
 	Seed []byte // seedValue: of a storage key the seed of its children's protection, of others what obfuscates unique
-	Data []byte // RSA: one prime, or see RSAParts; ECC: scalar; KEYEDHASH: data or key; SYMCIPHER: key
+	// Data is the secret: RSA: one prime, or see RSAParts; ECC: scalar; KEYEDHASH:
+	// data or key; SYMCIPHER: key; MLKEM, MLDSA, HASH_MLDSA: the seed that FIPS 203 and
+	// FIPS 204 make the key from.
+	Data []byte
 }
 
 // RSAParts is how many numbers, each half as long as the modulus, a TPM may keep
@@ -15,13 +18,20 @@ type Sensitive struct {
 const RSAParts = MaxRSAPrivate / MaxRSAPrime
 
 // Sensitive takes a TPMT_SENSITIVE: TPM_RC_TYPE for another type, TPM_RC_SIZE for
-// a part that is too long. An RSA key may have RSAParts, so its size has to be
-// checked.
+// a part that is too long, and for the seed of an ML-KEM or ML-DSA key that is too
+// short. An RSA key may have RSAParts, so its size has to be checked.
 func (r *Reader) Sensitive(s *Sensitive) {
 	s.Type = r.publicType()
 	s.Auth = r.Digest()
 	s.Seed = r.Digest()
-	s.Data = r.Sized(sensitiveLimit(s.Type))
+	limit := sensitiveLimit(s.Type)
+	s.Data = r.Sized(limit)
+	switch s.Type {
+	case AlgMLKEM, AlgMLDSA, AlgHashMLDSA:
+		if len(s.Data) != limit {
+			r.Fail(RCSize)
+		}
+	}
 }
 
 // sensitiveLimit is the size in bytes of the largest TPMU_SENSITIVE_COMPOSITE of
@@ -34,6 +44,10 @@ func sensitiveLimit(alg AlgID) int {
 		return MaxECCKey
 	case AlgKeyedHash:
 		return MaxSymData
+	case AlgMLKEM:
+		return MLKEMSeed
+	case AlgMLDSA, AlgHashMLDSA:
+		return MLDSASeed
 	default: // SYMCIPHER
 		return MaxSymKey
 	}

@@ -9,11 +9,17 @@ type Signature struct {
 	RSA  []byte // RSASSA, RSAPSS
 	R, S []byte // ECDSA, ECDAA, SM2, ECSCHNORR
 	HMAC []byte // a digest of Hash
+	// Bytes is the signature of EDDSA and HASH_EDDSA (R and S of RFC 8032), MLDSA and
+	// HASH_MLDSA (FIPS 204). Of these only HASH_MLDSA names a Hash.
+	Bytes []byte
 }
+
+// MaxEdDSA is the size in bytes of the longest EdDSA signature, that of Ed448.
+const MaxEdDSA = 114
 
 // Signature takes a TPMT_SIGNATURE, with null its "+" variant: TPM_RC_SCHEME for
 // an algorithm that does not sign, TPM_RC_HASH for its hash, TPM_RC_SIZE for a
-// number that is longer than any key's.
+// number or signature that is longer than any key's.
 func (r *Reader) Signature(s *Signature, null bool) {
 	*s = Signature{Alg: r.alg(RoleSigScheme, null, RCScheme), Hash: AlgNull}
 	switch s.Alg {
@@ -24,6 +30,13 @@ func (r *Reader) Signature(s *Signature, null bool) {
 	case AlgRSASSA, AlgRSAPSS:
 		s.Hash = r.HashAlg(false)
 		s.RSA = r.Sized(MaxRSAKey)
+	case AlgEdDSA, AlgHashEdDSA:
+		s.Bytes = r.Sized(MaxEdDSA)
+	case AlgMLDSA:
+		s.Bytes = r.Sized(r.algs.maxMLDSA(MLDSAParameterSet.SignatureSize))
+	case AlgHashMLDSA:
+		s.Hash = r.alg(RoleHashMLDSA, false, RCHash)
+		s.Bytes = r.Sized(r.algs.maxMLDSA(MLDSAParameterSet.SignatureSize))
 	default: // the schemes of ECC
 		s.Hash = r.HashAlg(false)
 		s.R = r.Sized(MaxECCKey)
@@ -41,6 +54,11 @@ func (w *Writer) Signature(s *Signature) {
 	case AlgRSASSA, AlgRSAPSS:
 		w.U16(uint16(s.Hash))
 		w.Sized(s.RSA)
+	case AlgEdDSA, AlgHashEdDSA, AlgMLDSA:
+		w.Sized(s.Bytes)
+	case AlgHashMLDSA:
+		w.U16(uint16(s.Hash))
+		w.Sized(s.Bytes)
 	default:
 		w.U16(uint16(s.Hash))
 		w.Sized(s.R)
