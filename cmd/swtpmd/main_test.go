@@ -55,7 +55,7 @@ func TestWrongCommandLines(t *testing.T) {
 	}{
 		{[]string{"serve"}, "the commands are boot, campaign, chardev, commands, completion, ctl, cuse, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
-		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --backend, --chroot, --console, --console-log, --core-dumps, --ctrl, --daemon"},
+		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --backend, --busy-poll, --chroot, --console, --console-log, --core-dumps, --ctrl"},
 		{[]string{"ctl", "--nonsense"}, "the flags are --admin, --json"},
 		{[]string{"extra", "words"}, "unknown command"},
 		{[]string{"--json", "extra"}, `unexpected argument "extra"`},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/internal/serve"
+	"github.com/swtpmd/swtpmd/transport/internal/socket"
 )
 
 // commands is a connection to the command port.
@@ -44,6 +45,7 @@ func (s *Server) serveCommand(c *connection) {
 		s.closed("command", err)
 		return
 	}
+	socket.BusyPoll(conn, s.options.BusyPoll)
 	r := &commands{
 		requests: requests{"command", transport.NewFrameReader(conn, s.maxCommand, s.options.StallTime)},
 		s:        s, calls: s.gone.Watch(transport.WithClient(s.life.Ctx, transport.ClientMSSIM), conn),

@@ -39,6 +39,9 @@ type Options struct {
 	MaxConnections int
 	// StallTime is how long a request that has begun may take to come in; 0 is 5 s.
 	StallTime time.Duration
+	// BusyPoll is how long the server looks for a client's next request before its thread
+	// sleeps (Linux); 0 is not at all. See docs/performance.md for what it brings and costs.
+	BusyPoll time.Duration
 	// Events, if set, is told what happens to the TPM's power, before it happens and
 	// before the client is answered. Events come one at a time.
 	Events func(Event)

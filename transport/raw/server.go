@@ -23,6 +23,9 @@ type Options struct {
 	// StallTime is how long a command that has begun may take to come in; 0
 	// is 5 s.
 	StallTime time.Duration
+	// BusyPoll is how long the server looks for a client's next command before its thread
+	// sleeps (Linux); 0 is not at all. See docs/performance.md for what it brings and costs.
+	BusyPoll time.Duration
 	// Logger is told at warning level what made a client get less than a
 	// TPM's answer. Nil logs nothing.
 	Logger *slog.Logger
@@ -91,6 +94,7 @@ func (s *Server) open(conn net.Conn) (io.Closer, func(), error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
+	socket.BusyPoll(c, s.opts.BusyPoll)
 	return c, func() {
 		calls := s.gone.Watch(transport.WithClient(s.ctx, transport.ClientRaw), c)
 		err := s.commands(c, calls)

@@ -40,6 +40,7 @@ type data struct {
 }
 
 func (s *Server) newData(conn socket.Conn, passed bool, stall time.Duration) *data {
+	socket.BusyPoll(conn, s.opts.BusyPoll)
 	return &data{
 		s:      s,
 		conn:   conn,

@@ -63,6 +63,9 @@ type Options struct {
 	// StallTime is how long a TPM command that has begun may take to come in over
 	// TCP; 0 is 5 s. Over unix sockets it is 0.25 s, or StallTime if that is less.
 	StallTime time.Duration
+	// BusyPoll is how long the server looks for a client's next command before its thread
+	// sleeps (Linux); 0 is not at all. See docs/performance.md for what it brings and costs.
+	BusyPoll time.Duration
 	// Events, if set, is told what happens to the TPM's power, before it
 	// happens and before the client is answered. Events come one at a time.
 	Events func(Event)

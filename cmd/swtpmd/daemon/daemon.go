@@ -176,6 +176,7 @@ func (d *daemon) build(ctx context.Context) error {
 		RejectLocality4:     set.Locality.RejectFour,
 		AllowSetLocality:    set.Locality.AllowSet,
 		TerminateWithData:   set.Terminate,
+		BusyPoll:            set.BusyPoll,
 		Events:              d.power,
 		Logger:              d.log,
 	}

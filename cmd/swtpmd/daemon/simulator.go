@@ -89,9 +89,10 @@ func (d *daemon) buildSimulator(device transport.Device) {
 		return
 	}
 	d.simulator = mssim.NewServer(device, mssim.Options{
-		Swtpm:  d.server,
-		Events: d.simulatorPower,
-		Logger: d.log,
+		Swtpm:    d.server,
+		BusyPoll: d.set.BusyPoll,
+		Events:   d.simulatorPower,
+		Logger:   d.log,
 	})
 }
 

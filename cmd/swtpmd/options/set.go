@@ -69,6 +69,9 @@ type Set struct {
 	// FirstProfile says that a profile is for the first start only, as in swtpm.
 	FirstProfile bool
 
+	// BusyPoll is how long a server looks for the next command before it sleeps.
+	BusyPoll time.Duration
+
 	Pcap    PcapWords
 	Journal JournalWords
 

@@ -87,12 +87,14 @@ var Table = []option{
 	{Name: "journal-commands", in: inAll, on: func(s *Set) *bool { return &s.Journal.Commands }},
 	{Name: "tpm-seed", in: inAll, value: func(s *Set, text string) error { return s.Journal.setSeed(text) }},
 	{Name: "trace", in: inAll, value: func(s *Set, text string) error { s.Trace = text; return nil }},
+	{Name: "busy-poll", in: InDaemon | InSocket | InMSSIM, value: (*Set).setBusyPoll},
 	{Name: "backend", in: inAll, value: (*Set).setBackend},
 }
 
 // Define defines the options of one command.
 func (s *Set) Define(f *flag.FlagSet, c Command) {
 	s.NameNone()
+	s.BusyPoll = defaultBusyPoll
 	s.Profile.Define(f)
 	s.Deferral.Define(f)
 	f.IntVar(&s.Deferral.Boots, "defer-boots", 0, "")

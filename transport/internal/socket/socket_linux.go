@@ -70,6 +70,8 @@ type blocking struct {
 	fd       int
 	tcp      bool
 	deadline time.Time // of Read, by Read's goroutine
+	busy     busy
+	poll     [1]unix.PollFd // of look
 	closed   atomic.Bool
 	// users counts the calls in progress, plus one until Close: the last one
 	// out closes the descriptor, so that its number is not reused under a
@@ -128,6 +130,9 @@ func (b *blocking) Read(p []byte) (int, error) {
 		if err := b.wait(unix.POLLIN, b.deadline); err != nil {
 			return 0, err
 		}
+	}
+	if b.deadline.IsZero() {
+		b.look()
 	}
 	for {
 		n, err := unix.Read(b.fd, p)

@@ -2,10 +2,16 @@
 
 package socket
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // Adopt takes over conn: the caller uses what it returns and forgets conn.
 func Adopt(conn net.Conn) (Conn, error) { return conn, nil }
+
+// BusyPoll does nothing: reads sleep in Go's poller.
+func BusyPoll(Conn, time.Duration) {}
 
 // HungUp reports whether c's peer is known to be gone for good; it is not known
 // here.
