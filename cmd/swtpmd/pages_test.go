@@ -48,7 +48,7 @@ func TestTheShellOfThePagesRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it boots QEMU's firmware")
 	}
-	seen := 0
+	seen, program := 0, built(t)
 	for _, name := range pageNames(t) {
 		blocks := shellBlock.FindAllStringSubmatch(pageText(t, name), -1)
 		if len(blocks) == 0 {
@@ -56,7 +56,7 @@ func TestTheShellOfThePagesRuns(t *testing.T) {
 		}
 		seen++
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			place := newShell(t)
+			place := newShellOf(t, program)
 			for i, block := range blocks {
 				if block[1] == "file" {
 					require.NoError(t, os.WriteFile(filepath.Join(place.dir, block[2]), []byte(place.local(block[3])), 0o755))
@@ -85,7 +85,15 @@ type shell struct {
 	ports *strings.Replacer
 }
 
+// newShell has this test's program, which the race detector watches.
 func newShell(t *testing.T) *shell {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	return newShellOf(t, self)
+}
+
+func newShellOf(t *testing.T, program string) *shell {
 	t.Helper()
 	// Not t.TempDir: with it the names of sockets get too long.
 	top, err := os.MkdirTemp("", "p")
@@ -95,13 +103,11 @@ func newShell(t *testing.T) *shell {
 		place.endDaemons()
 		os.RemoveAll(top)
 	})
-	self, err := os.Executable()
-	require.NoError(t, err)
 	for _, dir := range []string{"d", "bin", "tmp"} {
 		require.NoError(t, os.Mkdir(filepath.Join(top, dir), 0o755))
 	}
-	for program, text := range map[string]string{
-		"swtpmd": fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", asProgram, self),
+	for name, text := range map[string]string{
+		"swtpmd": fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", asProgram, program),
 		// There is no kernel here: without one the firmware finds nothing to
 		// boot, resets, and QEMU ends as at a guest's end.
 		"qemu-system-x86_64": `#!/bin/sh
@@ -116,7 +122,7 @@ done
 exec qemu-system-x86_64 "$@" -boot reboot-timeout=1 -net none
 `,
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(top, "bin", program), []byte(text), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(top, "bin", name), []byte(text), 0o755))
 	}
 	place.env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")

@@ -25,17 +25,6 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-// built builds swtpmd as it is shipped, without cgo.
-func built(t *testing.T, flags ...string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "swtpmd")
-	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-o", path}, flags...), ".")...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	said, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", said)
-	return path
-}
-
 // wholeSandbox skips a test where the kernel has no whole sandbox. It asks a
 // daemon, since to ask the kernel would be to confine this process.
 func wholeSandbox(t *testing.T, program string) {

@@ -119,7 +119,9 @@ type bootCase struct {
 	flags []string // the daemon's
 	// alone is for a guest whose kernel must get from the TPM's probe to
 	// late_sync in less than the 2.54 s for which the driver asks again.
-	alone    bool
+	alone bool
+	// waits is for a guest that does nothing for minutes: it takes no place.
+	waits    bool
 	firmware Firmware // SeaBIOS if empty
 	setup    func(*Config)
 	check    func(*testing.T, *Verdict)
@@ -130,7 +132,9 @@ type bootCase struct {
 // boot boots as c says, when it is its turn.
 func (b *bench) boot(t *testing.T, c bootCase) *Verdict {
 	t.Helper()
-	defer b.enter(c.alone)()
+	if !c.waits {
+		defer b.enter(c.alone)()
+	}
 	if c.firmware == OVMF && b.machine.Tools.OVMFCode == "" {
 		t.Skip("no OVMF: it is fetched only with SWTPMD_BOOTS=required")
 	}
