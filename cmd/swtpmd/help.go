@@ -41,6 +41,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd shrink PLAN -- COMMAND   make a failing fault plan smaller
        swtpmd verify [flags] LIST      say what may be concluded from a list
        swtpmd measure [flags] PATH...  measure files into a TPM, as IMA does
+       swtpmd conform --target=URL     ask a TPM what the specification says
        swtpmd commands [flags]         list the commands of the TPM
        swtpmd setup [flags]            make a TPM with keys and certificates
        swtpmd import [flags]           take over the TPM of a swtpm

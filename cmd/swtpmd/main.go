@@ -15,6 +15,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/commands"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/completion"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/conform"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/ctl"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/importer"
@@ -54,6 +55,7 @@ func subcommands(sandboxes *daemon.Sandboxes) []cli.Command {
 		campaign.Shrink,
 		verify.Command,
 		measure.Command,
+		conform.Command,
 		commands.Command,
 		setup.Command,
 		importer.Command,
