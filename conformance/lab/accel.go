@@ -13,27 +13,6 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-// Accel is how QEMU executes the guest's instructions.
-type Accel string
-
-// The accelerators in use.
-const (
-	// Auto is KVM if a boot under KVM reaches the guest's init, and TCG if not.
-	Auto Accel = "auto"
-	KVM  Accel = "kvm"
-	TCG  Accel = "tcg"
-)
-
-// option returns the value of QEMU's -accel. Under TCG one thread runs both
-// processors in turn: with a thread each, a guest on a busy machine has stood still
-// for good before its TPM's driver started, and the boot takes as long either way.
-func (a Accel) option() string {
-	if a == TCG {
-		return string(a) + ",thread=single"
-	}
-	return string(a)
-}
-
 // stretch is a part of a boot that KVM must complete in time.
 type stretch struct {
 	to    initcall.Level // its end

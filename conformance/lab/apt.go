@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +25,10 @@ const lockTimeout = 10 * time.Minute
 type Apt struct {
 	// Cache is the folder of the lock file; it must exist.
 	Cache string
+	// Arch is the processor architecture of the packages, as Debian names it; empty is
+	// that of this machine. Another one gets package lists of its own in Cache, from
+	// the archives that this machine uses: nothing that is installed learns of it.
+	Arch string
 	// Progress gets a line for each step.
 	Progress io.Writer
 	// Exec executes a command in dir (the current folder if that is empty) and
@@ -53,7 +59,8 @@ func (a *Apt) Download(ctx context.Context, dir, pkg string) error {
 	}
 	defer unlock()
 	fmt.Fprintf(a.Progress, "downloading %s\n", pkg)
-	_, err = a.exec(ctx, dir, "apt-get", "download", "-q", "-o", "APT::Sandbox::User=", pkg)
+	argv := append([]string{"apt-get", "download", "-q", "-o", "APT::Sandbox::User="}, a.foreign()...)
+	_, err = a.exec(ctx, dir, append(argv, pkg)...)
 	return err
 }
 
@@ -72,17 +79,54 @@ func (a *Apt) update(ctx context.Context) error {
 	if a.updated {
 		return nil
 	}
-	fmt.Fprintln(a.Progress, "updating the package lists")
 	a.updated = true
-	return a.asRoot(ctx, "update", "-q")
+	if a.Arch == "" {
+		fmt.Fprintln(a.Progress, "updating the package lists")
+		return a.asRoot(ctx, "update", "-q")
+	}
+	fmt.Fprintf(a.Progress, "fetching the package lists for %s\n", a.Arch)
+	for _, dir := range []string{"lists/partial", "archives/partial"} {
+		if err := os.MkdirAll(filepath.Join(a.lists(), dir), 0o755); err != nil {
+			return err
+		}
+	}
+	_, err := a.exec(ctx, "", append([]string{"apt-get", "update", "-q", "-o", "APT::Sandbox::User="}, a.foreign()...)...)
+	return err
 }
+
+// lists is the folder for the package lists of another architecture.
+func (a *Apt) lists() string { return filepath.Join(a.Cache, "apt-"+a.Arch) }
+
+// foreign returns the options with which apt works for Arch. It needs no root then.
+func (a *Apt) foreign() []string {
+	if a.Arch == "" {
+		return nil
+	}
+	return []string{
+		"-o", "APT::Architecture=" + a.Arch, "-o", "APT::Architectures::=" + a.Arch,
+		"-o", "Dir::State::Lists=" + filepath.Join(a.lists(), "lists"), "-o", "Dir::Cache=" + a.lists(),
+	}
+}
+
+// ForArch returns an Apt with the same cache for packages of another architecture, or a
+// itself if it is that of this machine.
+func (a *Apt) ForArch(arch string) *Apt {
+	if arch == debianArch {
+		return a
+	}
+	return &Apt{Cache: a.Cache, Arch: arch, Progress: a.Progress, Exec: a.Exec}
+}
+
+// debianArch is this machine's architecture as Debian names it, where the names differ
+// from Go's.
+var debianArch = cmp.Or(map[string]string{"ppc64le": "ppc64el", "386": "i386"}[runtime.GOARCH], runtime.GOARCH)
 
 // Query returns what apt-cache prints. If it prints nothing, Query runs "apt-get
 // update" and asks again.
 func (a *Apt) Query(ctx context.Context, args ...string) (string, error) {
 	var answer string
 	ask := func() (err error) {
-		answer, err = a.exec(ctx, "", append([]string{"apt-cache"}, args...)...)
+		answer, err = a.exec(ctx, "", append(append([]string{"apt-cache"}, args...), a.foreign()...)...)
 		if err == nil && strings.TrimSpace(answer) == "" {
 			err = fmt.Errorf("apt-cache %s: no answer", strings.Join(args, " "))
 		}
@@ -107,10 +151,12 @@ func (a *Apt) updating(ctx context.Context, f func() error) error {
 	if first == nil || a.updated || ctx.Err() != nil {
 		return first
 	}
-	if err := a.update(ctx); err != nil {
-		return errors.Join(first, err)
+	// An update may fail for one list that f does not need.
+	updated := a.update(ctx)
+	if err := f(); err != nil {
+		return errors.Join(err, updated)
 	}
-	return f()
+	return nil
 }
 
 // asRoot runs apt-get as root, with sudo if this process is not root. sudo must not

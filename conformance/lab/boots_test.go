@@ -91,13 +91,13 @@ func equip(t testing.TB, fetch bool) (*bench, error) {
 	if fetch {
 		firmware = OVMF // besides SeaBIOS, which comes with QEMU
 	}
-	if m.Tools, err = FindTools(t.Context(), apt, firmware, fetch); err != nil {
+	if m.Tools, err = FindTools(t.Context(), apt, Q35, firmware, false, fetch); err != nil {
 		return nil, err
 	}
 	if fetch {
-		m.Kernel, err = DebianKernel(t.Context(), apt)
+		m.Kernel, err = DebianKernel(t.Context(), apt, Q35)
 	} else {
-		m.Kernel, err = CachedKernel(apt)
+		m.Kernel, err = CachedKernel(apt, Q35)
 	}
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func driverOf(boot *Boot, log []Line, device Device) DriverVerdict {
 	}
 	for _, line := range log {
 		d.FieldFailure = d.FieldFailure || strings.Contains(line.Text, fieldFailure)
-		if strings.HasPrefix(line.Text, "tpm") || strings.Contains(line.Text, "MSFT0101:00") {
+		if strings.HasPrefix(line.Text, "tpm") || strings.Contains(line.Text, device.kernelName()) {
 			d.Lines = append(d.Lines, line.String())
 		}
 	}
@@ -43,21 +43,22 @@ type probe struct {
 	at   time.Duration // of its end
 	took time.Duration
 	code int // as it is printed
+	of   string
 }
 
 // probed is initcall_debug's line for the end of a probe (drivers/base/dd.c:
 // really_probe_debug). An error of the driver itself is printed without its
 // sign.
-var probed = regexp.MustCompile(`^probe of MSFT0101:00 returned (-?[0-9]{1,9}) after (-?[0-9]{1,12}) usecs`)
+var probed = regexp.MustCompile(`^probe of (\S{1,256}) returned (-?[0-9]{1,9}) after (-?[0-9]{1,12}) usecs`)
 
 func (l Line) probe() (p probe, ok bool) {
 	m := probed.FindStringSubmatch(l.Text)
 	if m == nil {
 		return probe{}, false
 	}
-	p.at = l.At
-	p.code, _ = strconv.Atoi(m[1]) // the expression bounds both
-	usecs, _ := strconv.ParseInt(m[2], 10, 64)
+	p.at, p.of = l.At, m[1]
+	p.code, _ = strconv.Atoi(m[2]) // the expression bounds both
+	usecs, _ := strconv.ParseInt(m[3], 10, 64)
 	p.took = time.Duration(usecs) * time.Microsecond
 	return p, true
 }
@@ -72,8 +73,8 @@ const (
 	eprobeDefer = 517 // the probe is retried
 )
 
-// ownProbes returns the probes of the driver that knows the TPM's interface. ACPI has
-// one device for both interfaces, and the driver core offers it to both drivers: the
+// ownProbes returns the probes of the TPM by the driver that knows its interface. ACPI
+// has one device for both interfaces, and the driver core offers it to both drivers: the
 // other one refuses it, while it registers itself.
 func ownProbes(log []Line, device Device) []probe {
 	var own []probe
@@ -84,7 +85,9 @@ func ownProbes(log []Line, device Device) []probe {
 	var begun time.Duration
 	inside, refusal := false, -1 // index in own of what may be the refusal
 	for _, line := range log {
-		switch p, ok := line.probe(); {
+		p, ok := line.probe()
+		ok = ok && p.of == device.kernelName()
+		switch {
 		case strings.HasPrefix(line.Text, "calling  "+other+"+"):
 			begun, inside = line.At, true
 		case strings.HasPrefix(line.Text, "initcall "+other+"+") && inside:

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The guest's init. It reads orders from the fourth serial port, one in a line, and
+# The guest's init. It reads orders from the port that /port names, one in a line, and
 # answers each with a line "done ORDER STATUS":
 #
 #   collect LABEL   send a report of what this kernel knows about TPM and IMA
@@ -26,12 +26,13 @@ mount -t securityfs none /sys/kernel/security
 mount -t debugfs none /sys/kernel/debug
 mount -t tmpfs none /run
 
-port=/dev/ttyS3
+read -r port </port
 ima=/sys/kernel/security/ima
 tpm=/sys/class/tpm/tpm0
 
-stty -F $port raw -echo
+# Some drivers forget what was set when nobody has the port open.
 exec 3<>$port
+stty -F $port raw -echo
 
 # item NAME: standard input is the content.
 item() {
@@ -46,14 +47,21 @@ item() {
 # bound lists the drivers of the TPM and the devices bound to them.
 bound() {
 	for driver in /sys/bus/*/drivers/tpm_*; do
-		for device in "$driver"/*:*; do
-			[ -e "$device" ] && echo "${driver##*/} ${device##*/}"
+		for device in "$driver"/*; do
+			[ -e "$device/driver" ] && echo "${driver##*/} ${device##*/}"
 		done
 	done
 }
 
+# lines are those of the kernel's log that are about TPM and IMA: what initcall_debug
+# prints of their functions, and who waits for whom.
+lines() {
+	dmesg -r | grep -E -e 'ima: |tpm|TPM|MSFT0101|probe of 7100|init_ima|init_tis|crb_acpi_driver_init|initcall_level: |Run /init' \
+		-e 'returned -?517|supplier|deferred|regulator_init_complete'
+}
+
 items() {
-	dmesg -r | grep -E 'ima: |tpm|TPM|MSFT0101|init_ima|init_tis|crb_acpi_driver_init|initcall_level: |Run /init' | item dmesg
+	lines | item dmesg
 	ls /sys/class/tpm | item tpm-class
 	ls /dev | grep tpm | item tpm-nodes
 	cat $tpm/tpm_version_major 2>/dev/null | item tpm-version
@@ -85,11 +93,14 @@ await() {
 	done
 }
 
-# bind uses the name of the ACPI device, which is the same for both drivers.
+# bind uses the names of the devices: the one of ACPI, which is the same for both
+# drivers, and those of device trees.
 bind() {
-	for driver in /sys/bus/*/drivers/tpm_tis /sys/bus/*/drivers/tpm_crb; do
+	for driver in /sys/bus/*/drivers/tpm_*; do
 		[ -e "$driver/bind" ] || continue
-		echo MSFT0101:00 2>/dev/null >"$driver/bind" && return 0
+		for device in MSFT0101:00 c000000.tpm_tis 71000010; do
+			echo $device 2>/dev/null >"$driver/bind" && return 0
+		done
 	done
 	return 1
 }

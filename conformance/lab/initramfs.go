@@ -2,11 +2,11 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	_ "embed"
 	"fmt"
 	"io"
-	"os"
 )
 
 // guestInit is the init of the guest.
@@ -25,10 +25,21 @@ var applets = []string{
 	"poweroff", "reboot", "sha256sum", "stty", "uname", "usleep", "wc",
 }
 
-// Initramfs returns a gzipped initramfs with a static busybox, guest.sh as init,
-// and, unless they are empty, an IMA policy that the guest loads when it is asked to
-// and a program that the kernel runs as its modprobe.
-func Initramfs(busybox, policy, modprobe []byte) ([]byte, error) {
+// Contents are what goes into an initramfs besides guest.sh, which is its init.
+type Contents struct {
+	Busybox []byte // a static busybox
+	// Port is the device with which the guest reports; empty is that of Q35.
+	Port string
+	// Policy, unless it is empty, is an IMA policy that the guest loads when it is
+	// asked to.
+	Policy []byte
+	// Modprobe, unless it is empty, is the program that the kernel runs when it asks for
+	// a module.
+	Modprobe []byte
+}
+
+// Initramfs returns a gzipped initramfs.
+func Initramfs(c Contents) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	a := &archive{w: z}
@@ -38,19 +49,20 @@ func Initramfs(busybox, policy, modprobe []byte) ([]byte, error) {
 	// The kernel opens /dev/console for init before devtmpfs is mounted
 	// (init/main.c: console_on_rootfs).
 	a.addDevice("dev/console", modeChar|0o600, 5, 1)
-	a.add("bin/busybox", modeFile|0o755, busybox)
+	a.add("bin/busybox", modeFile|0o755, c.Busybox)
 	for _, name := range applets {
 		a.add("bin/"+name, modeLink|0o777, []byte("busybox"))
 	}
 	a.add("init", modeFile|0o755, guestInit)
+	a.add("port", modeFile|0o644, []byte(cmp.Or(c.Port, Q35.facts().port)+"\n"))
 	a.add("symbols.awk", modeFile|0o644, guestSymbols)
-	if len(policy) > 0 {
-		a.add("policy", modeFile|0o644, policy)
+	if len(c.Policy) > 0 {
+		a.add("policy", modeFile|0o644, c.Policy)
 	}
-	if len(modprobe) > 0 {
+	if len(c.Modprobe) > 0 {
 		a.add("sbin", modeDir|0o755, nil)
-		a.add("sbin/modprobe", modeFile|0o755, modprobe) // kernel/kmod.c: modprobe_path
-		a.addDevice("dev/kmsg", modeChar|0o600, 1, 11)   // devtmpfs is not there yet
+		a.add("sbin/modprobe", modeFile|0o755, c.Modprobe) // kernel/kmod.c: modprobe_path
+		a.addDevice("dev/kmsg", modeChar|0o600, 1, 11)     // devtmpfs is not there yet
 	}
 	if err := a.close(); err != nil {
 		return nil, err
@@ -59,19 +71,6 @@ func Initramfs(busybox, policy, modprobe []byte) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
-}
-
-// WriteInitramfs writes an initramfs around the busybox at busyboxPath to path.
-func WriteInitramfs(path, busyboxPath string, policy, modprobe []byte) error {
-	busybox, err := os.ReadFile(busyboxPath)
-	if err != nil {
-		return err
-	}
-	image, err := Initramfs(busybox, policy, modprobe)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, image, 0o600)
 }
 
 // File types and permissions as in stat(2).

@@ -61,7 +61,7 @@ func unzip(t *testing.T, image []byte) []byte {
 
 func TestInitramfsHoldsWhatTheGuestNeeds(t *testing.T) {
 	t.Parallel()
-	image, err := Initramfs([]byte("busy"), []byte("measure func=BPRM_CHECK\n"), nil)
+	image, err := Initramfs(Contents{Busybox: []byte("busy"), Policy: []byte("measure func=BPRM_CHECK\n")})
 	require.NoError(t, err)
 	all := readArchive(t, unzip(t, image))
 	assert.Equal(t, entry{mode: 0o100755, content: string(guestInit)}, all["init"])
@@ -71,16 +71,16 @@ func TestInitramfsHoldsWhatTheGuestNeeds(t *testing.T) {
 	assert.Equal(t, entry{mode: 0o040755}, all["proc"])
 	assert.Equal(t, "measure func=BPRM_CHECK\n", all["policy"].content)
 
-	image, err = Initramfs([]byte("busy"), nil, nil)
+	image, err = Initramfs(Contents{Busybox: []byte("busy")})
 	require.NoError(t, err)
 	assert.NotContains(t, readArchive(t, unzip(t, image)), "policy")
 }
 
 func TestInitramfsIsTheSameEachTime(t *testing.T) {
 	t.Parallel()
-	a, err := Initramfs([]byte("busy"), nil, nil)
+	a, err := Initramfs(Contents{Busybox: []byte("busy")})
 	require.NoError(t, err)
-	b, err := Initramfs([]byte("busy"), nil, nil)
+	b, err := Initramfs(Contents{Busybox: []byte("busy")})
 	require.NoError(t, err)
 	assert.Equal(t, a, b)
 }
@@ -91,7 +91,7 @@ func TestCpioReadsTheInitramfs(t *testing.T) {
 	if err != nil {
 		t.Skip("no cpio on this machine: ", err)
 	}
-	image, err := Initramfs([]byte("odd"), nil, nil)
+	image, err := Initramfs(Contents{Busybox: []byte("odd")})
 	require.NoError(t, err)
 	cmd := exec.Command(cpio, "--list", "--quiet")
 	cmd.Stdin = bytes.NewReader(unzip(t, image))

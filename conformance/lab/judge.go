@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -16,7 +17,7 @@ import (
 // cannot be read.
 func Judge(r *Record) (*Verdict, error) {
 	v := &Verdict{
-		Schema: Schema, Firmware: r.Machine.Firmware, Device: r.Machine.Device, Accel: r.Machine.Accel,
+		Schema: Schema, Board: cmp.Or(r.Machine.Board, Q35), Firmware: r.Machine.Firmware, Device: r.Machine.Device, Accel: r.Machine.Accel,
 		CommandLine: r.Machine.CommandLine(), TPM: r.TPM, Took: Seconds(r.Took),
 	}
 	for i := range r.Boots {

@@ -1,31 +1,13 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 )
-
-// Firmware is the firmware that the machine runs before the kernel.
-type Firmware string
-
-// The firmwares. Both start a TPM that they find and measure into PCR 0-7.
-const (
-	SeaBIOS Firmware = "seabios"
-	OVMF    Firmware = "ovmf"
-)
-
-// Device is the TPM's register interface, on which the driver depends.
-type Device string
-
-// The interfaces that an x86-64 machine may have.
-const (
-	TIS Device = "tpm-tis"
-	CRB Device = "tpm-crb"
-)
-
-// Driver returns the kernel's name of the driver.
-func (d Device) Driver() string { return strings.ReplaceAll(string(d), "-", "_") }
 
 // Restart is how a second boot follows the first.
 type Restart string
@@ -37,8 +19,30 @@ const (
 	SystemReset Restart = "system_reset" // the reset button, pressed in QEMU's monitor
 )
 
+// Accel is how QEMU executes the guest's instructions.
+type Accel string
+
+// The accelerators in use.
+const (
+	// Auto is KVM if a boot under KVM reaches the guest's init, and TCG if not.
+	Auto Accel = "auto"
+	KVM  Accel = "kvm"
+	TCG  Accel = "tcg"
+)
+
+// option returns the value of QEMU's -accel. Under TCG one thread runs both
+// processors in turn: with a thread each, a guest on a busy machine has stood still
+// for good before its TPM's driver started, and the boot takes as long either way.
+func (a Accel) option() string {
+	if a == TCG {
+		return string(a) + ",thread=single"
+	}
+	return string(a)
+}
+
 // Machine is the machine to boot.
 type Machine struct {
+	Board    Board
 	Tools    Tools
 	Kernel   string // path of the kernel image
 	Accel    Accel
@@ -51,6 +55,27 @@ type Machine struct {
 	AsyncProbe bool
 	// Append is put at the end of the kernel command line.
 	Append string
+	// Tree, if not empty, is source text for dtc that is put after the source of the
+	// machine's device tree. It is for Virt.
+	Tree string
+}
+
+// Check returns an error that names the first thing that the board does not have.
+func (m Machine) Check() error {
+	facts, ok := boards[cmp.Or(m.Board, Q35)]
+	switch {
+	case !ok:
+		return fmt.Errorf("board %q: it is one of %v", m.Board, Boards())
+	case !slices.Contains(facts.firmwares, m.Firmware):
+		return fmt.Errorf("firmware %s: the board %s has %v", m.Firmware, m.Board, facts.firmwares)
+	case !slices.Contains(facts.devices, m.Device):
+		return fmt.Errorf("device %s: the board %s has %v", m.Device, m.Board, facts.devices)
+	case m.Tree != "" && !facts.tree:
+		return fmt.Errorf("a device tree: only the board %s is described by one", Virt)
+	case m.Accel == KVM && m.Board.foreign():
+		return fmt.Errorf("accelerator kvm: the board %s is %s, this machine is %s", m.Board, facts.goarch, runtime.GOARCH)
+	}
+	return nil
 }
 
 // CommandLine returns the kernel's command line. The console is the first serial port.
@@ -58,10 +83,9 @@ type Machine struct {
 // of initcall_debug, the line that newer kernels print for each level, and the trace
 // event initcall_level, printed by tp_printk.
 func (m Machine) CommandLine() string {
-	words := []string{
-		"console=ttyS0", "panic=-1", "ignore_loglevel", "log_buf_len=4M",
-		"initcall_debug", "trace_event=initcall:initcall_level", "tp_printk",
-	}
+	words := append(slices.Clone(m.Board.facts().words),
+		"panic=-1", "ignore_loglevel", "log_buf_len=4M",
+		"initcall_debug", "trace_event=initcall:initcall_level", "tp_printk")
 	if m.IMAPolicy != "" {
 		policy := "ima_policy=" + m.IMAPolicy
 		if strings.ContainsAny(policy, " \t") {
@@ -88,10 +112,10 @@ type sockets struct {
 	consoleLog string // the file that keeps the console: the TPM's, or QEMU's
 	initramfs  string
 	vars       string // private copy of OVMF's variables
+	tree       string // the device tree; empty for QEMU's own
 }
 
-// args returns QEMU's arguments. The guest reports on its fourth serial port: OVMF
-// takes the first two for terminals and writes to them.
+// args returns QEMU's arguments.
 func (m Machine) args(at sockets) []string {
 	console := "file,id=console,path=" + escape(at.consoleLog)
 	if at.console != "" {
@@ -99,15 +123,23 @@ func (m Machine) args(at sockets) []string {
 		// (findings/qemu-logfile-doubles-bytes.sh).
 		console = "socket,id=console,path=" + escape(at.console)
 	}
+	facts := m.Board.facts()
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", "q35", "-accel", m.Accel.option(), "-cpu", "max", "-smp", "2", "-m", "1024",
+		"-accel", m.Accel.option(), "-smp", "2",
 		"-chardev", console, "-serial", "chardev:console",
-		"-chardev", "socket,id=report,path=" + escape(at.report), "-device", "isa-serial,index=3,chardev=report",
+		"-chardev", "socket,id=report,path=" + escape(at.report),
 		"-chardev", "socket,id=monitor,path=" + escape(at.monitor), "-mon", "chardev=monitor,mode=control",
 		"-chardev", "socket,id=tpm,path=" + escape(at.tpmControl),
-		"-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", string(m.Device) + ",tpmdev=tpm0",
+		"-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", m.Device.option(),
 		"-kernel", m.Kernel, "-initrd", at.initramfs, "-append", m.CommandLine(),
+	}
+	args = append(args, facts.machine...)
+	for _, device := range facts.report {
+		args = append(args, "-device", device)
+	}
+	if at.tree != "" {
+		args = append(args, "-dtb", at.tree)
 	}
 	if at.gdb != "" {
 		args = append(args, "-chardev", "socket,id=gdb,path="+escape(at.gdb), "-gdb", "chardev:gdb", "-S")

@@ -35,12 +35,13 @@ func TestArguments(t *testing.T) {
 	assert.Contains(t, line, "-device tpm-crb,tpmdev=tpm0")
 	assert.Contains(t, line, "-no-reboot")
 	assert.NotContains(t, line, "pflash")
-	assert.Contains(t, line, "-accel tcg,thread=single -cpu max -smp 2")
+	assert.Contains(t, line, "-accel tcg,thread=single -smp 2 ")
+	assert.Contains(t, line, "-machine q35 -cpu max -m 1024 -device isa-serial,index=3,chardev=report")
 
 	at.console, m.Firmware, m.Accel = "/d/console", OVMF, KVM
 	line = strings.Join(m.args(at), " ")
 	assert.Contains(t, line, "-chardev socket,id=console,path=/d/console -serial chardev:console", "no logfile=, which doubles bytes")
-	assert.Contains(t, line, "-accel kvm -cpu")
+	assert.Contains(t, line, "-accel kvm -smp")
 	assert.Contains(t, line, "readonly=on,file=/code")
 	assert.Contains(t, line, "unit=1,format=raw,file=/d/vars", "the variables are a copy")
 }

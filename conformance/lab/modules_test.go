@@ -14,7 +14,7 @@ func TestModules(t *testing.T) {
 	t.Parallel()
 	f := &archiveFake{listed: "6.1", held: "6.1"}
 	apt := fakeApt(t, f)
-	image, err := DebianKernel(t.Context(), apt)
+	image, err := DebianKernel(t.Context(), apt, Q35)
 	require.NoError(t, err)
 	var missing *SetupError
 	_, err = Modules(t.Context(), apt, image, false, "drivers/char/tpm/a.ko")
@@ -27,7 +27,7 @@ func TestModules(t *testing.T) {
 		assert.Equal(t, "fs/fuse/b.ko", string(content))
 	}
 	assert.EqualValues(t, 2, f.downloads.Load(), "the kernel and its modules")
-	cached, err := CachedKernel(apt)
+	cached, err := CachedKernel(apt, Q35)
 	require.NoError(t, err)
 	assert.Equal(t, image, cached, "a folder of modules is no kernel")
 

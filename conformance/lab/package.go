@@ -50,10 +50,13 @@ func (a *Apt) Unpacked(ctx context.Context, name, part string, resolve func(cont
 	if first == nil || ctx.Err() != nil {
 		return dir, first
 	}
-	if err := a.Update(ctx); err != nil {
-		return "", errors.Join(first, err)
+	updated := a.Update(ctx) // may fail for one list that is not needed
+	if dir, err := a.unpack(ctx, name, part, resolve); err == nil {
+		return dir, nil
+	} else if updated == nil {
+		return "", err
 	}
-	return a.unpack(ctx, name, part, resolve)
+	return "", errors.Join(first, updated)
 }
 
 func (a *Apt) unpack(ctx context.Context, name, part string, resolve func(context.Context) (string, error)) (string, error) {
@@ -74,8 +77,13 @@ func (a *Apt) unpack(ctx context.Context, name, part string, resolve func(contex
 	return a.fetch(ctx, p, part)
 }
 
-// packages is the folder below Cache for unpacked packages.
-func (a *Apt) packages() string { return filepath.Join(a.Cache, "packages") }
+// packages is the folder below Cache for unpacked packages of the architecture.
+func (a *Apt) packages() string {
+	if a.Arch != "" {
+		return filepath.Join(a.Cache, "packages-"+a.Arch)
+	}
+	return filepath.Join(a.Cache, "packages")
+}
 
 // fetch downloads, checks and unpacks a package, unless that has been done.
 func (a *Apt) fetch(ctx context.Context, p debianPackage, part string) (string, error) {

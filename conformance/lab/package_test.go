@@ -94,7 +94,7 @@ func TestKernelIsFetchedOnce(t *testing.T) {
 		// Every one with locks of its own, as separate processes have.
 		own := &Apt{Cache: apt.Cache, Progress: io.Discard, Exec: f.exec}
 		wg.Go(func() {
-			image, err := DebianKernel(t.Context(), own)
+			image, err := DebianKernel(t.Context(), own, Q35)
 			if assert.NoError(t, err) {
 				assert.FileExists(t, image)
 				assert.Equal(t, "vmlinuz-6.1.0-56", filepath.Base(image))
@@ -112,7 +112,7 @@ func TestOldListsAreFetchedAnew(t *testing.T) {
 	t.Parallel()
 	for _, listed := range []string{"", "6.1.0-55"} {
 		f := &archiveFake{listed: listed, held: "6.1.0-56"}
-		image, err := DebianKernel(t.Context(), fakeApt(t, f))
+		image, err := DebianKernel(t.Context(), fakeApt(t, f), Q35)
 		require.NoError(t, err, "lists that promise %q", listed)
 		assert.Equal(t, "vmlinuz-6.1.0-56", filepath.Base(image))
 		assert.Equal(t, 1, f.updates)
@@ -123,7 +123,7 @@ func TestDamagedArchiveLeavesNothing(t *testing.T) {
 	t.Parallel()
 	f := &archiveFake{listed: "6.1.0-56", held: "6.1.0-56", content: "half of the deb"}
 	apt := fakeApt(t, f)
-	_, err := DebianKernel(t.Context(), apt)
+	_, err := DebianKernel(t.Context(), apt, Q35)
 	var setup *SetupError
 	require.ErrorAs(t, err, &setup)
 	assert.ErrorContains(t, err, "SHA-256")
@@ -134,15 +134,15 @@ func TestWithoutArchiveTheCacheServes(t *testing.T) {
 	t.Parallel()
 	f := &archiveFake{listed: "6.1.0-55", held: "6.1.0-55"}
 	apt := fakeApt(t, f)
-	_, err := DebianKernel(t.Context(), apt)
+	_, err := DebianKernel(t.Context(), apt, Q35)
 	require.NoError(t, err)
 
 	f.listed, f.offline = "6.1.0-56", true
-	image, err := DebianKernel(t.Context(), apt)
+	image, err := DebianKernel(t.Context(), apt, Q35)
 	require.NoError(t, err)
 	assert.Equal(t, "vmlinuz-6.1.0-55", filepath.Base(image))
 
-	_, err = DebianKernel(t.Context(), fakeApt(t, &archiveFake{offline: true}))
+	_, err = DebianKernel(t.Context(), fakeApt(t, &archiveFake{offline: true}), Q35)
 	var setup *SetupError
 	require.ErrorAs(t, err, &setup)
 	assert.Contains(t, err.Error(), "--kernel")
@@ -150,10 +150,10 @@ func TestWithoutArchiveTheCacheServes(t *testing.T) {
 
 func TestImageDependency(t *testing.T) {
 	t.Parallel()
-	name, err := imageDependency("linux-image-amd64\n  Depends: linux-image-6.12.48+deb13-amd64\n")
+	name, err := imageDependency("linux-image-amd64", "linux-image-amd64\n  Depends: linux-image-6.12.48+deb13-amd64\n")
 	require.NoError(t, err)
 	assert.Equal(t, "linux-image-6.12.48+deb13-amd64", name)
-	_, err = imageDependency("linux-image-amd64\n  Depends: linux-base\n")
+	_, err = imageDependency("linux-image-amd64", "linux-image-amd64\n  Depends: linux-base\n")
 	assert.ErrorContains(t, err, "linux-base")
 }
 
@@ -179,4 +179,33 @@ func TestLockFileGivesUpWithItsContext(t *testing.T) {
 	second, err := lockFile(t.Context(), path)
 	require.NoError(t, err)
 	assert.NoError(t, second.Close())
+}
+
+// Packages for another processor come with lists of their own, without root, and do not
+// mix with those of this machine.
+func TestPackagesOfAnotherArchitecture(t *testing.T) {
+	t.Parallel()
+	f := &archiveFake{held: "6.1.0-9", listed: "", content: "deb of 6.1.0-9"}
+	var commands []string
+	apt := fakeApt(t, f)
+	inner := apt.Exec
+	apt.Exec = func(ctx context.Context, dir string, argv ...string) (string, error) {
+		commands = append(commands, strings.Join(argv, " "))
+		return inner(ctx, dir, argv...)
+	}
+	foreign := apt.ForArch("m68k")
+	dir, err := foreign.Unpacked(t.Context(), "linux-image-6.1.0-9-amd64", "boot", nil)
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(apt.Cache, "packages-m68k", "linux-image-6.1.0-9-amd64_6.1.0-9"), dir)
+	assert.DirExists(t, filepath.Join(apt.Cache, "apt-m68k", "lists", "partial"))
+	require.NotEmpty(t, commands)
+	for _, line := range commands {
+		assert.NotContains(t, line, "sudo")
+		if !strings.HasPrefix(line, "dpkg") {
+			assert.Contains(t, line, "APT::Architecture=m68k")
+			assert.Contains(t, line, "Dir::State::Lists="+filepath.Join(apt.Cache, "apt-m68k", "lists"))
+		}
+	}
+	assert.Empty(t, apt.cached("linux-image-"))
+	assert.Same(t, apt, apt.ForArch(debianArch))
 }

@@ -21,10 +21,17 @@ import (
 // Config.Cache is deleted. The error is a [*SetupError] if nothing could be started and
 // a [*BootError] if no report came.
 func Run(ctx context.Context, c Config) (*Record, error) {
+	if err := c.Machine.Check(); err != nil {
+		return nil, &SetupError{What: "this machine", Err: err}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("the time of %s was over", c.Timeout))
 	defer cancel()
 	switch c.Machine.Accel {
 	case Auto:
+		if c.Machine.Board.foreign() {
+			c.Machine.Accel = TCG
+			break
+		}
 		return auto(ctx, c)
 	case KVM:
 		return withKVM(ctx, c)
@@ -125,11 +132,40 @@ func (r *runner) startAll(ctx context.Context) error {
 	if err := r.writeFiles(); err != nil {
 		return &SetupError{What: "the guest's files", Err: err}
 	}
+	if r.Machine.Tree != "" {
+		if err := r.writeTree(ctx); err != nil {
+			return &SetupError{What: "the machine's device tree", Err: err}
+		}
+	}
 	return r.startQEMU(ctx)
 }
 
+// writeTree makes the machine's device tree. A TPM ends with its QEMU, so the one that
+// asks for the tree has a TPM of its own.
+func (r *runner) writeTree(ctx context.Context) error {
+	dir := filepath.Join(r.dir, "tree")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	tpm, err := r.TPM(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer tpm.process.kill()
+	r.at.tree, err = r.Machine.makeTree(ctx, r.dir, tpm.control)
+	return err
+}
+
 func (r *runner) writeFiles() error {
-	if err := WriteInitramfs(r.at.initramfs, r.Machine.Tools.Busybox, r.Policy, r.Modprobe); err != nil {
+	busybox, err := os.ReadFile(r.Machine.Tools.Busybox)
+	if err != nil {
+		return err
+	}
+	image, err := Initramfs(Contents{Busybox: busybox, Port: r.Machine.Board.facts().port, Policy: r.Policy, Modprobe: r.Modprobe})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.at.initramfs, image, 0o600); err != nil {
 		return err
 	}
 	if r.Machine.Firmware != OVMF {
@@ -159,7 +195,7 @@ func (r *runner) startQEMU(ctx context.Context) error {
 	if err != nil {
 		return &SetupError{What: "the console", Err: err}
 	}
-	r.progress("starting QEMU (%s, %s, %s)", r.Machine.Accel, r.Machine.Firmware, r.Machine.Device)
+	r.progress("starting QEMU (%s, %s, firmware %s, %s)", r.Machine.Board, r.Machine.Accel, r.Machine.Firmware, r.Machine.Device)
 	r.begun = time.Now()
 	if r.qemu, err = start(r.Machine.command(r.at)); err != nil {
 		feed.Close()

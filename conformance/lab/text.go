@@ -19,7 +19,7 @@ func (v *Verdict) WriteJSON(w io.Writer) error {
 // WriteText writes the verdict for people to read.
 func (v *Verdict) WriteText(w io.Writer) error {
 	var t strings.Builder
-	fmt.Fprintf(&t, "machine     %s, %s, %s; QEMU ran for %s\n", v.Firmware, v.Device, v.Accel, v.Took)
+	fmt.Fprintf(&t, "machine     %s, firmware %s, %s, %s; QEMU ran for %s\n", v.Board, v.Firmware, v.Device, v.Accel, v.Took)
 	fmt.Fprintf(&t, "tpm         %s\n", strings.Join(v.TPM, " "))
 	fmt.Fprintf(&t, "kernel args %s\n", v.CommandLine)
 	for i := range v.Boots {

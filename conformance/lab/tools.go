@@ -10,30 +10,41 @@ import (
 
 // Tools are the host programs and files that a boot needs.
 type Tools struct {
-	QEMU    string // qemu-system-x86_64
-	Busybox string // a static busybox
+	QEMU    string // that of the board
+	Busybox string // a static busybox for the board's processor
+	DTC     string // the device tree compiler; empty without a tree
 	// OVMFCode and OVMFVars are the two files of the UEFI firmware, empty for
 	// another firmware.
 	OVMFCode, OVMFVars string
 }
 
-// FindTools returns the tools for a boot with this firmware. It installs QEMU if it is
-// missing; the rest is unpacked into apt's cache, because the package busybox-static
-// would replace an installed busybox.
+// FindTools returns the tools for a boot of this board with this firmware. It installs
+// QEMU if it is missing; the rest is unpacked into apt's cache, because the package
+// busybox-static would replace an installed busybox. tree is for a machine with a device
+// tree of its own, which takes dtc.
 //
 // If install is false, it installs nothing.
-func FindTools(ctx context.Context, apt *Apt, firmware Firmware, install bool) (Tools, error) {
-	qemu, err := program(ctx, apt, "qemu-system-x86_64", "qemu-system-x86", install)
+func FindTools(ctx context.Context, apt *Apt, board Board, firmware Firmware, tree, install bool) (Tools, error) {
+	facts := board.facts()
+	qemu, err := program(ctx, apt, facts.qemu, facts.qemuPackage, install)
 	if err != nil {
 		return Tools{}, err
 	}
 	tools := Tools{QEMU: qemu}
-	if tools.Busybox = staticBusybox(); tools.Busybox == "" {
-		dir, err := apt.Unpacked(ctx, "busybox-static", "bin", nil)
+	if facts.arch == debianArch {
+		tools.Busybox = staticBusybox()
+	}
+	if tools.Busybox == "" {
+		dir, err := apt.ForArch(facts.arch).Unpacked(ctx, "busybox-static", "bin", nil)
 		if err != nil {
-			return Tools{}, &SetupError{What: "a static busybox", Hint: "it is in the Debian package busybox-static", Err: err}
+			return Tools{}, &SetupError{What: "a static busybox", Hint: "it is in the Debian package busybox-static of " + facts.arch, Err: err}
 		}
 		tools.Busybox = filepath.Join(dir, "busybox")
+	}
+	if tree {
+		if tools.DTC, err = program(ctx, apt, "dtc", "device-tree-compiler", install); err != nil {
+			return Tools{}, err
+		}
 	}
 	if firmware == OVMF {
 		tools.OVMFCode, tools.OVMFVars, err = findOVMF(ctx, apt)

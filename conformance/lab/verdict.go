@@ -41,6 +41,7 @@ const Schema = "swtpmd-qemu-boot/1"
 // Verdict is the result of a run.
 type Verdict struct {
 	Schema      string        `json:"schema"`
+	Board       Board         `json:"board"`
 	Firmware    Firmware      `json:"firmware"`
 	Device      Device        `json:"device"`
 	Accel       Accel         `json:"accel"`

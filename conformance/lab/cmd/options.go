@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -25,6 +26,7 @@ type options struct {
 	deferBoots                           int
 	holdMax                              time.Duration
 
+	board, tree             string
 	device, firmware, accel string
 	asyncProbe              bool
 	imaPolicy, loadPolicy   string
@@ -49,8 +51,10 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.whileDeferred, "while-deferred", "", "")
 	f.IntVar(&o.deferBoots, "defer-boots", 0, "")
 	f.DurationVar(&o.holdMax, "hold-max", 0, "")
-	f.StringVar(&o.device, "device", string(lab.TIS), "")
-	f.StringVar(&o.firmware, "firmware", string(lab.SeaBIOS), "")
+	f.StringVar(&o.board, "board", string(lab.Q35), "")
+	f.StringVar(&o.tree, "tree", "", "")
+	f.StringVar(&o.device, "device", "", "")
+	f.StringVar(&o.firmware, "firmware", "", "")
 	f.StringVar(&o.accel, "accel", string(lab.Auto), "")
 	f.BoolVar(&o.asyncProbe, "async-probe", false, "")
 	f.StringVar(&o.imaPolicy, "ima-policy", "tcb", "")
@@ -118,10 +122,33 @@ func (o *options) check() error {
 		return errors.New("--append and --ima-policy take no quotation marks and no line ends")
 	}
 	return errors.Join(
-		oneOf("device", o.device, string(lab.TIS), string(lab.CRB)),
-		oneOf("firmware", o.firmware, string(lab.SeaBIOS), string(lab.OVMF)),
 		oneOf("accel", o.accel, string(lab.Auto), string(lab.KVM), string(lab.TCG)),
+		o.checkBoard(),
 	)
+}
+
+// checkBoard refuses a board that there is not, and what it does not have. It fills in
+// the board's own firmware and device.
+func (o *options) checkBoard() error {
+	var names []string
+	for _, b := range lab.Boards() {
+		names = append(names, b.String())
+	}
+	if err := oneOf("board", o.board, names...); err != nil {
+		return err
+	}
+	board := lab.Board(o.board)
+	o.firmware = cmp.Or(o.firmware, string(board.Firmware()))
+	o.device = cmp.Or(o.device, string(board.Device()))
+	return o.machine().Check()
+}
+
+// machine returns the machine without what has to be found.
+func (o *options) machine() lab.Machine {
+	return lab.Machine{
+		Board: lab.Board(o.board), Firmware: lab.Firmware(o.firmware), Device: lab.Device(o.device), Accel: lab.Accel(o.accel),
+		AsyncProbe: o.asyncProbe, Append: o.append, Kernel: o.kernel, Tree: o.tree,
+	}
 }
 
 // checkLevels refuses a deferral that ends where it begins, or before.
@@ -195,11 +222,8 @@ func (o *options) awaitTime() time.Duration {
 // config returns the configuration of the boot; done removes what was made for it.
 func (o *options) config(ctx context.Context, progress io.Writer) (c lab.Config, done func(), err error) {
 	c = lab.Config{
-		Machine: lab.Machine{
-			Firmware: lab.Firmware(o.firmware), Device: lab.Device(o.device), Accel: lab.Accel(o.accel),
-			AsyncProbe: o.asyncProbe, Append: o.append, Kernel: o.kernel,
-		},
-		Rebind: o.rebind, Await: o.awaitTime(), Timeout: o.timeout, Keep: o.keep, Progress: progress,
+		Machine: o.machine(),
+		Rebind:  o.rebind, Await: o.awaitTime(), Timeout: o.timeout, Keep: o.keep, Progress: progress,
 	}
 	if o.imaPolicy != "none" {
 		c.Machine.IMAPolicy = o.imaPolicy
@@ -215,6 +239,11 @@ func (o *options) config(ctx context.Context, progress io.Writer) (c lab.Config,
 			return c, nil, &lab.SetupError{What: "the IMA policy", Err: err}
 		}
 	}
+	if o.tree != "" {
+		if c.Machine.Tree, err = lab.Tree(o.tree); err != nil {
+			return c, nil, err
+		}
+	}
 	done, err = o.equip(ctx, &c, progress)
 	return c, done, err
 }
@@ -228,11 +257,11 @@ func (o *options) equip(ctx context.Context, c *lab.Config, progress io.Writer) 
 	c.Cache = cache
 	apt := &lab.Apt{Cache: cache, Progress: progress}
 	m := &c.Machine
-	if m.Tools, err = lab.FindTools(ctx, apt, m.Firmware, !o.noInstall); err != nil {
+	if m.Tools, err = lab.FindTools(ctx, apt, m.Board, m.Firmware, m.Tree != "", !o.noInstall); err != nil {
 		return nil, err
 	}
 	if m.Kernel == "" {
-		if m.Kernel, err = lab.DebianKernel(ctx, apt); err != nil {
+		if m.Kernel, err = lab.DebianKernel(ctx, apt, m.Board); err != nil {
 			return nil, err
 		}
 	}

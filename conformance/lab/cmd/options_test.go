@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/conformance/lab"
 )
 
 func TestDaemonFlags(t *testing.T) {
@@ -49,6 +51,11 @@ func TestBadCommandLines(t *testing.T) {
 		"--device=tpm-spi":                         "tpm-crb",
 		"--firmware=coreboot":                      "seabios",
 		"--accel=hvf":                              "tcg",
+		"--board=versatile":                        "it is one of q35, virt, pseries",
+		"--board=virt --device=tpm-crb":            "the board virt has [tpm-tis-device]",
+		"--board=pseries --firmware=ovmf":          "the board pseries has [slof]",
+		"--board=pseries --tree=leds":              "only the board virt",
+		"--device=tpm-spapr":                       "the board q35 has [tpm-tis tpm-crb]",
 		"--timeout=0s":                             "--timeout",
 		`--append="x`:                              "quotation marks",
 		"--unheard-of":                             "unheard-of",
@@ -67,6 +74,27 @@ func TestMissingThingsAreASetupFailure(t *testing.T) {
 	code := run(t.Context(), []string{"--load-policy=" + filepath.Join(t.TempDir(), "none")}, io.Discard, &err)
 	assert.Equal(t, exitSetup, code)
 	assert.Contains(t, err.String(), "IMA policy")
+}
+
+// Each board has its own firmware and TPM without being told, and the help names every
+// tree.
+func TestBoards(t *testing.T) {
+	t.Parallel()
+	for _, b := range lab.Boards() {
+		o, err := parse([]string{"--board=" + b.String()})
+		require.NoError(t, err)
+		assert.Equal(t, b, o.machine().Board)
+		assert.Equal(t, b.Device(), o.machine().Device)
+		assert.Equal(t, b.Firmware(), o.machine().Firmware)
+		assert.Contains(t, usage, b.String())
+	}
+	require.NotEmpty(t, lab.Trees())
+	for _, name := range lab.Trees() {
+		assert.Contains(t, usage, name)
+	}
+	var err bytes.Buffer
+	assert.Equal(t, exitSetup, run(t.Context(), []string{"--board=virt", "--tree=none", "--kernel=x"}, io.Discard, &err))
+	assert.Contains(t, err.String(), "regulator-gpio")
 }
 
 func TestHelpNamesEveryOption(t *testing.T) {
