@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,10 @@ type Apt struct {
 	Arch string
 	// Progress gets a line for each step.
 	Progress io.Writer
+	// Options are put after the names apt-get and apt-cache: a configuration of apt's
+	// own files, such as other sources. With Options, apt-get runs without root: they
+	// must name folders that this process may write.
+	Options []string
 	// Exec executes a command in dir (the current folder if that is empty) and
 	// returns its standard output. If it is nil, a process is started.
 	Exec func(ctx context.Context, dir string, argv ...string) (string, error)
@@ -144,6 +149,19 @@ func (a *Apt) Query(ctx context.Context, args ...string) (string, error) {
 	return answer, err
 }
 
+// Archive returns the address of the first archive of Debian that apt gets packages from.
+func (a *Apt) Archive(ctx context.Context) (string, error) {
+	addresses, err := a.exec(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian")
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := strings.Cut(addresses, "\n")
+	if first == "" {
+		return "", errors.New("this machine's apt has no archive of Debian in its sources, or no package lists")
+	}
+	return strings.TrimSuffix(first, "/"), nil
+}
+
 // updating calls f, and if f fails, once more after an "apt-get update": package
 // lists that are missing or old are the usual reason.
 func (a *Apt) updating(ctx context.Context, f func() error) error {
@@ -160,10 +178,10 @@ func (a *Apt) updating(ctx context.Context, f func() error) error {
 }
 
 // asRoot runs apt-get as root, with sudo if this process is not root. sudo must not
-// need a password.
+// need a password. An apt-get with files of its own needs no root.
 func (a *Apt) asRoot(ctx context.Context, args ...string) error {
 	argv := append([]string{"apt-get", "-o", fmt.Sprintf("DPkg::Lock::Timeout=%d", int(lockTimeout.Seconds()))}, args...)
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 && len(a.Options) == 0 {
 		argv = append([]string{"sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"}, argv...)
 	}
 	_, err := a.exec(ctx, "", argv...)
@@ -173,6 +191,9 @@ func (a *Apt) asRoot(ctx context.Context, args ...string) error {
 // exec executes a command with the environment for apt in scripts: plain English, no
 // questions.
 func (a *Apt) exec(ctx context.Context, dir string, argv ...string) (string, error) {
+	if len(a.Options) > 0 && strings.HasPrefix(argv[0], "apt-") {
+		argv = slices.Insert(slices.Clone(argv), 1, a.Options...)
+	}
 	if a.Exec != nil {
 		return a.Exec(ctx, dir, argv...)
 	}
@@ -188,7 +209,7 @@ func (a *Apt) exec(ctx context.Context, dir string, argv ...string) (string, err
 // lock takes the lock file. It waits for all others, in this process and outside.
 func (a *Apt) lock(ctx context.Context) (unlock func(), err error) {
 	a.mu.Lock()
-	file, err := lockFile(ctx, filepath.Join(a.Cache, "apt.lock"))
+	file, err := LockFile(ctx, filepath.Join(a.Cache, "apt.lock"))
 	if err != nil {
 		a.mu.Unlock()
 		return nil, err
@@ -199,9 +220,9 @@ func (a *Apt) lock(ctx context.Context) (unlock func(), err error) {
 	}, nil
 }
 
-// lockFile opens and locks a file. It waits for the process that holds the lock;
+// LockFile opens and locks a file. It waits for the process that holds the lock;
 // closing the file releases it.
-func lockFile(ctx context.Context, path string) (*os.File, error) {
+func LockFile(ctx context.Context, path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err

@@ -77,6 +77,28 @@ func (a *Apt) unpack(ctx context.Context, name, part string, resolve func(contex
 	return a.fetch(ctx, p, part)
 }
 
+// Candidate returns the version of a package that the package lists offer. It does not
+// ask the archive for new lists: the error is that of a package that is not listed.
+func (a *Apt) Candidate(ctx context.Context, name string) (version string, err error) {
+	record, err := a.exec(ctx, "", "apt-cache", "show", "--no-all-versions", name)
+	if err != nil {
+		return "", err
+	}
+	p, err := parsePackage(record)
+	return p.Version, err
+}
+
+// UnpackedVersion returns the version of a package whose files Unpacked has put into
+// dir.
+func UnpackedVersion(dir string) string {
+	_, version, _ := strings.Cut(filepath.Base(dir), "_")
+	return strings.ReplaceAll(version, "%3a", ":")
+}
+
+// LastUnpacked returns the folder of the package of that name that Unpacked unpacked
+// last, or "".
+func (a *Apt) LastUnpacked(name string) string { return a.cached(name + "_") }
+
 // packages is the folder below Cache for unpacked packages of the architecture.
 func (a *Apt) packages() string {
 	if a.Arch != "" {
@@ -106,7 +128,7 @@ func (a *Apt) fetchTo(ctx context.Context, p debianPackage, place string, pick f
 	if err := os.MkdirAll(a.packages(), 0o755); err != nil {
 		return err
 	}
-	lock, err := lockFile(ctx, filepath.Join(a.packages(), "fetch.lock"))
+	lock, err := LockFile(ctx, filepath.Join(a.packages(), "fetch.lock"))
 	if err != nil {
 		return err
 	}

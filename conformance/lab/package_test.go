@@ -169,14 +169,14 @@ func TestParsePackage(t *testing.T) {
 func TestLockFileGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
-	first, err := lockFile(t.Context(), path)
+	first, err := LockFile(t.Context(), path)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = lockFile(ctx, path)
+	_, err = LockFile(ctx, path)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, first.Close())
-	second, err := lockFile(t.Context(), path)
+	second, err := LockFile(t.Context(), path)
 	require.NoError(t, err)
 	assert.NoError(t, second.Close())
 }
