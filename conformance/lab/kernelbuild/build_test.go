@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 func read(t *testing.T, path ...string) string {
@@ -307,7 +308,7 @@ func TestOneBuildAtATime(t *testing.T) {
 		waiting <- err
 	}()
 	cancel()
-	require.ErrorIs(t, <-waiting, context.Canceled)
+	require.ErrorIs(t, transporttest.Receive(t, waiting), context.Canceled)
 	require.NoError(t, lock.Close())
 	_, err = b.Build(t.Context(), kernels(t, "arm64-6.1-late"))
 	require.NoError(t, err)
