@@ -3,6 +3,8 @@
 package cases
 
 import (
+	"slices"
+
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance/conform"
@@ -92,10 +94,10 @@ func define(n index, attributes uint32, size uint16) conform.Step {
 
 // All returns the suite.
 func All() *conform.Suite {
-	suite := &conform.Suite{Fixtures: fixtures}
-	for _, chapter := range []func() []conform.Case{
+	suite := &conform.Suite{Fixtures: slices.Concat(fixtures, keyFixtures)}
+	for _, chapter := range slices.Concat([]func() []conform.Case{
 		sessionCases, nvCases,
-	} {
+	}, cryptography) {
 		suite.Cases = append(suite.Cases, chapter()...)
 	}
 	return suite
