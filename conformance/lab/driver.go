@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
 // fieldFailure is the line of a TPM whose self-test never ends
@@ -32,6 +34,10 @@ func driverOf(boot *Boot, log []Line, device Device) DriverVerdict {
 		}
 	}
 	d.Bound = boundHow(boot, d.At, log)
+	d.Postponed, d.Suppliers = postponed(log), suppliers(log, device)
+	if d.At != nil {
+		d.Level, d.Inside = levelAt(boot.View, time.Duration(*d.At)), insideAt(log, time.Duration(*d.At))
+	}
 	if looked, _, ok := imaLooked(log); ok {
 		d.Failed = failedProbe(probes, looked)
 	}
@@ -111,6 +117,71 @@ func ownProbes(log []Line, device Device) []probe {
 // printkSlack is how much printk's clock and that of initcall_debug may differ
 // within a few lines.
 const printkSlack = time.Millisecond
+
+// postponed returns the probes of any device that the kernel repeats.
+func postponed(log []Line) []PostponedProbe {
+	all := []PostponedProbe{}
+	for _, line := range log {
+		if p, ok := line.probe(); ok && (p.code == eprobeDefer || p.code == -eprobeDefer) {
+			all = append(all, PostponedProbe{At: Seconds(p.at), Device: p.of})
+		}
+	}
+	return all
+}
+
+// waits is how the driver core says for which supplier a probe waits
+// (drivers/base/core.c: device_links_check_suppliers).
+var waits = regexp.MustCompile(`(?:wait for supplier|supplier) (\S{1,256})`)
+
+// suppliers returns for whom the TPM had to wait, each once.
+func suppliers(log []Line, device Device) []string {
+	var all []string
+	for _, line := range log {
+		m := waits.FindStringSubmatch(line.Text)
+		if m != nil && strings.Contains(line.Text, device.kernelName()+": ") && !slices.Contains(all, m[1]) {
+			all = append(all, m[1])
+		}
+	}
+	return all
+}
+
+// levelAt returns the level that the kernel had reached at a time, by the movements of
+// the TPM's clock.
+func levelAt(view *View, at time.Duration) string {
+	if view == nil {
+		return ""
+	}
+	level := ""
+	for _, e := range view.Status.Levels {
+		if e.Boot == view.Status.Now.Boot && e.At >= 0 && e.At <= at && e.Level > initcall.Firmware {
+			level = e.Level.String()
+		}
+	}
+	return level
+}
+
+// called is initcall_debug's line before a function, returned that after it.
+var (
+	called   = regexp.MustCompile(`^calling  ([A-Za-z0-9_]{1,256})\+`)
+	returned = regexp.MustCompile(`^initcall ([A-Za-z0-9_]{1,256})\+\S* returned `)
+)
+
+// insideAt returns the initcall, of those that the log has, that began before and ended
+// after a time.
+func insideAt(log []Line, at time.Duration) string {
+	begun := map[string]time.Duration{}
+	for _, line := range log {
+		if m := called.FindStringSubmatch(line.Text); m != nil {
+			begun[m[1]] = line.At
+		}
+		if m := returned.FindStringSubmatch(line.Text); m != nil {
+			if from, ok := begun[m[1]]; ok && from <= at && at <= line.At {
+				return m[1]
+			}
+		}
+	}
+	return ""
+}
 
 // failedProbe returns the probe that failed before IMA looked, if the kernel does not
 // retry it, else nil.

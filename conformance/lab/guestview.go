@@ -144,11 +144,15 @@ const (
 	noBankLine = "No suitable TPM algorithm for boot aggregate" // security/integrity/ima/ima_crypto.c
 	levelLine  = "initcall_level: level="                       // include/trace/events/initcall.h
 	imaCall    = "calling  init_ima+"                           // init/main.c, initcall_debug
+	lsmCall    = "calling  security_initcall_late"              // security/lsm_init.c, instead of init_ima since 6.19
+	hashLine   = "ima: Allocated hash algorithm"                // security/integrity/ima/ima_crypto.c, after the look
 	chipLine   = " TPM (device-id"                              // drivers/char/tpm/tpm_tis_core.c
 )
 
-// imaLooked returns when init_ima was called and in which level. The level is nil in a
-// log without the trace event.
+// imaLooked returns when IMA looked for a TPM, which is when init_ima was called, and in
+// which level. The level is nil in a log without the trace event. A kernel without the
+// initcall init_ima calls it with those of other security modules, at late, or at
+// late_sync: in the last such call before what init_ima prints.
 func imaLooked(log []Line) (at time.Duration, level *initcall.Level, ok bool) {
 	for _, line := range log {
 		if _, name, found := strings.Cut(line.Text, levelLine); found {
@@ -156,11 +160,16 @@ func imaLooked(log []Line) (at time.Duration, level *initcall.Level, ok bool) {
 				level = &parsed
 			}
 		}
-		if strings.Contains(line.Text, imaCall) {
+		switch {
+		case strings.Contains(line.Text, imaCall):
 			return line.At, level, true
+		case strings.Contains(line.Text, lsmCall):
+			at, ok = line.At, true
+		case ok && (strings.Contains(line.Text, bypassLine) || strings.Contains(line.Text, hashLine)):
+			return at, level, true
 		}
 	}
-	return 0, nil, false
+	return at, level, ok
 }
 
 // String returns the line as dmesg prints it.

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"debug/elf"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,33 @@ func FindTools(ctx context.Context, apt *Apt, board Board, firmware Firmware, tr
 		tools.OVMFCode, tools.OVMFVars, err = findOVMF(ctx, apt)
 	}
 	return tools, err
+}
+
+// CachedTools returns the tools for a boot of this board, with a device tree if it has
+// one, that are installed or unpacked already. It installs and fetches nothing.
+func CachedTools(apt *Apt, board Board) (Tools, error) {
+	facts := board.facts()
+	var tools Tools
+	var err error
+	if tools.QEMU, err = exec.LookPath(facts.qemu); err != nil {
+		return Tools{}, &SetupError{What: facts.qemu, Hint: "scripts/setup " + facts.qemuPackage, Err: err}
+	}
+	if facts.tree {
+		if tools.DTC, err = exec.LookPath("dtc"); err != nil {
+			return Tools{}, &SetupError{What: "dtc", Hint: "scripts/setup device-tree-compiler", Err: err}
+		}
+	}
+	if facts.arch == debianArch {
+		tools.Busybox = staticBusybox()
+	}
+	if dir := apt.ForArch(facts.arch).cached("busybox-static_"); tools.Busybox == "" && dir != "" {
+		tools.Busybox = filepath.Join(dir, "busybox")
+	}
+	if tools.Busybox == "" {
+		return Tools{}, &SetupError{What: "a static busybox for " + facts.arch, Hint: "scripts/qemu-boot --board=" + board.String() + " fetches it",
+			Err: fmt.Errorf("none is unpacked in %s", apt.ForArch(facts.arch).packages())}
+	}
+	return tools, nil
 }
 
 // program returns the path of a program in PATH. If it is missing, program installs

@@ -108,6 +108,17 @@ type DriverVerdict struct {
 	Bound Bound  `json:"bound"`
 	// At is the printk time of the probe that succeeded.
 	At *Seconds `json:"guest_time_s,omitempty"`
+	// Level is the level that the kernel had reached when that probe ended, as the TPM
+	// has read it on the console; empty if it has not.
+	Level string `json:"level,omitempty"`
+	// Inside is the initcall that the kernel was executing then, if it is one that the
+	// guest reports; empty for another, and after the initcalls.
+	Inside string `json:"inside,omitempty"`
+	// Postponed are the probes that ended with -EPROBE_DEFER, of the TPM and of others.
+	Postponed []PostponedProbe `json:"postponed"`
+	// Suppliers are for whom the driver core had the TPM wait. The kernel prints them
+	// only with dyndbg="file drivers/base/core.c +p".
+	Suppliers []string `json:"suppliers,omitempty"`
 	// Failed is the probe that had failed before IMA looked and that the kernel does
 	// not retry. Nil: none had, or IMA did not look.
 	Failed *FailedProbe `json:"failed_probe,omitempty"`
@@ -121,6 +132,12 @@ type DriverVerdict struct {
 	// Deferred are the devices whose probes the driver core has deferred.
 	Deferred []string `json:"devices_deferred"`
 	Lines    []string `json:"lines"` // the kernel's, about the TPM
+}
+
+// PostponedProbe is a probe that the kernel repeats.
+type PostponedProbe struct {
+	At     Seconds `json:"guest_time_s"`
+	Device string  `json:"device"` // the kernel's name
 }
 
 // FailedProbe is a probe that ended with an error after which the kernel does not

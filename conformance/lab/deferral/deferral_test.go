@@ -1,0 +1,115 @@
+package deferral
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/conformance/lab"
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/ima/boot"
+)
+
+// zeroPCRs is the boot aggregate of ten PCRs that nobody has extended.
+const zeroPCRs = "7b6436b0c98f62380866d9432c2af0ee08ce16a171bda6951aecd95ee1307d61"
+
+// assertRow checks what a boot, real or simulated, has shown.
+func assertRow(t *testing.T, r Row, o *Observed) {
+	t.Helper()
+	assert.Empty(t, r.Mismatch(o))
+	want := map[lab.Word]string{lab.Measured: zeroPCRs, lab.Bypass: strings.Repeat("0", 64)}[o.Outcome]
+	assert.Equal(t, want, o.Aggregate)
+	record := map[Start]string{Late: "boot_aggregate", LateSync: "boot_aggregate_late"}[o.Start]
+	assert.Equal(t, record, o.Record)
+}
+
+// The simulation says of every row what the row says.
+func TestRowsSimulated(t *testing.T) {
+	t.Parallel()
+	for _, r := range Rows() {
+		for _, start := range Starts() {
+			t.Run(r.Name()+", "+string(start), func(t *testing.T) {
+				t.Parallel()
+				now := new(boot.Time)
+				tpm, err := emulator.New(emulator.Platform{Clock: now}, emulator.Config{})
+				require.NoError(t, err)
+				o, err := r.Simulate(t.Context(), start, tpm, now)
+				require.NoError(t, err)
+				assertRow(t, r, o)
+			})
+		}
+	}
+}
+
+// A row that says something else of a boot is found out, whatever it is about.
+func TestMismatch(t *testing.T) {
+	t.Parallel()
+	r := Rows()[2]
+	require.True(t, r.Postponed)
+	good := Observed{Start: Late, Postponed: []string{"regulator-tpm", tpmDevice}, Binds: "late", Inside: retries, Outcome: lab.Bypass}
+	assert.Empty(t, r.Mismatch(&good))
+	for says, change := range map[string]func(*Observed){
+		"the TPM postponed is false":                func(o *Observed) { o.Postponed = o.Postponed[:1] },
+		"the level of its binding is device":        func(o *Observed) { o.Binds = "device" },
+		"the initcall of its binding is init_tis":   func(o *Observed) { o.Inside = "init_tis" },
+		"the verdict is measured, not bypass":       func(o *Observed) { o.Outcome = lab.Measured },
+		"the verdict is bypass, not measured":       func(o *Observed) { o.Start = LateSync },
+		"the verdict is pcr-mismatch, not bypass":   func(o *Observed) { o.Outcome = lab.PCRMismatch },
+		"the level of its binding is never, not la": func(o *Observed) { o.Binds = Never },
+	} {
+		o := good
+		change(&o)
+		assert.Contains(t, r.Mismatch(&o), says)
+	}
+	race := Row{Outcome: outcome(lab.Bypass, Race), Binds: "late_sync"}
+	for word, ok := range map[lab.Word]bool{lab.Measured: true, lab.Bypass: true, lab.PCRMismatch: false} {
+		assert.Equal(t, ok, race.Mismatch(&Observed{Start: LateSync, Binds: "late_sync", Outcome: word}) == "", word)
+	}
+}
+
+// TestRowsBooted boots every row. It is skipped where QEMU, dtc, a busybox for arm64 or
+// the kernels are missing, and it fetches and builds nothing: scripts/kernel-lab builds
+// the kernels, scripts/deferral fetches the rest.
+func TestRowsBooted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("no boots with -short")
+	}
+	l := equip(t)
+	for _, r := range Rows() {
+		for _, start := range Starts() {
+			t.Run(r.Name()+", "+string(start), func(t *testing.T) {
+				if _, err := l.Kernel(r.Kernel(start)); err != nil {
+					t.Skip("no boot: ", err)
+				}
+				o, v, err := l.Boot(t.Context(), r, start)
+				require.NoError(t, err)
+				assertRow(t, r, o)
+				assert.Empty(t, PCRMismatch(v.Last()))
+				assert.Equal(t, r.Postponed, len(o.Suppliers) > 0, "the driver core names for whom the TPM waits: %v", o.Suppliers)
+				t.Logf("%s: %s at %.2f s (%s), waited for %v, deferred %v, in %s", o.Outcome, o.Binds, o.Seconds, o.Inside, o.Suppliers, o.Postponed, v.Took)
+			})
+		}
+	}
+}
+
+func equip(t *testing.T) *Lab {
+	t.Helper()
+	l, err := Cached(t.Context(), t.Output())
+	if err != nil {
+		t.Skip("no boots: ", err)
+	}
+	var remove func()
+	l.Swtpmd, remove, err = lab.BuildSwtpmd(t.Context(), "")
+	require.NoError(t, err)
+	t.Cleanup(remove)
+	l.Timeout = 2 * time.Minute
+	if dir := os.Getenv("SWTPMD_BOOTS_KEEP"); dir != "" {
+		l.Keep = filepath.Join(dir, "deferral")
+	}
+	return l
+}
