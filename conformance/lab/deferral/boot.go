@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
+	"github.com/swtpmd/swtpmd/conformance/lab/kernelbuild"
 )
 
 // Lab has what boots of rows need.
@@ -23,13 +25,27 @@ type Lab struct {
 
 // Cached returns a Lab with what this machine has, without Swtpmd. It fetches, installs
 // and builds nothing. The error names the first thing that is missing.
-func Cached(ctx context.Context, progress io.Writer) (*Lab, error) {
+func Cached(progress io.Writer) (*Lab, error) {
 	cache, err := lab.CacheDir("")
 	if err != nil {
 		return nil, err
 	}
 	apt := &lab.Apt{Cache: cache, Progress: progress}
 	tools, err := lab.CachedTools(apt, lab.Virt)
+	if err != nil {
+		return nil, err
+	}
+	return &Lab{Tools: tools, Kernel: kernelIn(cache), Progress: progress, Timeout: 3 * time.Minute}, nil
+}
+
+// Fetched returns a Lab like Cached, and fetches what is missing; with install it installs
+// QEMU and dtc too. It builds no kernels.
+func Fetched(ctx context.Context, install bool, progress io.Writer) (*Lab, error) {
+	cache, err := lab.CacheDir("")
+	if err != nil {
+		return nil, err
+	}
+	tools, err := lab.FindTools(ctx, &lab.Apt{Cache: cache, Progress: progress}, lab.Virt, lab.Virt.Firmware(), true, install)
 	if err != nil {
 		return nil, err
 	}
@@ -113,10 +129,20 @@ func PCRMismatch(b *lab.BootVerdict) string {
 	return strings.Join(wrong, "; ")
 }
 
-func kernelIn(cache string) func(string) (string, error) {
+// kernelIn returns the way to kernels that scripts/kernel-lab has built. Where
+// SWTPMD_KERNELS names a folder, they are taken from there: NAME.Image.
+func kernelIn(cache string) func(name string) (string, error) {
 	return func(name string) (string, error) {
-		path := "/tmp/defer/kernels/" + name
-		_, err := os.Stat(path)
-		return path, err
+		if dir := os.Getenv("SWTPMD_KERNELS"); dir != "" {
+			path := filepath.Join(dir, name+".Image")
+			_, err := os.Stat(path)
+			return path, err
+		}
+		k, err := kernelbuild.ParseName(name)
+		if err != nil {
+			return "", err
+		}
+		built, err := kernelbuild.InCache(cache).Find(k)
+		return built.Image, err
 	}
 }

@@ -35,15 +35,20 @@ func TestRowsSimulated(t *testing.T) {
 		for _, start := range Starts() {
 			t.Run(r.Name()+", "+string(start), func(t *testing.T) {
 				t.Parallel()
-				now := new(boot.Time)
-				tpm, err := emulator.New(emulator.Platform{Clock: now}, emulator.Config{})
-				require.NoError(t, err)
-				o, err := r.Simulate(t.Context(), start, tpm, now)
-				require.NoError(t, err)
-				assertRow(t, r, o)
+				assertRow(t, r, simulate(t, r, start))
 			})
 		}
 	}
+}
+
+func simulate(t *testing.T, r Row, start Start) *Observed {
+	t.Helper()
+	now := new(boot.Time)
+	tpm, err := emulator.New(emulator.Platform{Clock: now}, emulator.Config{})
+	require.NoError(t, err)
+	o, err := r.Simulate(t.Context(), start, tpm, now)
+	require.NoError(t, err)
+	return o
 }
 
 // A row that says something else of a boot is found out, whatever it is about.
@@ -90,6 +95,7 @@ func TestRowsBooted(t *testing.T) {
 				require.NoError(t, err)
 				assertRow(t, r, o)
 				assert.Empty(t, PCRMismatch(v.Last()))
+				assert.ElementsMatch(t, simulate(t, r, start).Postponed, o.Postponed, "who defers in the simulation does here, and nobody else")
 				assert.Equal(t, r.Postponed, len(o.Suppliers) > 0, "the driver core names for whom the TPM waits: %v", o.Suppliers)
 				t.Logf("%s: %s at %.2f s (%s), waited for %v, deferred %v, in %s", o.Outcome, o.Binds, o.Seconds, o.Inside, o.Suppliers, o.Postponed, v.Took)
 			})
@@ -99,7 +105,7 @@ func TestRowsBooted(t *testing.T) {
 
 func equip(t *testing.T) *Lab {
 	t.Helper()
-	l, err := Cached(t.Context(), t.Output())
+	l, err := Cached(t.Output())
 	if err != nil {
 		t.Skip("no boots: ", err)
 	}

@@ -127,7 +127,7 @@ type Observed struct {
 	Record string `json:"record"`
 }
 
-// Mismatch returns what is not as the row says, empty if all is.
+// Mismatch tells in what a boot is not as the row says; it is empty if all is.
 func (r Row) Mismatch(o *Observed) string {
 	var wrong []string
 	differ := func(what string, got, want any) {

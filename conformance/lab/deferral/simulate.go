@@ -3,6 +3,7 @@ package deferral
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
@@ -37,8 +38,11 @@ type supplies struct {
 const gpioController = "9030000.pl061"
 
 var trees = map[string]supplies{
-	"regulator":      {devices: []boot.Device{{Name: "regulator-tpm", Driver: "reg-fixed-voltage"}}, suppliers: []string{"regulator-tpm"}},
-	"regulator-gpio": {suppliers: []string{"regulator-tpm"}}, // the platform has it
+	"regulator": {devices: []boot.Device{{Name: "regulator-tpm", Driver: "reg-fixed-voltage"}}, suppliers: []string{"regulator-tpm"}},
+	"regulator-gpio": {
+		devices:   []boot.Device{{Name: "regulator-tpm", Driver: "reg-fixed-voltage", Suppliers: []string{gpioController}, Needs: []string{gpioController}}},
+		suppliers: []string{"regulator-tpm"},
+	},
 	"regulator-orphan": {
 		devices: []boot.Device{
 			{Name: "gpio-orphan"},
@@ -70,9 +74,9 @@ func (r Row) platform() (*boot.Platform, error) {
 		return nil, fmt.Errorf("the simulation does not know the device tree %q", r.Tree)
 	}
 	p.Drivers = append(p.Drivers, boot.Driver{Name: "leds-gpio", Took: time.Millisecond})
-	for _, d := range added.devices {
-		replaceDevice(p, d)
-	}
+	// The platform file has the regulator of one tree.
+	p.Devices = slices.DeleteFunc(p.Devices, func(d boot.Device) bool { return d.Name == "regulator-tpm" })
+	p.Devices = append(p.Devices, added.devices...)
 	for i := range p.Devices {
 		if p.Devices[i].Name == tpmDevice {
 			p.Devices[i].Suppliers = added.suppliers
@@ -84,16 +88,6 @@ func (r Row) platform() (*boot.Platform, error) {
 		}
 	}
 	return p, p.Validate()
-}
-
-func replaceDevice(p *boot.Platform, d boot.Device) {
-	for i := range p.Devices {
-		if p.Devices[i].Name == d.Name {
-			p.Devices[i] = d
-			return
-		}
-	}
-	p.Devices = append(p.Devices, d)
 }
 
 // simulated reads the result of a simulated boot.
