@@ -174,7 +174,7 @@ func (t *TPM) clear(c *call) wire.RC {
 	}
 	p, s := t.changePersistent(), &t.s.Clear
 	t.withdrawShutdown()
-	t.random(&p.SPSeed, seedSize)
+	t.newPrimarySeed(&p.SPSeed)
 	t.random(&p.SHProof, proofSize)
 	t.random(&p.EHProof, proofSize)
 	s.ShEnable, s.EhEnable = true, true
@@ -189,6 +189,12 @@ func (t *TPM) clear(c *call) wire.RC {
 	p.AuditCounter = 0
 	t.pcrChanged(0) // policies on PCRs must be satisfied anew
 	return wire.RCSuccess
+}
+
+// newPrimarySeed replaces a primary seed. The keys of the old one are gone.
+func (t *TPM) newPrimarySeed(seed *state.TPM2B) {
+	t.platform.PrimaryKeys.Wipe()
+	t.random(seed, seedSize)
 }
 
 // clearControl is TPM2_ClearControl. Who knows lockoutAuth can forbid
@@ -218,7 +224,7 @@ func (t *TPM) changePPS(c *call) wire.RC {
 	}
 	p := t.changePersistent()
 	t.withdrawShutdown()
-	t.random(&p.PPSeed, seedSize)
+	t.newPrimarySeed(&p.PPSeed)
 	t.random(&p.PHProof, proofSize)
 	t.s.Clear.PlatformPolicy = noPolicy
 	for i := range p.PCRPolicy {
@@ -238,7 +244,7 @@ func (t *TPM) changeEPS(c *call) wire.RC {
 	}
 	p := t.changePersistent()
 	t.withdrawShutdown()
-	t.random(&p.EPSeed, seedSize)
+	t.newPrimarySeed(&p.EPSeed)
 	t.random(&p.EHProof, proofSize)
 	t.s.Clear.EhEnable = true
 	p.EndorsementAuth, p.EndorsementPolicy = state.TPM2B{}, noPolicy

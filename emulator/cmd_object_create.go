@@ -18,6 +18,8 @@ type creation struct {
 	// gen gives the random numbers of the object. That of a derived object, which
 	// is no RSA key, is no DRBGState.
 	gen io.Reader
+	// known has the RSA keys of primary objects that were made before; nil for others.
+	known *crypt.RSAKeys
 	// proofs are mixed into gen after the key, for what must not outlive them.
 	proofs [][]byte
 }
@@ -81,7 +83,8 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 // "Primary Object Creation").
 func (t *TPM) primaryCreation(hierarchy wire.Handle, public *wire.Public, in *wire.SensitiveCreate) creation {
 	o := creation{public: *public, auth: in.Auth, data: in.Data,
-		gen: crypt.NewPrimaryGenerator(t.primarySeed(hierarchy), t.publicName(public), in.Data)}
+		known: t.platform.PrimaryKeys,
+		gen:   crypt.NewPrimaryGenerator(t.primarySeed(hierarchy), t.publicName(public), in.Data)}
 	if hierarchy == wire.RHEndorsement {
 		o.proofs = [][]byte{t.proof(wire.RHOwner), t.proof(wire.RHEndorsement)}
 	}

@@ -81,12 +81,12 @@ func (t *TPM) makeKey(o *creation, s *wire.Sensitive) wire.RC {
 // makeRSAKey makes an RSA key, which takes long.
 func (t *TPM) makeRSAKey(o *creation, s *wire.Sensitive) wire.RC {
 	p := &o.public
-	k, err := crypt.GenerateRSA(o.gen.(*crypt.DRBGState), int(p.Parms.KeyBits),
+	var err error
+	p.Unique, s.Data, err = o.known.Make(o.gen.(*crypt.DRBGState), int(p.Parms.KeyBits),
 		crypt.RSAOptions{Exponent: p.Parms.Exponent, Lineage: lineage, Canceled: t.canceled})
 	if err != nil {
 		return rcOf(err)
 	}
-	p.Unique, s.Data = k.Modulus(), k.Prime()
 	return wire.RCSuccess
 }
 

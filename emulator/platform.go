@@ -30,6 +30,10 @@ type Platform struct {
 	// TPM in failure mode. Nil is crypt.SelfTest; whoever starts many TPMs in
 	// one process shares a crypt.SelfTests among them.
 	SelfTest func(alg wire.AlgID) error
+	// PrimaryKeys remembers the RSA keys of primary objects, so that each is computed
+	// once. TPMs may share it: what one TPM is given is the key of its own seed. A change
+	// of a primary seed wipes it. Nil computes each key each time.
+	PrimaryKeys *crypt.RSAKeys
 }
 
 // Clock tells the time since a fixed moment, in nanoseconds and never going

@@ -105,6 +105,9 @@ Other:
                          thread sleeps (default 200us; off; at most 10ms): on a second
                          processor that is up to twice the commands a second, and takes
                          processor time only as long as it finds commands
+  --remember-keys=N      compute each of N RSA primary keys once (default 64): the same
+                         template and seed give the same key; off. A change of a seed,
+                         as by TPM2_Clear, forgets them
   --runas=USER[:GROUP]   become this user before any file is opened; takes root
   --chroot=DIR           make DIR the root directory before that; paths are below it
   --core-dumps           let the system write this process's memory, which has the

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -38,6 +39,7 @@ type options struct {
 	noStart,
 	unchecked bool
 	store *Store
+	keys  *crypt.RSAKeys
 }
 
 // WithConfig makes a TPM of the given kind. Config.CheckErrors is set whatever
@@ -51,6 +53,10 @@ func WithSeed(seed uint64) Option { return func(o *options) { o.seed, o.seeded =
 
 // WithStore gives the TPM a store that may hold a state already.
 func WithStore(s *Store) Option { return func(o *options) { o.store = s } }
+
+// WithPrimaryKeys gives the TPM RSA primary keys that were made before, and a place for new
+// ones: tests whose TPMs have the same seed compute each key once.
+func WithPrimaryKeys(k *crypt.RSAKeys) Option { return func(o *options) { o.keys = k } }
 
 // WithoutPower leaves out Init and TPM2_Startup.
 func WithoutPower() Option { return func(o *options) { o.off = true } }
@@ -80,7 +86,7 @@ func New(tb testing.TB, opts ...Option) *TPM {
 	t := &TPM{Clock: &Clock{}, Entropy: NewEntropy(o.seed), Store: o.store, Presence: &Presence{}, tb: tb}
 	var err error
 	t.TPM, err = emulator.New(emulator.Platform{
-		Clock: t.Clock, Entropy: t.Entropy, Store: t.Store, PhysicalPresence: t.Presence.Asserted,
+		Clock: t.Clock, Entropy: t.Entropy, Store: t.Store, PhysicalPresence: t.Presence.Asserted, PrimaryKeys: o.keys,
 	}, o.config)
 	if err != nil {
 		tb.Fatalf("emulatortest: %v", err)

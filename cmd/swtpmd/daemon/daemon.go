@@ -20,6 +20,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
@@ -202,6 +203,9 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 		d.ticks = new(journal.Ticks)
 		platform.Entropy, platform.Clock = journal.Entropy(*seed), d.ticks
 		d.log.Warn("the TPM's keys are no secrets: --tpm-seed has it draw them from a number", "seed", *seed)
+	}
+	if !d.set.ForgetKeys {
+		platform.PrimaryKeys = &crypt.RSAKeys{Limit: d.set.RememberKeys}
 	}
 	store, isNew, err := openStore(w, d.set.Migration.Incoming, d.set.Keys.FileKey, d.log)
 	if err != nil {

@@ -69,6 +69,11 @@ type Set struct {
 	// FirstProfile says that a profile is for the first start only, as in swtpm.
 	FirstProfile bool
 
+	// ForgetKeys has each primary key computed anew; RememberKeys is how many RSA keys
+	// are not, 0 for the default.
+	ForgetKeys   bool
+	RememberKeys int
+
 	// BusyPoll is how long a server looks for the next command before it sleeps.
 	BusyPoll time.Duration
 

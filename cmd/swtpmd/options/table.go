@@ -88,6 +88,7 @@ var Table = []option{
 	{Name: "tpm-seed", in: inAll, value: func(s *Set, text string) error { return s.Journal.setSeed(text) }},
 	{Name: "trace", in: inAll, value: func(s *Set, text string) error { s.Trace = text; return nil }},
 	{Name: "busy-poll", in: InDaemon | InSocket | InMSSIM, value: (*Set).setBusyPoll},
+	{Name: "remember-keys", in: inAll, value: (*Set).setRememberKeys},
 	{Name: "backend", in: inAll, value: (*Set).setBackend},
 }
 
