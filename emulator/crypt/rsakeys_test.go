@@ -9,6 +9,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 // generatorOf returns the generator of a primary object of a seed.
@@ -109,7 +110,7 @@ func TestRSAKeysAreShared(t *testing.T) {
 			all.Go(keys.Wipe)
 		}
 	}
-	all.Wait()
+	transporttest.Wait(t, &all)
 	for i := range got {
 		require.NoError(t, errs[i])
 		assert.Equal(t, got[i%3], got[i])
