@@ -28,7 +28,8 @@ type boardFacts struct {
 	kernelPackage string // depends on Debian's current kernel; empty: no kernel of Debian's has a driver for the TPM
 	firmwares     []Firmware
 	devices       []Device
-	machine       []string // QEMU's arguments for machine, processor and memory
+	machine       []string // QEMU's arguments for machine and processor
+	memory        string   // QEMU's -m
 	words         []string // of the kernel command line: the console
 	report        []string // QEMU's devices for the port on which the guest reports
 	port          string   // that port in the guest
@@ -39,15 +40,15 @@ var boards = map[Board]*boardFacts{
 	Q35: {
 		arch: "amd64", goarch: "amd64", qemu: "qemu-system-x86_64", qemuPackage: "qemu-system-x86", kernelPackage: "linux-image-amd64",
 		firmwares: []Firmware{SeaBIOS, OVMF}, devices: []Device{TIS, CRB},
-		machine: []string{"-machine", "q35", "-cpu", "max", "-m", "1024"},
-		words:   []string{"console=ttyS0"},
+		machine: []string{"-machine", "q35", "-cpu", "max"}, memory: "1024",
+		words: []string{"console=ttyS0"},
 		// OVMF takes the first two ports for terminals and writes to them.
 		report: []string{"isa-serial,index=3,chardev=report"}, port: "/dev/ttyS3",
 	},
 	Virt: {
 		arch: "arm64", goarch: "arm64", qemu: "qemu-system-aarch64", qemuPackage: "qemu-system-arm",
 		firmwares: []Firmware{NoFirmware}, devices: []Device{TISDevice},
-		machine: []string{"-machine", "virt", "-cpu", "cortex-a57", "-m", "512"},
+		machine: []string{"-machine", "virt", "-cpu", "cortex-a57"}, memory: "512",
 		// Without earlycon the levels before arch_sync are printed when the driver of
 		// the port has bound, all at once.
 		words: []string{"console=ttyAMA0", "earlycon"},
@@ -59,9 +60,9 @@ var boards = map[Board]*boardFacts{
 		arch: "ppc64el", goarch: "ppc64le", qemu: "qemu-system-ppc64", qemuPackage: "qemu-system-ppc", kernelPackage: "linux-image-powerpc64le",
 		firmwares: []Firmware{SLOF}, devices: []Device{SPAPR},
 		// TCG does not have the mitigations that the machine has by default.
-		machine: []string{"-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-cpu", "power9", "-m", "2048"},
-		words:   []string{"console=hvc0"},
-		report:  []string{"spapr-vty,chardev=report,reg=0x71000020"}, port: "/dev/hvc1",
+		machine: []string{"-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-cpu", "power9"}, memory: "2048",
+		words:  []string{"console=hvc0"},
+		report: []string{"spapr-vty,chardev=report,reg=0x71000020"}, port: "/dev/hvc1",
 	},
 }
 

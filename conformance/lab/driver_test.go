@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -113,4 +114,28 @@ func TestTheOtherDriversRefusalInRealBoots(t *testing.T) {
 		assert.Equal(t, c.failed, b.Driver.Failed, c.dir)
 		assert.Contains(t, b.Sentence, c.says, c.dir)
 	}
+}
+
+// Since Linux 6.19 the security framework calls init_ima, in late or in late_sync.
+func TestWhereIMALookedInNewerKernels(t *testing.T) {
+	t.Parallel()
+	const log = `<7>[    0.500000] initcall_level: level=late
+<7>[    0.600000] calling  security_initcall_late+0x0/0x50 @ 1
+%s<7>[    0.610000] initcall security_initcall_late+0x0/0x50 returned 0 after 12 usecs
+<7>[    0.700000] calling  security_initcall_late_sync+0x0/0x50 @ 1
+%s<7>[    0.710000] initcall security_initcall_late_sync+0x0/0x50 returned 0 after 12 usecs
+`
+	const line = "<6>[    0.605000] ima: No TPM chip found, activating TPM-bypass!\n"
+	for want, text := range map[time.Duration]string{
+		600 * time.Millisecond: fmt.Sprintf(log, line, ""),
+		700 * time.Millisecond: fmt.Sprintf(log, "", line),
+	} {
+		at, level, ok := imaLooked(parseLog([]byte(text)))
+		require.True(t, ok)
+		assert.Equal(t, want, at)
+		require.NotNil(t, level)
+		assert.Equal(t, "late", level.String())
+	}
+	_, _, ok := imaLooked(parseLog([]byte(fmt.Sprintf(log, "", ""))))
+	assert.False(t, ok, "there is no line of IMA's")
 }

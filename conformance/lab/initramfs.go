@@ -73,6 +73,17 @@ func Initramfs(c Contents) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// joinInitramfs returns one initramfs after another: the kernel unpacks each, packed or
+// not, and a file of the second takes the place of the first's (init/initramfs.c,
+// unpack_to_rootfs). Each begins at a multiple of 4.
+func joinInitramfs(first, second []byte) []byte {
+	whole := append([]byte(nil), first...)
+	for len(whole)%4 != 0 {
+		whole = append(whole, 0)
+	}
+	return append(whole, second...)
+}
+
 // File types and permissions as in stat(2).
 const (
 	modeDir  = 0o040000

@@ -106,6 +106,15 @@ func TestCpioReadsTheInitramfs(t *testing.T) {
 // among them.
 var commandWord = regexp.MustCompile(`(?m)(?:^|[|;(]|\bdo\b|\bthen\b|&&)\s*([a-z0-9]+)\b`)
 
+// The kernel looks for each archive at a multiple of 4.
+func TestJoinedInitramfses(t *testing.T) {
+	t.Parallel()
+	second := []byte("second")
+	for first, want := range map[string]string{"": "second", "1234": "1234second", "12345": "12345\x00\x00\x00second"} {
+		assert.Equal(t, want, string(joinInitramfs([]byte(first), second)))
+	}
+}
+
 func TestEveryAppletIsCalledAndEveryCallHasOne(t *testing.T) {
 	t.Parallel()
 	script := string(guestInit)

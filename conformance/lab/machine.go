@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -55,6 +56,15 @@ type Machine struct {
 	AsyncProbe bool
 	// Append is put at the end of the kernel command line.
 	Append string
+	// Initrd, if not empty, is the path of an initramfs. The guest has its files beside
+	// those of the lab, whose init runs; of files with one name it has the lab's.
+	Initrd string
+	// Memory is the value of QEMU's -m, such as 512 (MiB) or 2G; empty is the board's.
+	Memory string
+	// Processors is their number; 0 is 2.
+	Processors int
+	// QEMUArgs are further arguments, at the end of QEMU's.
+	QEMUArgs []string
 	// Tree, if not empty, is source text for dtc that is put after the source of the
 	// machine's device tree. It is for Virt.
 	Tree string
@@ -123,10 +133,9 @@ func (m Machine) args(at sockets) []string {
 		// (findings/qemu-logfile-doubles-bytes.sh).
 		console = "socket,id=console,path=" + escape(at.console)
 	}
-	facts := m.Board.facts()
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-accel", m.Accel.option(), "-smp", "2",
+		"-accel", m.Accel.option(),
 		"-chardev", console, "-serial", "chardev:console",
 		"-chardev", "socket,id=report,path=" + escape(at.report),
 		"-chardev", "socket,id=monitor,path=" + escape(at.monitor), "-mon", "chardev=monitor,mode=control",
@@ -134,10 +143,7 @@ func (m Machine) args(at sockets) []string {
 		"-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", m.Device.option(),
 		"-kernel", m.Kernel, "-initrd", at.initramfs, "-append", m.CommandLine(),
 	}
-	args = append(args, facts.machine...)
-	for _, device := range facts.report {
-		args = append(args, "-device", device)
-	}
+	args = append(args, m.hardware()...)
 	if at.tree != "" {
 		args = append(args, "-dtb", at.tree)
 	}
@@ -149,8 +155,22 @@ func (m Machine) args(at sockets) []string {
 			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+escape(m.Tools.OVMFCode),
 			"-drive", "if=pflash,unit=1,format=raw,file="+escape(at.vars))
 	}
+	return append(args, m.QEMUArgs...)
+}
+
+// hardware returns the arguments that a device tree describes, besides the TPM.
+func (m Machine) hardware() []string {
+	facts := m.Board.facts()
+	args := append(slices.Clone(facts.machine),
+		"-m", cmp.Or(m.Memory, facts.memory), "-smp", strconv.Itoa(cmp.Or(m.Processors, defaultProcessors)))
+	for _, device := range facts.report {
+		args = append(args, "-device", device)
+	}
 	return args
 }
+
+// defaultProcessors is the number of processors of a machine that does not say.
+const defaultProcessors = 2
 
 // escape doubles the commas of a value in QEMU's option syntax.
 func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -35,15 +36,38 @@ func TestArguments(t *testing.T) {
 	assert.Contains(t, line, "-device tpm-crb,tpmdev=tpm0")
 	assert.Contains(t, line, "-no-reboot")
 	assert.NotContains(t, line, "pflash")
-	assert.Contains(t, line, "-accel tcg,thread=single -smp 2 ")
-	assert.Contains(t, line, "-machine q35 -cpu max -m 1024 -device isa-serial,index=3,chardev=report")
+	assert.Contains(t, line, "-accel tcg,thread=single ")
+	assert.Contains(t, line, "-machine q35 -cpu max -m 1024 -smp 2 -device isa-serial,index=3,chardev=report")
 
 	at.console, m.Firmware, m.Accel = "/d/console", OVMF, KVM
 	line = strings.Join(m.args(at), " ")
 	assert.Contains(t, line, "-chardev socket,id=console,path=/d/console -serial chardev:console", "no logfile=, which doubles bytes")
-	assert.Contains(t, line, "-accel kvm -smp")
+	assert.Contains(t, line, "-accel kvm -chardev")
 	assert.Contains(t, line, "readonly=on,file=/code")
 	assert.Contains(t, line, "unit=1,format=raw,file=/d/vars", "the variables are a copy")
+}
+
+func TestHardwareOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	m := Machine{Board: Virt, Device: TISDevice, Firmware: NoFirmware, Memory: "2G", Processors: 4, QEMUArgs: []string{"-drive", "if=virtio,file=a b"}}
+	args := m.args(sockets{})
+	assert.Contains(t, strings.Join(args, " "), "-cpu cortex-a57 -m 2G -smp 4 ")
+	assert.Equal(t, m.QEMUArgs, args[len(args)-2:], "one's own arguments come last")
+}
+
+// The commands are those of a run, with a word for the private folder, and nothing is left.
+func TestCommandsWithoutABoot(t *testing.T) {
+	t.Parallel()
+	p := play(t, "unused", "good")
+	commands, err := Commands(t.Context(), p.Config)
+	require.NoError(t, err)
+	require.Len(t, commands, 2)
+	assert.Equal(t, []string{p.tpm.Name, "--dir", "DIR/tpm"}, commands[0][:3])
+	line := strings.Join(commands[1], " ")
+	assert.Contains(t, line, "-chardev socket,id=report,path=DIR/report.sock ")
+	assert.Contains(t, line, "-initrd DIR/initramfs ")
+	assert.NotContains(t, line, p.dir)
+	p.assertGone(t, nil)
 }
 
 func TestSocketPathsAreBounded(t *testing.T) {

@@ -107,6 +107,14 @@ func (r *runner) run(ctx context.Context) (*Record, error) {
 
 // startAll starts the TPM, then QEMU, and accepts QEMU's connections.
 func (r *runner) startAll(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	return r.startQEMU(ctx)
+}
+
+// prepare starts the TPM and writes the files that QEMU reads.
+func (r *runner) prepare(ctx context.Context) error {
 	state := filepath.Join(r.dir, "tpm")
 	if err := os.Mkdir(state, 0o700); err != nil {
 		return &SetupError{What: "a folder for the TPM", Err: err}
@@ -137,7 +145,7 @@ func (r *runner) startAll(ctx context.Context) error {
 			return &SetupError{What: "the machine's device tree", Err: err}
 		}
 	}
-	return r.startQEMU(ctx)
+	return nil
 }
 
 // writeTree makes the machine's device tree. A TPM ends with its QEMU, so the one that
@@ -164,6 +172,13 @@ func (r *runner) writeFiles() error {
 	image, err := Initramfs(Contents{Busybox: busybox, Port: r.Machine.Board.facts().port, Policy: r.Policy, Modprobe: r.Modprobe})
 	if err != nil {
 		return err
+	}
+	if r.Machine.Initrd != "" {
+		before, err := os.ReadFile(r.Machine.Initrd)
+		if err != nil {
+			return err
+		}
+		image = joinInitramfs(before, image)
 	}
 	if err := os.WriteFile(r.at.initramfs, image, 0o600); err != nil {
 		return err

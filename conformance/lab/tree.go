@@ -61,16 +61,13 @@ func Tree(name string) (string, error) {
 // machine.
 func (m Machine) makeTree(ctx context.Context, dir, control string) (path string, err error) {
 	whole := filepath.Join(dir, "whole.dtb")
-	facts := m.Board.facts()
-	args := slices.Clone(facts.machine)
+	args := m.hardware()
 	args[1] += ",dumpdtb=" + escape(whole)
-	args = append(args, "-nodefaults", "-no-user-config", "-display", "none", "-smp", "2",
+	args = append(args, "-nodefaults", "-no-user-config", "-display", "none",
 		"-chardev", "null,id=console", "-serial", "chardev:console", "-chardev", "null,id=report",
 		"-chardev", "socket,id=tpm,path="+escape(control),
 		"-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", m.Device.option())
-	for _, device := range facts.report {
-		args = append(args, "-device", device)
-	}
+	args = append(args, m.QEMUArgs...)
 	dump := exec.CommandContext(ctx, m.Tools.QEMU, args...)
 	dump.Stdout = io.Discard // it says where the tree is
 	if err := run(dump); err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
@@ -63,6 +64,12 @@ func boot(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer done()
+	if o.printCommand {
+		return printCommands(ctx, config, stdout)
+	}
+	if warning := o.holdWarning(); warning != "" {
+		fmt.Fprintf(stderr, "qemu-boot: warning: %s\n", warning)
+	}
 	record, err := lab.Run(ctx, config)
 	if err != nil {
 		return err
@@ -75,4 +82,33 @@ func boot(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return verdict.WriteJSON(stdout)
 	}
 	return verdict.WriteText(stdout)
+}
+
+// printCommands prints the commands of the TPM and QEMU, quoted for a shell.
+func printCommands(ctx context.Context, config lab.Config, stdout io.Writer) error {
+	commands, err := lab.Commands(ctx, config)
+	if err != nil {
+		return err
+	}
+	for _, argv := range commands {
+		quoted := make([]string, len(argv))
+		for i, word := range argv {
+			quoted[i] = quote(word)
+		}
+		if _, err := fmt.Fprintln(stdout, strings.Join(quoted, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quote returns a word as a POSIX shell reads it.
+func quote(word string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_=.,:/@%+", r)
+	}
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
+	"github.com/swtpmd/swtpmd/conformance/lab/kernelbuild"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
@@ -30,7 +32,10 @@ type options struct {
 	device, firmware, accel string
 	asyncProbe              bool
 	imaPolicy, loadPolicy   string
-	append, kernel          string
+	append, kernel, initrd  string
+	memory                  string
+	processors              int
+	qemuArgs                words
 	reboot, reset, rebind   bool
 	await                   time.Duration
 
@@ -40,6 +45,17 @@ type options struct {
 	cache, swtpmd string
 	reference     bool
 	noInstall     bool
+	printCommand  bool
+}
+
+// words is a flag that may be given several times.
+type words []string
+
+func (w *words) String() string { return strings.Join(*w, " ") }
+
+func (w *words) Set(word string) error {
+	*w = append(*w, word)
+	return nil
 }
 
 // flags returns the flags that set o.
@@ -61,6 +77,10 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.loadPolicy, "load-policy", "", "")
 	f.StringVar(&o.append, "append", "", "")
 	f.StringVar(&o.kernel, "kernel", "", "")
+	f.StringVar(&o.initrd, "initrd", "", "")
+	f.StringVar(&o.memory, "memory", "", "")
+	f.IntVar(&o.processors, "processors", 0, "")
+	f.Var(&o.qemuArgs, "qemu-arg", "")
 	f.BoolVar(&o.reboot, "reboot", false, "")
 	f.BoolVar(&o.reset, "reset", false, "")
 	f.BoolVar(&o.rebind, "rebind", false, "")
@@ -72,6 +92,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.swtpmd, "swtpmd", "", "")
 	f.BoolVar(&o.reference, "reference", false, "")
 	f.BoolVar(&o.noInstall, "no-install", false, "")
+	f.BoolVar(&o.printCommand, "print-command", false, "")
 	return f
 }
 
@@ -118,6 +139,12 @@ func (o *options) check() error {
 		return fmt.Errorf("--defer-boots=%d: a number of boots is not negative", o.deferBoots)
 	case o.timeout <= 0:
 		return fmt.Errorf("--timeout=%s: a boot takes longer than that", o.timeout)
+	case o.memory != "" && !memorySyntax.MatchString(o.memory):
+		return fmt.Errorf("--memory=%s: it is a number of MiB, or a number with M or G", o.memory)
+	case o.processors < 0 || o.processors > mostProcessors:
+		return fmt.Errorf("--processors=%d: it is a number from 1 to %d", o.processors, mostProcessors)
+	case o.printCommand && o.json:
+		return errors.New("--print-command and --json exclude each other: there is no verdict without a boot")
 	case strings.ContainsAny(o.append+o.imaPolicy, "\n\""):
 		return errors.New("--append and --ima-policy take no quotation marks and no line ends")
 	}
@@ -148,8 +175,15 @@ func (o *options) machine() lab.Machine {
 	return lab.Machine{
 		Board: lab.Board(o.board), Firmware: lab.Firmware(o.firmware), Device: lab.Device(o.device), Accel: lab.Accel(o.accel),
 		AsyncProbe: o.asyncProbe, Append: o.append, Kernel: o.kernel, Tree: o.tree,
+		Initrd: o.initrd, Memory: o.memory, Processors: o.processors, QEMUArgs: o.qemuArgs,
 	}
 }
+
+// memorySyntax is that of QEMU's -m, as far as it makes sense here.
+var memorySyntax = regexp.MustCompile(`^[1-9][0-9]{0,5}[MG]?$`)
+
+// mostProcessors is how many every board can have.
+const mostProcessors = 8
 
 // checkLevels refuses a deferral that ends where it begins, or before.
 func (o *options) checkLevels() error {
@@ -260,10 +294,11 @@ func (o *options) equip(ctx context.Context, c *lab.Config, progress io.Writer) 
 	if m.Tools, err = lab.FindTools(ctx, apt, m.Board, m.Firmware, m.Tree != "", !o.noInstall); err != nil {
 		return nil, err
 	}
-	if m.Kernel == "" {
-		if m.Kernel, err = lab.DebianKernel(ctx, apt, m.Board); err != nil {
-			return nil, err
-		}
+	if m.Kernel, err = findKernel(ctx, apt, m); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(m.Initrd); m.Initrd != "" && err != nil {
+		return nil, &lab.SetupError{What: "the initramfs of --initrd", Err: err}
 	}
 	if o.reference {
 		path, err := lab.FindSwtpm(ctx, apt, !o.noInstall)
@@ -281,4 +316,25 @@ func (o *options) equip(ctx context.Context, c *lab.Config, progress io.Writer) 
 	}
 	c.TPM = lab.Swtpmd(path, o.daemonFlags())
 	return done, nil
+}
+
+// findKernel returns the kernel image of m: a file, a kernel of scripts/kernel-lab by its
+// name, or Debian's.
+func findKernel(ctx context.Context, apt *lab.Apt, m *lab.Machine) (string, error) {
+	if m.Kernel == "" {
+		return lab.DebianKernel(ctx, apt, m.Board)
+	}
+	_, missing := os.Stat(m.Kernel)
+	if missing == nil {
+		return m.Kernel, nil
+	}
+	k, err := kernelbuild.ParseName(m.Kernel)
+	if err != nil {
+		return "", &lab.SetupError{What: "the kernel of --kernel", Hint: "scripts/kernel-lab list has names of kernels", Err: missing}
+	}
+	built, err := kernelbuild.InCache(apt.Cache).Find(k)
+	if err != nil {
+		return "", &lab.SetupError{What: "the kernel of --kernel", Err: err}
+	}
+	return built.Image, nil
 }

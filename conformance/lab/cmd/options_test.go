@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
+	"github.com/swtpmd/swtpmd/conformance/lab/kernelbuild"
 )
 
 func TestDaemonFlags(t *testing.T) {
@@ -57,6 +60,11 @@ func TestBadCommandLines(t *testing.T) {
 		"--board=pseries --tree=leds":              "only the board virt",
 		"--device=tpm-spapr":                       "the board q35 has [tpm-tis tpm-crb]",
 		"--timeout=0s":                             "--timeout",
+		"--memory=lots":                            "--memory=lots",
+		"--memory=0":                               "--memory=0",
+		"--processors=-1":                          "from 1 to 8",
+		"--processors=9":                           "from 1 to 8",
+		"--print-command --json":                   "exclude each other",
 		`--append="x`:                              "quotation marks",
 		"--unheard-of":                             "unheard-of",
 		"boot":                                     `"boot" is no option`,
@@ -126,5 +134,61 @@ func TestAsyncProbeWaitsUnlessTold(t *testing.T) {
 		o, err := parse(strings.Fields(line))
 		require.NoError(t, err)
 		assert.Equal(t, want, o.awaitTime(), line)
+	}
+}
+
+func TestTheGuestsHardware(t *testing.T) {
+	t.Parallel()
+	o, err := parse([]string{"--memory=2G", "--processors=4", "--qemu-arg=-drive", "--qemu-arg", "if=virtio,file=a b", "--initrd=/i"})
+	require.NoError(t, err)
+	m := o.machine()
+	assert.Equal(t, "2G", m.Memory)
+	assert.Equal(t, 4, m.Processors)
+	assert.Equal(t, []string{"-drive", "if=virtio,file=a b"}, m.QEMUArgs)
+	assert.Equal(t, "/i", m.Initrd)
+}
+
+func TestKernelsByFileAndByName(t *testing.T) {
+	t.Parallel()
+	apt := &lab.Apt{Cache: t.TempDir()}
+	file := filepath.Join(t.TempDir(), "bzImage")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	got, err := findKernel(t.Context(), apt, &lab.Machine{Kernel: file})
+	require.NoError(t, err)
+	assert.Equal(t, file, got)
+	for name, says := range map[string]string{
+		"x86_64-7.3-late_sync": "scripts/kernel-lab build x86_64-7.3-late_sync",
+		"/no/such/image":       "scripts/kernel-lab list",
+	} {
+		_, err := findKernel(t.Context(), apt, &lab.Machine{Kernel: name})
+		var setup *lab.SetupError
+		require.ErrorAs(t, err, &setup)
+		assert.Contains(t, err.Error(), says)
+	}
+
+	k, err := kernelbuild.ParseName("x86_64-7.3-late_sync")
+	require.NoError(t, err)
+	built := kernelbuild.Built{Kernel: k, Name: k.Name(), Key: k.Key("7.3.4-1"), Package: k.Package(), Version: "7.3.4-1"}
+	folder := filepath.Join(apt.Cache, "kernels", built.Name+"_"+built.Key)
+	text, err := json.Marshal(built)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "kernel.json"), text, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Image"), nil, 0o600))
+	got, err = findKernel(t.Context(), apt, &lab.Machine{Kernel: "x86_64-7.3-late_sync"})
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(folder, "Image"), got)
+}
+
+func TestWordsAreQuotedForAShell(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{
+		"":        "''",
+		"-m":      "-m",
+		"a,b=/c":  "a,b=/c",
+		"a b":     "'a b'",
+		"it's $x": `'it'\''s $x'`,
+	} {
+		assert.Equal(t, want, quote(word))
 	}
 }
