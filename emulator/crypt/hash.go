@@ -23,6 +23,12 @@ func HashSize(alg wire.AlgID) int {
 		return sha512.Size384
 	case wire.AlgSHA512, wire.AlgSHA3_512:
 		return sha512.Size
+	case wire.AlgSHAKE256_192:
+		return 24
+	case wire.AlgSHAKE256_256:
+		return 32
+	case wire.AlgSHAKE256_512:
+		return 64
 	}
 	return 0
 }
@@ -52,6 +58,12 @@ func Digest(alg wire.AlgID, dst, data []byte) []byte {
 	case wire.AlgSHA3_512:
 		d := sha3.Sum512(data)
 		return append(dst, d[:]...)
+	case wire.AlgSHAKE256_192, wire.AlgSHAKE256_256, wire.AlgSHAKE256_512:
+		x := sha3.NewSHAKE256()
+		x.Write(data)
+		var d [wire.MaxDigest]byte
+		x.Read(d[:HashSize(alg)])
+		return append(dst, d[:HashSize(alg)]...)
 	}
 	return dst
 }
@@ -83,6 +95,8 @@ func NewHash(alg wire.AlgID) hash.Hash {
 		return sha3.New384()
 	case wire.AlgSHA3_512:
 		return sha3.New512()
+	case wire.AlgSHAKE256_192, wire.AlgSHAKE256_256, wire.AlgSHAKE256_512:
+		return &shakeHash{*sha3.NewSHAKE256(), HashSize(alg)}
 	}
 	return nil
 }
@@ -113,6 +127,12 @@ func UnmarshalHash(alg wire.AlgID, b []byte) (hash.Hash, error) {
 	h := NewHash(alg)
 	if h == nil {
 		return nil, &HashStateError{Alg: alg, Err: &UnsupportedError{Alg: alg, Want: "hash"}}
+	}
+	switch alg {
+	case wire.AlgSHA3_256, wire.AlgSHA3_384, wire.AlgSHA3_512:
+		if err := checkSponge(b, MarshalHash(h), h.BlockSize()); err != nil {
+			return nil, &HashStateError{Alg: alg, Err: err}
+		}
 	}
 	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(b); err != nil {
 		return nil, &HashStateError{Alg: alg, Err: err}

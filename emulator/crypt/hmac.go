@@ -7,7 +7,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// maxBlock is the largest input block of a supported hash (SHA3-256), in bytes.
+// maxBlock is the largest input block of a supported hash (SHA3-256, SHAKE256), in bytes.
 const maxBlock = 136
 
 // The bytes that HMAC combines with its key (RFC 2104, section 2).
@@ -24,7 +24,7 @@ func BlockSize(alg wire.AlgID) int {
 		return 64
 	case wire.AlgSHA384, wire.AlgSHA512:
 		return 128
-	case wire.AlgSHA3_256:
+	case wire.AlgSHA3_256, wire.AlgSHAKE256_192, wire.AlgSHAKE256_256, wire.AlgSHAKE256_512:
 		return 136
 	case wire.AlgSHA3_384:
 		return 104

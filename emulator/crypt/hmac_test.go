@@ -62,7 +62,7 @@ func TestHMACKnownAnswers(t *testing.T) {
 
 func TestShortHMACDoesNotAllocate(t *testing.T) {
 	key, a, b, dst := make([]byte, 32), make([]byte, 64), make([]byte, 300), make([]byte, 0, 64)
-	for _, alg := range supported(t) {
+	for _, alg := range hashes(t) {
 		assert.Zero(t, testing.AllocsPerRun(10, func() { crypt.AppendHMAC(alg, dst, key, a, b) }), alg)
 	}
 }
@@ -84,7 +84,7 @@ func TestSessionsAllocateLittle(t *testing.T) {
 
 func TestHMACStateRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, alg := range supported(t) {
+	for _, alg := range hashes(t) {
 		m := crypt.NewHMAC(alg, []byte("key"))
 		m.Write([]byte("a message in "))
 		b, err := m.MarshalBinary()

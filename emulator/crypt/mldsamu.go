@@ -2,8 +2,6 @@ package crypt
 
 import (
 	"crypto/sha3"
-	"errors"
-	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -74,13 +72,7 @@ func HashMLDSAHash(hash wire.AlgID) bool {
 func (m *MLDSAMu) Write(p []byte) (int, error) { return m.x.Write(p) }
 
 // Sum appends µ of what was written, 64 bytes, to dst. More may be written after it.
-func (m *MLDSAMu) Sum(dst []byte) []byte {
-	x := m.x
-	n := len(dst)
-	dst = slices.Grow(dst, wire.MLDSAMu)[:n+wire.MLDSAMu]
-	x.Read(dst[n:])
-	return dst
-}
+func (m *MLDSAMu) Sum(dst []byte) []byte { return sumSHAKE(&m.x, dst, wire.MLDSAMu) }
 
 // MarshalBinary gives the state.
 func (m *MLDSAMu) MarshalBinary() ([]byte, error) { return m.x.MarshalBinary() }
@@ -94,19 +86,4 @@ func (m *MLDSAMu) UnmarshalBinary(state []byte) error {
 	}
 	m.x = x
 	return nil
-}
-
-// unmarshalSHAKE restores a SHAKE256 that still takes input. Package sha3 also
-// restores one that gives output already and panics when it is written to.
-func unmarshalSHAKE(x *sha3.SHAKE, state []byte) error {
-	fresh, err := x.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	const tail = 2 // the number of octets that wait, and whether it takes input
-	n := len(fresh) - tail
-	if len(state) != len(fresh) || state[n] >= shake256Block || state[n+1] != fresh[n+1] {
-		return errors.New("it is none of a SHAKE256 that takes input")
-	}
-	return x.UnmarshalBinary(state)
 }

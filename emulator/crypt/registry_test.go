@@ -81,6 +81,35 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// The hashes that HASH_MLDSA keys may name are those that have a µ.
+func TestRolesOfHashMLDSA(t *testing.T) {
+	t.Parallel()
+	for _, a := range crypt.Algorithms() {
+		assert.Equal(t, a.Roles&wire.RoleHashMLDSA != 0, crypt.HashMLDSAHash(a.ID), a.ID)
+	}
+}
+
+// Default, and what each user of version 1.59 has, is without what came later.
+func TestParameterSets(t *testing.T) {
+	t.Parallel()
+	s := crypt.Complete().Selectors()
+	for _, a := range crypt.Algorithms() {
+		for set := range uint16(5) {
+			assert.Equal(t, len(a.ParameterSets) > 0 && set >= 1 && set <= 3, s.HasParameterSet(a.ID, set))
+		}
+	}
+	assert.True(t, s.ExternalMu())
+
+	var refused *crypt.UnsupportedSetError
+	_, err := crypt.NewRegistry(crypt.Selection{MLKEMSets: []wire.MLKEMParameterSet{wire.MLKEM512, 4}})
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, crypt.UnsupportedSetError{Alg: wire.AlgMLKEM, Set: 4, Want: []uint16{1, 2, 3}}, *refused)
+	assert.Contains(t, refused.Error(), "MLKEM with parameter set 4")
+	_, err = crypt.NewRegistry(crypt.Selection{MLDSASets: []wire.MLDSAParameterSet{0}})
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, wire.AlgMLDSA, refused.Alg)
+}
+
 func TestCompleteRegistry(t *testing.T) {
 	t.Parallel()
 	s := crypt.Complete().Selectors()
@@ -93,7 +122,8 @@ func TestCompleteRegistry(t *testing.T) {
 // Part 2, chapter "Interface Types": which algorithms each type takes.
 func TestRolesOfAlgorithms(t *testing.T) {
 	t.Parallel()
-	hashes := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512, wire.AlgSHA3_256, wire.AlgSHA3_384, wire.AlgSHA3_512}
+	hashes := []wire.AlgID{wire.AlgSHA1, wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512, wire.AlgSHA3_256, wire.AlgSHA3_384, wire.AlgSHA3_512,
+		wire.AlgSHAKE256_192, wire.AlgSHAKE256_256, wire.AlgSHAKE256_512}
 	ciphers := []wire.AlgID{wire.AlgTDES, wire.AlgAES, wire.AlgCamellia}
 	modes := []wire.AlgID{wire.AlgCTR, wire.AlgOFB, wire.AlgCBC, wire.AlgCFB, wire.AlgECB}
 	for role, want := range map[wire.Role][]wire.AlgID{
@@ -104,7 +134,11 @@ func TestRolesOfAlgorithms(t *testing.T) {
 		wire.RoleCipherMode:      modes,
 		wire.RoleSymmetricMode:   append([]wire.AlgID{wire.AlgCMAC}, modes...),
 		wire.RoleSigScheme: {wire.AlgHMAC, wire.AlgRSASSA, wire.AlgRSAPSS, wire.AlgECDSA, wire.AlgECDAA,
-			wire.AlgSM2, wire.AlgECSchnorr},
+			wire.AlgSM2, wire.AlgECSchnorr, wire.AlgEdDSA, wire.AlgHashEdDSA, wire.AlgMLDSA, wire.AlgHashMLDSA},
+		wire.RolePublic: {wire.AlgRSA, wire.AlgKeyedHash, wire.AlgECC, wire.AlgSymCipher,
+			wire.AlgMLKEM, wire.AlgMLDSA, wire.AlgHashMLDSA},
+		wire.RoleHashMLDSA: {wire.AlgSHA256, wire.AlgSHA384, wire.AlgSHA512,
+			wire.AlgSHA3_256, wire.AlgSHA3_384, wire.AlgSHA3_512, wire.AlgSHAKE256_512},
 		wire.RoleRSADecrypt:     {wire.AlgRSAES, wire.AlgOAEP},
 		wire.RoleECCKeyExchange: {wire.AlgECDH, wire.AlgSM2, wire.AlgECMQV},
 	} {

@@ -1,0 +1,146 @@
+package crypt
+
+import (
+	"crypto/ecdh"
+	"crypto/hkdf"
+	"encoding/binary"
+	"hash"
+	"io"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// DHKEM is the key encapsulation of RFC 9180, section 4.1, with keys of one curve and
+// HKDF with one hash (Part 1 of version 185, section on DHKEM). It is not changed once
+// made and may be shared.
+type DHKEM struct {
+	curve  wire.Curve
+	hash   wire.AlgID
+	ecdh   ecdh.Curve
+	id     uint16 // of RFC 9180, table 2
+	shared int    // size in bytes of a shared secret
+}
+
+var dhkems = [...]DHKEM{
+	{wire.CurveNISTP256, wire.AlgSHA256, ecdh.P256(), 0x0010, 32},
+	{wire.CurveNISTP384, wire.AlgSHA384, ecdh.P384(), 0x0011, 48},
+	{wire.CurveNISTP521, wire.AlgSHA512, ecdh.P521(), 0x0012, 64},
+	{wire.CurveCurve25519, wire.AlgSHA256, ecdh.X25519(), 0x0020, 32},
+}
+
+// NewDHKEM gives the one that a curve and the hash of HKDF have. A pair that has no
+// number in RFC 9180 is refused with TPM_RC_KDF: the number goes into what is derived.
+func NewDHKEM(curve wire.Curve, hash wire.AlgID) (*DHKEM, error) {
+	for i := range dhkems {
+		if k := &dhkems[i]; k.curve == curve && k.hash == hash {
+			return k, nil
+		}
+	}
+	return nil, refuse("DHKEM", wire.RCKDF, "RFC 9180 has none with curve %v and %v", curve, hash)
+}
+
+// SharedSize is the size in bytes of a shared secret.
+func (k *DHKEM) SharedSize() int { return k.shared }
+
+// public makes a key of coordinates as a TPMS_ECC_POINT has them.
+func (k *DHKEM) public(x, y []byte) (*ecdh.PublicKey, error) {
+	encoded := x
+	if k.curve != wire.CurveCurve25519 {
+		c := CurveOf(k.curve)
+		p, err := c.DecodePoint(x, y)
+		if err != nil {
+			return nil, err
+		}
+		x, y = c.EncodePoint(p)
+		encoded = append(append([]byte{4}, x...), y...)
+	}
+	return k.decode(encoded)
+}
+
+// decode makes a key of its form in RFC 9180.
+func (k *DHKEM) decode(encoded []byte) (*ecdh.PublicKey, error) {
+	public, err := k.ecdh.NewPublicKey(encoded)
+	if err != nil {
+		return nil, refuse("DHKEM", wire.RCECCPoint, "%d bytes are no point of curve %v", len(encoded), k.curve)
+	}
+	return public, nil
+}
+
+// Encapsulate makes a shared secret and the ciphertext that the owner of a public key finds it
+// with: an ephemeral public key in the form of RFC 9180, 4 | x | y or, of curve
+// 25519, x. The ephemeral private key is drawn from gen like any key of the curve. The
+// public key is what a TPMS_ECC_POINT has. One that is none is refused with
+// TPM_RC_ECC_POINT; else it fails only with gen.
+func (k *DHKEM) Encapsulate(gen io.Reader, x, y []byte) (shared, ciphertext []byte, err error) {
+	peer, err := k.public(x, y)
+	if err != nil {
+		return nil, nil, err
+	}
+	private := make([]byte, Curve25519Key)
+	if c := CurveOf(k.curve); c != nil {
+		d, err := c.GenerateScalar(gen)
+		if err != nil {
+			return nil, nil, err
+		}
+		private = c.EncodeScalar(d)
+	} else if _, err := io.ReadFull(gen, private); err != nil {
+		return nil, nil, err
+	}
+	return k.encapsulate(private, peer)
+}
+
+func (k *DHKEM) encapsulate(private []byte, peer *ecdh.PublicKey) (shared, ciphertext []byte, err error) {
+	ephemeral, err := k.ecdh.NewPrivateKey(private)
+	if err != nil {
+		return nil, nil, refuse("DHKEM", wire.RCValue, "%d bytes are no private key of curve %v", len(private), k.curve)
+	}
+	ciphertext = ephemeral.PublicKey().Bytes()
+	shared, err = k.agree(ephemeral, peer, ciphertext, peer.Bytes())
+	return shared, ciphertext, err
+}
+
+// Decapsulate finds the shared secret of a ciphertext with a private key, which is what
+// the sensitive area has: big-endian, of curve 25519 little-endian. A ciphertext that is no public
+// key in the form of RFC 9180 and one that gives zeros with all private keys is refused
+// with TPM_RC_ECC_POINT, a private key that is none with TPM_RC_VALUE.
+func (k *DHKEM) Decapsulate(private, ciphertext []byte) (shared []byte, err error) {
+	key, err := k.ecdh.NewPrivateKey(k.scalar(private))
+	if err != nil {
+		return nil, refuse("DHKEM", wire.RCValue, "%d bytes are no private key of curve %v", len(private), k.curve)
+	}
+	peer, err := k.decode(ciphertext)
+	if err != nil {
+		return nil, err
+	}
+	return k.agree(key, peer, ciphertext, key.PublicKey().Bytes())
+}
+
+// scalar gives a private key with the zeros in front that a sensitive area may lack.
+func (k *DHKEM) scalar(private []byte) []byte {
+	c := CurveOf(k.curve)
+	if c == nil || len(private) >= c.OrderSize() {
+		return private
+	}
+	padded := make([]byte, c.OrderSize())
+	copy(padded[len(padded)-len(private):], private)
+	return padded
+}
+
+// agree is ExtractAndExpand of RFC 9180, section 4.1, for the secret of two keys.
+func (k *DHKEM) agree(private *ecdh.PrivateKey, peer *ecdh.PublicKey, ciphertext, recipient []byte) ([]byte, error) {
+	z, err := private.ECDH(peer)
+	if err != nil {
+		return nil, refuse("DHKEM", wire.RCECCPoint, "the public key is of low order")
+	}
+	newHash := func() hash.Hash { return NewHash(k.hash) }
+	suite := binary.BigEndian.AppendUint16([]byte("KEM"), k.id)
+	secret := append(append([]byte("HPKE-v1"), suite...), "eae_prk"...)
+	prk, err := hkdf.Extract(newHash, append(secret, z...), nil)
+	if err != nil {
+		return nil, err
+	}
+	info := binary.BigEndian.AppendUint16(nil, uint16(k.shared))
+	info = append(append(append(info, "HPKE-v1"...), suite...), "shared_secret"...)
+	info = append(append(info, ciphertext...), recipient...)
+	return hkdf.Expand(newHash, prk, string(info), k.shared)
+}

@@ -1,0 +1,223 @@
+package crypt
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/sha512"
+	"hash"
+	"slices"
+
+	"filippo.io/edwards25519"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Keys of TPM_ECC_CURVE_25519: EdDSA (RFC 8032) and X25519 (RFC 7748). Scalars and
+// coordinates are strings of 32 bytes, little-endian (Part 1 of version 185, section on
+// curve 25519); points have no y.
+
+// Sizes in bytes of keys of curve 25519 and of EdDSA signatures of theirs. The hint of
+// a signature is its first half, R.
+const (
+	Curve25519Key    = 32
+	Ed25519Signature = 64
+	Ed25519Hint      = 32
+)
+
+// Ed25519Public gives the public key that belongs to a private one, the seed of RFC
+// 8032, section 5.1.5. Another size than 32 is refused with TPM_RC_SIZE.
+func Ed25519Public(private []byte) ([]byte, error) {
+	key, err := ed25519Key(private)
+	if err != nil {
+		return nil, err
+	}
+	return key.Public().(ed25519.PublicKey), nil
+}
+
+func ed25519Key(private []byte) (ed25519.PrivateKey, error) {
+	if len(private) != Curve25519Key {
+		return nil, refuse("Ed25519", wire.RCSize, "a private key of %d bytes where it has %d", len(private), Curve25519Key)
+	}
+	return ed25519.NewKeyFromSeed(private), nil
+}
+
+// SignEd25519 signs a message, see [Ed25519Public]. It needs the whole of it: the
+// number that makes the signature is a digest of it.
+func SignEd25519(private, message []byte) ([]byte, error) {
+	key, err := ed25519Key(private)
+	if err != nil {
+		return nil, err
+	}
+	return ed25519.Sign(key, message), nil
+}
+
+// SignEd25519ph signs the SHA-512 digest of a message with Ed25519ph of an empty context,
+// see [Ed25519Public]. Another size of the digest is refused with TPM_RC_SIZE.
+func SignEd25519ph(private, digest []byte) ([]byte, error) {
+	key, err := ed25519Key(private)
+	if err != nil {
+		return nil, err
+	}
+	if len(digest) != sha512.Size {
+		return nil, refuse("Ed25519ph", wire.RCSize, "a digest of %d bytes where SHA512 has %d", len(digest), sha512.Size)
+	}
+	return key.Sign(nil, digest, crypto.SHA512)
+}
+
+// ed25519Domain is dom2 of RFC 8032, section 2, for Ed25519ph with an empty context.
+const ed25519Domain = "SigEd25519 no Ed25519 collisions\x01\x00"
+
+// VerifyEd25519 reports whether a signature of a message is by the owner of a public
+// key. It is checked without the cofactor, and R, S and the key must be in the one
+// encoding that they have (errata 1 to version 185, section on EdDSA).
+func VerifyEd25519(public, message, signature []byte) bool {
+	return verifyEd25519("", public, message, signature)
+}
+
+// VerifyEd25519ph is VerifyEd25519 for what SignEd25519ph signs.
+func VerifyEd25519ph(public, digest, signature []byte) bool {
+	return len(digest) == sha512.Size && verifyEd25519(ed25519Domain, public, digest, signature)
+}
+
+func verifyEd25519(domain string, public, message, signature []byte) bool {
+	if len(signature) != Ed25519Signature {
+		return false
+	}
+	v, err := newEd25519Verification(domain, public, signature[:Ed25519Hint])
+	if err != nil {
+		return false
+	}
+	v.Write(message)
+	return v.Verify(signature)
+}
+
+// CheckEd25519 refuses what is no public key of Ed25519 with TPM_RC_ECC_POINT: another
+// size than 32, no point of the curve, and a second encoding of a point.
+func CheckEd25519(public []byte) error {
+	_, err := ed25519Point(public)
+	return err
+}
+
+func ed25519Point(public []byte) (*edwards25519.Point, error) {
+	p, err := new(edwards25519.Point).SetBytes(public)
+	if err != nil || !bytes.Equal(p.Bytes(), public) {
+		return nil, refuse("Ed25519", wire.RCECCPoint, "the public key is not the encoding of a point")
+	}
+	return p, nil
+}
+
+// Ed25519Verification verifies a signature of a message that comes in pieces. For that
+// it needs the first half of the signature before the message. It is a writer, which
+// never fails, of which the state can be marshaled. The zero value is of no use but for
+// UnmarshalBinary.
+type Ed25519Verification struct {
+	public, hint []byte
+	minus        *edwards25519.Point // the public key, negated
+	digest       hash.Hash
+}
+
+// NewEd25519Verification starts to verify with a public key and the first half of the
+// signature, 32 bytes. Another size of the hint is refused with TPM_RC_SIZE, and the key as
+// by [CheckEd25519].
+func NewEd25519Verification(public, hint []byte) (*Ed25519Verification, error) {
+	return newEd25519Verification("", public, hint)
+}
+
+func newEd25519Verification(domain string, public, hint []byte) (*Ed25519Verification, error) {
+	if len(hint) != Ed25519Hint {
+		return nil, refuse("Ed25519 verification", wire.RCSize, "a hint of %d bytes where it has %d", len(hint), Ed25519Hint)
+	}
+	p, err := ed25519Point(public)
+	if err != nil {
+		return nil, err
+	}
+	v := &Ed25519Verification{public: slices.Clone(public), hint: slices.Clone(hint), minus: p.Negate(p), digest: sha512.New()}
+	v.digest.Write([]byte(domain))
+	v.digest.Write(hint)
+	v.digest.Write(public)
+	return v, nil
+}
+
+// Write takes a part of the message.
+func (v *Ed25519Verification) Write(p []byte) (int, error) { return v.digest.Write(p) }
+
+// Verify reports whether a signature, of which the first half is the hint, is that of what
+// was written.
+func (v *Ed25519Verification) Verify(signature []byte) bool {
+	if len(signature) != Ed25519Signature || !bytes.Equal(signature[:Ed25519Hint], v.hint) {
+		return false
+	}
+	s, err := edwards25519.NewScalar().SetCanonicalBytes(signature[Ed25519Hint:])
+	if err != nil {
+		return false
+	}
+	k, err := edwards25519.NewScalar().SetUniformBytes(v.digest.Sum(nil))
+	if err != nil {
+		return false
+	}
+	r := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(k, v.minus, s)
+	return bytes.Equal(r.Bytes(), v.hint)
+}
+
+// MarshalBinary gives the state: the public key, the hint, the state of the hash.
+func (v *Ed25519Verification) MarshalBinary() ([]byte, error) {
+	return slices.Concat(v.public, v.hint, MarshalHash(v.digest)), nil
+}
+
+// UnmarshalBinary restores a state of MarshalBinary. What is none is refused with a
+// *HashStateError and changes nothing.
+func (v *Ed25519Verification) UnmarshalBinary(state []byte) error {
+	const keys = Curve25519Key + Ed25519Hint
+	if len(state) < keys {
+		return &HashStateError{Alg: wire.AlgEdDSA, Err: refuse("Ed25519 verification", wire.RCSize, "%d bytes hold no key and hint", len(state))}
+	}
+	fresh, err := NewEd25519Verification(state[:Curve25519Key], state[Curve25519Key:keys])
+	if err != nil {
+		return &HashStateError{Alg: wire.AlgEdDSA, Err: err}
+	}
+	if fresh.digest, err = UnmarshalHash(wire.AlgSHA512, state[keys:]); err != nil {
+		return err
+	}
+	*v = *fresh
+	return nil
+}
+
+// X25519Public gives the public key that belongs to a private one. Another size than
+// 32 is refused with TPM_RC_SIZE.
+func X25519Public(private []byte) ([]byte, error) {
+	key, err := x25519Key(private)
+	if err != nil {
+		return nil, err
+	}
+	return key.PublicKey().Bytes(), nil
+}
+
+func x25519Key(private []byte) (*ecdh.PrivateKey, error) {
+	key, err := ecdh.X25519().NewPrivateKey(private)
+	if err != nil {
+		return nil, refuse("X25519", wire.RCSize, "a private key of %d bytes where it has %d", len(private), Curve25519Key)
+	}
+	return key, nil
+}
+
+// X25519 gives the secret that the owner of a private key shares with that of a public one,
+// 32 bytes. A public key of another size and one that gives zeros with all private keys is refused
+// with TPM_RC_ECC_POINT (RFC 7748, section 6.1), another size of the private key with
+// TPM_RC_SIZE.
+func X25519(private, public []byte) ([]byte, error) {
+	key, err := x25519Key(private)
+	if err != nil {
+		return nil, err
+	}
+	peer, err := ecdh.X25519().NewPublicKey(public)
+	if err != nil {
+		return nil, refuse("X25519", wire.RCECCPoint, "a public key of %d bytes where it has %d", len(public), Curve25519Key)
+	}
+	z, err := key.ECDH(peer)
+	if err != nil {
+		return nil, refuse("X25519", wire.RCECCPoint, "the public key is of low order")
+	}
+	return z, nil
+}
