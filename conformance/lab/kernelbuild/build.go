@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
 )
@@ -123,7 +124,7 @@ func (b *Builder) buildAll(ctx context.Context, plan []*job) error {
 	if err := os.MkdirAll(b.cache().Dir, 0o755); err != nil {
 		return err
 	}
-	lock, err := lab.LockFile(ctx, filepath.Join(b.cache().Dir, "build.lock"))
+	lock, err := b.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -147,6 +148,29 @@ func (b *Builder) buildAll(ctx context.Context, plan []*job) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// lock takes the lock of the cache, and tells of a wait for another build.
+func (b *Builder) lock(ctx context.Context) (*os.File, error) {
+	type locked struct {
+		file *os.File
+		err  error
+	}
+	got := make(chan locked, 1)
+	go func() {
+		file, err := lab.LockFile(ctx, filepath.Join(b.cache().Dir, "build.lock"))
+		got <- locked{file, err}
+	}()
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case l := <-got:
+		return l.file, l.err
+	case <-timer.C:
+		fmt.Fprintf(b.Progress, "another build runs in %s; waiting for its end\n", b.cache().Dir)
+	}
+	l := <-got // LockFile ends with ctx
+	return l.file, l.err
 }
 
 // buildSource builds jobs of one source package in the folder top. Another process may

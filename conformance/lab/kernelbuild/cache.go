@@ -25,10 +25,11 @@ type Built struct {
 	Method   string    `json:"method,omitempty"`
 	Compiler string    `json:"compiler"` // the first line of its --version
 	At       time.Time `json:"built"`
-	Seconds  float64   `json:"seconds"` // that make ran
-	Steps    int       `json:"steps"`   // files that make compiled and linked
-	Shared   bool      `json:"shared"`  // make went on in the objects of another kernel
-	Size     int64     `json:"size"`    // of the image, in bytes
+	Seconds  float64   `json:"seconds"`     // that make ran
+	CPU      float64   `json:"cpu_seconds"` // that make and all that it started used
+	Steps    int       `json:"steps"`       // files that make compiled and linked
+	Shared   bool      `json:"shared"`      // make went on in the objects of another kernel
+	Size     int64     `json:"size"`        // of the image, in bytes
 
 	// Folder has Image, config, System.map and kernel.json.
 	Folder string `json:"folder"`

@@ -112,13 +112,17 @@ func (t *try) compile(ctx context.Context) error {
 	}
 	fmt.Fprintf(t.Progress, "%s: building from %s %s\n", t.kernel.Name(), t.built.Package, t.built.Version)
 	target, _ := t.kernel.Arch.image()
-	err := run(ctx, t.make(nil, target), t.log, func(line string) {
+	cmd := t.make(nil, target)
+	err := run(ctx, cmd, t.log, func(line string) {
 		m.line(line)
 		if t.sawLine != nil {
 			t.sawLine(line)
 		}
 	})
 	t.built.Steps = m.steps
+	if cmd.ProcessState != nil {
+		t.built.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Round(100 * time.Millisecond).Seconds()
+	}
 	return err
 }
 
