@@ -142,6 +142,12 @@ func TestAKernelThatDoesNotBuildLeavesItsLog(t *testing.T) {
 	assert.Contains(t, read(t, failed.Log), "  CC      init/main.o\n")
 	assert.Contains(t, err.Error(), failed.Log)
 	assert.Equal(t, []string{"build.lock", "failed"}, left(t, b))
+
+	delete(archive.files, "broken")
+	require.NoError(t, os.RemoveAll(filepath.Join(b.Apt.Cache, "packages")))
+	_, err = b.Build(t.Context(), kernels(t, "arm64-6.1-late"))
+	require.NoError(t, err)
+	assert.NoFileExists(t, failed.Log, "it builds now")
 }
 
 // One kernel that cannot be built does not keep the others from being built.

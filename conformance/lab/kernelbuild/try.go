@@ -160,6 +160,7 @@ func (t *try) keep() error {
 	if err := os.RemoveAll(t.built.Folder); err != nil { // an entry that cannot be read
 		return err
 	}
+	_ = os.Remove(t.failedLog()) // of a build before; it does no harm
 	return os.Rename(dir, t.built.Folder)
 }
 
@@ -174,12 +175,16 @@ func (t *try) failed(ctx context.Context, err error) error {
 	if errors.As(err, &exit) && read == nil {
 		failure.Last = errorLines(string(text))
 	}
-	dir := filepath.Join(t.cache().Dir, "failed")
-	kept := filepath.Join(dir, t.kernel.Name()+".log")
-	if len(text) > 0 && os.MkdirAll(dir, 0o755) == nil && os.WriteFile(kept, text, 0o644) == nil {
+	kept := t.failedLog()
+	if len(text) > 0 && os.MkdirAll(filepath.Dir(kept), 0o755) == nil && os.WriteFile(kept, text, 0o644) == nil {
 		failure.Log = kept
 	}
 	return failure
+}
+
+// failedLog is where the log of a failed build is kept.
+func (t *try) failedLog() string {
+	return filepath.Join(t.cache().Dir, "failed", t.kernel.Name()+".log")
 }
 
 func isThere(path string) bool {
