@@ -6,5 +6,5 @@ import "github.com/swtpmd/swtpmd/conformance/conform"
 var cryptography = []func() []conform.Case{
 	createCases, loadCases, createLoadedCases, credentialCases, duplicationCases,
 	asymmetricCases, eccCases, symmetricCases, randomCases, sequenceCases,
-	ephemeralCases, signCases, pcrCases,
+	attestationCases, ephemeralCases, signCases, pcrCases, policyCases, protectedCases,
 }

@@ -13,7 +13,7 @@ import (
 
 // selection is a TPML_PCR_SELECTION of PCRs in one bank.
 func selection(bank uint16, pcrs ...int) join {
-	return with(u32(1), tpm2.TPMAlgID(bank), octetsOf(pcrs...))
+	return with(u32(1), u16(bank), octetsOf(pcrs...))
 }
 
 // octetsOf is sizeofSelect and pcrSelect.
@@ -26,7 +26,7 @@ func octetsOf(pcrs ...int) raw {
 }
 
 // oneBank is a TPML_PCR_SELECTION of a bank that has to be there.
-func oneBank(bank tpm2.TPMAlgID, pcrs ...int) join { return selection(uint16(bank), pcrs...) }
+func oneBank(bank tpm2.TPMAlgID, pcrs ...int) join { return with(u32(1), bank, octetsOf(pcrs...)) }
 
 // bank needs a bank.
 func bank(alg tpm2.TPMAlgID) func(*conform.Needs) {
