@@ -57,7 +57,7 @@ bound() {
 # prints of their functions, and who waits for whom.
 lines() {
 	dmesg -r | grep -E -e 'ima: |tpm|TPM|MSFT0101|probe of 7100|init_ima|security_initcall_late|init_tis|crb_acpi_driver_init|initcall_level: |Run /init' \
-		-e 'returned -?517|supplier|deferred|regulator_init_complete'
+		-e 'returned -?517|supplier|deferred|regulator_init_complete|late-attack: '
 }
 
 items() {
@@ -66,6 +66,8 @@ items() {
 	ls /dev | grep tpm | item tpm-nodes
 	cat $tpm/tpm_version_major 2>/dev/null | item tpm-version
 	bound | item tpm-bound
+	# Those of the kernel are in brackets.
+	ps -o args | grep -v '^\[' | item processes
 	cat /sys/kernel/debug/devices_deferred 2>/dev/null | item deferred
 	grep . $tpm/pcr-*/* 2>/dev/null | item pcrs
 	grep -q nokaslr /proc/cmdline && awk -f /symbols.awk /proc/kallsyms /proc/kallsyms | item symbols

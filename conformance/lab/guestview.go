@@ -27,6 +27,7 @@ const (
 	itemBinary     = "ima-binary"
 	itemCount      = "ima-count"
 	itemViolations = "ima-violations"
+	itemProcesses  = "processes"
 )
 
 // lines returns the lines of an item, none if the report does not have it.

@@ -22,7 +22,7 @@ var guestSymbols []byte
 // applets are the busybox applets that guest.sh calls by name.
 var applets = []string{
 	"sh", "awk", "base64", "cat", "cut", "dmesg", "grep", "ls", "mount",
-	"poweroff", "reboot", "sha256sum", "stty", "uname", "usleep", "wc",
+	"poweroff", "ps", "reboot", "sha256sum", "stty", "uname", "usleep", "wc",
 }
 
 // Contents are what goes into an initramfs besides guest.sh, which is its init.

@@ -77,6 +77,18 @@ type Record struct {
 	Took    time.Duration // from QEMU's start to its end
 }
 
+// List returns the binary measurement list as the guest reported it last, nil if its
+// kernel has none.
+func (b *Boot) List() []byte { return b.last().Items[itemBinary] }
+
+// Processes returns the command lines of the guest's processes when it reported last,
+// without those of the kernel.
+func (b *Boot) Processes() []string { return b.last().lines(itemProcesses) }
+
+// Log returns the lines of the kernel's log that the guest reported last, those of
+// programs too, as dmesg -r prints them.
+func (b *Boot) Log() []string { return b.last().lines(itemDmesg) }
+
 // keep copies logs and reports into Keep; record is nil if there was no boot.
 func (r *runner) keep(record *Record) error {
 	if err := os.MkdirAll(r.Keep, 0o755); err != nil {

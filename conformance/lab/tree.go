@@ -99,7 +99,7 @@ func dtc(ctx context.Context, program string, stdin []byte, args ...string) (str
 
 // labels are names for nodes of the machine's device tree, by what the nodes are
 // compatible with.
-var labels = map[string]string{"tcg,tpm-tis-mmio": "tpm", "arm,pl061": "gpio", "gpio-keys": "keys"}
+var labels = map[string]string{"tcg,tpm-tis-mmio": "tpm", "arm,pl061": "gpio", "gpio-keys": "keys", "cfi-flash": "flash"}
 
 var (
 	nodeLine       = regexp.MustCompile(`^(\s*)([A-Za-z0-9,._+@-]+) \{$`)

@@ -23,6 +23,7 @@ func TestPlatforms(t *testing.T) {
 		"arm64-crb-ffa": {true, false, initcall.Late},
 		"arm64-pkvm":    {true, false, initcall.Late},
 		"arm64-virt":    {false, false, initcall.Device},
+		"crb-qemu":      {false, false, initcall.Device},
 		"debian-qemu":   {false, false, initcall.Device},
 		"gb200-spi":     {true, true, initcall.LateSync},
 		"no-tpm":        {true, true, initcall.Firmware},

@@ -1,0 +1,3 @@
+#!/bin/busybox sh
+# The modprobe of a system without modules: it has none to load.
+exit 1
