@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -136,4 +138,21 @@ func TestListAndPath(t *testing.T) {
 	assert.Len(t, rows, 1+len(kernelbuild.Catalog()))
 	assert.Equal(t, other.Image, rows[len(rows)-1].Image)
 	assert.True(t, rows[len(rows)-1].Current)
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	made := &kernelbuild.MakeError{Kernel: "k", Err: &kernelbuild.EditError{}}
+	for want, err := range map[int]error{
+		exitUsage:  &usageError{errors.New("x")},
+		exitFailed: errors.Join(nil, made),
+		exitSetup:  &kernelbuild.MissingToolsError{},
+	} {
+		assert.Equal(t, want, exitCode(t.Context(), err), err)
+	}
+	assert.Equal(t, exitFailed, exitCode(t.Context(), &kernelbuild.NotBuiltError{}))
+	assert.Equal(t, exitSetup, exitCode(t.Context(), &kernelbuild.SourceError{Err: errors.New("x")}))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Equal(t, exitSignaled, exitCode(ended, made))
 }
