@@ -56,8 +56,8 @@ bound() {
 # lines are those of the kernel's log that are about TPM and IMA: what initcall_debug
 # prints of their functions, and who waits for whom.
 lines() {
-	dmesg -r | grep -E -e 'ima: |tpm|TPM|MSFT0101|probe of 7100|init_ima|security_initcall_late|init_tis|crb_acpi_driver_init|initcall_level: |Run /init' \
-		-e 'returned -?517|supplier|deferred|regulator_init_complete|late-attack: '
+	dmesg -r | grep -E -e 'ima: ' -e 'tpm|TPM|MSFT0101' -e 'probe of 7100' -e 'init_ima|security_initcall_late' \
+		-e 'init_tis|crb_acpi_driver_init' -e 'initcall_level: ' -e 'Run /init' -e 'returned -?517' -e supplier -e deferred -e regulator_init_complete -e 'late-attack: '
 }
 
 items() {
