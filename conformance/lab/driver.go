@@ -54,8 +54,8 @@ type probe struct {
 
 // probed is initcall_debug's line for the end of a probe (drivers/base/dd.c:
 // really_probe_debug). An error of the driver itself is printed without its
-// sign.
-var probed = regexp.MustCompile(`^probe of (\S{1,256}) returned (-?[0-9]{1,9}) after (-?[0-9]{1,12}) usecs`)
+// sign. Linux 7.3 names the driver too.
+var probed = regexp.MustCompile(`^probe of (\S{1,256})(?: with driver \S{1,64})? returned (-?[0-9]{1,9}) after (-?[0-9]{1,12}) usecs`)
 
 func (l Line) probe() (p probe, ok bool) {
 	m := probed.FindStringSubmatch(l.Text)

@@ -26,9 +26,11 @@ func TestFailedProbe(t *testing.T) {
 	const deferred = "[    0.900000] probe of MSFT0101:00 returned -517 after 0 usecs\n"
 	const bound = "[    1.050000] probe of MSFT0101:00 returned 0 after 10 usecs\n"
 	const looked = "[    2.000000] calling  init_ima+0x0/0x1 @ 1\n[    2.000001] ima: No TPM chip found, activating TPM-bypass!\n"
+	const newer = "[    1.000000] probe of MSFT0101:00 with driver tpm_tis returned 19 after 10 usecs\n"
 	want := &FailedProbe{At: Seconds(time.Second), Code: 19}
 	for log, want := range map[string]*FailedProbe{
 		failed + looked:                  want,
+		newer + looked:                   want,
 		failed + other + looked:          want,
 		looked:                           nil,
 		deferred + looked:                nil,

@@ -60,17 +60,18 @@ func TestFromConsoleKeepsADeferral(t *testing.T) {
 		tries    int            // that end with -517, at least
 		lateSync bool           // IMA at late_sync would have found it
 	}{
-		"first retry":           {deferredLog(t, bound(0.49), end), initcall.Late, 490 * time.Millisecond, 1, true},
-		"second trigger":        {deferredLog(t, again, bound(0.49), end), initcall.Late, 490 * time.Millisecond, 2, true},
-		"after late_sync":       {deferredLog(t, again, second, bound(0.571), end), initcall.LateSync, 571 * time.Millisecond, 3, false},
-		"in userspace":          {deferredLog(t, again, second, bound(3.5), end), initcall.Userspace, 3500 * time.Millisecond, 3, false},
-		"retried in userspace":  {deferredLog(t, again, second, strings.Replace(again, " 0.4", " 2.4", 1), bound(3.5), end), initcall.Userspace, 3500 * time.Millisecond, 4, false},
-		"deferred probe's end":  {deferredLog(t, again, second, bound(10.53), end), initcall.Userspace, 10530 * time.Millisecond, 3, false},
-		"never":                 {deferredLog(t, again, second, end), initcall.Firmware, 0, 3, false},
-		"never, by the driver":  {strings.ReplaceAll(deferredLog(t, again, second, end), "_tis returned -517", "_tis returned 517"), initcall.Firmware, 0, 3, false},
-		"failed when retried":   {deferredLog(t, "[    0.490000] probe of c000000.tpm_tis returned 110 after 100 usecs", end), initcall.Firmware, 0, 1, false},
-		"a supplier is named":   {deferredLog(t, "[    0.300000] tpm_tis c000000.tpm_tis: probe deferral - supplier regulator-tpm not ready", bound(0.49), end), initcall.Late, 490 * time.Millisecond, 1, true},
-		"a time stamp is wrong": {strings.Replace(deferredLog(t, bound(0.49), end), "[    0.320", "[   33.320", 1), initcall.Late, 490 * time.Millisecond, 1, true},
+		"first retry":            {deferredLog(t, bound(0.49), end), initcall.Late, 490 * time.Millisecond, 1, true},
+		"second trigger":         {deferredLog(t, again, bound(0.49), end), initcall.Late, 490 * time.Millisecond, 2, true},
+		"after late_sync":        {deferredLog(t, again, second, bound(0.571), end), initcall.LateSync, 571 * time.Millisecond, 3, false},
+		"in userspace":           {deferredLog(t, again, second, bound(3.5), end), initcall.Userspace, 3500 * time.Millisecond, 3, false},
+		"retried in userspace":   {deferredLog(t, again, second, strings.Replace(again, " 0.4", " 2.4", 1), bound(3.5), end), initcall.Userspace, 3500 * time.Millisecond, 4, false},
+		"deferred probe's end":   {deferredLog(t, again, second, bound(10.53), end), initcall.Userspace, 10530 * time.Millisecond, 3, false},
+		"never":                  {deferredLog(t, again, second, end), initcall.Firmware, 0, 3, false},
+		"never, by the driver":   {strings.ReplaceAll(deferredLog(t, again, second, end), "_tis returned -517", "_tis returned 517"), initcall.Firmware, 0, 3, false},
+		"failed when retried":    {deferredLog(t, "[    0.490000] probe of c000000.tpm_tis returned 110 after 100 usecs", end), initcall.Firmware, 0, 1, false},
+		"with the driver's name": {strings.ReplaceAll(deferredLog(t, again, bound(0.49), end), "tpm_tis returned", "tpm_tis with driver tpm_tis returned"), initcall.Late, 490 * time.Millisecond, 2, true}, // Linux 7.3
+		"a supplier is named":    {deferredLog(t, "[    0.300000] tpm_tis c000000.tpm_tis: probe deferral - supplier regulator-tpm not ready", bound(0.49), end), initcall.Late, 490 * time.Millisecond, 1, true},
+		"a time stamp is wrong":  {strings.Replace(deferredLog(t, bound(0.49), end), "[    0.320", "[   33.320", 1), initcall.Late, 490 * time.Millisecond, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

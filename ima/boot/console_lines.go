@@ -344,7 +344,7 @@ var spoken = []*regexp.Regexp{
 	regexp.MustCompile(`^initcall [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? returned -?[0-9]+ after [0-9]+ usecs$`),
 	regexp.MustCompile(`^initcall_level: level=[a-z]+$`),
 	regexp.MustCompile(`^entering initcall level: [a-z]+$`),
-	regexp.MustCompile(`^probe of [^ ]+ returned -?[0-9]+ after [0-9]+ usecs$`),
+	regexp.MustCompile(`^probe of [^ ]+( with driver [^ ]+)? returned -?[0-9]+ after [0-9]+ usecs$`),
 	regexp.MustCompile(`^ima: No TPM chip found, activating TPM-bypass!$`),
 	regexp.MustCompile(`^ima: No suitable TPM algorithm for boot aggregate$`),
 	regexp.MustCompile(`^ima: Error Communicating to TPM chip(, result: -?[0-9]+)?$`),

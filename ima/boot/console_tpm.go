@@ -83,9 +83,11 @@ func textBefore(s, sep string) string {
 }
 
 // probeReturned takes initcall_debug's line of drivers/base/dd.c
-// (really_probe_debug): "DEVICE returned R after N usecs".
+// (really_probe_debug): "DEVICE returned R after N usecs"; Linux 7.3 has "with driver
+// DRIVER" after the device.
 func (c *consoleReader) probeReturned(line *consoleLine, text string, level initcall.Level) {
 	device, _, ok := strings.Cut(text, " returned ")
+	device, driver, _ := strings.Cut(device, " with driver ")
 	code, took, good := returnedAfter(text)
 	if !ok || !good || len(c.probes) >= 4*maxConsoleCalls {
 		return
@@ -93,6 +95,9 @@ func (c *consoleReader) probeReturned(line *consoleLine, text string, level init
 	p := loggedProbe{
 		device: consoleWord(device, "device"), code: code, began: max(line.at-took, 0), at: line.at,
 		level: level, call: -1, line: line.number,
+	}
+	if kindByName(driver) {
+		p.driver = consoleWord(driver, "")
 	}
 	if c.open != nil && level < initcall.Userspace {
 		p.call = len(c.calls)
