@@ -36,7 +36,9 @@
 // for three transient objects, fixtures included.
 //
 // Whatever a case makes is taken away when it ends: objects, sessions, NV indices, of which
-// there are those from Index(0) to Index(15), and persistent objects. All else that it
+// there are those from Index(0) to Index(15), and persistent objects. An
+// index with TPMA_NV_POLICY_DELETE has the policy of
+// TPM2_PolicyCommandCode(TPM2_NV_UndefineSpaceSpecial). All else that it
 // changes is Harm, and Then puts back what can be put back. Without harm are: objects,
 // sessions, own NV indices without dictionary attack protection (TPMA_NV_NO_DA, noDA),
 // and PCR 16 and 23, which Needs.PCR asks for and which the case resets.

@@ -173,6 +173,7 @@ func (r *Runner) discover(ctx context.Context) error {
 		take       func(wire.Entry)
 	}{
 		{tpm2.TPMCapTPMProperties, uint32(tpm2.TPMPTFamilyIndicator), func(e wire.Entry) { f.Properties[tpm2.TPMPT(e.Key)] = e.Value }},
+		{tpm2.TPMCapTPMProperties, uint32(tpm2.TPMPTPermanent), func(e wire.Entry) { f.Properties[tpm2.TPMPT(e.Key)] = e.Value }},
 		{tpm2.TPMCapCommands, 0, func(e wire.Entry) { f.Commands[tpm2.TPMCC(e.Key)] = e.Value }},
 		{tpm2.TPMCapAlgs, 0, func(e wire.Entry) { f.Algs[tpm2.TPMAlgID(e.Key)] = e.Value }},
 		{tpm2.TPMCapECCCurves, 0, func(e wire.Entry) { f.Curves = append(f.Curves, tpm2.TPMECCCurve(e.Key)) }},

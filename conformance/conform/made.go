@@ -121,17 +121,36 @@ func (r *Runner) tidy(ctx context.Context) error {
 		}
 	}
 	for _, index := range slices.Clone(r.made.indices) {
-		by := tpm2.TPMRHOwner
-		if index.attributes&wire.NVPlatformCreate != 0 {
-			by = tpm2.TPMRHPlatform
-		}
-		if _, err := r.play(ctx, &Step{Command: tpm2.TPMCCNVUndefineSpace, Handles: []Part{Permanent(by), U32(index.handle)}}); err != nil {
+		if err := r.undefine(ctx, index); err != nil {
 			return err
 		}
 		delete(r.state.auths, index.handle)
 	}
 	r.made.persistent, r.made.indices = nil, nil
 	clear(r.state.steps)
+	return nil
+}
+
+// undefine takes an index away. If a policy is needed for that, it is the one of
+// TPM2_PolicyCommandCode.
+func (r *Runner) undefine(ctx context.Context, index madeIndex) error {
+	by := tpm2.TPMRHOwner
+	if index.attributes&wire.NVPlatformCreate != 0 {
+		by = tpm2.TPMRHPlatform
+	}
+	steps := []Step{Do(tpm2.TPMCCNVUndefineSpace, Permanent(by), U32(index.handle))}
+	if index.attributes&wire.NVPolicyDelete != 0 {
+		steps = []Step{
+			Start(wire.SessionPolicy).Named("tidy"),
+			Do(tpm2.TPMCCPolicyCommandCode, Handle("tidy")).With(U32(tpm2.TPMCCNVUndefineSpaceSpecial)),
+			Do(tpm2.TPMCCNVUndefineSpaceSpecial, U32(index.handle), Permanent(tpm2.TPMRHPlatform)).By(InPolicy(Handle("tidy")).Once(), Own()),
+		}
+	}
+	for i := range steps {
+		if _, err := r.play(ctx, &steps[i]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -149,6 +168,9 @@ func (r *Runner) equip(ctx context.Context, c *Case) error {
 		for i := range steps {
 			collectFixtures(needed, steps[i].Handles)
 			collectFixtures(needed, steps[i].Parameters)
+			for _, auth := range steps[i].Auths {
+				collectFixtures(needed, []Part{auth.Session})
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.loaded)) {

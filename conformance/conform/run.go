@@ -57,8 +57,18 @@ func (r *Result) Expected() string {
 	return strings.Join(names, " or ")
 }
 
-// CodeName returns the name of a response code, with what it is about.
-func CodeName(code tpm2.TPMRC) string { return conformance.Describe(uint32(code)) }
+// CodeName returns the name of a response code, with what it is about and its number.
+func CodeName(code tpm2.TPMRC) string {
+	if code == 0 {
+		return "TPM_RC_SUCCESS"
+	}
+	const badTag = 0x1e // which go-tpm lacks
+	if code == badTag {
+		return "TPM_RC_BAD_TAG, 0x1e"
+	}
+	name, _, _ := strings.Cut(code.Error(), ": ")
+	return fmt.Sprintf("%s, %#x", strings.TrimSuffix(name, " (handle 0)"), uint32(code))
+}
 
 // Run runs cases and reports what became of them. The error is that of ctx or a
 // *GoneError, with the report of what was found before.

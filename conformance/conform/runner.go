@@ -104,8 +104,14 @@ func NewRunner(ctx context.Context, device transport.Device, suite *Suite, optio
 // Features returns what the TPM has said of itself.
 func (r *Runner) Features() *Features { return r.state.Features }
 
-// startUp sends TPM2_Startup, which a TPM that has had one refuses, and tests the TPM.
+// startUp applies power if there is none, sends TPM2_Startup, which a TPM that has had one
+// refuses, and tests the TPM.
 func (r *Runner) startUp(ctx context.Context) error {
+	if power, ok := transport.As[transport.Power](r.device); ok && !power.Powered() {
+		if err := power.Init(); err != nil {
+			return fmt.Errorf("power cannot be applied: %w", err)
+		}
+	}
 	answer, err := r.ask(ctx, conformance.Packet{Code: uint32(tpm2.TPMCCStartup), Parameters: U16(tpm2.TPMSUClear)})
 	if err != nil {
 		return err

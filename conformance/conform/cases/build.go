@@ -96,7 +96,8 @@ func define(n index, attributes uint32, size uint16) conform.Step {
 func All() *conform.Suite {
 	suite := &conform.Suite{Fixtures: slices.Concat(fixtures, keyFixtures)}
 	for _, chapter := range slices.Concat([]func() []conform.Case{
-		sessionCases, nvCases,
+		processingTables, processingCases, startupCases, shutdownCases, sessionCases, createPrimaryCases, hierarchyCases,
+		contextCases, evictCases, clockCases, capabilityCases, nvDefineCases, nvUseCases,
 	}, cryptography) {
 		suite.Cases = append(suite.Cases, chapter()...)
 	}

@@ -63,6 +63,11 @@ func load(parent conform.Part, created, auth string) conform.Step {
 
 // external loads a key of the client with its sensitive area.
 func external(name string, attributes uint32, details conform.Part, auth string) conform.Step {
+	return externalWith(name, attributes, empty, details, auth)
+}
+
+// externalWith is external with a policy.
+func externalWith(name string, attributes uint32, policy, details conform.Part, auth string) conform.Step {
 	k := conversation.KeyNamed(name)
 	seed, unique := []byte(nil), []byte(nil)
 	if k.Asymmetric() {
@@ -73,7 +78,7 @@ func external(name string, attributes uint32, details conform.Part, auth string)
 		unique = wire.Sized(digest[:])
 	}
 	private := sized{alg(k.Kind), conform.Text(auth), conform.Bytes(seed), conform.Bytes(k.Secret)}
-	return do(tpm2.TPMCCLoadExternal).With(private, public(k.Kind, attributes, empty, details, raw(unique)), null).Giving(auth)
+	return do(tpm2.TPMCCLoadExternal).With(private, public(k.Kind, attributes, policy, details, raw(unique)), null).Giving(auth)
 }
 
 // fixtures are objects that many cases use. All are in the null hierarchy, so that they

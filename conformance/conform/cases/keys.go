@@ -143,14 +143,15 @@ func changed(part conform.Part, at int) conform.Computed {
 		if err != nil {
 			return nil, err
 		}
+		place := at // not at: the case may run on several TPMs
 		if at < 0 {
-			at += len(b)
+			place += len(b)
 		}
-		if at < 0 || at >= len(b) {
+		if place < 0 || place >= len(b) {
 			return nil, fmt.Errorf("%x has no byte %d to change", b, at)
 		}
 		b = bytes.Clone(b)
-		b[at] ^= 1
+		b[place] ^= 1
 		return b, nil
 	}
 }

@@ -153,7 +153,7 @@ var specimensOfObjects = []specimen{
 	{code: tpm2.TPMCCMakeCredential, handles: handles(handle("@storage")), parameters: parameters(conform.Text("credential"), conform.Name{Of: handle("@storage")})},
 	{code: tpm2.TPMCCDuplicate,
 		setup: append(byPolicy(tpm2.TPMCCDuplicate),
-			do(tpm2.TPMCCLoadExternal).With(empty, public(tpm2.TPMAlgECC, wire.ObjectUserWithAuth|wire.ObjectNoDA|wire.ObjectSign, conform.Policy{Of: handle("digest")}, eccAny, raw(conversation.KeyNamed("p256").Unique())), null).Named("movable")),
+			externalWith("p256", outside|wire.ObjectSign, conform.Policy{Of: handle("digest")}, eccAny, "").Named("movable")),
 		handles: handles(handle("movable"), null), auths: []conform.Auth{adminSession}, parameters: parameters(empty, noAlg)},
 	{code: tpm2.TPMCCRewrap, handles: handles(handle("@storage"), null), parameters: parameters(zeros(34), conform.Name{Of: handle("@storage")}, empty)},
 	{code: tpm2.TPMCCImport, handles: handles(handle("@storage")), parameters: parameters(empty, public(tpm2.TPMAlgKeyedHash, wire.ObjectUserWithAuth, empty, noAlg, zeros(32)), zeros(40), empty, noAlg)},
@@ -192,7 +192,7 @@ var specimensOfAttestation = []specimen{
 
 var specimensOfPolicies = []specimen{
 	{code: tpm2.TPMCCPolicyNV, setup: setup(define(0, ordinary, 8), policy), handles: handles(index(0), index(0), session), parameters: parameters(zeros(8), u16(0), u16(0))},
-	{code: tpm2.TPMCCPolicySecret, setup: setup(policy), handles: handles(null, session), parameters: parameters(empty, empty, conform.Text("ref"), u32(0))},
+	{code: tpm2.TPMCCPolicySecret, setup: setup(policy), handles: handles(owner, session), parameters: parameters(empty, empty, conform.Text("ref"), u32(0))},
 	{code: tpm2.TPMCCPolicySigned, setup: setup(policy), handles: handles(handle("@ecc"), session), parameters: parameters(empty, empty, conform.Text("ref"), u32(0), signature)},
 	{code: tpm2.TPMCCPolicyAuthorize, setup: setup(policy), handles: handles(session),
 		parameters: parameters(zeros(32), conform.Text("ref"), conform.Name{Of: handle("@ecc")}, noTicket(tpm2.TPMSTVerified))},

@@ -8,15 +8,14 @@ import (
 	"github.com/swtpmd/swtpmd/emulator"
 )
 
-// emulated returns an emulator with power. An empty name is that of no profile.
+// emulated returns an emulator with power. "none" is that of no profile.
 func emulated(t testing.TB, profile string) *emulator.TPM {
 	t.Helper()
 	config := emulator.Config{CheckErrors: true}
-	if profile != "" {
+	if profile != "none" {
 		p, err := emulator.ProfileByName(profile)
 		require.NoError(t, err)
 		config = p.Config
-		config.CheckErrors = true
 	}
 	tpm, err := emulator.New(emulator.Platform{}, config)
 	require.NoError(t, err)
