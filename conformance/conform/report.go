@@ -13,7 +13,6 @@ type Report struct {
 	// Target is where the TPM is.
 	Target  string
 	TPM     Identity
-	Seed    uint64
 	Started time.Time
 	// Duration is that of all cases, and Commands how many were sent.
 	Duration time.Duration
@@ -99,7 +98,6 @@ func (r *Result) Finding() string {
 type File struct {
 	Target   string         `json:"target"`
 	TPM      Identity       `json:"tpm"`
-	Seed     uint64         `json:"seed"`
 	Started  time.Time      `json:"started"`
 	Seconds  float64        `json:"seconds"`
 	Commands int            `json:"commands"`
@@ -128,7 +126,7 @@ type FileCase struct {
 // File returns the report as JSON has it.
 func (r *Report) File() *File {
 	f := &File{
-		Target: r.Target, TPM: r.TPM, Seed: r.Seed, Started: r.Started, Seconds: r.Duration.Seconds(), Commands: r.Commands,
+		Target: r.Target, TPM: r.TPM, Started: r.Started, Seconds: r.Duration.Seconds(), Commands: r.Commands,
 		Totals: map[Status]int{}, AsFound: r.Compared && len(r.Left) == 0, Left: r.Left, Cases: []FileCase{},
 	}
 	for _, s := range Statuses {

@@ -4,6 +4,7 @@ package conform
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 
 const help = `Usage: swtpmd conform --target=URL [flags]
        swtpmd conform --list [flags]
+       swtpmd conform --table FILE...
 
 Asks a TPM questions whose answers the TPM 2.0 Library states, and says which it does not
 answer so. The TPM may be anybody's: a socket of swtpm or of the TCG's simulator, or a
@@ -55,30 +57,36 @@ Authorization values of hierarchies that are not empty, as text, or file:PATH:
 What is said:
   --all                  a line for each case, not only for those that fail
   --json=FILE            the report as JSON; - is standard output
+  --junit=FILE           the report as JUnit's XML, for CI servers
+  --html=FILE            the report as a page
+  --table                compare TPMs: make tables of Markdown from their reports, which
+                         are FILEs that --json has written, with the reasons known
   --quiet                no progress on stderr
 
 Examples:
   swtpmd conform --list --section=31
   swtpmd conform --target=unix:/tmp/tpm.sock
   swtpmd conform --target=swtpm:host=localhost,port=2321 --destructive --json=report.json
+  swtpmd conform --table report.json other.json
   swtpmd conform --target=/dev/tpmrm0 --run='NV_Read.*NV_UNINITIALIZED' --all
 
-Exit codes: 0 no case failed and the TPM is as it was found; 1 a case failed; 2 usage;
-3 the TPM cannot be reached, or does not answer any more, or is not as it was found.
+Exit codes: 0 no case failed and the TPM is as it was found; 1 a case failed, with --table
+one that has no known reason; 2 usage; 3 the TPM cannot be reached, or does not answer any more, or is not as it was found.
 `
 
 // ExitGone is the exit code for a TPM that does not answer, or is not as it was found.
 const ExitGone = 3
 
 // Command is the subcommand.
-var Command = cli.Command{Name: "conform", Help: help, New: define}
+var Command = cli.Command{Name: "conform", Help: help, Args: cli.ArgsAmongFlags, New: define}
 
 type flags struct {
 	target, run       string
 	sections          []string
 	destructive, list bool
-	all, quiet        bool
+	all, quiet, table bool
 	json              listing
+	junit, html       string
 	timeout           time.Duration
 	auths             map[tpm2.TPMHandle]string
 }
@@ -121,6 +129,9 @@ func define(f *flag.FlagSet) cli.Run {
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "")
 	f.BoolVar(&o.all, "all", false, "")
 	f.BoolVar(&o.quiet, "quiet", false, "")
+	f.BoolVar(&o.table, "table", false, "")
+	f.StringVar(&o.junit, "junit", "", "")
+	f.StringVar(&o.html, "html", "", "")
 	f.Var(&o.json, "json", "")
 	for _, h := range hierarchies {
 		f.Func(h.word+"-auth", "", func(text string) error {
@@ -128,7 +139,15 @@ func define(f *flag.FlagSet) cli.Run {
 			return nil
 		})
 	}
-	return func(ctx context.Context, _ []string, s cli.Streams) error { return o.main(ctx, s) }
+	return func(ctx context.Context, args []string, s cli.Streams) error {
+		if o.table {
+			return compare(args, s.Out)
+		}
+		if err := cli.Unexpected(f.Name(), args); err != nil {
+			return err
+		}
+		return o.main(ctx, s)
+	}
 }
 
 func (o *flags) main(ctx context.Context, s cli.Streams) error {
@@ -269,10 +288,45 @@ func (o *flags) write(report *conform.Report, out io.Writer) error {
 			return err
 		}
 	}
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{{o.junit, report.WriteJUnit}, {o.html, report.WriteHTML}} {
+		if file.name == "" {
+			continue
+		}
+		if err := writeFile(file.name, out, file.write); err != nil {
+			return err
+		}
+	}
 	if o.json.file == "-" {
 		return nil
 	}
 	return report.WriteText(out, o.all)
+}
+
+// compare writes tables of several reports.
+func compare(names []string, out io.Writer) error {
+	if len(names) == 0 {
+		return cli.Usage(errors.New("no report is named"), "name files that --json has written")
+	}
+	var files []*conform.File
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		var file conform.File
+		if err := json.Unmarshal(data, &file); err != nil {
+			return fmt.Errorf("%s is no report of swtpmd conform --json: %w", name, err)
+		}
+		files = append(files, &file)
+	}
+	unexplained, err := conform.WriteTable(out, files, cases.Explanations)
+	if err == nil && unexplained > 0 {
+		err = &cli.ExitError{Code: cli.ExitFailed}
+	}
+	return err
 }
 
 // writeFile writes a file; - is standard output.

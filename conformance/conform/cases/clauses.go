@@ -10,7 +10,7 @@ import (
 // clauses are the clauses of Part 3 that these cases are about, as revision 1.59 numbers
 // them.
 var clauses = map[tpm2.TPMCC]string{
-	tpm2.TPMCCCreate: "12.1", tpm2.TPMCCLoad: "12.2", tpm2.TPMCCLoadExternal: "12.3", tpm2.TPMCCReadPublic: "12.4",
+	tpm2.TPMCCCreatePrimary: "24.1", tpm2.TPMCCCreate: "12.1", tpm2.TPMCCLoad: "12.2", tpm2.TPMCCLoadExternal: "12.3", tpm2.TPMCCReadPublic: "12.4",
 	tpm2.TPMCCActivateCredential: "12.5", tpm2.TPMCCMakeCredential: "12.6", tpm2.TPMCCUnseal: "12.7",
 	tpm2.TPMCCObjectChangeAuth: "12.8", tpm2.TPMCCCreateLoaded: "12.9",
 	tpm2.TPMCCDuplicate: "13.1", tpm2.TPMCCRewrap: "13.2", tpm2.TPMCCImport: "13.3",

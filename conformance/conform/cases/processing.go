@@ -201,11 +201,11 @@ func authorizationCases() []conform.Case {
 		ask(authorization, "A session is there after a wrong HMAC, with the same nonce",
 			hmac, hmacKey(bySession.Knowing("wrong")).Fails(s(1, tpm2.TPMRCBadAuth)), hmacKey(bySession)),
 		ask(authorization, "The HMAC of a session with SHA-384 authorizes",
-			sessionWith(tpm2.TPMAlgSHA384).Named("session"), hmacKey(bySession)).Needing(conform.Needs{Algs: []tpm2.TPMAlgID{tpm2.TPMAlgSHA384}}),
+			hashSession(tpm2.TPMAlgSHA384).Named("session"), hmacKey(bySession)).Needing(conform.Needs{Algs: []tpm2.TPMAlgID{tpm2.TPMAlgSHA384}}),
 		ask(authorization, "The HMAC of a session with SHA-1 authorizes",
-			sessionWith(tpm2.TPMAlgSHA1).Named("session"), hmacKey(bySession)).Needing(conform.Needs{Algs: []tpm2.TPMAlgID{tpm2.TPMAlgSHA1}}),
+			hashSession(tpm2.TPMAlgSHA1).Named("session"), hmacKey(bySession)).Needing(conform.Needs{Algs: []tpm2.TPMAlgID{tpm2.TPMAlgSHA1}}),
 		ask(authorization, "The HMAC of a session with SHA-512 authorizes",
-			sessionWith(tpm2.TPMAlgSHA512).Named("session"), hmacKey(bySession)).Needing(conform.Needs{Algs: []tpm2.TPMAlgID{tpm2.TPMAlgSHA512}}),
+			hashSession(tpm2.TPMAlgSHA512).Named("session"), hmacKey(bySession)).Needing(conform.Needs{Algs: []tpm2.TPMAlgID{tpm2.TPMAlgSHA512}}),
 		ask(authorization, "A policy session for an object without a policy answers TPM_RC_AUTH_UNAVAILABLE or TPM_RC_POLICY_FAIL",
 			policy, hmacKey(conform.InPolicy(session)).Fails(tpm2.TPMRCAuthUnavailable, s(1, tpm2.TPMRCPolicyFail))),
 		ask(authorizationRoles, "A password for an object without userWithAuth answers TPM_RC_AUTH_UNAVAILABLE",
@@ -247,8 +247,8 @@ func authorizationCases() []conform.Case {
 	}
 }
 
-// sessionWith starts an HMAC session with a hash algorithm.
-func sessionWith(hash tpm2.TPMAlgID) conform.Step {
+// hashSession starts an HMAC session with a hash algorithm.
+func hashSession(hash tpm2.TPMAlgID) conform.Step {
 	return do(tpm2.TPMCCStartAuthSession, null, null).With(zeros(16), empty, u8(wire.SessionHMAC), noAlg, alg(hash))
 }
 
