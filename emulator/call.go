@@ -148,6 +148,19 @@ func (c *call) rpHash(alg wire.AlgID) []byte {
 	return sum.Bytes()
 }
 
+// fits reports whether so many bytes more of response parameters leave room for the
+// authorization area in the response buffer.
+func (c *call) fits(n int) bool {
+	n += c.out.Len()
+	for i := range c.sessions[:c.nSession] {
+		n += 2 + 1 + 2
+		if s := c.sessions[i].loaded; s != nil {
+			n += int(s.NonceTPM.Size) + c.t.algs.DigestSize(s.AuthHash)
+		}
+	}
+	return n <= int(c.t.size)
+}
+
 // next counts the parameter that is about to be decoded. After a failure the
 // number stays at the parameter that failed.
 func (c *call) next() *wire.Reader {

@@ -18,6 +18,9 @@ func (t *TPM) property(pt wire.PT) (uint32, bool) {
 		}
 		return 0, false
 	}
+	if pt > wire.PTMaxCapBuffer && !t.config.hasVersion185() {
+		return 0, false
+	}
 	if uint64(i) < uint64(len(fixedProperties)) && fixedProperties[i] != nil {
 		return fixedProperties[i](t), true
 	}
@@ -87,6 +90,12 @@ var fixedProperties = [...]propertyValue{
 	wire.PTNVBufferMax - wire.PTFixed:       func(t *TPM) uint32 { return t.config.Limits.NVBuffer },
 	wire.PTModes - wire.PTFixed:             constant(0),
 	wire.PTMaxCapBuffer - wire.PTFixed:      constant(maxCapBuffer),
+
+	// Since version 185, where 1.83 and 1.84 have the first two. There are no hierarchies
+	// that are limited to a security version of the firmware.
+	wire.PTFirmwareSVN - wire.PTFixed:     constant(0),
+	wire.PTFirmwareMaxSVN - wire.PTFixed:  constant(0),
+	wire.PTMLParameterSets - wire.PTFixed: (*TPM).parameterSetsProperty,
 }
 
 // variableProperties is the table of the PT_VAR group.
@@ -112,6 +121,17 @@ var variableProperties = [...]propertyValue{
 	wire.PTNVWriteRecovery - wire.PTVar:   constant(0),
 	wire.PTAuditCounter0 - wire.PTVar:     func(t *TPM) uint32 { return uint32(t.s.Persistent.AuditCounter >> 32) },
 	wire.PTAuditCounter1 - wire.PTVar:     func(t *TPM) uint32 { return uint32(t.s.Persistent.AuditCounter) },
+}
+
+// parameterSetsProperty is the TPMA_ML_PARAMETER_SET.
+func (t *TPM) parameterSetsProperty() uint32 {
+	s := t.algs.Selectors()
+	attributes := bit(s.ExternalMu(), wire.MLParameterSetExternalMu)
+	for set := uint16(1); set <= 3; set++ { // in the order of the bits
+		attributes |= bit(s.HasParameterSet(wire.AlgMLKEM, set), wire.MLParameterSetMLKEM512<<(set-1))
+		attributes |= bit(s.HasParameterSet(wire.AlgMLDSA, set) || s.HasParameterSet(wire.AlgHashMLDSA, set), wire.MLParameterSetMLDSA44<<(set-1))
+	}
+	return uint32(attributes)
 }
 
 // permanentProperty is the TPMA_PERMANENT. The endorsement seed is always made

@@ -17,6 +17,7 @@ type attestation struct {
 	key    *object // nil for TPM_RH_NULL
 	data   []byte  // qualifyingData
 	scheme wire.Scheme
+	hash   wire.AlgID // of the digests in it, TPM_ALG_NULL if it can have none
 	body   wire.Attest
 }
 
@@ -31,6 +32,7 @@ func (t *TPM) attest(c *call, n, p int, data []byte, asked wire.Scheme) (*attest
 	if a.scheme, ok = t.signScheme(a.key, asked); !ok {
 		return nil, c.badParam(p, wire.RCScheme)
 	}
+	a.hash = t.attestHash(a, asked)
 	b := &a.body
 	switch {
 	case a.key == nil:
@@ -47,6 +49,19 @@ func (t *TPM) attest(c *call, n, p int, data []byte, asked wire.Scheme) (*attest
 	return a, wire.RCSuccess
 }
 
+// attestHash is the hash of the digests that an attestation has: that of the scheme,
+// and for a key whose scheme has none its nameAlg (version 185, errata 2.6 and 2.7).
+// Without a key it is the one that was asked for, since version 185.
+func (t *TPM) attestHash(a *attestation, asked wire.Scheme) wire.AlgID {
+	switch {
+	case a.key == nil && t.config.hasVersion185():
+		return asked.Hash
+	case a.key != nil && a.key.signsMessages():
+		return a.key.public.NameAlg
+	}
+	return a.scheme.Hash
+}
+
 // obfuscate changes what would tell a TPM from others, and how often it was
 // reset, unless the signer is one that privacy administrators control (Part 1,
 // section "Obfuscation").
@@ -60,7 +75,8 @@ func (t *TPM) obfuscate(a *attestation) {
 	a.body.Clock.RestartCount += binary.BigEndian.Uint32(k[12:])
 }
 
-// signAttest signs the structure and writes both as response parameters. A
+// signAttest signs the structure and writes both as response parameters:
+// TPM_RC_SIZE if they do not fit in the response buffer. A
 // scheme that keeps the signer unknown signs the qualifying data, which the
 // structure does not have. Clock as it attests it after a shutdown must not pass
 // for later than what it attests after a power cut, so the mark of the shutdown
@@ -76,6 +92,9 @@ func (t *TPM) signAttest(c *call, a *attestation) wire.RC {
 	c.out.Attest(&a.body)
 	attested := c.out.Data()[at+2:]
 	c.out.SetU16(at, uint16(len(attested)))
+	if a.key != nil && a.key.signsMessages() {
+		return t.signAttested(c, a.key, attested)
+	}
 	var digest []byte
 	if a.key != nil {
 		digest = crypt.Digest(a.scheme.Hash, nil, attested)
@@ -94,8 +113,26 @@ func (t *TPM) signAttest(c *call, a *attestation) wire.RC {
 	return wire.RCSuccess
 }
 
-// quote is TPM2_Quote. Without a key a hash must be named all the same, which
-// cannot be: there is no unsigned quote.
+// signAttested signs the structure with a key that signs messages.
+func (t *TPM) signAttested(c *call, key *object, attested []byte) wire.RC {
+	size := 2 + 2 + key.public.Parms.MLDSA.SignatureSize()
+	if key.public.Parms.Type == wire.AlgHashMLDSA {
+		size += 2
+	}
+	if !c.fits(size) {
+		return wire.RCSize
+	}
+	s, rc := t.signMessage(key, attested)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	c.out.Signature(&s)
+	t.withdrawShutdown()
+	return wire.RCSuccess
+}
+
+// quote is TPM2_Quote. Without a key a hash must be named all the same; up to
+// revision 1.84 it cannot be, and there is no unsigned quote.
 func (t *TPM) quote(c *call) wire.RC {
 	data := c.data()
 	asked := c.next().SigScheme(true)
@@ -108,11 +145,11 @@ func (t *TPM) quote(c *call) wire.RC {
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	if a.scheme.Hash == wire.AlgNull {
+	if a.hash == wire.AlgNull {
 		return c.badParam(2, wire.RCScheme)
 	}
 	a.body.Type = wire.STAttestQuote
-	a.body.Digest = t.digestPCRs(nil, a.scheme.Hash, sel)
+	a.body.Digest = t.digestPCRs(nil, a.hash, sel)
 	a.body.PCRs = *sel
 	return t.signAttest(c, a)
 }
@@ -248,11 +285,18 @@ func (t *TPM) nvCertify(c *call) wire.RC {
 	}
 	a.body.IndexName = appendNVName(nil, n)
 	if size == 0 && offset == 0 {
+		if a.hash == wire.AlgNull && t.config.hasVersion185() {
+			return c.badParam(2, wire.RCScheme)
+		}
 		a.body.Type = wire.STAttestNVDigest
-		a.body.Digest = crypt.Digest(a.scheme.Hash, nil, n.Data)
+		a.body.Digest = crypt.Digest(a.hash, nil, n.Data)
 	} else {
 		a.body.Type = wire.STAttestNV
 		a.body.Offset, a.body.NVContents = uint16(offset), n.Data[offset:offset+size]
 	}
-	return t.signAttest(c, a)
+	rc = t.signAttest(c, a)
+	if rc == wire.RCSize {
+		return c.badParam(3, rc) // a smaller piece fits
+	}
+	return rc
 }

@@ -41,6 +41,9 @@ func (t *TPM) certifyX509(c *call) wire.RC {
 	if key == nil || !key.signing() || key.public.NameAlg == wire.AlgNull {
 		return c.badHandle(2, wire.RCKey)
 	}
+	if key.signsMessages() {
+		return c.badHandle(2, wire.RCScheme)
+	}
 	scheme, ok := t.signScheme(key, asked)
 	if !ok {
 		return c.badParam(2, wire.RCScheme)

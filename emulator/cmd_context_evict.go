@@ -6,7 +6,8 @@ import (
 )
 
 // evictControl is TPM2_EvictControl, of Part 3, chapter "Context Management": it
-// makes a transient object persistent, or removes a persistent one.
+// makes a transient object persistent, or removes a persistent one. What is public only
+// can be made persistent since version 185.
 func (t *TPM) evictControl(c *call) wire.RC {
 	h := c.handle(HandlePersistent)
 	if rc := c.done(); rc != wire.RCSuccess {
@@ -14,7 +15,7 @@ func (t *TPM) evictControl(c *call) wire.RC {
 	}
 	auth, e := c.entities[0].handle, &c.entities[1]
 	o, persistent := e.object, e.handle.Type() == wire.HTPersistent
-	if !o.loaded() || o.publicOnly() || o.Flags&(state.ObjectTemporary|state.ObjectUntilRestart) != 0 {
+	if !o.loaded() || o.publicOnly() && !t.config.hasVersion185() || o.Flags&(state.ObjectTemporary|state.ObjectUntilRestart) != 0 {
 		return c.badHandle(2, wire.RCAttributes)
 	}
 	if persistent && e.handle != h {
@@ -34,7 +35,7 @@ func (t *TPM) evictControl(c *call) wire.RC {
 	if taken {
 		return wire.RCNVDefined
 	}
-	if t.persistentFree() < 1 {
+	if !t.persistentFits(o.Object) {
 		return wire.RCNVSpace
 	}
 	if rc := t.needNV(); rc != wire.RCSuccess {

@@ -22,6 +22,8 @@ type creation struct {
 	known *crypt.RSAKeys
 	// proofs are mixed into gen after the key, for what must not outlive them.
 	proofs [][]byte
+
+	lattice latticeKeys // what was expanded on the way
 }
 
 // creationParameters takes a TPM2B_SENSITIVE_CREATE. Zeros at the end of the
@@ -69,6 +71,7 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 	if loaded == nil {
 		return wire.RCObjectMemory
 	}
+	loaded.lattice = o.lattice
 	c.rhandle = h
 	c.out.Sized(loaded.Public)
 	t.respondCreation(c, o.public.NameAlg, loaded.Name, outside)
@@ -236,8 +239,8 @@ func (t *TPM) decodeTemplate(template []byte, derived bool) (p wire.Public, d wi
 // "Derivation Parents"). Label and context are those of the template, and where
 // it has none those of the sensitive data.
 func (t *TPM) createDerived(c *call, parent *object, public *wire.Public, d *wire.Derive, in *wire.SensitiveCreate) wire.RC {
-	if public.Parms.Type == wire.AlgRSA {
-		return c.badParam(2, wire.RCType)
+	if public.Parms.Type == wire.AlgRSA || isLattice(public.Parms.Type) {
+		return c.badParam(2, wire.RCType) // Part 1 says how to derive the others
 	}
 	if public.Attributes&wire.ObjectSensitiveDataOrigin != 0 {
 		return wire.RCAttributes // the reference gives it no number

@@ -7,7 +7,7 @@ import (
 // Part 3, chapter "Object Commands": credentials (Part 1, section "Credential
 // Protection").
 
-// storageKey reports whether an object is an RSA or ECC key that protects others
+// storageKey reports whether an object is an asymmetric key that protects others
 // and can be sent secrets. The public area is enough for it.
 func (o *object) storageKey() bool {
 	return o.asymmetric() && o.has(wire.ObjectRestricted|wire.ObjectDecrypt) && !o.has(wire.ObjectSignEncrypt) &&

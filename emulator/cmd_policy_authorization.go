@@ -143,7 +143,7 @@ func (t *TPM) policySigned(c *call) wire.RC {
 		if rc := t.checkAssertion(c, s, &a); rc != wire.RCSuccess {
 			return rc
 		}
-		if rc := t.verify(key, a.signed(signature.Hash), &signature); rc != wire.RCSuccess {
+		if rc := t.verifyMessage(key, a.signed(), &signature); rc != wire.RCSuccess {
 			return c.badParam(5, rc)
 		}
 	}
@@ -153,11 +153,10 @@ func (t *TPM) policySigned(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// signed is aHash, the digest of an assertion that is signed.
-func (a *assertion) signed(alg wire.AlgID) []byte {
+// signed is what is signed of an assertion, the message whose digest is aHash.
+func (a *assertion) signed() []byte {
 	b := binary.BigEndian.AppendUint32(bytes.Clone(a.nonceTPM), uint32(a.expiration))
-	b = append(append(b, a.cpHash...), a.policyRef...)
-	return crypt.Digest(alg, nil, b)
+	return append(append(b, a.cpHash...), a.policyRef...)
 }
 
 // policyTicket is TPM2_PolicyTicket: a ticket stands for the command that has
@@ -193,7 +192,7 @@ func (t *TPM) policyTicket(c *call) wire.RC {
 func (t *TPM) policyAuthorize(c *call) wire.RC {
 	approved, policyRef, key := c.digest(), c.digest(), c.objectName()
 	var ticket wire.Ticket
-	c.next().Ticket(&ticket, wire.STVerified)
+	c.next().Ticket(&ticket, t.verifiedTags()...)
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
@@ -213,7 +212,13 @@ func (t *TPM) policyAuthorize(c *call) wire.RC {
 		if !bytes.Equal(approved, s.Digest.Bytes()) {
 			return c.badParam(1, wire.RCValue)
 		}
-		signed := crypt.Digest(alg, c.digestSpace[:0], append(append(t.hashing[:0], approved...), policyRef...))
+		signed := append(append(t.hashing[:0], approved...), policyRef...)
+		switch ticket.Tag { // TPM_ST_MESSAGE_VERIFIED is of the message itself
+		case wire.STVerified:
+			signed = crypt.Digest(alg, c.digestSpace[:0], signed)
+		case wire.STDigestVerified:
+			signed = crypt.Digest(ticket.Hash, c.digestSpace[:0], signed)
+		}
 		if !t.verifiedHolds(&ticket, signed, key) {
 			return c.badParam(4, wire.RCValue)
 		}

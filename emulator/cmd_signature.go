@@ -26,6 +26,9 @@ func (t *TPM) signScheme(key *object, asked wire.Scheme) (wire.Scheme, bool) {
 	if key == nil {
 		return wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull}, true
 	}
+	if alg := key.public.Parms.Type; isMLDSA(alg) { // the type is the scheme
+		return wire.Scheme{Alg: alg, Hash: wire.AlgNull, KDF: wire.AlgNull}, asked.Alg == wire.AlgNull || asked.Alg == alg
+	}
 	own := key.public.Parms.Scheme
 	switch {
 	case own.Alg == wire.AlgNull:
@@ -72,6 +75,9 @@ func (t *TPM) sign(c *call) wire.RC {
 	}
 	if key.has(wire.ObjectX509Sign) {
 		return c.badHandle(1, wire.RCAttributes)
+	}
+	if key.signsMessages() {
+		return c.badHandle(1, wire.RCScheme) // for TPM2_SignDigest and TPM2_SignSequenceStart
 	}
 	scheme, ok := t.signScheme(key, asked)
 	if !ok {
@@ -170,10 +176,13 @@ func (t *TPM) verifySignature(c *call) wire.RC {
 	if !key.has(wire.ObjectSignEncrypt) {
 		return c.badHandle(1, wire.RCAttributes)
 	}
+	if key.signsMessages() {
+		return c.badHandle(1, wire.RCScheme)
+	}
 	if rc := t.verify(key, digest, &s); rc != wire.RCSuccess {
 		return c.badParam(2, rc)
 	}
-	ticket := t.verifiedTicket(key.Hierarchy, digest, key.Name)
+	ticket := t.verifiedTicket(wire.STVerified, key.Hierarchy, digest, key.Name, 0)
 	c.out.Ticket(&ticket)
 	return wire.RCSuccess
 }

@@ -10,7 +10,7 @@ type Command struct {
 	Code    wire.CC
 	Name    string // without its TPM2_ prefix
 	Chapter string // of Part 3
-	Since   string // revision of the library specification that first has it
+	Since   string // revision of the library specification that first has it: "1.84", "185"
 
 	Handles        []CommandHandle // the handle area, in order
 	ResponseHandle bool            // the response has a handle

@@ -312,12 +312,11 @@ func Commands() []Command {
 	return list
 }
 
-// newCommandSet holds the implemented commands among the given ones, all if the
-// list is nil.
+// newCommandSet holds the implemented commands among the given ones.
 func newCommandSet(codes []wire.CC) *commandSet {
 	var s commandSet
 	for i := range commandTable {
-		if c := &commandTable[i]; c.run != nil && (codes == nil || slices.Contains(codes, c.Code)) {
+		if c := &commandTable[i]; c.run != nil && slices.Contains(codes, c.Code) {
 			s.byCode[c.Code-wire.CCNVUndefineSpaceSpecial] = c
 			s.count++
 		}

@@ -26,13 +26,21 @@ type Config struct {
 	// RSABits and AESBits are the accepted key sizes in bits, in any order. Nil
 	// means 1,024, 2,048 and 3,072, and 128 and 256, as swtpm 0.7.1 has them.
 	RSABits, AESBits []uint16
+	// MLKEMSets are the parameter sets of ML-KEM, and MLDSASets those of both types of
+	// ML-DSA keys, in any order. Nil means all, if Algorithms have such keys.
+	MLKEMSets []wire.MLKEMParameterSet
+	MLDSASets []wire.MLDSAParameterSet
+	// NoExternalMu refuses keys with allowExternalMu, which sign a µ that somebody else
+	// has computed, with TPM_RC_EXT_MU.
+	NoExternalMu bool
 	// Banks are the implemented PCR banks in the order in which they are
 	// reported. None means those of SHA-1, SHA-256, SHA-384 and SHA-512 that are
 	// on, all allocated.
 	Banks []Bank
 	// Commands are switched on, in any order. All others answer
 	// TPM_RC_COMMAND_CODE, and TPM2_GetCapability does not list them. Nil means
-	// all that are implemented. TPM2_Startup, TPM2_GetCapability and the commands
+	// all that are implemented, without those of version 185 of the library unless
+	// Identity.Revision is that. TPM2_Startup, TPM2_GetCapability and the commands
 	// for testing are always needed.
 	Commands []wire.CC
 	// NeedsTest makes TPM2_GetTestResult answer TPM_RC_NEEDS_TEST in testResult
@@ -64,8 +72,11 @@ type Identity struct {
 	TPMType      uint32
 	Firmware     uint64 // both halves of the firmware version
 
-	Revision  uint32 // of the library specification, times 100
-	DayOfYear uint32
+	// Revision is that of the library specification, times 100; from 184 on it is the
+	// version itself. From 185 on a TPM behaves as version 185 of the library says
+	// (March 2026), see docs/deviations.md; Algorithms have to name what is new.
+	Revision  uint32
+	DayOfYear uint32 // from version 185 on TPM_PT_ERRATA: how many errata are followed
 	Year      uint32
 
 	PSFamily    uint32 // of the platform specification: 1 is PC Client
@@ -150,9 +161,17 @@ func (c Config) withDefaults() Config {
 	}
 	c.Algorithms, c.Curves = slices.Clone(c.Algorithms), slices.Clone(c.Curves)
 	c.RSABits, c.AESBits = slices.Clone(c.RSABits), slices.Clone(c.AESBits)
+	c.MLKEMSets, c.MLDSASets = slices.Clone(c.MLKEMSets), slices.Clone(c.MLDSASets)
 	c.Commands = slices.Clone(c.Commands)
 	return c
 }
+
+// version185 is the version of the library that brought post-quantum keys.
+const version185 = 185
+
+// hasVersion185 reports whether a TPM behaves as version 185 of the library says
+// where older ones say something else.
+func (c *Config) hasVersion185() bool { return c.Identity.Revision >= version185 }
 
 // specFamily is "2.0" as a property: TPM_SPEC_FAMILY.
 const specFamily = 0x322E3000

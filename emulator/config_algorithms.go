@@ -57,12 +57,14 @@ var dependencies = [...]struct {
 	{wire.AlgECC, wire.AlgKDF1_SP800_56A, "seeds and salts are shared with it"},
 	{wire.AlgRSAPSS, wire.AlgMGF1, "its padding is made with it"},
 	{wire.AlgOAEP, wire.AlgMGF1, "its padding is made with it"},
+	{wire.AlgHKDF, wire.AlgECDH, "it is for such keys"},
 }
 
 // checkAlgorithms refuses algorithms and curves that do not go together.
 func (c Config) checkAlgorithms() (*crypt.Registry, error) {
 	on := func(alg wire.AlgID) bool { return slices.Contains(c.Algorithms, alg) }
-	reg, err := crypt.NewRegistry(crypt.Selection{Algorithms: c.Algorithms, Curves: c.Curves, RSABits: c.RSABits, AESBits: c.AESBits})
+	reg, err := crypt.NewRegistry(crypt.Selection{Algorithms: c.Algorithms, Curves: c.Curves, RSABits: c.RSABits, AESBits: c.AESBits,
+		MLKEMSets: c.MLKEMSets, MLDSASets: c.MLDSASets, NoExternalMu: c.NoExternalMu})
 	if err != nil {
 		return nil, &ConfigError{Field: fieldOf(err), Err: err}
 	}
@@ -85,7 +87,23 @@ func (c Config) checkAlgorithms() (*crypt.Registry, error) {
 	case on(wire.AlgSM2) && !slices.Contains(c.Curves, wire.CurveSM2P256):
 		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "SM2 is on, so that its curve must be"}
 	}
-	return reg, nil
+	return reg, c.checkParameterSets(on(wire.AlgMLKEM), on(wire.AlgMLDSA) || on(wire.AlgHashMLDSA))
+}
+
+// checkParameterSets refuses parameter sets of keys that there are not, and keys
+// without one.
+func (c Config) checkParameterSets(mlkem, mldsa bool) error {
+	switch {
+	case !mlkem && len(c.MLKEMSets) > 0:
+		return &ConfigError{Field: "MLKEMSets", Value: c.MLKEMSets, Hint: "add MLKEM to Algorithms"}
+	case mlkem && c.MLKEMSets != nil && len(c.MLKEMSets) == 0:
+		return &ConfigError{Field: "MLKEMSets", Value: "empty", Hint: "name a parameter set, or leave it nil"}
+	case !mldsa && len(c.MLDSASets) > 0:
+		return &ConfigError{Field: "MLDSASets", Value: c.MLDSASets, Hint: "add MLDSA or HASH_MLDSA to Algorithms"}
+	case mldsa && c.MLDSASets != nil && len(c.MLDSASets) == 0:
+		return &ConfigError{Field: "MLDSASets", Value: "empty", Hint: "name a parameter set, or leave it nil"}
+	}
+	return nil
 }
 
 // fieldOf is the field of Config that crypt.NewRegistry complains about.
@@ -93,6 +111,8 @@ func fieldOf(err error) string {
 	switch err := err.(type) {
 	case *crypt.UnsupportedCurveError:
 		return "Curves"
+	case *crypt.UnsupportedSetError:
+		return map[wire.AlgID]string{wire.AlgMLKEM: "MLKEMSets", wire.AlgMLDSA: "MLDSASets"}[err.Alg]
 	case *crypt.UnsupportedBitsError:
 		return map[wire.AlgID]string{wire.AlgRSA: "RSABits", wire.AlgAES: "AESBits"}[err.Alg]
 	}

@@ -36,7 +36,11 @@ func (c Config) check() (*crypt.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return algs, c.Limits.check(c.Banks, algs)
+	largest := uint32(defaultBuffer)
+	if c.hasVersion185() {
+		largest = maxBuffer
+	}
+	return algs, c.Limits.check(c.Banks, algs, largest)
 }
 
 func (c Config) checkBanks() error {
@@ -93,17 +97,21 @@ func frameSize(digest int) uint32 {
 	return uint32(10 + 3*4 + 4 + 3*(4+2+digest+1+2+digest) + 4)
 }
 
-// check refuses limits that are out of bounds, or that banks and algorithms do
-// not fit in.
-func (l *Limits) check(banks []Bank, algs *crypt.Registry) error {
+// check refuses limits that are out of bounds, of which one is the largest buffer, or
+// that banks and algorithms do not fit in.
+func (l *Limits) check(banks []Bank, algs *crypt.Registry, largest uint32) error {
 	digest := algs.Selectors().LargestDigest()
 	frame := frameSize(digest)
+	signed := uint32(0) // what ML-DSA signs, in a response
+	if size := signatureSize(algs); size != 0 {
+		signed = frame + attestSize(digest) + size
+	}
 	object, session := contextSizes(banks, algs)
 	for _, b := range []struct {
 		field           string
 		value, min, max uint32
 	}{
-		{"Buffer", l.Buffer, max(frame+maxCapBuffer, object+responseHeader), maxBuffer},
+		{"Buffer", l.Buffer, max(frame+maxCapBuffer, object+responseHeader, signed), largest},
 		{"InputBuffer", l.InputBuffer, wire.MaxDigest, l.Buffer - frame},
 		{"Transient", l.Transient, minSlots, state.MaxObjects},
 		{"Persistent", l.Persistent, 0, state.MaxPersistentObjects},
@@ -111,7 +119,7 @@ func (l *Limits) check(banks []Bank, algs *crypt.Registry) error {
 		{"ActiveSessions", l.ActiveSessions, l.LoadedSessions, state.MaxActiveSessions},
 		{"NVIndexSize", l.NVIndexSize, wire.MaxDigest, 0xFFFF},
 		{"NVBuffer", l.NVBuffer, wire.MaxDigest, l.Buffer - frame},
-		{"NVMemory", l.NVMemory, l.Persistent * persistentSize, maxNVMemory},
+		{"NVMemory", l.NVMemory, l.Persistent * uint32(largestPersistent(algs)), maxNVMemory},
 		{"NVOrderlyMemory", l.NVOrderlyMemory, 0, maxNVMemory},
 		{"ObjectContext", l.ObjectContext, object, l.Buffer - responseHeader},
 		{"SessionContext", l.SessionContext, session, l.Buffer - responseHeader},
@@ -144,6 +152,10 @@ func contextSizes(banks []Bank, algs *crypt.Registry) (object, session uint32) {
 	}
 	measure(&state.Object{Kind: state.ObjectLoaded, Public: make([]byte, publicSize(digest, algs)),
 		Sensitive: make([]byte, sensitiveSize(digest, algs)), Name: make([]byte, 2+digest), QualifiedName: make([]byte, 2+digest)})
+	if public, sensitive := latticeAreas(digest, algs); public != 0 {
+		measure(&state.Object{Kind: state.ObjectLoaded, Public: make([]byte, public),
+			Sensitive: make([]byte, sensitive), Name: make([]byte, 2+digest), QualifiedName: make([]byte, 2+digest)})
+	}
 	sequence := state.Object{Kind: state.ObjectEventSequence, Auth: full}
 	for i, b := range banks {
 		sequence.HashCount++
@@ -161,13 +173,55 @@ func contextSizes(banks []Bank, algs *crypt.Registry) (object, session uint32) {
 	return uint32(frame + size), uint32(frame + len(state.AppendSession(buffer[:0], &s)))
 }
 
-// publicSize is the size in bytes of the largest TPMT_PUBLIC: type, nameAlg,
-// attributes, policy, and parameters and unique field of an RSA or ECC key.
+// publicSize is the size in bytes of the largest TPMT_PUBLIC that is none of a key of
+// ML-KEM or ML-DSA: type, nameAlg, attributes, policy, and parameters and unique field
+// of an RSA or ECC key.
 func publicSize(digest int, algs *crypt.Registry) int {
-	head := 2 + 2 + 4 + 2 + digest
 	rsa := 3*2 + 2*2 + 2 + 4 + 2 + largestBits(algs, wire.AlgRSA)/8
 	ecc := 3*2 + 2*2 + 2 + 2 + 2*2 + 2*(2+largestField(algs))
-	return head + max(rsa, ecc, 3*2+2+digest)
+	return publicHead(digest) + max(rsa, ecc, 3*2+2+digest)
+}
+
+// publicHead is what a TPMT_PUBLIC has before its parameters.
+func publicHead(digest int) int { return 2 + 2 + 4 + 2 + digest }
+
+// latticeAreas are the sizes in bytes of the largest TPMT_PUBLIC of a key of ML-KEM or
+// ML-DSA and of a TPMT_SENSITIVE that fits to it, 0 without such keys.
+func latticeAreas(digest int, algs *crypt.Registry) (public, sensitive int) {
+	mlkem, mldsa := largestSet(algs, wire.AlgMLKEM), largestMLDSA(algs)
+	if mlkem == 0 && mldsa == 0 {
+		return 0, 0
+	}
+	public = publicHead(digest) + max(3*2+2+2+wire.MLKEMParameterSet(mlkem).PublicSize(), 2+2+2+mldsa.PublicSize())
+	return public, 2 + 2*(2+digest) + 2 + wire.MLKEMSeed
+}
+
+// largestSet is the largest parameter set of an algorithm, 0 for none: they are
+// numbered by their strength.
+func largestSet(algs *crypt.Registry, alg wire.AlgID) uint16 {
+	largest := uint16(0)
+	for _, set := range algs.ParameterSets(alg) {
+		largest = max(largest, set)
+	}
+	return largest
+}
+
+func largestMLDSA(algs *crypt.Registry) wire.MLDSAParameterSet {
+	return wire.MLDSAParameterSet(max(largestSet(algs, wire.AlgMLDSA), largestSet(algs, wire.AlgHashMLDSA)))
+}
+
+// attestSize is the size in bytes of the largest TPMS_ATTEST but that of
+// TPM2_NV_Certify, that of TPM2_Certify: magic, type, signer, data, clock, firmware and
+// two Names.
+func attestSize(digest int) uint32 { return uint32(4 + 2 + 4*(2+2+digest) + 17 + 8) }
+
+// signatureSize is the size in bytes of the largest TPMT_SIGNATURE of ML-DSA, 0
+// without. All others fit where a TPMS_CAPABILITY_DATA does.
+func signatureSize(algs *crypt.Registry) uint32 {
+	if set := largestMLDSA(algs); set != 0 {
+		return uint32(2 + 2 + 2 + set.SignatureSize())
+	}
+	return 0
 }
 
 // sensitiveSize is the size in bytes of the largest TPMT_SENSITIVE: type,

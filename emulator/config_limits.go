@@ -11,7 +11,7 @@ type Limits struct {
 	NVIndexSize    uint32 // bytes
 	NVBuffer       uint32 // bytes of a TPM2B_MAX_NV_BUFFER
 	// NVMemory are the bytes for NV indices, 152 for each besides its data, and
-	// for persistent objects, 2,000 for each.
+	// for persistent objects, 2,000 for each, or what it has if that is more.
 	NVMemory uint32
 	// NVOrderlyMemory are the bytes for the data of orderly NV indices, which
 	// are not in NVMemory, and 12 for each.
@@ -24,9 +24,18 @@ type Limits struct {
 // largest saved context, and no transport has more. A Config with a smaller
 // buffer has only that.
 const (
-	minBuffer = 2808
-	maxBuffer = 4096
+	minBuffer     = 2808
+	defaultBuffer = 4096
 )
+
+// maxBuffer is the largest command and response buffer, that of libtpms 0.11 and of
+// QEMU where the CRB interface sends in chunks. Signatures of ML-DSA-87 need more than
+// defaultBuffer.
+const maxBuffer = 8192
+
+// largeObjectContext is the size in bytes that the context of an object may have where
+// keys of ML-DSA-87 are on.
+const largeObjectContext = 3200
 
 // maxNVMemory bounds both kinds of NV memory in bytes, so that the state of a
 // TPM with all of it in use stays below state.MaxSize, with fewer indices than
@@ -47,7 +56,7 @@ const minSlots = 3
 // DefaultLimits are those of swtpm 0.7.1.
 func DefaultLimits() Limits {
 	return Limits{
-		Buffer: maxBuffer, InputBuffer: 1024, Transient: 3, Persistent: 7,
+		Buffer: defaultBuffer, InputBuffer: 1024, Transient: 3, Persistent: 7,
 		LoadedSessions: 3, ActiveSessions: 64, NVIndexSize: 2048, NVBuffer: 1024,
 		NVMemory: 1 << 17, NVOrderlyMemory: 512,
 		ObjectContext: 2048, SessionContext: 404,
@@ -55,4 +64,10 @@ func DefaultLimits() Limits {
 }
 
 // smallestBuffer is the least that SetBufferSize takes.
-func (l *Limits) smallestBuffer() uint32 { return min(minBuffer, l.Buffer) }
+func (l *Limits) smallestBuffer() uint32 {
+	least := uint32(minBuffer)
+	if l.Buffer > defaultBuffer {
+		least = max(least, l.ObjectContext+responseHeader)
+	}
+	return min(least, l.Buffer)
+}

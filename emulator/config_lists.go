@@ -13,16 +13,25 @@ import (
 func (c Config) Full() Config {
 	c = c.withDefaults()
 	if c.Commands == nil {
-		c.Commands = Offered().Commands
+		c.Commands = defaultCommands(c.hasVersion185())
+	}
+	if slices.Contains(c.Algorithms, wire.AlgMLKEM) && c.MLKEMSets == nil {
+		c.MLKEMSets = Offered().MLKEMSets
+	}
+	if (slices.Contains(c.Algorithms, wire.AlgMLDSA) || slices.Contains(c.Algorithms, wire.AlgHashMLDSA)) && c.MLDSASets == nil {
+		c.MLDSASets = Offered().MLDSASets
 	}
 	slices.Sort(c.Commands)
 	return c
 }
 
-// Offered returns all algorithms, curves, key sizes and commands that a Config can
-// have. Its other fields are zero.
+// Offered returns all algorithms, curves, key sizes, parameter sets and commands that a
+// Config can have, with the version of the library and the limits that they need. Its
+// other fields are zero.
 func Offered() Config {
-	c := Config{Curves: crypt.Curves()}
+	c := Config{Curves: crypt.Curves(), Identity: DefaultIdentity(), Limits: DefaultLimits()}
+	c.Identity.Revision = version185
+	c.Limits.Buffer, c.Limits.ObjectContext = maxBuffer, largeObjectContext
 	for _, a := range crypt.Algorithms() {
 		if !a.Supported {
 			continue
@@ -33,15 +42,33 @@ func Offered() Config {
 			c.RSABits = a.KeyBits
 		case wire.AlgAES:
 			c.AESBits = a.KeyBits
+		case wire.AlgMLKEM:
+			for _, set := range a.ParameterSets {
+				c.MLKEMSets = append(c.MLKEMSets, wire.MLKEMParameterSet(set))
+			}
+		case wire.AlgMLDSA:
+			for _, set := range a.ParameterSets {
+				c.MLDSASets = append(c.MLDSASets, wire.MLDSAParameterSet(set))
+			}
 		}
 	}
-	for i := range commandTable {
-		if commandTable[i].Implemented() {
-			c.Commands = append(c.Commands, commandTable[i].Code)
-		}
-	}
+	c.Commands = defaultCommands(true)
 	return c
 }
+
+// defaultCommands are those of a Config that names none, in ascending order: all that
+// are implemented, those of version 185 only where the TPM is one of that.
+func defaultCommands(version185 bool) (codes []wire.CC) {
+	for i := range commandTable {
+		if c := &commandTable[i]; c.Implemented() && (version185 || c.Since != since185) {
+			codes = append(codes, c.Code)
+		}
+	}
+	return codes
+}
+
+// since185 is what Command.Since says of the commands of version 185.
+const since185 = "185"
 
 // Needed returns the algorithms and commands that no Config is without. Its other
 // fields are zero.

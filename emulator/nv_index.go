@@ -176,7 +176,7 @@ func (t *TPM) nvStartup(kind startupKind, orderly bool) {
 // for the data of orderly indices.
 func (t *TPM) nvFree() (memory, orderly int) {
 	memory, orderly = int(t.config.Limits.NVMemory), int(t.config.Limits.NVOrderlyMemory)
-	memory -= len(t.s.Objects.List) * persistentSize
+	memory -= persistentUsed(t.s.Objects.List)
 	for i := range t.s.NV.Indices {
 		n := &t.s.NV.Indices[i]
 		m, o := nvSize(n.Attributes, len(n.Data))

@@ -98,6 +98,8 @@ func checkScheme(parent *object, p *wire.Public) wire.RC {
 		rc = checkCipherMode(p)
 	case wire.AlgKeyedHash:
 		return checkKeyedHashScheme(p) // which has no block cipher
+	case wire.AlgMLKEM, wire.AlgMLDSA, wire.AlgHashMLDSA:
+		rc = checkLatticeScheme(p)
 	default:
 		rc = checkAsymmetricScheme(p)
 	}
@@ -248,6 +250,8 @@ func (c *call) checkKey(p *wire.Public, s *wire.Sensitive, public, private int) 
 		rc = c.checkRSAKey(p, s, public, private)
 	case p.Parms.Type == wire.AlgECC:
 		rc = c.checkECCKey(p, s, public)
+	case isLattice(p.Parms.Type):
+		rc = c.checkLatticeKey(p, s, public)
 	case s != nil:
 		rc = c.checkSymmetricKey(p, s, private)
 	case len(p.Unique) != digest:

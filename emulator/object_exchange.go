@@ -6,7 +6,9 @@ import (
 )
 
 // Secrets that are exchanged with an asymmetric key (Part 1, annexes "RSA",
-// section "RSA Secret Sharing", and "ECC", section "ECC Secret Sharing").
+// section "RSA Secret Sharing", "ECC", section "ECC Secret Sharing", and of version 185
+// "ML-KEM"): what version 185 calls a Labeled KEM, for salts, credentials and
+// duplicates.
 
 // Labels of what a secret is for. RSA counts the zero at the end; the key
 // derivation adds it.
@@ -16,10 +18,8 @@ const (
 	labelIdentity  = "IDENTITY"
 )
 
-// asymmetric reports whether a loaded object is an RSA or ECC key.
-func (o *object) asymmetric() bool {
-	return o.loaded() && (o.public.Parms.Type == wire.AlgRSA || o.public.Parms.Type == wire.AlgECC)
-}
+// asymmetric reports whether a loaded object is an asymmetric key.
+func (o *object) asymmetric() bool { return o.loaded() && !symmetricType(o.public.Parms.Type) }
 
 // oaepScheme is the scheme in which an RSA key takes a secret: its own if that
 // is OAEP, or with no scheme OAEP with its nameAlg; false for any other.
@@ -33,11 +33,14 @@ func oaepScheme(p *wire.Public) (wire.Scheme, bool) {
 	return wire.Scheme{}, false
 }
 
-// decryptSecret recovers a secret that was encrypted to an asymmetric key whose
-// sensitive area is there. The code it fails with is bare.
+// decryptSecret recovers a secret that was encrypted to an asymmetric key that
+// decrypts and whose sensitive area is there. The code it fails with is bare.
 func (t *TPM) decryptSecret(key *object, label string, secret []byte) ([]byte, wire.RC) {
-	if key.public.Parms.Type == wire.AlgRSA {
+	switch key.public.Parms.Type {
+	case wire.AlgRSA:
 		return t.decryptRSASecret(key, label, secret)
+	case wire.AlgMLKEM:
+		return decapsulateSecret(key, label, secret)
 	}
 	r := wire.NewReader(secret, t.algs.Selectors())
 	var p wire.ECPoint
@@ -85,8 +88,11 @@ func (t *TPM) encryptSecret(key *object, label string) (seed, secret []byte, rc 
 	if !key.has(wire.ObjectDecrypt) {
 		return nil, nil, wire.RCAttributes
 	}
-	if key.public.Parms.Type == wire.AlgRSA {
+	switch key.public.Parms.Type {
+	case wire.AlgRSA:
 		return t.encryptRSASecret(key, label)
+	case wire.AlgMLKEM:
+		return t.encapsulateSecret(key, label)
 	}
 	curve := key.curve()
 	q, err := curve.DecodePoint(key.public.Point.X, key.public.Point.Y)
@@ -133,4 +139,39 @@ func (t *TPM) encryptRSASecret(key *object, label string) (seed, secret []byte, 
 		return nil, nil, rcOf(err)
 	}
 	return seed, secret, wire.RCSuccess
+}
+
+// encapsulateSecret is encryptSecret for an ML-KEM key: secret is a ciphertext.
+func (t *TPM) encapsulateSecret(key *object, label string) (seed, secret []byte, rc wire.RC) {
+	k, rc := key.mlkemPublic()
+	if rc != wire.RCSuccess {
+		return nil, nil, wire.RCKey
+	}
+	shared, secret, err := k.Encapsulate(t.drbg())
+	if err != nil {
+		return nil, nil, rcOf(err)
+	}
+	return labeledSecret(key, label, shared, secret), secret, wire.RCSuccess
+}
+
+// decapsulateSecret is decryptSecret for an ML-KEM key: TPM_RC_SIZE for what is not as
+// long as its ciphertexts. Any other secret gives some seed, of which only what it
+// protects tells whether it is the right one.
+func decapsulateSecret(key *object, label string, secret []byte) ([]byte, wire.RC) {
+	k, rc := key.mlkemKey()
+	if rc != wire.RCSuccess {
+		return nil, rc
+	}
+	shared, err := k.Decapsulate(secret)
+	if err != nil {
+		return nil, wire.RCSize
+	}
+	return labeledSecret(key, label, shared, secret), wire.RCSuccess
+}
+
+// labeledSecret is the seed that comes of a shared secret of ML-KEM and its ciphertext
+// (version 185, Part 1, section "Labeled KEM").
+func labeledSecret(key *object, label string, shared, ciphertext []byte) []byte {
+	alg := key.public.NameAlg
+	return crypt.KDFa(alg, shared, label, ciphertext, key.public.Unique, crypt.HashSize(alg)*8)
 }

@@ -242,7 +242,7 @@ func loadChild(parent wire.Handle, created []byte) []byte {
 func createdAreas(created []byte) (private, public []byte) {
 	r := wire.NewReader(et.Parameters(created, false), nil)
 	private = r.Sized(wire.MaxPrivate)
-	return private, r.Sized(wire.MaxTemplate)
+	return private, r.Sized(len(created))
 }
 
 // sealedChild is TPM2_Load, on a TPM of emulatortest.New that has executed

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -34,20 +35,51 @@ func (t *TPM) decodePersistent() bool {
 	return true
 }
 
-// persistentSize is how many bytes of the NV memory a persistent object takes,
-// whatever its size, about as many as in the reference implementation.
+// persistentSize is how many bytes of the NV memory a persistent object takes at
+// least, about as many as in the reference implementation. Of RSA and ECC keys none has
+// more.
 const persistentSize = 2000
 
-// persistentFree is how many objects there is room for.
+// persistentFrame is what a persistent object has besides its areas and Names: handle,
+// flags, hierarchy, and four sizes.
+const persistentFrame = 4 + 1 + 4 + 4*2
+
+// persistentBytes is how many bytes of the NV memory an object takes.
+func persistentBytes(o *state.Object) int {
+	return max(persistentSize, persistentFrame+len(o.Public)+len(o.Sensitive)+len(o.Name)+len(o.QualifiedName))
+}
+
+// largestPersistent is the most that persistentBytes is with the algorithms of a TPM.
+func largestPersistent(algs *crypt.Registry) int {
+	digest := algs.Selectors().LargestDigest()
+	public, sensitive := latticeAreas(digest, algs)
+	return max(persistentSize, persistentFrame+public+sensitive+2*(2+digest))
+}
+
+// persistentUsed is what all persistent objects of a state take.
+func persistentUsed(list []state.PersistentObject) (used int) {
+	for i := range list {
+		used += persistentBytes(&list[i].Object)
+	}
+	return used
+}
+
+// persistentFree is how many objects there is room for, whatever they are.
 func (t *TPM) persistentFree() int {
 	memory, _ := t.nvFree()
-	return min(memory/persistentSize, state.MaxPersistentObjects-len(t.s.Objects.List))
+	return min(memory/largestPersistent(t.algs), state.MaxPersistentObjects-len(t.s.Objects.List))
+}
+
+// persistentFits reports whether there is room for an object.
+func (t *TPM) persistentFits(o *state.Object) bool {
+	memory, _ := t.nvFree()
+	return memory >= persistentBytes(o) && len(t.s.Objects.List) < state.MaxPersistentObjects
 }
 
 // persistentReserve is the memory that indices leave for the objects that the
 // TPM promises to have room for: TPM_PT_HR_PERSISTENT_MIN.
 func (t *TPM) persistentReserve() int {
-	return max(0, int(t.config.Limits.Persistent)-len(t.s.Objects.List)) * persistentSize
+	return max(0, int(t.config.Limits.Persistent)-len(t.s.Objects.List)) * largestPersistent(t.algs)
 }
 
 // makePersistent gives a copy of an object a persistent handle, which is free and

@@ -66,6 +66,8 @@ func (t *TPM) makeKey(o *creation, s *wire.Sensitive) wire.RC {
 		p.Point.X, p.Point.Y = curve.EncodePoint(q)
 		s.Data = curve.EncodeScalar(d)
 		return wire.RCSuccess
+	case wire.AlgMLKEM, wire.AlgMLDSA, wire.AlgHashMLDSA:
+		return makeLatticeKey(o, s)
 	}
 	if len(o.data) != 0 {
 		s.Data = o.data

@@ -29,10 +29,15 @@ func (t *TPM) build(p Platform, c Config) error {
 		return err
 	}
 	t.platform, t.config = p.withDefaults(), c
-	t.algs, t.commands = algs, newCommandSet(c.Commands)
+	codes := c.Commands
+	if codes == nil {
+		codes = defaultCommands(c.hasVersion185())
+	}
+	t.algs, t.commands = algs, newCommandSet(codes)
 	t.contextHash, t.contextBits = algs.LargestHash(), slices.Max(algs.KeyBits(wire.AlgAES))
 	t.size, t.nextSize = c.Limits.Buffer, c.Limits.Buffer
-	t.out, t.hashing = make([]byte, 0, maxBuffer), make([]byte, 0, maxBuffer)
+	room := max(defaultBuffer, c.Limits.Buffer)
+	t.out, t.hashing = make([]byte, 0, room), make([]byte, 0, room)
 	return nil
 }
 

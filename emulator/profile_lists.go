@@ -76,6 +76,42 @@ func (p *profileParser) bits(words []string) error {
 	return names(p, "bits "+words[0], words[1:], f.to, size, "key sizes such as 256 or 2048")
 }
 
+// parameterSets takes those of ML-KEM or of ML-DSA by their names in FIPS 203 and FIPS
+// 204.
+func (p *profileParser) parameterSets(words []string) error {
+	c := &p.profile.Config
+	kind := ""
+	if len(words) > 0 {
+		kind = words[0]
+	}
+	switch kind {
+	case "mlkem":
+		p.lines["MLKEMSets"] = p.line
+		return names(p, "parameter-sets mlkem", words[1:], &c.MLKEMSets, setNamed[wire.MLKEMParameterSet]("512", "768", "1024"), "choose among 512, 768, 1024")
+	case "mldsa":
+		p.lines["MLDSASets"] = p.line
+		return names(p, "parameter-sets mldsa", words[1:], &c.MLDSASets, setNamed[wire.MLDSAParameterSet]("44", "65", "87"), "choose among 44, 65, 87")
+	}
+	return p.fail("parameter-sets", "it begins with mldsa, mlkem")
+}
+
+// setNamed finds a parameter set among all, which are numbered from 1.
+func setNamed[S ~uint16](all ...string) func(string) (S, bool) {
+	return func(name string) (S, bool) {
+		i := slices.Index(all, name)
+		return S(i + 1), i >= 0
+	}
+}
+
+// externalMu takes the one word there is: without it keys may have allowExternalMu.
+func (p *profileParser) externalMu(words []string) error {
+	if len(words) != 1 || words[0] != "no" {
+		return p.fail("external-mu", "it has one word: no")
+	}
+	p.profile.Config.NoExternalMu = true
+	return nil
+}
+
 func (p *profileParser) bank(words []string) error {
 	p.lines["Banks"] = p.line
 	if len(words) == 0 || len(words) > 2 || len(words) == 2 && words[1] != "unallocated" {
@@ -108,16 +144,8 @@ func (p *profileParser) omit(words []string) error {
 	if p.lines["Commands"] != 0 && p.lines["omit"] == 0 {
 		return p.fail("omit", "commands in line %d has named others: a profile has one of the two", p.lines["Commands"])
 	}
-	c := &p.profile.Config
-	if c.Commands == nil {
-		for i := range commandTable {
-			if commandTable[i].Implemented() {
-				c.Commands = append(c.Commands, commandTable[i].Code)
-			}
-		}
-	}
 	p.lines["Commands"], p.lines["omit"] = p.line, p.line
-	var list []wire.CC
+	var list []wire.CC // another line may have named them too
 	find := func(name string) (wire.CC, bool) {
 		row := commandNamed(name)
 		if row == nil {
@@ -128,8 +156,17 @@ func (p *profileParser) omit(words []string) error {
 	if err := names(p, "omit", words, &list, find, "swtpmd commands lists all"); err != nil {
 		return err
 	}
-	c.Commands = slices.DeleteFunc(c.Commands, func(code wire.CC) bool { return slices.Contains(list, code) })
+	p.omitted = append(p.omitted, list...)
 	return nil
+}
+
+// omitCommands leaves out what omit has named of the commands that there are without it.
+func (p *profileParser) omitCommands() {
+	if p.lines["omit"] == 0 {
+		return
+	}
+	c := &p.profile.Config
+	c.Commands = slices.DeleteFunc(defaultCommands(c.hasVersion185()), func(code wire.CC) bool { return slices.Contains(p.omitted, code) })
 }
 
 // testing takes the one word there is: without it TPM2_GetTestResult is content

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
 // MaxProfile bounds the text of a profile in bytes.
@@ -21,7 +23,7 @@ const MaxProfile = 1 << 16
 //
 //	profile NAME [title="…"]           comes first
 //	identity [manufacturer=] [vendor=] [type=] [firmware=A.B.C.D]
-//	specification [revision=] [year=] [day=]
+//	specification [revision=] [year=] [day=] [errata=]
 //	platform [family=] [level=] [revision=] [year=] [day=]
 //	limits [buffer=] [input-buffer=] [transient=] [persistent=]
 //	       [loaded-sessions=] [active-sessions=] [nv-index=] [nv-buffer=]
@@ -29,10 +31,15 @@ const MaxProfile = 1 << 16
 //	algorithms NAME…                   instead of the default ones
 //	curves NAME…                       instead of the default ones
 //	bits rsa|aes N…                    key sizes, instead of the default ones
+//	parameter-sets mlkem|mldsa N…      those of ML-KEM and ML-DSA, instead of all
+//	external-mu no                     no key may have allowExternalMu
 //	bank HASH [unallocated]            a PCR bank, instead of the default ones
 //	commands NAME…                     these, and no other ones
 //	omit NAME…                         all but these
 //	testing needs-test                 TPM2_GetTestResult knows what has not been tested
+//
+// errata is the name of day since version 185 of the library. Parameter sets are 512,
+// 768 and 1024, and 44, 65 and 87.
 //
 // Those with names add to what earlier lines of the same kind have named. What
 // a profile does not say is as in the zero Config. Names are those of the TCG
@@ -57,6 +64,7 @@ type profileParser struct {
 	line    int
 	profile Profile
 	lines   map[string]int // where a field of Config was set last
+	omitted []wire.CC      // commands that omit has named
 }
 
 func (p *profileParser) fail(item, format string, args ...any) *ProfileError {
@@ -68,18 +76,20 @@ type profileDirective func(p *profileParser, words []string) error
 
 // profileDirectives is the table of directives.
 var profileDirectives = map[string]profileDirective{
-	"profile":       (*profileParser).name,
-	"identity":      (*profileParser).identity,
-	"specification": (*profileParser).specification,
-	"platform":      (*profileParser).platform,
-	"limits":        (*profileParser).limits,
-	"algorithms":    (*profileParser).algorithms,
-	"curves":        (*profileParser).curves,
-	"bits":          (*profileParser).bits,
-	"bank":          (*profileParser).bank,
-	"commands":      (*profileParser).commands,
-	"omit":          (*profileParser).omit,
-	"testing":       (*profileParser).testing,
+	"profile":        (*profileParser).name,
+	"identity":       (*profileParser).identity,
+	"specification":  (*profileParser).specification,
+	"platform":       (*profileParser).platform,
+	"limits":         (*profileParser).limits,
+	"algorithms":     (*profileParser).algorithms,
+	"curves":         (*profileParser).curves,
+	"bits":           (*profileParser).bits,
+	"bank":           (*profileParser).bank,
+	"external-mu":    (*profileParser).externalMu,
+	"parameter-sets": (*profileParser).parameterSets,
+	"commands":       (*profileParser).commands,
+	"omit":           (*profileParser).omit,
+	"testing":        (*profileParser).testing,
 }
 
 func (p *profileParser) directive(line string) error {
@@ -145,6 +155,7 @@ func (p *profileParser) end() (*Profile, error) {
 	if p.profile.Name == "" {
 		return nil, &ProfileError{File: p.file, Item: "the text", Reason: "there is no profile line, such as: profile mine"}
 	}
+	p.omitCommands()
 	c := p.profile.Config.withDefaults()
 	if _, err := c.check(); err != nil {
 		out := &ProfileError{File: p.file, Item: "what it says", Err: err}
@@ -256,6 +267,7 @@ func (p *profileParser) specification(words []string) error {
 		"revision": p.number("Identity.Revision", &id.Revision),
 		"year":     p.number("Identity.Year", &id.Year),
 		"day":      p.number("Identity.DayOfYear", &id.DayOfYear),
+		"errata":   p.number("Identity.DayOfYear", &id.DayOfYear),
 	})
 }
 
@@ -313,6 +325,10 @@ func profileItem(field string) string {
 		return "bits rsa"
 	case "AESBits":
 		return "bits aes"
+	case "MLKEMSets":
+		return "parameter-sets mlkem"
+	case "MLDSASets":
+		return "parameter-sets mldsa"
 	case "Banks":
 		return "bank"
 	}

@@ -15,7 +15,7 @@ import (
 
 func TestProfiles(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, []string{"default", "hardware-like", "pc-client", "roomy", "tiny"}, emulator.Profiles())
+	assert.Equal(t, []string{"default", "hardware-like", "pc-client", "roomy", "tiny", "v185"}, emulator.Profiles())
 	for _, name := range emulator.Profiles() {
 		p, err := emulator.ProfileByName(name)
 		require.NoError(t, err)

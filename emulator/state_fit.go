@@ -84,7 +84,7 @@ func (t *TPM) refuses(s *state.State) error {
 		memory, orderly := nvSize(n.Attributes, len(n.Data))
 		used, usedOrderly = used+memory, usedOrderly+orderly
 	}
-	used += len(s.Objects.List) * persistentSize
+	used += persistentUsed(s.Objects.List)
 	if limit := int(t.config.Limits.NVMemory); used > limit {
 		return &StateError{What: fmt.Sprintf("NV indices and persistent objects take %d bytes, this TPM has %d", used, limit)}
 	}

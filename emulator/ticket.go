@@ -64,19 +64,41 @@ func (t *TPM) creationHolds(ticket *wire.Ticket, name, creationHash []byte) bool
 	return sameTicket(ticket, &made)
 }
 
-// verifiedTicket is a TPMT_TK_VERIFIED: the TPM has verified a signature of the
-// digest by the key with the Name. It is the NULL Ticket for a key of the null
-// hierarchy, and for one without a Name.
-func (t *TPM) verifiedTicket(hierarchy wire.Handle, digest, keyName []byte) wire.Ticket {
-	if hierarchy == wire.RHNull || len(keyName) == 0 {
-		return nullTicket(wire.STVerified)
+// verifiedTags are the tags that a TPMT_TK_VERIFIED can have: those besides
+// TPM_ST_VERIFIED came with version 185.
+func (t *TPM) verifiedTags() []wire.ST {
+	tags := [...]wire.ST{wire.STVerified, wire.STMessageVerified, wire.STDigestVerified}
+	if t.config.hasVersion185() {
+		return tags[:]
 	}
-	return t.ticket(wire.STVerified, hierarchy, digest, keyName)
+	return tags[:1]
 }
 
-// verifiedHolds reports whether a TPMT_TK_VERIFIED is of the digest and the key.
-func (t *TPM) verifiedHolds(ticket *wire.Ticket, digest, keyName []byte) bool {
-	made := t.verifiedTicket(ticket.Hierarchy, digest, keyName)
+// verifiedTicket is a TPMT_TK_VERIFIED: the TPM has verified a signature of the
+// digest, or with TPM_ST_MESSAGE_VERIFIED of the message, by the key with the Name. hash
+// is that of the digest with TPM_ST_DIGEST_VERIFIED. It is the NULL Ticket for a key of
+// the null hierarchy, and for one without a Name.
+func (t *TPM) verifiedTicket(tag wire.ST, hierarchy wire.Handle, signed, keyName []byte, hash wire.AlgID) wire.Ticket {
+	digest := tag == wire.STDigestVerified
+	if hierarchy == wire.RHNull || len(keyName) == 0 {
+		ticket := nullTicket(tag)
+		if digest {
+			ticket.Hash = wire.AlgNull
+		}
+		return ticket
+	}
+	if !digest {
+		return t.ticket(tag, hierarchy, signed, keyName)
+	}
+	ticket := t.ticket(tag, hierarchy, signed, keyName, binary.BigEndian.AppendUint16(nil, uint16(hash)))
+	ticket.Hash = hash
+	return ticket
+}
+
+// verifiedHolds reports whether a TPMT_TK_VERIFIED is of the digest or message and the
+// key.
+func (t *TPM) verifiedHolds(ticket *wire.Ticket, signed, keyName []byte) bool {
+	made := t.verifiedTicket(ticket.Tag, ticket.Hierarchy, signed, keyName, ticket.Hash)
 	return len(made.Digest) != 0 && sameTicket(ticket, &made)
 }
 

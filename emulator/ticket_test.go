@@ -49,12 +49,12 @@ func TestTicketValues(t *testing.T) {
 			assert.Equal(t, want, tc.ticket, "%s of %v", what, h)
 		}
 		if h == wire.RHNull {
-			assert.Equal(t, nullTicket(wire.STVerified), in.verifiedTicket(h, digest, name))
+			assert.Equal(t, nullTicket(wire.STVerified), in.verifiedTicket(wire.STVerified, h, digest, name, 0))
 			continue
 		}
-		assert.Equal(t, nullTicket(wire.STVerified), in.verifiedTicket(h, digest, nil), "a key without a Name")
+		assert.Equal(t, nullTicket(wire.STVerified), in.verifiedTicket(wire.STVerified, h, digest, nil, 0), "a key without a Name")
 		want := wire.Ticket{Tag: wire.STVerified, Hierarchy: h, Digest: hmacOf(in.proof(h), "\x80\x22", "digest", "name")}
-		assert.Equal(t, want, in.verifiedTicket(h, digest, name))
+		assert.Equal(t, want, in.verifiedTicket(wire.STVerified, h, digest, name, 0))
 	}
 }
 
@@ -88,7 +88,7 @@ func TestTicketsHold(t *testing.T) {
 				func(k *wire.Ticket) bool { return in.creationHolds(k, digest, digest) },
 				func(k *wire.Ticket) bool { return in.creationHolds(k, name, name) },
 			}},
-		"verified": {in.verifiedTicket(wire.RHOwner, digest, name),
+		"verified": {in.verifiedTicket(wire.STVerified, wire.RHOwner, digest, name, 0),
 			func(k *wire.Ticket) bool { return in.verifiedHolds(k, digest, name) },
 			[]func(*wire.Ticket) bool{
 				func(k *wire.Ticket) bool { return in.verifiedHolds(k, name, name) },

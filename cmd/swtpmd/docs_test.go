@@ -60,12 +60,8 @@ func TestTheTableOfProfiles(t *testing.T) {
 		for _, bank := range c.Banks {
 			banks = append(banks, bank.Alg.String())
 		}
-		commands := len(c.Commands)
-		if c.Commands == nil {
-			commands = implementedCommands()
-		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %d | %d | %d | %d | %d |\n", name, profile.Title, strings.Join(banks, ", "),
-			len(c.Curves), c.Limits.Transient, c.Limits.LoadedSessions, c.Limits.Buffer, commands)
+			len(c.Curves), c.Limits.Transient, c.Limits.LoadedSessions, c.Limits.Buffer, len(profile.Config.Full().Commands))
 	}
 	assert.Contains(t, daemonDoc(t), "|---|---|---|---|---|---|---|---|\n"+table.String()+"\n")
 }
@@ -83,15 +79,6 @@ func TestTheTableOfLateUserSpace(t *testing.T) {
 	table, err := script.Output()
 	require.NoError(t, err)
 	assert.Contains(t, daemonDoc(t), "<!-- late-userspace -->\n"+string(table)+"<!-- end -->\n")
-}
-
-func implementedCommands() (n int) {
-	for _, c := range emulator.Commands() {
-		if c.Implemented() {
-			n++
-		}
-	}
-	return n
 }
 
 func TestTheTimelineOfTheReference(t *testing.T) {

@@ -22,7 +22,8 @@ type Algorithm struct {
 	Since         int  // the version of the TPM 2.0 Library that brought it, 0 up to revision 1.59
 }
 
-// version185 says whether commands use what version 185 of the library brought.
+// version185 says whether commands use what version 185 of the library brought besides
+// ML-KEM and ML-DSA.
 const version185 = false
 
 // parameterSets are those of ML-KEM and of ML-DSA.
@@ -84,9 +85,9 @@ var algorithms = []Algorithm{
 	{ID: wire.AlgECB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
 	{ID: wire.AlgEdDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: version185, Since: 185},
 	{ID: wire.AlgHashEdDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: version185, Since: 185},
-	{ID: wire.AlgMLKEM, Attributes: attrAsym | attrObj | attrEnc, Roles: wire.RolePublic, ParameterSets: parameterSets, Supported: version185, Since: 185},
-	{ID: wire.AlgMLDSA, Attributes: attrAsym | attrObj | attrSig, Roles: wire.RolePublic | wire.RoleSigScheme, ParameterSets: parameterSets, Supported: version185, Since: 185},
-	{ID: wire.AlgHashMLDSA, Attributes: attrAsym | attrObj | attrSig, Roles: wire.RolePublic | wire.RoleSigScheme, ParameterSets: parameterSets, Supported: version185, Since: 185},
+	{ID: wire.AlgMLKEM, Attributes: attrAsym | attrObj | attrEnc, Roles: wire.RolePublic, ParameterSets: parameterSets, Supported: true, Since: 185},
+	{ID: wire.AlgMLDSA, Attributes: attrAsym | attrObj | attrSig, Roles: wire.RolePublic | wire.RoleSigScheme, ParameterSets: parameterSets, Supported: true, Since: 185},
+	{ID: wire.AlgHashMLDSA, Attributes: attrAsym | attrObj | attrSig, Roles: wire.RolePublic | wire.RoleSigScheme, ParameterSets: parameterSets, Supported: true, Since: 185},
 }
 
 // Algorithms is the whole table in ascending order of ID, supported or not.

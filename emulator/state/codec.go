@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -18,7 +19,7 @@ const (
 	maxSections   = 64
 	// MaxSize is the size in bytes of the largest encoded state that Decode
 	// takes.
-	MaxSize = 1 << 20
+	MaxSize = 1 << 21
 )
 
 // Section tags. Numbers are never used again for something else.
@@ -32,9 +33,19 @@ const (
 	tagObjects    = 7
 )
 
-// volatileVersion is the version of the volatile section, and of what saved
-// contexts have of it.
-const volatileVersion = 2
+// Versions of the sections that have objects. The newest is written only where there is
+// something in the section that needs it: a key of ML-KEM or ML-DSA. An older program
+// goes on with the state of a TPM that has none.
+const (
+	volatileSessions = 2
+	volatileLattice  = 3
+	// volatileVersion is the newest version of the volatile section, and of what saved
+	// contexts have of it.
+	volatileVersion = volatileLattice
+
+	objectsFirst   = 1
+	objectsLattice = 2
+)
 
 // FormatError says why bytes are no state of a TPM. Where they came from is
 // damaged, or written by something else.
@@ -127,11 +138,29 @@ func (s *State) count(volatile bool) uint16 {
 }
 
 func (s *State) appendFields(dst []byte, sec section) []byte {
-	c := coder{version: sec.version, w: wire.NewWriter(appendSection(dst, sec.tag, sec.version))}
+	version := s.version(sec)
+	c := coder{version: version, w: wire.NewWriter(appendSection(dst, sec.tag, version))}
 	body := c.w.Len()
 	s.fields(sec.tag, &c)
 	c.w.SetU32(body-4, uint32(c.w.Len()-body))
 	return c.w.Data()
+}
+
+// version is the version in which a section is written.
+func (s *State) version(sec section) uint16 {
+	switch sec.tag {
+	case tagVolatile:
+		version := uint16(volatileSessions)
+		for i := range s.Volatile.Objects {
+			version = max(version, s.Volatile.Objects[i].version())
+		}
+		return version
+	case tagObjects:
+		if !slices.ContainsFunc(s.Objects.List, func(p PersistentObject) bool { return p.Object.large() }) {
+			return objectsFirst
+		}
+	}
+	return sec.version
 }
 
 func appendSection(dst []byte, tag, version uint16) []byte {
@@ -151,7 +180,7 @@ var sections = [...]section{
 	{tagClear, 2},
 	{tagVolatile, volatileVersion},
 	{tagNV, 1},
-	{tagObjects, 1},
+	{tagObjects, objectsLattice},
 }
 
 // fields codes the fields of a section.

@@ -3,8 +3,8 @@ package state
 import "github.com/swtpmd/swtpmd/emulator/wire"
 
 // AppendObject appends an object as a saved context has it: the version of the
-// volatile section in two bytes, then the fields.
-func AppendObject(dst []byte, o *Object) []byte { return appendContext(dst, o.fields) }
+// volatile section that has it in two bytes, then the fields.
+func AppendObject(dst []byte, o *Object) []byte { return appendContext(dst, o.version(), o.fields) }
 
 // DecodeObject is the inverse of AppendObject. On an error, a *FormatError or
 // *VersionError, the Object is nil.
@@ -19,7 +19,9 @@ func DecodeObject(b []byte) (*Object, error) {
 // AppendSession appends a session as a saved context has it: the version of the
 // volatile section in two bytes, then the fields without the handle, which a
 // TPMS_CONTEXT has elsewhere.
-func AppendSession(dst []byte, s *Session) []byte { return appendContext(dst, s.context) }
+func AppendSession(dst []byte, s *Session) []byte {
+	return appendContext(dst, volatileSessions, s.context)
+}
 
 // DecodeSession is the inverse of AppendSession, for a handle. Errors are those
 // of DecodeObject.
@@ -31,8 +33,8 @@ func DecodeSession(b []byte, h wire.Handle) (*Session, error) {
 	return s, nil
 }
 
-func appendContext(dst []byte, fields func(*coder)) []byte {
-	c := coder{version: volatileVersion, w: wire.NewWriter(dst)}
+func appendContext(dst []byte, version uint16, fields func(*coder)) []byte {
+	c := coder{version: version, w: wire.NewWriter(dst)}
 	c.w.U16(c.version)
 	fields(&c)
 	return c.w.Data()

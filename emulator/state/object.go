@@ -6,6 +6,7 @@ import "github.com/swtpmd/swtpmd/emulator/wire"
 const (
 	maxMACState  = 512  // a running HMAC or CMAC with its key
 	maxPublic    = 1024 // TPMT_PUBLIC of RSA-4096: 2+2+4+66+16+514
+	maxLattice   = 3072 // TPMT_PUBLIC of ML-DSA-87: 2+2+4+66+4+2594
 	maxSensitive = 1024 // TPMT_SENSITIVE of RSA-4096: 2+66+66+258
 )
 
@@ -75,6 +76,27 @@ type PersistentObjects struct{ List []PersistentObject }
 // Undefined reports whether there is nothing to encode.
 func (p *PersistentObjects) Undefined() bool { return len(p.List) == 0 }
 
+// large reports whether an object is a key of ML-KEM or ML-DSA, whose public area
+// may be longer than those that there were before version 185 of the library.
+func (o *Object) large() bool {
+	if len(o.Public) < 2 {
+		return false
+	}
+	switch wire.AlgID(o.Public[0])<<8 | wire.AlgID(o.Public[1]) {
+	case wire.AlgMLKEM, wire.AlgMLDSA, wire.AlgHashMLDSA:
+		return true
+	}
+	return false
+}
+
+// version is the version of the section Volatile in which an object can be written.
+func (o *Object) version() uint16 {
+	if o.large() {
+		return volatileLattice
+	}
+	return volatileSessions
+}
+
 func (o *Object) fields(c *coder) {
 	c.u8((*uint8)(&o.Kind))
 	if o.Kind > ObjectLoaded {
@@ -96,18 +118,23 @@ func (o *Object) fields(c *coder) {
 	case ObjectMACSequence:
 		c.slice(&o.MAC, maxMACState)
 	case ObjectLoaded:
-		o.loaded(c)
+		o.loaded(c, c.version >= volatileLattice)
 	}
 }
 
-// loaded codes the fields of a loaded object.
-func (o *Object) loaded(c *coder) {
+// loaded codes the fields of a loaded object, in a version of the section that has
+// large ones or not.
+func (o *Object) loaded(c *coder, large bool) {
 	c.u8((*uint8)(&o.Flags))
 	if o.Flags&^objectFlags != 0 {
 		c.refuse("an object has a flag that is not known")
 	}
 	c.u32((*uint32)(&o.Hierarchy))
-	c.slice(&o.Public, maxPublic)
+	limit := maxPublic
+	if large {
+		limit = maxLattice
+	}
+	c.slice(&o.Public, limit)
 	c.slice(&o.Sensitive, maxSensitive)
 	c.slice(&o.Name, wire.MaxName)
 	c.slice(&o.QualifiedName, wire.MaxName)
@@ -133,7 +160,7 @@ func (p *PersistentObjects) fields(c *coder) {
 			c.refuse("persistent objects are not in ascending order of handle")
 		}
 		last = x.Handle
-		x.Object.loaded(c)
+		x.Object.loaded(c, c.version >= objectsLattice)
 	}
 	if p.Undefined() {
 		c.refuse("it is there though it is empty")

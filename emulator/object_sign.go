@@ -1,0 +1,100 @@
+package emulator
+
+import (
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// Signatures of version 185 that are of a message, of which they hash the public key or
+// the context too: they are not of a digest that TPM2_Sign could be given.
+
+// signsMessages reports whether a key signs and verifies messages, not digests.
+func (o *object) signsMessages() bool { return o.loaded() && isMLDSA(o.public.Parms.Type) }
+
+// randomSignature is the size in bytes of the random number of an ML-DSA signature.
+const randomSignature = 32
+
+// messageMu is µ of a message with an empty context.
+func (o *object) messageMu(message []byte) ([]byte, wire.RC) {
+	p := &o.public
+	signed := message
+	mu, err := crypt.NewMLDSAMu(p.Unique, nil)
+	if p.Parms.Type == wire.AlgHashMLDSA {
+		mu, err = crypt.NewHashMLDSAMu(p.Unique, nil, p.Parms.Hash)
+		signed = crypt.Digest(p.Parms.Hash, nil, message)
+	}
+	if err != nil {
+		return nil, rcOf(err)
+	}
+	mu.Write(signed)
+	return mu.Sum(nil), wire.RCSuccess
+}
+
+// signMessage signs a message, with an empty context, with a key that signs messages
+// and has its sensitive area. The code it fails with is bare, and then nothing was
+// drawn.
+func (t *TPM) signMessage(key *object, message []byte) (wire.Signature, wire.RC) {
+	mu, rc := key.messageMu(message)
+	if rc != wire.RCSuccess {
+		return wire.Signature{}, rc
+	}
+	return t.signMu(key, mu)
+}
+
+// signMu signs µ with an ML-DSA key that has its sensitive area. It draws the random
+// number of the signature from the generator of the TPM, so that equal seeds give equal
+// signatures. The code it fails with is bare, and then nothing was drawn.
+func (t *TPM) signMu(key *object, mu []byte) (wire.Signature, wire.RC) {
+	s := wire.Signature{Alg: key.public.Parms.Type, Hash: wire.AlgNull}
+	if s.Alg == wire.AlgHashMLDSA {
+		s.Hash = key.public.Parms.Hash
+	}
+	k, rc := key.mldsaKey()
+	if rc != wire.RCSuccess {
+		return s, rc
+	}
+	gen := *t.drbg()
+	var random [randomSignature]byte
+	gen.Read(random[:])
+	signature, err := k.SignMu(mu, random[:])
+	if err != nil {
+		return s, rcOf(err)
+	}
+	*t.drbg() = gen
+	s.Bytes = signature
+	return s, wire.RCSuccess
+}
+
+// verifyMessage reports whether a signature is that of a message with a key of any
+// type; a context is empty. The codes are those of verify.
+func (t *TPM) verifyMessage(key *object, message []byte, s *wire.Signature) wire.RC {
+	if !key.signsMessages() {
+		if t.algs.DigestSize(s.Hash) == 0 {
+			return wire.RCScheme // of another kind of key
+		}
+		return t.verify(key, crypt.Digest(s.Hash, nil, message), s)
+	}
+	mu, rc := key.messageMu(message)
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	return key.verifyMu(mu, s)
+}
+
+// verifyMu reports whether a signature is that of µ with an ML-DSA key, of which the
+// public area is enough: TPM_RC_SIGNATURE if it is not, TPM_RC_SCHEME if it cannot be
+// one.
+func (o *object) verifyMu(mu []byte, s *wire.Signature) wire.RC {
+	p := &o.public.Parms
+	if s.Alg != p.Type || p.Type == wire.AlgHashMLDSA && s.Hash != p.Hash {
+		return wire.RCScheme
+	}
+	k, rc := o.mldsaPublic()
+	if rc != wire.RCSuccess {
+		return rc
+	}
+	if !k.VerifyMu(mu, s.Bytes) {
+		return wire.RCSignature
+	}
+	return wire.RCSuccess
+}
