@@ -66,11 +66,11 @@ func (k *DHKEM) decode(encoded []byte) (*ecdh.PublicKey, error) {
 	return public, nil
 }
 
-// Encapsulate makes a shared secret and the ciphertext that the owner of a public key finds it
-// with: an ephemeral public key in the form of RFC 9180, 4 | x | y or, of curve
-// 25519, x. The ephemeral private key is drawn from gen like any key of the curve. The
-// public key is what a TPMS_ECC_POINT has. One that is none is refused with
-// TPM_RC_ECC_POINT; else it fails only with gen.
+// Encapsulate makes a shared secret and the ciphertext from which the owner of a public
+// key finds it: an ephemeral public key in the form of RFC 9180, 4 | x | y or, of curve
+// 25519, x. It draws the ephemeral private key from gen like any key of the curve: of
+// curve 25519, 32 bytes. x and y are those of a TPMS_ECC_POINT. It refuses what is no
+// point of the curve with TPM_RC_ECC_POINT; else it fails only with gen.
 func (k *DHKEM) Encapsulate(gen io.Reader, x, y []byte) (shared, ciphertext []byte, err error) {
 	peer, err := k.public(x, y)
 	if err != nil {
@@ -99,10 +99,10 @@ func (k *DHKEM) encapsulate(private []byte, peer *ecdh.PublicKey) (shared, ciphe
 	return shared, ciphertext, err
 }
 
-// Decapsulate finds the shared secret of a ciphertext with a private key, which is what
-// the sensitive area has: big-endian, of curve 25519 little-endian. A ciphertext that is no public
-// key in the form of RFC 9180 and one that gives zeros with all private keys is refused
-// with TPM_RC_ECC_POINT, a private key that is none with TPM_RC_VALUE.
+// Decapsulate finds the shared secret of a ciphertext with a private key as the sensitive
+// area has it: big-endian, of curve 25519 little-endian. It refuses a ciphertext that is
+// no public key in the form of RFC 9180, or one of low order, with TPM_RC_ECC_POINT, and
+// what is no private key with TPM_RC_VALUE.
 func (k *DHKEM) Decapsulate(private, ciphertext []byte) (shared []byte, err error) {
 	key, err := k.ecdh.NewPrivateKey(k.scalar(private))
 	if err != nil {

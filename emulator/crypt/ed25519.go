@@ -53,8 +53,8 @@ func SignEd25519(private, message []byte) ([]byte, error) {
 	return ed25519.Sign(key, message), nil
 }
 
-// SignEd25519ph signs the SHA-512 digest of a message with Ed25519ph of an empty context,
-// see [Ed25519Public]. Another size of the digest is refused with TPM_RC_SIZE.
+// SignEd25519ph signs the SHA-512 digest of a message with Ed25519ph and an empty context,
+// see [Ed25519Public]. It refuses another size of the digest with TPM_RC_SIZE.
 func SignEd25519ph(private, digest []byte) ([]byte, error) {
 	key, err := ed25519Key(private)
 	if err != nil {
@@ -108,19 +108,18 @@ func ed25519Point(public []byte) (*edwards25519.Point, error) {
 	return p, nil
 }
 
-// Ed25519Verification verifies a signature of a message that comes in pieces. For that
-// it needs the first half of the signature before the message. It is a writer, which
-// never fails, of which the state can be marshaled. The zero value is of no use but for
-// UnmarshalBinary.
+// Ed25519Verification verifies a signature of a message that comes in pieces, for which it
+// needs the first half of the signature in advance. Writing never fails. The state can be
+// marshaled in the middle of a message, and the zero value can only be unmarshaled to.
 type Ed25519Verification struct {
 	public, hint []byte
 	minus        *edwards25519.Point // the public key, negated
 	digest       hash.Hash
 }
 
-// NewEd25519Verification starts to verify with a public key and the first half of the
-// signature, 32 bytes. Another size of the hint is refused with TPM_RC_SIZE, and the key as
-// by [CheckEd25519].
+// NewEd25519Verification starts to verify with a public key and a hint, the first half of
+// the signature. It refuses a hint that has not 32 bytes with TPM_RC_SIZE, and keys like
+// [CheckEd25519].
 func NewEd25519Verification(public, hint []byte) (*Ed25519Verification, error) {
 	return newEd25519Verification("", public, hint)
 }
@@ -143,8 +142,8 @@ func newEd25519Verification(domain string, public, hint []byte) (*Ed25519Verific
 // Write takes a part of the message.
 func (v *Ed25519Verification) Write(p []byte) (int, error) { return v.digest.Write(p) }
 
-// Verify reports whether a signature, of which the first half is the hint, is that of what
-// was written.
+// Verify reports whether a signature, which must begin with the hint, is that of what was
+// written.
 func (v *Ed25519Verification) Verify(signature []byte) bool {
 	if len(signature) != Ed25519Signature || !bytes.Equal(signature[:Ed25519Hint], v.hint) {
 		return false
@@ -202,10 +201,9 @@ func x25519Key(private []byte) (*ecdh.PrivateKey, error) {
 	return key, nil
 }
 
-// X25519 gives the secret that the owner of a private key shares with that of a public one,
-// 32 bytes. A public key of another size and one that gives zeros with all private keys is refused
-// with TPM_RC_ECC_POINT (RFC 7748, section 6.1), another size of the private key with
-// TPM_RC_SIZE.
+// X25519 gives the secret of 32 bytes that the owners of two keys share. It refuses a
+// public key of another size or of low order with TPM_RC_ECC_POINT (RFC 7748, section
+// 6.1), and another size of the private key with TPM_RC_SIZE.
 func X25519(private, public []byte) ([]byte, error) {
 	key, err := x25519Key(private)
 	if err != nil {

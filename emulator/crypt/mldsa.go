@@ -58,9 +58,8 @@ type MLDSAPublicKey struct {
 	t1      []dsaPoly // t1·2^13 in the NTT domain
 }
 
-// NewMLDSAPublicKey decodes a public key. Every string of the right size is one.
-// A set that there is not is refused with TPM_RC_PARMS, another size with
-// TPM_RC_SIZE.
+// NewMLDSAPublicKey decodes a public key. Every string of the right size is one. It
+// refuses an unknown set with TPM_RC_PARMS, another size with TPM_RC_SIZE.
 func NewMLDSAPublicKey(set wire.MLDSAParameterSet, public []byte) (*MLDSAPublicKey, error) {
 	const op = "ML-DSA public key"
 	p, err := mldsaSet(op, set)
@@ -113,8 +112,8 @@ type MLDSAKey struct {
 	s1, s2, t0 []dsaPoly // in the NTT domain
 }
 
-// NewMLDSAKey makes a key from its seed of 32 bytes, ξ of FIPS 204, algorithm 6. A
-// set that there is not is refused with TPM_RC_PARMS, another size with TPM_RC_SIZE.
+// NewMLDSAKey makes a key from its seed of 32 bytes, ξ of FIPS 204, algorithm 6. It
+// refuses an unknown set with TPM_RC_PARMS, another size with TPM_RC_SIZE.
 func NewMLDSAKey(set wire.MLDSAParameterSet, seed []byte) (*MLDSAKey, error) {
 	const op = "ML-DSA key"
 	p, err := mldsaSet(op, set)
@@ -192,9 +191,9 @@ func MLDSAVerifyMu(set wire.MLDSAParameterSet, public, mu, signature []byte) boo
 	return err == nil && k.VerifyMu(mu, signature)
 }
 
-// VerifyMu reports whether a signature of µ, which [MLDSAMu] computes, is by the
-// owner of the key (FIPS 204, algorithm 8 from its line 8 on). A µ or a signature of another
-// size and a signature that is not the one encoding of what it says are not.
+// VerifyMu reports whether a signature of µ, which [MLDSAMu] computes, is by the owner of
+// the key (FIPS 204, algorithm 8 from its line 8 on). It refuses another size of µ or of
+// the signature, and a signature whose hint is not in its one encoding.
 func (k *MLDSAPublicKey) VerifyMu(mu, signature []byte) bool {
 	p := k.p
 	if len(mu) != wire.MLDSAMu || len(signature) != p.set.SignatureSize() {

@@ -9,11 +9,10 @@ import (
 // mldsaContext is the size in bytes of the longest context of a signature.
 const mldsaContext = 255
 
-// MLDSAMu computes the message representative µ, which is what ML-DSA signs (FIPS
-// 204, algorithms 2 and 4, and algorithm 7, line 6): a SHAKE256 of the digest of the
-// public key, the context and the message. It is a writer, which never fails, of which
-// the state can be marshaled in the middle of a message. The zero value is of no use but
-// for UnmarshalBinary.
+// MLDSAMu computes the message representative µ, which is what ML-DSA signs (FIPS 204,
+// algorithms 2 and 4, and algorithm 7, line 6): a SHAKE256 of the digest of the public
+// key, the context and the message. Writing never fails. The state can be marshaled in
+// the middle of a message, and the zero value can only be unmarshaled to.
 type MLDSAMu struct{ x sha3.SHAKE }
 
 // NewMLDSAMu starts µ of a message that ML-DSA signs: it is written in pieces of any
@@ -23,10 +22,9 @@ func NewMLDSAMu(public, context []byte) (*MLDSAMu, error) {
 	return newMLDSAMu(0, public, context)
 }
 
-// NewHashMLDSAMu starts µ of a digest that HashML-DSA signs: the digest is what has to be
-// written. The public key is in its encoded form. A context of more than 255 bytes is
-// refused with TPM_RC_SIZE; a hash of which [HashMLDSAHash] does not know the object
-// identifier with TPM_RC_HASH.
+// NewHashMLDSAMu starts µ of a digest that HashML-DSA signs: the caller writes the digest.
+// The public key is in its encoded form. It refuses a context of more than 255 bytes with
+// TPM_RC_SIZE, a hash that [HashMLDSAHash] does not accept with TPM_RC_HASH.
 func NewHashMLDSAMu(public, context []byte, hash wire.AlgID) (*MLDSAMu, error) {
 	oid, ok := prehashOIDs[hash]
 	if !ok {
@@ -61,8 +59,8 @@ var prehashOIDs = map[wire.AlgID]byte{
 	wire.AlgSHAKE256_512: 12,
 }
 
-// HashMLDSAHash reports whether HashML-DSA is defined with a hash: SHA-1 and those
-// that have no object identifier of NIST are not.
+// HashMLDSAHash reports whether HashML-DSA is defined with a hash. It is not with SHA-1,
+// SM3, SHAKE256_192 and SHAKE256_256.
 func HashMLDSAHash(hash wire.AlgID) bool {
 	_, ok := prehashOIDs[hash]
 	return ok

@@ -6,9 +6,9 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// mldsaTries bounds the attempts at one signature, of which 4 to 5 are needed on
-// average. FIPS 204, appendix C, allows a bound of 814 or more: it is reached with a chance
-// of less than 2^-256.
+// mldsaTries bounds the attempts at one signature, which takes 4 to 5 of them on
+// average. FIPS 204, appendix C, allows no smaller bound; a signature reaches it with a
+// chance of less than 2^-256.
 const mldsaTries = 814
 
 // mldsaRandom is the size in bytes of what hedges a signature, rnd of FIPS 204.
@@ -28,12 +28,12 @@ type mldsaAttempt struct {
 	rounded []byte
 }
 
-// SignMu signs µ, which [MLDSAMu] computes, or which the caller of the TPM has
-// computed (FIPS 204, algorithm 7 from its line 7 on). random are 32 bytes; equal ones give equal
-// signatures, and zeros the deterministic variant. What is secret has no influence on
-// the time but for the number of attempts, of which a signature tells nothing. Other
-// sizes of µ and random are refused with TPM_RC_SIZE, and so is, with
-// TPM_RC_NO_RESULT, a µ for which 814 attempts do not do.
+// SignMu signs µ, which [MLDSAMu] computes, or which the caller of the TPM has computed
+// (FIPS 204, algorithm 7 from its line 7 on). random are 32 bytes: equal ones give equal
+// signatures, and zeros give the deterministic variant. The time depends on how many
+// attempts are rejected and how far they get, which tells nothing about the key, and on
+// nothing else that is secret. It refuses other sizes of µ and random with TPM_RC_SIZE,
+// and with TPM_RC_NO_RESULT a µ for which 814 attempts give no signature.
 func (k *MLDSAKey) SignMu(mu, random []byte) ([]byte, error) {
 	const op = "ML-DSA signature"
 	if len(mu) != wire.MLDSAMu || len(random) != mldsaRandom {

@@ -52,9 +52,9 @@ type MLKEMPublicKey struct {
 	t       []kemPoly // in the NTT domain
 }
 
-// NewMLKEMPublicKey decodes a public key and checks it (FIPS 203, section 7.2). A set
-// that there is not is refused with TPM_RC_PARMS, another size with TPM_RC_SIZE, and
-// numbers that are not below the modulus with TPM_RC_VALUE.
+// NewMLKEMPublicKey decodes a public key and checks it (FIPS 203, section 7.2). It refuses
+// an unknown set with TPM_RC_PARMS, another size with TPM_RC_SIZE, and numbers that are
+// not below the modulus with TPM_RC_VALUE.
 func NewMLKEMPublicKey(set wire.MLKEMParameterSet, public []byte) (*MLKEMPublicKey, error) {
 	const op = "ML-KEM public key"
 	p, err := mlkemSet(op, set)
@@ -92,9 +92,9 @@ func (k *MLKEMPublicKey) Public() []byte { return k.encoded }
 // Set is the parameter set of the key.
 func (k *MLKEMPublicKey) Set() wire.MLKEMParameterSet { return k.p.set }
 
-// Encapsulate makes a shared secret of 32 bytes and the ciphertext that the owner of the key finds it
-// with (FIPS 203, algorithm 17). It takes 32 bytes of entropy with one Read, and fails
-// only with it; equal bytes give equal results.
+// Encapsulate makes a shared secret of 32 bytes and the ciphertext from which the owner of
+// the key finds it (FIPS 203, algorithm 17). It reads 32 bytes of entropy, and fails only
+// with it; equal bytes give equal results.
 func (k *MLKEMPublicKey) Encapsulate(entropy io.Reader) (shared, ciphertext []byte, err error) {
 	var m [32]byte
 	if _, err := io.ReadFull(entropy, m[:]); err != nil {
@@ -149,8 +149,8 @@ type MLKEMKey struct {
 	}
 }
 
-// NewMLKEMKey makes a key from its seed of 64 bytes, d | z of FIPS 203, algorithm 16.
-// A set that there is not is refused with TPM_RC_PARMS, another size with TPM_RC_SIZE.
+// NewMLKEMKey makes a key from its seed of 64 bytes, d | z of FIPS 203, algorithm 16. It
+// refuses an unknown set with TPM_RC_PARMS, another size with TPM_RC_SIZE.
 func NewMLKEMKey(set wire.MLKEMParameterSet, seed []byte) (*MLKEMKey, error) {
 	const op = "ML-KEM key"
 	p, err := mlkemSet(op, set)
@@ -184,8 +184,8 @@ func (k *MLKEMKey) Public() []byte { return k.public }
 // Set is the parameter set of the key.
 func (k *MLKEMKey) Set() wire.MLKEMParameterSet { return k.set }
 
-// Decapsulate finds the shared secret of a ciphertext (FIPS 203, algorithm 18). Only another
-// size is refused, with TPM_RC_SIZE: a ciphertext that nobody has made with Encapsulate gives a
+// Decapsulate finds the shared secret of a ciphertext (FIPS 203, algorithm 18). It refuses
+// only another size, with TPM_RC_SIZE: a ciphertext that is not of Encapsulate gives a
 // secret that depends on it and on the key, in the same time.
 func (k *MLKEMKey) Decapsulate(ciphertext []byte) (shared []byte, err error) {
 	if n := k.set.CiphertextSize(); len(ciphertext) != n {
