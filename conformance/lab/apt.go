@@ -56,16 +56,20 @@ func (a *Apt) Install(ctx context.Context, packages ...string) error {
 	return a.updating(ctx, func() error { return a.asRoot(ctx, args...) })
 }
 
-// Download puts the archive of one package, "name=version", into dir.
-func (a *Apt) Download(ctx context.Context, dir, pkg string) error {
+// Download puts the archives of packages, each "name=version", into dir.
+func (a *Apt) Download(ctx context.Context, dir string, packages ...string) error {
 	unlock, err := a.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	fmt.Fprintf(a.Progress, "downloading %s\n", pkg)
+	what := strings.Join(packages, " ")
+	if len(packages) > 1 {
+		what = fmt.Sprintf("%d packages", len(packages))
+	}
+	fmt.Fprintf(a.Progress, "downloading %s\n", what)
 	argv := append([]string{"apt-get", "download", "-q", "-o", "APT::Sandbox::User="}, a.foreign()...)
-	_, err = a.exec(ctx, dir, append(argv, pkg)...)
+	_, err = a.exec(ctx, dir, append(argv, packages...)...)
 	return err
 }
 

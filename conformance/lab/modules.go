@@ -13,11 +13,17 @@ import (
 // which image is the image. The names are paths below the kernel's folder of modules,
 // and the files have the last parts of them. Without fetch they must be in apt's cache.
 func Modules(ctx context.Context, apt *Apt, image string, fetch bool, names ...string) (dir string, err error) {
+	return modulesAt(ctx, apt, image, fetch, "modules-of-", names)
+}
+
+// modulesAt is Modules with a prefix for the name of the folder, which has these modules
+// and no others.
+func modulesAt(ctx context.Context, apt *Apt, image string, fetch bool, prefix string, names []string) (dir string, err error) {
 	release, ok := strings.CutPrefix(filepath.Base(image), "vmlinuz-")
 	if !ok {
 		return "", &SetupError{What: "modules", Hint: "name a kernel of Debian's", Err: fmt.Errorf("%s is none", image)}
 	}
-	dir = filepath.Join(apt.packages(), "modules-of-"+filepath.Base(filepath.Dir(image)))
+	dir = filepath.Join(apt.packages(), prefix+filepath.Base(filepath.Dir(image)))
 	if haveAll(dir, names) {
 		return dir, nil
 	}

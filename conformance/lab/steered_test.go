@@ -28,10 +28,16 @@ type steered struct {
 	monitor *talk
 	serial  net.Conn // nil without a guest that listens
 	said    *bufio.Reader
+	console string // file; empty without a guest that listens
 }
 
 // patience bounds each wait for QEMU or its guest, a boot too, on a busy machine.
-const patience = bootTimeout
+var patience = func() time.Duration {
+	if measuredLab() {
+		return 10 * bootTimeout // nobody waits for these boots, and some run for minutes
+	}
+	return bootTimeout
+}()
 
 // steer starts QEMU with args and one more for its monitor, and if it has a guest that
 // listens, its first two serial ports.
@@ -60,6 +66,7 @@ func steer(t testing.TB, program string, listens bool, args ...string) *steered 
 	if listens {
 		m.serial = m.accept(t, serial)
 		m.said = bufio.NewReader(m.serial)
+		m.console = filepath.Join(dir, "console")
 	}
 	m.monitor = newTalk(m.accept(t, monitor))
 	m.do(t, "qmp_capabilities", nil)
