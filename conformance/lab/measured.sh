@@ -18,6 +18,8 @@ if [ -e /probes ]; then
 	echo 1 >/sys/kernel/tracing/events/lab/enable
 fi
 mount -t ext4 -o noatime /dev/vda /mnt || reboot -f
+cp -r /root/. /mnt/
+chmod -R 755 /mnt/lab
 for place in dev proc sys; do
 	mount --move /$place /mnt/$place
 done

@@ -34,11 +34,10 @@ const fewFiles = "head -c 100 /etc/passwd; uname -a; cat /lab/a"
 
 // measures boots a case, and compares list, PCRs and the embedded IMA.
 func (b *measuredBench) measures(t *testing.T, c *measuredCase) {
-	files := map[string]RootFile{}
+	files := map[string]string{"lab/script": "#!/bin/bash\n" + c.script + "\n"}
 	for name, content := range c.files {
-		files[name] = RootFile{[]byte(content), 0o644}
+		files[name] = content
 	}
-	files["lab/script"] = RootFile{[]byte("#!/bin/bash\n" + c.script + "\n"), 0o755}
 	config := &measuredConfig{append: c.append, flags: c.flags, files: files, banks: c.banks, traced: true}
 	g := b.boot(t, config)
 	said := g.run(t, "/lab/script")

@@ -88,53 +88,39 @@ func findMeasured(t *testing.T, fetch bool) (*measuredBench, error) {
 // measuredGuest is a guest with a root file system.
 type measuredGuest struct {
 	*steered
-	tpm   *TPM
-	image string // of the root file system
-	out   string // the disk to which the guest writes results
+	tpm    *TPM
+	out    string // the disk to which the guest writes results
+	initrd string
 }
 
 // measuredConfig is how a measured guest is booted.
 type measuredConfig struct {
-	append string              // to the kernel's command line
-	flags  []string            // swtpmd's
-	files  map[string]RootFile // besides those of packages
-	banks  string              // of the TPM, as swtpmd setup takes them; all if empty
-	traced bool                // the calls of IMA
-	kexec  bool                // kernel and initramfs are in /lab
-	device Device              // TIS if empty
+	append string            // to the kernel's command line
+	flags  []string          // swtpmd's
+	files  map[string]string // contents of files besides those of packages
+	banks  string            // of the TPM, as swtpmd setup takes them; all if empty
+	traced bool              // the calls of IMA
 }
 
 // boot boots a measured guest up to its shell.
 func (b *measuredBench) boot(t *testing.T, c *measuredConfig) *measuredGuest {
 	t.Helper()
 	dir := socketDir(t)
-	g := &measuredGuest{image: filepath.Join(dir, "root.ext4"), out: filepath.Join(dir, "out")}
+	g := &measuredGuest{out: filepath.Join(dir, "out"), initrd: b.diskInitrd(t, c)}
 	begun := time.Now()
-	initrd := b.diskInitrd(t, c.traced)
-	files := b.rootFiles(t, c.files)
-	if c.kexec {
-		for name, path := range map[string]string{"lab/vmlinuz": b.machine.Kernel, "lab/initrd": initrd} {
-			content, err := os.ReadFile(path)
-			require.NoError(t, err)
-			files[name] = RootFile{content, 0o644}
-		}
-	}
-	require.NoError(t, Ext4(t.Context(), g.image, b.tree, files))
+	image, err := Ext4(t.Context(), b.tree)
+	require.NoError(t, err)
+	t.Logf("image after %v", time.Since(begun).Round(time.Millisecond))
 	require.NoError(t, os.WriteFile(g.out, nil, 0o600))
 	require.NoError(t, os.Truncate(g.out, outSize))
 	g.tpm = b.measuringTPM(t, c)
-	device := c.device
-	if device == "" {
-		device = TIS
-	}
-	t.Logf("image after %v", time.Since(begun).Round(time.Millisecond))
 	begun = time.Now()
 	g.steered = steer(t, b.machine.Tools.QEMU, true,
 		"-machine", "q35", "-accel", TCG.option(), "-cpu", "max", "-m", "1024",
-		"-chardev", "socket,id=tpm,path="+escape(g.tpm.control), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", string(device)+",tpmdev=tpm0",
-		"-drive", "if=virtio,format=raw,snapshot=on,file="+escape(g.image),
+		"-chardev", "socket,id=tpm,path="+escape(g.tpm.control), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", string(TIS)+",tpmdev=tpm0",
+		"-drive", "if=virtio,format=raw,snapshot=on,file="+escape(image),
 		"-drive", "if=virtio,format=raw,file="+escape(g.out),
-		"-kernel", b.machine.Kernel, "-initrd", initrd,
+		"-kernel", b.machine.Kernel, "-initrd", g.initrd,
 		"-append", strings.TrimSpace("console=ttyS0 panic=-1 no_timer_check "+c.append))
 	_, status := g.until(t)
 	require.Zero(t, status)
@@ -164,30 +150,33 @@ func (b *measuredBench) measuringTPM(t *testing.T, c *measuredConfig) *TPM {
 const outSize = 64 << 20
 
 // rootFiles are the files of the root file system besides those of packages.
-func (b *measuredBench) rootFiles(t *testing.T, more map[string]RootFile) map[string]RootFile {
+func (b *measuredBench) rootFiles(t *testing.T, c *measuredConfig) map[string][]byte {
 	t.Helper()
 	serve, err := os.ReadFile("serve.sh")
 	require.NoError(t, err)
-	files := map[string]RootFile{
-		"lab/serve":  {serve, 0o755},
-		"etc/passwd": {[]byte("root:x:0:0:root:/root:/bin/sh\nlab:x:1000:1000:lab:/tmp:/bin/sh\n"), 0o644},
-		"etc/group":  {[]byte("root:x:0:\nlab:x:1000:\n"), 0o644},
+	files := map[string][]byte{
+		"lab/serve":  serve,
+		"etc/passwd": []byte("root:x:0:0:root:/root:/bin/sh\nlab:x:1000:1000:lab:/tmp:/bin/sh\n"),
+		"etc/group":  []byte("root:x:0:\nlab:x:1000:\n"),
 	}
 	for _, name := range loadedModules {
-		content, err := os.ReadFile(filepath.Join(b.modules, filepath.Base(name)))
+		files["lab/modules/"+filepath.Base(name)], err = os.ReadFile(filepath.Join(b.modules, filepath.Base(name)))
 		require.NoError(t, err)
-		files["lab/modules/"+filepath.Base(name)] = RootFile{content, 0o644}
 	}
-	for name, file := range more {
-		files[name] = file
+	for name, content := range c.files {
+		files[name] = []byte(content)
 	}
 	return files
 }
 
-// diskInitrd writes an initramfs that goes on with the root file system on the disk.
-func (b *measuredBench) diskInitrd(t *testing.T, traced bool) string {
+// diskInitrd writes an initramfs that goes on with the root file system on the disk, and
+// adds files to it.
+func (b *measuredBench) diskInitrd(t *testing.T, c *measuredConfig) string {
 	t.Helper()
 	files := map[string][]byte{}
+	for name, content := range b.rootFiles(t, c) {
+		files["root/"+name] = content
+	}
 	var order strings.Builder
 	for _, name := range diskModules {
 		name = filepath.Base(name)
@@ -198,7 +187,7 @@ func (b *measuredBench) diskInitrd(t *testing.T, traced bool) string {
 	}
 	files["mod/order"] = []byte(order.String())
 	files["mnt/.here"] = nil
-	if traced {
+	if c.traced {
 		layout, err := b.layout(t.Context())
 		require.NoError(t, err)
 		probes, err := imatrace.Probes(layout)

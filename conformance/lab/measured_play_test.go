@@ -172,7 +172,7 @@ func (b *measuredBench) layout(ctx context.Context) (*imatrace.Layout, error) {
 // each version has the next of its contents.
 func (b *measuredBench) contents(t *testing.T, how *bootEvents) func(string, uint64) ([]byte, error) {
 	t.Helper()
-	made := b.rootFiles(t, how.config.files)
+	made := b.rootFiles(t, how.config)
 	seen := map[string][]uint64{}
 	return func(path string, version uint64) ([]byte, error) {
 		name := strings.TrimPrefix(path, "/")
@@ -180,7 +180,7 @@ func (b *measuredBench) contents(t *testing.T, how *bootEvents) func(string, uin
 			return nthContent(path, contents, seen, version)
 		}
 		if file, ok := made[name]; ok {
-			return file.Content, nil
+			return file, nil
 		}
 		content, err := os.ReadFile(filepath.Join(b.tree, name))
 		if errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(path, "/usr") {

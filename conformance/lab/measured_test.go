@@ -46,7 +46,7 @@ exit 0
 `
 
 // workloadFiles are the files that the workload needs.
-func (b *measuredBench) workloadFiles(t *testing.T) map[string]RootFile {
+func (b *measuredBench) workloadFiles(t *testing.T) map[string]string {
 	t.Helper()
 	said, err := exec.CommandContext(t.Context(), "ls", filepath.Join(b.tree, "usr/bin")).Output()
 	require.NoError(t, err)
@@ -56,10 +56,7 @@ func (b *measuredBench) workloadFiles(t *testing.T) map[string]RootFile {
 			programs = append(programs, name)
 		}
 	}
-	return map[string]RootFile{
-		"lab/workload": {[]byte(workload), 0o755},
-		"lab/programs": {[]byte(strings.Join(programs, "\n") + "\n"), 0o644},
-	}
+	return map[string]string{"lab/workload": workload, "lab/programs": strings.Join(programs, "\n") + "\n"}
 }
 
 // hundreds: of hundreds of files, list, PCRs, verifiers and the embedded IMA agree.

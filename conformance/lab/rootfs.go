@@ -93,7 +93,7 @@ func (a *Apt) fetchRoot(ctx context.Context, all []debianPackage, place string) 
 	if err := os.MkdirAll(a.packages(), 0o755); err != nil {
 		return err
 	}
-	lock, err := lockFile(ctx, filepath.Join(a.packages(), "fetch.lock"))
+	lock, err := LockFile(ctx, filepath.Join(a.packages(), "fetch.lock"))
 	if err != nil {
 		return err
 	}
@@ -210,46 +210,32 @@ func mergeTree(from, to string) error {
 	})
 }
 
-// Ext4 makes an image of an ext4 file system with the files of a tree, and more files,
-// by their paths there. It runs mke2fs and needs no root: the files belong to who owns
-// them here.
-func Ext4(ctx context.Context, image, tree string, more map[string]RootFile) error {
-	staged, err := os.MkdirTemp(filepath.Dir(tree), "staged-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(staged)
-	if err := run(exec.CommandContext(ctx, "cp", "-al", tree+"/.", staged)); err != nil {
-		return err
-	}
-	for name, file := range more {
-		path := filepath.Join(staged, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		// Not through a link to the tree's own file.
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.WriteFile(path, file.Content, file.Mode); err != nil {
-			return err
-		}
+// Ext4 returns the path of an image of an ext4 file system with the files of a tree that
+// RootTree has made. The image is kept beside the tree. mke2fs makes it and needs no root:
+// the files belong to who owns them here.
+func Ext4(ctx context.Context, tree string) (string, error) {
+	image := tree + ".ext4"
+	if isFile(image) {
+		return image, nil
 	}
 	program, err := mke2fs()
 	if err != nil {
-		return err
+		return "", err
 	}
-	return run(exec.CommandContext(ctx, program, "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", staged, image, rootSize))
+	temp, err := os.MkdirTemp(filepath.Dir(tree), "image-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	unfinished := filepath.Join(temp, "image")
+	if err := run(exec.CommandContext(ctx, program, "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", tree, unfinished, rootSize)); err != nil {
+		return "", err
+	}
+	return image, os.Rename(unfinished, image)
 }
 
 // rootSize is that of an image, which is a file with holes.
 const rootSize = "768M"
-
-// RootFile is a file of a root file system.
-type RootFile struct {
-	Content []byte
-	Mode    fs.FileMode
-}
 
 // mke2fs returns the path of mke2fs, which is often not in the PATH of a user.
 func mke2fs() (string, error) {

@@ -97,15 +97,21 @@ func TestExt4(t *testing.T) {
 		t.Skip(err)
 	}
 	tree := filepath.Join(t.TempDir(), "tree")
-	require.NoError(t, writeFiles(tree, map[string]string{"etc/passwd": "nobody", "usr/bin/true": "program"}))
-	image := filepath.Join(t.TempDir(), "image")
-	require.NoError(t, Ext4(t.Context(), image, tree, map[string]RootFile{"etc/passwd": {[]byte("root"), 0o644}, "lab/run": {[]byte("script"), 0o755}}))
-	for name, want := range map[string]string{"/etc/passwd": "root", "/lab/run": "script", "/usr/bin/true": "program"} {
+	require.NoError(t, writeFiles(tree, map[string]string{"etc/passwd": "root", "usr/bin/true": "program"}))
+	image, err := Ext4(t.Context(), tree)
+	require.NoError(t, err)
+	for name, want := range map[string]string{"/etc/passwd": "root", "/usr/bin/true": "program"} {
 		said, err := exec.CommandContext(t.Context(), debugfs, "-R", "cat "+name, image).Output()
 		require.NoError(t, err)
 		assert.Equal(t, want, string(said), name)
 	}
-	kept, err := os.ReadFile(filepath.Join(tree, "etc/passwd"))
+	made, err := os.Stat(image)
 	require.NoError(t, err)
-	assert.Equal(t, "nobody", string(kept), "the tree is as it was")
+	again, err := Ext4(t.Context(), tree)
+	require.NoError(t, err)
+	kept, err := os.Stat(again)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(made, kept), "it is made once")
+	_, err = Ext4(t.Context(), filepath.Join(t.TempDir(), "no tree"))
+	require.Error(t, err)
 }

@@ -308,6 +308,7 @@ func (b *bench) initrd(t testing.TB, init string, programs map[string]string, mo
 	}
 	a.addDevice("dev/console", modeChar|0o600, 5, 1)
 	for name, content := range more {
+		a.folders(made, filepath.Dir(name))
 		a.add(name, modeFile|0o644, content)
 	}
 	programs["init"], programs["bin/busybox"], programs["bin/askdevice"] = init, b.machine.Tools.Busybox, client
