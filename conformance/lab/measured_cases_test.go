@@ -23,7 +23,7 @@ type measuredCase struct {
 	policies []string
 	versions map[string][]string
 	fails    func(extend int) error
-	// ahead: the list has more than the PCRs.
+	// ahead: the PCRs do not have the list.
 	ahead bool
 	// check looks at the list besides.
 	check func(t *testing.T, s *snapshot, log string)
@@ -133,6 +133,8 @@ exec 5</lab/b 6</lab/b; exec 7>>/lab/b 8>>/lab/b; echo y >&7; exec 5<&- 6<&- 7>&
 		{name: "only sha1", append: tcbPolicy, banks: "sha1", files: a, script: fewFiles},
 		{name: "sha1 and sha512", append: tcbPolicy, banks: "sha1,sha512", files: a,
 			script: "exec 5>>/lab/a; cat /lab/a; exec 5>&-; " + fewFiles},
+		{name: "TPM-bypass", append: tcbPolicy, flags: []string{"--fault=*: rc=TPM_RC_FAILURE"}, files: a, script: fewFiles, ahead: true,
+			check: func(t *testing.T, s *snapshot, _ string) { assert.True(t, s.bypass) }},
 		{name: "a TPM that fails once", append: tcbPolicy, flags: []string{"--fault=PCR_Extend#5 pcr=10: rc=TPM_RC_FAILURE"}, files: a, script: fewFiles,
 			fails: func(extend int) error {
 				if extend == 5 {
@@ -141,6 +143,7 @@ exec 5</lab/b 6</lab/b; exec 7>>/lab/b 8>>/lab/b; echo y >&7; exec 5<&- 6<&- 7>&
 				return nil
 			}, ahead: true,
 			check: func(t *testing.T, s *snapshot, log string) {
+				require.False(t, s.bypass)
 				assert.Contains(t, log, "ima: Error Communicating to TPM chip, result: 257")
 				c, err := compareList(s.list, s.pcrs)
 				require.NoError(t, err)

@@ -204,6 +204,7 @@ type snapshot struct {
 	violations  string
 	view        *View
 	pcrs        ima.PCRs // the TPM's own
+	bypass      bool     // IMA found no TPM
 }
 
 // takeSnapshot has the guest read its list. What it runs for that was measured before.
@@ -222,6 +223,9 @@ func (g *measuredGuest) takeSnapshot(t *testing.T) *snapshot {
 	s.view, err = g.tpm.View(t.Context())
 	require.NoError(t, err)
 	s.pcrs = viewPCRs(t, s.view.PCRs)
+	log, err := os.ReadFile(g.console)
+	require.NoError(t, err)
+	s.bypass = strings.Contains(string(log), bypassLine)
 	require.Equal(t, s.count, g.run(t, "cat "+ima+"runtime_measurements_count"), "nothing was measured in between")
 	return s
 }

@@ -99,8 +99,8 @@ type bootEvents struct {
 	fails    func(extend int) error
 }
 
-// plays: the embedded IMA, asked as the kernel's was, writes the same list and has the
-// same PCRs.
+// plays: the embedded IMA, asked as the kernel's was and with a TPM if that had one, writes
+// the same list and has the same PCRs.
 func (b *measuredBench) plays(t *testing.T, s *snapshot, events []imatrace.Event, how *bootEvents) {
 	t.Helper()
 	layout, err := b.layout(t.Context())
@@ -117,7 +117,12 @@ func (b *measuredBench) plays(t *testing.T, s *snapshot, events []imatrace.Event
 	require.NoError(t, err)
 	tpm := newPlayedTPM(s.pcrs)
 	tpm.fails = how.fails
-	require.NoError(t, m.Init(func() measure.TPM { return tpm }))
+	require.NoError(t, m.Init(func() measure.TPM {
+		if s.bypass {
+			return nil
+		}
+		return tpm
+	}))
 	p := &imatrace.Player{
 		IMA: m, Layout: layout, Policies: how.policies,
 		Content: b.contents(t, how),

@@ -107,6 +107,9 @@ func (g *measuredGuest) quote(t *testing.T) quoted {
 // that of the other PCRs.
 func (s *snapshot) replays(t *testing.T) {
 	t.Helper()
+	if !assert.False(t, s.bypass, "IMA found no TPM: on a busy machine the kernel has not got an answer in time") {
+		return
+	}
 	c, err := compareList(s.list, s.pcrs)
 	require.NoError(t, err)
 	require.NotEmpty(t, s.pcrs)
