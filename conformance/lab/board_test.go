@@ -72,6 +72,9 @@ func TestProbesOfTheBoardsTPM(t *testing.T) {
 	assert.Equal(t, []probe{{at: log[0].At, took: 3000, code: -eprobeDefer, of: "c000000.tpm_tis"}}, ownProbes(log, TISDevice))
 	assert.Equal(t, []probe{{at: log[1].At, took: 10000, of: "71000010"}}, ownProbes(log, SPAPR))
 	assert.Empty(t, ownProbes(log, TIS))
+	newer := parseLog([]byte("[   10.340732] probe of c000000.tpm_tis with driver tpm_tis returned -517 after 23 usecs\n"))
+	require.Len(t, ownProbes(newer, TISDevice), 1, "as 7.3 prints it")
+	assert.Equal(t, -eprobeDefer, ownProbes(newer, TISDevice)[0].code)
 }
 
 const dumped = `/dts-v1/;

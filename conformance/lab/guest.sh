@@ -86,9 +86,15 @@ collect() {
 	echo "end $(grep -c '^item ' /run/items)"
 }
 
+# probed reports whether the kernel has said that the probe of a TPM succeeded, which is
+# after the TPM was registered.
+probed() {
+	dmesg | grep -q -e 'MSFT0101:00 .*returned 0 ' -e 'c000000.tpm_tis .*returned 0 ' -e '71000010 .*returned 0 '
+}
+
 await() {
 	left=$1
-	while [ ! -e $tpm ]; do
+	while [ ! -e $tpm ] || ! probed; do
 		[ "$left" -gt 0 ] || return 1
 		left=$((left - 1))
 		usleep 50000

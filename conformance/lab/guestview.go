@@ -52,6 +52,16 @@ func (r Report) number(item string) (int, error) {
 // from then on.
 func (r Report) registered() bool { return len(r.lines(itemTPMClass)) > 0 }
 
+// probed reports whether a TPM was registered and its probe had ended, which is later.
+func (r Report) probed(device Device) bool {
+	for _, line := range parseLog(r.Items[itemDmesg]) {
+		if p, ok := line.probe(); ok && p.of == device.kernelName() && p.code == 0 {
+			return r.registered()
+		}
+	}
+	return false
+}
+
 // driver returns the name of the driver that is bound to the TPM, or "".
 func (r Report) driver() string {
 	for _, line := range r.lines(itemTPMBound) {

@@ -123,7 +123,7 @@ func TestEveryAppletIsCalledAndEveryCallHasOne(t *testing.T) {
 			assert.Regexp(t, `(?m)(^|[\s(|])`+applet+` `, script, "an applet that guest.sh does not use")
 		}
 	}
-	own := []string{"export", "stty", "exec", "echo", "item", "items", "bound", "lines", "collect", "await", "bind",
+	own := []string{"export", "stty", "exec", "echo", "item", "items", "bound", "lines", "probed", "collect", "await", "bind",
 		"policy", "for", "do", "done", "if", "then", "fi", "while", "case", "in", "esac", "false", "left",
 		"port", "ima", "tpm", "size", "hash", "read", "return", "continue"}
 	for _, line := range strings.Split(script, "\n") {

@@ -344,7 +344,7 @@ func (r *runner) boot(ctx context.Context) (Boot, error) {
 	if err := r.collect(&b, AtInit, 0); err != nil {
 		return b, err
 	}
-	if r.Await > 0 && !b.last().registered() {
+	if r.Await > 0 && !b.last().probed(r.Machine.Device) {
 		ticks := max(1, int(r.Await/awaitTick))
 		status, err := r.order("await", fmt.Sprint("await ", ticks))
 		if err != nil {
