@@ -14,7 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// made is what is there because a case has made it.
+// made lists what a case has made, and what is still there.
 type made struct {
 	// contexts are transient objects and sessions.
 	contexts []uint32

@@ -45,7 +45,7 @@ func (r *Report) Summary() string {
 	return fmt.Sprintf("%d cases: %s; %d commands in %v", len(r.Results), strings.Join(parts, ", "), r.Commands, r.Duration.Round(time.Millisecond))
 }
 
-// Found says whether the TPM is as it was.
+// Found reports whether the TPM is as it was, in words.
 func (r *Report) Found() string {
 	switch {
 	case !r.Compared:

@@ -11,7 +11,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// State is what is known of a TPM while a case runs.
+// State has what the client knows of a TPM while a case runs.
 type State struct {
 	player   *conversation.Player
 	Features *Features
