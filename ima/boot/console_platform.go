@@ -48,8 +48,8 @@ func (c *console) platform(supplier supplierKind) *Platform {
 	} else {
 		p.Kernel.Profile = measure.Kernels()[0].Release
 	}
-	p.Kernel.Start = c.start
-	ended := c.start
+	p.Kernel.Start = c.earlyAt()
+	ended := p.Kernel.Start
 	for i := range c.calls {
 		call := &c.calls[i]
 		own := Initcall{Level: call.level, Name: call.name, Before: max(call.at-ended, 0), Took: min(call.took, MaxBoot)}
@@ -71,6 +71,15 @@ func (c *console) platform(supplier supplierKind) *Platform {
 	c.addTPM(p, supplier)
 	c.complete(p)
 	return p
+}
+
+// earlyAt is when the first level was reached: the kernel says so before it calls the
+// level's first function.
+func (c *console) earlyAt() time.Duration {
+	if at, shown := c.levels[initcall.Early]; shown {
+		return min(at, c.start)
+	}
+	return c.start
 }
 
 func (c *console) initPath() string {
