@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
+	"github.com/swtpmd/swtpmd/conformance/lab/kernelbuild"
 	"github.com/swtpmd/swtpmd/conformance/lab/prediction"
 )
 
@@ -182,11 +183,7 @@ func (o *options) image(apt *lab.Apt) func(context.Context, lab.Board, string) (
 	debian := make(map[lab.Board]string)
 	return func(ctx context.Context, board lab.Board, name string) (path string, err error) {
 		if name != "" {
-			path = filepath.Join(o.kernels, name+".Image")
-			if _, err := os.Stat(path); err != nil {
-				return "", &lab.SetupError{What: "the kernel " + name, Hint: "scripts/kernel-lab builds it", Err: err}
-			}
-			return path, nil
+			return o.labKernel(apt, name)
 		}
 		if debian[board] != "" {
 			return debian[board], nil
@@ -196,4 +193,25 @@ func (o *options) image(apt *lab.Apt) func(context.Context, lab.Board, string) (
 		}
 		return debian[board], err
 	}
+}
+
+// labKernel returns the image of a kernel that scripts/kernel-lab has built, or that is in
+// the folder of --kernels.
+func (o *options) labKernel(apt *lab.Apt, name string) (path string, err error) {
+	if o.kernels != "" {
+		path = filepath.Join(o.kernels, name+".Image")
+		if _, err := os.Stat(path); err != nil {
+			return "", &lab.SetupError{What: "the kernel " + name, Err: err}
+		}
+		return path, nil
+	}
+	kernel, err := kernelbuild.ParseName(name)
+	if err != nil {
+		return "", &lab.SetupError{What: "the kernel " + name, Err: err}
+	}
+	built, err := kernelbuild.InCache(apt.Cache).Find(kernel)
+	if err != nil {
+		return "", &lab.SetupError{What: "the kernel " + name, Hint: "scripts/kernel-lab build " + name, Err: err}
+	}
+	return built.Image, nil
 }
