@@ -25,8 +25,14 @@ type Lab struct {
 	// Progress gets what the lab says of each boot.
 	Progress io.Writer
 
-	tools   map[string]lab.Tools // by machine
-	version map[string]string    // by program
+	tools   map[equipment]lab.Tools
+	version map[string]string // by program
+}
+
+// equipment is on what the tools of a machine depend.
+type equipment struct {
+	board lab.Board
+	tree  bool
 }
 
 // Boot is a function for Campaign.Boot.
@@ -75,15 +81,16 @@ func (l *Lab) equip(ctx context.Context, machine *lab.Machine, c Cell, m *Machin
 	if machine.Kernel, err = l.Kernel(ctx, m.Board, m.KernelName(c.Strategy)); err != nil {
 		return err
 	}
-	tools, ok := l.tools[m.Name]
+	needed := equipment{m.Board, m.Tree != ""}
+	tools, ok := l.tools[needed]
 	if !ok {
 		if tools, err = lab.FindTools(ctx, l.Apt, m.Board, m.Board.Firmware(), m.Tree != "", l.Install); err != nil {
 			return err
 		}
 		if l.tools == nil {
-			l.tools, l.version = make(map[string]lab.Tools), make(map[string]string)
+			l.tools, l.version = make(map[equipment]lab.Tools), make(map[string]string)
 		}
-		l.tools[m.Name] = tools
+		l.tools[needed] = tools
 		if l.version[tools.QEMU], err = qemuVersion(ctx, tools.QEMU); err != nil {
 			return err
 		}
