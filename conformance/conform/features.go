@@ -10,6 +10,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
 // Features is what a TPM says of itself, and what its transport can do.
@@ -24,6 +25,8 @@ type Features struct {
 	Properties map[tpm2.TPMPT]uint32
 
 	Power, HashSequence, Localities bool
+	// Control reports whether there is a control channel in swtpm's protocol.
+	Control bool
 	// Locked says why a hierarchy cannot be used.
 	Locked map[tpm2.TPMHandle]string
 	// PCR reports whether PCR 16 and 23 are at their reset values.
@@ -165,6 +168,7 @@ func (r *Runner) discover(ctx context.Context) error {
 	}
 	r.state.Features = f
 	_, f.Power = transport.As[transport.Power](r.device)
+	_, f.Control = transport.As[*swtpm.TPM](r.device)
 	_, f.HashSequence = transport.As[transport.HashSequence](r.device)
 	f.Localities = f.Power // both come with a channel for the platform
 	lists := []struct {

@@ -157,7 +157,7 @@ func (r *Runner) steps(ctx context.Context, result *Result) error {
 // judge plays a step, and compares what comes of it with what has to.
 func (r *Runner) judge(ctx context.Context, step *Step, result *Result) error {
 	if step.Client != nil {
-		err := step.Client(&Client{State: r.state, send: func(command []byte) ([]byte, error) {
+		err := step.Client(&Client{State: r.state, Device: r.device, send: func(command []byte) ([]byte, error) {
 			outcome, err := r.do(ctx, conversation.Step{Data: command})
 			return outcome.Response, err
 		}})

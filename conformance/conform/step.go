@@ -5,6 +5,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // Step is one thing done to a TPM, and what has to come of it.
@@ -78,7 +79,9 @@ type Answer struct {
 // Client is a TPM by way of go-tpm. It implements transport.TPM of that module.
 type Client struct {
 	*State
-	send func(command []byte) ([]byte, error)
+	// Device is the TPM itself, for what a platform can do to it.
+	Device transport.Device
+	send   func(command []byte) ([]byte, error)
 }
 
 // Send sends a command as it is.

@@ -7,4 +7,5 @@ var cryptography = []func() []conform.Case{
 	createCases, loadCases, createLoadedCases, credentialCases, duplicationCases,
 	asymmetricCases, eccCases, symmetricCases, randomCases, sequenceCases,
 	attestationCases, ephemeralCases, signCases, pcrCases, policyCases, protectedCases,
+	profileCases, linuxCases, controlCases,
 }
