@@ -38,7 +38,7 @@ func ephemeralCases() []conform.Case {
 			in := a.Parsed()
 			k, l, e := in.Sized(), in.Sized(), in.Sized()
 			if len(k) != 4 || len(l) != 4 || len(e) < 60 {
-				return fmt.Errorf("K %x, L %x, E %x", k, l, e)
+				return fmt.Errorf("the points are K %x, L %x, E %x", k, l, e)
 			}
 			return nil
 		}),
@@ -46,7 +46,7 @@ func ephemeralCases() []conform.Case {
 			in := a.Parsed()
 			k, l := in.Sized(), in.Sized()
 			if _, err := pointOf(in); err != nil || len(k) != 4 || len(l) != 4 {
-				return fmt.Errorf("K %x, L %x: %w", k, l, err)
+				return fmt.Errorf("the points are K %x, L %x: %w", k, l, err)
 			}
 			return nil
 		}),

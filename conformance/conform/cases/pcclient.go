@@ -141,9 +141,6 @@ func hashed(parts ...string) []conform.Step {
 	return append(steps, conform.Step{Action: conversation.HashEnd})
 }
 
-// signals needs the signals of a DRTM, and a reset to take away what they leave.
-func signals(n *conform.Needs) { n.HashSequence, n.Power = true, true }
-
 // signalCases are those of Part 3, sections "_TPM_Hash_Start" to "_TPM_Hash_End".
 func signalCases() []conform.Case {
 	end := part3("22.11", "_TPM_Hash_End")

@@ -246,8 +246,9 @@ func pcrReadCases() []conform.Case {
 		about(read, "with a selection that is cut", nil, with(u32(1), sha256, u8(3), u16(0)), p(1, tpm2.TPMRCInsufficient)),
 		about(read, "of no selection", nil, with(u32(0))).check("gives no value", func(a *conform.Answer) error {
 			in := a.Parsed()
-			in.U32()
-			if in.U32() != 0 || in.U32() != 0 || !in.Done() {
+			in.U32() // pcrUpdateCounter
+			selections, values := in.U32(), in.U32()
+			if selections != 0 || values != 0 || !in.Done() {
 				return fmt.Errorf("%x", a.Parameters)
 			}
 			return nil
