@@ -602,11 +602,9 @@ func TestDuplicationWithMLKEM(t *testing.T) {
 	// What does not belong together is not imported.
 	parent := kemParents()[0]
 	bad := change(mldsaKey(wire.MLDSA44, wire.AlgNull, signKey), func(k *testKey) { k.sensitive.Data = make([]byte, 32) })
-	seed, secret := encapsulateTo(t, parent, "DUPLICATE")
-	blob := closeOuter(t, seed, bad.name(), bad.sensitiveParameter())
 	fixed := change(parent, func(k *testKey) { k.public.Attributes |= wire.ObjectFixedTPM | wire.ObjectFixedParent })
-	seed, secret = encapsulateTo(t, fixed, "DUPLICATE")
-	blob = closeOuter(t, seed, bad.name(), bad.sensitiveParameter())
+	seed, secret := encapsulateTo(t, fixed, "DUPLICATE")
+	blob := closeOuter(t, seed, bad.name(), bad.sensitiveParameter())
 	assert.Equal(t, wire.RCBinding, send(t, v185(t, fixed), importBlob(nil, bad, blob, secret, noSym)))
 }
 
