@@ -394,7 +394,7 @@ func FuzzPartialCertificate(f *testing.F) {
 	snapshot, err := tpm.Snapshot()
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		tpm := restored(t, [][]byte{snapshot}, 0)
+		tpm := restored(t, []preparation{{snapshot, false}}, 0)
 		rsp := tpm.Execute(0, certifyX509(second, key, ecdsa256, b))
 		checkResponse(t, rsp)
 		if et.ResponseCode(rsp) != wire.RCSuccess {

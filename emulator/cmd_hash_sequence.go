@@ -77,6 +77,8 @@ func (t *TPM) sequenceUpdate(c *call) wire.RC {
 		t.updateHashes(o.Object, data)
 	case state.ObjectMACSequence:
 		saveMAC(o.Object, updateMAC(o.Object, data))
+	case state.ObjectSignSequence, state.ObjectVerifySequence:
+		updateSignature(o.Object, data)
 	default:
 		return c.badHandle(1, wire.RCMode)
 	}

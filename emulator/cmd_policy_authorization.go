@@ -153,7 +153,7 @@ func (t *TPM) policySigned(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// signed is what is signed of an assertion, the message whose digest is aHash.
+// signed returns the message of an assertion whose digest is aHash.
 func (a *assertion) signed() []byte {
 	b := binary.BigEndian.AppendUint32(bytes.Clone(a.nonceTPM), uint32(a.expiration))
 	return append(append(b, a.cpHash...), a.policyRef...)

@@ -136,7 +136,7 @@ func (c *Command) Attributes() wire.CCAttributes {
 // commandSet is the command table of one TPM. A TPM has it as a field because
 // actions read it, and the table names the actions.
 type commandSet struct {
-	byCode [wire.CCPolicyTransportSPDM - wire.CCNVUndefineSpaceSpecial + 1]*Command
+	byCode [wire.CCSignSequenceStart - wire.CCNVUndefineSpaceSpecial + 1]*Command
 	count  uint32 // of the implemented commands
 }
 

@@ -292,6 +292,22 @@ var commandTable = named([]Command{
 		Handles: []CommandHandle{{HandlePlatform, RoleUser}}, NV: true, Presence: PresenceMay, run: (*TPM).readOnlyControl},
 	{Code: wire.CCPolicyTransportSPDM, Chapter: chapterEnhancedAuthorizationEACommands, Since: "1.84",
 		Handles: []CommandHandle{{HandlePolicySession, RoleNone}}, Decrypt: true, Trial: true, run: (*TPM).policyTransportSPDM},
+	{Code: wire.CCVerifySequenceComplete, Chapter: chapterSigningandSignatureVerification, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleUser}, {HandleObject, RoleNone}}, Flushed: true, run: (*TPM).verifySequenceComplete},
+	{Code: wire.CCSignSequenceComplete, Chapter: chapterSigningandSignatureVerification, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleUser}, {HandleObject, RoleUser}}, Decrypt: true, Flushed: true, run: (*TPM).signSequenceComplete},
+	{Code: wire.CCVerifyDigestSignature, Chapter: chapterSigningandSignatureVerification, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleNone}}, Decrypt: true, run: (*TPM).verifyDigestSignature},
+	{Code: wire.CCSignDigest, Chapter: chapterSigningandSignatureVerification, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleUser}}, Decrypt: true, run: (*TPM).signDigestCommand},
+	{Code: wire.CCEncapsulate, Chapter: chapterAsymmetricPrimitives, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleNone}}, Encrypt: true, run: (*TPM).encapsulate},
+	{Code: wire.CCDecapsulate, Chapter: chapterAsymmetricPrimitives, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleUser}}, Decrypt: true, Encrypt: true, run: (*TPM).decapsulate},
+	{Code: wire.CCVerifySequenceStart, Chapter: chapterHashHMACEventSequences, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleNone}}, ResponseHandle: true, Decrypt: true, run: (*TPM).verifySequenceStart},
+	{Code: wire.CCSignSequenceStart, Chapter: chapterHashHMACEventSequences, Since: since185,
+		Handles: []CommandHandle{{HandleObject, RoleNone}}, ResponseHandle: true, Decrypt: true, run: (*TPM).signSequenceStart},
 })
 
 // named gives each row the name that package wire has.
@@ -302,7 +318,7 @@ func named(rows []Command) []Command {
 	return rows
 }
 
-// Commands is the command table: all commands of Part 3 up to rev 1.84 in
+// Commands is the command table: all commands of Part 3 up to version 185 in
 // ascending order of code, implemented or not.
 func Commands() []Command {
 	list := slices.Clone(commandTable)

@@ -29,22 +29,29 @@ func checkResponse(t *testing.T, rsp []byte) {
 // every type, and for every packet of one on which it succeeds, with the objects,
 // sessions and indices that it needs. They are made once, because an execution
 // should not have to load keys.
-func prepared(tb testing.TB) [][]byte {
+func prepared(tb testing.TB) []preparation {
 	tb.Helper()
 	tpm := et.New(tb)
 	loadSequence(tb, tpm, wire.AlgNull)
 	defineAll(tb, tpm)
-	list := []*et.TPM{tpm}
+	list := []preparation{{snapshot(tb, tpm), false}}
 	for _, p := range seeds() {
-		list = append(list, p.fresh(tb))
+		list = append(list, preparation{snapshot(tb, p.fresh(tb)), p.newer})
 	}
-	var snapshots [][]byte
-	for _, tpm := range list {
-		b, err := tpm.Snapshot()
-		require.NoError(tb, err)
-		snapshots = append(snapshots, b)
-	}
-	return snapshots
+	return list
+}
+
+// preparation is the snapshot of a TPM, and whether that is one of version 185.
+type preparation struct {
+	snapshot []byte
+	newer    bool
+}
+
+func snapshot(tb testing.TB, tpm *et.TPM) []byte {
+	tb.Helper()
+	b, err := tpm.Snapshot()
+	require.NoError(tb, err)
+	return b
 }
 
 // seeds are the packets with something to send.
@@ -53,10 +60,15 @@ func seeds() []packet {
 }
 
 // restored is a TPM made from one of the snapshots.
-func restored(t *testing.T, snapshots [][]byte, which uint16) *et.TPM {
+func restored(t *testing.T, snapshots []preparation, which uint16) *et.TPM {
 	t.Helper()
-	tpm := et.New(t, et.WithoutStartup()) // the snapshot is of a started one
-	require.NoError(t, tpm.Restore(snapshots[int(which)%len(snapshots)]))
+	from := snapshots[int(which)%len(snapshots)]
+	opts := []et.Option{et.WithoutStartup()} // the snapshot is of a started one
+	if from.newer {
+		opts = append(opts, et.WithConfig(v185Config(t)))
+	}
+	tpm := et.New(t, opts...)
+	require.NoError(t, tpm.Restore(from.snapshot))
 	tpm.Presence.Assert(true)
 	return tpm
 }

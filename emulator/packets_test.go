@@ -27,6 +27,7 @@ type packet struct {
 	sequence wire.AlgID // a sequence object of this algorithm must be loaded first
 	before   [][]byte   // commands that must have succeeded first
 	presence bool       // physical presence must be asserted
+	newer    bool       // the TPM must be one of version 185
 
 	// state is changed after all that, nil for what commands alone can do.
 	state func(*state.State)
@@ -136,7 +137,11 @@ func loadSequence(tb testing.TB, tpm *et.TPM, alg wire.AlgID) wire.Handle {
 // fresh is a TPM on which the packet succeeds.
 func (p packet) fresh(tb testing.TB, opts ...et.Option) *et.TPM {
 	tb.Helper()
-	tpm := et.New(tb, append([]et.Option{et.WithSeed(1)}, opts...)...) // the packets are those of one TPM
+	opts = append([]et.Option{et.WithSeed(1)}, opts...) // the packets are those of one TPM
+	if p.newer {
+		opts = append([]et.Option{et.WithConfig(v185Config(tb))}, opts...)
+	}
+	tpm := et.New(tb, opts...)
 	if p.sequence != 0 {
 		require.Equal(tb, seq, loadSequence(tb, tpm, p.sequence))
 	}

@@ -195,6 +195,10 @@ func (t *TPM) soundSequences(list []state.Object) bool {
 			if m, err := restoreMAC(o); err != nil || !t.hasMAC(m) {
 				return false
 			}
+		case state.ObjectSignSequence, state.ObjectVerifySequence:
+			if !t.soundSignature(o) {
+				return false
+			}
 		case state.ObjectHashSequence:
 			want = 1
 		case state.ObjectEventSequence:

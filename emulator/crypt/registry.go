@@ -22,7 +22,7 @@ type Algorithm struct {
 	Since         int  // the version of the TPM 2.0 Library that brought it, 0 up to revision 1.59
 }
 
-// version185 says whether commands use what version 185 of the library brought besides
+// version185 reports whether commands use what version 185 of the library brought besides
 // ML-KEM and ML-DSA.
 const version185 = false
 

@@ -36,6 +36,18 @@ func (c *Curve) SignSM2(gen io.Reader, d *big.Int, digest []byte) (r, s *big.Int
 	return nil, nil, refuse(op, wire.RCNoResult, "no random number gives a signature")
 }
 
+// SM2Identity returns Z, which is hashed before a message: it ties the signature to the
+// identity of the signer, at most 8,191 octets, the curve and the public key (GB/T 32918.2,
+// section 5.5). The hash must be supported.
+func (c *Curve) SM2Identity(hash wire.AlgID, q Point, id []byte) []byte {
+	size := (c.Bits + 7) / 8
+	b := append([]byte{byte(len(id) * 8 >> 8), byte(len(id) * 8)}, id...)
+	for _, v := range []*big.Int{c.A, c.B, c.Gx, c.Gy, q.X, q.Y} {
+		b = append(b, v.FillBytes(make([]byte, size))...)
+	}
+	return Digest(hash, nil, b)
+}
+
 // VerifySM2 reports whether (r, s) is the signature of a digest by the owner of q.
 func (c *Curve) VerifySM2(q Point, digest []byte, r, s *big.Int) bool {
 	if !c.ValidScalar(r) || !c.ValidScalar(s) || !c.OnCurve(q) {

@@ -4,7 +4,8 @@ import "github.com/swtpmd/swtpmd/emulator/wire"
 
 // Bounds of what an object slot holds, in bytes.
 const (
-	maxMACState  = 512  // a running HMAC or CMAC with its key
+	maxMACState  = 512  // a running HMAC or CMAC with its key, or another message
+	maxFirst     = 4    // of TPM_GENERATED_VALUE
 	maxPublic    = 1024 // TPMT_PUBLIC of RSA-4096: 2+2+4+66+16+514
 	maxLattice   = 3072 // TPMT_PUBLIC of ML-DSA-87: 2+2+4+66+4+2594
 	maxSensitive = 1024 // TPMT_SENSITIVE of RSA-4096: 2+66+66+258
@@ -23,6 +24,8 @@ const (
 	ObjectEventSequence
 	ObjectMACSequence
 	ObjectLoaded // an object with a public area
+	ObjectSignSequence
+	ObjectVerifySequence
 )
 
 // ObjectFlags are properties of a loaded object that are not in its public
@@ -55,7 +58,18 @@ type Object struct {
 	// and what MarshalBinary of crypt.HMACState or crypt.CMACState gives.
 	MAC []byte
 
-	// Of a loaded object:
+	// Of a sign or verify sequence: what tells its key from others, the context of the
+	// signature, and the first octets of the message, up to four. Message is what the
+	// message has come to: 1 octet, 0 for a hash, 1 for µ of ML-DSA, 2 for an HMAC; after 0
+	// the hash algorithm in 2; and what MarshalBinary of the hash, of crypt.MLDSAMu or of
+	// crypt.HMACState gives. Ticket is that of the HMAC of a ticket, empty if there is none.
+	Key     []byte
+	Context []byte
+	First   []byte
+	Message []byte
+	Ticket  []byte
+
+	// Of a loaded object, and Hierarchy of its key of a verify sequence:
 	Flags         ObjectFlags
 	Hierarchy     wire.Handle
 	Public        []byte // TPMT_PUBLIC
@@ -91,7 +105,7 @@ func (o *Object) large() bool {
 
 // version is the version of the section Volatile in which an object can be written.
 func (o *Object) version() uint16 {
-	if o.large() {
+	if o.large() || o.Kind > ObjectLoaded {
 		return volatileLattice
 	}
 	return volatileSessions
@@ -99,7 +113,11 @@ func (o *Object) version() uint16 {
 
 func (o *Object) fields(c *coder) {
 	c.u8((*uint8)(&o.Kind))
-	if o.Kind > ObjectLoaded {
+	newest := ObjectVerifySequence
+	if c.version < volatileLattice {
+		newest = ObjectLoaded
+	}
+	if o.Kind > newest {
 		c.refuse("the kind of an object is not known")
 	}
 	c.tpm2b(&o.Auth)
@@ -119,7 +137,19 @@ func (o *Object) fields(c *coder) {
 		c.slice(&o.MAC, maxMACState)
 	case ObjectLoaded:
 		o.loaded(c, c.version >= volatileLattice)
+	case ObjectSignSequence, ObjectVerifySequence:
+		o.signature(c)
 	}
+}
+
+// signature codes the fields of a sign or verify sequence.
+func (o *Object) signature(c *coder) {
+	c.u32((*uint32)(&o.Hierarchy))
+	c.slice(&o.Key, wire.MaxName)
+	c.slice(&o.Context, wire.MaxSignatureContext)
+	c.slice(&o.First, maxFirst)
+	c.slice(&o.Message, maxMACState)
+	c.slice(&o.Ticket, maxMACState)
 }
 
 // loaded codes the fields of a loaded object, in a version of the section that has

@@ -141,6 +141,15 @@ const (
 	CCSetCapability              CC = 0x19F
 	CCReadOnlyControl            CC = 0x1A0
 	CCPolicyTransportSPDM        CC = 0x1A1
+	// Version 185.
+	CCVerifySequenceComplete CC = 0x1A3
+	CCSignSequenceComplete   CC = 0x1A4
+	CCVerifyDigestSignature  CC = 0x1A5
+	CCSignDigest             CC = 0x1A6
+	CCEncapsulate            CC = 0x1A7
+	CCDecapsulate            CC = 0x1A8
+	CCVerifySequenceStart    CC = 0x1A9
+	CCSignSequenceStart      CC = 0x1AA
 )
 
 // String returns the name of Part 2, "TPM_CC_PCR_Extend", and "TPM_CC(0x00000100)" for a

@@ -13,7 +13,7 @@ type commandRow struct {
 	handles int    // in the command's handle area
 }
 
-// commandRows are the commands of Part 3 (rev 1.84) in ascending order of code.
+// commandRows are the commands of Part 3 (version 185) in ascending order of code.
 var commandRows = [...]commandRow{
 	{CCNVUndefineSpaceSpecial, "NV_UndefineSpaceSpecial", 2},
 	{CCEvictControl, "EvictControl", 2},
@@ -141,10 +141,18 @@ var commandRows = [...]commandRow{
 	{CCSetCapability, "SetCapability", 1},
 	{CCReadOnlyControl, "ReadOnlyControl", 1},
 	{CCPolicyTransportSPDM, "PolicyTransportSPDM", 1},
+	{CCVerifySequenceComplete, "VerifySequenceComplete", 2},
+	{CCSignSequenceComplete, "SignSequenceComplete", 2},
+	{CCVerifyDigestSignature, "VerifyDigestSignature", 1},
+	{CCSignDigest, "SignDigest", 1},
+	{CCEncapsulate, "Encapsulate", 1},
+	{CCDecapsulate, "Decapsulate", 1},
+	{CCVerifySequenceStart, "VerifySequenceStart", 1},
+	{CCSignSequenceStart, "SignSequenceStart", 1},
 }
 
 // Command returns the name of a command as Part 3 has it, without "TPM2_", and the
-// number of handles in its handle area. ok is false for a code that Part 3 (rev 1.84)
+// number of handles in its handle area. ok is false for a code that Part 3 (version 185)
 // does not have.
 func (c CC) Command() (name string, handles int, ok bool) {
 	i, ok := slices.BinarySearchFunc(commandRows[:], c, func(row commandRow, c CC) int { return cmp.Compare(row.code, c) })

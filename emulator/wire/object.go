@@ -130,6 +130,12 @@ func (w *Writer) SizedPublic(p *Public) {
 // "TPMS_DERIVE").
 type Derive struct{ Label, Context []byte }
 
+// MaxTemplate bounds a TPM2B_TEMPLATE in bytes: the constant of that name, with the
+// public key of the largest parameter set in place of the modulus.
+func (s *Selectors) MaxTemplate() int {
+	return MaxTemplate - MaxRSAKey + max(MaxRSAKey, s.maxMLKEM(MLKEMParameterSet.PublicSize), s.maxMLDSA(MLDSAParameterSet.PublicSize))
+}
+
 // Template takes a TPM2B_TEMPLATE, whose bytes are a TPMT_PUBLIC or, for an
 // object of a derivation parent, what DeriveTemplate takes: TPM_RC_SIZE if it is
 // longer than the largest TPMT_PUBLIC. The result aliases the input.

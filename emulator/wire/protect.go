@@ -19,6 +19,12 @@ const (
 	MaxOperand = MaxDigest
 )
 
+// MaxEncryptedSecret bounds a TPM2B_ENCRYPTED_SECRET in bytes: the constant of that
+// name, or a ciphertext of the largest parameter set of ML-KEM.
+func (s *Selectors) MaxEncryptedSecret() int {
+	return max(MaxEncryptedSecret, s.maxMLKEM(MLKEMParameterSet.CiphertextSize))
+}
+
 // EncryptedSecret takes a TPM2B_ENCRYPTED_SECRET: TPM_RC_SIZE if it is longer than
 // Selectors.MaxEncryptedSecret. The result aliases the input.
 func (r *Reader) EncryptedSecret() []byte { return r.Sized(r.algs.MaxEncryptedSecret()) }

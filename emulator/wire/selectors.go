@@ -119,18 +119,6 @@ func (s *Selectors) HasParameterSet(alg AlgID, set uint16) bool {
 // ExternalMu reports whether MLDSA keys may have allowExternalMu.
 func (s *Selectors) ExternalMu() bool { return s != nil && s.mu }
 
-// MaxEncryptedSecret bounds a TPM2B_ENCRYPTED_SECRET in bytes: the constant of that
-// name, or a ciphertext of the largest parameter set of ML-KEM.
-func (s *Selectors) MaxEncryptedSecret() int {
-	return max(MaxEncryptedSecret, s.maxMLKEM(MLKEMParameterSet.CiphertextSize))
-}
-
-// MaxTemplate bounds a TPM2B_TEMPLATE in bytes: the constant of that name, with the
-// public key of the largest parameter set in place of the modulus.
-func (s *Selectors) MaxTemplate() int {
-	return MaxTemplate - MaxRSAKey + max(MaxRSAKey, s.maxMLKEM(MLKEMParameterSet.PublicSize), s.maxMLDSA(MLDSAParameterSet.PublicSize))
-}
-
 // maxMLKEM is the largest of the sizes of the accepted parameter sets.
 func (s *Selectors) maxMLKEM(size func(MLKEMParameterSet) int) int {
 	largest := 0

@@ -1,0 +1,122 @@
+package emulator
+
+import (
+	"errors"
+	"hash"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
+
+// A message is what a sign or verify sequence keeps of its message: a hash, µ of ML-DSA,
+// or an HMAC with the key. finish gives it, and the message goes on unchanged.
+type message interface {
+	Write(p []byte) (int, error)
+	finish() []byte
+	marshal() []byte // without the octet that tells the kind
+	kind() byte
+}
+
+// The first octet of the state of a message.
+const (
+	messageHash = 0
+	messageMu   = 1
+	messageHMAC = 2
+)
+
+type hashMessage struct {
+	hash.Hash
+	alg wire.AlgID
+}
+
+func (m hashMessage) finish() []byte { return m.Sum(nil) }
+func (m hashMessage) kind() byte     { return messageHash }
+func (m hashMessage) marshal() []byte {
+	return append([]byte{byte(m.alg >> 8), byte(m.alg)}, crypt.MarshalHash(m.Hash)...)
+}
+
+type muMessage struct{ *crypt.MLDSAMu }
+
+func (m muMessage) finish() []byte { return m.Sum(nil) }
+func (m muMessage) kind() byte     { return messageMu }
+func (m muMessage) marshal() []byte {
+	b, _ := m.MarshalBinary() // the error is always nil
+	return b
+}
+
+type hmacMessage struct{ *crypt.HMACState }
+
+func (m hmacMessage) finish() []byte { return m.Finish(nil) }
+func (m hmacMessage) kind() byte     { return messageHMAC }
+func (m hmacMessage) marshal() []byte {
+	b, _ := m.MarshalBinary() // the error is always nil
+	return b
+}
+
+// startMessage begins a message to be signed in a scheme of a key. The code it fails with
+// is bare.
+func startMessage(key *object, scheme wire.Scheme, context []byte) (message, wire.RC) {
+	switch scheme.Alg {
+	case wire.AlgMLDSA:
+		mu, err := crypt.NewMLDSAMu(key.public.Unique, context)
+		if err != nil {
+			return nil, rcOf(err)
+		}
+		return muMessage{mu}, wire.RCSuccess
+	case wire.AlgHMAC:
+		return hmacMessage{crypt.NewHMAC(scheme.Hash, key.sensitive.Data)}, wire.RCSuccess
+	}
+	m := hashMessage{crypt.NewHash(scheme.Hash), scheme.Hash}
+	if scheme.Alg == wire.AlgSM2 {
+		curve := key.curve()
+		q, err := curve.DecodePoint(key.public.Point.X, key.public.Point.Y)
+		if err != nil {
+			return nil, rcOf(err)
+		}
+		m.Write(curve.SM2Identity(scheme.Hash, q, context))
+	}
+	return m, wire.RCSuccess
+}
+
+// saveMessage puts a message into the state.
+func saveMessage(o *state.Object, m message) { o.Message = append([]byte{m.kind()}, m.marshal()...) }
+
+// restoreMessage takes a message out of the state.
+func restoreMessage(o *state.Object) (message, error) {
+	if len(o.Message) < 3 {
+		return nil, errors.New("a signature sequence has no message")
+	}
+	b := o.Message[1:]
+	switch o.Message[0] {
+	case messageHash:
+		alg := wire.AlgID(b[0])<<8 | wire.AlgID(b[1])
+		h, err := crypt.UnmarshalHash(alg, b[2:])
+		return hashMessage{h, alg}, err
+	case messageMu:
+		mu := new(crypt.MLDSAMu)
+		return muMessage{mu}, mu.UnmarshalBinary(b)
+	case messageHMAC:
+		h, err := crypt.UnmarshalHMAC(b)
+		return hmacMessage{h}, err
+	}
+	return nil, errors.New("a signature sequence has a message of an unknown kind")
+}
+
+// soundSignature reports whether a sign or verify sequence is one of a TPM with the
+// algorithms of this one.
+func (t *TPM) soundSignature(o *state.Object) bool {
+	m, err := restoreMessage(o)
+	if err != nil {
+		return false
+	}
+	if h, ok := m.(hashMessage); ok && t.algs.DigestSize(h.alg) == 0 {
+		return false
+	}
+	if len(o.Ticket) != 0 {
+		if _, err := crypt.UnmarshalHMAC(o.Ticket); err != nil {
+			return false
+		}
+	}
+	return true
+}
