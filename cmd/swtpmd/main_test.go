@@ -55,7 +55,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve"}, "the commands are boot, campaign, chardev, commands, completion, ctl, cuse, "},
+		{[]string{"serve"}, "the commands are boot, campaign, chardev, commands, completion, conform, ctl, cuse, "},
 		{[]string{"--defer-until=latest"}, "late_sync, userspace"},
 		{[]string{"--nonsense"}, "see swtpmd --help; the flags are --admin, --backend, --busy-poll, --chroot, --console, --console-log, --core-dumps, --ctrl"},
 		{[]string{"ctl", "--nonsense"}, "the flags are --admin, --json"},

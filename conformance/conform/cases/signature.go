@@ -19,7 +19,7 @@ var nullTicket = noTicket(tpm2.TPMSTHashCheck)
 // scheme is a TPMT_SIG_SCHEME.
 func scheme(ids ...tpm2.TPMAlgID) join { return algorithms(ids...) }
 
-// message is what is signed, and digestOf is its digest.
+// message gets signed; digestOf returns its digest.
 var message = []byte("message")
 
 func digestOf(i int) []byte { return hashOf(hashes[i].hash, message) }
