@@ -22,7 +22,7 @@ func TestDevices(t *testing.T) {
 	if testing.Short() {
 		t.Skip("no boots with -short")
 	}
-	required := os.Getenv("SWTPMD_BOOTS") == "required"
+	required := bootsRequired()
 	b, modules := equipDevices(t, required)
 	defer b.enter(false)()
 	log := b.devices(t, modules)

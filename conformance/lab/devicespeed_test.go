@@ -35,7 +35,7 @@ type deviceRate struct {
 // started (5), and how many commands of each kind it answers then (300).
 func BenchmarkDevices(b *testing.B) {
 	rounds, commands := number(b, "SWTPMD_DEVICES_ROUNDS", "5"), number(b, "SWTPMD_DEVICES_COMMANDS", "300")
-	required := os.Getenv("SWTPMD_BOOTS") == "required"
+	required := bootsRequired()
 	lab, modules := equipDevices(b, required)
 	swtpm, err := FindSwtpm(b.Context(), &Apt{Cache: lab.cache, Progress: b.Output()}, required)
 	if err != nil && !required {

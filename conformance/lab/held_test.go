@@ -20,7 +20,7 @@ func TestAMoveWhileACommandIsHeld(t *testing.T) {
 	if testing.Short() {
 		t.Skip("no firmware boots with -short")
 	}
-	b, err := equip(t, os.Getenv("SWTPMD_BOOTS") == "required")
+	b, err := equip(t, bootsRequired())
 	if err != nil {
 		t.Skip("no boots: ", err)
 	}

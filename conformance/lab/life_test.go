@@ -24,7 +24,7 @@ func TestLife(t *testing.T) {
 	if testing.Short() {
 		t.Skip("no boots with -short")
 	}
-	required := os.Getenv("SWTPMD_BOOTS") == "required"
+	required := bootsRequired()
 	b, err := equip(t, required)
 	if err != nil && !required {
 		t.Skip("no boots: ", err)

@@ -55,7 +55,7 @@ func equipMeasured(t *testing.T) *measuredBench {
 		t.Skip("minutes of boots: scripts/measured-boots runs them (SWTPMD_LAB=measured)")
 	}
 	b, err := findMeasured(t, false)
-	if err != nil || os.Getenv("SWTPMD_BOOTS") == "required" {
+	if err != nil || bootsRequired() {
 		t.Log("fetching: ", err)
 		b, err = findMeasured(t, true)
 	}

@@ -35,7 +35,7 @@ func TestOtherProcessors(t *testing.T) {
 	if testing.Short() {
 		t.Skip("no firmware boots with -short")
 	}
-	required := os.Getenv("SWTPMD_BOOTS") == "required"
+	required := bootsRequired()
 	swtpmd, remove, err := BuildSwtpmd(t.Context(), "")
 	require.NoError(t, err)
 	t.Cleanup(remove)
