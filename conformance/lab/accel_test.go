@@ -102,7 +102,7 @@ func TestAKVMThatWorksByHalfIsGivenUp(t *testing.T) {
 			p.measured(t, TCG)
 			text := said.take()
 			assert.Contains(t, text, "giving up KVM: "+c.reason+"; booting again under TCG\n")
-			assert.Contains(t, text, "starting QEMU (kvm, ")
+			assert.Contains(t, text, "starting QEMU (q35, kvm, ")
 
 			console, err := os.ReadFile(filepath.Join(p.Keep, "console.log"))
 			require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestAKVMThatWorksByHalfIsGivenUp(t *testing.T) {
 
 			p.measured(t, TCG)
 			text = said.take()
-			assert.NotContains(t, text, "starting QEMU (kvm, ")
+			assert.NotContains(t, text, "starting QEMU (q35, kvm, ")
 			for _, part := range []string{"booting without KVM: " + c.reason, notes[0], "for 7 days", "--accel=kvm tries it again"} {
 				assert.Contains(t, text, part)
 			}
