@@ -177,7 +177,7 @@ func TestKVMIsNotBlamedForEverything(t *testing.T) {
 				return nil
 			}
 			p.Progress = writerFunc(func(line []byte) (int, error) {
-				if bytes.Contains(line, []byte("starting QEMU (tcg")) {
+				if bytes.Contains(line, []byte("starting QEMU (q35, tcg")) {
 					cancel(errStill)
 				}
 				return said.Write(line)
@@ -185,7 +185,7 @@ func TestKVMIsNotBlamedForEverything(t *testing.T) {
 		}
 		_, err := Run(ctx, p.Config)
 		require.Error(t, err)
-		assert.Contains(t, said.take(), "starting QEMU (tcg", guest)
+		assert.Contains(t, said.take(), "starting QEMU (q35, tcg", guest)
 		assert.Empty(t, p.notes(t), guest)
 		cancel(nil)
 	}
