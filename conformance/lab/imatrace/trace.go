@@ -69,6 +69,9 @@ func Parse(r io.Reader) ([]Event, error) {
 // checkLoss reads "# entries-in-buffer/entries-written: N/M   #P:C".
 func checkLoss(number int, line string) error {
 	words := strings.Fields(line)
+	if len(words) < 3 {
+		return &TraceError{number, "it does not tell how many events are left"}
+	}
 	if kept, written, ok := strings.Cut(words[2], "/"); !ok || kept != written {
 		return &TraceError{number, words[2] + " events are left: the buffer was too small"}
 	}
