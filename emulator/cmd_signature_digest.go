@@ -1,10 +1,6 @@
 package emulator
 
-import (
-	"encoding/binary"
-
-	"github.com/swtpmd/swtpmd/emulator/wire"
-)
+import "github.com/swtpmd/swtpmd/emulator/wire"
 
 // TPM2_SignDigest and TPM2_VerifyDigestSignature (version 185; Part 3, chapter "Signing
 // and Signature Verification").
@@ -63,30 +59,12 @@ func (t *TPM) signDigestCommand(c *call) wire.RC {
 	if len(digest) != size {
 		return c.badParam(2, wire.RCSize)
 	}
-	s, rc := t.signOwnDigest(c, key, scheme, digest, context)
+	s, rc := t.signFinal(c, key, scheme, digest, context)
 	if rc != wire.RCSuccess {
 		return rc
 	}
 	c.out.Signature(&s)
 	return wire.RCSuccess
-}
-
-// signOwnDigest signs a digest, or µ, in the scheme of the key. The code it fails with is
-// bare.
-func (t *TPM) signOwnDigest(c *call, key *object, scheme wire.Scheme, digest, context []byte) (wire.Signature, wire.RC) {
-	switch scheme.Alg {
-	case wire.AlgMLDSA:
-		return t.signMu(key, digest)
-	case wire.AlgHashMLDSA:
-		mu, rc := digestMu(key, context, digest)
-		if rc != wire.RCSuccess {
-			return wire.Signature{}, rc
-		}
-		return t.signMu(key, mu)
-	case wire.AlgECDAA:
-		scheme.Count = binary.BigEndian.Uint16(context)
-	}
-	return t.signDigest(c, key, scheme, digest)
 }
 
 // verifyDigestSignature is TPM2_VerifyDigestSignature.
@@ -110,7 +88,7 @@ func (t *TPM) verifyDigestSignature(c *call) wire.RC {
 	case len(digest) != size:
 		return c.badParam(2, wire.RCSize)
 	}
-	if rc := t.verifyRunning(key, scheme, digest, context, &s); rc != wire.RCSuccess {
+	if rc := t.verifyFinal(key, scheme, digest, context, &s); rc != wire.RCSuccess {
 		return c.badParam(3, rc)
 	}
 	// Of µ there is no ticket: nobody knows whose message it is (errata 2.5).

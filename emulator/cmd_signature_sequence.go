@@ -192,7 +192,7 @@ func (t *TPM) signSequenceComplete(c *call) wire.RC {
 	if err != nil {
 		return rcOf(err)
 	}
-	s, rc := t.signRunning(c, key, scheme, m, whole.Context)
+	s, rc := t.signFinal(c, key, scheme, m.finish(), whole.Context)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -208,9 +208,9 @@ func (o *object) copied() state.Object {
 	return whole
 }
 
-// signRunning signs the message that m has run over. The code it fails with is bare.
-func (t *TPM) signRunning(c *call, key *object, scheme wire.Scheme, m message, context []byte) (wire.Signature, wire.RC) {
-	last := m.finish()
+// signFinal signs, in the scheme of the key, what a message has come to: its digest, µ or
+// HMAC. The code it fails with is bare.
+func (t *TPM) signFinal(c *call, key *object, scheme wire.Scheme, last, context []byte) (wire.Signature, wire.RC) {
 	switch scheme.Alg {
 	case wire.AlgHMAC:
 		return wire.Signature{Alg: scheme.Alg, Hash: scheme.Hash, HMAC: last}, wire.RCSuccess
@@ -248,7 +248,7 @@ func (t *TPM) verifySequenceComplete(c *call) wire.RC {
 	if err != nil {
 		return rcOf(err)
 	}
-	if rc := t.verifyRunning(key, scheme, m.finish(), sequence.Context, &s); rc != wire.RCSuccess {
+	if rc := t.verifyFinal(key, scheme, m.finish(), sequence.Context, &s); rc != wire.RCSuccess {
 		return c.badParam(1, rc)
 	}
 	ticket := nullTicket(wire.STMessageVerified)
@@ -262,9 +262,9 @@ func (t *TPM) verifySequenceComplete(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
-// verifyRunning reports whether a signature is that of a message: last is its digest, µ
-// or HMAC.
-func (t *TPM) verifyRunning(key *object, scheme wire.Scheme, last, context []byte, s *wire.Signature) wire.RC {
+// verifyFinal reports whether a signature is that of a message: last is its digest, µ or
+// HMAC.
+func (t *TPM) verifyFinal(key *object, scheme wire.Scheme, last, context []byte, s *wire.Signature) wire.RC {
 	if s.Alg != scheme.Alg || scheme.Alg != wire.AlgMLDSA && s.Hash != scheme.Hash {
 		return wire.RCScheme
 	}

@@ -67,7 +67,7 @@ func defaultCommands(version185 bool) (codes []wire.CC) {
 	return codes
 }
 
-// since185 is what Command.Since says of the commands of version 185.
+// since185 is Command.Since of the commands of version 185.
 const since185 = "185"
 
 // Needed returns the algorithms and commands that no Config is without. Its other

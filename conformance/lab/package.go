@@ -123,8 +123,24 @@ func (a *Apt) fetch(ctx context.Context, p debianPackage, part string) (string, 
 }
 
 // fetchTo downloads, checks and unpacks a package and has pick make a folder of what is
-// wanted of its tree. It puts that in its place by a rename, so that it is complete.
+// wanted of its tree.
 func (a *Apt) fetchTo(ctx context.Context, p debianPackage, place string, pick func(tree, place string) error) error {
+	return a.complete(ctx, place, func(temp string) (string, error) {
+		if err := a.Download(ctx, temp, p.Package+"="+p.Version); err != nil {
+			return "", err
+		}
+		tree, picked := filepath.Join(temp, "tree"), filepath.Join(temp, "picked")
+		if err := a.unpackArchive(ctx, temp, tree, p); err != nil {
+			return "", err
+		}
+		return picked, pick(tree, picked)
+	})
+}
+
+// complete has fill make a folder below a temporary one, and puts it in its place by a
+// rename, so that it is complete there. It does nothing if place is there already, once no
+// other process fetches.
+func (a *Apt) complete(ctx context.Context, place string, fill func(temp string) (made string, err error)) error {
 	if err := os.MkdirAll(a.packages(), 0o755); err != nil {
 		return err
 	}
@@ -141,17 +157,11 @@ func (a *Apt) fetchTo(ctx context.Context, p debianPackage, place string, pick f
 		return err
 	}
 	defer os.RemoveAll(temp)
-	if err := a.Download(ctx, temp, p.Package+"="+p.Version); err != nil {
+	made, err := fill(temp)
+	if err != nil {
 		return err
 	}
-	tree, picked := filepath.Join(temp, "tree"), filepath.Join(temp, "picked")
-	if err := a.unpackArchive(ctx, temp, tree, p); err != nil {
-		return err
-	}
-	if err := pick(tree, picked); err != nil {
-		return err
-	}
-	return os.Rename(picked, place)
+	return os.Rename(made, place)
 }
 
 // unpackArchive checks the one archive in dir against p and unpacks it into

@@ -90,40 +90,26 @@ func dependencyNames(depends string) (names []string) {
 
 // fetchRoot downloads, checks and unpacks packages into one tree.
 func (a *Apt) fetchRoot(ctx context.Context, all []debianPackage, place string) error {
-	if err := os.MkdirAll(a.packages(), 0o755); err != nil {
-		return err
-	}
-	lock, err := LockFile(ctx, filepath.Join(a.packages(), "fetch.lock"))
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if isFolder(place) { // another process has fetched it in the meantime
-		return nil
-	}
-	temp, err := os.MkdirTemp(a.packages(), "fetch-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp)
-	tree, archives := filepath.Join(temp, "tree"), filepath.Join(temp, "archives")
-	if err := mergedUsr(tree); err != nil {
-		return err
-	}
-	if err := a.downloadAll(ctx, all, archives); err != nil {
-		return err
-	}
-	for _, p := range all {
-		dir := filepath.Join(archives, p.SHA256)
-		unpacked := filepath.Join(dir, "tree")
-		if err := a.unpackArchive(ctx, dir, unpacked, p); err != nil {
-			return err
+	return a.complete(ctx, place, func(temp string) (string, error) {
+		tree, archives := filepath.Join(temp, "tree"), filepath.Join(temp, "archives")
+		if err := mergedUsr(tree); err != nil {
+			return "", err
 		}
-		if err := mergeTree(unpacked, tree); err != nil {
-			return fmt.Errorf("the package %s: %w", p.Package, err)
+		if err := a.downloadAll(ctx, all, archives); err != nil {
+			return "", err
 		}
-	}
-	return os.Rename(tree, place)
+		for _, p := range all {
+			dir := filepath.Join(archives, p.SHA256)
+			unpacked := filepath.Join(dir, "tree")
+			if err := a.unpackArchive(ctx, dir, unpacked, p); err != nil {
+				return "", err
+			}
+			if err := mergeTree(unpacked, tree); err != nil {
+				return "", fmt.Errorf("the package %s: %w", p.Package, err)
+			}
+		}
+		return tree, nil
+	})
 }
 
 // downloadAll downloads packages, each into a folder with its SHA-256 as its name.

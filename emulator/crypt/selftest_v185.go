@@ -95,7 +95,7 @@ var hashSignatures = [...]knownSignature{
 
 // testMLKEM has the first key of each parameter set of
 // testdata/vectors/mlkem_keygen_acvp.json, whose public key has a known SHA-256 digest, and
-// what FIPS 203 says of ciphertexts, good and bad.
+// a ciphertext that is good and one that is rejected (FIPS 203, algorithm 18).
 func testMLKEM() ([]answer, error) {
 	var list []answer
 	for _, v := range []struct {

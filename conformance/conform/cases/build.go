@@ -3,8 +3,6 @@
 package cases
 
 import (
-	"slices"
-
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance/conform"
@@ -90,16 +88,4 @@ const (
 // define defines an index by the owner.
 func define(n index, attributes uint32, size uint16) conform.Step {
 	return conform.Define(tpm2.TPMRHOwner, n, attributes, size)
-}
-
-// All returns the suite.
-func All() *conform.Suite {
-	suite := &conform.Suite{Fixtures: slices.Concat(fixtures, keyFixtures)}
-	for _, chapter := range slices.Concat([]func() []conform.Case{
-		processingTables, processingCases, startupCases, shutdownCases, sessionCases, createPrimaryCases, hierarchyCases,
-		contextCases, evictCases, clockCases, capabilityCases, nvDefineCases, nvUseCases,
-	}, cryptography) {
-		suite.Cases = append(suite.Cases, chapter()...)
-	}
-	return suite
 }

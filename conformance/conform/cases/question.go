@@ -62,7 +62,7 @@ func (q *question) check(says string, test func(*conform.Answer) error) *questio
 	return q
 }
 
-// gives sets what the name of the case says of the answer.
+// gives sets the answer in the name of the case.
 func (q *question) gives(says string) *question {
 	q.answer = says
 	return q

@@ -28,7 +28,7 @@ func assertRow(t *testing.T, r Row, o *Observed) {
 	assert.Equal(t, record, o.Record)
 }
 
-// The simulation says of every row what the row says.
+// Each row holds in the simulation.
 func TestRowsSimulated(t *testing.T) {
 	t.Parallel()
 	for _, r := range Rows() {

@@ -22,7 +22,7 @@ type Lab struct {
 	Kernel  func(ctx context.Context, board lab.Board, name string) (string, error)
 	Swtpmd  string // the daemon's program
 	Timeout time.Duration
-	// Progress gets what the lab says of each boot.
+	// Progress gets the lab's lines about each boot.
 	Progress io.Writer
 
 	tools   map[equipment]lab.Tools

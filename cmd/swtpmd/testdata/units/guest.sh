@@ -24,7 +24,7 @@ swtpm_ioctl --unix $control -i
 tpm2_startup -T swtpm:path=/run/swtpmd/other-1.sock -c
 say "users $(ps -o user:32= -C swtpmd | sort | tr '\n' ' ')"
 swtpm_ioctl --unix $control -s
-while [ "$(systemctl is-active swtpmd@other-1.service)" = active ]; do sleep 0.1; done
+while systemctl is-active swtpmd@other-1.service | grep -q '^active$\|^deactivating$'; do sleep 0.1; done
 say "after its guest $(state swtpmd@other-1.service swtpmd@other-1.socket)"
 swtpm_ioctl --unix $control -i
 say "with the next guest $(state swtpmd@other-1.service)"
