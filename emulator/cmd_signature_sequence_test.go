@@ -417,3 +417,31 @@ func TestVersion185CommandsNeedVersion185(t *testing.T) {
 		assert.Equal(t, wire.RCCommandCode, send(t, tpm, et.Command(code, nil, nil)), code)
 	}
 }
+
+// A TPM of version 185 has room for the context of each sequence that it can have, however
+// small its limit may be.
+func TestContextsOfSignatureSequencesFit(t *testing.T) {
+	t.Parallel()
+	profile, err := emulator.ProfileByName("tiny")
+	require.NoError(t, err)
+	config := profile.Config
+	config.Identity.Revision, config.Commands = 185, nil
+	var tpm *et.TPM
+	for config.Limits.ObjectContext = 300; tpm == nil; config.Limits.ObjectContext++ {
+		require.Less(t, config.Limits.ObjectContext, uint32(4096))
+		if _, err := emulator.New(emulator.Platform{}, config); err == nil {
+			tpm = et.New(t, et.WithConfig(config))
+		}
+	}
+	auth := bytes.Repeat([]byte{'a'}, 32)
+	for name, k := range map[string]testKey{"HMAC": hmacKey(), "ECDSA": eccKey(signKey, noSym, ecdsa256)} {
+		key := place(t, tpm, k, wire.RHOwner)
+		for _, start := range [][]byte{signSequenceStart(key, auth, nil), verifySequenceStart(key, auth, nil, nil)} {
+			h := load(t, tpm, start)
+			succeed(t, tpm, sequenceUpdate(h, auth, []byte("message")))
+			assert.LessOrEqual(t, len(saveContext(t, tpm, h)), int(property(t, tpm, wire.PTMaxObjectContext)), name)
+			flush(t, tpm, h)
+		}
+		flush(t, tpm, key)
+	}
+}

@@ -40,7 +40,7 @@ func (c Config) check() (*crypt.Registry, error) {
 	if c.hasVersion185() {
 		largest = maxBuffer
 	}
-	return algs, c.Limits.check(c.Banks, algs, largest)
+	return algs, c.Limits.check(c.Banks, algs, largest, c.hasVersion185())
 }
 
 func (c Config) checkBanks() error {
@@ -98,15 +98,15 @@ func frameSize(digest int) uint32 {
 }
 
 // check refuses limits that are out of bounds, of which one is the largest buffer, or
-// that banks and algorithms do not fit in.
-func (l *Limits) check(banks []Bank, algs *crypt.Registry, largest uint32) error {
+// that banks and algorithms, and the sequences of version 185, do not fit in.
+func (l *Limits) check(banks []Bank, algs *crypt.Registry, largest uint32, version185 bool) error {
 	digest := algs.Selectors().LargestDigest()
 	frame := frameSize(digest)
 	signed := uint32(0) // what ML-DSA signs, in a response
 	if size := signatureSize(algs); size != 0 {
 		signed = frame + attestSize(digest) + size
 	}
-	object, session := contextSizes(banks, algs)
+	object, session := contextSizes(banks, algs, version185)
 	for _, b := range []struct {
 		field           string
 		value, min, max uint32
@@ -136,8 +136,8 @@ func (l *Limits) check(banks []Bank, algs *crypt.Registry, largest uint32) error
 }
 
 // contextSizes gives the bytes of the largest TPMS_CONTEXT of an object and of a
-// session.
-func contextSizes(banks []Bank, algs *crypt.Registry) (object, session uint32) {
+// session, with those that sign and verify messages where version185 has them.
+func contextSizes(banks []Bank, algs *crypt.Registry, version185 bool) (object, session uint32) {
 	digest := algs.Selectors().LargestDigest()
 	frame := 8 + 4 + 4 + 2 + // TPMS_CONTEXT with the size of its blob
 		2 + crypt.HashSize(algs.LargestHash()) + contextFingerprint
@@ -167,6 +167,13 @@ func contextSizes(banks []Bank, algs *crypt.Registry) (object, session uint32) {
 		mac, _ := crypt.NewHMAC(alg, nil).MarshalBinary() // the error is always nil
 		sequence.MAC = append([]byte{0}, mac...)
 		measure(&sequence)
+	}
+	if version185 {
+		ticket, _ := crypt.NewHMAC(algs.LargestHash(), nil).MarshalBinary() // the error is always nil
+		for _, message := range largestMessages(algs) {
+			measure(&state.Object{Kind: state.ObjectVerifySequence, Auth: full, Key: make([]byte, 2+digest),
+				Context: make([]byte, wire.MaxSignatureContext), First: make([]byte, generatedSize), Message: message, Ticket: ticket})
+		}
 	}
 	// Bound is an HMAC session's, Hash a policy session's.
 	s := state.Session{Key: full, NonceTPM: full, Digest: full, Hash: full}

@@ -103,6 +103,23 @@ func restoreMessage(o *state.Object) (message, error) {
 	return nil, errors.New("a signature sequence has a message of an unknown kind")
 }
 
+// largestMessages has a state of each kind of message with each hash.
+func largestMessages(algs *crypt.Registry) (all [][]byte) {
+	add := func(m message) {
+		var o state.Object
+		saveMessage(&o, m)
+		all = append(all, o.Message)
+	}
+	for _, alg := range algs.Hashes() {
+		add(hashMessage{crypt.NewHash(alg), alg})
+		add(hmacMessage{crypt.NewHMAC(alg, nil)})
+	}
+	if mu, err := crypt.NewMLDSAMu(nil, nil); err == nil {
+		add(muMessage{mu})
+	}
+	return all
+}
+
 // soundSignature reports whether a sign or verify sequence is one of a TPM with the
 // algorithms of this one.
 func (t *TPM) soundSignature(o *state.Object) bool {
