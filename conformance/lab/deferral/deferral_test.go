@@ -73,7 +73,9 @@ func TestMismatch(t *testing.T) {
 	}
 	race := Row{Outcome: outcome(lab.Bypass, Race), Binds: "late_sync"}
 	for word, ok := range map[lab.Word]bool{lab.Measured: true, lab.Bypass: true, lab.PCRMismatch: false} {
-		assert.Equal(t, ok, race.Mismatch(&Observed{Start: LateSync, Binds: "late_sync", Outcome: word}) == "", word)
+		for binds, level := range map[string]bool{"late_sync": true, "userspace": true, "device": false} {
+			assert.Equal(t, ok && level, race.Mismatch(&Observed{Start: LateSync, Binds: binds, Outcome: word}) == "", "%s at %s", word, binds)
+		}
 	}
 }
 

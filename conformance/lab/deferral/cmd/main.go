@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
 	"github.com/swtpmd/swtpmd/conformance/lab/deferral"
@@ -43,9 +42,9 @@ func main() {
 
 // options are the command line.
 type options struct {
-	row, keep, swtpmd               string
-	simulate, json, noInstall, list bool
-	timeout                         time.Duration
+	deferral.BootOptions
+	row                  string
+	simulate, json, list bool
 }
 
 func (o *options) flags() *flag.FlagSet {
@@ -54,10 +53,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.row, "row", "", "")
 	f.BoolVar(&o.simulate, "simulate", false, "")
 	f.BoolVar(&o.json, "json", false, "")
-	f.StringVar(&o.keep, "keep", "", "")
-	f.StringVar(&o.swtpmd, "swtpmd", "", "")
-	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "")
-	f.BoolVar(&o.noInstall, "no-install", false, "")
+	o.Define(f)
 	f.BoolVar(&o.list, "list", false, "")
 	return f
 }
@@ -88,8 +84,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil && f.NArg() > 0 {
 		err = fmt.Errorf("%q is no option", f.Arg(0))
 	}
-	if err == nil && o.timeout <= 0 {
-		err = fmt.Errorf("--timeout=%s: a boot takes longer than that", o.timeout)
+	if err == nil {
+		err = o.Check()
 	}
 	rows, none := o.rows()
 	if err = errors.Join(err, none); err != nil {
@@ -146,7 +142,7 @@ func (o *options) cells(ctx context.Context, rows []deferral.Row, progress io.Wr
 	if !o.simulate {
 		var done func()
 		var err error
-		if l, done, err = o.equip(ctx, progress); err != nil {
+		if l, done, err = o.Equip(ctx, os.Getenv("DEFERRAL_SOURCE"), progress); err != nil {
 			return nil, err
 		}
 		defer done()
@@ -191,8 +187,8 @@ func (o *options) boot(ctx context.Context, l deferral.Lab, r deferral.Row, c *d
 		fmt.Fprintf(l.Progress, "%s, IMA at %s: no boot: %v\n", c.Row, c.Start, err)
 		return nil
 	}
-	if o.keep != "" {
-		l.Keep = filepath.Join(o.keep, strings.NewReplacer(", ", "-", "=", "-").Replace(c.Row)+"-"+string(c.Start))
+	if o.Keep != "" {
+		l.Keep = filepath.Join(o.Keep, strings.NewReplacer(", ", "-", "=", "-").Replace(c.Row)+"-"+string(c.Start))
 	}
 	booted, verdict, err := l.Boot(ctx, r, c.Start)
 	if err != nil {
@@ -206,20 +202,4 @@ func (o *options) boot(ctx context.Context, l deferral.Lab, r deferral.Row, c *d
 	}
 	fmt.Fprintf(l.Progress, "%s, IMA at %s: %s\n", c.Row, c.Start, verdict.Last().Sentence)
 	return nil
-}
-
-// equip finds or fetches what boots need, but no kernels.
-func (o *options) equip(ctx context.Context, progress io.Writer) (*deferral.Lab, func(), error) {
-	l, err := deferral.Fetched(ctx, !o.noInstall, progress)
-	if err != nil {
-		return nil, nil, err
-	}
-	l.Timeout, l.Swtpmd = o.timeout, o.swtpmd
-	if l.Swtpmd != "" {
-		return l, func() {}, nil
-	}
-	fmt.Fprintln(progress, "building swtpmd")
-	var remove func()
-	l.Swtpmd, remove, err = lab.BuildSwtpmd(ctx, os.Getenv("DEFERRAL_SOURCE"))
-	return l, remove, err
 }

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
 	"github.com/swtpmd/swtpmd/conformance/lab/deferral"
@@ -40,9 +39,9 @@ func main() {
 
 // options are the command line.
 type options struct {
-	scene, keep, swtpmd   string
-	json, noInstall, list bool
-	timeout               time.Duration
+	deferral.BootOptions
+	scene      string
+	json, list bool
 }
 
 func (o *options) flags() *flag.FlagSet {
@@ -51,10 +50,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.scene, "scene", "", "")
 	f.BoolVar(&o.list, "list", false, "")
 	f.BoolVar(&o.json, "json", false, "")
-	f.StringVar(&o.keep, "keep", "", "")
-	f.StringVar(&o.swtpmd, "swtpmd", "", "")
-	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "")
-	f.BoolVar(&o.noInstall, "no-install", false, "")
+	o.Define(f)
 	return f
 }
 
@@ -83,8 +79,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil && f.NArg() > 0 {
 		err = fmt.Errorf("%q is no option", f.Arg(0))
 	}
-	if err == nil && o.timeout <= 0 {
-		err = fmt.Errorf("--timeout=%s: a boot takes longer than that", o.timeout)
+	if err == nil {
+		err = o.Check()
 	}
 	scenes, none := o.scenes()
 	if err = errors.Join(err, none); err != nil {
@@ -144,23 +140,17 @@ func (o *options) show(ctx context.Context, scenes []lateattack.Scene, stdout, s
 	return code, nil
 }
 
-// equip finds or fetches what boots need, and refuses to begin without the kernels.
+// equip is Equip, and refuses to begin without the kernels.
 func (o *options) equip(ctx context.Context, scenes []lateattack.Scene, progress io.Writer) (*deferral.Lab, func(), error) {
-	l, err := deferral.Fetched(ctx, !o.noInstall, progress)
+	l, done, err := o.Equip(ctx, os.Getenv("LATE_ATTACK_SOURCE"), progress)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, s := range scenes {
 		if _, err := l.Kernel(s.Kernel()); err != nil {
+			done()
 			return nil, nil, &lab.SetupError{What: "a kernel", Err: err}
 		}
 	}
-	l.Timeout, l.Swtpmd, l.Keep = o.timeout, o.swtpmd, o.keep
-	if l.Swtpmd != "" {
-		return l, func() {}, nil
-	}
-	fmt.Fprintln(progress, "building swtpmd")
-	var remove func()
-	l.Swtpmd, remove, err = lab.BuildSwtpmd(ctx, os.Getenv("LATE_ATTACK_SOURCE"))
-	return l, remove, err
+	return l, done, nil
 }
