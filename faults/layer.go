@@ -139,7 +139,8 @@ func (l *Layer) Send(ctx context.Context, locality uint8, command []byte) ([]byt
 	boot, _ := l.clock.Place()
 	l.seam.at("came", came)
 	candidates := l.withLasting(set.candidates(command))
-	if len(candidates) == 0 {
+	if !candidates.inForce(placeOf(l.clock)) {
+		l.seam.at("asked", came)
 		return l.pass(ctx, came, locality, command)
 	}
 	x := exchange{layer: l, ctx: ctx, locality: locality, command: command, came: came, boot: boot, number: number}

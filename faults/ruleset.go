@@ -96,6 +96,17 @@ func (c candidates) next(x *exchange, from int) (at int, now place) {
 	return -1, now
 }
 
+// inForce reports whether a rule may decide where the boot stands at now. Send asks before
+// it builds an exchange.
+func (c candidates) inForce(now place) bool {
+	for _, r := range c {
+		if r.When.inForce(now) {
+			return true
+		}
+	}
+	return false
+}
+
 // ruleSet is the rules in force at a time. It does not change; the counts of its rules do.
 type ruleSet struct {
 	rules candidates
