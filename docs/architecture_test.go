@@ -24,7 +24,7 @@ const (
 // layers are the parts of the module, the lowest first. A package imports what is in
 // its own layer or in a lower one. The longest name that a path begins with counts.
 var layers = []string{
-	"emulator/wire", "emulator/crypt", "emulator/state", "transport", "emulator", "faults", "ima", "conformance", "docs", "cmd",
+	"emulator/wire", "emulator/crypt", "emulator/state", "transport", "emulator", "faults", "ima", "transport/fleet", "conformance", "docs", "cmd",
 }
 
 // apart are packages that must not import each other, though their layers would let

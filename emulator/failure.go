@@ -12,6 +12,7 @@ const (
 	failSelfTest = 3 // an algorithm gave a wrong known answer
 	failCounter  = 4 // a counter that must not wrap would have
 	failContext  = 5 // a saved context is wrong, though this TPM has signed it
+	failOwner    = 6 // whoever runs the TPM has called Fail
 )
 
 // FailureError says why a TPM is in failure mode.
@@ -34,6 +35,16 @@ func (t *TPM) Failure() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.failure
+}
+
+// Fail puts a TPM with power in failure mode, for a reason that whoever runs it knows. A
+// command in execution ends first.
+func (t *TPM) Fail(cause error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.powered.Load() {
+		t.fail(failOwner, cause)
+	}
 }
 
 // fail enters failure mode. The first reason stays.

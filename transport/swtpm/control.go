@@ -70,6 +70,9 @@ func (c *control) requests() error {
 		if req.handsOver {
 			c.s.handOver()
 		}
+		if req.last {
+			return io.EOF
+		}
 		if req.ends != "" {
 			c.s.end(req.ends)
 			return nil

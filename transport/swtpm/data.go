@@ -55,7 +55,10 @@ func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {
 	if conn.LocalAddr().Network() == "unix" {
 		stall = s.pieceTime()
 	}
-	c, err := socket.Adopt(conn)
+	c, err := socket.Conn(conn), error(nil)
+	if !s.opts.Polled {
+		c, err = socket.Adopt(conn)
+	}
 	if err != nil {
 		_ = conn.Close()
 		s.log.Warn("data connection refused", "cause", err)

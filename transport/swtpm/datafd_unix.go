@@ -98,7 +98,11 @@ func (c *control) setDataFD(req *request) Result {
 	if !ok {
 		return BadParameter
 	}
-	conn, err := socket.FromFD(fd)
+	from := socket.FromFD
+	if c.s.opts.Polled {
+		from = socket.Polled
+	}
+	conn, err := from(fd)
 	if err != nil {
 		c.s.log.Warn("SET_DATAFD refused", "cause", err)
 		return BadParameter

@@ -23,6 +23,8 @@ type request struct {
 	handsOver bool
 	// ends is why the server ends after the reply, "" for not.
 	ends Reason
+	// last has the connection end after the reply, and not the server.
+	last bool
 }
 
 // codeSize is the size of the code that every request begins with.

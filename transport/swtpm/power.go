@@ -60,10 +60,10 @@ func (s *Server) Stop() error {
 	return s.power.PowerOff()
 }
 
-// shutdown takes the power; the server ends after the reply.
+// shutdown takes the power; the server, or this connection, ends after the reply.
 func (c *control) shutdown(req *request) Result {
 	s := c.s
-	req.ends = EndedByShutdown
+	req.ends, req.last = EndedByShutdown, s.opts.OutlivesShutdown
 	s.switching.Lock()
 	defer s.switching.Unlock()
 	s.given = givenState{}

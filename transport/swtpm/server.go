@@ -66,6 +66,15 @@ type Options struct {
 	// BusyPoll is how long the server looks for a client's next command before its thread
 	// sleeps (Linux); 0 is not at all. See docs/performance.md for what it brings and costs.
 	BusyPoll time.Duration
+	// Polled has data connections wait in Go's network poller, and not in a thread each
+	// (Linux): slower for one client, and cheaper for hundreds. BusyPoll is for a thread.
+	Polled bool
+	// OutlivesShutdown has SHUTDOWN take the power and close its connection, and the
+	// server go on for the client that comes next.
+	OutlivesShutdown bool
+	// Panicked, if set, is told what a goroutine of a connection has panicked with, and
+	// its stack; the connection is closed then. Without it the process ends.
+	Panicked func(value any, stack []byte)
 	// Events, if set, is told what happens to the TPM's power, before it
 	// happens and before the client is answered. Events come one at a time.
 	Events func(Event)
@@ -205,6 +214,7 @@ func NewServer(device transport.Device, opts Options) *Server {
 	}
 	s.ctrl = serve.NewGroup(opts.MaxControl, s.full("control"))
 	s.data = serve.NewGroup(opts.MaxData, s.full("data"))
+	s.ctrl.Panicked, s.data.Panicked = opts.Panicked, opts.Panicked
 	s.power, _ = transport.As[transport.Power](device)
 	s.maxCommand.Store(transport.DefaultMaxCommand)
 	s.largestCommand = transport.DefaultMaxCommand
@@ -246,6 +256,9 @@ func (s *Server) ServeDataConn(conn net.Conn) error {
 	s.data.Run(c, run)
 	return nil
 }
+
+// Clients returns how many control and data connections there are, passed ones included.
+func (s *Server) Clients() (control, data int) { return s.ctrl.Clients(), s.data.Clients() }
 
 // Done is closed when the server ends; Reason says why.
 func (s *Server) Done() <-chan struct{} { return s.life.Done() }

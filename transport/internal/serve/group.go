@@ -7,12 +7,18 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 )
 
 // Group is a set of listeners and connections that end together.
 type Group struct {
+	// Panicked, if set before the first connection, is told what a goroutine that serves
+	// one has panicked with, and its stack; the connection is closed then. Without it the
+	// process ends.
+	Panicked func(value any, stack []byte)
+
 	slots chan struct{} // one token per connection of a listener
 	full  func(limit int)
 	done  chan struct{}
@@ -22,6 +28,8 @@ type Group struct {
 	open   map[io.Closer]struct{}
 	closed bool
 	told   bool // full has been called, and since then no connection was taken
+	// listeners is how many of open are listeners.
+	listeners int
 }
 
 // NewGroup returns a group whose listeners have at most limit connections at
@@ -46,8 +54,10 @@ func (g *Group) Serve(l net.Listener, open func(net.Conn) (io.Closer, func(), er
 		_ = l.Close()
 		return nil
 	}
+	g.listen(1)
 	defer g.wg.Done()
 	defer g.remove(l)
+	defer g.listen(-1)
 	for {
 		conn, err := g.accept(l)
 		if err != nil {
@@ -126,9 +136,32 @@ func (g *Group) Go(c io.Closer, serve func()) bool {
 	go func() {
 		defer g.wg.Done()
 		defer g.remove(c)
+		if g.Panicked != nil {
+			defer g.caught()
+		}
 		serve()
 	}()
 	return true
+}
+
+// caught tells a panic.
+func (g *Group) caught() {
+	if value := recover(); value != nil {
+		g.Panicked(value, debug.Stack())
+	}
+}
+
+// Clients returns how many connections there are.
+func (g *Group) Clients() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.open) - g.listeners
+}
+
+func (g *Group) listen(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.listeners += n
 }
 
 // Run runs serve and closes c afterwards, or when the group stops. After Stop

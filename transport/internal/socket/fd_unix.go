@@ -22,6 +22,9 @@ func FromFD(fd int) (Conn, error) {
 	return net.FileConn(file)
 }
 
+// Polled is FromFD.
+func Polled(fd int) (Conn, error) { return FromFD(fd) }
+
 // PeerClosed reports whether c's peer has closed, or half closed, its end and
 // all it sent has been read.
 func PeerClosed(c Conn) bool {

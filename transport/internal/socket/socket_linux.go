@@ -54,6 +54,17 @@ func FromFD(fd int) (Conn, error) {
 	return newBlocking(fd)
 }
 
+// Polled is FromFD of a connection that waits in Go's network poller.
+func Polled(fd int) (Conn, error) {
+	file := os.NewFile(uintptr(fd), "data")
+	defer func() { _ = file.Close() }() // net.FileConn makes a duplicate
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil || kind != unix.SOCK_STREAM {
+		return nil, ErrNotStream
+	}
+	return net.FileConn(file)
+}
+
 func newBlocking(fd int) (Conn, error) {
 	if err := unix.SetNonblock(fd, false); err != nil {
 		_ = unix.Close(fd)
@@ -242,6 +253,9 @@ func HungUp(c Conn) bool { return polled(c, 0) }
 // polled reports whether one of the events is there now, POLLHUP and POLLERR
 // included.
 func polled(c Conn, events int16) bool {
+	if sc, ok := c.(syscall.Conn); ok {
+		return polledBy(sc, events)
+	}
 	b, ok := c.(*blocking)
 	if !ok {
 		return false
@@ -253,4 +267,19 @@ func polled(c Conn, events int16) bool {
 	fds := []unix.PollFd{{Fd: int32(b.fd), Events: events}}
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n > 0
+}
+
+// polledBy is polled of a connection that waits in Go's network poller.
+func polledBy(c syscall.Conn, events int16) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	there := false
+	err = raw.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
+		n, err := unix.Poll(fds, 0)
+		there = err == nil && n > 0
+	})
+	return err != nil || there
 }

@@ -1,0 +1,398 @@
+package fleet
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
+	"github.com/swtpmd/swtpmd/emulator/wire"
+	"github.com/swtpmd/swtpmd/faults"
+	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/faults/initcall"
+	"github.com/swtpmd/swtpmd/ima/attest"
+	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/ask"
+	"github.com/swtpmd/swtpmd/transport/fleet/machine"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
+)
+
+// Names of the sockets in a TPM's directory. tpm2-tss finds the control channel of
+// swtpm:path=P at P.ctrl.
+const (
+	DataSocket    = "tpm.sock"
+	ControlSocket = DataSocket + ".ctrl"
+	ConsoleSocket = "console.sock"
+)
+
+// rememberedKeys is how many RSA primary keys of a TPM are not computed again.
+const rememberedKeys = 16
+
+// Status is how a TPM is.
+type Status struct {
+	Name string `json:"name"`
+	// Control, Data and Console are the paths of the sockets; Console is empty without a
+	// console of its own.
+	Control string `json:"ctrl,omitempty"`
+	Data    string `json:"data,omitempty"`
+	Console string `json:"console,omitempty"`
+	State   string `json:"state,omitempty"` // empty for memory
+	Profile string `json:"profile,omitempty"`
+	Powered bool   `json:"powered"`
+	// InMemory reports whether the TPM's engine is made; one that is put away is not.
+	InMemory bool `json:"in_memory"`
+	// ControlClients and DataClients are connections.
+	ControlClients int `json:"ctrl_clients"`
+	DataClients    int `json:"data_clients"`
+	// Commands counts the commands that have come.
+	Commands uint64         `json:"commands"`
+	Boot     int            `json:"boot"`
+	Level    initcall.Level `json:"level"`
+	// Failure is why the TPM is in failure mode, Refused why it is left out.
+	Failure string `json:"failure,omitempty"`
+	Refused string `json:"refused,omitempty"`
+}
+
+// tpm is one TPM of a fleet, with what is around it.
+type tpm struct {
+	name   string
+	config Config
+	dir    string
+	log    *slog.Logger
+	engine *engine
+	// storage is nil for a TPM that ends with the fleet.
+	storage *storage
+	own     transport.Device // for the fleet's own commands
+	guard   *guard
+	clock   initcall.Clock
+	guest   machine.Guest
+	panel   *control.Panel
+	server  *swtpm.Server
+	console *initcall.Console // nil without
+	feed    *initcall.Feed    // nil before it is open, and without a console
+	// followed: the feed closes by itself.
+	followed bool
+
+	listeners []net.Listener
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+	asked     time.Time // when removal was refused; the fleet's mu is held
+}
+
+// newTPM makes a TPM. It opens nothing.
+func (f *Fleet) newTPM(name string, c Config) (*tpm, error) {
+	kind, err := f.kind(c.Profile)
+	if err != nil {
+		return nil, err
+	}
+	t := &tpm{name: name, config: c, dir: filepath.Join(f.options.Dir, name), log: f.log.With("tpm", name)}
+	platform := emulator.Platform{SelfTest: f.tests.SelfTest, PrimaryKeys: &crypt.RSAKeys{Limit: rememberedKeys}}
+	var store state.Store = new(state.Memory)
+	if dir := t.stateDir(f.options.State); dir != "" {
+		t.storage = &storage{dir: dir, noSync: f.options.NoSync, log: t.log}
+		store = &machine.Store{Store: t.storage, Dir: dir, Log: t.log}
+	}
+	if t.engine, err = newEngine(kind.profile.Config, platform, store, t.log); err != nil {
+		return nil, err
+	}
+	return t, t.build(kind)
+}
+
+// stateDir returns the directory for the state, "" for memory.
+func (t *tpm) stateDir(all string) string {
+	switch {
+	case t.config.State == InMemory || t.config.State == "" && all == "":
+		return ""
+	case t.config.State != "":
+		return t.config.State
+	}
+	return filepath.Join(all, t.name)
+}
+
+// build makes the chain from the transport to the TPM.
+func (t *tpm) build(kind *kind) error {
+	t.guest = machine.Guest{Clock: &t.clock, Boots: t.boots, Log: t.log, Powered: func(on bool) {
+		what := control.PowerOff
+		if on {
+			what = control.PowerReset
+		}
+		t.panel.RecordPower(what)
+	}}
+	t.own = &guard{Device: t.engine, engine: t.engine}
+	t.panel = &control.Panel{
+		Clock: &t.clock, Seed: t.config.Seed, Powered: t.engine.Powered, Failure: t.engine.failures.Failed,
+		PCRs: t.pcrs, Switch: t.switchPower, Save: t.save, Restore: t.restore,
+	}
+	t.clock.Subscribe(func(e initcall.Event) {
+		t.panel.RecordLevel(e)
+		t.guest.Reached(e)
+	})
+	device, err := faults.Wrap(t.engine, faults.Plan{
+		Clock: &t.clock, Rules: t.config.Rules, Seed: t.config.Seed, Dangerous: t.config.Dangerous, Journal: t.decided,
+	})
+	if err != nil {
+		return err
+	}
+	t.panel.Layer, _ = faults.Of(device)
+	t.guard = &guard{Device: t.guest.Device(t.panel.Device(device)), engine: t.engine}
+	options := swtpm.Options{
+		Description: kind.description, MaxControl: t.config.Clients, MaxData: t.config.Clients,
+		Polled: true, OutlivesShutdown: true, Panicked: t.engine.broken, Events: t.guest.Power, Logger: t.log,
+	}
+	if t.storage != nil {
+		options.Storage = t.storage
+	}
+	t.server = swtpm.NewServer(t.guard, options)
+	return t.newConsole()
+}
+
+// newConsole makes the console that the boot is followed on, if it is.
+func (t *tpm) newConsole() (err error) {
+	if t.config.Timeline || t.config.Console == "" && !t.config.follows() {
+		return nil
+	}
+	t.console, err = initcall.NewConsole(&t.clock)
+	if err == nil {
+		t.console.Doubted = func(d initcall.Doubt) {
+			t.log.Warn("console line not believed", "boot", d.Boot, "level", d.Level.String(), "line", d.Line, "cause", d.Reason)
+		}
+	}
+	return err
+}
+
+// boots begins a boot on the clock.
+func (t *tpm) boots(cause string) {
+	if t.console != nil {
+		t.console.Reset(cause)
+		return
+	}
+	t.clock.PowerOn(cause)
+}
+
+func (t *tpm) decided(d faults.Decision) {
+	t.panel.RecordDecision(d)
+	t.log.Info("fault", "outcome", string(d.Outcome), "command", fmt.Sprintf("%#x", d.Command), "boot", d.Boot, "level", d.Level.String(), "rule", d.Rule)
+}
+
+// open makes the sockets and serves them.
+func (t *tpm) open(ctx context.Context) (err error) {
+	if err := t.makeDir(); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	var running context.Context
+	running, t.stop = context.WithCancel(ctx)
+	if t.config.Started {
+		if err := t.start(ctx); err != nil {
+			return err
+		}
+	}
+	control, err := t.listen(ctx, ControlSocket)
+	if err != nil {
+		return err
+	}
+	data, err := t.listen(ctx, DataSocket)
+	if err != nil {
+		return err
+	}
+	if err := t.openConsole(); err != nil {
+		return err
+	}
+	t.run(func() error { return t.server.ServeControl(control) })
+	t.run(func() error { return t.server.ServeData(data) })
+	switch {
+	case t.feed != nil:
+		t.followed = true
+		t.run(func() error { return t.feed.Follow(running, t.console, nil) })
+	case t.config.Timeline:
+		t.run(func() error { return initcall.DefaultTimeline().Run(running, &t.clock) })
+	}
+	return nil
+}
+
+func (t *tpm) makeDir() error {
+	if err := os.MkdirAll(t.dir, 0o700); err != nil {
+		return err
+	}
+	o := t.config.Owner
+	if o == nil {
+		return nil
+	}
+	// The owner has to come to its own directory.
+	parent := filepath.Dir(t.dir)
+	info, err := os.Stat(parent)
+	if err == nil {
+		err = os.Chmod(parent, info.Mode().Perm()|0o011)
+	}
+	return errors.Join(err, os.Lchown(t.dir, o.UID, o.GID))
+}
+
+func (t *tpm) listen(ctx context.Context, name string) (net.Listener, error) {
+	l, err := transport.ListenUnix(ctx, filepath.Join(t.dir, name), transport.Access{Mode: 0o600, Owner: t.config.Owner})
+	if err == nil {
+		t.listeners = append(t.listeners, l)
+	}
+	return l, err
+}
+
+func (t *tpm) openConsole() error {
+	if t.console == nil {
+		return nil
+	}
+	text := t.config.Console
+	if text == "" {
+		text = "unix:" + filepath.Join(t.dir, ConsoleSocket)
+	}
+	source, err := initcall.ParseSource(text)
+	if err != nil {
+		return err
+	}
+	if t.feed, err = source.Open(); err != nil {
+		return fmt.Errorf("console: %w", err)
+	}
+	if o := t.config.Owner; o != nil && t.config.Console == "" {
+		return os.Lchown(filepath.Join(t.dir, ConsoleSocket), o.UID, o.GID)
+	}
+	return nil
+}
+
+// run runs what serves until the TPM ends. A panic ends it and nothing else.
+func (t *tpm) run(f func() error) {
+	t.running.Go(func() {
+		err := t.engine.guarded(f)
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, net.ErrClosed) {
+			t.log.Error("a part of the TPM's service has ended", "cause", err)
+		}
+	})
+}
+
+// start does what Config.Started asks for.
+func (t *tpm) start(ctx context.Context) error {
+	if err := t.guest.Because("the fleet has started the TPM", func() error { return t.server.Init(0) }); err != nil {
+		return err
+	}
+	err := ask.TPM{Device: t.own}.Startup(ctx, wire.SUClear)
+	if errors.Is(err, wire.RCInitialize) {
+		return nil // it goes on from stored volatile state
+	}
+	return err
+}
+
+// inUse reports whether there are clients.
+func (t *tpm) inUse() bool {
+	control, data := t.server.Clients()
+	return control+data > 0
+}
+
+// putAway puts the TPM away if it has not been used for idle.
+func (t *tpm) putAway(idle time.Duration) {
+	if !t.engine.away(idle) {
+		return
+	}
+	if t.storage != nil && !t.engine.Powered() {
+		t.storage.close()
+	}
+	t.log.Debug("put away")
+}
+
+// end has clients lose their connections, and does not wait.
+func (t *tpm) end() {
+	if t.stop != nil {
+		t.stop()
+	}
+	for _, l := range t.listeners {
+		_ = l.Close()
+	}
+}
+
+// close ends the TPM, in any state of open.
+func (t *tpm) close(ctx context.Context) error {
+	t.end()
+	err := t.server.Close(ctx)
+	if t.feed != nil && !t.followed {
+		_ = t.feed.Close()
+	}
+	ended := make(chan struct{})
+	go func() { t.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = errors.Join(err, ctx.Err())
+	}
+	err = errors.Join(err, t.engine.PowerOff())
+	if t.storage != nil {
+		t.storage.close()
+	}
+	return err
+}
+
+func (t *tpm) status() Status {
+	boot, level := t.clock.Place()
+	s := Status{
+		Name: t.name, Control: filepath.Join(t.dir, ControlSocket), Data: filepath.Join(t.dir, DataSocket), Profile: t.config.Profile,
+		Powered: t.engine.Powered(), InMemory: t.engine.inMemory(), Commands: t.guard.commands.Load(), Boot: boot, Level: level,
+	}
+	if t.console != nil && t.config.Console == "" {
+		s.Console = filepath.Join(t.dir, ConsoleSocket)
+	}
+	if t.storage != nil {
+		s.State = t.storage.dir
+	}
+	s.ControlClients, s.DataClients = t.server.Clients()
+	if failure := t.engine.failures.Failed(); failure != nil {
+		s.Failure = failure.Error()
+	}
+	return s
+}
+
+// adminCause is the cause of a boot that the panel begins.
+const adminCause = "INIT on the admin socket"
+
+func (t *tpm) switchPower(what control.Power) error {
+	switch {
+	case what == control.PowerOff:
+		return t.server.Stop()
+	case what == control.PowerOn && t.engine.Powered():
+		return nil
+	}
+	return t.guest.Because(adminCause, func() error { return t.server.Init(0) })
+}
+
+func (t *tpm) save() (s control.Snapshot, err error) {
+	s.Permanent, s.Volatile, err = t.engine.SaveState()
+	return s, err
+}
+
+func (t *tpm) restore(s control.Snapshot) error {
+	if !t.engine.Powered() {
+		if err := t.switchPower(control.PowerOn); err != nil {
+			return err
+		}
+	}
+	return t.engine.LoadState(s.Permanent, s.Volatile)
+}
+
+func (t *tpm) pcrs(ctx context.Context) (control.PCRs, error) {
+	read, err := attest.ReadPCRs(ctx, t.own)
+	if err != nil {
+		return nil, err
+	}
+	values := control.PCRs{}
+	for algorithm, bank := range read {
+		name := algorithm.String()
+		values[name] = make(map[int]string)
+		for pcr, value := range bank {
+			values[name][pcr] = hex.EncodeToString(value)
+		}
+	}
+	return values, nil
+}
