@@ -16,6 +16,7 @@ require (
 	filippo.io/mldsa v1.0.0
 	github.com/google/go-attestation v0.6.4
 	github.com/google/go-tpm-tools v0.4.11
+	github.com/prometheus/common v0.74.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -26,6 +27,9 @@ require (
 	github.com/google/go-tdx-guest v0.3.2-0.20250814004405-ffb0869e6f4d // indirect
 	github.com/google/logger v1.1.1 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/pandatix/go-abnf v0.5.5 // indirect
+	github.com/prometheus/client_model v0.6.3 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.51.0 // indirect

@@ -16,16 +16,21 @@ import (
 // Client asks the panel that listens on a unix socket.
 type Client struct {
 	socket string
+	below  string // before the path of each request
 	http   http.Client
 }
 
 // NewClient returns a client for the panel at the unix socket path.
-func NewClient(socket string) *Client {
+func NewClient(socket string) *Client { return NewClientBelow(socket, "") }
+
+// NewClientBelow returns a client for a panel of several at a socket, whose requests have
+// below before their path, such as "/tpms/web1" for a TPM of a fleet.
+func NewClientBelow(socket, below string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &Client{socket: socket, below: below, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
 }
 
 // Close closes the connections that are kept for further requests. The client can be
@@ -167,7 +172,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		}
 		sent = bytes.NewReader(encoded)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://swtpmd"+path, sent)
+	request, err := http.NewRequestWithContext(ctx, method, "http://swtpmd"+c.below+path, sent)
 	if err != nil {
 		return nil, err
 	}

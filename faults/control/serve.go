@@ -30,12 +30,15 @@ const (
 // NewServer returns a server of the panel's Handler with bounds on time and
 // memory, which tells log what goes wrong; nil logs nothing. Serve it with Limit's
 // listener.
-func NewServer(p *Panel, log *slog.Logger) *http.Server {
+func NewServer(p *Panel, log *slog.Logger) *http.Server { return Bounded(p.Handler(), log) }
+
+// Bounded is NewServer of another handler.
+func Bounded(handler http.Handler, log *slog.Logger) *http.Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &http.Server{
-		Handler: p.Handler(), ReadTimeout: requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		Handler: handler, ReadTimeout: requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		// Without one it writes to stderr itself, and waits where nobody reads that.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}

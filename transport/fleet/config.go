@@ -164,6 +164,14 @@ var words = []struct {
 		write: func(c *Config) []string { return some(positive(uint64(c.Clients))) }},
 }
 
+// Words returns the words of a Config's text, in the order in which MarshalText writes them.
+func Words() (keys []string) {
+	for i := range words {
+		keys = append(keys, words[i].key)
+	}
+	return keys
+}
+
 // ParseConfig reads the text of a Config, a word a line:
 //
 //	# comes at late_sync, and holds what comes before
@@ -237,11 +245,7 @@ func (r *reader) take(n int, line string) *ConfigError {
 		}
 		return nil
 	}
-	known := make([]string, len(words))
-	for i := range words {
-		known[i] = words[i].key
-	}
-	return &ConfigError{Line: n, Word: strconv.Quote(key), Reason: "unknown word; it takes " + strings.Join(known, ", ")}
+	return &ConfigError{Line: n, Word: strconv.Quote(key), Reason: "unknown word; it takes " + strings.Join(Words(), ", ")}
 }
 
 func (d *deferral) rule() faults.Rule {

@@ -353,6 +353,7 @@ type guard struct {
 	transport.Device
 	engine   *engine
 	commands atomic.Uint64
+	errors   atomic.Uint64 // answers with a response code that is none of success
 }
 
 // Unwrap implements transport.Unwrapper.
@@ -364,8 +365,13 @@ func (g *guard) Send(ctx context.Context, locality uint8, command []byte) (respo
 		if value := recover(); value != nil {
 			g.engine.broken(value, debug.Stack())
 			response, err = transport.AppendResponse(nil, transport.RCFailure), nil
+			g.errors.Add(1)
 		}
 	}()
 	g.commands.Add(1)
-	return g.Device.Send(ctx, locality, command)
+	response, err = g.Device.Send(ctx, locality, command)
+	if err != nil || transport.ResponseCode(response) != transport.RCSuccess {
+		g.errors.Add(1)
+	}
+	return response, err
 }

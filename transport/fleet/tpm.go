@@ -53,8 +53,10 @@ type Status struct {
 	// ControlClients and DataClients are connections.
 	ControlClients int `json:"ctrl_clients"`
 	DataClients    int `json:"data_clients"`
-	// Commands counts the commands that have come.
+	// Commands counts the commands that have come, Errors those that were not answered
+	// with TPM_RC_SUCCESS.
 	Commands uint64         `json:"commands"`
+	Errors   uint64         `json:"errors"`
 	Boot     int            `json:"boot"`
 	Level    initcall.Level `json:"level"`
 	// Failure is why the TPM is in failure mode, Refused why it is left out.
@@ -339,7 +341,7 @@ func (t *tpm) status() Status {
 	boot, level := t.clock.Place()
 	s := Status{
 		Name: t.name, Control: filepath.Join(t.dir, ControlSocket), Data: filepath.Join(t.dir, DataSocket), Profile: t.config.Profile,
-		Powered: t.engine.Powered(), InMemory: t.engine.inMemory(), Commands: t.guard.commands.Load(), Boot: boot, Level: level,
+		Powered: t.engine.Powered(), InMemory: t.engine.inMemory(), Commands: t.guard.commands.Load(), Errors: t.guard.errors.Load(), Boot: boot, Level: level,
 	}
 	if t.console != nil && t.config.Console == "" {
 		s.Console = filepath.Join(t.dir, ConsoleSocket)

@@ -149,7 +149,9 @@ var arguments = map[string]func(before []string) []string{
 	"ctl": func(before []string) []string {
 		switch {
 		case len(before) == 0:
-			return []string{"add", "advance", "disable", "enable", "events", "journal", "level", "pcrs", "power", "remove", "restore", "rules", "snapshot", "status", "watch"}
+			return []string{"add", "advance", "disable", "enable", "events", "fleet", "journal", "level", "pcrs", "power", "remove", "restore", "rules", "snapshot", "status", "watch"}
+		case before[0] == "fleet" && len(before) == 1:
+			return []string{"add", "list", "metrics", "remove", "status"}
 		case before[0] == "power" && len(before) == 1:
 			return []string{"off", "on", "reset"}
 		case before[0] == "advance" && len(before) == 1:

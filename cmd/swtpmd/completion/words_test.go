@@ -58,7 +58,7 @@ func TestWords(t *testing.T) {
 		{"--daemon |", ""},
 		{"--daemon --p", "--profile="},
 		{"--defer-until=late", "--defer-until=late --defer-until=late_sync"},
-		{"ctl |", "add advance disable enable events journal level pcrs power remove restore rules snapshot status watch"},
+		{"ctl |", "add advance disable enable events fleet journal level pcrs power remove restore rules snapshot status watch"},
 		{"ctl --json l", "level"},
 		{"ctl --admin /x/admin.sock advance late", "late late_sync"},
 		{"ctl --admin |", ":files"},

@@ -48,10 +48,26 @@ Commands:
   watch           the same with every command, in a terminal as a view that is redrawn: the
                   level, rules with their hits, what is held, the last commands
 
+Of a fleet (swtpmd fleet):
+  fleet list      all TPMs, a line each
+  fleet status [NAME]
+                  the TPM NAME, or all
+  fleet add NAME  add a TPM, with the flags below
+  fleet remove NAME
+                  remove a TPM; its state stays. One with clients is refused, unless it is
+                  asked for twice within a minute or with --force
+  fleet metrics   counters and gauges, in Prometheus's text format
+
 Flags:
   --admin PATH    the daemon's admin.sock; without it $SWTPMD_ADMIN, or the only
                   daemon of this user that runs in a directory of its own choice
   --json          JSON on stdout, as the admin socket answers it
+  --tpm NAME      the TPM of a fleet that a command other than fleet is about
+  --force         with fleet remove: whoever is connected loses the TPM
+  --profile, --state, --defer-until, --defer-from, --while-deferred, --hold-max,
+  --defer-boots, --fault, --plan, --fault-seed, --dangerous, --console, --timeline,
+  --started, --uid, --gid, --clients
+                  with fleet add: what the TPM is (docs/fleet.md)
 
 Examples:
   swtpmd ctl status
@@ -61,6 +77,8 @@ Examples:
   swtpmd ctl add 'name=third PCR_Extend#3: rc=TPM_RC_FAILURE'
   swtpmd ctl disable third
   swtpmd ctl events --json | jq 'select(.event == "decision")'
+  swtpmd ctl fleet add web1 --profile=hardware-like --defer-until=late_sync
+  swtpmd ctl --tpm web1 advance late_sync
 
 Exit codes: 0 done; 1 the daemon cannot be reached or refuses; 2 usage.
 `
@@ -86,6 +104,7 @@ var words = map[string]struct {
 	"restore":  {1, (*ctl).restore},
 	"events":   {0, (*ctl).events},
 	"watch":    {0, (*ctl).watch},
+	"fleet":    {many, (*ctl).fleet},
 }
 
 const many = -1
@@ -94,6 +113,8 @@ type ctl struct {
 	client *control.Client
 	json   bool
 	out    io.Writer
+	admin  string // path of the socket
+	ofTPM  *fleetFlags
 }
 
 // Command is the subcommand.
@@ -102,6 +123,8 @@ var Command = cli.Command{Name: "ctl", Help: help, Args: cli.ArgsAmongFlags, New
 func define(f *flag.FlagSet) cli.Run {
 	admin := f.String("admin", os.Getenv("SWTPMD_ADMIN"), "")
 	asJSON := f.Bool("json", false, "")
+	ofTPM := new(fleetFlags)
+	ofTPM.define(f)
 	return func(ctx context.Context, args []string, s cli.Streams) error {
 		all := strings.Join(slices.Sorted(maps.Keys(words)), ", ") + "; see swtpmd ctl --help for what they take"
 		if len(args) == 0 {
@@ -116,6 +139,9 @@ func define(f *flag.FlagSet) cli.Run {
 		case !ok:
 			return cli.Usage(fmt.Errorf("%q is not a command", strings.Join(args, " ")), "the commands are "+all)
 		}
+		if err := ofTPM.check(args); err != nil {
+			return err
+		}
 		if *admin == "" {
 			found, err := rundir.FindAdmin()
 			if err != nil {
@@ -123,9 +149,9 @@ func define(f *flag.FlagSet) cli.Run {
 			}
 			*admin = found
 		}
-		client := control.NewClient(*admin)
+		client := control.NewClientBelow(*admin, ofTPM.below())
 		defer client.Close()
-		return command.do(&ctl{client, *asJSON, s.Out}, ctx, args[1:])
+		return command.do(&ctl{client, *asJSON, s.Out, *admin, ofTPM}, ctx, args[1:])
 	}
 }
 

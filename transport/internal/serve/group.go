@@ -54,10 +54,8 @@ func (g *Group) Serve(l net.Listener, open func(net.Conn) (io.Closer, func(), er
 		_ = l.Close()
 		return nil
 	}
-	g.listen(1)
 	defer g.wg.Done()
 	defer g.remove(l)
-	defer g.listen(-1)
 	for {
 		conn, err := g.accept(l)
 		if err != nil {
@@ -158,10 +156,11 @@ func (g *Group) Clients() int {
 	return len(g.open) - g.listeners
 }
 
-func (g *Group) listen(n int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.listeners += n
+// count counts a listener that is opened (1) or closed (-1), which is no client; mu is held.
+func (g *Group) count(c io.Closer, n int) {
+	if _, listens := c.(net.Listener); listens {
+		g.listeners += n
+	}
 }
 
 // Run runs serve and closes c afterwards, or when the group stops. After Stop
@@ -195,6 +194,7 @@ func (g *Group) add(c io.Closer) bool {
 		return false
 	}
 	g.open[c] = struct{}{}
+	g.count(c, 1)
 	g.wg.Add(1)
 	return true
 }
@@ -202,6 +202,7 @@ func (g *Group) add(c io.Closer) bool {
 func (g *Group) remove(c io.Closer) {
 	g.mu.Lock()
 	delete(g.open, c)
+	g.count(c, -1)
 	g.mu.Unlock()
 	_ = c.Close()
 }

@@ -1,0 +1,214 @@
+// Package tpmdir follows a directory in which there is a file NAME.tpm for each TPM of a
+// fleet: a file that comes is a TPM, one that goes is none any more.
+//
+// Nothing depends on what happened to a file, only on what is there afterwards: after each
+// event the directory is read anew, so that editors, rename(2) and events that the kernel
+// has dropped make no difference. A file is read when nothing has happened for a moment; who
+// writes one slowly gives it its name in the end.
+package tpmdir
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Suffix ends the names of the files.
+const Suffix = ".tpm"
+
+// maxFile bounds what is read of a file, in bytes. Longer ones are refused.
+const maxFile = 64 << 10
+
+// Target is told what becomes of TPMs. It is called from one goroutine at a time.
+type Target struct {
+	// Put has the TPM be what text, the content of file, says; the TPM may be there
+	// already. An error refuses the file, until it changes.
+	Put func(ctx context.Context, name, file string, text []byte) error
+	// Remove ends a TPM whose file is gone; there need not be one. An error that is
+	// ErrInUse is tried again.
+	Remove func(ctx context.Context, name string) error
+}
+
+// ErrInUse says that a TPM has clients: what is to become of it waits.
+var ErrInUse = errors.New("it is in use")
+
+// Watcher follows a directory.
+type Watcher struct {
+	dir    string
+	target Target
+	log    *slog.Logger
+	events *fsnotify.Watcher
+	// settle is how long nothing must have happened before the directory is read, and
+	// again how often what waits is tried.
+	settle, again time.Duration
+
+	known   map[string][]byte // the text of each file that Put was given last
+	waiting map[string]bool   // what is in use
+}
+
+const (
+	settleTime = 50 * time.Millisecond
+	againTime  = time.Second
+)
+
+// Open begins to follow a directory. Nobody is told anything before Scan or Run. log is told
+// which files are refused; nil logs nothing.
+func Open(dir string, target Target, log *slog.Logger) (*Watcher, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	events, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	if err := events.Add(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), events.Close())
+	}
+	return &Watcher{
+		dir: dir, target: target, log: log, events: events, settle: settleTime, again: againTime,
+		known: map[string][]byte{}, waiting: map[string]bool{},
+	}, nil
+}
+
+// Close ends what Open began.
+func (w *Watcher) Close() error { return w.events.Close() }
+
+// Run tells what changes until ctx ends; its error is nil then. What has changed since Open
+// or Scan is told first.
+func (w *Watcher) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			w.look(ctx)
+			if len(w.waiting) > 0 {
+				timer.Reset(w.again)
+			}
+		case e, open := <-w.events.Events:
+			if !open {
+				return nil
+			}
+			if strings.HasSuffix(e.Name, Suffix) {
+				timer.Reset(w.settle)
+			}
+		case err, open := <-w.events.Errors:
+			if !open {
+				return nil
+			}
+			// Events that are lost are no loss: the directory is read.
+			w.log.Warn("the directory of TPMs is read anew", "dir", w.dir, "cause", err)
+			timer.Reset(w.settle)
+		}
+	}
+}
+
+// look is Scan, whose error is for the log.
+func (w *Watcher) look(ctx context.Context) {
+	if err := w.Scan(ctx); err != nil {
+		w.log.Error("the directory of TPMs cannot be read: the TPMs stay as they are", "dir", w.dir, "cause", err)
+	}
+}
+
+// Scan reads the directory and tells what has changed. Its error is that of the directory;
+// files that are refused are in the log.
+func (w *Watcher) Scan(ctx context.Context) error {
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, entry := range entries {
+		name, is := strings.CutSuffix(entry.Name(), Suffix)
+		if !is || name == "" || strings.HasPrefix(name, ".") {
+			continue // what editors leave begins with a dot
+		}
+		there[name] = true
+		w.file(ctx, name)
+	}
+	for name := range w.known {
+		if !there[name] {
+			w.gone(ctx, name)
+		}
+	}
+	return nil
+}
+
+// file reads a file, and tells it if it has changed.
+func (w *Watcher) file(ctx context.Context, name string) {
+	file := filepath.Join(w.dir, name+Suffix)
+	text, err := read(file)
+	if err != nil {
+		if before, ok := w.known[name]; !ok || before != nil {
+			w.known[name] = nil
+			w.log.Error("a TPM is refused", "tpm", name, "cause", err)
+		}
+		return
+	}
+	before, known := w.known[name]
+	if known && before != nil && bytes.Equal(before, text) && !w.waiting[name] {
+		return
+	}
+	w.known[name] = text
+	w.done(name, "a TPM is refused", w.target.Put(ctx, name, file, text))
+}
+
+// gone tells that a file is there no more.
+func (w *Watcher) gone(ctx context.Context, name string) {
+	w.done(name, "a TPM is not removed", w.target.Remove(ctx, name))
+	if !w.waiting[name] {
+		delete(w.known, name)
+	}
+}
+
+// done takes down what became of a TPM: what is in use waits, and the log tells it once.
+func (w *Watcher) done(name, failed string, err error) {
+	waited := w.waiting[name]
+	delete(w.waiting, name)
+	switch {
+	case errors.Is(err, ErrInUse):
+		w.waiting[name] = true
+		if !waited {
+			w.log.Info("a TPM changes when it is not in use", "tpm", name)
+		}
+	case err != nil:
+		w.log.Error(failed, "tpm", name, "cause", err)
+	}
+}
+
+// read reads a file, and nothing but a file. The result is not nil.
+func read(name string) ([]byte, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > maxFile:
+		return nil, fmt.Errorf("%s is longer than %d bytes", name, maxFile)
+	case text == nil:
+		text = []byte{}
+	}
+	return text, nil
+}
