@@ -85,7 +85,7 @@ type quoted map[string]string
 var quoteFiles = []string{"ak.pem", "quote", "signature", "eventlog"}
 
 const quoteScript = `set -e; cd /run; export TPM2TOOLS_TCTI=device:/dev/tpmrm0
-tpm2_createprimary -Q -C e -G ecc -c primary; tpm2_create -Q -C primary -G ecc:ecdsa -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign' -u ak.pub -r ak.priv
+tpm2_createprimary -Q -C e -G ecc -c primary; tpm2_create -Q -C primary -G ecc256:ecdsa-sha256:null -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign' -u ak.pub -r ak.priv
 tpm2_load -Q -C primary -u ak.pub -r ak.priv -c ak; tpm2_readpublic -Q -c ak -f pem -o ak.pem
 tpm2_quote -Q -c ak -l sha256:0,1,2,3,4,5,6,7,8,9,10 -q c0ffee -m quote -s signature
 cat /sys/kernel/security/tpm0/binary_bios_measurements >eventlog`

@@ -19,7 +19,7 @@ import (
 // do. Root is not needed. Without fetch it is the one that was made last, and must be in
 // apt's cache.
 func RootTree(ctx context.Context, apt *Apt, fetch bool, packages ...string) (string, error) {
-	prefix := "root-" + short(strings.Join(packages, " ")) + "-"
+	prefix := "root-" + short(strings.Join(append(slices.Clone(packages), needless...), " ")) + "-"
 	if !fetch {
 		if place := apt.cached(prefix); place != "" {
 			return place, nil
@@ -72,7 +72,7 @@ func (a *Apt) withDependencies(ctx context.Context, names []string) ([]debianPac
 
 // needless are packages that others depend on for their scripts, for another
 // architecture, or as an alternative.
-var needless = []string{"perl", "libperl", "debconf", "cdebconf", "udev", "libudev", "adduser", "dpkg", "libxen", "gawk", "original-awk", "libdb5", "libsemanage", "passwd", "libdebian-installer"}
+var needless = []string{"perl", "libperl", "debconf", "cdebconf", "udev", "libudev", "adduser", "dpkg", "gawk", "original-awk", "libdb5", "libsemanage", "passwd", "libdebian-installer"}
 
 // dependencyNames returns the names from what "apt-cache depends --recurse" prints,
 // without those of needless packages.
