@@ -201,6 +201,20 @@ func failedProbe(probes []probe, looked time.Duration) *FailedProbe {
 	return failed
 }
 
+// foundTPM reports whether IMA printed what it prints after its look, and not that it found
+// no TPM. The probe that registered the TPM may end later than IMA's look begins, or than it
+// ends.
+func foundTPM(log []Line) bool {
+	went := false
+	for _, line := range log {
+		if strings.Contains(line.Text, bypassLine) {
+			return false
+		}
+		went = went || strings.Contains(line.Text, hashLine)
+	}
+	return went
+}
+
 // boundHow returns how the TPM was bound to its driver, whose probe succeeded at at.
 func boundHow(boot *Boot, at *Seconds, log []Line) Bound {
 	for _, report := range boot.Reports {
@@ -211,7 +225,7 @@ func boundHow(boot *Boot, at *Seconds, log []Line) Bound {
 		switch {
 		case report.Label == AfterBind:
 			return BoundByHand
-		case report.Label == AfterAwait, ok && at != nil && *at > Seconds(looked):
+		case report.Label == AfterAwait, ok && at != nil && *at > Seconds(looked) && !foundTPM(log):
 			return BoundLater
 		}
 		return BoundInTime

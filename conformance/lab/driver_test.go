@@ -44,6 +44,31 @@ func TestFailedProbe(t *testing.T) {
 	}
 }
 
+// IMA finds a TPM that is registered, whose asynchronous probe may end after the look has
+// begun.
+func TestTheProbeThatEndsAfterTheLook(t *testing.T) {
+	t.Parallel()
+	const (
+		looked = "[    2.000000] calling  init_ima+0x0/0x1 @ 1\n"
+		bypass = "[    2.000001] ima: No TPM chip found, activating TPM-bypass!\n"
+		hash   = "[    2.000003] ima: Allocated hash algorithm: sha256\n"
+	)
+	boot := &Boot{Reports: []Report{{Label: AtInit, Items: map[string][]byte{itemTPMClass: []byte("tpm0\n")}}}}
+	before, after := Seconds(1500*time.Millisecond), Seconds(2500*time.Millisecond)
+	for _, c := range []struct {
+		log  string
+		at   Seconds
+		want Bound
+	}{
+		{looked + hash, before, BoundInTime},
+		{looked + hash, after, BoundInTime},
+		{looked + bypass + hash, after, BoundLater},
+		{looked, after, BoundLater},
+	} {
+		assert.Equal(t, c.want, boundHow(boot, &c.at, parseLog([]byte(c.log))), c.log)
+	}
+}
+
 // Both drivers are offered the one ACPI device. What the driver of the other
 // interface says of it is not the TPM's probe.
 func TestTheOtherDriversRefusal(t *testing.T) {
