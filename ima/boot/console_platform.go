@@ -223,6 +223,12 @@ func (c *console) addProbes(s *tpmStory, d *Driver, device *Device) {
 	}
 	p := &s.probes[final]
 	d.Took = min(max(p.at-p.began-20*d.Latency, 0), MaxBoot)
+	if p.code == 0 {
+		if answered, ok := c.answered(s, p); ok {
+			d.Rest = min(d.Took, p.at-answered)
+			d.Took -= d.Rest
+		}
+	}
 	if p.code == 0 || p.deferred() {
 		return
 	}
@@ -235,6 +241,20 @@ func (c *console) addProbes(s *tpmStory, d *Driver, device *Device) {
 			return
 		}
 	}
+}
+
+// answered returns when the TPM had answered its driver's first command in a probe, where
+// the driver has printed that.
+func (c *console) answered(s *tpmStory, p *loggedProbe) (at time.Duration, ok bool) {
+	if !tpmKinds[s.kind].banner {
+		return 0, false
+	}
+	for _, b := range c.tpm.banners {
+		if b.device == s.device && b.driver == s.driver && b.at >= p.began && b.at <= p.at {
+			return b.at, true
+		}
+	}
+	return 0, false
 }
 
 // register has the TPM's driver registered where the log has it, or as a module.

@@ -134,6 +134,7 @@ func (p *parser) readDriver(a *args) error {
 		d.Kind = kind
 	}
 	a.duration("took", &d.Took)
+	a.duration("rest", &d.Rest)
 	a.duration("latency", &d.Latency)
 	a.duration("selftest", &d.SelfTest)
 	d.Async = d.Kind.asynchronous()

@@ -74,8 +74,8 @@
 //	                   reset (a level at which it is reset without the kernel)
 //	aggregate DIGEST   pins the boot aggregate, such as sha256:9887…
 //	fs NAME            type magic
-//	driver NAME        kind (plain tis tis-spi crb crb-ffa ibmvtpm ftpm-tee) took latency
-//	                   selftest fail (errno); async; module; field-failure; of commands
+//	driver NAME        kind (plain tis tis-spi crb crb-ffa ibmvtpm ftpm-tee) took rest
+//	                   latency selftest fail (errno); async; module; field-failure; of commands
 //	                   after the probe: after (their result, a response code or negative
 //	                   errno) slow (how long they take)
 //	device NAME        driver parent bus suppliers needs domains (lists of devices)

@@ -84,7 +84,7 @@ func (k *KernelBuild) write(w *writer) {
 }
 
 func (d *Driver) write(w *writer) {
-	w.begin("driver", d.Name).text("kind", d.Kind.String()).duration("took", d.Took).duration("latency", d.Latency).duration("selftest", d.SelfTest)
+	w.begin("driver", d.Name).text("kind", d.Kind.String()).duration("took", d.Took).duration("rest", d.Rest).duration("latency", d.Latency).duration("selftest", d.SelfTest)
 	if d.Async != d.Kind.asynchronous() {
 		w.text("async", map[bool]string{true: "yes", false: "no"}[d.Async])
 	}

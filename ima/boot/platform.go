@@ -125,6 +125,9 @@ type Driver struct {
 	// Took is how long a probe takes, for a TPM's driver before the first
 	// command.
 	Took time.Duration `json:"took_ns,omitempty"`
+	// Rest is how long the probe of a TPM's driver takes besides, after the TPM has
+	// started and before it is registered.
+	Rest time.Duration `json:"rest_ns,omitempty"`
 	// Latency is how long the TPM and its bus take for each command.
 	Latency time.Duration `json:"latency_ns,omitempty"`
 	// SelfTest is how much longer the TPM takes for TPM2_SelfTest.

@@ -167,7 +167,11 @@ func (a *attempt) correctTPM(p *Platform, r *Result, move func(*time.Duration, t
 			continue
 		}
 		d := &p.Drivers[slices.IndexFunc(p.Drivers, func(d Driver) bool { return d.Name == s.driver })]
-		move(&d.Took, (logged.at-logged.began)-(simulated[j].at-simulated[j].began))
+		took := &d.Took
+		if d.Rest > 0 {
+			took = &d.Rest
+		}
+		move(took, (logged.at-logged.began)-(simulated[j].at-simulated[j].began))
 		late := logged.began - simulated[j].began
 		for k := range p.Devices {
 			dev := &p.Devices[k]

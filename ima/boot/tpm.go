@@ -330,6 +330,7 @@ func (c *chip) register(t *task) int {
 	if rc := c.autoStartup(t); rc != 0 {
 		return rc
 	}
+	t.sleep(c.k.vary(c.driver.Rest))
 	if rc := c.getPCRAllocation(t); rc != 0 {
 		return negative(rc)
 	}

@@ -154,6 +154,7 @@ func (v *validator) driversAndDevices() {
 			v.fail(item, "there is no such kind of driver")
 		}
 		v.duration(item, "took", d.Took)
+		v.duration(item, "rest", d.Rest)
 		v.duration(item, "latency", d.Latency)
 		v.duration(item, "selftest", d.SelfTest)
 		v.duration(item, "slow", d.Slow)
