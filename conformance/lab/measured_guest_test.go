@@ -136,7 +136,7 @@ func (b *measuredBench) measuringTPM(t *testing.T, c *measuredConfig) *TPM {
 	if c.banks != "" {
 		state := filepath.Join(dir, "state")
 		require.NoError(t, os.Mkdir(state, 0o700))
-		said, err := exec.CommandContext(t.Context(), b.swtpmd, "setup", "--state=" + state, "--pcr-banks="+c.banks).CombinedOutput()
+		said, err := exec.CommandContext(t.Context(), b.swtpmd, "setup", "--state="+state, "--pcr-banks="+c.banks).CombinedOutput()
 		require.NoError(t, err, "%s", said)
 		flags = append([]string{"--state=" + state}, flags...)
 	}
