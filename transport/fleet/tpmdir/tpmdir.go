@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,9 +35,12 @@ type Target struct {
 	// Put has the TPM be what text, the content of file, says; the TPM may be there
 	// already. An error refuses the file, until it changes.
 	Put func(ctx context.Context, name, file string, text []byte) error
-	// Remove ends a TPM whose file is gone; there need not be one. An error that is
-	// ErrInUse is tried again.
+	// Remove ends a TPM whose file is gone; there need not be one, and the file may be
+	// there again. An error that is ErrInUse is tried again.
 	Remove func(ctx context.Context, name string) error
+	// Names, if it is set, returns the TPMs that there are: one that somebody else has
+	// made, with a file, is to go with its file too.
+	Names func() []string
 }
 
 // ErrInUse says that a TPM has clients: what is to become of it waits.
@@ -137,7 +142,12 @@ func (w *Watcher) Scan(ctx context.Context) error {
 		there[name] = true
 		w.file(ctx, name)
 	}
-	for name := range w.known {
+	gone := slices.Collect(maps.Keys(w.known))
+	if w.target.Names != nil {
+		gone = append(gone, w.target.Names()...)
+	}
+	slices.Sort(gone)
+	for _, name := range slices.Compact(gone) {
 		if !there[name] {
 			w.gone(ctx, name)
 		}

@@ -122,6 +122,14 @@ func TestWhatIsInUseWaits(t *testing.T) {
 	assert.Equal(t, []string{"put a.tpm a "}, g.all())
 }
 
+// A TPM that was made and whose file was removed between two looks is found by its name.
+func TestATPMThatSomebodyElseHasMade(t *testing.T) {
+	_, g, w, _ := opened(t)
+	w.target.Names = func() []string { return []string{"a"} }
+	require.NoError(t, w.Scan(t.Context()))
+	assert.Equal(t, []string{"remove a"}, g.all())
+}
+
 func TestADirectoryThatIsGoneChangesNothing(t *testing.T) {
 	dir, g, w, _ := opened(t)
 	write(t, dir, "a.tpm", "")
