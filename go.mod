@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	filippo.io/bigmod v0.1.0
 	filippo.io/edwards25519 v1.2.0
+	filippo.io/mldsa v1.0.0
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/google/go-tpm v0.9.8
 	github.com/landlock-lsm/go-landlock v0.11.2
@@ -13,7 +14,6 @@ require (
 
 // Tests only.
 require (
-	filippo.io/mldsa v1.0.0
 	github.com/google/go-attestation v0.6.4
 	github.com/google/go-tpm-tools v0.4.11
 	github.com/prometheus/common v0.74.0

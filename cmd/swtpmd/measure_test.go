@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"net"
 	"os"
 	"os/exec"
@@ -110,6 +112,79 @@ func TestMeasureLeavesAQuote(t *testing.T) {
 		assert.Equal(t, exitRejected, code, said)
 		assert.Contains(t, said, "quote-nonce", profile)
 	}
+}
+
+// ML-DSA keys of every parameter set sign quotes that verify, and RSA keys too; a TPM of
+// an older version has no such key, and says so before it extends anything.
+func TestMeasureWithAttestationKeys(t *testing.T) {
+	files := someFiles(t)
+	for name, scheme := range map[string]string{
+		"ml-dsa-44": "ML-DSA-44", "ml-dsa-65": "ML-DSA-65", "ml-dsa-87": "ML-DSA-87", "rsa2048": "RSASSA sha256", "ecc-p256": "ECDSA sha256",
+	} {
+		out := t.TempDir()
+		m := measuredTo(t, out, "--profile=v185", "--ak="+name, "--nonce=c0ffee", files)
+		assert.Equal(t, "of PCR 0-10", m.Quote, name)
+		code, said := quoted(t, out, "c0ffee")
+		assert.Equal(t, exitOK, code, said)
+		assert.Contains(t, said, "signed with the key given ("+scheme+")", name)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	code, _, errs := called(t, "measure", "--ak=ml-dsa-65", "--out="+out, files)
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "--ak: the TPM has no attestation key ml-dsa-65: TPM2_TestParms: TPM_RC_TYPE")
+	assert.Contains(t, errs, "--profile=v185")
+	assert.NoDirExists(t, out)
+}
+
+// One bit that is changed of a quote with ML-DSA, wherever it is, is found.
+func TestMLDSAQuoteThatWasChanged(t *testing.T) {
+	first := t.TempDir()
+	measuredTo(t, first, "--profile=v185", "--ak=ml-dsa-65", "--nonce=c0ffee", someFiles(t))
+	for file, says := range map[string]string{
+		"quote.attest": "quote-signature", "quote.signature": "quote-signature",
+		"quote.key.pem": "quote-signature", "binary_runtime_measurements": "replay-mismatch", "pcrs.json": "quote-digest",
+	} {
+		content, err := os.ReadFile(filepath.Join(first, file))
+		require.NoError(t, err)
+		middle := len(content) / 2
+		for _, at := range []int{middle - 7, middle, len(content) - 2} {
+			if file != "quote.attest" && file != "quote.signature" && at != middle {
+				continue
+			}
+			changed := changedAt(t, file, content, at)
+			out := t.TempDir()
+			require.NoError(t, os.CopyFS(out, os.DirFS(first)))
+			require.NoError(t, os.WriteFile(filepath.Join(out, file), changed, 0o644))
+			code, said := quoted(t, out, "c0ffee")
+			assert.Equal(t, exitRejected, code, "%s, octet %d: %s", file, at, said)
+			assert.Contains(t, said, says, "%s, octet %d", file, at)
+		}
+	}
+}
+
+// changedAt returns a file of evidence with one bit changed: of an octet, of the key in
+// PEM, of the list's last digest, or of a value of PCR 10.
+func changedAt(t *testing.T, file string, content []byte, at int) []byte {
+	t.Helper()
+	switch file {
+	case "quote.key.pem":
+		block, _ := pem.Decode(content)
+		require.NotNil(t, block)
+		block.Bytes[len(block.Bytes)/2] ^= 1
+		return pem.EncodeToMemory(block)
+	case "pcrs.json":
+		var pcrs ima.PCRs
+		require.NoError(t, json.Unmarshal(content, &pcrs))
+		pcrs[ima.SHA256][4][0] ^= 1
+		text, err := json.Marshal(pcrs)
+		require.NoError(t, err)
+		return text
+	case "binary_runtime_measurements":
+		at = bytes.LastIndex(content, []byte("sha256:")) + len("sha256:") + 2
+	}
+	changed := bytes.Clone(content)
+	changed[at] ^= 1
+	return changed
 }
 
 // What somebody has changed of it does not verify any more.
@@ -242,6 +317,7 @@ func TestWrongMeasurements(t *testing.T) {
 	}{
 		{nil, exitUsage, "name files"},
 		{[]string{"--nonce=x", "."}, exitUsage, "hex"},
+		{[]string{"--ak=ml-dsa-66", "."}, exitUsage, `no attestation key is "ml-dsa-66"; there are ecc-p256, rsa2048, ml-dsa-44`},
 		{[]string{"--tpm=cloud", "."}, exitUsage, "/dev"},
 		{[]string{"--tpm=unix:/does/not/exist", "."}, exitFailed, "/does/not/exist"},
 		{[]string{"--tpm=/dev/does-not-exist", "."}, exitFailed, "/dev/does-not-exist"},

@@ -59,11 +59,15 @@ func FuzzTPMResponses(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		_, _ = ReadPCRs(t.Context(), &turns{[][]byte{first, second}})
 		if c, err := New(t.Context(), &turns{[][]byte{first, second}}); err == nil {
-			_, _ = c.Quote(nil, 10)
+			for kind := range kinds {
+				_, _ = c.Quote(AttestationKey(kind), nil, 10)
+			}
 		}
 		if c := (&TPM{ctx: t.Context(), tpm: ask.TPM{Device: answers(second)}}); c.NonceMax() > 66 {
 			t.Error("longer than any")
 		}
-		_, _ = publicPEM(second)
+		for kind := range kinds {
+			_, _ = AttestationKey(kind).publicPEM(second)
+		}
 	})
 }

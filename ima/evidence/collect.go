@@ -23,7 +23,7 @@ func Collect(m *measure.IMA, tpm *attest.TPM, nonce []byte) (verify.Evidence, er
 	if e.PCRs, err = tpm.PCRs(); err != nil {
 		return verify.Evidence{}, err
 	}
-	quote, err := tpm.Quote(nonce, pcr)
+	quote, err := tpm.Quote(attest.ECCP256, nonce, pcr)
 	if err != nil {
 		return verify.Evidence{}, err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"filippo.io/mldsa"
+
 	"github.com/swtpmd/swtpmd/ima"
 )
 
@@ -27,7 +29,7 @@ type Attest struct {
 	// computed.
 	Selections []Selection `json:"selections"`
 	// PCRDigest is the digest of the PCRs' values, with the hash of the
-	// signature.
+	// signature, and with the key's nameAlg for ML-DSA.
 	PCRDigest ima.Hex `json:"pcr_digest"`
 }
 
@@ -48,15 +50,17 @@ type Selection struct {
 	PCRs []int        `json:"pcrs"`
 }
 
-// Signature is a TPMT_SIGNATURE of RSASSA, RSAPSS or ECDSA (Part 2, section
-// "TPMT_SIGNATURE").
+// Signature is a TPMT_SIGNATURE of RSASSA, RSAPSS, ECDSA or, since version 185, ML-DSA
+// (Part 2, section "TPMT_SIGNATURE").
 type Signature struct {
-	// AlgID is the scheme, TPM_ALG_RSASSA, TPM_ALG_RSAPSS or TPM_ALG_ECDSA.
+	// AlgID is the scheme: TPM_ALG_RSASSA, TPM_ALG_RSAPSS, TPM_ALG_ECDSA or
+	// TPM_ALG_MLDSA.
 	AlgID uint16
-	// HashID is the hash, a TPM_ALG_ID.
+	// HashID is the hash, a TPM_ALG_ID; 0 for ML-DSA, which has none.
 	HashID uint16
-	// RSA is the signature of the first two, R and S the one of ECDSA.
-	RSA, R, S []byte
+	// RSA is the signature of the first two, R and S the one of ECDSA, MLDSA that of
+	// ML-DSA as FIPS 204 encodes it.
+	RSA, R, S, MLDSA []byte
 }
 
 // AttestError says where a TPMS_ATTEST or TPMT_SIGNATURE is none.
@@ -90,6 +94,7 @@ const (
 	algRSASSA = 0x0014
 	algRSAPSS = 0x0016
 	algECDSA  = 0x0018
+	algMLDSA  = 0x00a1
 
 	// Bounds of buffers, in bytes: a name is an algorithm and a digest, so is
 	// a TPM2B_DATA; an RSA key has at most 4096 bits here and in all TPMs
@@ -102,6 +107,9 @@ const (
 	selectionMax = 16 // banks
 	selectMax    = 4  // bytes of a bit map, three in a TPM of 24 PCRs
 )
+
+// mldsaSets are those of TPMI_MLDSA_PARAMETER_SET (version 185).
+var mldsaSets = map[uint16]mldsa.Parameters{1: mldsa.MLDSA44(), 2: mldsa.MLDSA65(), 3: mldsa.MLDSA87()}
 
 // ParseAttest reads a TPMS_ATTEST, without the size of a TPM2B_ATTEST before it
 // and with nothing after it. The error is an AttestError.
@@ -140,8 +148,10 @@ func ParseSignature(b []byte) (*Signature, error) {
 		s.HashID = d.uint16("hash")
 		s.R = d.sized("signatureR", eccMax)
 		s.S = d.sized("signatureS", eccMax)
+	case algMLDSA:
+		s.MLDSA = d.sized("sig", mldsa.MLDSA87SignatureSize)
 	default:
-		d.fail(2, fmt.Errorf("scheme 0x%04x; taken are RSASSA, RSAPSS and ECDSA", s.AlgID))
+		d.fail(2, fmt.Errorf("scheme 0x%04x; taken are RSASSA, RSAPSS, ECDSA and ML-DSA", s.AlgID))
 	}
 	if err := d.end(); err != nil {
 		return nil, err

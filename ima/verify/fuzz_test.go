@@ -19,6 +19,7 @@ func FuzzAttest(f *testing.F) {
 		f.Add(q.Attest)
 		f.Add(q.Signature)
 	}
+	f.Add(cat(be16(0x00a1), be16(3), []byte{1, 2, 3}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var at *verify.AttestError
 		if a, err := verify.ParseAttest(b); err != nil {

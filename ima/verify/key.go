@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	mldsax509 "filippo.io/mldsa/x509"
 )
 
 // KeyFileError says why a file has no public key.
@@ -44,8 +46,10 @@ const keyFileMax = 1 << 20
 //   - PEM or DER of a TPM's key ("TSS2 PRIVATE KEY"), whose private part is for
 //     one TPM only, and which has the public one beside it
 //
-// The result is an *rsa.PublicKey or an *ecdsa.PublicKey, the error a
-// KeyFileError. Whether a quote can be signed with the key is not asked.
+// The result is an *rsa.PublicKey, an *ecdsa.PublicKey or a *[mldsa.PublicKey], the
+// error a KeyFileError. Whether a quote can be signed with the key is not asked.
+//
+// [mldsa.PublicKey]: https://pkg.go.dev/filippo.io/mldsa#PublicKey
 func ParseKey(b []byte) (crypto.PublicKey, error) {
 	if len(b) > keyFileMax {
 		return nil, &KeyFileError{"", fmt.Errorf("%d bytes, a key has at most %d", len(b), keyFileMax)}
@@ -127,12 +131,15 @@ func parsePEM(b []byte) (crypto.PublicKey, error) {
 	}
 }
 
-func x509PKIX(b []byte) (crypto.PublicKey, error) { return x509.ParsePKIXPublicKey(b) }
+func x509PKIX(b []byte) (crypto.PublicKey, error) { return mldsax509.ParsePKIXPublicKey(b) }
 
 func parseCertificate(b []byte) (crypto.PublicKey, error) {
 	certificate, err := x509.ParseCertificate(b)
 	if err != nil {
 		return nil, err
+	}
+	if certificate.PublicKey == nil { // a kind that crypto/x509 does not have
+		return x509PKIX(certificate.RawSubjectPublicKeyInfo)
 	}
 	return certificate.PublicKey, nil
 }

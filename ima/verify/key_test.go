@@ -230,6 +230,7 @@ func FuzzKey(f *testing.F) {
 	}
 	f.Add(readFile(f, "tpm2-tools/ak-ecc.tpm2b"), readFile(f, "tpm2-tools/q-ecc-plain-values.sig"))
 	f.Add(readFile(f, "tpm2-tools/ak-rsa.tpm2b"), readFile(f, "tpm2-tools/q-rsa-plain-values.sig"))
+	f.Add(mldsaPublic(1, make([]byte, 1312)), cat(be16(0x00a1), sized(make([]byte, 2420))))
 	attest, pcrs := readFile(f, "tpm2-tools/q-ecc-plain-values.msg"), toolsPCRs(f)
 	f.Fuzz(func(t *testing.T, b, signature []byte) {
 		key, err := verify.ParseKey(b)

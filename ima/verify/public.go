@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+
+	"filippo.io/mldsa"
 )
 
 // Constants of Part 2 of public areas.
@@ -34,7 +36,7 @@ func isPublic(b []byte) bool {
 		return false
 	}
 	kind, name := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	return (kind == algRSA || kind == algECC) && (name == algNull || bankByAlgID(name) != 0)
+	return (kind == algRSA || kind == algECC || kind == algMLDSA) && (name == algNull || bankByAlgID(name) != 0)
 }
 
 // parsePublic2B reads a TPM2B_PUBLIC.
@@ -56,10 +58,31 @@ func parsePublic(structure string, b []byte) (crypto.PublicKey, error) {
 	d.uint16("nameAlg")
 	d.uint32("objectAttributes")
 	d.sized("authPolicy", digestMax)
+	if kind == algMLDSA {
+		return d.mldsa()
+	}
 	if d.symmetric(); kind == algECC {
 		return d.ecc()
 	}
 	return d.rsa()
+}
+
+func (d *attestDecoder) mldsa() (crypto.PublicKey, error) {
+	id := d.uint16("parameterSet")
+	set, ok := mldsaSets[id]
+	if !ok {
+		d.fail(2, fmt.Errorf("TPMI_MLDSA_PARAMETER_SET 0x%04x; there are 1 to 3", id))
+	}
+	d.yesNo("allowExternalMu")
+	encoded := d.sized("unique", mldsa.MLDSA87PublicKeySize)
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	key, err := mldsa.NewPublicKey(set, encoded)
+	if err != nil {
+		return nil, &AttestError{Structure: d.structure, Offset: d.at - len(encoded), Item: "unique", Err: fmt.Errorf("it is no key of %s: %w", set, err)}
+	}
+	return key, nil
 }
 
 // symmetric reads a TPMT_SYM_DEF_OBJECT, which a key that signs has not got.

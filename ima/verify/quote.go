@@ -11,6 +11,8 @@ import (
 	"math/big"
 	"slices"
 
+	"filippo.io/mldsa"
+
 	"github.com/swtpmd/swtpmd/ima"
 )
 
@@ -18,10 +20,10 @@ import (
 type Quote struct {
 	// Attest is the TPMS_ATTEST, Signature the TPMT_SIGNATURE; or, as
 	// "tpm2_quote -f plain" writes it, the bytes of an RSA signature or the
-	// DER of an ECDSA one.
+	// DER of an ECDSA one; or the bytes of an ML-DSA one.
 	Attest, Signature []byte
-	// Key is the public key: an *rsa.PublicKey, or an *ecdsa.PublicKey on
-	// P-256 or P-384. That it belongs to a TPM, and restricts what it signs
+	// Key is the public key: an *rsa.PublicKey, an *ecdsa.PublicKey on P-256 or
+	// P-384, or a *mldsa.PublicKey of filippo.io/mldsa. That it belongs to a TPM, and restricts what it signs
 	// to what a TPM made, is for who gives it to know.
 	Key crypto.PublicKey
 	// Nonce is the qualifyingData that the caller asked with. Nil: it is not
@@ -32,7 +34,8 @@ type Quote struct {
 // QuoteInfo is the content of a quote.
 type QuoteInfo struct {
 	Attest
-	// Scheme names scheme and hash of the signature, such as "ECDSA sha256".
+	// Scheme names scheme and hash of the signature, such as "ECDSA sha256"; of
+	// ML-DSA scheme and parameter set, such as "ML-DSA-65".
 	Scheme string `json:"scheme"`
 	// Verified reports that signature and PCR values are right, and the nonce if
 	// it was given.
@@ -45,14 +48,14 @@ type KeyError struct {
 }
 
 func (e *KeyError) Error() string {
-	return fmt.Sprintf("key of the quote: %s; taken are RSA, and ECDSA on P-256 and P-384", e.Kind)
+	return fmt.Sprintf("key of the quote: %s; taken are RSA, ECDSA on P-256 and P-384, and ML-DSA", e.Kind)
 }
 
 func (q *Quote) checkKey() error {
 	switch key := q.Key.(type) {
 	case nil:
 		return &KeyError{"there is none"}
-	case *rsa.PublicKey:
+	case *rsa.PublicKey, *mldsa.PublicKey:
 		return nil
 	case *ecdsa.PublicKey:
 		if key.Curve == elliptic.P256() || key.Curve == elliptic.P384() {
@@ -106,7 +109,12 @@ func (r *run) concludeQuote(q *Quote, info *QuoteInfo, signature *Signature) {
 		r.add(QuoteNonce, "The quote has the nonce %s, it was asked for with %x: it is another one, or an old one.", info.ExtraData, q.Nonce)
 		return
 	}
-	digest, missing := quoteDigest(r.evidence.PCRs, info.Selections, signature.hash())
+	hash := signature.pcrHash(&info.Attest)
+	if hash == 0 {
+		r.add(QuoteDigest, "The quote has a digest of %d bytes of the PCR values; it has to be one of sha256, sha384 or sha512.", len(info.PCRDigest))
+		return
+	}
+	digest, missing := quoteDigest(r.evidence.PCRs, info.Selections, hash)
 	switch {
 	case missing != nil:
 		r.add(QuotePCRsMissing, "The quote is of PCRs whose values were not given (PCR %s of bank %s), so its digest shows nothing.", rangesText(missing.PCRs), bankOrID(missing)).about(missing.Bank, missing.PCRs...)
@@ -188,8 +196,21 @@ func (r *run) concludeSource() {
 }
 
 // hash returns the hash of a signature, 0 if it is not taken.
-func (s *Signature) hash() crypto.Hash {
-	switch bankByAlgID(s.HashID) {
+func (s *Signature) hash() crypto.Hash { return hashOf(s.HashID) }
+
+// pcrHash returns the hash of the digest of the PCRs: that of the signature. The
+// scheme of ML-DSA has none, so it is the nameAlg of the key (TPM 2.0 Library version
+// 185, errata 1, 2.6), which the size of the digest shows. It is 0 if there is none of
+// that size.
+func (s *Signature) pcrHash(attest *Attest) crypto.Hash {
+	if s.AlgID == algMLDSA {
+		return hashOf(plainHash(attest))
+	}
+	return s.hash()
+}
+
+func hashOf(id uint16) crypto.Hash {
+	switch bankByAlgID(id) {
 	case ima.SHA256:
 		return crypto.SHA256
 	case ima.SHA384:
@@ -200,18 +221,34 @@ func (s *Signature) hash() crypto.Hash {
 	return 0
 }
 
-var schemeNames = map[uint16]string{algRSASSA: "RSASSA", algRSAPSS: "RSAPSS", algECDSA: "ECDSA"}
+var schemeNames = map[uint16]string{algRSASSA: "RSASSA", algRSAPSS: "RSAPSS", algECDSA: "ECDSA", algMLDSA: "ML-DSA"}
 
-// String names scheme and hash.
+// String names scheme and hash, and of ML-DSA the parameter set whose signatures are
+// that long.
 func (s *Signature) String() string {
+	if s.AlgID == algMLDSA {
+		for _, set := range mldsaSets {
+			if len(s.MLDSA) == set.SignatureSize() {
+				return set.String()
+			}
+		}
+		return schemeNames[algMLDSA]
+	}
 	if bank := bankByAlgID(s.HashID); bank != 0 {
 		return schemeNames[s.AlgID] + " " + bank.String()
 	}
 	return fmt.Sprintf("%s with TPM_ALG_ID 0x%04x", schemeNames[s.AlgID], s.HashID)
 }
 
-// verify checks the signature over what TPM2_Quote signed.
+// verify checks the signature over what TPM2_Quote signed: its digest, and for ML-DSA
+// itself, with an empty context.
 func (s *Signature) verify(key crypto.PublicKey, attest []byte) error {
+	if s.AlgID == algMLDSA {
+		if key, ok := key.(*mldsa.PublicKey); ok {
+			return mldsa.Verify(key, attest, s.MLDSA, nil)
+		}
+		return fmt.Errorf("%s cannot be the scheme of a key of type %T", s, key)
+	}
 	hash := s.hash()
 	if hash == 0 {
 		return fmt.Errorf("%s: the hash has to be sha256, sha384 or sha512", s)

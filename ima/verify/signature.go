@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/big"
 
+	"filippo.io/mldsa"
+
 	"github.com/swtpmd/swtpmd/ima"
 )
 
@@ -17,6 +19,10 @@ func (q *Quote) signature(attest *Attest) (*Signature, error) {
 	case *rsa.PublicKey:
 		if len(q.Signature) == key.Size() {
 			return plainRSA(q, key, attest), nil
+		}
+	case *mldsa.PublicKey:
+		if len(q.Signature) == key.Parameters().SignatureSize() {
+			return &Signature{AlgID: algMLDSA, MLDSA: q.Signature}, nil
 		}
 	case *ecdsa.PublicKey:
 		if len(q.Signature) > 0 && q.Signature[0] == 0x30 {

@@ -42,6 +42,9 @@ security.ima, SELinux label, fs-verity digest.
                          such as unix:PATH, swtpm:path=PATH or /dev/tpmrm0; it must
                          have been started up, and its PCR 10 not been extended
   --profile=P            the kind of the emulated TPM, as swtpmd --help has it
+  --ak=ALGORITHM         the key that signs the quote: ecc-p256 (default), rsa2048,
+                         ml-dsa-44, ml-dsa-65, ml-dsa-87; those of ML-DSA need a TPM of
+                         version 185 of the library, as --profile=v185 is
   --nonce=HEX            what the quote is asked for with; at most two bytes more than
                          the TPM's largest digest. Without one a TPM that gives no
                          quote is no failure
@@ -77,6 +80,7 @@ Examples:
   swtpmd measure --kernel=$(uname -r) --kconfig=/boot/config-$(uname -r) \
       --policy=file:/etc/ima/ima-policy /usr
   swtpmd measure --tpm=/dev/tpmrm0 --nonce=c0ffee --out=evidence /opt/app
+  swtpmd measure --profile=v185 --ak=ml-dsa-65 --nonce=c0ffee /opt/app
   swtpmd verify --pcrs=measured/pcrs.json --vouched measured/binary_runtime_measurements
   swtpmd verify --pcrs=evidence/pcrs.json --nonce=c0ffee --quote=evidence/quote.attest \
       --signature=evidence/quote.signature --key=evidence/quote.key.pem \
@@ -93,6 +97,7 @@ type measurement struct {
 	kernel          measuringKernel
 	process         processWords
 	format          cli.ListFormat
+	ak              attest.AttestationKey
 }
 
 func (m *measurement) define(f *flag.FlagSet) {
@@ -102,6 +107,7 @@ func (m *measurement) define(f *flag.FlagSet) {
 	m.profile.Define(f)
 	m.kernel.define(f)
 	m.process.define(f)
+	f.TextVar(&m.ak, "ak", attest.ECCP256, "")
 	f.StringVar(&m.nonce, "nonce", "", "")
 	f.BoolVar(&m.json, "json", false, "")
 }
@@ -163,6 +169,9 @@ func (m *measurement) run(ctx context.Context, paths []string, s cli.Streams) er
 			"a digest of it will do as well")
 
 	}
+	if err := m.checkKey(tpm); err != nil {
+		return err
+	}
 	kernel, err := measure.New(*config)
 	if err != nil {
 		return cli.Usage(err, "")
@@ -189,6 +198,20 @@ func (m *measurement) run(ctx context.Context, paths []string, s cli.Streams) er
 	return told.print(s.Out, m.json)
 }
 
+// checkKey refuses a TPM that does not have the attestation key. The default one is
+// not asked for: without a nonce a TPM that gives no quote is no failure.
+func (m *measurement) checkKey(tpm *attest.TPM) error {
+	if m.ak == attest.ECCP256 {
+		return nil
+	}
+	err := tpm.CheckKey(m.ak)
+	var none *attest.KeyUnsupportedError
+	if errors.As(err, &none) {
+		return cli.Usage(fmt.Errorf("--ak: %w", err), "--profile=v185 is an emulated TPM with ML-DSA; without --ak the key is one of ECC P-256")
+	}
+	return err
+}
+
 // leave writes what a service is sent. If a quote was asked for and there is
 // none, everything else is there nevertheless.
 func (m *measurement) leave(told *Summary, kernel *measure.IMA, tpm *attest.TPM, nonce []byte) error {
@@ -205,7 +228,7 @@ func (m *measurement) leave(told *Summary, kernel *measure.IMA, tpm *attest.TPM,
 	told.Records = kernel.Count()
 	// The quote first: PCRs read after it are still those that it signs,
 	// unless somebody else extends them, which the verifier then finds.
-	quote, noQuote := tpm.Quote(nonce, told.MeasurePCR)
+	quote, noQuote := tpm.Quote(m.ak, nonce, told.MeasurePCR)
 	if noQuote != nil {
 		told.Quote = "none: " + noQuote.Error()
 	} else {
