@@ -22,6 +22,7 @@ func (r *Runner) discover(ctx context.Context) error {
 	_, f.Power = transport.As[transport.Power](r.device)
 	_, f.Control = transport.As[*swtpm.TPM](r.device)
 	_, f.HashSequence = transport.As[transport.HashSequence](r.device)
+	f.ResourceManager = r.options.ResourceManager
 	f.Localities = f.Power // both come with a channel for the platform
 	lists := []struct {
 		capability tpm2.TPMCap
@@ -136,11 +137,35 @@ func (r *Runner) hierarchies(ctx context.Context) error {
 				return err
 			}
 			if !works {
-				f.Locked[h.handle] = "the authorization value of " + h.name + " is not known"
+				f.Locked[h.handle] = "the authorization value of " + h.name + " is another one"
+				if !given {
+					f.Locked[h.handle] = "the authorization value of " + h.name + " is not known"
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// wrongAuth refuses an authorization value that a user has given and that is another one.
+func (r *Runner) wrongAuth() error {
+	for _, h := range []tpm2.TPMHandle{tpm2.TPMRHOwner, tpm2.TPMRHEndorsement, tpm2.TPMRHPlatform} {
+		if _, given := r.options.Auths[h]; given && r.state.Features.Locked[h] != "" {
+			return &AuthError{Hierarchy: h, Why: r.state.Features.Locked[h]}
+		}
+	}
+	return nil
+}
+
+// AuthError is an authorization value that was given for a hierarchy and that does not
+// authorize it.
+type AuthError struct {
+	Hierarchy tpm2.TPMHandle
+	Why       string
+}
+
+func (e *AuthError) Error() string {
+	return "the authorization value that was given is of no use: " + e.Why
 }
 
 // authorizes tries the authorization value of a hierarchy, which does not count as a

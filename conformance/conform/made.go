@@ -3,6 +3,7 @@ package conform
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,7 +117,7 @@ func (r *Runner) tidy(ctx context.Context) error {
 		if handle >= 0x81800000 {
 			by = tpm2.TPMRHPlatform
 		}
-		if _, err := r.play(ctx, &Step{Command: tpm2.TPMCCEvictControl, Handles: []Part{Permanent(by), U32(handle)}, Parameters: []Part{U32(handle)}}); err != nil {
+		if _, err := r.play(ctx, &Step{Command: tpm2.TPMCCEvictControl, Handles: []Part{Permanent(by), U32(handle)}, Parameters: []Part{U32(handle)}}); err != nil && !harmless(err) {
 			return err
 		}
 	}
@@ -147,7 +148,7 @@ func (r *Runner) undefine(ctx context.Context, index madeIndex) error {
 		}
 	}
 	for i := range steps {
-		if _, err := r.play(ctx, &steps[i]); err != nil {
+		if _, err := r.play(ctx, &steps[i]); err != nil && !harmless(err) {
 			return err
 		}
 	}
@@ -157,6 +158,12 @@ func (r *Runner) undefine(ctx context.Context, index madeIndex) error {
 func (r *Runner) flush(ctx context.Context, handle uint32) error {
 	_, err := r.ask(ctx, conformance.Packet{Code: uint32(tpm2.TPMCCFlushContext), Parameters: U32(handle)})
 	delete(r.state.auths, handle)
+	var managed *managerError
+	if errors.As(err, &managed) {
+		// A resource manager takes sessions away when it refuses a command.
+		r.made.drop(handle)
+		return nil
+	}
 	return err
 }
 

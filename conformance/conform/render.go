@@ -79,7 +79,7 @@ td, th { border: 1px solid #999; padding: 0.2em 0.6em; text-align: left; vertica
 {{end}}</table>
 {{end}}<h2>All cases</h2>
 <table><tr><th>status</th><th>case</th><th>section</th><th>why</th></tr>
-{{range .Report.Results}}<tr class="{{if eq .Status "pass"}}pass{{else if eq .Status "fail"}}fail{{else}}other{{end}}"><td>{{.Status}}</td><td>{{.Case.Name}}</td><td>{{.Case.Section}}</td><td>{{.Why}}</td></tr>
+{{range .Report.Results}}<tr class="{{if eq .Status "pass"}}pass{{else if eq .Status "fail"}}fail{{else}}other{{end}}"><td>{{.Status}}</td><td>{{.Case.Name}}</td><td>{{.Case.Section}}</td><td>{{if eq .Status "fail"}}{{.Finding}}{{else}}{{.Why}}{{end}}</td></tr>
 {{end}}</table>
 </body></html>
 `))

@@ -14,10 +14,13 @@ type Report struct {
 	Target  string
 	TPM     Identity
 	Started time.Time
-	// Duration is that of all cases, and Commands how many were sent.
-	Duration time.Duration
-	Commands int
-	Results  []Result
+	// ResourceManager reports whether a resource manager was between.
+	ResourceManager bool
+	// Duration is that of all cases, and Commands how many were sent. Waited is the part
+	// of it in which the TPM was waited for: the rest is the suite's own.
+	Duration, Waited time.Duration
+	Commands         int
+	Results          []Result
 	// Compared reports whether the TPM was compared at the end with what it was before,
 	// and Left has what is not as it was.
 	Compared bool
@@ -42,7 +45,8 @@ func (r *Report) Summary() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	return fmt.Sprintf("%d cases: %s; %d commands in %v", len(r.Results), strings.Join(parts, ", "), r.Commands, r.Duration.Round(time.Millisecond))
+	return fmt.Sprintf("%d cases: %s; %d commands in %v, %v of it waiting for the TPM", len(r.Results), strings.Join(parts, ", "), r.Commands,
+		r.Duration.Round(time.Millisecond), r.Waited.Round(time.Millisecond))
 }
 
 // Found reports whether the TPM is as it was, in words.
@@ -62,7 +66,7 @@ func (r *Report) WriteText(w io.Writer, all bool) error {
 	var b strings.Builder
 	for i := range r.Results {
 		result := &r.Results[i]
-		if result.Status == Fail || all {
+		if result.Status == Fail || all && result.Status != NotRun {
 			b.WriteString(result.Text())
 		}
 	}
@@ -87,7 +91,10 @@ func (r *Result) Text() string {
 
 // Finding says what is wrong with a case that failed.
 func (r *Result) Finding() string {
-	text := fmt.Sprintf("step %d, %s: ", r.Step, r.Command)
+	text := ""
+	if r.Step > 0 {
+		text = fmt.Sprintf("step %d, %s: ", r.Step, r.Command)
+	}
 	if r.Why != "" {
 		return text + r.Why
 	}
@@ -96,10 +103,14 @@ func (r *Result) Finding() string {
 
 // File is a report as JSON.
 type File struct {
-	Target   string         `json:"target"`
-	TPM      Identity       `json:"tpm"`
-	Started  time.Time      `json:"started"`
-	Seconds  float64        `json:"seconds"`
+	Target  string    `json:"target"`
+	TPM     Identity  `json:"tpm"`
+	Started time.Time `json:"started"`
+	// ResourceManager is in reports of TPMs with a resource manager between.
+	ResourceManager bool    `json:"resourceManager,omitempty"`
+	Seconds         float64 `json:"seconds"`
+	// Waited is how many of the seconds were waiting for the TPM.
+	Waited   float64        `json:"waited"`
 	Commands int            `json:"commands"`
 	Totals   map[Status]int `json:"totals"`
 	AsFound  bool           `json:"asFound"`
@@ -126,7 +137,7 @@ type FileCase struct {
 // File returns the report as JSON has it.
 func (r *Report) File() *File {
 	f := &File{
-		Target: r.Target, TPM: r.TPM, Started: r.Started, Seconds: r.Duration.Seconds(), Commands: r.Commands,
+		Target: r.Target, TPM: r.TPM, Started: r.Started, ResourceManager: r.ResourceManager, Seconds: r.Duration.Seconds(), Waited: r.Waited.Seconds(), Commands: r.Commands,
 		Totals: map[Status]int{}, AsFound: r.Compared && len(r.Left) == 0, Left: r.Left, Cases: []FileCase{},
 	}
 	for _, s := range Statuses {

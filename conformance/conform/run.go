@@ -71,14 +71,21 @@ func CodeName(code tpm2.TPMRC) string {
 }
 
 // Run runs cases and reports what became of them. The error is that of ctx or a
-// *GoneError, with the report of what was found before.
+// *GoneError, with the report of what was found before. When ctx is done, the TPM is put
+// back as it was found before Run returns.
 func (r *Runner) Run(ctx context.Context, cases []*Case) (*Report, error) {
-	report := &Report{TPM: r.state.Features.Identity(), Started: time.Now()}
+	report := &Report{TPM: r.state.Features.Identity(), ResourceManager: r.options.ResourceManager, Started: time.Now()}
+	before, sent := r.clock.waited, r.sent
 	var failed error
 	for i, c := range cases {
 		result := Result{Case: c, Status: NotRun}
-		if failed == nil {
+		switch {
+		case failed == nil:
 			result, failed = r.run(ctx, c)
+		case ctx.Err() != nil:
+			result.Why = "the run was interrupted"
+		default:
+			result.Why = "the TPM is gone"
 		}
 		report.Results = append(report.Results, result)
 		if r.options.Progress != nil && failed == nil {
@@ -86,10 +93,12 @@ func (r *Runner) Run(ctx context.Context, cases []*Case) (*Report, error) {
 		}
 	}
 	r.current = ""
-	if failed == nil {
-		failed = r.compare(ctx, report)
+	if failed == nil || !isGone(failed) {
+		if err := r.compare(context.WithoutCancel(ctx), report); err != nil {
+			failed = err
+		}
 	}
-	report.Duration, report.Commands = time.Since(report.Started), r.sent
+	report.Duration, report.Waited, report.Commands = time.Since(report.Started), r.clock.waited-before, r.sent-sent
 	return report, failed
 }
 
@@ -120,11 +129,28 @@ func (r *Runner) run(ctx context.Context, c *Case) (Result, error) {
 	r.current = c.Name
 	start := time.Now()
 	err := r.steps(ctx, &result)
-	if err == nil {
-		err = r.end(ctx, c)
+	if err == nil || !isGone(err) {
+		// What a case has made is taken away when the run is interrupted, too.
+		if ended := r.end(context.WithoutCancel(ctx), c); ended != nil {
+			err = ended
+		}
+	}
+	switch {
+	case err != nil && isGone(err):
+		result.Status, result.Why = Fail, err.Error()
+	case err != nil:
+		result.Status, result.Step, result.Command, result.Why = NotRun, 0, "", err.Error()
+		if ctx.Err() != nil {
+			result.Why = "the run was interrupted"
+		}
 	}
 	result.Duration = time.Since(start)
 	return result, err
+}
+
+func isGone(err error) bool {
+	var gone *GoneError
+	return errors.As(err, &gone)
 }
 
 // steps runs the steps of a case up to the first one that fails.
@@ -148,6 +174,11 @@ func (r *Runner) steps(ctx context.Context, result *Result) error {
 		result.Status, result.Why = Fail, err.Error()
 		return nil
 	}
+	var managed *managerError
+	if errors.As(err, &managed) {
+		result.Status, result.Why = NotSupported, err.Error()
+		return nil
+	}
 	if err == nil {
 		result.Status, result.Step, result.Command = Pass, 0, ""
 	}
@@ -164,6 +195,10 @@ func (r *Runner) judge(ctx context.Context, step *Step, result *Result) error {
 		var gone *GoneError
 		if errors.As(err, &gone) {
 			return gone
+		}
+		var managed *managerError
+		if errors.As(err, &managed) {
+			return managed
 		}
 		if err != nil {
 			result.Status, result.Why = Fail, err.Error()
@@ -223,11 +258,17 @@ func (r *Runner) end(ctx context.Context, c *Case) error {
 		}
 	}
 	for i := range c.After {
-		_, err := r.play(ctx, &c.After[i])
-		var unbuildable *unbuildableError
-		if err != nil && !errors.As(err, &unbuildable) {
+		if _, err := r.play(ctx, &c.After[i]); err != nil && !harmless(err) {
 			return err
 		}
 	}
 	return r.tidy(ctx)
+}
+
+// harmless reports whether an error of a step that puts something back leaves the TPM to be
+// asked on.
+func harmless(err error) bool {
+	var unbuildable *unbuildableError
+	var managed *managerError
+	return errors.As(err, &unbuildable) || errors.As(err, &managed)
 }

@@ -22,6 +22,9 @@ type Options struct {
 	Auths map[tpm2.TPMHandle][]byte
 	// Timeout is the longest that a command may take; 0 stands for a minute.
 	Timeout time.Duration
+	// ResourceManager says that a resource manager is between, as that of Linux at
+	// /dev/tpmrm0: it has handles of its own, and refuses commands by itself.
+	ResourceManager bool
 	// Progress is called after each case, unless it is nil.
 	Progress func(done, total int, last *Result)
 }
@@ -34,12 +37,17 @@ type GoneError struct {
 	Command string
 	// Timeout is how long was waited, 0 if the connection was lost at once.
 	Timeout time.Duration
-	Err     error
+	// First reports whether it was the first command: nothing says that there is a TPM.
+	First bool
+	Err   error
 }
 
 func (e *GoneError) Error() string {
 	text := "the TPM is gone"
-	if e.Timeout > 0 {
+	switch {
+	case e.First && e.Timeout == 0:
+		text = "nothing answers there as a TPM"
+	case e.Timeout > 0:
 		text = fmt.Sprintf("the TPM did not answer within %v (see --timeout)", e.Timeout)
 	}
 	text += ": " + e.Command
@@ -55,6 +63,7 @@ func (e *GoneError) Unwrap() error { return e.Err }
 // Runner runs cases on one TPM.
 type Runner struct {
 	device  transport.Device
+	clock   *clocked
 	options Options
 	suite   *Suite
 	state   *State
@@ -73,8 +82,9 @@ func NewRunner(ctx context.Context, device transport.Device, suite *Suite, optio
 	if options.Timeout == 0 {
 		options.Timeout = time.Minute
 	}
+	clock := &clocked{Device: device}
 	r := &Runner{
-		device: device, options: options, suite: suite, loaded: map[string]uint32{},
+		device: device, clock: clock, options: options, suite: suite, loaded: map[string]uint32{},
 		state: &State{steps: map[string]int{}, fixtures: map[string]int{}, auths: map[uint32][]byte{}},
 	}
 	for hierarchy, value := range options.Auths {
@@ -82,7 +92,7 @@ func NewRunner(ctx context.Context, device transport.Device, suite *Suite, optio
 	}
 	target := conversation.Target{
 		Name: "target", Retries: true,
-		Fresh: func(context.Context) (transport.Device, error) { return device, nil },
+		Fresh: func(context.Context) (transport.Device, error) { return clock, nil },
 	}
 	var err error
 	if r.state.player, err = target.Player(ctx, nil); err != nil {
@@ -94,6 +104,9 @@ func NewRunner(ctx context.Context, device transport.Device, suite *Suite, optio
 	if err := r.discover(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.wrongAuth(); err != nil {
+		return nil, err
+	}
 	if r.before, err = r.snapshot(ctx); err != nil {
 		return nil, err
 	}
@@ -103,6 +116,23 @@ func NewRunner(ctx context.Context, device transport.Device, suite *Suite, optio
 
 // Features returns what the TPM has said of itself.
 func (r *Runner) Features() *Features { return r.state.Features }
+
+// clocked adds up for how long a TPM was waited for.
+type clocked struct {
+	transport.Device
+	waited time.Duration
+}
+
+// Send implements transport.Device.
+func (c *clocked) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	begun := time.Now()
+	response, err := c.Device.Send(ctx, locality, command)
+	c.waited += time.Since(begun)
+	return response, err
+}
+
+// Unwrap returns the TPM.
+func (c *clocked) Unwrap() transport.Device { return c.Device }
 
 // startUp applies power if there is none, sends TPM2_Startup, which a TPM that has had one
 // refuses, and tests the TPM.
@@ -137,19 +167,25 @@ func (r *Runner) ask(ctx context.Context, p conformance.Packet) (conformance.Res
 
 // do plays a step that is complete.
 func (r *Runner) do(ctx context.Context, step conversation.Step) (conversation.Outcome, error) {
-	timed, cancel := context.WithTimeout(ctx, r.options.Timeout)
+	if err := ctx.Err(); err != nil {
+		return conversation.Outcome{}, err
+	}
+	// A command that has begun is not given up at once: the connection would be of no
+	// use any more, and what the case has made could not be taken away.
+	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.Timeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastAnswer, cancel) })()
 	outcome, err := r.state.player.Do(timed, step)
 	if err == nil {
 		err = outcome.Err
 	}
+	if why := r.managed(outcome, err); why != nil {
+		return outcome, why
+	}
 	var unable *conversation.UnsupportedError
 	if err != nil && !errors.As(err, &unable) {
-		if ctx.Err() != nil {
-			return outcome, ctx.Err()
-		}
-		gone := &GoneError{Case: r.current, Command: nameOf(&step), Err: err}
-		if timed.Err() != nil {
+		gone := &GoneError{Case: r.current, Command: nameOf(&step), First: r.sent == 0, Err: err}
+		if errors.Is(timed.Err(), context.DeadlineExceeded) {
 			gone.Timeout = r.options.Timeout
 		}
 		return outcome, gone
@@ -161,6 +197,9 @@ func (r *Runner) do(ctx context.Context, step conversation.Step) (conversation.O
 	r.follow(&step, outcome)
 	return outcome, nil
 }
+
+// lastAnswer is how long an interrupted run waits for the command in progress.
+const lastAnswer = 5 * time.Second
 
 func nameOf(step *conversation.Step) string {
 	if !step.IsCommand() {

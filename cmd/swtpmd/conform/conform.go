@@ -3,14 +3,19 @@
 package conform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +37,9 @@ device of the kernel. Nobody else should use it meanwhile.
 
   pass           the answers are those of the specification
   fail           one is not; the section that states it is named
-  not supported  the TPM, or the way to it, lacks what the case needs
+  not supported  the TPM, or the way to it, lacks what the case needs: over a socket
+                 without a channel for the platform nothing resets it, and a resource
+                 manager, as /dev/tpmrm0 is one, answers some questions by itself
   refused        the case would change the TPM for good; --destructive runs it
 
 Without --destructive the TPM is left as it was found: what the cases make is taken away
@@ -40,7 +47,8 @@ again, and at the end it is compared with what was there before. NV indices are 
 0x180c0f0 to 0x180c0ff, persistent objects at 0x8100c0f0 to 0x8100c0ff, and PCR 16 and 23
 are changed and reset if they are at their reset values. With --destructive hierarchies
 are cleared, their authorization values and seeds change, and the TPM is reset, if it can
-be: it is for a TPM that nobody needs.
+be: it is for a TPM that nobody needs. An interrupt (Ctrl-C) ends the run after the
+command in progress, takes away what was made, and writes the reports of the cases so far.
 
 What to ask, and whom:
   --target=URL           the TPM, as --backend of swtpmd has it, such as /dev/tpmrm0
@@ -50,15 +58,18 @@ What to ask, and whom:
   --destructive          run the cases too that change the TPM for good
   --list                 list the cases, with --json as objects, and ask nobody
   --timeout=DURATION     the longest that a command may take (default 1m0s)
+  --resource-manager     a resource manager is between, such as tpm2-abrmd; /dev/tpmrm0 is
+                         known to be one, unless --resource-manager=false says otherwise
 
 Authorization values of hierarchies that are not empty, as text, or file:PATH:
   --owner-auth=VALUE, --endorsement-auth=VALUE, --platform-auth=VALUE, --lockout-auth=VALUE
 
 What is said:
   --all                  a line for each case, not only for those that fail
-  --json=FILE            the report as JSON; - is standard output
-  --junit=FILE           the report as JUnit's XML, for CI servers
-  --html=FILE            the report as a page
+  --json=FILE            the report as JSON; --json alone, or -, is standard output, which
+                         then has nothing else
+  --junit=FILE           the report as JUnit's XML, for CI servers; the same
+  --html=FILE            the report as a page; the same
   --table                compare TPMs: make tables of Markdown from their reports, which
                          are FILEs that --json has written, with the reasons known
   --quiet                no progress on stderr
@@ -67,11 +78,13 @@ Examples:
   swtpmd conform --list --section=31
   swtpmd conform --target=unix:/tmp/tpm.sock
   swtpmd conform --target=swtpm:host=localhost,port=2321 --destructive --json=report.json
+  swtpmd conform --target=mssim:host=localhost,port=2321 --destructive --junit=report.xml
   swtpmd conform --table report.json other.json
   swtpmd conform --target=/dev/tpmrm0 --run='NV_Read.*NV_UNINITIALIZED' --all
 
 Exit codes: 0 no case failed and the TPM is as it was found; 1 a case failed, with --table
-one that has no known reason; 2 usage; 3 the TPM cannot be reached, or does not answer any more, or is not as it was found.
+one without a known reason, or the run was interrupted, or a report cannot be written; 2
+usage; 3 the TPM cannot be reached, does not answer any more, or is not as it was found.
 `
 
 // ExitGone is the exit code for a TPM that does not answer, or is not as it was found.
@@ -85,6 +98,7 @@ type flags struct {
 	sections          []string
 	destructive, list bool
 	all, quiet, table bool
+	manager           *bool // nil: as the target is
 	json              listing
 	junit, html       string
 	timeout           time.Duration
@@ -130,6 +144,11 @@ func define(f *flag.FlagSet) cli.Run {
 	f.BoolVar(&o.all, "all", false, "")
 	f.BoolVar(&o.quiet, "quiet", false, "")
 	f.BoolVar(&o.table, "table", false, "")
+	f.BoolFunc("resource-manager", "", func(text string) error {
+		manager, err := strconv.ParseBool(text)
+		o.manager = &manager
+		return err
+	})
 	f.StringVar(&o.junit, "junit", "", "")
 	f.StringVar(&o.html, "html", "", "")
 	f.Var(&o.json, "json", "")
@@ -171,16 +190,31 @@ func (o *flags) main(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return cli.Usage(fmt.Errorf("--target: %w", err), "")
 	}
+	options.ResourceManager = o.managed(address)
+	if err := o.writable(); err != nil {
+		return err
+	}
 	report, err := o.ask(ctx, address, suite, chosen, options)
 	if report != nil {
 		report.Target = address.String()
-		err = errors.Join(o.write(report, s.Out), err)
+		if err := o.write(report, s.Out); err != nil {
+			return fmt.Errorf("the report cannot be written: %w", err)
+		}
 	}
-	if err != nil {
-		fmt.Fprintf(s.Err, "swtpmd conform: %v\n", err)
-		return &cli.ExitError{Code: ExitGone}
-	}
+	return o.verdict(ctx, report, err, s.Err)
+}
+
+// verdict makes the exit code of a run, and says on stderr why it did not come to its end.
+func (o *flags) verdict(ctx context.Context, report *conform.Report, err error, talk io.Writer) error {
+	var wrong *conform.AuthError
 	switch {
+	case errors.As(err, &wrong):
+		return cli.Usage(fmt.Errorf("--%s-auth: %w", wordOf(wrong.Hierarchy), err), "")
+	case err != nil && ctx.Err() != nil && report != nil:
+		return fmt.Errorf("interrupted after %d of %d cases", len(report.Results)-report.Count(conform.NotRun), len(report.Results))
+	case err != nil:
+		fmt.Fprintf(talk, "swtpmd conform: %v\n", err)
+		return &cli.ExitError{Code: ExitGone}
 	case report.Count(conform.Fail) > 0:
 		return &cli.ExitError{Code: cli.ExitFailed}
 	case len(report.Left) > 0 && !o.destructive:
@@ -203,6 +237,34 @@ func (o *flags) ask(ctx context.Context, address dial.Address, suite *conform.Su
 		return nil, err
 	}
 	return runner.Run(ctx, chosen)
+}
+
+// managed reports whether the user says that a resource manager is between or, if nothing is
+// said, whether the target is that of Linux.
+func (o *flags) managed(a dial.Address) bool {
+	if o.manager != nil {
+		return *o.manager
+	}
+	if a.Protocol != dial.Device {
+		return false
+	}
+	path := cmp.Or(a.Data, "/dev/tpmrm0") // which is tried first
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	} else if a.Data == "" {
+		return false
+	}
+	return strings.HasPrefix(filepath.Base(path), "tpmrm")
+}
+
+// wordOf returns the first word of the flag for a hierarchy.
+func wordOf(handle tpm2.TPMHandle) string {
+	for _, h := range hierarchies {
+		if h.handle == handle {
+			return h.word
+		}
+	}
+	return ""
 }
 
 // choose returns the cases that the flags ask for.
@@ -241,7 +303,7 @@ func (o *flags) options(s cli.Streams) (conform.Options, error) {
 		if path, ok := strings.CutPrefix(text, "file:"); ok {
 			var err error
 			if value, err = os.ReadFile(path); err != nil {
-				return options, fmt.Errorf("the authorization value cannot be read: %w", err)
+				return options, cli.Usage(fmt.Errorf("--%s-auth: %w", wordOf(handle), err), "")
 			}
 		}
 		options.Auths[handle] = value
@@ -283,26 +345,65 @@ func (o *flags) print(chosen []*conform.Case, out io.Writer) error {
 
 // write writes the report where it is wanted.
 func (o *flags) write(report *conform.Report, out io.Writer) error {
-	if o.json.set {
-		if err := writeFile(o.json.file, out, report.WriteJSON); err != nil {
-			return err
-		}
-	}
-	for _, file := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{{o.junit, report.WriteJUnit}, {o.html, report.WriteHTML}} {
-		if file.name == "" {
+	text := true
+	for flag, name := range o.files() {
+		if name == "" {
 			continue
 		}
-		if err := writeFile(file.name, out, file.write); err != nil {
+		text = text && name != "-"
+		if err := writeFile(name, out, writers[flag](report)); err != nil {
 			return err
 		}
 	}
-	if o.json.file == "-" {
+	if !text {
 		return nil
 	}
 	return report.WriteText(out, o.all)
+}
+
+// files are the names of the reports by their flags, "" for those that are not wanted.
+func (o *flags) files() map[string]string {
+	return map[string]string{"--json": o.json.file, "--junit": o.junit, "--html": o.html}
+}
+
+// writers write reports by their flags.
+var writers = map[string]func(*conform.Report) func(io.Writer) error{
+	"--json":  func(r *conform.Report) func(io.Writer) error { return r.WriteJSON },
+	"--junit": func(r *conform.Report) func(io.Writer) error { return r.WriteJUnit },
+	"--html":  func(r *conform.Report) func(io.Writer) error { return r.WriteHTML },
+}
+
+// writable refuses reports that cannot be written, before the TPM is asked.
+func (o *flags) writable() error {
+	taken := map[string]string{}
+	files := o.files()
+	for _, flag := range slices.Sorted(maps.Keys(files)) {
+		name := files[flag]
+		if name == "" {
+			continue
+		}
+		if other := taken[name]; other != "" {
+			return cli.Usage(fmt.Errorf("%s and %s are both %s", other, flag, name), "name a file for each")
+		}
+		taken[name] = flag
+		if name == "-" {
+			continue
+		}
+		_, before := os.Stat(name)
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+		if err != nil {
+			return cli.Usage(fmt.Errorf("%s: %w", flag, err), "")
+		}
+		if err := file.Close(); err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
+		if errors.Is(before, os.ErrNotExist) {
+			if err := os.Remove(name); err != nil {
+				return fmt.Errorf("%s: %w", flag, err)
+			}
+		}
+	}
+	return nil
 }
 
 // compare writes tables of several reports.
@@ -318,7 +419,10 @@ func compare(names []string, out io.Writer) error {
 		}
 		var file conform.File
 		if err := json.Unmarshal(data, &file); err != nil {
-			return fmt.Errorf("%s is no report of swtpmd conform --json: %w", name, err)
+			return cli.Usage(fmt.Errorf("%s is no report of swtpmd conform --json: %w", name, err), "")
+		}
+		if len(file.Cases) == 0 {
+			return cli.Usage(fmt.Errorf("%s is no report of swtpmd conform --json: it has no cases", name), "")
 		}
 		files = append(files, &file)
 	}

@@ -110,7 +110,7 @@ var specimensOfNV = []specimen{
 	{code: tpm2.TPMCCNVCertify, setup: setup(define(0, ordinary, 8), nvWriteStep(owner, 0, "12345678", 0)), handles: handles(handle("@attest"), index(0), index(0)),
 		parameters: parameters(empty, noScheme, u16(8), u16(0))},
 	{code: 0x19d, since: 183, handles: handles(owner), // TPM2_NV_DefineSpace2
-		parameters: parameters(empty, sized{u8(1), sized{index(0), alg(tpm2.TPMAlgSHA256), u32(ordinary), empty, u16(8)}})},
+		parameters: parameters(empty, sized{u8(1), index(0), alg(tpm2.TPMAlgSHA256), u32(ordinary), empty, u16(8)})},
 	{code: 0x19e, since: 183, setup: setup(define(0, ordinary, 8)), handles: handles(index(0))}, // TPM2_NV_ReadPublic2
 }
 

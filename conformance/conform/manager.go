@@ -1,0 +1,56 @@
+package conform
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+)
+
+// managerLayer is the layer in response codes that a resource manager gives in place of the
+// TPM (TSS2_RESMGR_TPM_RC_LAYER, TCG TSS 2.0 Overview and Common Structures).
+const (
+	managerLayer = 11 << 16
+	layerMask    = 0xff << 16
+)
+
+// refusals are what Linux's resource manager answers to a write or read where it does not
+// pass the command or the response on (drivers/char/tpm/tpm2-space.c).
+var refusals = []struct {
+	errno syscall.Errno
+	why   string
+}{
+	{syscall.EINVAL, "it refuses handles that are not of its own objects, and commands without room for them"},
+	{syscall.ENOMEM, "it has room for 3 objects and 3 sessions"},
+	{syscall.EFAULT, "it cannot translate the handles of the response"},
+	{syscall.E2BIG, "it takes no command that is as long"},
+}
+
+// managerError is what a resource manager has answered by itself, or kept from the TPM.
+type managerError struct {
+	command, why string
+}
+
+func (e *managerError) Error() string {
+	return fmt.Sprintf("resource manager, %s: %s", e.command, e.why)
+}
+
+// managed returns what a resource manager has done instead of the TPM, nil if nothing.
+func (r *Runner) managed(outcome conversation.Outcome, err error) error {
+	if !r.options.ResourceManager {
+		return nil
+	}
+	command := nameOf(&conversation.Step{Data: outcome.Sent})
+	for _, known := range refusals {
+		if errors.Is(err, known.errno) {
+			return &managerError{command, fmt.Sprintf("%v: %s", known.errno, known.why)}
+		}
+	}
+	if code := outcome.Code(); err == nil && code&layerMask == managerLayer {
+		return &managerError{command, fmt.Sprintf("it answers %s itself", CodeName(tpm2.TPMRC(code&^layerMask)))}
+	}
+	return nil
+}
