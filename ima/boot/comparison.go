@@ -270,7 +270,7 @@ func (c *comparer) compareIMA() {
 	same := (c.ima.started >= 0) == c.r.Summary.Started
 	if i := c.ima.started; i >= 0 {
 		call := &c.calls[i]
-		log = fmt.Sprintf("at %s (%s)%s", call.level, stampText(call.at), order(c.boundAt(), call.at))
+		log = fmt.Sprintf("at %s (%s)%s", call.level, stampText(call.at), order(c.registeredAt(), call.at))
 		if s := &c.r.Summary; s.Started {
 			same = s.Level == call.level && near(call.at, s.StartedAt-c.base)
 		}
@@ -282,7 +282,7 @@ func (c *comparer) compareIMA() {
 		}
 		here = fmt.Sprintf("at %s (%s)%s", s.Level, stampText(s.StartedAt-c.base), order(at, s.StartedAt-c.base))
 		if c.ima.started >= 0 {
-			same = same && order(at, s.StartedAt-c.base) == order(c.boundAt(), c.calls[c.ima.started].at)
+			same = same && order(at, s.StartedAt-c.base) == order(c.registeredAt(), c.calls[c.ima.started].at)
 		}
 	}
 	c.row("IMA", log, here, same)
@@ -292,11 +292,18 @@ func (c *comparer) compareIMA() {
 	}
 }
 
-func (c *comparer) boundAt() time.Duration {
-	if s := c.story(); s != nil {
-		return s.boundAt()
+// registeredAt returns when the TPM had registered, negative if it had not: at the end of
+// its probe, or at IMA's look if IMA found it there although its probe ended later.
+func (c *console) registeredAt() time.Duration {
+	s := c.story()
+	if s == nil {
+		return -1
 	}
-	return -1
+	at, i := s.boundAt(), c.ima.started
+	if i >= 0 && at > c.calls[i].at && len(c.ima.lines) > 0 && !c.ima.bypass() {
+		return c.calls[i].at
+	}
+	return at
 }
 
 // order reports whether a TPM had registered when IMA looked for one.

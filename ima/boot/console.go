@@ -96,6 +96,11 @@ type loggedIMA struct {
 	lines          []string
 }
 
+// bypass reports whether IMA has printed that it found no TPM.
+func (l *loggedIMA) bypass() bool {
+	return slices.ContainsFunc(l.lines, func(text string) bool { return strings.HasPrefix(text, imaBypass) })
+}
+
 // loggedTPM has what the TPM core and its drivers have printed.
 type loggedTPM struct {
 	banners      []tpmBanner

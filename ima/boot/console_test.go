@@ -329,6 +329,27 @@ func TestFromConsoleReadsPrefixes(t *testing.T) {
 	}
 }
 
+// An asynchronous probe may end a few milliseconds from IMA's look. What IMA found decides
+// on which side of it the TPM registered.
+func TestFromConsoleOfATightRace(t *testing.T) {
+	t.Parallel()
+	log := console(t, "arm64-6.1-async-after-the-look")
+	const bypass = "ima: No TPM chip found, activating TPM-bypass!"
+	line := log[strings.LastIndex(log[:strings.Index(log, bypass)], "\n")+1:]
+	line, _, _ = strings.Cut(line, "\n")
+	for _, c := range []struct {
+		log   string
+		found bool
+	}{{log, false}, {strings.Replace(log, line+"\n", "", 1), true}} {
+		r, err := reproduced(t, c.log, "")
+		require.NoError(t, err)
+		require.NoError(t, r.Comparison.Err())
+		ended := machine{platform: r.Platform, config: boot.Config{Strategy: r.Strategy}}.boot(t)
+		assert.Equal(t, !c.found, ended.Summary.Bypass)
+		assert.Equal(t, c.found, ended.Summary.TPMAt <= ended.Summary.StartedAt)
+	}
+}
+
 // A log that is not whole, and one without time stamps, are told for what they
 // are.
 func TestFromConsoleRefuses(t *testing.T) {

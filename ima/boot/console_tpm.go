@@ -226,7 +226,7 @@ func (c *console) findTPM() *tpmStory {
 // more than the driver's line.
 func (c *console) assumeProbe(s *tpmStory) []loggedProbe {
 	i := c.ima.started
-	if i < 0 || slices.ContainsFunc(c.ima.lines, func(l string) bool { return strings.HasPrefix(l, imaBypass) }) {
+	if i < 0 || c.ima.bypass() {
 		return nil
 	}
 	for _, b := range c.tpm.banners {

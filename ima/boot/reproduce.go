@@ -171,7 +171,7 @@ func (a *attempt) correctTPM(p *Platform, r *Result, move func(*time.Duration, t
 		if d.Rest > 0 {
 			took = &d.Rest
 		}
-		move(took, (logged.at-logged.began)-(simulated[j].at-simulated[j].began))
+		move(took, a.sameSide(&r.Summary, (logged.at-logged.began)-(simulated[j].at-simulated[j].began)))
 		late := logged.began - simulated[j].began
 		for k := range p.Devices {
 			dev := &p.Devices[k]
@@ -189,6 +189,21 @@ func (a *attempt) correctTPM(p *Platform, r *Result, move func(*time.Duration, t
 		}
 		return
 	}
+}
+
+// sameSide returns by, or as much more or less as has the TPM, which registers by later,
+// registered before IMA's look if it was in the log, and after it if it was not.
+func (a *attempt) sameSide(s *Summary, by time.Duration) time.Duration {
+	i, logged := a.ima.started, a.registeredAt()
+	if i < 0 || logged < 0 || !s.Started || !s.TPMRegistered {
+		return by
+	}
+	const apart = 2 * precision
+	early := s.StartedAt - s.TPMAt - by
+	if logged <= a.calls[i].at {
+		return by + min(early-apart, 0)
+	}
+	return by + max(early+apart, 0)
 }
 
 func (d *Device) dependencies() []string {
