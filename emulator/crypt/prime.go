@@ -10,6 +10,7 @@ import (
 
 	"filippo.io/bigmod"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt/internal/montgomery"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -266,6 +267,14 @@ func (s *primeSearch) each(n int, f func(i int) (enough bool)) {
 func (p *suspect) passes(base *big.Int) bool {
 	twos := p.less1.TrailingZeroBits()
 	odd := new(big.Int).Rsh(p.less1, twos)
+	if m := montgomery.New(p.n); m != nil {
+		return m.StrongProbablePrime(montgomery.Words(base, m.Size()), odd.Bytes(), twos)
+	}
+	return p.passesPortable(base, odd, twos)
+}
+
+// passesPortable is passes for the number odd·2^twos + 1 without package montgomery.
+func (p *suspect) passesPortable(base, odd *big.Int, twos uint) bool {
 	if unrolled(p.n) {
 		return passesFast(newModulus(p.n), base, odd, twos)
 	}

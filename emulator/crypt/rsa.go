@@ -6,6 +6,7 @@ import (
 
 	"filippo.io/bigmod"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt/internal/montgomery"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -17,7 +18,10 @@ type RSAPublicKey struct {
 	N *big.Int
 	E uint32
 
-	fast *bigmod.Modulus // N, if bigmod is faster than math/big with it
+	// N for the fastest that there is: package montgomery, bigmod, or math/big if both
+	// are nil.
+	assembled *montgomery.Modulus
+	fast      *bigmod.Modulus
 }
 
 // NewRSAPublicKey makes a public key from the unique field and the exponent of
@@ -39,8 +43,8 @@ func NewRSAPublicKey(modulus []byte, exponent uint32) (*RSAPublicKey, error) {
 }
 
 func newRSAPublicKey(n *big.Int, e uint32) *RSAPublicKey {
-	k := &RSAPublicKey{N: n, E: e}
-	if unrolled(n) {
+	k := &RSAPublicKey{N: n, E: e, assembled: montgomery.New(n)}
+	if k.assembled == nil && unrolled(n) {
 		k.fast = newModulus(n)
 	}
 	return k
@@ -84,6 +88,9 @@ func (k *RSAPublicKey) Modulus() []byte { return k.N.FillBytes(make([]byte, k.Si
 // apply is the public operation (RFC 8017, section 5.1.1, RSAEP) on a number
 // below N. The result is as long as the modulus.
 func (k *RSAPublicKey) apply(m *big.Int) []byte {
+	if a := k.assembled; a != nil {
+		return montgomery.Bytes(a.ExpVarTime(montgomery.Words(m, a.Size()), uint(k.E)))
+	}
 	if k.fast != nil {
 		x := residue(m, k.fast)
 		return x.ExpShortVarTime(x, uint(k.E), k.fast).Bytes(k.fast)
@@ -111,6 +118,7 @@ type RSAPrivateKey struct {
 
 	p, q rsaHalf
 	qi   *bigmod.Nat // 1/Q modulo P
+	crt  *rsaFast    // nil if a number has a size that it is not for
 }
 
 // rsaHalf is the half of the private operation that goes on modulo one prime.
@@ -153,6 +161,7 @@ func newRSAPrivateKey(public *RSAPublicKey, p, q *big.Int) *RSAPrivateKey {
 		return nil
 	}
 	k.qi = residue(qi, k.p.modulus)
+	k.crt = newRSAFast(k, qi)
 	return k
 }
 
@@ -183,7 +192,8 @@ func (k *RSAPrivateKey) Prime() []byte { return k.P.FillBytes(make([]byte, (k.Si
 // modulus. A number that is not below the modulus is refused with TPM_RC_SIZE.
 //
 // The exponentiations take a time that depends on the size of the key alone,
-// which is why there is no blinding.
+// which is why there is no blinding. Before a result of the fast code leaves, the
+// public operation has led it back to c.
 func (k *RSAPrivateKey) Decrypt(c []byte) ([]byte, error) {
 	n := new(big.Int).SetBytes(c)
 	if n.Cmp(k.N) >= 0 {
@@ -192,21 +202,36 @@ func (k *RSAPrivateKey) Decrypt(c []byte) ([]byte, error) {
 	return k.exp(n).FillBytes(make([]byte, k.Size())), nil
 }
 
-// exp is the private operation with the Chinese remainder theorem, its two
-// halves at once if there are processors for them.
+// exp is the private operation.
 func (k *RSAPrivateKey) exp(c *big.Int) *big.Int {
-	var m1, m2 *bigmod.Nat
-	if runtime.GOMAXPROCS(0) > 1 {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			m2 = k.q.exp(c)
-		}()
-		m1 = k.p.exp(c)
-		<-done
-	} else {
-		m1, m2 = k.p.exp(c), k.q.exp(c)
+	if k.crt != nil {
+		if z, ok := k.crt.exp(c); ok {
+			return z
+		}
 	}
+	return k.expPortable(c)
+}
+
+// both calls two functions, at once if there are processors for them.
+func both(f, g func()) {
+	if runtime.GOMAXPROCS(0) == 1 {
+		f()
+		g()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g()
+	}()
+	f()
+	<-done
+}
+
+// expPortable is the private operation with the Chinese remainder theorem.
+func (k *RSAPrivateKey) expPortable(c *big.Int) *big.Int {
+	var m1, m2 *bigmod.Nat
+	both(func() { m1 = k.p.exp(c) }, func() { m2 = k.q.exp(c) })
 	h := m1.Sub(bigmod.NewNat().Mod(m2, k.p.modulus), k.p.modulus)
 	h.Mul(k.qi, k.p.modulus)
 	z := new(big.Int).SetBytes(h.Bytes(k.p.modulus))

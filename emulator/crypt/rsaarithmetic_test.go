@@ -58,11 +58,45 @@ func TestRSAAgreesWithExponentiation(t *testing.T) {
 					numbers = append(numbers, new(big.Int).Mod(new(big.Int).SetBytes(b), n))
 				}
 				for _, c := range numbers {
-					require.Zero(t, k.exp(c).Cmp(new(big.Int).Exp(c, d, n)), "%v^%v mod %v", c, d, n)
+					want := new(big.Int).Exp(c, d, n)
+					require.Zero(t, k.expPortable(c).Cmp(want), "%v^%v mod %v", c, d, n)
+					require.Zero(t, k.exp(c).Cmp(want), "%v^%v mod %v", c, d, n)
+					if k.crt != nil {
+						got, ok := k.crt.exp(c)
+						require.True(t, ok && got.Cmp(want) == 0, "%v^%v mod %v", c, d, n)
+					}
 					require.Equal(t, new(big.Int).Exp(c, exponent, n).FillBytes(make([]byte, k.Size())), k.apply(c), "%v^%d mod %v", c, e, n)
 				}
 			}
 		})
+	}
+}
+
+// A result with a fault in one half does not leave.
+func TestRSAFaultDoesNotLeave(t *testing.T) {
+	t.Parallel()
+	k, err := GenerateRSA(drbg(1), 1024, RSAOptions{})
+	require.NoError(t, err)
+	if k.crt == nil {
+		t.Skip("this processor has no fast code, or it is left out by the tag purego")
+	}
+	c := big.NewInt(12345)
+	want, ok := k.crt.exp(c)
+	require.True(t, ok)
+	for _, fault := range []func(f *rsaFast){
+		func(f *rsaFast) { f.dp[len(f.dp)-1] ^= 2 },
+		func(f *rsaFast) { f.dq[0] ^= 1 },
+		func(f *rsaFast) { f.qi[3] ^= 1 << 40 },
+		func(f *rsaFast) { f.factor[7] ^= 1 << 63 },
+	} {
+		bad := *newRSAFast(k, new(big.Int).ModInverse(k.Q, k.P))
+		fault(&bad)
+		got, ok := bad.exp(c)
+		require.False(t, ok)
+		require.NotEqual(t, want, got)
+		broken := *k
+		broken.crt = &bad
+		require.Zero(t, want.Cmp(broken.exp(c)), "the portable code answers")
 	}
 }
 
@@ -99,6 +133,8 @@ func TestMillerRabinOfLargeNumbers(t *testing.T) {
 			require.True(t, p.admits(base))
 			want := strongProbablePrime(n, base)
 			require.Equal(t, want, p.passes(base), "%v with base %v", n, base)
+			twos := p.less1.TrailingZeroBits()
+			require.Equal(t, want, p.passesPortable(base, new(big.Int).Rsh(p.less1, twos), twos), "%v with base %v", n, base)
 			return want
 		}
 		random := func() *big.Int {

@@ -9,6 +9,7 @@ tool (
 )
 
 require (
+	github.com/mmcloughlin/avo v0.5.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/tools v0.51.0
 )
