@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -52,5 +53,22 @@ func (r *Runner) managed(outcome conversation.Outcome, err error) error {
 	if code := outcome.Code(); err == nil && code&layerMask == managerLayer {
 		return &managerError{command, fmt.Sprintf("it answers %s itself", CodeName(tpm2.TPMRC(code&^layerMask)))}
 	}
+	return nil
+}
+
+// reopen begins again with a resource manager that has refused a command. All objects and
+// sessions of the file before are gone with it.
+func (r *Runner) reopen(ctx context.Context) error {
+	if r.options.Reopen == nil {
+		return nil
+	}
+	device, err := r.options.Reopen(context.WithoutCancel(ctx))
+	if err != nil {
+		return &GoneError{Case: r.current, Command: "the resource manager is opened again", Err: err}
+	}
+	r.clock.Device = device
+	r.made.contexts = nil
+	clear(r.loaded)
+	clear(r.state.fixtures)
 	return nil
 }

@@ -177,7 +177,7 @@ func (r *Runner) steps(ctx context.Context, result *Result) error {
 	var managed *managerError
 	if errors.As(err, &managed) {
 		result.Status, result.Why = NotSupported, err.Error()
-		return nil
+		return r.reopen(ctx)
 	}
 	if err == nil {
 		result.Status, result.Step, result.Command = Pass, 0, ""

@@ -25,6 +25,10 @@ type Options struct {
 	// ResourceManager says that a resource manager is between, as that of Linux at
 	// /dev/tpmrm0: it has handles of its own, and refuses commands by itself.
 	ResourceManager bool
+	// Reopen gives a new way to the TPM and ends the one before; it may be nil. Linux's
+	// resource manager can lose the sessions of an open file with a command that it
+	// refuses, and then refuses all others.
+	Reopen func(ctx context.Context) (transport.Device, error)
 	// Progress is called after each case, unless it is nil.
 	Progress func(done, total int, last *Result)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/conformance/conform"
 	"github.com/swtpmd/swtpmd/conformance/conform/cases"
+	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/dial"
 )
 
@@ -231,7 +232,16 @@ func (o *flags) ask(ctx context.Context, address dial.Address, suite *conform.Su
 	if err != nil {
 		return nil, err
 	}
-	defer tpm.Close()
+	defer func() { tpm.Close() }()
+	options.Reopen = func(ctx context.Context) (transport.Device, error) {
+		next, err := address.Dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		err = tpm.Close()
+		tpm = next
+		return next, err
+	}
 	runner, err := conform.NewRunner(ctx, tpm, suite, options)
 	if err != nil {
 		return nil, err
