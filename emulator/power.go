@@ -28,17 +28,34 @@ func (t *TPM) build(p Platform, c Config) error {
 	if err != nil {
 		return err
 	}
-	t.platform, t.config = p.withDefaults(), c
+	t.config = c
 	codes := c.Commands
 	if codes == nil {
 		codes = defaultCommands(c.hasVersion185())
 	}
 	t.algs, t.commands = algs, newCommandSet(codes)
 	t.contextHash, t.contextBits = algs.LargestHash(), slices.Max(algs.KeyBits(wire.AlgAES))
-	t.size, t.nextSize = c.Limits.Buffer, c.Limits.Buffer
-	room := max(defaultBuffer, c.Limits.Buffer)
-	t.out, t.hashing = make([]byte, 0, room), make([]byte, 0, room)
+	t.furnish(p)
 	return nil
+}
+
+// furnish gives a TPM with a Config its platform and its buffers.
+func (t *TPM) furnish(p Platform) {
+	t.platform = p.withDefaults()
+	size := t.config.Limits.Buffer
+	t.size, t.nextSize = size, size
+	room := max(defaultBuffer, size)
+	t.out, t.hashing = make([]byte, 0, room), make([]byte, 0, room)
+}
+
+// Another makes a TPM of the same Config without power. The two know nothing of each
+// other, but share the tables that were made of the Config: it takes less time and memory
+// than New.
+func (t *TPM) Another(p Platform) *TPM {
+	t.ready()
+	a := &TPM{config: t.config, algs: t.algs, commands: t.commands, contextHash: t.contextHash, contextBits: t.contextBits}
+	a.furnish(p)
+	return a
 }
 
 // ready makes a TPM of the zero value. Everything that works without power begins

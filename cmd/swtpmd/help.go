@@ -31,6 +31,7 @@ const daemonHelp = `Usage: swtpmd [flags]
        swtpmd socket --tpm2 [flags]    swtpm's own command line
        swtpmd chardev [flags]          a TPM for the kernel that runs here
        swtpmd mssim [flags]            by the protocol of the TCG's simulator
+       swtpmd fleet --dir=DIR [flags]  many TPMs in one process
        swtpmd cuse -n NAME [flags]     a TPM at /dev/NAME
        swtpmd ctl COMMAND              ask or steer a running daemon
        swtpmd plan check FILE...       look for errors in plans of faults, or explain them

@@ -18,6 +18,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/conform"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/ctl"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/daemon"
+	"github.com/swtpmd/swtpmd/cmd/swtpmd/fleet"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/importer"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/manual"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/measure"
@@ -46,6 +47,7 @@ func subcommands(sandboxes *daemon.Sandboxes) []cli.Command {
 		{Name: "chardev", Help: chardevHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newChardev(f, sandboxes) }},
 		{Name: "mssim", Help: mssimHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newMSSIM(f, sandboxes) }},
 		{Name: "cuse", Help: cuseHelp, Args: cli.ArgsAfterFlags, New: func(f *flag.FlagSet) cli.Run { return newCUSE(f, sandboxes) }},
+		fleet.Command,
 		ctl.Command,
 		plan.Command,
 		replay.Command,

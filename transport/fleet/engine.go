@@ -19,7 +19,7 @@ import (
 // When it has not been used for a time it is put away as a snapshot, and made again of
 // that for the next command, which finds it as if it had never been away.
 type engine struct {
-	config   emulator.Config
+	kind     *emulator.TPM     // without power, of which the TPM is another
 	platform emulator.Platform // with the clock and the store below
 	clock    pausedClock
 	store    quietStore
@@ -51,22 +51,16 @@ type PanicError struct {
 // Error gives the value; the stack is in the log.
 func (e *PanicError) Error() string { return fmt.Sprintf("internal error: panic: %v", e.Value) }
 
-// newEngine returns an engine without power on a store.
-func newEngine(config emulator.Config, platform emulator.Platform, store state.Store, log *slog.Logger) (*engine, error) {
-	e := &engine{config: config, log: log, failures: machine.Failures{Log: log}}
+// newEngine returns an engine without power on a store. It is another TPM like kind.
+func newEngine(kind *emulator.TPM, platform emulator.Platform, store state.Store, log *slog.Logger) *engine {
+	e := &engine{kind: kind, log: log, failures: machine.Failures{Log: log}}
 	e.clock.start = time.Now()
 	e.store.Store = store
 	e.platform = platform
 	e.platform.Clock, e.platform.Store = &e.clock, &e.store
-	tpm, err := e.make()
-	if err != nil {
-		return nil, err
-	}
-	e.buffer.size, e.buffer.min, e.buffer.max = tpm.BufferSize()
-	return e, nil
+	e.buffer.size, e.buffer.min, e.buffer.max = kind.BufferSize()
+	return e
 }
-
-func (e *engine) make() (*emulator.TPM, error) { return emulator.New(e.platform, e.config) }
 
 // hold returns the TPM, which stays until release is called.
 func (e *engine) hold() (tpm *emulator.TPM, err error) {
@@ -94,10 +88,7 @@ func (e *engine) wake() (err error) {
 	if e.tpm != nil {
 		return nil
 	}
-	tpm, err := e.make()
-	if err != nil {
-		return err
-	}
+	tpm := e.kind.Another(e.platform)
 	if _, err := tpm.SetBufferSize(e.buffer.size); err != nil {
 		return err
 	}

@@ -40,6 +40,9 @@ type Options struct {
 	// Describe returns what GET_INFO tells of a TPM with a profile; without it GET_INFO
 	// is not answered.
 	Describe func(*emulator.Profile) (*swtpm.Description, error)
+	// Trim, if set, is called when many TPMs have been put away, to give memory back to the
+	// system, as debug.FreeOSMemory does.
+	Trim func()
 	// Log gets what happens, each line with the TPM's name; nil logs nothing.
 	Log *slog.Logger
 }
@@ -50,6 +53,7 @@ const DefaultIdle = 10 * time.Second
 const (
 	configSuffix = ".tpm"
 	lockFile     = "fleet.lock"
+	manyAway     = 32          // TPMs of which the memory is worth a collection of garbage
 	removeTime   = time.Minute // in which removal of a TPM in use has to be asked twice
 )
 
@@ -341,8 +345,14 @@ func (f *Fleet) putAway() {
 			tpms = append(tpms, t)
 		}
 		f.mu.Unlock()
+		away := 0
 		for _, t := range tpms {
-			t.putAway(f.options.Idle)
+			if t.putAway(f.options.Idle) {
+				away++
+			}
+		}
+		if away >= manyAway && f.options.Trim != nil {
+			f.options.Trim()
 		}
 	}
 }

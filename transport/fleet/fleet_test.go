@@ -3,10 +3,14 @@ package fleet_test
 import (
 	"context"
 	"encoding/binary"
+	"io"
 	"io/fs"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -209,4 +213,129 @@ func awayed(t *testing.T, f *fleet.Fleet, name string) {
 		s, ok := f.Status(name)
 		return ok && !s.InMemory && s.Powered
 	}, 30*time.Second, time.Millisecond)
+}
+
+// lines is a log that goroutines write.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// panics is entropy that panics when it is asked for the second time, in a command.
+type panics struct{ asked int }
+
+func (p *panics) Read(b []byte) (int, error) {
+	if p.asked++; p.asked == 2 {
+		panic("on purpose")
+	}
+	return len(b), nil
+}
+
+// A panic in one TPM is its failure mode until INIT, and nobody else's.
+func TestAPanicIsTheFailureModeOfOneTPM(t *testing.T) {
+	t.Parallel()
+	var log lines
+	f := open(t, fleet.Options{Dir: transporttest.Dir(t), Log: slog.New(slog.NewTextHandler(&log, nil)), Idle: 10 * time.Millisecond})
+	s := add(t, f, "bad", fleet.Config{})
+	f.SetEntropy("bad", new(panics))
+	bad, good := connect(t, s), connect(t, add(t, f, "good", fleet.Config{}))
+	bad.power(t)
+	good.power(t)
+	stir := []byte{0x80, 0x01, 0, 0, 0, 14, 0, 0, 0x01, 0x46, 0, 2, 1, 2}
+	response, err := bad.commands.Send(context.Background(), 0, stir)
+	require.NoError(t, err)
+	assert.Equal(t, uint32(wire.RCFailure), transport.ResponseCode(response))
+	assert.Equal(t, uint32(wire.RCFailure), bad.code(t), "every command fails")
+	assert.Zero(t, good.code(t))
+	s, _ = f.Status("bad")
+	assert.Contains(t, s.Failure, "panic: on purpose")
+	assert.Contains(t, log.String(), "tpm=bad cause=\"on purpose\" stack=")
+	assert.Contains(t, log.String(), "panics).Read")
+
+	bad.power(t)
+	assert.Zero(t, bad.code(t))
+	s, _ = f.Status("bad")
+	assert.Empty(t, s.Failure)
+}
+
+// A command that is held, a flood and a client that does not read are no other TPM's.
+func TestATPMDoesNotWaitForAnother(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	f := open(t, fleet.Options{Dir: transporttest.Dir(t)})
+	hold, err := faults.ParseRule("GetRandom: hold=1h")
+	require.NoError(t, err)
+	held := connect(t, add(t, f, "held", fleet.Config{Rules: []faults.Rule{hold}}))
+	deaf := connect(t, add(t, f, "deaf", fleet.Config{}))
+	flood := connect(t, add(t, f, "flood", fleet.Config{}))
+	good := connect(t, add(t, f, "good", fleet.Config{}))
+	for _, g := range []*guest{held, deaf, flood, good} {
+		g.power(t)
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	s, _ := f.Status("deaf")
+	conn, err := net.Dial("unix", s.Data)
+	require.NoError(t, err)
+	defer conn.Close()
+	running.Go(func() { // until its socket is full
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Minute))
+		for ctx.Err() == nil {
+			if _, err := conn.Write([]byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7b, 0, 16}); err != nil {
+				return
+			}
+		}
+	})
+	defer conn.Close()
+	waits := make(chan struct{})
+	running.Go(func() {
+		defer close(waits)
+		_, _ = held.commands.Send(ctx, 0, []byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7b, 0, 16})
+	})
+	running.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = flood.commands.Send(ctx, 0, []byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7b, 0, 16})
+		}
+	})
+	for range 100 {
+		assert.Zero(t, good.code(t))
+	}
+	select {
+	case <-waits:
+		t.Error("the held command was answered")
+	default:
+	}
+}
+
+// More clients than a TPM takes are refused, and another TPM has its own limit.
+func TestTheLimitOfClients(t *testing.T) {
+	t.Parallel()
+	f := open(t, fleet.Options{Dir: transporttest.Dir(t)})
+	s := add(t, f, "web", fleet.Config{Clients: 2})
+	connect(t, s).power(t)
+	connect(t, s)
+	require.Eventually(t, func() bool {
+		s, _ := f.Status("web")
+		return s.DataClients == 2
+	}, 30*time.Second, time.Millisecond)
+	refused, err := net.Dial("unix", s.Data)
+	require.NoError(t, err)
+	defer refused.Close()
+	require.NoError(t, refused.SetReadDeadline(time.Now().Add(30*time.Second)))
+	_, err = refused.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, io.EOF)
+	connect(t, add(t, f, "db", fleet.Config{})).power(t)
 }

@@ -10,7 +10,7 @@ import (
 
 // kind is what TPMs of one profile share.
 type kind struct {
-	profile     emulator.Profile // the zero value without one
+	tpm         *emulator.TPM // one without power, with the tables that all of them use
 	description *swtpm.Description
 }
 
@@ -26,7 +26,9 @@ func (f *Fleet) kind(profile string) (*kind, error) {
 	if err != nil {
 		return nil, &ConfigError{Word: "profile", Err: err}
 	}
-	k.profile = *p
+	if k.tpm, err = emulator.New(emulator.Platform{}, p.Config); err != nil {
+		return nil, &ConfigError{Word: "profile", Err: err}
+	}
 	if f.options.Describe != nil {
 		if k.description, err = f.options.Describe(p); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -103,9 +104,7 @@ func (f *Fleet) newTPM(name string, c Config) (*tpm, error) {
 		t.storage = &storage{dir: dir, noSync: f.options.NoSync, log: t.log}
 		store = &machine.Store{Store: t.storage, Dir: dir, Log: t.log}
 	}
-	if t.engine, err = newEngine(kind.profile.Config, platform, store, t.log); err != nil {
-		return nil, err
-	}
+	t.engine = newEngine(kind.tpm, platform, store, t.log)
 	return t, t.build(kind)
 }
 
@@ -227,7 +226,7 @@ func (t *tpm) makeDir() error {
 	}
 	o := t.config.Owner
 	if o == nil {
-		return nil
+		return os.Chmod(t.dir, 0o700)
 	}
 	// The owner has to come to its own directory.
 	parent := filepath.Dir(t.dir)
@@ -238,12 +237,36 @@ func (t *tpm) makeDir() error {
 	return errors.Join(err, os.Lchown(t.dir, o.UID, o.GID))
 }
 
-func (t *tpm) listen(ctx context.Context, name string) (net.Listener, error) {
-	l, err := transport.ListenUnix(ctx, filepath.Join(t.dir, name), transport.Access{Mode: 0o600, Owner: t.config.Owner})
+// listen makes a socket. In a directory that is for this process alone it can be made in
+// place: nobody comes to it before it has its permissions.
+func (t *tpm) listen(ctx context.Context, name string) (l net.Listener, err error) {
+	path := filepath.Join(t.dir, name)
+	if t.config.Owner != nil {
+		l, err = transport.ListenUnix(ctx, path, transport.Access{Mode: 0o600, Owner: t.config.Owner})
+	} else {
+		l, err = listenInPlace(path)
+	}
 	if err == nil {
 		t.listeners = append(t.listeners, l)
 	}
 	return l, err
+}
+
+// listenInPlace takes the place of the socket that a fleet before has left.
+func listenInPlace(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func (t *tpm) openConsole() error {
@@ -295,15 +318,16 @@ func (t *tpm) inUse() bool {
 	return control+data > 0
 }
 
-// putAway puts the TPM away if it has not been used for idle.
-func (t *tpm) putAway(idle time.Duration) {
+// putAway puts the TPM away if it has not been used for idle, and reports whether it did.
+func (t *tpm) putAway(idle time.Duration) bool {
 	if !t.engine.away(idle) {
-		return
+		return false
 	}
 	if t.storage != nil && !t.engine.Powered() {
 		t.storage.close()
 	}
 	t.log.Debug("put away")
+	return true
 }
 
 // end has clients lose their connections, and does not wait.

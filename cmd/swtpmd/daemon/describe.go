@@ -17,9 +17,14 @@ const defaultProfile = "default"
 // Describe returns what GET_INFO and --print-info tell of a TPM of this profile, without
 // making it.
 func Describe(chosen *cli.Profile) (*swtpm.Description, error) {
-	config := chosen.Config().Full()
+	return DescribeProfile(&emulator.Profile{Name: chosen.Name(), Title: chosen.Title(), Config: chosen.Config()})
+}
+
+// DescribeProfile is Describe. A profile without a name is the default one.
+func DescribeProfile(chosen *emulator.Profile) (*swtpm.Description, error) {
+	config := chosen.Config.Full()
 	id := config.Identity
-	active := swtpm.Profile{Name: chosen.Name(), Description: chosen.Title(), Features: featuresOf(config)}
+	active := swtpm.Profile{Name: chosen.Name, Description: chosen.Title, Features: featuresOf(config)}
 	d := &swtpm.Description{
 		Revision:     id.Revision,
 		Manufacturer: binary.BigEndian.Uint32(append([]byte(id.Manufacturer), 0, 0, 0, 0)),
@@ -47,7 +52,7 @@ func Describe(chosen *cli.Profile) (*swtpm.Description, error) {
 		}
 		one := swtpm.Profile{Name: p.Name, Description: p.Title, Features: featuresOf(p.Config.Full())}
 		d.Profiles = append(d.Profiles, one)
-		if !chosen.Given() && name == defaultProfile {
+		if chosen.Name == "" && name == defaultProfile {
 			d.Profile = one
 		}
 	}

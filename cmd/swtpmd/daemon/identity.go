@@ -8,11 +8,11 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/process"
 )
 
-// become does what --chroot and --runas ask for. As with swtpm it comes before
+// Become does what --chroot and --runas ask for. As with swtpm it comes before
 // any file is opened: paths are below the new root, and what is made is the new user's,
 // who can open and remove it again. What is outside (the service manager's socket, passed
 // descriptors, the profile) is open or read by then.
-func become(s *options.Set, alone bool) error {
+func Become(s *options.Set, alone bool) error {
 	switch {
 	case s.Chroot == "" && (s.RunAs == nil || s.RunAs.Is()):
 		return nil

@@ -19,24 +19,24 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// ownLog is the daemon's log. Whoever writes to it never waits for who reads it.
-type ownLog struct {
+// Log is the log of a daemon. Whoever writes to it never waits for who reads it.
+type Log struct {
 	*slog.Logger
-	queue *logs.Queue
+	Queue *logs.Queue
 	file  io.Closer // nil for stderr
 }
 
-// close writes what waits, as far as somebody takes it, and closes the file.
-func (j *ownLog) close() {
-	_ = j.queue.Flush()
+// Close writes what waits, as far as somebody takes it, and closes the file.
+func (j *Log) Close() {
+	_ = j.Queue.Flush()
 	if j.file != nil {
 		j.file.Close()
 	}
 }
 
-// openLog makes the log that --log describes, on stderr if it says nothing. A file by
+// OpenLog makes the log that --log describes, on stderr if it says nothing. A file by
 // name is one of files.
-func openLog(w *options.LogWords, stderr io.Writer, files *logs.Files) (*ownLog, error) {
+func OpenLog(w *options.LogWords, stderr io.Writer, files *logs.Files) (*Log, error) {
 	out := stderr
 	var toClose io.Closer
 	switch {
@@ -60,7 +60,7 @@ func openLog(w *options.LogWords, stderr io.Writer, files *logs.Files) (*ownLog,
 	if w.Level >= options.LogTrace {
 		level = slog.LevelDebug
 	}
-	return &ownLog{slog.New(slog.NewTextHandler(queue, &slog.HandlerOptions{Level: level})), queue, toClose}, nil
+	return &Log{slog.New(slog.NewTextHandler(queue, &slog.HandlerOptions{Level: level})), queue, toClose}, nil
 }
 
 // logDecision logs what the deferral did to a command, and how long a hold may last. QEMU

@@ -36,7 +36,7 @@ func Run(ctx context.Context, set *options.Set, on Device, s cli.Streams, sandbo
 			return err
 		}
 	}
-	if err := become(set, sandboxes != nil); err != nil {
+	if err := Become(set, sandboxes != nil); err != nil {
 		return err
 	}
 	// Writing to a terminal that went away must not end a daemon, nor a limit of
@@ -47,12 +47,12 @@ func Run(ctx context.Context, set *options.Set, on Device, s cli.Streams, sandbo
 		return fmt.Errorf("core dumps cannot be disabled: %w; allow them with --core-dumps", err)
 	}
 	files := new(logs.Files)
-	log, err := openLog(&set.Log, s.Err, files)
+	log, err := OpenLog(&set.Log, s.Err, files)
 	if err != nil {
 		return err
 	}
-	defer log.close()
-	d := &daemon{set: set, device: on, told: make(chan struct{}), log: log.Logger, queue: log.queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes, manager: manager}
+	defer log.Close()
+	d := &daemon{set: set, device: on, told: make(chan struct{}), log: log.Logger, queue: log.Queue, files: files, in: s.In, out: s.Out, sandboxes: sandboxes, manager: manager}
 	defer d.cleanUp()
 	// A manager that cannot be told must not keep the guest from its TPM.
 	d.toldManager(unmanaged)

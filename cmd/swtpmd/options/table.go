@@ -17,6 +17,7 @@ const (
 	InChardev                     // swtpmd chardev
 	InCUSE                        // swtpmd cuse
 	InMSSIM                       // swtpmd mssim
+	InFleet                       // swtpmd fleet
 
 	// inSwtpm are the words of swtpm, inAll those, swtpmd itself and swtpmd mssim.
 	inSwtpm = InSocket | InChardev | InCUSE
@@ -48,14 +49,14 @@ var Table = []option{
 	{Name: "fd", Letter: "f", in: inAll &^ InCUSE &^ InMSSIM, value: (*Set).setFD},
 	{Name: "flags", in: inAll, value: (*Set).setFlags},
 	{Name: "locality", in: inAll &^ InMSSIM, value: (*Set).setLocality},
-	{Name: "pid", in: inAll, value: (*Set).setPID},
-	{Name: "log", in: inAll, value: func(s *Set, text string) error { return s.Log.set(text) }},
+	{Name: "pid", in: inAll | InFleet, value: (*Set).setPID},
+	{Name: "log", in: inAll | InFleet, value: func(s *Set, text string) error { return s.Log.set(text) }},
 	{Name: "tpmstate", in: inAll, value: func(s *Set, text string) error { return s.State.set(text) }},
 	{Name: "key", in: inAll, value: (*Set).setKey},
 	{Name: "migration-key", in: inAll, value: (*Set).setMigrationKey},
 	{Name: "migration", in: inAll, Newer: true, value: func(s *Set, text string) error { return s.Migration.set(text) }},
 	{Name: "terminate", Letter: "t", in: InDaemon | InSocket, on: func(s *Set) *bool { return &s.Terminate }},
-	{Name: "daemon", Letter: "d", in: inAll &^ InCUSE, on: func(s *Set) *bool { return &s.Daemonize }},
+	{Name: "daemon", Letter: "d", in: inAll&^InCUSE | InFleet, on: func(s *Set) *bool { return &s.Daemonize }},
 	{Name: "seccomp", in: inAll, value: func(s *Set, text string) error { return s.Sandbox.setSeccomp(text) }},
 	{Name: "runas", Letter: "r", in: inAll, value: (*Set).setRunAs},
 	{Name: "chroot", Letter: "R", in: inAll, Newer: true, value: (*Set).setChroot},
@@ -69,10 +70,10 @@ var Table = []option{
 	{Name: "version-like", in: inSwtpm, value: (*Set).setLike},
 	{Name: "state", in: inAll, value: func(s *Set, text string) error { return s.State.setDir(text) }},
 	{Name: "sandbox", in: inAll, value: func(s *Set, text string) error { return s.Sandbox.set(text) }},
-	{Name: "core-dumps", in: inAll, on: func(s *Set) *bool { return &s.CoreDumps }},
-	{Name: "dir", in: inAll, value: func(s *Set, text string) error { s.Dir = text; return nil }},
+	{Name: "core-dumps", in: inAll | InFleet, on: func(s *Set) *bool { return &s.CoreDumps }},
+	{Name: "dir", in: inAll | InFleet, value: func(s *Set, text string) error { s.Dir = text; return nil }},
 	{Name: "admin", in: inAll, value: func(s *Set, text string) error { s.Admin = text; return nil }},
-	{Name: "json", in: inAll, on: func(s *Set) *bool { return &s.JSON }},
+	{Name: "json", in: inAll | InFleet, on: func(s *Set) *bool { return &s.JSON }},
 	{Name: "console", in: inAll, value: func(s *Set, text string) error { s.Console = text; return nil }},
 	{Name: "console-log", in: inAll, value: func(s *Set, text string) error { s.ConsoleLog = text; return nil }},
 	{Name: "trust-console", in: inAll, on: func(s *Set) *bool { return &s.TrustConsole }},
@@ -96,10 +97,12 @@ var Table = []option{
 func (s *Set) Define(f *flag.FlagSet, c Command) {
 	s.NameNone()
 	s.BusyPoll = defaultBusyPoll
-	s.Profile.Define(f)
-	s.Deferral.Define(f)
-	f.IntVar(&s.Deferral.Boots, "defer-boots", 0, "")
-	s.Faults.Define(f)
+	if c != InFleet { // of which each TPM has its own
+		s.Profile.Define(f)
+		s.Deferral.Define(f)
+		f.IntVar(&s.Deferral.Boots, "defer-boots", 0, "")
+		s.Faults.Define(f)
+	}
 	for i := range Table {
 		if o := &Table[i]; o.in&c != 0 {
 			o.define(s, f)
