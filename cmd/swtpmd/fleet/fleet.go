@@ -31,8 +31,9 @@ tpm.sock.ctrl for QEMU, tpm.sock for commands, console.sock where it depends on 
 its boot is. A guest finds there what it finds with swtpmd, but that its end leaves the
 TPM for the next guest. A TPM takes memory only while it is used.
 
-What a TPM is stands in DIR/NAME.tpm, one word a line; those files are read at the start.
-docs/fleet.md lists the words.
+What a TPM is stands in DIR/NAME.tpm, one word a line; docs/fleet.md lists the words. The
+files are followed: a new one makes a TPM, a changed one makes it anew, and the end of one
+ends it, once it has no clients. swtpmd ctl fleet does the same by hand.
 
 Flags:
   --dir=DIR              the fleet's directory, made (mode 0700) if it is not there
@@ -45,6 +46,8 @@ Flags:
   --idle=DURATION        put a TPM away, as it is, that has not been used for so long, and
                          have it again with the next command (default 10s); off: never
   --fsync=on|off         off leaves it to the system when state reaches the disk
+  --admin=PATH           status and steering (default DIR/admin.sock): swtpmd ctl fleet, and
+                         GET /metrics for Prometheus
   --json                 the ready line as JSON
   --log=WORDS, --pid=WORDS, --daemon, -d, --core-dumps
                          see swtpmd --help; each line of the log has tpm=NAME
@@ -180,6 +183,14 @@ func (s *settings) run(ctx context.Context, streams cli.Streams) error {
 		return err
 	}
 	defer remove()
+	window, err := OpenWindow(ctx, f, s.Dir, s.Admin, log.Logger)
+	if err != nil {
+		return err
+	}
+	defer window.Close()
+	if s.Admin, err = filepath.Abs(window.Admin); err != nil {
+		return err
+	}
 	tell(manager.Ready())
 	if err := s.announce(streams.Out, f); err != nil {
 		return err
@@ -230,6 +241,7 @@ type Ready struct {
 	Ready bool   `json:"ready"`
 	PID   int    `json:"pid"`
 	Dir   string `json:"dir"`
+	Admin string `json:"admin"`
 	TPMs  int    `json:"tpms"`
 	// Refused is why TPMs are left out, by their names.
 	Refused map[string]string `json:"refused,omitempty"`
@@ -240,7 +252,7 @@ func (s *settings) announce(out io.Writer, f *fleet.Fleet) error {
 	if err != nil {
 		return err
 	}
-	r := Ready{Ready: true, PID: os.Getpid(), Dir: dir, Refused: map[string]string{}}
+	r := Ready{Ready: true, PID: os.Getpid(), Dir: dir, Admin: s.Admin, Refused: map[string]string{}}
 	for _, status := range f.List() {
 		if status.Refused != "" {
 			r.Refused[status.Name] = status.Refused

@@ -72,7 +72,7 @@ var Table = []option{
 	{Name: "sandbox", in: inAll, value: func(s *Set, text string) error { return s.Sandbox.set(text) }},
 	{Name: "core-dumps", in: inAll | InFleet, on: func(s *Set) *bool { return &s.CoreDumps }},
 	{Name: "dir", in: inAll | InFleet, value: func(s *Set, text string) error { s.Dir = text; return nil }},
-	{Name: "admin", in: inAll, value: func(s *Set, text string) error { s.Admin = text; return nil }},
+	{Name: "admin", in: inAll | InFleet, value: func(s *Set, text string) error { s.Admin = text; return nil }},
 	{Name: "json", in: inAll | InFleet, on: func(s *Set) *bool { return &s.JSON }},
 	{Name: "console", in: inAll, value: func(s *Set, text string) error { s.Console = text; return nil }},
 	{Name: "console-log", in: inAll, value: func(s *Set, text string) error { s.ConsoleLog = text; return nil }},
