@@ -53,7 +53,7 @@ func (d *DeviceNode) Send(ctx context.Context, _ uint8, command []byte) ([]byte,
 		return nil, err
 	}
 	defer d.until(ctx)()
-	response := make([]byte, DefaultMaxCommand)
+	response := make([]byte, LargestBuffer)
 	if d.owed {
 		if _, err := d.read(ctx, response); err != nil {
 			return nil, err

@@ -12,6 +12,12 @@ const HeaderSize = 10
 // (drivers/char/tpm/tpm.h: TPM_BUFSIZE) use.
 const DefaultMaxCommand = 4096
 
+// LargestBuffer is the size in bytes of the largest command and response buffers that
+// a TPM has here: those of version 185 of the library, which ML-DSA-87 needs. What
+// takes a command before it knows the TPM takes as many, and leaves it to the TPM to
+// refuse one that is beyond its own buffer.
+const LargestBuffer = 8192
+
 // Tags of a TPM 2.0 command or response. TPM 2.0 Library Part 2, section
 // "TPM_ST (Structure Tags)" (rev 1.59).
 const (

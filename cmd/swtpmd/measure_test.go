@@ -136,6 +136,19 @@ func TestMeasureWithAttestationKeys(t *testing.T) {
 	assert.NoDirExists(t, out)
 }
 
+// A quote with ML-DSA-87, which is larger than 4,096 bytes, comes over every transport.
+func TestLargestQuoteOverTransports(t *testing.T) {
+	files := someFiles(t)
+	d := daemonWith(t, "--profile=v185", "--flags=startup-clear")
+	m := mssimWith(t, "--profile=v185", "--flags=startup-clear")
+	for _, address := range []string{"unix:" + d.ready.Data, "swtpm:path=" + d.ready.Data, "swtpm:ctrl=" + d.ready.Control, m.ready.TCTI} {
+		out := t.TempDir()
+		measuredTo(t, out, "--tpm="+address, "--ak=ml-dsa-87", "--nonce=c0ffee", files)
+		code, said := quoted(t, out, "c0ffee")
+		assert.Contains(t, said, "signed with the key given (ML-DSA-87)", "%s: exit code %d", address, code)
+	}
+}
+
 // One bit that is changed of a quote with ML-DSA, wherever it is, is found.
 func TestMLDSAQuoteThatWasChanged(t *testing.T) {
 	first := t.TempDir()

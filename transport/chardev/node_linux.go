@@ -55,7 +55,7 @@ func newNode(fd int, proxy bool) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(fd))
 	}
-	n := &Node{fd: fd, wake: wake, proxy: proxy, buf: make([]byte, transport.DefaultMaxCommand)}
+	n := &Node{fd: fd, wake: wake, proxy: proxy, buf: make([]byte, transport.LargestBuffer)}
 	n.users.Store(1)
 	return n, nil
 }
@@ -114,7 +114,7 @@ func (n *Node) Serve(ctx context.Context, r Responder, log *slog.Logger) error {
 	defer stop()
 	s := &service{node: n, responder: r, log: log, parent: ctx}
 	if !n.proxy {
-		s.stream = transport.NewFrameReader(source{n}, transport.DefaultMaxCommand, stallTime)
+		s.stream = transport.NewFrameReader(source{n}, transport.LargestBuffer, stallTime)
 	}
 	err := s.run()
 	if ctx.Err() != nil || n.closed.Load() {

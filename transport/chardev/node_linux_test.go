@@ -247,9 +247,9 @@ func TestAStream(t *testing.T) {
 	}
 	kernel.send("8001 00000005 00000143")
 	kernel.hears(wrongSize)
-	kernel.send("8001 00001388 00000143")
+	kernel.send("8001 00002328 00000143")
 	kernel.hears(wrongSize)
-	_, err := kernel.file.Write(make([]byte, 5000-transport.HeaderSize))
+	_, err := kernel.file.Write(make([]byte, 9000-transport.HeaderSize))
 	require.NoError(t, err)
 	kernel.send(selfTest)
 	kernel.hears(selfTest)

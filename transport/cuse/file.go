@@ -69,7 +69,7 @@ func (s *service) written(r *request) []byte {
 			return reply(r.unique, eFBIG, nil)
 		}
 		f.upload.data = append(f.upload.data, r.data...)
-	case len(r.data) > transport.DefaultMaxCommand:
+	case len(r.data) > transport.LargestBuffer:
 		return reply(r.unique, e2BIG, nil)
 	default:
 		f.upload = upload{}

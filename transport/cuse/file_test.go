@@ -131,7 +131,7 @@ func TestWhatIsNoCommand(t *testing.T) {
 		r := k.asks(opRead, readBody(4096, 0))
 		assert.Equal(t, transport.AppendResponse(nil, transport.RCCommandSize), r.body, digits)
 	}
-	assert.EqualValues(t, -e2BIG, k.asks(opWrite, writeBody(make([]byte, 4097))).code)
+	assert.EqualValues(t, -e2BIG, k.asks(opWrite, writeBody(make([]byte, 8193))).code)
 	assert.EqualValues(t, -eNOSYS, k.asks(3, make([]byte, 16)).code)
 }
 

@@ -52,7 +52,7 @@ const (
 	pollOut        = 0x104  // POLLOUT | POLLWRNORM
 	notifyPoll     = 1      // FUSE_NOTIFY_POLL
 	mostBytes      = 20 << 10
-	mostWrite      = 8192 // a command that is too large comes whole, to be refused
+	mostWrite      = 16 << 10 // a command that is too large comes whole, to be refused
 	initOutSize    = 72
 	ioctlOutSize   = 16
 	deviceInfoName = "DEVNAME="
