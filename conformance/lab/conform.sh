@@ -23,7 +23,6 @@ until_() {
 }
 
 insmod /mod/tpm_vtpm_proxy.ko
-dmesg -n 1
 swtpmd chardev --vtpm-proxy --tpm2 >/run/out 2>&1 &
 until_ [ -c /dev/tpmrm0 ]
 for name in tpmrm0 tpm0; do
