@@ -26,7 +26,7 @@ var refusals = []struct {
 }{
 	{syscall.EINVAL, "it refuses handles that are not of its own objects, and commands without room for them"},
 	{syscall.ENOMEM, "it has room for 3 objects and 3 sessions"},
-	{syscall.EFAULT, "it cannot translate the handles of the response"},
+	{syscall.EFAULT, "it cannot load or save its own objects and sessions any more"},
 	{syscall.E2BIG, "it takes no command that is as long"},
 }
 
