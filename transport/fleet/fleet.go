@@ -169,6 +169,11 @@ func (f *Fleet) Add(ctx context.Context, name string, c Config) error {
 }
 
 func (f *Fleet) add(ctx context.Context, name string, c Config) error {
+	return f.addAs(ctx, name, c, f.write)
+}
+
+// addAs is add with a write of its own for the TPM's file.
+func (f *Fleet) addAs(ctx context.Context, name string, c Config, write func(string, Config) (bool, error)) error {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	if err := f.admits(name); err != nil {
@@ -182,7 +187,7 @@ func (f *Fleet) add(ctx context.Context, name string, c Config) error {
 	if err != nil {
 		return err
 	}
-	written, err := f.write(name, c)
+	written, err := write(name, c)
 	if err == nil {
 		err = t.open(ctx)
 	}

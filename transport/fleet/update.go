@@ -11,7 +11,7 @@ import (
 
 // Update has the TPM of a name be what c says: one that is not there is added, and one that
 // is something else is ended and made anew, on the state that it has. With clients that is
-// ErrInUse. The error is an *Error.
+// ErrInUse. It leaves the TPM's file to who has written it. The error is an *Error.
 func (f *Fleet) Update(ctx context.Context, name string, c Config) error {
 	c.Profile = cmp.Or(c.Profile, f.options.Profile)
 	if err := c.check(); err != nil {
@@ -31,7 +31,11 @@ func (f *Fleet) Update(ctx context.Context, name string, c Config) error {
 			return &Error{name, err}
 		}
 	}
-	return f.Add(ctx, name, c)
+	unwritten := func(string, Config) (bool, error) { return false, nil }
+	if err := f.addAs(ctx, name, c, unwritten); err != nil {
+		return &Error{name, err}
+	}
+	return nil
 }
 
 // Gone ends a TPM whose file somebody has removed. With clients that is ErrInUse, however

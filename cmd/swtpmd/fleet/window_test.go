@@ -47,7 +47,9 @@ func TestAFileIsATPM(t *testing.T) {
 	file := filepath.Join(dir, "web1.tpm")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
 
-	write("profil=tiny\n")
+	// The name comes when the text is whole: an empty file is a TPM.
+	require.NoError(t, os.WriteFile(file+".new", []byte("profil=tiny\n"), 0o600))
+	require.NoError(t, os.Rename(file+".new", file))
 	eventually(t, client, "web1", func(s fleet.Status, err error) bool {
 		return err == nil && strings.HasPrefix(s.Refused, file+`:1: "profil": unknown word; it takes `)
 	})
@@ -75,6 +77,22 @@ func TestAFileIsATPM(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(filepath.Join(dir, "db.tpm")))
 	eventually(t, client, "db", gone)
+}
+
+// A file that is read while its author writes it stays its author's.
+func TestAFileIsNotWritten(t *testing.T) {
+	dir := t.TempDir()
+	f, err := fleet.New(fleet.Options{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, f.Close(context.Background())) })
+	file := filepath.Join(dir, "a.tpm")
+	require.NoError(t, os.WriteFile(file, []byte("profile=ti"), 0o600)) // to be gone on with
+	require.NoError(t, target(f).Put(t.Context(), "a", file, nil))
+	_, there := f.Status("a")
+	assert.True(t, there)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, "profile=ti", string(text))
 }
 
 // Who is connected to a TPM keeps it, however often its file is found to be gone.

@@ -42,7 +42,7 @@ script.
   --clients N     clients of the row "some" (default 64; at most all)
   --rounds N      rounds (default 7)
   --time TIME     how long the clients of a row send (default 2s)
-  --ours HOW      processes: swtpmd socket for each TPM (default); fleet: one process
+  --ours HOW      fleet: one process (default); processes: swtpmd socket for each TPM
   --flags WORDS   more flags for the fleet, or for each process of swtpmd
   --json          one JSON object for each row on stdout
   --swtpmd PATH   the swtpmd to measure (scripts/bench-fleet builds one)
@@ -51,7 +51,7 @@ script.
 Examples:
   scripts/bench-fleet
   scripts/bench-fleet --tpms 1000 --json >fleet.json
-  scripts/bench-fleet --tpms 100 --rounds 3 --ours fleet
+  scripts/bench-fleet --tpms 100 --rounds 3 --ours processes
 
 Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
 `
@@ -74,7 +74,7 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.clients, "clients", 64, "")
 	f.IntVar(&s.rounds, "rounds", 7, "")
 	f.DurationVar(&s.time, "time", 2*time.Second, "")
-	f.StringVar(&s.ours, "ours", "processes", "")
+	f.StringVar(&s.ours, "ours", "fleet", "")
 	f.StringVar(&s.flags, "flags", "", "")
 	f.BoolVar(&s.json, "json", false, "")
 	f.StringVar(&s.swtpmd, "swtpmd", "swtpmd", "")

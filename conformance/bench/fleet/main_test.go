@@ -117,9 +117,9 @@ func TestRows(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
-	s, err := parse([]string{"--tpms", "1000", "--json", "--ours=fleet"})
+	s, err := parse([]string{"--tpms", "1000", "--json", "--ours=processes"})
 	require.NoError(t, err)
-	assert.Equal(t, settings{tpms: 1000, clients: 64, rounds: 7, time: 2 * time.Second, ours: "fleet", json: true, swtpmd: "swtpmd", swtpm: "swtpm"}, s)
+	assert.Equal(t, settings{tpms: 1000, clients: 64, rounds: 7, time: 2 * time.Second, ours: "processes", json: true, swtpmd: "swtpmd", swtpm: "swtpm"}, s)
 	for _, args := range [][]string{{"--tpms=0"}, {"--ours=both"}, {"more"}, {"--time=-1s"}, {"--unknown"}} {
 		_, err := parse(args)
 		require.Error(t, err, args)
