@@ -285,7 +285,7 @@ func TestATPMDoesNotWaitForAnother(t *testing.T) {
 		g.power(t)
 	}
 	var running sync.WaitGroup
-	defer running.Wait()
+	defer transporttest.Wait(t, &running)
 	defer cancel()
 	s, _ := f.Status("deaf")
 	conn, err := net.Dial("unix", s.Data)
