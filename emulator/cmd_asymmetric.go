@@ -93,6 +93,10 @@ func (t *TPM) rsaDecrypt(c *call) wire.RC {
 // eccKey reports whether an object is an ECC key.
 func (o *object) eccKey() bool { return o.loaded() && o.public.Parms.Type == wire.AlgECC }
 
+// hasPoints reports whether an object is an ECC key of a curve with points of two
+// coordinates, which all are but 25519.
+func (o *object) hasPoints() bool { return o.eccKey() && o.curve() != nil }
+
 // point appends a TPM2B_ECC_POINT. The zero Point, which was not computed, has
 // empty coordinates.
 func (c *call) point(curve *crypt.Curve, p crypt.Point) {
@@ -108,6 +112,9 @@ func (t *TPM) ecdhKeyGen(c *call) wire.RC {
 	o := c.entities[0].object
 	if !o.eccKey() {
 		return c.badHandle(1, wire.RCKey)
+	}
+	if onCurve25519(&o.public.Parms) {
+		return t.x25519KeyGen(c, o)
 	}
 	curve := o.curve()
 	q, err := curve.DecodePoint(o.public.Point.X, o.public.Point.Y)
@@ -139,6 +146,9 @@ func (t *TPM) ecdhZGen(c *call) wire.RC {
 	}
 	if own := o.public.Parms.Scheme.Alg; own != wire.AlgECDH && own != wire.AlgNull {
 		return c.badHandle(1, wire.RCScheme)
+	}
+	if onCurve25519(&o.public.Parms) {
+		return x25519ZGen(c, o, &in)
 	}
 	curve := o.curve()
 	q, err := curve.DecodePoint(in.X, in.Y)
@@ -178,6 +188,10 @@ func (t *TPM) eccParameters(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
+	if id == wire.CurveCurve25519 {
+		c.out.ECCDetail(curve25519Detail())
+		return wire.RCSuccess
+	}
 	curve := crypt.CurveOf(id)
 	field := func(n *big.Int) []byte { return n.FillBytes(make([]byte, curve.FieldSize())) }
 	c.out.ECCDetail(&wire.ECCDetail{
@@ -201,7 +215,7 @@ func (t *TPM) zgen2Phase(c *call) wire.RC {
 	}
 	o := c.entities[0].object
 	switch {
-	case !o.eccKey():
+	case !o.hasPoints():
 		return c.badHandle(1, wire.RCKey)
 	case !o.decrypts():
 		return c.badHandle(1, wire.RCAttributes)
@@ -259,7 +273,7 @@ func (t *TPM) eccEncrypt(c *call) wire.RC {
 		return rc
 	}
 	o := c.entities[0].object
-	if !o.eccKey() {
+	if !o.hasPoints() {
 		return c.badHandle(1, wire.RCKey)
 	}
 	scheme, ok := eciesScheme(&o.public, asked)
@@ -296,7 +310,7 @@ func (t *TPM) eccDecrypt(c *call) wire.RC {
 	}
 	o := c.entities[0].object
 	switch {
-	case !o.eccKey():
+	case !o.hasPoints():
 		return c.badHandle(1, wire.RCKey)
 	case !o.decrypts():
 		return c.badHandle(1, wire.RCAttributes)

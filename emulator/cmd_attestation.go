@@ -115,11 +115,7 @@ func (t *TPM) signAttest(c *call, a *attestation) wire.RC {
 
 // signAttested signs the structure with a key that signs messages.
 func (t *TPM) signAttested(c *call, key *object, attested []byte) wire.RC {
-	size := 2 + 2 + key.public.Parms.MLDSA.SignatureSize()
-	if key.public.Parms.Type == wire.AlgHashMLDSA {
-		size += 2
-	}
-	if !c.fits(size) {
+	if !c.fits(key.messageSignature()) {
 		return wire.RCSize
 	}
 	s, rc := t.signMessage(key, attested)

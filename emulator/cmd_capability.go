@@ -363,5 +363,11 @@ func emptyList(c *call) (bool, wire.RC) {
 func (t *TPM) testParms(c *call) wire.RC {
 	var p wire.PublicParms
 	c.next().PublicParms(&p)
-	return c.done()
+	if rc := c.done(); rc != wire.RCSuccess {
+		return rc
+	}
+	if rc := check25519Parms(&p); rc != wire.RCSuccess {
+		return c.badParam(1, rc)
+	}
+	return wire.RCSuccess
 }

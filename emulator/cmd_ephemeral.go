@@ -15,6 +15,9 @@ func (t *TPM) ecEphemeral(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
+	if curve == nil {
+		return c.badParam(1, wire.RCCurve) // 25519, of which no exchange has two phases
+	}
 	r, ok := t.commitNumberOf(curve, nil, t.s.Reset.CommitCounter)
 	if !ok {
 		return wire.RCNoResult
@@ -38,7 +41,7 @@ func (t *TPM) ecCommit(c *call) wire.RC {
 	}
 	o := c.entities[0].object
 	switch {
-	case !o.eccKey():
+	case !o.hasPoints():
 		return c.badHandle(1, wire.RCKey)
 	case !anonymous(o.public.Parms.Scheme.Alg):
 		return c.badHandle(1, wire.RCScheme)

@@ -78,6 +78,9 @@ func (t *TPM) sequenceUpdate(c *call) wire.RC {
 	case state.ObjectMACSequence:
 		saveMAC(o.Object, updateMAC(o.Object, data))
 	case state.ObjectSignSequence, state.ObjectVerifySequence:
+		if oneShot(o.Object) {
+			return c.badHandle(1, wire.RCOneShotSignature)
+		}
 		updateSignature(o.Object, data)
 	default:
 		return c.badHandle(1, wire.RCMode)

@@ -26,7 +26,7 @@ func (t *TPM) signScheme(key *object, asked wire.Scheme) (wire.Scheme, bool) {
 	if key == nil {
 		return wire.Scheme{Alg: wire.AlgNull, Hash: wire.AlgNull}, true
 	}
-	if alg := key.public.Parms.Type; isMLDSA(alg) { // the type is the scheme
+	if alg := key.messageAlg(); alg != wire.AlgNull { // which has no hash
 		return wire.Scheme{Alg: alg, Hash: wire.AlgNull, KDF: wire.AlgNull}, asked.Alg == wire.AlgNull || asked.Alg == alg
 	}
 	own := key.public.Parms.Scheme
@@ -131,6 +131,9 @@ func (t *TPM) signDigest(c *call, key *object, scheme wire.Scheme, digest []byte
 func (t *TPM) signECC(c *call, key *object, scheme wire.Scheme, digest []byte) (wire.Signature, wire.RC) {
 	s := wire.Signature{Alg: scheme.Alg, Hash: scheme.Hash}
 	curve, d := key.curve(), key.scalar()
+	if curve == nil {
+		return s, wire.RCScheme
+	}
 	var a, b *big.Int
 	var err error
 	switch scheme.Alg {
@@ -226,6 +229,9 @@ func (t *TPM) verify(key *object, digest []byte, s *wire.Signature) wire.RC {
 
 func verifyECC(key *object, digest []byte, s *wire.Signature) wire.RC {
 	curve := key.curve()
+	if curve == nil {
+		return wire.RCScheme // it signs messages, or nothing
+	}
 	q, err := curve.DecodePoint(key.public.Point.X, key.public.Point.Y)
 	if err != nil {
 		return rcOf(err)

@@ -14,7 +14,7 @@ func (t *TPM) digestScheme(key *object) (scheme wire.Scheme, size int, rc wire.R
 	switch {
 	case rc != wire.RCSuccess:
 		return scheme, 0, rc
-	case scheme.Alg == wire.AlgHMAC:
+	case scheme.Alg == wire.AlgHMAC || scheme.Alg == wire.AlgEdDSA:
 		return scheme, 0, wire.RCScheme
 	case scheme.Alg != wire.AlgMLDSA:
 		return scheme, t.algs.DigestSize(scheme.Hash), wire.RCSuccess

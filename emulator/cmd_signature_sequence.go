@@ -31,11 +31,11 @@ func (t *TPM) signSequenceStart(c *call) wire.RC {
 	case !contextFits(scheme.Alg, context):
 		return c.badParam(2, wire.RCSize)
 	}
-	return t.startSignature(c, state.ObjectSignSequence, scheme, auth, context)
+	return t.startSignature(c, state.ObjectSignSequence, scheme, auth, context, nil)
 }
 
-// verifySequenceStart is TPM2_VerifySequenceStart. There is no scheme here that needs a
-// hint.
+// verifySequenceStart is TPM2_VerifySequenceStart. EdDSA needs a hint, the first half of the
+// signature: it is hashed before the message.
 func (t *TPM) verifySequenceStart(c *call) wire.RC {
 	auth := c.auth()
 	hint := c.next().SignatureHint()
@@ -52,12 +52,20 @@ func (t *TPM) verifySequenceStart(c *call) wire.RC {
 		return c.badHandle(1, wire.RCKey)
 	case scheme.Alg == wire.AlgECDAA:
 		return c.badHandle(1, wire.RCScheme) // no TPM verifies it
-	case len(hint) != 0:
+	case len(hint) != hintSize(scheme.Alg):
 		return c.badParam(2, wire.RCSize)
 	case !contextFits(scheme.Alg, context):
 		return c.badParam(3, wire.RCSize)
 	}
-	return t.startSignature(c, state.ObjectVerifySequence, scheme, auth, context)
+	return t.startSignature(c, state.ObjectVerifySequence, scheme, auth, context, hint)
+}
+
+// hintSize is the size in bytes of what must be known of a signature before its message.
+func hintSize(alg wire.AlgID) int {
+	if alg == wire.AlgEdDSA {
+		return crypt.Ed25519Hint
+	}
+	return 0
 }
 
 // ownScheme is the scheme in which a key signs messages: its own, or its type for a key
@@ -73,6 +81,8 @@ func ownScheme(key *object) (wire.Scheme, wire.RC) {
 		return wire.Scheme{Alg: wire.AlgMLDSA, Hash: wire.AlgNull}, wire.RCSuccess
 	case key.public.Parms.Scheme.Alg == wire.AlgNull:
 		return wire.Scheme{}, wire.RCScheme
+	case key.public.Parms.Scheme.Alg == wire.AlgHashEdDSA:
+		return wire.Scheme{Alg: wire.AlgHashEdDSA, Hash: hashOfEd25519}, wire.RCSuccess
 	}
 	return key.public.Parms.Scheme, wire.RCSuccess
 }
@@ -103,9 +113,9 @@ func keyIdentity(o *object) []byte {
 }
 
 // startSignature makes the sequence object of the first handle's key.
-func (t *TPM) startSignature(c *call, kind state.ObjectKind, scheme wire.Scheme, auth, context []byte) wire.RC {
+func (t *TPM) startSignature(c *call, kind state.ObjectKind, scheme wire.Scheme, auth, context, hint []byte) wire.RC {
 	key := c.entities[0].object
-	running, rc := startMessage(key, scheme, context)
+	running, rc := startMessage(key, scheme, context, hint)
 	if rc != wire.RCSuccess {
 		return c.badHandle(1, rc)
 	}
@@ -222,6 +232,8 @@ func (t *TPM) signFinal(c *call, key *object, scheme wire.Scheme, last, context 
 			return wire.Signature{}, rc
 		}
 		return t.signMu(key, mu)
+	case wire.AlgEdDSA, wire.AlgHashEdDSA:
+		return key.signEdDSA(last)
 	case wire.AlgECDAA:
 		scheme.Count = binary.BigEndian.Uint16(context)
 	}
@@ -248,7 +260,7 @@ func (t *TPM) verifySequenceComplete(c *call) wire.RC {
 	if err != nil {
 		return rcOf(err)
 	}
-	if rc := t.verifyFinal(key, scheme, m.finish(), sequence.Context, &s); rc != wire.RCSuccess {
+	if rc := t.verifySequence(key, scheme, m, sequence.Context, &s); rc != wire.RCSuccess {
 		return c.badParam(1, rc)
 	}
 	ticket := nullTicket(wire.STMessageVerified)
@@ -262,10 +274,25 @@ func (t *TPM) verifySequenceComplete(c *call) wire.RC {
 	return wire.RCSuccess
 }
 
+// verifySequence reports whether a signature is that of the message of a sequence.
+func (t *TPM) verifySequence(key *object, scheme wire.Scheme, m message, context []byte, s *wire.Signature) wire.RC {
+	v, ok := m.(ed25519Message)
+	switch {
+	case !ok:
+		return t.verifyFinal(key, scheme, m.finish(), context, s)
+	case s.Alg != wire.AlgEdDSA:
+		return wire.RCScheme
+	case !v.Verify(s.Bytes):
+		return wire.RCSignature
+	}
+	return wire.RCSuccess
+}
+
 // verifyFinal reports whether a signature is that of a message: last is its digest, µ or
 // HMAC.
 func (t *TPM) verifyFinal(key *object, scheme wire.Scheme, last, context []byte, s *wire.Signature) wire.RC {
-	if s.Alg != scheme.Alg || scheme.Alg != wire.AlgMLDSA && s.Hash != scheme.Hash {
+	named := scheme.Alg != wire.AlgMLDSA && scheme.Alg != wire.AlgHashEdDSA // the signature names a hash
+	if s.Alg != scheme.Alg || named && s.Hash != scheme.Hash {
 		return wire.RCScheme
 	}
 	switch scheme.Alg {
@@ -282,6 +309,8 @@ func (t *TPM) verifyFinal(key *object, scheme wire.Scheme, last, context []byte,
 			return rc
 		}
 		return key.verifyMu(mu, s)
+	case wire.AlgHashEdDSA:
+		return key.verifyEdDSA(last, s)
 	}
 	return t.verify(key, last, s)
 }

@@ -49,6 +49,9 @@ var dependencies = [...]struct {
 	{wire.AlgSM2, wire.AlgECC, "it is a scheme for such keys"},
 	{wire.AlgECSchnorr, wire.AlgECC, "it is a scheme for such keys"},
 	{wire.AlgECMQV, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgEdDSA, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgHashEdDSA, wire.AlgECC, "it is a scheme for such keys"},
+	{wire.AlgHashEdDSA, wire.AlgSHA512, "it signs digests of it"},
 
 	// What storage keys of a type share their secrets with (Part 1, annexes "RSA"
 	// and "ECC", sections on secret sharing).
@@ -84,6 +87,8 @@ func (c Config) checkAlgorithms() (*crypt.Registry, error) {
 		return nil, &ConfigError{Field: "RSABits", Value: "empty, or AESBits is", Hint: "name a key size, or leave it nil"}
 	case !on(wire.AlgECC) && len(c.Curves) > 0:
 		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "add ECC to Algorithms"}
+	case (on(wire.AlgEdDSA) || on(wire.AlgHashEdDSA)) && !slices.Contains(c.Curves, wire.CurveCurve25519):
+		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "EDDSA or HASH_EDDSA is on, so that CURVE_25519 must be"}
 	case on(wire.AlgSM2) && !slices.Contains(c.Curves, wire.CurveSM2P256):
 		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "SM2 is on, so that its curve must be"}
 	}

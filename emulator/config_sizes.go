@@ -75,7 +75,7 @@ func largestBits(algs *crypt.Registry, alg wire.AlgID) int {
 func largestField(algs *crypt.Registry) int {
 	largest := 0
 	for _, curve := range algs.Curves() {
-		largest = max(largest, crypt.CurveOf(curve).FieldSize())
+		largest = max(largest, crypt.FieldSize(curve))
 	}
 	return largest
 }

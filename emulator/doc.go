@@ -2,7 +2,7 @@
 // no I/O. It follows the TPM 2.0 Library specification (Part 1 architecture,
 // Part 2 structures, Part 3 commands; rev 1.59, command codes up to 1.84) and
 // the PC Client Platform TPM Profile 1.05. With a [Config] of version 185 of the Library, such
-// as the profile v185, it has the keys of ML-KEM and ML-DSA.
+// as the profile v185, it has the keys of ML-KEM, ML-DSA and EdDSA.
 //
 // [New] makes a TPM, [TPM.Init] gives it power, [TPM.Send] executes a command:
 //

@@ -143,6 +143,9 @@ func checkKeyedHashScheme(p *wire.Public) wire.RC {
 // if that is what the key does, and none for a parent and for a key that does
 // both. Only a parent has a block cipher.
 func checkAsymmetricScheme(p *wire.Public) wire.RC {
+	if p.Parms.Type == wire.AlgECC && !schemeFitsCurve(p) {
+		return wire.RCScheme
+	}
 	restricted, scheme := p.Attributes&wire.ObjectRestricted != 0, p.Parms.Scheme.Alg
 	ok := scheme == wire.AlgNull
 	switch p.Attributes & (wire.ObjectSignEncrypt | wire.ObjectDecrypt) {
@@ -156,7 +159,7 @@ func checkAsymmetricScheme(p *wire.Public) wire.RC {
 		return wire.RCScheme
 	case !storesChildren(p) && p.Parms.Sym.Alg != wire.AlgNull:
 		return wire.RCSymmetric
-	case p.Parms.Type == wire.AlgECC && p.Parms.KDF.Alg != wire.AlgNull:
+	case p.Parms.Type == wire.AlgECC && p.Parms.KDF.Alg != wire.AlgNull && !isDHKEM(p):
 		return wire.RCKDF // there is no use for one
 	}
 	return wire.RCSuccess
@@ -165,7 +168,7 @@ func checkAsymmetricScheme(p *wire.Public) wire.RC {
 // signs reports whether a scheme that a key of some type can have is for signing.
 func signs(scheme wire.AlgID) bool {
 	switch scheme {
-	case wire.AlgRSASSA, wire.AlgRSAPSS, wire.AlgECDSA, wire.AlgECDAA, wire.AlgECSchnorr, wire.AlgSM2:
+	case wire.AlgRSASSA, wire.AlgRSAPSS, wire.AlgECDSA, wire.AlgECDAA, wire.AlgECSchnorr, wire.AlgSM2, wire.AlgEdDSA, wire.AlgHashEdDSA:
 		return true
 	}
 	return false
@@ -293,6 +296,9 @@ func (c *call) checkRSAKey(p *wire.Public, s *wire.Sensitive, public, private in
 }
 
 func (c *call) checkECCKey(p *wire.Public, s *wire.Sensitive, public int) wire.RC {
+	if onCurve25519(&p.Parms) {
+		return c.check25519Key(p, s, public)
+	}
 	curve := crypt.CurveOf(p.Parms.Curve)
 	if s == nil {
 		if len(p.Point.X) != curve.FieldSize() || len(p.Point.Y) != curve.FieldSize() {

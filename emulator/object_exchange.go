@@ -48,6 +48,14 @@ func (t *TPM) decryptSecret(key *object, label string, secret []byte) ([]byte, w
 	if rc := r.RC(); rc != wire.RCSuccess {
 		return nil, rc
 	}
+	alg := key.public.NameAlg
+	if onCurve25519(&key.public.Parms) {
+		z, rc := agree25519(key.sensitive.Data, &p)
+		if rc != wire.RCSuccess {
+			return nil, rc
+		}
+		return crypt.KDFe(alg, z, label, p.X, key.public.Point.X, t.algs.DigestSize(alg)*8), wire.RCSuccess
+	}
 	curve := crypt.CurveOf(key.public.Parms.Curve)
 	q, err := curve.DecodePoint(p.X, p.Y)
 	if err != nil {
@@ -57,7 +65,6 @@ func (t *TPM) decryptSecret(key *object, label string, secret []byte) ([]byte, w
 	if err != nil {
 		return nil, rcOf(err)
 	}
-	alg := key.public.NameAlg
 	return crypt.KDFe(alg, z, label, p.X, key.public.Point.X, t.algs.DigestSize(alg)*8), wire.RCSuccess
 }
 
@@ -93,6 +100,9 @@ func (t *TPM) encryptSecret(key *object, label string) (seed, secret []byte, rc 
 		return t.encryptRSASecret(key, label)
 	case wire.AlgMLKEM:
 		return t.encapsulateSecret(key, label)
+	}
+	if onCurve25519(&key.public.Parms) {
+		return t.encrypt25519Secret(key, label)
 	}
 	curve := key.curve()
 	q, err := curve.DecodePoint(key.public.Point.X, key.public.Point.Y)

@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"hash"
+	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/state"
@@ -23,6 +24,9 @@ const (
 	messageHash = 0
 	messageMu   = 1
 	messageHMAC = 2
+
+	messageWhole   = 3
+	messageEd25519 = 4
 )
 
 type hashMessage struct {
@@ -54,10 +58,46 @@ func (m hmacMessage) marshal() []byte {
 	return b
 }
 
-// startMessage begins a message to be signed in a scheme of a key. The code it fails with
-// is bare.
-func startMessage(key *object, scheme wire.Scheme, context []byte) (message, wire.RC) {
+// A wholeMessage is one that EdDSA signs: it hashes it twice, and so needs all of it in the
+// last command of the sequence. No state has any of it.
+type wholeMessage struct{ data []byte }
+
+func (m *wholeMessage) Write(p []byte) (int, error) {
+	m.data = append(m.data, p...)
+	return len(p), nil
+}
+func (m *wholeMessage) finish() []byte { return m.data }
+func (m *wholeMessage) kind() byte     { return messageWhole }
+func (m *wholeMessage) marshal() []byte {
+	return append([]byte{byte(wire.AlgEdDSA >> 8), byte(wire.AlgEdDSA)}, m.data...)
+}
+
+// An ed25519Message is one whose EdDSA signature is verified, and has no digest.
+type ed25519Message struct{ *crypt.Ed25519Verification }
+
+func (m ed25519Message) finish() []byte { return nil }
+func (m ed25519Message) kind() byte     { return messageEd25519 }
+func (m ed25519Message) marshal() []byte {
+	b, _ := m.MarshalBinary() // the error is always nil
+	return b
+}
+
+// oneShot reports whether the message of a sequence has to come in one piece.
+func oneShot(o *state.Object) bool { return len(o.Message) > 0 && o.Message[0] == messageWhole }
+
+// startMessage begins a message to be signed in a scheme of a key; with a hint, one whose
+// signature is verified. The code it fails with is bare.
+func startMessage(key *object, scheme wire.Scheme, context, hint []byte) (message, wire.RC) {
 	switch scheme.Alg {
+	case wire.AlgEdDSA:
+		if len(hint) == 0 {
+			return &wholeMessage{}, wire.RCSuccess
+		}
+		v, err := crypt.NewEd25519Verification(key.public.Point.X, hint)
+		if err != nil {
+			return nil, rcOf(err)
+		}
+		return ed25519Message{v}, wire.RCSuccess
 	case wire.AlgMLDSA:
 		mu, err := crypt.NewMLDSAMu(key.public.Unique, context)
 		if err != nil {
@@ -96,6 +136,14 @@ func restoreMessage(o *state.Object) (message, error) {
 	case messageMu:
 		mu := new(crypt.MLDSAMu)
 		return muMessage{mu}, mu.UnmarshalBinary(b)
+	case messageWhole:
+		if wire.AlgID(b[0])<<8|wire.AlgID(b[1]) != wire.AlgEdDSA {
+			break
+		}
+		return &wholeMessage{slices.Clone(b[2:])}, nil
+	case messageEd25519:
+		v := new(crypt.Ed25519Verification)
+		return ed25519Message{v}, v.UnmarshalBinary(b)
 	case messageHMAC:
 		h, err := crypt.UnmarshalHMAC(b)
 		return hmacMessage{h}, err
@@ -117,6 +165,13 @@ func largestMessages(algs *crypt.Registry) (all [][]byte) {
 	if mu, err := crypt.NewMLDSAMu(nil, nil); err == nil {
 		add(muMessage{mu})
 	}
+	if algs.Selectors().Has(wire.AlgEdDSA, wire.RoleSigScheme) {
+		public, err := crypt.Ed25519Public(make([]byte, crypt.Curve25519Key))
+		if err == nil {
+			v, _ := crypt.NewEd25519Verification(public, make([]byte, crypt.Ed25519Hint)) // the key is one
+			add(ed25519Message{v})
+		}
+	}
 	return all
 }
 
@@ -128,6 +183,9 @@ func (t *TPM) soundSignature(o *state.Object) bool {
 		return false
 	}
 	if h, ok := m.(hashMessage); ok && t.algs.DigestSize(h.alg) == 0 {
+		return false
+	}
+	if whole, ok := m.(*wholeMessage); ok && len(whole.data) != 0 {
 		return false
 	}
 	if len(o.Ticket) != 0 {

@@ -58,6 +58,9 @@ func (t *TPM) makeKey(o *creation, s *wire.Sensitive) wire.RC {
 	case wire.AlgRSA:
 		return t.makeRSAKey(o, s)
 	case wire.AlgECC:
+		if onCurve25519(&p.Parms) {
+			return make25519Key(o, s)
+		}
 		curve := crypt.CurveOf(p.Parms.Curve)
 		d, q, err := curve.GenerateKey(o.gen)
 		if err != nil {

@@ -9,7 +9,31 @@ import (
 // the context too: they are not of a digest that TPM2_Sign could be given.
 
 // signsMessages reports whether a key signs and verifies messages, not digests.
-func (o *object) signsMessages() bool { return o.loaded() && isMLDSA(o.public.Parms.Type) }
+func (o *object) signsMessages() bool { return o.messageAlg() != wire.AlgNull }
+
+// messageAlg is the algorithm with which a key signs messages: its type for ML-DSA, its
+// scheme for EdDSA; TPM_ALG_NULL for one that signs digests, or nothing.
+func (o *object) messageAlg() wire.AlgID {
+	switch {
+	case !o.loaded():
+	case isMLDSA(o.public.Parms.Type):
+		return o.public.Parms.Type
+	case o.public.Parms.Type == wire.AlgECC && isEdDSA(o.public.Parms.Scheme.Alg):
+		return o.public.Parms.Scheme.Alg
+	}
+	return wire.AlgNull
+}
+
+// messageSignature is the size in bytes of the TPMT_SIGNATURE of a key that signs messages.
+func (o *object) messageSignature() int {
+	switch o.messageAlg() {
+	case wire.AlgMLDSA:
+		return 2 + 2 + o.public.Parms.MLDSA.SignatureSize()
+	case wire.AlgHashMLDSA:
+		return 2 + 2 + 2 + o.public.Parms.MLDSA.SignatureSize()
+	}
+	return 2 + 2 + crypt.Ed25519Signature
+}
 
 // randomSignature is the size in bytes of the random number of an ML-DSA signature.
 const randomSignature = 32
@@ -34,6 +58,9 @@ func (o *object) messageMu(message []byte) ([]byte, wire.RC) {
 // and has its sensitive area. The code it fails with is bare, and then nothing was
 // drawn.
 func (t *TPM) signMessage(key *object, message []byte) (wire.Signature, wire.RC) {
+	if alg := key.messageAlg(); isEdDSA(alg) {
+		return key.signEdDSA(eddsaInput(alg, message))
+	}
 	mu, rc := key.messageMu(message)
 	if rc != wire.RCSuccess {
 		return wire.Signature{}, rc
@@ -73,6 +100,9 @@ func (t *TPM) verifyMessage(key *object, message []byte, s *wire.Signature) wire
 			return wire.RCScheme // of another kind of key
 		}
 		return t.verify(key, crypt.Digest(s.Hash, nil, message), s)
+	}
+	if alg := key.messageAlg(); isEdDSA(alg) {
+		return key.verifyEdDSA(eddsaInput(alg, message), s)
 	}
 	mu, rc := key.messageMu(message)
 	if rc != wire.RCSuccess {

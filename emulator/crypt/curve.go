@@ -81,7 +81,8 @@ func constant(hex string) *big.Int {
 	return x
 }
 
-// CurveOf gives a curve, nil if this package does not know it.
+// CurveOf gives a curve, nil if this package does not know it and for
+// TPM_ECC_CURVE_25519, which has no such equation and functions of its own.
 func CurveOf(id wire.Curve) *Curve {
 	for _, c := range curves {
 		if c.ID == id {
@@ -91,13 +92,25 @@ func CurveOf(id wire.Curve) *Curve {
 	return nil
 }
 
-// Curves are the curves that CurveOf knows, in ascending order.
+// Curves are the curves of this package, in ascending order: those that CurveOf knows,
+// and TPM_ECC_CURVE_25519.
 func Curves() []wire.Curve {
 	var list []wire.Curve
 	for _, c := range curves {
 		list = append(list, c.ID)
 	}
-	return list
+	return append(list, wire.CurveCurve25519)
+}
+
+// FieldSize is the size in bytes of a coordinate of one of Curves, 0 for another curve.
+func FieldSize(id wire.Curve) int {
+	if id == wire.CurveCurve25519 {
+		return Curve25519Key
+	}
+	if c := CurveOf(id); c != nil {
+		return c.FieldSize()
+	}
+	return 0
 }
 
 // FieldSize is the size in bytes of a coordinate.

@@ -42,6 +42,14 @@ func NewDHKEM(curve wire.Curve, hash wire.AlgID) (*DHKEM, error) {
 // SharedSize is the size in bytes of a shared secret.
 func (k *DHKEM) SharedSize() int { return k.shared }
 
+// CiphertextSize is the size in bytes of a ciphertext.
+func (k *DHKEM) CiphertextSize() int {
+	if k.curve == wire.CurveCurve25519 {
+		return Curve25519Key
+	}
+	return 1 + 2*FieldSize(k.curve)
+}
+
 // public makes a key of coordinates as a TPMS_ECC_POINT has them.
 func (k *DHKEM) public(x, y []byte) (*ecdh.PublicKey, error) {
 	encoded := x

@@ -201,6 +201,15 @@ func x25519Key(private []byte) (*ecdh.PrivateKey, error) {
 	return key, nil
 }
 
+// CheckX25519 refuses what nobody can agree with as a public key with TPM_RC_ECC_POINT:
+// another size than 32, and a point of low order. A second encoding of a point is taken
+// (RFC 7748, section 5).
+func CheckX25519(public []byte) error {
+	any := make([]byte, Curve25519Key) // every private key makes zero of a point of low order
+	_, err := X25519(any, public)
+	return err
+}
+
 // X25519 gives the secret of 32 bytes that the owners of two keys share. It refuses a
 // public key of another size or of low order with TPM_RC_ECC_POINT (RFC 7748, section
 // 6.1), and another size of the private key with TPM_RC_SIZE.

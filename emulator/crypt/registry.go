@@ -22,10 +22,6 @@ type Algorithm struct {
 	Since         int  // the version of the TPM 2.0 Library that brought it, 0 up to revision 1.59
 }
 
-// version185 reports whether commands use what version 185 of the library brought besides
-// ML-KEM and ML-DSA.
-const version185 = false
-
 // parameterSets are those of ML-KEM and of ML-DSA.
 var parameterSets = []uint16{1, 2, 3}
 
@@ -64,7 +60,7 @@ var algorithms = []Algorithm{
 	{ID: wire.AlgSM2, Attributes: attrAsym | attrSig | attrMethod, Roles: wire.RoleECCScheme | wire.RoleSigScheme | wire.RoleECCKeyExchange, Supported: true},
 	{ID: wire.AlgECSchnorr, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: true},
 	{ID: wire.AlgECMQV, Attributes: attrAsym | attrMethod, Roles: wire.RoleECCScheme | wire.RoleECCKeyExchange, Supported: true},
-	{ID: wire.AlgHKDF, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: version185, Since: 185},
+	{ID: wire.AlgHKDF, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true, Since: 185},
 	{ID: wire.AlgKDF1_SP800_56A, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
 	{ID: wire.AlgKDF2, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
 	{ID: wire.AlgKDF1_SP800_108, Attributes: attrHash | attrMethod, Roles: wire.RoleKDF, Supported: true},
@@ -74,17 +70,17 @@ var algorithms = []Algorithm{
 	{ID: wire.AlgSHA3_256, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme | wire.RoleHashMLDSA, DigestSize: 32, BlockSize: 136, Supported: true},
 	{ID: wire.AlgSHA3_384, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme | wire.RoleHashMLDSA, DigestSize: 48, BlockSize: 104, Supported: true},
 	{ID: wire.AlgSHA3_512, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme | wire.RoleHashMLDSA, DigestSize: 64, BlockSize: 72, Supported: true},
-	{ID: wire.AlgSHAKE256_192, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 24, BlockSize: 136, Supported: version185, Since: 185},
-	{ID: wire.AlgSHAKE256_256, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 32, BlockSize: 136, Supported: version185, Since: 185},
-	{ID: wire.AlgSHAKE256_512, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme | wire.RoleHashMLDSA, DigestSize: 64, BlockSize: 136, Supported: version185, Since: 185},
+	{ID: wire.AlgSHAKE256_192, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 24, BlockSize: 136, Supported: true, Since: 185},
+	{ID: wire.AlgSHAKE256_256, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme, DigestSize: 32, BlockSize: 136, Supported: true, Since: 185},
+	{ID: wire.AlgSHAKE256_512, Attributes: attrHash, Roles: wire.RoleHash | wire.RoleMACScheme | wire.RoleHashMLDSA, DigestSize: 64, BlockSize: 136, Supported: true, Since: 185},
 	{ID: wire.AlgCMAC, Attributes: attrSym | attrSig, Roles: wire.RoleSymmetricMode | wire.RoleMACScheme, Supported: true},
 	{ID: wire.AlgCTR, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
 	{ID: wire.AlgOFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
 	{ID: wire.AlgCBC, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
 	{ID: wire.AlgCFB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
 	{ID: wire.AlgECB, Attributes: attrSym | attrEnc, Roles: wire.RoleSymmetricMode | wire.RoleCipherMode, Supported: true},
-	{ID: wire.AlgEdDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: version185, Since: 185},
-	{ID: wire.AlgHashEdDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: version185, Since: 185},
+	{ID: wire.AlgEdDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: true, Since: 185},
+	{ID: wire.AlgHashEdDSA, Attributes: attrAsym | attrSig, Roles: wire.RoleECCScheme | wire.RoleSigScheme, Supported: true, Since: 185},
 	{ID: wire.AlgMLKEM, Attributes: attrAsym | attrObj | attrEnc, Roles: wire.RolePublic, ParameterSets: parameterSets, Supported: true, Since: 185},
 	{ID: wire.AlgMLDSA, Attributes: attrAsym | attrObj | attrSig, Roles: wire.RolePublic | wire.RoleSigScheme, ParameterSets: parameterSets, Supported: true, Since: 185},
 	{ID: wire.AlgHashMLDSA, Attributes: attrAsym | attrObj | attrSig, Roles: wire.RolePublic | wire.RoleSigScheme, ParameterSets: parameterSets, Supported: true, Since: 185},
@@ -109,7 +105,7 @@ type UnsupportedCurveError struct{ Curve wire.Curve }
 
 // Error names the curve and what to do about it.
 func (e *UnsupportedCurveError) Error() string {
-	return fmt.Sprintf("curve %v is not supported: choose one that crypt.CurveOf knows", e.Curve)
+	return fmt.Sprintf("curve %v is not supported: choose one of crypt.Curves", e.Curve)
 }
 
 // UnsupportedSetError says that a type of keys has no parameter set of a number.
@@ -209,7 +205,7 @@ func NewRegistry(s Selection) (*Registry, error) {
 		}
 	}
 	for _, curve := range s.Curves {
-		if CurveOf(curve) == nil {
+		if !slices.Contains(Curves(), curve) {
 			return nil, &UnsupportedCurveError{Curve: curve}
 		}
 	}
@@ -228,12 +224,12 @@ func NewRegistry(s Selection) (*Registry, error) {
 	}, slices.Compact(sorted), !s.NoExternalMu), nil
 }
 
-// Complete is the registry with every algorithm of the table and the NIST
-// curves, supported or not. It decodes everything that the structures of this
+// Complete is the registry with every algorithm of the table, the NIST curves and curve
+// 25519, supported or not. It decodes everything that the structures of this
 // package can name, and serves decoder tests.
 func Complete() *Registry {
 	return newRegistry(func(*Algorithm) bool { return true }, []wire.Curve{
-		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521}, true)
+		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521, wire.CurveCurve25519}, true)
 }
 
 // newRegistry has the rows that on accepts, which may narrow its copy of them.

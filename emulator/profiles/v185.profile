@@ -1,5 +1,5 @@
 # A TPM of the TPM 2.0 Library version 185 (March 2026) with errata 1, and with
-# everything that is implemented: keys of ML-KEM and ML-DSA besides RSA and ECC, and
+# everything that is implemented: keys of ML-KEM, ML-DSA and EdDSA besides RSA and ECC, and
 # all commands.
 profile v185 title="version 185 of the library, with post-quantum keys"
 
@@ -22,10 +22,12 @@ parameter-sets mldsa 44 65 87
 
 algorithms RSA RSASSA RSAES RSAPSS OAEP
 algorithms ECC ECDSA ECDH ECDAA SM2 ECSCHNORR ECMQV
+algorithms EDDSA HASH_EDDSA HKDF
 algorithms AES SYMCIPHER CTR OFB CBC CFB ECB CMAC
 algorithms SHA1 SHA256 SHA384 SHA512 SHA3_256 SHA3_384 SHA3_512 HMAC KEYEDHASH XOR
+algorithms SHAKE256_192 SHAKE256_256 SHAKE256_512
 algorithms MGF1 KDF1_SP800_56A KDF2 KDF1_SP800_108
-curves NIST_P192 NIST_P224 NIST_P256 NIST_P384 NIST_P521 BN_P256 BN_P638 SM2_P256
+curves NIST_P192 NIST_P224 NIST_P256 NIST_P384 NIST_P521 BN_P256 BN_P638 SM2_P256 CURVE_25519
 bits rsa 1024 2048 3072 4096
 bits aes 128 192 256
 
