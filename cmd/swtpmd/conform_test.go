@@ -163,9 +163,9 @@ func troubledTPM(t *testing.T, after int32, event func(context.Context)) (target
 		close(closed)
 	})
 	if event == nil {
-		d.event = func(ctx context.Context) {
+		d.event = func(context.Context) {
 			go end()
-			<-ctx.Done()
+			<-closed // the connection too: no answer, not even that of a server that ends
 		}
 	}
 	go func() { served <- server.Serve(l) }()
