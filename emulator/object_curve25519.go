@@ -212,7 +212,7 @@ func (o *object) verifyEdDSA(input []byte, s *wire.Signature) wire.RC {
 	return wire.RCSuccess
 }
 
-// curve25519Detail is what TPM2_ECC_Parameters says of the curve: the numbers of RFC 7748,
+// curve25519Detail has the answer of TPM2_ECC_Parameters: the numbers of RFC 7748,
 // section 4.1, for B·y² = x³ + A·x² + x, big-endian as those of other curves.
 func curve25519Detail() *wire.ECCDetail {
 	number := func(n *big.Int) []byte { return n.FillBytes(make([]byte, crypt.Curve25519Key)) }

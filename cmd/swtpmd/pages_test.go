@@ -69,6 +69,7 @@ func TestTheShellOfThePagesRuns(t *testing.T) {
 						}
 					}
 					place.run(t, block[3])
+					place.hasEnded(t, block[3])
 				})
 			}
 			place.isQuiet(t)
@@ -190,6 +191,19 @@ func (s *shell) endDaemons() {
 		}
 		return nil
 	})
+}
+
+// killed finds the pid files of daemons that a text ends.
+var killed = regexp.MustCompile(`kill "\$\(cat (\S+)\)"`)
+
+// hasEnded waits for the daemons that a text has told to end: the next text may want their
+// ports. A daemon removes its pid file after it has closed them.
+func (s *shell) hasEnded(t *testing.T, text string) {
+	t.Helper()
+	for _, m := range killed.FindAllStringSubmatch(text, -1) {
+		file := filepath.Join(s.dir, m[1])
+		assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoFileExists(c, file) }, time.Minute, 10*time.Millisecond)
+	}
 }
 
 // isQuiet checks that no daemon is left: each has removed its sockets.

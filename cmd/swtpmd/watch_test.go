@@ -18,6 +18,7 @@ import (
 	"github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/faults/control"
+	"github.com/swtpmd/swtpmd/transport/fleet/machine"
 )
 
 // spoil makes commits into a directory fail, for every user: the file that a
@@ -89,7 +90,7 @@ func TestAStoreThatRefusesIsExplainedOnce(t *testing.T) {
 	dir := t.TempDir()
 	store := new(emulatortest.Store)
 	tpm, err := emulator.New(emulator.Platform{
-		Store: &daemon.WatchedStore{Store: store, Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))},
+		Store: &machine.Store{Store: store, Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))},
 	}, emulator.Config{})
 	require.NoError(t, err)
 	require.NoError(t, tpm.Init())

@@ -73,9 +73,6 @@ type Needs struct {
 	// PCR needs PCR 16 and 23 to be at their reset values: the case changes and resets
 	// them.
 	PCR bool
-	// Direct says what a resource manager does that changes the answer, "" if it does not:
-	// the case needs a TPM without one.
-	Direct string
 	// Objects is how many transient objects have to fit at the same time, if more than 3,
 	// which every TPM holds.
 	Objects uint32

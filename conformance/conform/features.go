@@ -98,8 +98,6 @@ func (f *Features) lacks(c *Case) string {
 		}
 	}
 	switch {
-	case n.Direct != "" && f.ResourceManager:
-		return "resource manager: " + n.Direct
 	case f.Properties[tpm2.TPMPTRevision] < c.Section.Since:
 		return "it is older than revision " + c.Section.Revision()
 	case n.Power && !f.Power:

@@ -198,7 +198,7 @@ func Words() (keys []string) {
 func ParseConfig(file string, text []byte) (Config, error) {
 	r := reader{seen: map[string]bool{}, late: deferral{from: initcall.Kernel, holdMax: faults.DefaultHoldMax}}
 	if len(text) > MaxConfig {
-		return Config{}, &ConfigError{File: file, Word: "the file", Reason: fmt.Sprintf("it has more than %d bytes", MaxConfig)}
+		return Config{}, tooLong(file)
 	}
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)

@@ -149,7 +149,7 @@ func (e *engine) Send(ctx context.Context, locality uint8, command []byte) ([]by
 	defer e.release()
 	response, err := tpm.Send(ctx, locality, command)
 	if err == nil && transport.ResponseCode(response) == transport.RCFailure {
-		e.failures.Look(tpm.Failure())
+		e.failures.Look(tpm.Failure)
 	}
 	return response, err
 }
@@ -165,7 +165,7 @@ func (e *engine) broken(value any, stack []byte) {
 	}
 	defer e.release()
 	tpm.Fail(cause)
-	e.failures.Look(tpm.Failure())
+	e.failures.Look(tpm.Failure)
 }
 
 // guarded runs what may panic.
@@ -195,7 +195,7 @@ func (e *engine) Init() error {
 	return e.with(func(tpm *emulator.TPM) error {
 		err := tpm.Init()
 		e.powered.Store(tpm.Powered())
-		e.failures.Look(tpm.Failure())
+		e.failures.Look(tpm.Failure)
 		return err
 	})
 }
@@ -210,7 +210,7 @@ func (e *engine) PowerOff() error {
 	}
 	return e.with(func(tpm *emulator.TPM) error {
 		err := tpm.PowerOff()
-		e.failures.Look(nil)
+		e.failures.Look(tpm.Failure)
 		return err
 	})
 }
@@ -284,7 +284,7 @@ func (e *engine) LoadState(permanent, volatile []byte) error {
 	return e.with(func(tpm *emulator.TPM) error {
 		err := tpm.LoadState(permanent, volatile)
 		e.powered.Store(tpm.Powered())
-		e.failures.Look(tpm.Failure())
+		e.failures.Look(tpm.Failure)
 		return err
 	})
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -51,10 +50,9 @@ type Options struct {
 const DefaultIdle = 10 * time.Second
 
 const (
-	configSuffix = ".tpm"
-	lockFile     = "fleet.lock"
-	manyAway     = 32          // TPMs of which the memory is worth a collection of garbage
-	removeTime   = time.Minute // in which removal of a TPM in use has to be asked twice
+	lockFile   = "fleet.lock"
+	manyAway   = 32          // TPMs of which the memory is worth a collection of garbage
+	removeTime = time.Minute // in which removal of a TPM in use has to be asked twice
 )
 
 // Fleet serves TPMs. New makes it; its methods may be called from several goroutines.
@@ -122,7 +120,7 @@ func (f *Fleet) find() error {
 		return err
 	}
 	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), configSuffix)
+		name, ok := strings.CutSuffix(e.Name(), Suffix)
 		if !ok {
 			continue
 		}
@@ -135,15 +133,6 @@ func (f *Fleet) find() error {
 		}
 	}
 	return nil
-}
-
-// ReadConfig reads a file NAME.tpm.
-func ReadConfig(path string) (Config, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return Config{}, err
-	}
-	return ParseConfig(path, text)
 }
 
 // Refuse has List tell why the file of a TPM is not used, until Add or Remove of that
@@ -228,28 +217,6 @@ const (
 	ownDescriptors = 64
 	tpmDescriptors = 10
 )
-
-func (f *Fleet) file(name string) string { return filepath.Join(f.options.Dir, name+configSuffix) }
-
-// write writes the file of a TPM, unless it says the same already.
-func (f *Fleet) write(name string, c Config) (written bool, err error) {
-	path := f.file(name)
-	text, err := c.MarshalText()
-	if err != nil {
-		return false, err
-	}
-	if before, err := ReadConfig(path); err == nil {
-		before.Profile = cmp.Or(before.Profile, f.options.Profile)
-		if same, err := before.MarshalText(); err == nil && bytes.Equal(same, text) {
-			return false, nil
-		}
-	}
-	temp := filepath.Join(f.options.Dir, "."+name+configSuffix+".new")
-	if err := os.WriteFile(temp, text, 0o600); err != nil {
-		return false, err
-	}
-	return true, os.Rename(temp, path)
-}
 
 // Remove ends a TPM and removes its file and its sockets; its state stays. A TPM with
 // clients is removed with force, or if it is asked for twice within a minute. The error is

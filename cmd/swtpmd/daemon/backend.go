@@ -9,6 +9,7 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/options"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/fleet/machine"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
@@ -23,8 +24,8 @@ func (d *daemon) chooseTPM(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		watched := &watchedTPM{TPM: tpm, log: d.log}
-		d.tpm, d.watched, d.failure = watched, watched, watched.failed
+		watched := &watchedTPM{TPM: tpm, failures: machine.Failures{Log: d.log}}
+		d.tpm, d.watched, d.failure = watched, watched, watched.failures.Failed
 		d.description, err = Describe(&d.set.Profile)
 		return err
 	}
@@ -57,15 +58,13 @@ func (d *daemon) startTPM(ctx context.Context) error {
 	power, switched := transport.As[transport.Power](d.tpm)
 	switch {
 	case !switched:
-		d.powerOn("the TPM of --backend has no switch")
+		d.guest.Boot("the TPM of --backend has no switch")
 	case how != options.StartupByClient:
-		d.cause = "--flags"
-		if err := d.server.Init(0); err != nil {
+		if err := d.guest.Because("--flags", func() error { return d.server.Init(0) }); err != nil {
 			return err
 		}
-		d.cause = ""
 	case d.set.Backend != nil && power.Powered():
-		d.powerOn("the TPM of --backend has power already")
+		d.guest.Boot("the TPM of --backend has power already")
 	}
 	err := how.Send(ctx, d.own)
 	if errors.Is(err, wire.RCInitialize) {

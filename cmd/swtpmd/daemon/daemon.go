@@ -2,7 +2,6 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/logs"
@@ -21,11 +19,13 @@ import (
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/rundir"
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/crypt"
+	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/faults"
 	"github.com/swtpmd/swtpmd/faults/control"
 	"github.com/swtpmd/swtpmd/faults/initcall"
 	"github.com/swtpmd/swtpmd/faults/journal"
 	"github.com/swtpmd/swtpmd/transport"
+	"github.com/swtpmd/swtpmd/transport/fleet/machine"
 	"github.com/swtpmd/swtpmd/transport/mssim"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
@@ -69,7 +69,8 @@ type daemon struct {
 	// askInfo asks the swtpm that is served for what it tells of its TPM; nil: there is none.
 	askInfo func(ctx context.Context, flags uint64) ([]byte, error)
 	told    chan struct{} // closed when the daemon has told that it is ready
-	store   *WatchedStore // nil if the TPM ends with the daemon
+	// directory has the TPM's state, nil if the TPM ends with the daemon.
+	directory *state.Directory
 	// orderly is nil where nobody but a client shuts the TPM down.
 	orderly *transport.Orderly
 	clock   *initcall.Clock
@@ -78,15 +79,12 @@ type daemon struct {
 	ticks   *journal.Ticks  // nil without --tpm-seed
 	server  *swtpm.Server
 	source  levelSource
-	sleeper *sleeper
-	cause   string // of the next INIT, if it is not a client's
+	guest   machine.Guest
 	// meddled counts the commands that a deferral has not let through at once.
 	meddled atomic.Uint64
 	// simulator is the server of swtpmd mssim, nil without it.
 	simulator *mssim.Server
 	board     *board // nil without simulator
-	powering  sync.Mutex
-	on        bool // the guest has had power; powering is held once clients are served
 
 	services
 	stop  context.CancelFunc
@@ -164,8 +162,8 @@ func (d *daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.panel.Layer, _ = faults.Of(device)
-	d.sleeper = &sleeper{Device: d.panel.Device(through(device, d.observers)), d: d}
-	device = d.sleeper
+	d.guest = machine.Guest{Clock: d.clock, Boots: d.source.powerOn, Powered: d.recordPower, Log: d.log}
+	device = d.guest.Device(d.panel.Device(through(device, d.observers)))
 	options := swtpm.Options{
 		Version:             set.Like,
 		Description:         d.description,
@@ -178,11 +176,11 @@ func (d *daemon) build(ctx context.Context) error {
 		AllowSetLocality:    set.Locality.AllowSet,
 		TerminateWithData:   set.Terminate,
 		BusyPoll:            set.BusyPoll,
-		Events:              d.power,
+		Events:              d.guest.Power,
 		Logger:              d.log,
 	}
-	if d.store != nil {
-		options.Storage = keptStorage{d.store.directory}
+	if d.directory != nil {
+		options.Storage = machine.Storage{Directory: d.directory}
 	}
 	for _, e := range set.Control {
 		options.TerminateWithControl = options.TerminateWithControl || e.Terminate
@@ -207,15 +205,15 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 	if !d.set.ForgetKeys {
 		platform.PrimaryKeys = &crypt.RSAKeys{Limit: d.set.RememberKeys}
 	}
-	store, isNew, err := openStore(w, d.set.Migration.Incoming, d.set.Keys.FileKey, d.log)
+	directory, isNew, err := openState(w, d.set.Migration.Incoming, d.set.Keys.FileKey, d.log)
 	if err != nil {
 		return nil, err
 	}
-	if store != nil {
-		d.store = store
-		platform.Store = store
+	if directory != nil {
+		d.directory = directory
+		platform.Store = &machine.Store{Store: directory, Dir: w.Dir, Log: d.log}
 		d.undo = append(d.undo, func() {
-			if err := store.close(); err != nil {
+			if err := directory.Close(); err != nil {
 				d.log.Warn("the state directory was not closed", "cause", err)
 			}
 		})
@@ -224,7 +222,7 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 		d.board = new(board)
 		d.board.around(&platform)
 	}
-	if store != nil {
+	if directory != nil {
 		if err := keptProfile(w, &d.set.Profile, isNew, d.set.FirstProfile); err != nil {
 			return nil, err
 		}
@@ -235,7 +233,7 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 		}
 	}
 	tpm, err := emulator.New(platform, d.set.Profile.Config())
-	if err != nil || store == nil {
+	if err != nil || directory == nil {
 		return tpm, err
 	}
 	if !isNew {
@@ -250,57 +248,13 @@ func (d *daemon) newTPM() (*emulator.TPM, error) {
 	return tpm, nil
 }
 
-// power follows what the control channel does to the TPM's power: INIT is the
-// power-on of the guest, and after a boot has begun it is the next one.
-func (d *daemon) power(e swtpm.Event) {
-	d.powering.Lock()
-	defer d.powering.Unlock()
-	d.log.Info("power", "event", e.Kind.String())
-	d.recordPower(e.Kind == swtpm.EventInit)
-	switch {
-	case e.Kind != swtpm.EventInit:
-		return
-	case e.Resumes:
-		// A guest that goes on does not boot. How far it was is not known: it
-		// is taken to have booted already.
-		d.on = true
-		d.sleeper.goesOn()
-		_ = d.clock.Advance(initcall.Userspace, initcall.NoTime, "the guest goes on from saved state")
-		return
-	}
-	if d.cause == "" && d.sleeper.sleeps() {
-		return
-	}
-	d.powerOn(cmp.Or(d.cause, initCause))
-}
-
-// initCause is the cause of a boot that a client begins.
-const initCause = "INIT on the control channel"
-
-// powerOn begins a boot. A reset while the last one is still in firmware
-// (SeaBIOS resets twice in a row) is no boot of its own.
-func (d *daemon) powerOn(cause string) {
-	if d.on && d.clock.Level() == initcall.Firmware {
-		return
-	}
-	d.on = true
-	d.source.powerOn(cause)
-}
-
 // reached records a movement of the clock.
 func (d *daemon) reached(e initcall.Event) {
 	d.panel.RecordLevel(e)
 	if d.journal != nil {
 		d.journal.Reached(e)
 	}
-	attributes := []any{"boot", e.Boot, "level", e.Level.String(), "cause", e.Cause}
-	if e.Confirmed != "" {
-		attributes = append(attributes, "confirmed", e.Confirmed)
-	}
-	if e.At >= 0 {
-		attributes = append(attributes, "at", e.At)
-	}
-	d.log.Info("level reached", attributes...)
+	d.guest.Reached(e)
 }
 
 // decided records what a rule did to a command.

@@ -41,15 +41,7 @@ func (d *daemon) switchPower(what control.Power) error {
 
 // initByAdmin is INIT in the name of a client of the admin socket.
 func (d *daemon) initByAdmin() error {
-	d.powering.Lock()
-	d.cause = "INIT on the admin socket"
-	d.powering.Unlock()
-	defer func() {
-		d.powering.Lock()
-		defer d.powering.Unlock()
-		d.cause = ""
-	}()
-	return d.server.Init(0)
+	return d.guest.Because("INIT on the admin socket", func() error { return d.server.Init(0) })
 }
 
 // recordPower tells the panel what became of the power.

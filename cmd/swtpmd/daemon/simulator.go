@@ -99,13 +99,8 @@ func (d *daemon) buildSimulator(device transport.Device) {
 // simulatorPower follows what the platform port does to the TPM's power: POWER_ON is the
 // power-on of the machine, and RESET is the next boot.
 func (d *daemon) simulatorPower(e mssim.Event) {
-	d.powering.Lock()
-	defer d.powering.Unlock()
-	d.log.Info("power", "event", e.Kind.String())
-	d.recordPower(e.Kind != mssim.EventPowerOff)
-	if e.Kind != mssim.EventPowerOff {
-		d.powerOn(e.Kind.String() + " on the platform port")
-	}
+	event := e.Kind.String()
+	d.guest.Switched(event, event+" on the platform port", e.Kind != mssim.EventPowerOff)
 }
 
 // openSimulator opens the ports of swtpmd mssim.

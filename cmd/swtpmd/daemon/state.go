@@ -33,17 +33,17 @@ const StateFile = statedir.File
 // VolatileFile is the file for what STORE_VOLATILE stores.
 const VolatileFile = "tpm2.state.volatile"
 
-// openStore opens the directory with the TPM's state, if it is to be kept in one,
+// openState opens the directory with the TPM's state, if it is to be kept in one,
 // and reads it: who asked for a TPM that cannot be had learns it now and not from a
 // guest. Where only swtpm's state is, that is refused: its owner would find another
-// TPM. Without a directory the store is nil. isNew reports that it holds no TPM.
+// TPM. Without one directory is nil. isNew reports that it holds no TPM.
 // What is incoming may still be another daemon's.
-func openStore(w *options.StateWords, incoming bool, key *state.Key, log *slog.Logger) (store *WatchedStore, isNew bool, err error) {
+func openState(w *options.StateWords, incoming bool, key *state.Key, log *slog.Logger) (directory *state.Directory, isNew bool, err error) {
 	if w.Dir == "" {
 		log.Info("the TPM is a new one in memory and ends with the daemon; --state=DIR keeps one")
 		return nil, true, nil
 	}
-	directory, err := state.OpenDirectory(w.Dir, state.DirectoryOptions{Mode: w.Mode, NoSync: w.NoSync, NoLock: w.NoLock, Name: w.Name, Key: key, Backup: w.Backup, LockLater: incoming})
+	directory, err = state.OpenDirectory(w.Dir, state.DirectoryOptions{Mode: w.Mode, NoSync: w.NoSync, NoLock: w.NoLock, Name: w.Name, Key: key, Backup: w.Backup, LockLater: incoming})
 	if err != nil {
 		return nil, false, err
 	}
@@ -65,7 +65,7 @@ func openStore(w *options.StateWords, incoming bool, key *state.Key, log *slog.L
 		}
 		log.Info("the state of a swtpm is in the directory too: it is not read", "file", statedir.Swtpm)
 	}
-	return &WatchedStore{Store: directory, directory: directory, Dir: w.Dir, Log: log, close: directory.Close}, len(blob) == 0, nil
+	return directory, len(blob) == 0, nil
 }
 
 // PrintStates prints what is stored, for swtpm_setup, which asks before it makes a TPM

@@ -81,19 +81,13 @@ func target(f *fleet.Fleet) tpmdir.Target {
 			}
 			switch {
 			case errors.Is(err, fleet.ErrInUse):
-				return errors.Join(tpmdir.ErrInUse, err)
+				return err
 			case err != nil && !errors.Is(err, os.ErrNotExist):
 				refuse(f, name, err)
 			}
 			return nil
 		},
-		Remove: func(ctx context.Context, name string) error {
-			err := f.Gone(ctx, name)
-			if errors.Is(err, fleet.ErrInUse) {
-				return errors.Join(tpmdir.ErrInUse, err)
-			}
-			return err
-		},
+		Remove: f.Gone,
 		Names: func() (names []string) {
 			for _, s := range f.List() {
 				if s.Refused == "" {

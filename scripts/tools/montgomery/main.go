@@ -1,6 +1,6 @@
 // Command montgomery writes the assembly of emulator/crypt/internal/montgomery:
-// mul_amd64.s in the folder that is its argument. Its test checks that the file there
-// is what it writes.
+// mul_amd64.s in the folder that is its argument. Its test compares the file there with its
+// output.
 package main
 
 import (

@@ -17,10 +17,11 @@ type Failures struct {
 	told error // the failure that the log has
 }
 
-// Look compares what a TPM says of its failure, nil for none, with what the log has.
-func (f *Failures) Look(failure error) {
+// Look asks a TPM for its failure, nil for none, and tells the log if that has changed.
+func (f *Failures) Look(ask func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	failure := ask()
 	if failure != nil && f.told == nil {
 		f.Log.Error("the TPM is in failure mode until the guest is reset", "cause", failure)
 	}

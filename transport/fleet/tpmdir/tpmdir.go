@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -22,13 +21,9 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/swtpmd/swtpmd/transport/fleet"
 )
-
-// Suffix ends the names of the files.
-const Suffix = ".tpm"
-
-// maxFile bounds what is read of a file, in bytes. Longer ones are refused.
-const maxFile = 64 << 10
 
 // Target is told what becomes of TPMs. It is called from one goroutine at a time.
 type Target struct {
@@ -36,15 +31,12 @@ type Target struct {
 	// already. An error refuses the file, until it changes.
 	Put func(ctx context.Context, name, file string, text []byte) error
 	// Remove ends a TPM whose file is gone; there need not be one, and the file may be
-	// there again. An error that is ErrInUse is tried again.
+	// there again. An error that is fleet.ErrInUse is tried again.
 	Remove func(ctx context.Context, name string) error
 	// Names, if it is set, returns the TPMs that there are: one that somebody else has
 	// made, with a file, is to go with its file too.
 	Names func() []string
 }
-
-// ErrInUse says that a TPM has clients: what is to become of it waits.
-var ErrInUse = errors.New("it is in use")
 
 // Watcher follows a directory.
 type Watcher struct {
@@ -105,7 +97,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			if !open {
 				return nil
 			}
-			if strings.HasSuffix(e.Name, Suffix) {
+			if strings.HasSuffix(e.Name, fleet.Suffix) {
 				timer.Reset(w.settle)
 			}
 		case err, open := <-w.events.Errors:
@@ -135,7 +127,7 @@ func (w *Watcher) Scan(ctx context.Context) error {
 	}
 	there := map[string]bool{}
 	for _, entry := range entries {
-		name, is := strings.CutSuffix(entry.Name(), Suffix)
+		name, is := strings.CutSuffix(entry.Name(), fleet.Suffix)
 		if !is || name == "" || strings.HasPrefix(name, ".") {
 			continue // what editors leave begins with a dot
 		}
@@ -157,8 +149,8 @@ func (w *Watcher) Scan(ctx context.Context) error {
 
 // file reads a file, and tells it if it has changed.
 func (w *Watcher) file(ctx context.Context, name string) {
-	file := filepath.Join(w.dir, name+Suffix)
-	text, err := read(file)
+	file := filepath.Join(w.dir, name+fleet.Suffix)
+	text, err := fleet.ReadFile(file)
 	if err != nil {
 		if before, ok := w.known[name]; !ok || before != nil {
 			w.known[name] = nil
@@ -187,7 +179,7 @@ func (w *Watcher) done(name, failed string, err error) {
 	waited := w.waiting[name]
 	delete(w.waiting, name)
 	switch {
-	case errors.Is(err, ErrInUse):
+	case errors.Is(err, fleet.ErrInUse):
 		w.waiting[name] = true
 		if !waited {
 			w.log.Info("a TPM changes when it is not in use", "tpm", name)
@@ -195,30 +187,4 @@ func (w *Watcher) done(name, failed string, err error) {
 	case err != nil:
 		w.log.Error(failed, "tpm", name, "cause", err)
 	}
-}
-
-// read reads a file, and nothing but a file. The result is not nil.
-func read(name string) ([]byte, error) {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", name)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(text) > maxFile:
-		return nil, fmt.Errorf("%s is longer than %d bytes", name, maxFile)
-	case text == nil:
-		text = []byte{}
-	}
-	return text, nil
 }

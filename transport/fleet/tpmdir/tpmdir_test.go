@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/transport/fleet"
 )
 
 // target notes what it is told.
@@ -71,7 +73,7 @@ func TestScanTellsWhatHasChanged(t *testing.T) {
 	write(t, dir, ".c.tpm", "an editor's")
 	write(t, dir, "d.txt", "something else")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "e.tpm"), 0o700))
-	write(t, dir, "f.tpm", strings.Repeat("x", maxFile+1))
+	write(t, dir, "f.tpm", strings.Repeat("x", fleet.MaxConfig+1))
 	require.NoError(t, w.Scan(ctx))
 	require.NoError(t, w.Scan(ctx))
 	assert.Equal(t, []string{"put a.tpm a profile=tiny\n", "put b.tpm b "}, g.all())
@@ -107,7 +109,7 @@ func TestWhatIsInUseWaits(t *testing.T) {
 	write(t, dir, "a.tpm", "")
 	require.NoError(t, w.Scan(t.Context()))
 	g.all()
-	g.answer["a"] = ErrInUse
+	g.answer["a"] = fleet.ErrInUse
 	require.NoError(t, os.Remove(filepath.Join(dir, "a.tpm")))
 	require.NoError(t, w.Scan(t.Context()))
 	require.NoError(t, w.Scan(t.Context()))
