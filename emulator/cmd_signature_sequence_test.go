@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/mlkem"
 	"crypto/rsa"
 	"errors"
@@ -31,7 +32,20 @@ func version185Packets() []packet {
 	key := planting(rsaKey(signKey, noSym, ssa256))
 	kem := planting(mlkemKey(wire.MLKEM768, openKey))
 	const sequence = object + 1
+	ed, hashed, dh := planting(eddsaKey(signKey)), planting(hashEdDSAKey(signKey)), planting(dhkemKey(x25519Key(), wire.AlgSHA256))
+	signed := ed25519.Sign(ed25519.NewKeyFromSeed(private25519), []byte("message"))
+	edSignature := wire.Signature{Alg: wire.AlgEdDSA, Bytes: signed}
+	verifyEd := verifySequenceStart(object, pw, signed[:32], nil)
 	return []packet{
+		{name: "SignSequenceStartEdDSA", code: wire.CCSignSequenceStart, newer: true, state: ed, bytes: signSequenceStart(object, pw, nil)},
+		{name: "VerifySequenceStartEdDSA", code: wire.CCVerifySequenceStart, newer: true, state: ed, bytes: verifyEd},
+		{name: "SignSequenceCompleteEdDSA", code: wire.CCSignSequenceComplete, newer: true, bytes: signSequenceComplete(sequence, object, pw, []byte("message")),
+			state: planted(ed, signSequenceStart(object, pw, nil))},
+		{name: "VerifySequenceCompleteEdDSA", code: wire.CCVerifySequenceComplete, newer: true, bytes: verifySequenceComplete(sequence, object, pw, &edSignature),
+			state: planted(ed, verifyEd, sequenceUpdate(sequence, pw, []byte("message")))},
+		{name: "SignDigestHashEdDSA", code: wire.CCSignDigest, newer: true, state: hashed, bytes: signDigest(object, nil, hashOf(wire.AlgSHA512, []byte("message")), noTicket)},
+		{name: "EncapsulateDHKEM", code: wire.CCEncapsulate, newer: true, state: dh, bytes: et.Command(wire.CCEncapsulate, handles{object}, nil)},
+		{name: "DecapsulateDHKEM", code: wire.CCDecapsulate, newer: true, state: dh, bytes: et.Command(wire.CCDecapsulate, handles{object}, et.NoAuth(), et.Sized(x25519Base()))},
 		{name: "SignSequenceStart", code: wire.CCSignSequenceStart, newer: true, state: key, bytes: signSequenceStart(object, pw, nil)},
 		{name: "VerifySequenceStart", code: wire.CCVerifySequenceStart, newer: true, state: key, bytes: verifySequenceStart(object, pw, nil, nil)},
 		{name: "SignSequenceComplete", code: wire.CCSignSequenceComplete, newer: true, bytes: signSequenceComplete(sequence, object, pw, []byte("message")),
@@ -44,6 +58,9 @@ func version185Packets() []packet {
 		{name: "Decapsulate", code: wire.CCDecapsulate, newer: true, state: kem, bytes: et.Command(wire.CCDecapsulate, handles{object}, et.NoAuth(), et.Sized(ciphertext))},
 	}
 }
+
+// x25519Base is the base point of X25519, a ciphertext of DHKEM.
+func x25519Base() []byte { return append([]byte{9}, make([]byte, 31)...) }
 
 // planted changes a state as a TPM of version 185 does that has had keys planted and then
 // has executed commands.
