@@ -78,8 +78,8 @@ func TestScanTellsWhatHasChanged(t *testing.T) {
 	require.NoError(t, w.Scan(ctx))
 	assert.Equal(t, []string{"put a.tpm a profile=tiny\n", "put b.tpm b "}, g.all())
 	assert.Equal(t, 2, strings.Count(log.String(), "a TPM is refused"), "each file that is wrong is told once: %s", log)
-	assert.Contains(t, log.String(), "e.tpm is no regular file")
-	assert.Contains(t, log.String(), "f.tpm is longer than 65536 bytes")
+	assert.Contains(t, log.String(), "e.tpm: the file: it is no regular file")
+	assert.Contains(t, log.String(), "f.tpm: the file: it has more than 65536 bytes")
 
 	write(t, dir, "b.tpm", "profile=roomy\n")
 	require.NoError(t, os.Remove(filepath.Join(dir, "a.tpm")))
