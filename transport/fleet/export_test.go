@@ -2,5 +2,11 @@ package fleet
 
 import "io"
 
-// SetEntropy has a TPM that was not powered yet draw from r.
-func (f *Fleet) SetEntropy(name string, r io.Reader) { f.tpms[name].engine.platform.Entropy = r }
+// SetEntropy has a TPM that was not powered yet draw from r. A client's INIT makes the
+// engine in another goroutine.
+func (f *Fleet) SetEntropy(name string, r io.Reader) {
+	e := f.served(name).engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.platform.Entropy = r
+}
