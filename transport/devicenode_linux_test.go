@@ -47,6 +47,20 @@ func TestDeviceNode(t *testing.T) {
 	require.Equal(t, command, transporttest.Receive(t, asked))
 }
 
+// Responses of the largest buffers come whole.
+func TestDeviceNodeTakesTheLargestResponse(t *testing.T) {
+	t.Parallel()
+	d, kernel := node(t)
+	response := transport.NewCommand(transport.TagNoSessions, 0, make([]byte, transport.LargestBuffer-transport.HeaderSize))
+	go func() {
+		_, _ = kernel.Read(make([]byte, 100))
+		_, _ = kernel.Write(response)
+	}()
+	got, err := d.Send(context.Background(), 0, transport.NewCommand(transport.TagNoSessions, 0x17B, []byte{0, 4}))
+	require.NoError(t, err)
+	require.Equal(t, response, got)
+}
+
 // The response to a command that was given up is not taken for that of the next one.
 func TestDeviceNodeGivesUp(t *testing.T) {
 	t.Parallel()

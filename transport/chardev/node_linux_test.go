@@ -255,6 +255,28 @@ func TestAStream(t *testing.T) {
 	kernel.hears(selfTest)
 }
 
+// Commands and responses of the largest buffers pass, from the kernel's driver and in a
+// stream.
+func TestTheLargestCommand(t *testing.T) {
+	t.Parallel()
+	for _, proxy := range []bool{true, false} {
+		node, kernel := connect(t, proxy)
+		device := running(t)
+		device.Answer = func(_ context.Context, _ uint8, command []byte) ([]byte, error) {
+			return bytes.Clone(command), nil
+		}
+		serve(t, node, device)
+		command := transport.NewCommand(transport.TagNoSessions, 0x143, make([]byte, transport.LargestBuffer-transport.HeaderSize))
+		_, err := kernel.file.Write(command)
+		require.NoError(t, err)
+		got := make([]byte, len(command))
+		require.NoError(t, kernel.file.SetReadDeadline(time.Now().Add(time.Minute)))
+		_, err = io.ReadAtLeast(kernel.file, got, len(got))
+		require.NoError(t, err, "proxy %t", proxy)
+		assert.Equal(t, command, got, "proxy %t", proxy)
+	}
+}
+
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{filepath.Join(t.TempDir(), "missing"), t.TempDir(), "/proc/self/stat"} {
