@@ -61,7 +61,7 @@ const (
 	Dup
 )
 
-// Commands returns all commands up to library revision 1.84 in ascending order of
+// Commands returns all commands up to library version 185 in ascending order of
 // their codes. A TPM reports with TPM2_GetCapability which of them it has.
 func Commands() []Command { return slices.Clone(commands[:]) }
 
@@ -211,4 +211,12 @@ var commands = [...]Command{
 	{Code: 0x19f, Name: "SetCapability", Handles: []HandleKind{Hierarchy}, Auths: 1, Decrypt: true},
 	{Code: 0x1a0, Name: "ReadOnlyControl", Handles: []HandleKind{Hierarchy}, Auths: 1},
 	{Code: 0x1a1, Name: "PolicyTransportSPDM", Handles: []HandleKind{PolicySession}, Decrypt: true},
+	{Code: 0x1a3, Name: "VerifySequenceComplete", Handles: []HandleKind{Object, Object}, Auths: 1},
+	{Code: 0x1a4, Name: "SignSequenceComplete", Handles: []HandleKind{Object, Object}, Auths: 2, Decrypt: true},
+	{Code: 0x1a5, Name: "VerifyDigestSignature", Handles: []HandleKind{Object}, Decrypt: true},
+	{Code: 0x1a6, Name: "SignDigest", Handles: []HandleKind{Object}, Auths: 1, Decrypt: true},
+	{Code: 0x1a7, Name: "Encapsulate", Handles: []HandleKind{Object}, Encrypt: true},
+	{Code: 0x1a8, Name: "Decapsulate", Handles: []HandleKind{Object}, Auths: 1, Decrypt: true, Encrypt: true},
+	{Code: 0x1a9, Name: "VerifySequenceStart", Handles: []HandleKind{Object}, ResponseHandle: true, Decrypt: true},
+	{Code: 0x1aa, Name: "SignSequenceStart", Handles: []HandleKind{Object}, ResponseHandle: true, Decrypt: true},
 }

@@ -68,6 +68,8 @@ func (m *made) take(code tpm2.TPMCC, command *conformance.Packet) {
 		m.drop(wire.Number(command.Parameters))
 	case tpm2.TPMCCSequenceComplete, tpm2.TPMCCEventSequenceComplete:
 		m.drop(command.Handles[len(command.Handles)-1])
+	case wire.CCSignSequenceComplete, wire.CCVerifySequenceComplete:
+		m.drop(command.Handles[0])
 	case tpm2.TPMCCEvictControl:
 		if h := command.Handles[1]; h>>24 == 0x81 {
 			m.persistent = without(m.persistent, h)

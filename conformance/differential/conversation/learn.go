@@ -33,7 +33,7 @@ func (c *caller) learn(x *exchange, response conformance.Response) {
 		if e := c.entities[response.Handle]; e != nil {
 			e.qualified = e.name // it has no parent
 		}
-	case tpm2.TPMCCHashSequenceStart, tpm2.TPMCCMACStart:
+	case tpm2.TPMCCHashSequenceStart, tpm2.TPMCCMACStart, wire.CCSignSequenceStart, wire.CCVerifySequenceStart:
 		c.entities[response.Handle] = &entity{id: x.inputs}
 	case tpm2.TPMCCContextSave:
 		if e := c.entities[p.Handles[0]]; e != nil {
@@ -55,6 +55,8 @@ func (c *caller) learn(x *exchange, response conformance.Response) {
 		c.forget(binary.BigEndian.Uint32(p.Parameters))
 	case tpm2.TPMCCSequenceComplete, tpm2.TPMCCEventSequenceComplete:
 		delete(c.entities, p.Handles[len(p.Handles)-1])
+	case wire.CCSignSequenceComplete, wire.CCVerifySequenceComplete:
+		delete(c.entities, p.Handles[0])
 	case tpm2.TPMCCClear:
 		c.reseed(tpm2.TPMRHOwner)
 	case tpm2.TPMCCChangeEPS:

@@ -139,6 +139,10 @@ func checkUnique(p *wire.Public) string {
 		if _, err := ecdsa.ParseUncompressedPublicKey(curve, p.Point()); err != nil {
 			return "point: " + err.Error()
 		}
+	case wire.AlgMLKEM, wire.AlgMLDSA, wire.AlgHashMLDSA:
+		if want := wire.LatticeSize(p.Kind, p.Set); len(p.Unique[0]) != want {
+			return fmt.Sprintf("public key: %d octets of parameter set %d, which has %d", len(p.Unique[0]), p.Set, want)
+		}
 	default:
 		if hash, ok := wire.Hashes[p.NameAlg]; ok && len(p.Unique[0]) != hash.Size() {
 			return fmt.Sprintf("unique: %x is no digest", p.Unique[0])

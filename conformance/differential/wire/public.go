@@ -17,11 +17,16 @@ type Public struct {
 	// in bits and its mode.
 	symmetric, Mode tpm2.TPMAlgID
 	symmetricBits   int
-	// Scheme of an asymmetric key or a keyed hash, with its hash algorithm.
+	// Scheme of an asymmetric key or a keyed hash, with its hash algorithm, which a
+	// HashML-DSA key has without a scheme.
 	Scheme, schemeHash tpm2.TPMAlgID
 	// Bits is the size of an RSA key, Curve the curve of an ECC key.
 	Bits  int
 	Curve tpm2.TPMECCCurve
+	// Set is the parameter set of an ML-KEM, ML-DSA or HashML-DSA key, and ExternalMu the
+	// allowExternalMu of an ML-DSA key.
+	Set        uint16
+	ExternalMu bool
 	// UniqueAt is the offset of the unique field in Raw. Unique has its parts: one,
 	// or two for ECC.
 	UniqueAt int
@@ -55,6 +60,13 @@ func ParsePublic(b []byte) (p Public, ok bool) {
 		if c.Alg() != tpm2.TPMAlgNull { // the KDF
 			c.Alg()
 		}
+	case AlgMLKEM:
+		p.Cipher(c)
+		p.Set = c.U16()
+	case AlgMLDSA:
+		p.Set, p.ExternalMu = c.U16(), c.U8() != 0
+	case AlgHashMLDSA:
+		p.Set, p.schemeHash = c.U16(), c.Alg()
 	default:
 		return p, false
 	}
@@ -76,7 +88,7 @@ func (p *Public) Cipher(c *Cursor) {
 // AsymmetricScheme reads the scheme of an RSA or ECC key.
 func (p *Public) AsymmetricScheme(c *Cursor) {
 	p.Scheme = c.Alg()
-	if p.Scheme == tpm2.TPMAlgNull || p.Scheme == tpm2.TPMAlgRSAES {
+	if p.Scheme == tpm2.TPMAlgNull || p.Scheme == tpm2.TPMAlgRSAES || hashless(p.Scheme) {
 		return
 	}
 	p.schemeHash = c.Alg()

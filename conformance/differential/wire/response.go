@@ -86,6 +86,12 @@ var layouts = map[tpm2.TPMCC]Layout{
 	tpm2.TPMCCContextSave:           {Context},
 	tpm2.TPMCCReadClock:             {Time},
 	tpm2.TPMCCNVReadPublic:          {Determined, Determined},
+	CCEncapsulate:                   {Drawn, Drawn},
+	CCDecapsulate:                   {Determined},
+	CCSignSequenceComplete:          {Signed},
+	CCSignDigest:                    {Signed},
+	CCVerifySequenceComplete:        {Ticket},
+	CCVerifyDigestSignature:         {Ticket},
 }
 
 // LayoutOf returns the layout of the response to a command, [Rest] for a command
@@ -127,8 +133,11 @@ func (k Kind) Skip(c *Cursor) {
 	case Determined, Drawn, Opaque, Attest:
 		c.Sized()
 	case Ticket:
-		c.U16()
+		tag := c.U16()
 		c.U32()
+		if tpm2.TPMST(tag) == STDigestVerified {
+			c.Alg() // the hash of the digest
+		}
 		c.Sized()
 	case Signed, SignedAttest:
 		c.Signature()
