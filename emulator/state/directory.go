@@ -44,6 +44,9 @@ type DirectoryOptions struct {
 	// LockLater opens the directory without the lock, which another TPM may have
 	// still: until Lock it can be read and not written.
 	LockLater bool
+	// Lock is the lock of the directory, which is taken already: that which AdoptLock has
+	// taken over. OpenDirectory takes it, on error too.
+	Lock *Lock
 	// Name is the name of the state file, "tpm2.state" if it is empty. The other
 	// files have names that begin with it. TPMs whose files have different names
 	// can share a directory.
@@ -91,6 +94,8 @@ type Directory struct {
 	lock func() (unlock func() error, err error)
 	// unlock gives the lock back; nil: it is not held.
 	unlock func() error
+	// held is the lock that lock has taken last.
+	held **Lock
 	// last are the last bytes, a digest, of the state that was loaded or committed
 	// last, nil if there was none.
 	last []byte
@@ -143,6 +148,15 @@ func (e *LockedError) Error() string {
 // ends, however it ends. What an interrupted commit has left is removed. It
 // fails with a *LockedError if the directory is in use.
 func OpenDirectory(dir string, o DirectoryOptions) (*Directory, error) {
+	d, err := openDirectory(dir, &o)
+	if err != nil && o.Lock != nil {
+		err = errors.Join(err, o.Lock.Release())
+	}
+	return d, err
+}
+
+// openDirectory is OpenDirectory that has taken Lock when it is nil.
+func openDirectory(dir string, o *DirectoryOptions) (*Directory, error) {
 	path, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("TPM state directory: %w", err)
@@ -164,10 +178,22 @@ func OpenDirectory(dir string, o DirectoryOptions) (*Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TPM state directory: %w", err)
 	}
-	d, err := openOn(root, path, o, func() (func() error, error) { return lockDirectory(root.root, path, o.file()+lockSuffix) })
+	held := new(*Lock)
+	d, err := openOn(root, path, *o, func() (func() error, error) {
+		l, err := o.Lock, error(nil)
+		if o.Lock = nil; l == nil {
+			l, err = takeLock(root.root, path, o.file()+lockSuffix)
+		}
+		if err != nil {
+			return nil, err
+		}
+		*held = l
+		return l.Release, nil
+	})
 	if err != nil {
 		return nil, errors.Join(err, root.close())
 	}
+	d.held = held
 	if d.unlock != nil {
 		// What keeps it from being made now is Writable's to say.
 		_ = d.prepare(slack)

@@ -107,10 +107,37 @@ func (d *Directory) release() error {
 	return err
 }
 
-// lockDirectory takes the lock, or says who has it. The process that has it is
-// named in the lock file; the file stays when the lock is given back, because
-// a file that somebody else may have opened cannot be removed without a race.
-func lockDirectory(root *os.Root, path, name string) (unlock func() error, err error) {
+// LockFile returns the open file of the lock, nil if the directory is not locked. It is
+// for another process to take the lock over (AdoptLock), and stays the directory's.
+func (d *Directory) LockFile() *os.File {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.unlock == nil || d.held == nil || *d.held == nil {
+		return nil
+	}
+	return (*d.held).File()
+}
+
+// Leave is Close of a directory whose lock another process has taken over: it leaves the
+// lock and all files alone.
+func (d *Directory) Leave() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	err := errors.Join(d.forget(&d.spare), d.forget(&d.state))
+	if d.unlock != nil && d.held != nil && *d.held != nil {
+		err = errors.Join(err, (*d.held).Leave())
+	}
+	d.unlock = nil
+	return errors.Join(err, d.disk.close())
+}
+
+// takeLock takes the lock, or says who has it. The process that has it is named in the
+// lock file.
+func takeLock(root *os.Root, path, name string) (*Lock, error) {
 	f, err := openLock(root, path, name)
 	if errors.Is(err, errLockHeld) {
 		return nil, &LockedError{path, lockHolder(root, name)}
@@ -118,13 +145,9 @@ func lockDirectory(root *os.Root, path, name string) (unlock func() error, err e
 	if err != nil {
 		return nil, fmt.Errorf("TPM state directory %s cannot be locked: %w: make it writable once, or open it without a lock (lock=false)", path, err)
 	}
-	// Who holds it is for a message only: a lock whose file cannot be written is
-	// one too.
-	_ = writeHolder(f, strconv.Itoa(os.Getpid())+"\n")
-	return func() error {
-		_ = f.Truncate(0)
-		return errors.Join(releaseLock(f), f.Close())
-	}, nil
+	l := &Lock{f}
+	l.sign()
+	return l, nil
 }
 
 // errLockHeld is what openLock returns for the lock of another.

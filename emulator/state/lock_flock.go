@@ -44,6 +44,10 @@ func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 // too.
 func releaseLock(f *os.File) error { return flock(f, syscall.LOCK_UN) }
 
+// holdLock takes the lock of an open file that another process has: it is one and the same
+// lock then, and taken for both.
+func holdLock(f *os.File) error { return flock(f, syscall.LOCK_EX|syscall.LOCK_NB) }
+
 func flock(f *os.File, how int) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), how)

@@ -34,3 +34,6 @@ func releaseLock(*os.File) error { return nil }
 
 // readOnly knows no such error here.
 func readOnly(error) bool { return false }
+
+// holdLock refuses: a lock does not go from one process to another here.
+func holdLock(*os.File) error { return errors.ErrUnsupported }

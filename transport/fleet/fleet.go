@@ -60,7 +60,7 @@ type Fleet struct {
 	options Options
 	log     *slog.Logger
 	tests   crypt.SelfTests
-	unlock  func() error
+	lock    *state.Lock
 	stop    chan struct{} // closed when the fleet ends
 	running sync.WaitGroup
 
@@ -97,7 +97,7 @@ func New(o Options) (*Fleet, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if f.unlock, err = state.LockDirectory(dir, lockFile); err != nil {
+	if f.lock, err = state.TakeLock(dir, lockFile); err != nil {
 		var locked *state.LockedError
 		if errors.As(err, &locked) {
 			err = &InUseError{dir, locked.PID}
@@ -354,5 +354,5 @@ func (f *Fleet) Close(ctx context.Context) error {
 			errs = append(errs, &Error{t.name, err})
 		}
 	}
-	return errors.Join(append(errs, f.unlock())...)
+	return errors.Join(append(errs, f.lock.Release())...)
 }
