@@ -31,6 +31,9 @@ type control struct {
 }
 
 func (s *Server) openControl(conn net.Conn) (io.Closer, func(), error) {
+	if s.opts.Polled {
+		conn = s.gate(conn)
+	}
 	c := &control{s: s, conn: newFDConn(conn)}
 	return conn, c.serve, nil
 }
@@ -39,6 +42,10 @@ func (s *Server) openControl(conn net.Conn) (io.Closer, func(), error) {
 func (c *control) serve() {
 	c.s.log.Debug("control connection opened")
 	err := c.requests()
+	if errors.Is(err, errSuspended) {
+		c.conn.gate.keep(Connection{Channel: ControlChannel, Unread: c.buf[c.start:c.end], Pipelines: c.pipelines, FDs: c.fds.all()})
+		return
+	}
 	c.fds.drop()
 	switch {
 	case c.s.ended():
@@ -59,7 +66,9 @@ func (c *control) requests() error {
 		if err != nil {
 			return err
 		}
+		c.conn.busy(true)
 		result, err := c.execute(&req)
+		c.conn.busy(false)
 		if err != nil {
 			return err
 		}

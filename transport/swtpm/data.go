@@ -37,6 +37,7 @@ type data struct {
 	passed bool
 	first  bool   // no command has come yet
 	out    []byte // reused for responses that need framing
+	unread []byte // a suspended connection goes on with it
 }
 
 func (s *Server) newData(conn socket.Conn, passed bool, stall time.Duration) *data {
@@ -55,10 +56,11 @@ func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {
 	if conn.LocalAddr().Network() == "unix" {
 		stall = s.pieceTime()
 	}
-	c, err := socket.Conn(conn), error(nil)
-	if !s.opts.Polled {
-		c, err = socket.Adopt(conn)
+	if s.opts.Polled {
+		c := s.gate(conn)
+		return c, s.newData(c, false, stall).serve, nil
 	}
+	c, err := socket.Adopt(conn)
 	if err != nil {
 		_ = conn.Close()
 		s.log.Warn("data connection refused", "cause", err)
@@ -77,6 +79,10 @@ func (d *data) serve() {
 	d.calls = d.s.gone.Watch(transport.WithClient(d.s.life.Ctx, client), d.conn)
 	err := d.commands()
 	d.s.gone.Forget(d.calls)
+	if errors.Is(err, errSuspended) {
+		d.keep()
+		return
+	}
 	switch {
 	case d.s.ended():
 		return
@@ -93,6 +99,9 @@ func (d *data) serve() {
 func (d *data) commands() error {
 	for {
 		head, prefixed, command, err := d.next()
+		if errors.Is(err, errSuspended) {
+			return d.interrupted(head, prefixed)
+		}
 		if err != nil {
 			if err = d.unreadable(err, prefixed); err != nil {
 				return err
@@ -117,6 +126,9 @@ func (d *data) commands() error {
 }
 
 func (d *data) next() (head header, prefixed bool, command []byte, err error) {
+	if g, ok := d.conn.(*gate); ok && g.suspended() {
+		return head, false, nil, errSuspended // what is read already waits too
+	}
 	head, prefixed, err = d.prefix()
 	// Only now: the size may have changed while the connection was idle.
 	d.in.SetMax(d.s.maxCommand.Load())
@@ -206,7 +218,10 @@ func (d *data) unreadable(err error, prefixed bool) error {
 		d.in.Drop()
 		return nil
 	}
-	if err := d.in.Discard(int64(size.Size)); !errors.As(err, &stall) {
+	switch err := d.in.Discard(int64(size.Size)); {
+	case errors.Is(err, errSuspended):
+		return errDiscarding
+	case !errors.As(err, &stall):
 		return err
 	}
 	d.in.Drop()

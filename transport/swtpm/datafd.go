@@ -15,7 +15,10 @@ type dataFD struct {
 // attach serves conn as the passed data channel, unless there is one whose
 // client still lives. The goroutine of a dead one may not have noticed yet:
 // it is asleep in a command, or about to read the end of the stream.
-func (s *Server) attach(conn socket.Conn) Result {
+func (s *Server) attach(conn socket.Conn) Result { return s.attachAs(conn, false) }
+
+// attachAs is attach of a channel on which a command may have come already.
+func (s *Server) attachAs(conn socket.Conn, asked bool) Result {
 	s.dataFD.mu.Lock()
 	defer s.dataFD.mu.Unlock()
 	if old := s.dataFD.conn; old != nil && !peerClosed(old) {
@@ -23,6 +26,7 @@ func (s *Server) attach(conn socket.Conn) Result {
 		return IOError
 	}
 	d := s.newData(conn, true, s.pieceTime())
+	d.first = !asked
 	if !s.data.Go(conn, func() { defer s.detach(conn); d.serve() }) {
 		return IOError
 	}

@@ -13,13 +13,21 @@ import (
 // among the capabilities, and QEMU says that it misses it.
 func canPassFD(transport.Device) bool { return false }
 
-type fdQueue struct{}
+type fdQueue struct{ fds []int }
 
-func (*fdQueue) drop() {}
+func (*fdQueue) drop()      {}
+func (*fdQueue) all() []int { return nil }
 
-type fdConn struct{ net.Conn }
+type fdConn struct {
+	net.Conn
+	gate *gate // nil: it cannot be suspended
+}
 
-func newFDConn(conn net.Conn) fdConn { return fdConn{Conn: conn} }
+func newFDConn(conn net.Conn) fdConn {
+	c := fdConn{Conn: conn}
+	c.gate, _ = conn.(*gate)
+	return c
+}
 
 func (c *fdConn) read(p []byte, _ *fdQueue) (int, error) { return c.Read(p) }
 

@@ -32,6 +32,13 @@ func (q *fdQueue) take() (int, bool) {
 	return fd, true
 }
 
+// all gives all of them away.
+func (q *fdQueue) all() []int {
+	fds := q.fds
+	q.fds = nil
+	return fds
+}
+
 // drop closes all of them.
 func (q *fdQueue) drop() {
 	for _, fd := range q.fds {
@@ -43,12 +50,16 @@ func (q *fdQueue) drop() {
 // fdConn is a connection that descriptors may come over.
 type fdConn struct {
 	net.Conn
+	gate *gate         // nil: it cannot be suspended
 	unix *net.UnixConn // nil over TCP
 	oob  []byte
 }
 
 func newFDConn(conn net.Conn) fdConn {
 	c := fdConn{Conn: conn}
+	if c.gate, _ = conn.(*gate); c.gate != nil {
+		conn = c.gate.Conn
+	}
 	if u, ok := conn.(*net.UnixConn); ok {
 		c.unix = u
 		c.oob = make([]byte, unix.CmsgSpace(maxFDs*4))
@@ -58,9 +69,17 @@ func newFDConn(conn net.Conn) fdConn {
 
 // read reads once and adds descriptors that came along to q.
 func (c *fdConn) read(p []byte, q *fdQueue) (int, error) {
-	if c.unix == nil {
+	switch {
+	case c.unix == nil:
 		return c.Read(p)
+	case c.gate == nil:
+		return c.receive(p, q)
 	}
+	return c.gate.reading(p, func(p []byte) (int, error) { return c.receive(p, q) })
+}
+
+// receive reads from the socket.
+func (c *fdConn) receive(p []byte, q *fdQueue) (int, error) {
 	n, oobn, _, _, err := c.unix.ReadMsgUnix(p, c.oob)
 	if oobn > 0 {
 		q.receive(c.oob[:oobn])
@@ -106,6 +125,9 @@ func (c *control) setDataFD(req *request) Result {
 	if err != nil {
 		c.s.log.Warn("SET_DATAFD refused", "cause", err)
 		return BadParameter
+	}
+	if c.s.opts.Polled {
+		conn = c.s.gate(conn.(net.Conn))
 	}
 	return c.s.attach(conn)
 }

@@ -179,6 +179,7 @@ type Server struct {
 	largestCommand uint32
 
 	dataFD dataFD
+	pause  suspension
 }
 
 // NewServer returns a server for device. It never closes the device and takes
@@ -222,6 +223,7 @@ func NewServer(device transport.Device, opts Options) *Server {
 		_, _, s.largestCommand = b.BufferSize()
 	}
 	s.learnMaxCommand()
+	s.pause.serve = s.Serve
 	s.lock.incoming = opts.IncomingMigration
 	s.lock.locked.Store(!opts.IncomingMigration)
 	return s
@@ -271,7 +273,9 @@ func (s *Server) Reason() Reason { return s.life.Reason() }
 // Device did not give up a command.
 func (s *Server) Close(ctx context.Context) error {
 	s.end(EndedByOwner)
-	return errors.Join(s.ctrl.Wait(ctx), s.data.Wait(ctx))
+	err := errors.Join(s.ctrl.Wait(ctx), s.data.Wait(ctx))
+	s.dropKept()
+	return err
 }
 
 // end closes everything and does not wait: it is called by the server's own

@@ -30,18 +30,21 @@ type Group struct {
 	told   bool // full has been called, and since then no connection was taken
 	// listeners is how many of open are listeners.
 	listeners int
+	pause     suspension
 }
 
 // NewGroup returns a group whose listeners have at most limit connections at
 // a time, all together. Further ones are closed at once; of the first of them, and
 // of the first after another one was taken, full is told.
 func NewGroup(limit int, full func(limit int)) *Group {
-	return &Group{
+	g := &Group{
 		slots: make(chan struct{}, limit),
 		full:  full,
 		done:  make(chan struct{}),
 		open:  make(map[io.Closer]struct{}),
 	}
+	g.pause.changed = sync.NewCond(&g.mu)
+	return g
 }
 
 // Serve accepts connections from l until Stop and closes l then. Each
@@ -107,6 +110,10 @@ func (g *Group) accept(l net.Listener) (net.Conn, error) {
 		conn, err := l.Accept()
 		if err == nil || !shortage(err) {
 			return conn, err
+		}
+		if g.parked() {
+			pause = first / 2 // which the next round doubles
+			continue
 		}
 		t := time.NewTimer(pause)
 		select {
@@ -181,10 +188,23 @@ func (g *Group) Run(c io.Closer, serve func()) bool {
 func (g *Group) Background(f func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.closed {
-		g.wg.Go(f)
+	if g.closed {
+		return false
 	}
-	return !g.closed
+	g.pause.background++
+	g.wg.Go(func() {
+		defer g.ended()
+		f()
+	})
+	return true
+}
+
+// ended counts a function of Background that has ended.
+func (g *Group) ended() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pause.background--
+	g.pause.changed.Broadcast()
 }
 
 func (g *Group) add(c io.Closer) bool {
@@ -196,6 +216,9 @@ func (g *Group) add(c io.Closer) bool {
 	g.open[c] = struct{}{}
 	g.count(c, 1)
 	g.wg.Add(1)
+	if g.pause.resumed != nil {
+		interrupt(c)
+	}
 	return true
 }
 
@@ -203,6 +226,7 @@ func (g *Group) remove(c io.Closer) {
 	g.mu.Lock()
 	delete(g.open, c)
 	g.count(c, -1)
+	g.pause.changed.Broadcast()
 	g.mu.Unlock()
 	_ = c.Close()
 }
@@ -222,6 +246,7 @@ func (g *Group) Stop() {
 		return
 	}
 	g.closed = true
+	g.pause.changed.Broadcast()
 	close(g.done)
 	for c := range g.open {
 		_ = c.Close()
