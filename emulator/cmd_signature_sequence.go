@@ -227,7 +227,7 @@ func (t *TPM) signFinal(c *call, key *object, scheme wire.Scheme, last, context 
 	case wire.AlgMLDSA:
 		return t.signMu(key, last)
 	case wire.AlgHashMLDSA:
-		mu, rc := digestMu(key, context, last)
+		mu, rc := key.muOf(context, last)
 		if rc != wire.RCSuccess {
 			return wire.Signature{}, rc
 		}
@@ -304,7 +304,7 @@ func (t *TPM) verifyFinal(key *object, scheme wire.Scheme, last, context []byte,
 	case wire.AlgMLDSA:
 		return key.verifyMu(last, s)
 	case wire.AlgHashMLDSA:
-		mu, rc := digestMu(key, context, last)
+		mu, rc := key.muOf(context, last)
 		if rc != wire.RCSuccess {
 			return rc
 		}
@@ -313,14 +313,4 @@ func (t *TPM) verifyFinal(key *object, scheme wire.Scheme, last, context []byte,
 		return key.verifyEdDSA(last, s)
 	}
 	return t.verify(key, last, s)
-}
-
-// digestMu is µ of the digest of a message with a HashML-DSA key.
-func digestMu(key *object, context, digest []byte) ([]byte, wire.RC) {
-	mu, err := crypt.NewHashMLDSAMu(key.public.Unique, context, key.public.Parms.Hash)
-	if err != nil {
-		return nil, rcOf(err)
-	}
-	mu.Write(digest)
-	return mu.Sum(nil), wire.RCSuccess
 }

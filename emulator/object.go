@@ -19,6 +19,7 @@ type object struct {
 
 	rsa     *crypt.RSAPrivateKey // made from sensitive when it is first needed
 	rsaOpen *crypt.RSAPublicKey  // made from public when it is first needed
+	ed25519 *crypt.Ed25519Key    // likewise
 	lattice latticeKeys
 
 	integrityKey []byte // of the children of a storage key, derived when it is first needed

@@ -186,12 +186,19 @@ func eddsaInput(alg wire.AlgID, message []byte) []byte {
 // nothing random in it.
 func (o *object) signEdDSA(input []byte) (wire.Signature, wire.RC) {
 	s := wire.Signature{Alg: o.messageAlg(), Hash: wire.AlgNull}
-	sign := crypt.SignEd25519
-	if s.Alg == wire.AlgHashEdDSA {
-		sign = crypt.SignEd25519ph
+	if o.ed25519 == nil {
+		k, err := crypt.NewEd25519Key(o.sensitive.Data)
+		if err != nil {
+			return s, rcOf(err)
+		}
+		o.ed25519 = k
+	}
+	if s.Alg == wire.AlgEdDSA {
+		s.Bytes = o.ed25519.Sign(input)
+		return s, wire.RCSuccess
 	}
 	var err error
-	if s.Bytes, err = sign(o.sensitive.Data, input); err != nil {
+	if s.Bytes, err = o.ed25519.SignPrehashed(input); err != nil {
 		return s, rcOf(err)
 	}
 	return s, wire.RCSuccess

@@ -77,6 +77,35 @@ func (o *object) mldsaKey() (*crypt.MLDSAKey, wire.RC) {
 	return o.lattice.mldsa, wire.RCSuccess
 }
 
+// known is the public part of an ML-DSA key if it is expanded already, else nil.
+func (k *latticeKeys) known() *crypt.MLDSAPublicKey {
+	if k.mldsa != nil {
+		return &k.mldsa.MLDSAPublicKey
+	}
+	return k.mldsaOpen
+}
+
+// newMu starts µ of a message with an ML-DSA key, or of a digest with a HashML-DSA key. The
+// code it fails with is bare.
+func (o *object) newMu(context []byte) (mu *crypt.MLDSAMu, rc wire.RC) {
+	p, k := &o.public, o.lattice.known()
+	var err error
+	switch hashed := p.Parms.Type == wire.AlgHashMLDSA; {
+	case hashed && k != nil:
+		mu, err = k.NewHashMu(context, p.Parms.Hash)
+	case hashed:
+		mu, err = crypt.NewHashMLDSAMu(p.Unique, context, p.Parms.Hash)
+	case k != nil:
+		mu, err = k.NewMu(context)
+	default:
+		mu, err = crypt.NewMLDSAMu(p.Unique, context)
+	}
+	if err != nil {
+		return nil, rcOf(err)
+	}
+	return mu, wire.RCSuccess
+}
+
 // makeLatticeKey makes the seed of an ML-KEM or ML-DSA key with one Read of the
 // generator, and unique from it.
 func makeLatticeKey(o *creation, s *wire.Sensitive) wire.RC {

@@ -99,9 +99,9 @@ func startMessage(key *object, scheme wire.Scheme, context, hint []byte) (messag
 		}
 		return ed25519Message{v}, wire.RCSuccess
 	case wire.AlgMLDSA:
-		mu, err := crypt.NewMLDSAMu(key.public.Unique, context)
-		if err != nil {
-			return nil, rcOf(err)
+		mu, rc := key.newMu(context)
+		if rc != wire.RCSuccess {
+			return nil, rc
 		}
 		return muMessage{mu}, wire.RCSuccess
 	case wire.AlgHMAC:

@@ -40,15 +40,18 @@ const randomSignature = 32
 
 // messageMu is µ of a message with an empty context.
 func (o *object) messageMu(message []byte) ([]byte, wire.RC) {
-	p := &o.public
 	signed := message
-	mu, err := crypt.NewMLDSAMu(p.Unique, nil)
-	if p.Parms.Type == wire.AlgHashMLDSA {
-		mu, err = crypt.NewHashMLDSAMu(p.Unique, nil, p.Parms.Hash)
-		signed = crypt.Digest(p.Parms.Hash, nil, message)
+	if o.public.Parms.Type == wire.AlgHashMLDSA {
+		signed = crypt.Digest(o.public.Parms.Hash, nil, message)
 	}
-	if err != nil {
-		return nil, rcOf(err)
+	return o.muOf(nil, signed)
+}
+
+// muOf is µ of a message with an ML-DSA key, of a digest with a HashML-DSA key.
+func (o *object) muOf(context, signed []byte) ([]byte, wire.RC) {
+	mu, rc := o.newMu(context)
+	if rc != wire.RCSuccess {
+		return nil, rc
 	}
 	mu.Write(signed)
 	return mu.Sum(nil), wire.RCSuccess

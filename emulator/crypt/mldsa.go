@@ -54,8 +54,9 @@ const dsaTrSize = 64
 type MLDSAPublicKey struct {
 	p       *mldsaParameters
 	encoded []byte
-	matrix  []dsaPoly // k·l polynomials in the NTT domain, row by row
-	t1      []dsaPoly // t1·2^13 in the NTT domain
+	digest  [dsaTrSize]byte // tr of FIPS 204
+	matrix  []dsaPoly       // k·l polynomials in the NTT domain, row by row
+	t1      []dsaPoly       // t1·2^13 in the NTT domain
 }
 
 // NewMLDSAPublicKey decodes a public key. Every string of the right size is one. It
@@ -70,6 +71,7 @@ func NewMLDSAPublicKey(set wire.MLDSAParameterSet, public []byte) (*MLDSAPublicK
 		return nil, refuse(op, wire.RCSize, "%d bytes where %v has %d", len(public), set, set.PublicSize())
 	}
 	k := &MLDSAPublicKey{p: p, encoded: slices.Clone(public), matrix: p.expandMatrix(public[:32]), t1: make([]dsaPoly, p.k)}
+	k.digest = mldsaDigest(k.encoded)
 	rest := k.encoded[32:]
 	for i := range k.t1 {
 		var packed dsaPacked
@@ -144,7 +146,7 @@ func NewMLDSAKey(set wire.MLDSAParameterSet, seed []byte) (*MLDSAKey, error) {
 	return k, nil
 }
 
-// compute sets t0 and t1 and the encoded public key, and transforms the private one.
+// compute sets t0 and t1 and the encoded public key with its digest, and transforms the private one.
 func (k *MLDSAKey) compute(rho []byte) {
 	for i := range k.s1 {
 		k.s1[i].ntt()
@@ -162,6 +164,7 @@ func (k *MLDSAKey) compute(rho []byte) {
 		k.t0[i].ntt()
 		k.s2[i].ntt()
 	}
+	k.digest = mldsaDigest(k.encoded)
 }
 
 func (k *MLDSAPublicKey) row(i int) []dsaPoly { return k.matrix[i*k.p.l : (i+1)*k.p.l] }

@@ -19,18 +19,37 @@ type MLDSAMu struct{ x sha3.SHAKE }
 // size. The public key is in its encoded form. A context of more than 255 bytes is
 // refused with TPM_RC_SIZE.
 func NewMLDSAMu(public, context []byte) (*MLDSAMu, error) {
-	return newMLDSAMu(0, public, context)
+	return newMLDSAMu(0, mldsaDigest(public), context)
+}
+
+// NewMu is [NewMLDSAMu] for the key, whose digest it knows.
+func (k *MLDSAPublicKey) NewMu(context []byte) (*MLDSAMu, error) {
+	return newMLDSAMu(0, k.digest, context)
 }
 
 // NewHashMLDSAMu starts µ of a digest that HashML-DSA signs: the caller writes the digest.
 // The public key is in its encoded form. It refuses a context of more than 255 bytes with
 // TPM_RC_SIZE, a hash that [HashMLDSAHash] does not accept with TPM_RC_HASH.
 func NewHashMLDSAMu(public, context []byte, hash wire.AlgID) (*MLDSAMu, error) {
+	return newHashMLDSAMu(mldsaDigest(public), context, hash)
+}
+
+// NewHashMu is [NewHashMLDSAMu] for the key, whose digest it knows.
+func (k *MLDSAPublicKey) NewHashMu(context []byte, hash wire.AlgID) (*MLDSAMu, error) {
+	return newHashMLDSAMu(k.digest, context, hash)
+}
+
+// mldsaDigest is the digest of a public key that µ is of.
+func mldsaDigest(public []byte) [dsaTrSize]byte {
+	return [dsaTrSize]byte(sha3.SumSHAKE256(public, dsaTrSize))
+}
+
+func newHashMLDSAMu(digest [dsaTrSize]byte, context []byte, hash wire.AlgID) (*MLDSAMu, error) {
 	oid, ok := prehashOIDs[hash]
 	if !ok {
 		return nil, refuse("HashML-DSA", wire.RCHash, "%v is no hash for it: choose among those of SHA-2 and SHA-3", hash)
 	}
-	m, err := newMLDSAMu(1, public, context)
+	m, err := newMLDSAMu(1, digest, context)
 	if err != nil {
 		return nil, err
 	}
@@ -38,13 +57,12 @@ func NewHashMLDSAMu(public, context []byte, hash wire.AlgID) (*MLDSAMu, error) {
 	return m, nil
 }
 
-func newMLDSAMu(domain byte, public, context []byte) (*MLDSAMu, error) {
+func newMLDSAMu(domain byte, digest [dsaTrSize]byte, context []byte) (*MLDSAMu, error) {
 	if len(context) > mldsaContext {
 		return nil, refuse("ML-DSA context", wire.RCSize, "%d bytes where it has at most %d", len(context), mldsaContext)
 	}
 	m := &MLDSAMu{*sha3.NewSHAKE256()}
-	tr := sha3.SumSHAKE256(public, dsaTrSize)
-	m.Write(tr)
+	m.Write(digest[:])
 	m.Write([]byte{domain, byte(len(context))})
 	m.Write(context)
 	return m, nil
