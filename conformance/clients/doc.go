@@ -5,6 +5,7 @@
 //     import, and the test suites of both of its packages
 //   - google/go-tpm-tools/client: attestation, sealing to PCRs, certificates in NV
 //   - google/go-attestation: attest, and its test suite
+//   - the commands of version 185 with keys of every algorithm, against the libraries
 //
 // What a flow expects is therefore what these programs expect of a TPM, and a
 // flow that a reference fails is a wrong flow.
