@@ -12,13 +12,15 @@ import (
 
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
 // ShareSecret encrypts a salt to the public key of a TPM as a
 // TPM2B_ENCRYPTED_SECRET (TPM 2.0 Library Part 1, section "Secret Sharing").
 // For an ECC key the salt is the result of the exchange, and the bytes given
-// are the caller's private key: only saltOf knows the salt in both cases.
+// are the caller's private key, for one of ML-KEM they are what is random: only saltOf
+// knows the salt in all cases.
 func ShareSecret(public *wire.Public, salt []byte) ([]byte, bool) {
 	if public.Kind == tpm2.TPMAlgRSA {
 		hash, ok := wire.Hashes[public.NameAlg]
@@ -30,13 +32,8 @@ func ShareSecret(public *wire.Public, salt []byte) ([]byte, bool) {
 		secret, err := rsa.EncryptOAEP(hash.New(), drawn, public.RSAKey(), salt, []byte("SECRET\x00"))
 		return wire.Sized(secret), err == nil
 	}
-	private, ok := ephemeral(public, salt)
-	if !ok {
-		return nil, false
-	}
-	point := private.PublicKey().Bytes()
-	half := (len(point) - 1) / 2
-	return wire.Sized(append(wire.Sized(point[1:1+half]), wire.Sized(point[1+half:])...)), true
+	_, secret, ok := LabeledSecret(public, "SECRET", salt)
+	return wire.Sized(secret), ok
 }
 
 // saltOf is the salt that a TPM gets from shareSecret.
@@ -44,35 +41,129 @@ func saltOf(public *wire.Public, salt []byte) []byte {
 	if public.Kind == tpm2.TPMAlgRSA {
 		return salt
 	}
+	seed, _, _ := LabeledSecret(public, "SECRET", salt)
+	return seed
+}
+
+// LabeledSecret makes a seed and what it is sent as to an ECC or ML-KEM key, the contents
+// of a TPM2B_ENCRYPTED_SECRET; from decides what is random. The label has no zero at its
+// end (version 185, Part 1, sections on Labeled KEM).
+func LabeledSecret(public *wire.Public, label string, from []byte) (seed, secret []byte, ok bool) {
 	hash, known := wire.Hashes[public.NameAlg]
-	private, ok := ephemeral(public, salt)
-	if !ok || !known {
-		return nil
+	if !known {
+		return nil, nil, false
 	}
-	peer, err := private.Curve().NewPublicKey(public.Point())
+	if public.Kind == wire.AlgMLKEM {
+		random := sha256.Sum256(from)
+		shared, ciphertext := lattice.NewMLKEM(public.Set).Encapsulate(public.Unique[0], random[:])
+		return kdfA(hash, shared, label, ciphertext, public.Unique[0], hash.Size()*8), ciphertext, true
+	}
+	private, ok := ephemeral(public, from)
+	if !ok {
+		return nil, nil, false
+	}
+	x, y := coordinates(private.PublicKey())
+	z, ok := agree(private, public, public.Unique)
+	if !ok {
+		return nil, nil, false
+	}
+	peer, _ := coordinatesOf(public)
+	return kdfE(hash, z, label, x, peer, hash.Size()*8), append(wire.Sized(x), wire.Sized(y)...), true
+}
+
+// RecoverSecret is the seed of a secret that was sent to an ECC or ML-KEM key, with its
+// sensitive part: the other side of [LabeledSecret].
+func RecoverSecret(public *wire.Public, sensitive []byte, label string, secret []byte) ([]byte, bool) {
+	hash, known := wire.Hashes[public.NameAlg]
+	if !known {
+		return nil, false
+	}
+	if public.Kind == wire.AlgMLKEM {
+		kem := lattice.NewMLKEM(public.Set)
+		if len(secret) != kem.CiphertextSize() {
+			return nil, false
+		}
+		shared := kem.Decapsulate(sensitive, secret)
+		return kdfA(hash, shared, label, secret, public.Unique[0], hash.Size()*8), true
+	}
+	curve := exchangeCurve(public.Curve)
+	if curve == nil {
+		return nil, false
+	}
+	private, err := curve.NewPrivateKey(sensitive)
+	in := &wire.Cursor{Rest: secret}
+	point := [][]byte{in.Sized(), in.Sized()}
+	if err != nil || !in.Done() {
+		return nil, false
+	}
+	z, ok := agree(private, public, point)
+	if !ok {
+		return nil, false
+	}
+	x, _ := coordinatesOf(public)
+	return kdfE(hash, z, label, point[0], x, hash.Size()*8), true
+}
+
+// agree is the x coordinate of the secret of a private key and a point of the curve of a
+// public area.
+func agree(private *ecdh.PrivateKey, public *wire.Public, point [][]byte) ([]byte, bool) {
+	encoded := point[0]
+	if public.Curve != wire.Curve25519 {
+		p := *public
+		p.Unique = point
+		encoded = p.Point()
+	}
+	peer, err := private.Curve().NewPublicKey(encoded)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	z, err := private.ECDH(peer)
-	if err != nil {
-		return nil
+	return z, err == nil
+}
+
+// coordinates are those of a point, filled up in front; curve 25519 has no y.
+func coordinates(k *ecdh.PublicKey) (x, y []byte) {
+	if k.Curve() == ecdh.X25519() {
+		return k.Bytes(), nil
 	}
-	half := (len(private.PublicKey().Bytes()) - 1) / 2
-	return kdfE(hash, z, "SECRET", private.PublicKey().Bytes()[1:1+half], public.Point()[1:1+half], hash.Size()*8)
+	point := k.Bytes()
+	half := (len(point) - 1) / 2
+	return point[1 : 1+half], point[1+half:]
+}
+
+// coordinatesOf are the coordinates in a public area, filled up in front.
+func coordinatesOf(public *wire.Public) (x, y []byte) {
+	if public.Curve == wire.Curve25519 {
+		return public.Unique[0], nil
+	}
+	point := public.Point()
+	half := (len(point) - 1) / 2
+	return point[1 : 1+half], point[1+half:]
+}
+
+// exchangeCurve is a curve of the library, nil for one that it has not.
+func exchangeCurve(id tpm2.TPMECCCurve) ecdh.Curve {
+	switch id {
+	case tpm2.TPMECCNistP256:
+		return ecdh.P256()
+	case tpm2.TPMECCNistP384:
+		return ecdh.P384()
+	case tpm2.TPMECCNistP521:
+		return ecdh.P521()
+	case wire.Curve25519:
+		return ecdh.X25519()
+	}
+	return nil
 }
 
 // ephemeral makes a private key on the curve of a public area from any bytes.
 func ephemeral(p *wire.Public, from []byte) (*ecdh.PrivateKey, bool) {
-	var curve ecdh.Curve
-	size := 0
-	switch p.Curve {
-	case tpm2.TPMECCNistP256:
-		curve, size = ecdh.P256(), 32
-	case tpm2.TPMECCNistP384:
-		curve, size = ecdh.P384(), 48
-	default:
+	curve := exchangeCurve(p.Curve)
+	if curve == nil {
 		return nil, false
 	}
+	size := map[tpm2.TPMECCCurve]int{tpm2.TPMECCNistP384: 48, tpm2.TPMECCNistP521: 66}[p.Curve]
+	size = max(size, 32)
 	sum := sha256.Sum256(from)
 	scalar := make([]byte, size)
 	copy(scalar[size-31:], sum[:31]) // below the order

@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"encoding/binary"
 	"fmt"
-	"math/big"
 
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance"
+	"github.com/swtpmd/swtpmd/conformance/differential/signature"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
@@ -132,7 +130,7 @@ func checkUnique(p *wire.Public) string {
 			return fmt.Sprintf("modulus: %x has no %d bits", p.Unique[0], p.Bits)
 		}
 	case tpm2.TPMAlgECC:
-		curve := standardCurve(p.Curve)
+		curve := signature.Curve(p.Curve)
 		if curve == nil {
 			return ""
 		}
@@ -149,20 +147,6 @@ func checkUnique(p *wire.Public) string {
 		}
 	}
 	return ""
-}
-
-func standardCurve(id tpm2.TPMECCCurve) elliptic.Curve {
-	switch id {
-	case tpm2.TPMECCNistP224:
-		return elliptic.P224()
-	case tpm2.TPMECCNistP256:
-		return elliptic.P256()
-	case tpm2.TPMECCNistP384:
-		return elliptic.P384()
-	case tpm2.TPMECCNistP521:
-		return elliptic.P521()
-	}
-	return nil
 }
 
 // checkCreationData checks a TPMS_CREATION_DATA.
@@ -200,17 +184,12 @@ func (c *caller) verifySignature(handle uint32, digest []byte, s wire.Signature)
 	if e == nil || !verifiable(&e.public, digest, s) {
 		return ""
 	}
-	hash := wire.Hashes[s.Hash]
-	ok := true
 	switch s.Scheme {
-	case tpm2.TPMAlgRSASSA:
-		ok = rsa.VerifyPKCS1v15(e.public.RSAKey(), hash, digest, s.Parts[0]) == nil
-	case tpm2.TPMAlgRSAPSS:
-		ok = rsa.VerifyPSS(e.public.RSAKey(), hash, digest, s.Parts[0], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto}) == nil
-	case tpm2.TPMAlgECDSA:
-		key, err := ecdsa.ParseUncompressedPublicKey(standardCurve(e.public.Curve), e.public.Point())
-		ok = err == nil && ecdsa.Verify(key, digest, new(big.Int).SetBytes(s.Parts[0]), new(big.Int).SetBytes(s.Parts[1]))
+	case tpm2.TPMAlgRSASSA, tpm2.TPMAlgRSAPSS, tpm2.TPMAlgECDSA:
+	default:
+		return ""
 	}
+	ok := signature.OfDigest(&e.public, nil, digest, s)
 	if !ok {
 		return fmt.Sprintf("signature: %x does not verify with %x", bytes.Join(s.Parts, nil), e.public.Raw)
 	}
@@ -226,7 +205,7 @@ func verifiable(p *wire.Public, digest []byte, s wire.Signature) bool {
 	if p.Kind == tpm2.TPMAlgRSA {
 		return p.Bits >= 2048 && len(p.Unique[0]) > 0 && bytes.Equal(p.Exponent(), []byte{0, 0, 0, 0})
 	}
-	return p.Kind == tpm2.TPMAlgECC && standardCurve(p.Curve) != nil && p.Point() != nil
+	return p.Kind == tpm2.TPMAlgECC && signature.Curve(p.Curve) != nil && p.Point() != nil
 }
 
 // verifyAttest checks an attestation and its signature.
@@ -253,6 +232,12 @@ func (c *caller) verifyAttest(x *exchange, signer uint32, attest []byte, s wire.
 	}
 	if problem := c.verifyAttested(x, a, s.Scheme == tpm2.TPMAlgECDAA); problem != "" {
 		return problem
+	}
+	if e := c.entities[signer]; e != nil && wire.SignsMessages(s.Scheme) {
+		if !signature.OfMessage(&e.public, nil, attest, s) {
+			return fmt.Sprintf("signature: %x does not verify with %x", s.Parts[0], e.public.Raw)
+		}
+		return ""
 	}
 	hash, known := wire.Hashes[s.Hash]
 	if !known {

@@ -19,7 +19,7 @@ type Public struct {
 	symmetricBits   int
 	// Scheme of an asymmetric key or a keyed hash, with its hash algorithm, which a
 	// HashML-DSA key has without a scheme.
-	Scheme, schemeHash tpm2.TPMAlgID
+	Scheme, SchemeHash tpm2.TPMAlgID
 	// Bits is the size of an RSA key, Curve the curve of an ECC key.
 	Bits  int
 	Curve tpm2.TPMECCCurve
@@ -41,7 +41,7 @@ func ParsePublic(b []byte) (p Public, ok bool) {
 	case tpm2.TPMAlgKeyedHash:
 		p.Scheme = c.Alg()
 		if p.Scheme != tpm2.TPMAlgNull {
-			p.schemeHash = c.Alg()
+			p.SchemeHash = c.Alg()
 		}
 		if p.Scheme == tpm2.TPMAlgXOR {
 			c.Alg() // the KDF
@@ -66,7 +66,7 @@ func ParsePublic(b []byte) (p Public, ok bool) {
 	case AlgMLDSA:
 		p.Set, p.ExternalMu = c.U16(), c.U8() != 0
 	case AlgHashMLDSA:
-		p.Set, p.schemeHash = c.U16(), c.Alg()
+		p.Set, p.SchemeHash = c.U16(), c.Alg()
 	default:
 		return p, false
 	}
@@ -91,7 +91,7 @@ func (p *Public) AsymmetricScheme(c *Cursor) {
 	if p.Scheme == tpm2.TPMAlgNull || p.Scheme == tpm2.TPMAlgRSAES || hashless(p.Scheme) {
 		return
 	}
-	p.schemeHash = c.Alg()
+	p.SchemeHash = c.Alg()
 	if p.Scheme == tpm2.TPMAlgECDAA {
 		c.U16() // count
 	}

@@ -47,3 +47,18 @@ func LatticeSize(kind tpm2.TPMAlgID, set uint16) int {
 	}
 	return sizes[set-1]
 }
+
+// What go-tpm lacks of hash algorithms and curves.
+const (
+	AlgSHAKE256x192 tpm2.TPMAlgID = 0x002c
+	AlgSHAKE256x256 tpm2.TPMAlgID = 0x002d
+	AlgSHAKE256x512 tpm2.TPMAlgID = 0x002e
+
+	Curve25519 tpm2.TPMECCCurve = 0x0040
+)
+
+// SignsMessages reports whether a signature scheme is of messages, of which it hashes the
+// public key or the context too, and not of their digests.
+func SignsMessages(scheme tpm2.TPMAlgID) bool {
+	return hashless(scheme) || scheme == AlgHashMLDSA
+}

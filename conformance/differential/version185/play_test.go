@@ -1,0 +1,70 @@
+package version185_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/version185"
+	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/emulatortest"
+	"github.com/swtpmd/swtpmd/transport"
+)
+
+var (
+	seed          = flag.Uint64("seed", 0, "seed of the first conversation; 0 draws one from the time")
+	conversations = flag.Int("conversations", 12, "conversations of the model of version 185")
+)
+
+// target makes TPMs of the profile v185 that answer the same commands with the same bytes,
+// and check themselves after every error.
+func target(t *testing.T) *conversation.Target {
+	t.Helper()
+	profile, err := emulator.ProfileByName("v185")
+	require.NoError(t, err)
+	profile.Config.CheckErrors = true
+	return &conversation.Target{
+		Name: "emulator",
+		Fresh: func(context.Context) (transport.Device, error) {
+			tpm, err := emulator.New(emulator.Platform{Entropy: emulatortest.NewEntropy(185), Clock: &emulatortest.Clock{}}, profile.Config)
+			if err != nil {
+				return nil, err
+			}
+			return tpm, tpm.Init()
+		},
+	}
+}
+
+const packets = 150
+
+// Conversations go as the model says. A longer run:
+//
+//	go test ./conformance/differential/version185 -run TestConversations -conversations=10000
+func TestConversations(t *testing.T) {
+	t.Parallel()
+	from := *seed
+	if from == 0 {
+		from = uint64(time.Now().UnixNano())
+	}
+	var tally version185.Tally
+	for i := range uint64(*conversations) {
+		counted, err := version185.Play(t.Context(), target(t), from+i, packets)
+		tally.Add(counted)
+		var finding *version185.Finding
+		if errors.As(err, &finding) {
+			t.Fatalf("-seed=%d -conversations=1: packet %d, %s: %s\n%s", finding.Seed, finding.Packet, finding.Command, finding.Detail, finding.Script[len(finding.Script)-1])
+		}
+		require.NoError(t, err)
+	}
+	t.Logf("%d packets of %d conversations from seed %d", tally.Packets, *conversations, from)
+	for name, n := range tally.Sent {
+		t.Logf("%-24s %7d sent %7d succeeded", name, n, tally.Succeeded[name])
+	}
+	assert.GreaterOrEqual(t, tally.Packets, packets**conversations)
+}
