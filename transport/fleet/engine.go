@@ -30,6 +30,8 @@ type engine struct {
 	// limits.
 	buffer struct{ size, min, max uint32 }
 
+	settling settling // of what was committed and is not stored yet
+
 	powered atomic.Bool
 	used    atomic.Int64 // when it was used last, in nanoseconds since a moment of the clock
 	// surrounded: fault rules stand between it and its platform, and are not in a
@@ -147,7 +149,7 @@ func (e *engine) Send(ctx context.Context, locality uint8, command []byte) ([]by
 		return nil, err
 	}
 	defer e.release()
-	response, err := tpm.Send(ctx, locality, command)
+	response, err := e.settling.send(ctx, tpm, locality, command)
 	if err == nil && transport.ResponseCode(response) == transport.RCFailure {
 		e.failures.Look(tpm.Failure)
 	}
@@ -179,9 +181,10 @@ func (e *engine) guarded(do func() error) (err error) {
 	return do()
 }
 
-// with runs do with the TPM.
+// with runs do with the TPM, when all that it has committed is stored.
 func (e *engine) with(do func(*emulator.TPM) error) error {
 	return e.guarded(func() error {
+		_ = e.settling.settle() // what keeps it from being stored is the store's to say
 		tpm, err := e.hold()
 		if err != nil {
 			return err
@@ -192,8 +195,14 @@ func (e *engine) with(do func(*emulator.TPM) error) error {
 }
 
 func (e *engine) Init() error {
-	return e.with(func(tpm *emulator.TPM) error {
-		err := tpm.Init()
+	return e.guarded(func() error {
+		tpm, err := e.hold()
+		if err != nil {
+			return err
+		}
+		defer e.release()
+		defer e.settling.later()()
+		err = tpm.Init()
 		e.powered.Store(tpm.Powered())
 		e.failures.Look(tpm.Failure)
 		return err

@@ -1,6 +1,12 @@
 package fleet
 
-import "io"
+import (
+	"io"
+	"time"
+)
+
+// SettleAfter sets when TPMs are settled that nobody uses. None is there yet.
+func (f *Fleet) SettleAfter(d time.Duration) { f.unsettled.after = d }
 
 // SetEntropy has a TPM that was not powered yet draw from r. A client's INIT makes the
 // engine in another goroutine.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -14,6 +15,11 @@ import (
 const Suffix = ".tpm"
 
 func (f *Fleet) file(name string) string { return filepath.Join(f.options.Dir, name+Suffix) }
+
+// temp is where a TPM's file is written before it gets its name.
+func (f *Fleet) temp(name string) string {
+	return filepath.Join(f.options.Dir, "."+name+Suffix+".new")
+}
 
 // ReadFile reads the text of a file NAME.tpm. What is no regular file, or has more than
 // MaxConfig bytes, is refused, and no more than that is read. The text is not nil.
@@ -67,7 +73,7 @@ func (f *Fleet) write(name string, c Config) (written bool, err error) {
 			return false, nil
 		}
 	}
-	temp := filepath.Join(f.options.Dir, "."+name+Suffix+".new")
+	temp := f.temp(name)
 	err = f.writeWhole(temp, text)
 	if err == nil {
 		err = os.Rename(temp, path)
@@ -77,6 +83,26 @@ func (f *Fleet) write(name string, c Config) (written bool, err error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// writeNew writes the file of a TPM that has none. One that is there is its author's.
+func (f *Fleet) writeNew(name string, c Config) error {
+	text, err := c.MarshalText()
+	if err != nil {
+		return err
+	}
+	path := f.file(name)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	temp := f.temp(name)
+	if err = f.writeWhole(temp, text); err == nil {
+		err = os.Link(temp, path)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return errors.Join(err, os.Remove(temp))
 }
 
 // writeWhole writes a new file, to the disk unless Options.NoSync leaves that to the system.

@@ -57,12 +57,13 @@ const (
 
 // Fleet serves TPMs. New makes it; its methods may be called from several goroutines.
 type Fleet struct {
-	options Options
-	log     *slog.Logger
-	tests   crypt.SelfTests
-	lock    *state.Lock
-	stop    chan struct{} // closed when the fleet ends
-	running sync.WaitGroup
+	options   Options
+	log       *slog.Logger
+	tests     crypt.SelfTests
+	lock      *state.Lock
+	stop      chan struct{} // closed when the fleet ends
+	unsettled unsettled
+	running   sync.WaitGroup
 
 	changing sync.Mutex // held while TPMs are added and removed
 	mu       sync.Mutex
@@ -88,14 +89,20 @@ func New(o Options) (*Fleet, error) {
 	}
 	o.Idle = cmp.Or(o.Idle, DefaultIdle)
 	f := &Fleet{options: o, log: o.Log, stop: make(chan struct{}), tpms: map[string]*tpm{}, refused: map[string]error{}, kinds: map[string]*kind{}}
+	f.unsettled.after, f.unsettled.came = defaultSettle, make(chan struct{}, 1)
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
 	if _, err := f.kind(o.Profile); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+	for _, dir := range []string{dir, o.State} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
 	}
 	if f.lock, err = state.TakeLock(dir, lockFile); err != nil {
 		var locked *state.LockedError
@@ -110,6 +117,7 @@ func New(o Options) (*Fleet, error) {
 	if o.Idle > 0 {
 		f.running.Go(f.putAway)
 	}
+	f.running.Go(f.settleLater)
 	return f, nil
 }
 
@@ -126,7 +134,7 @@ func (f *Fleet) find() error {
 		}
 		c, err := ReadConfig(filepath.Join(f.options.Dir, e.Name()))
 		if err == nil {
-			err = f.add(context.Background(), name, c)
+			err = f.addAs(context.Background(), name, c, unwritten)
 		}
 		if err != nil {
 			f.Refuse(name, err)
@@ -158,11 +166,28 @@ func (f *Fleet) Add(ctx context.Context, name string, c Config) error {
 }
 
 func (f *Fleet) add(ctx context.Context, name string, c Config) error {
-	return f.addAs(ctx, name, c, f.write)
+	return f.addAs(ctx, name, c, func(t *tpm) (bool, error) { return f.write(name, t.config) })
 }
 
+// AddSoon is Add for a TPM that the fleet can make again if it has to: the TPM's file is
+// written a moment later, and before the TPM answers anything but INIT and TPM2_Startup.
+func (f *Fleet) AddSoon(ctx context.Context, name string, c Config) error {
+	err := f.addAs(ctx, name, c, func(t *tpm) (bool, error) {
+		t.engine.settling.file = func() error { return f.writeNew(name, t.config) }
+		t.engine.settling.add()
+		return false, nil
+	})
+	if err != nil {
+		return &Error{name, err}
+	}
+	return nil
+}
+
+// unwritten leaves a TPM's file as it is.
+func unwritten(*tpm) (bool, error) { return false, nil }
+
 // addAs is add with a write of its own for the TPM's file.
-func (f *Fleet) addAs(ctx context.Context, name string, c Config, write func(string, Config) (bool, error)) error {
+func (f *Fleet) addAs(ctx context.Context, name string, c Config, write func(*tpm) (bool, error)) error {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	if err := f.admits(name); err != nil {
@@ -176,7 +201,7 @@ func (f *Fleet) addAs(ctx context.Context, name string, c Config, write func(str
 	if err != nil {
 		return err
 	}
-	written, err := write(name, c)
+	written, err := write(t)
 	if err == nil {
 		err = t.open(ctx)
 	}
@@ -184,6 +209,7 @@ func (f *Fleet) addAs(ctx context.Context, name string, c Config, write func(str
 		if written {
 			err = errors.Join(err, os.Remove(f.file(name)))
 		}
+		t.engine.settling.leave()
 		return errors.Join(err, t.close(ctx))
 	}
 	f.mu.Lock()
@@ -243,6 +269,9 @@ func (f *Fleet) remove(ctx context.Context, name string, force bool) error {
 	f.mu.Unlock()
 	if t == nil && refused == nil {
 		return ErrNone
+	}
+	if t != nil {
+		t.engine.settling.leave()
 	}
 	err := os.Remove(f.file(name))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -101,10 +101,12 @@ func (f *Fleet) newTPM(name string, c Config) (*tpm, error) {
 	platform := emulator.Platform{SelfTest: f.tests.SelfTest, PrimaryKeys: &crypt.RSAKeys{Limit: rememberedKeys}}
 	var store state.Store = new(state.Memory)
 	if dir := t.stateDir(f.options.State); dir != "" {
-		t.storage = &storage{dir: dir, noSync: f.options.NoSync, log: t.log}
+		t.storage = &storage{dir: dir, noSync: f.options.NoSync, log: t.log, unsettled: func() { t.engine.settling.add() }}
 		store = &machine.Store{Store: t.storage, Dir: dir, Log: t.log}
 	}
 	t.engine = newEngine(kind.tpm, platform, store, t.log)
+	t.engine.settling.storage = t.storage
+	t.engine.settling.tell = func() { f.unsettled.add(t) }
 	return t, t.build(kind)
 }
 
@@ -221,12 +223,15 @@ func (t *tpm) open(ctx context.Context) (err error) {
 }
 
 func (t *tpm) makeDir() error {
-	if err := os.MkdirAll(t.dir, 0o700); err != nil {
-		return err
-	}
+	err := os.Mkdir(t.dir, 0o700)
 	o := t.config.Owner
-	if o == nil {
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrExist):
+		return err
+	case o == nil && err != nil: // it was there
 		return os.Chmod(t.dir, 0o700)
+	case o == nil:
+		return nil
 	}
 	// The owner has to come to its own directory.
 	parent := filepath.Dir(t.dir)
@@ -244,29 +249,12 @@ func (t *tpm) listen(ctx context.Context, name string) (l net.Listener, err erro
 	if t.config.Owner != nil {
 		l, err = transport.ListenUnix(ctx, path, transport.Access{Mode: 0o600, Owner: t.config.Owner})
 	} else {
-		l, err = listenInPlace(path)
+		l, err = listenInPlace(ctx, path)
 	}
 	if err == nil {
 		t.listeners = append(t.listeners, l)
 	}
 	return l, err
-}
-
-// listenInPlace takes the place of the socket that a fleet before has left.
-func listenInPlace(path string) (net.Listener, error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
 }
 
 func (t *tpm) openConsole() error {
@@ -344,6 +332,9 @@ func (t *tpm) end() {
 func (t *tpm) close(ctx context.Context) error {
 	t.end()
 	err := t.server.Close(ctx)
+	if settled := t.engine.settling.settle(); settled != nil {
+		t.log.Warn("the TPM was not stored", "cause", settled)
+	}
 	if t.feed != nil && !t.followed {
 		_ = t.feed.Close()
 	}

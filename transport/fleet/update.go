@@ -31,7 +31,6 @@ func (f *Fleet) Update(ctx context.Context, name string, c Config) error {
 			return &Error{name, err}
 		}
 	}
-	unwritten := func(string, Config) (bool, error) { return false, nil }
 	if err := f.addAs(ctx, name, c, unwritten); err != nil {
 		return &Error{name, err}
 	}
@@ -42,7 +41,10 @@ func (f *Fleet) Update(ctx context.Context, name string, c Config) error {
 // often it is asked. The error is an *Error.
 func (f *Fleet) Gone(ctx context.Context, name string) error {
 	t := f.served(name)
-	if t != nil && t.inUse() {
+	switch {
+	case t != nil && t.engine.settling.unwritten():
+		return nil // its file comes
+	case t != nil && t.inUse():
 		return &Error{name, ErrInUse}
 	}
 	if _, err := os.Stat(f.file(name)); !errors.Is(err, fs.ErrNotExist) {
@@ -72,6 +74,7 @@ func (f *Fleet) end(ctx context.Context, t *tpm) error {
 	}
 	delete(f.tpms, t.name)
 	f.mu.Unlock()
+	t.engine.settling.leave()
 	return t.close(ctx)
 }
 

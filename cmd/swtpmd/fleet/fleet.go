@@ -224,7 +224,7 @@ func (s *settings) make(ctx context.Context, f *fleet.Fleet) {
 		if _, ok := f.Status(name); ok {
 			continue
 		}
-		err := f.Add(ctx, name, fleet.Config{})
+		err := f.AddSoon(ctx, name, fleet.Config{})
 		if err == nil {
 			continue
 		}

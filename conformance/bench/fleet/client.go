@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"sync"
@@ -14,10 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/swtpmd/swtpmd/emulator/wire"
-	"github.com/swtpmd/swtpmd/transport/ask"
-	"github.com/swtpmd/swtpmd/transport/raw"
-	"github.com/swtpmd/swtpmd/transport/swtpm"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 const (
@@ -53,24 +52,62 @@ func (f *farm) ready(ctx context.Context) error {
 // startTPM sends INIT and TPM2_Startup(CLEAR), as a machine with its firmware does.
 func (f *farm) startTPM(ctx context.Context, i int) error {
 	control, data := f.sockets(f.dir, i)
-	power, err := awaited(ctx, f, func() (*swtpm.Client, error) { return swtpm.DialControl(ctx, "unix", control) })
-	if err != nil {
-		return fmt.Errorf("%s: %w", control, err)
-	}
-	defer power.Close()
-	if err := power.Init(ctx, 0); err != nil {
-		return fmt.Errorf("%s: %w", control, err)
-	}
-	commands, err := awaited(ctx, f, func() (*raw.Client, error) { return raw.Dial(ctx, "unix", data) })
-	if err != nil {
-		return fmt.Errorf("%s: %w", data, err)
-	}
-	defer commands.Close()
-	tpm := ask.TPM{Device: commands}
-	if err := tpm.Startup(ctx, wire.SUClear); err != nil {
-		return fmt.Errorf("%s: %w", data, err)
+	for _, c := range []struct {
+		path     string
+		command  []byte
+		want     []byte // the end of the answer
+		answered int    // its bytes
+	}{
+		{control, initRequest, []byte{0, 0, 0, 0}, 4},
+		{data, startup, []byte{0, 0, 0, 0}, transport.HeaderSize},
+	} {
+		fd, err := awaited(ctx, f, func() (int, error) { return dialUnix(c.path, 0) })
+		if err == nil {
+			var answer []byte
+			if answer, err = ask(fd, c.command, c.answered); err == nil && !bytes.HasSuffix(answer, c.want) {
+				err = fmt.Errorf("% x is answered % x", c.command, answer)
+			}
+			err = errors.Join(err, syscall.Close(fd))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.path, err)
+		}
 	}
 	return nil
+}
+
+// INIT on swtpm's control channel, and TPM2_Startup(CLEAR).
+var (
+	initRequest = []byte{0, 0, 0, 2, 0, 0, 0, 0}
+	startup     = []byte{0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0}
+)
+
+// answerTime is how long one TPM may take to answer when it is started.
+const answerTime = time.Minute
+
+// ask sends a command on a descriptor that waits, and returns the n bytes of the answer.
+func ask(fd int, command []byte, n int) ([]byte, error) {
+	limit := syscall.NsecToTimeval(answerTime.Nanoseconds())
+	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &limit); err != nil {
+		return nil, err
+	}
+	if _, err := syscall.Write(fd, command); err != nil {
+		return nil, err
+	}
+	answer := make([]byte, n)
+	for got := 0; got < n; {
+		more, err := syscall.Read(fd, answer[got:])
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case err != nil:
+			return nil, err
+		case more == 0:
+			return nil, io.ErrUnexpectedEOF
+		}
+		got += more
+	}
+	return answer, nil
 }
 
 // errEnded says that the processes have ended by themselves.
@@ -112,10 +149,10 @@ func (f *farm) connect(ctx context.Context) error {
 		control, data := f.sockets(f.dir, i)
 		c := &client{}
 		var err error
-		if c.control, err = awaited(ctx, f, func() (int, error) { return dialUnix(control) }); err != nil {
+		if c.control, err = awaited(ctx, f, func() (int, error) { return dialUnix(control, syscall.SOCK_NONBLOCK) }); err != nil {
 			return fmt.Errorf("%s: %w", control, err)
 		}
-		if c.data, err = awaited(ctx, f, func() (int, error) { return dialUnix(data) }); err != nil {
+		if c.data, err = awaited(ctx, f, func() (int, error) { return dialUnix(data, syscall.SOCK_NONBLOCK) }); err != nil {
 			_ = syscall.Close(c.control)
 			return fmt.Errorf("%s: %w", data, err)
 		}
@@ -128,8 +165,8 @@ func (f *farm) connect(ctx context.Context) error {
 
 // dialUnix connects a descriptor. The clients of many TPMs are one thread with epoll,
 // which costs less than goroutines: what the clients take, the TPMs cannot have.
-func dialUnix(path string) (int, error) {
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+func dialUnix(path string, flags int) (int, error) {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|flags, 0)
 	if err != nil {
 		return -1, err
 	}

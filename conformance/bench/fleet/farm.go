@@ -186,10 +186,12 @@ func pss(pid int) (int, error) {
 	return 0, fmt.Errorf("%s has no line Pss", name)
 }
 
-// visit starts the TPMs, measures all, and ends them.
+// visit starts the TPMs, measures all, and ends them. It leaves their files: a file system
+// that is still busy with the end of many is slow to make new ones, and the next would be
+// measured with that. ext4 without a journal, for one, does not give out the number of a
+// file again that was removed in the last minutes, and searches for another one
+// (fs/ext4/ialloc.c: recently_deleted).
 func (r rival) visit(ctx context.Context, dir string, s *settings) (v visit, err error) {
-	dir = filepath.Join(dir, r.name)
-	defer os.RemoveAll(dir)
 	f, err := r.start(dir, s.tpms)
 	if err != nil {
 		return v, err
@@ -199,6 +201,9 @@ func (r rival) visit(ctx context.Context, dir string, s *settings) (v visit, err
 		return v, err
 	}
 	v.ready = float64(time.Since(f.began).Microseconds()) / 1000
+	if v.readyCPU, err = f.processor(); err != nil {
+		return v, err
+	}
 	if v.idle, err = f.each(); err != nil {
 		return v, err
 	}
@@ -212,12 +217,54 @@ func (r rival) visit(ctx context.Context, dir string, s *settings) (v visit, err
 	if err != nil {
 		return v, err
 	}
+	before, err := f.processor()
+	if err != nil {
+		return v, err
+	}
 	all, err := send(ctx, f.clients, s.time)
 	if err != nil {
 		return v, err
 	}
+	after, err := f.processor()
 	v.some, v.all, v.slowest = some.rate(s.time), all.rate(s.time), all.slowest()
-	return v, nil
+	v.allCPU = (after - before) * 1000 / (v.all * s.time.Seconds())
+	return v, err
+}
+
+// processor returns the processor time that all processes have taken, in milliseconds.
+func (f *farm) processor() (sum float64, err error) {
+	for _, pid := range f.pids {
+		ms, err := processorTime(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += ms
+	}
+	return sum, nil
+}
+
+// processorTime returns what all threads of a process have run, in milliseconds: the first
+// number of schedstat (Documentation/scheduler/sched-stats.rst).
+func processorTime(pid int) (sum float64, err error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(tasks) == 0 {
+		return 0, fmt.Errorf("process %d has no schedstat (CONFIG_SCHED_INFO)", pid)
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // a thread that has ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		var ns float64
+		if _, err := fmt.Sscan(string(text), &ns); err != nil {
+			return 0, fmt.Errorf("%s: %w", task, err)
+		}
+		sum += ns / 1e6
+	}
+	return sum, nil
 }
 
 // each returns the memory for a TPM, in KiB.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -27,11 +28,13 @@ nothing.
 
 Rows (medians of the rounds; the ratio is the median of the rounds' ratios):
   ready      from exec to the last TPM's answer to TPM2_Startup, in milliseconds
+  ready-cpu  what the processes have run until then, in milliseconds of processor time
   idle       memory for a TPM that is started and has no client, in KiB: the sum of the
              proportional set sizes (PSS) of all processes, divided by N
   connected  the same with a client on the control and the data socket of each TPM
   some       PCR_Extend a second, with one client on each of --clients TPMs
   all        PCR_Extend a second, with one client on each of the N TPMs
+  all-cpu    what the processes run for one command of the row before, in microseconds
   slowest    with all clients: the median client's rate divided by the slowest client's
 
 All clients are one thread that sends a client's next command as soon as the answer to
@@ -131,7 +134,7 @@ func run(ctx context.Context, s *settings, out io.Writer) error {
 		for i := range pair {
 			at := (i + round) % 2 // who is first changes
 			fmt.Fprintf(os.Stderr, "round %d of %d, %s\n", round+1, s.rounds, pair[at].name)
-			v, err := pair[at].visit(ctx, dir, s)
+			v, err := pair[at].visit(ctx, filepath.Join(dir, fmt.Sprintf("%s%d", pair[at].name, round)), s)
 			if err != nil {
 				return fmt.Errorf("%s: %w", pair[at].name, err)
 			}

@@ -80,7 +80,7 @@ func answerer(t *testing.T, code uint32, commands int) *client {
 			}
 		}
 	}()
-	fd, err := dialUnix(path)
+	fd, err := dialUnix(path, syscall.SOCK_NONBLOCK)
 	require.NoError(t, err)
 	c := &client{control: -1, data: fd}
 	t.Cleanup(c.close)

@@ -12,9 +12,10 @@ import (
 
 // visit is what one start of the TPMs has shown.
 type visit struct {
-	ready           float64 // milliseconds
+	ready, readyCPU float64 // milliseconds
 	idle, connected float64 // KiB for a TPM
 	some, all       float64 // commands a second
+	allCPU          float64 // microseconds for a command
 	slowest         float64 // the median client's rate by the slowest one's
 }
 
@@ -35,10 +36,12 @@ var figures = []struct {
 	of         func(*visit) float64
 }{
 	{"ready", "ms", func(v *visit) float64 { return v.ready }},
+	{"ready-cpu", "ms", func(v *visit) float64 { return v.readyCPU }},
 	{"idle", "KiB", func(v *visit) float64 { return v.idle }},
 	{"connected", "KiB", func(v *visit) float64 { return v.connected }},
 	{"some", "1/s", func(v *visit) float64 { return v.some }},
 	{"all", "1/s", func(v *visit) float64 { return v.all }},
+	{"all-cpu", "µs", func(v *visit) float64 { return v.allCPU }},
 	{"slowest", "times", func(v *visit) float64 { return v.slowest }},
 }
 
