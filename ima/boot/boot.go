@@ -36,8 +36,9 @@ type Config struct {
 	// Policy replaces the value of ima_policy= on the kernel's command line,
 	// unless it is empty.
 	Policy string
-	// Scatter is how long, at most, pid 1 at IMA's start and asynchronous work
-	// when it begins or gets a command's answer wait for a processor; the seed
+	// Scatter is how long, at most, these wait for a processor: pid 1 at IMA's
+	// start, asynchronous work when it begins or gets a command's answer, and
+	// the retries of deferred probes that pid 1 does not wait for. The seed
 	// decides. With RaceWindow many seeds show how a race ends. 0 is no waiting.
 	Scatter time.Duration
 	// MaxSteps bounds the run, DefaultMaxSteps if 0; Tail is how long the

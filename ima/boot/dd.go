@@ -370,6 +370,9 @@ func (k *kernel) deferredWork(t *task) {
 		core.workRunning = false
 		core.workIdle.wakeAll(k.sched)
 	}()
+	if core.flushing == 0 {
+		t.sleep(k.scatter())
+	}
 	for core.workQueued {
 		core.workQueued = false
 		for len(core.active) > 0 {

@@ -8,6 +8,7 @@ package deferral
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ func Starts() []Start { return []Start{Late, LateSync} }
 
 // Row is a kernel on QEMU's arm64 machine virt, and what must come of its boots.
 type Row struct {
+	Release string // of the kernel's source, one of Releases
 	Tree    string // what is added to the device tree, by lab.Tree; empty for nothing
 	Modules bool   // CONFIG_MODULES
 	Args    string // more words for the kernel command line
@@ -35,7 +37,8 @@ type Row struct {
 	// Postponed reports that the TPM's probe ends with -EPROBE_DEFER before IMA at late
 	// looks for it.
 	Postponed bool
-	// Binds is the level in which the TPM binds, or Never, and Inside the initcall.
+	// Binds is the level in which the TPM binds, or Never, and Inside the initcall. A
+	// row that is a race may list several levels, separated by "|".
 	Binds, Inside string
 	// Outcome is what becomes of IMA.
 	Outcome map[Start]lab.Word
@@ -59,11 +62,46 @@ func outcome(late, lateSync lab.Word) map[Start]lab.Word {
 	return map[Start]lab.Word{Late: late, LateSync: lateSync}
 }
 
-// Rows returns the rows. Those without CONFIG_MODULES come first.
+// Releases lists the releases of Linux that are booted: the first is the one that the
+// trees were written for, the last has CONFIG_IMA_INIT_LATE_SYNC.
+func Releases() []string { return []string{"6.1", "7.3"} }
+
+var (
+	onTime  = outcome(lab.Measured, lab.Measured)
+	between = outcome(lab.Bypass, lab.Measured)
+	tooLate = outcome(lab.Bypass, lab.Bypass)
+)
+
+// Rows returns the rows, by release. Those without CONFIG_MODULES come first.
 func Rows() []Row {
-	onTime := outcome(lab.Measured, lab.Measured)
-	between := outcome(lab.Bypass, lab.Measured)
-	tooLate := outcome(lab.Bypass, lab.Bypass)
+	var rows []Row
+	for _, release := range Releases() {
+		for _, r := range since61() {
+			if release != "6.1" {
+				r = since612(r)
+			}
+			r.Release = release
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// since612 is the row as it is with Linux 6.12 and later.
+func since612(r Row) Row {
+	switch {
+	case r.Tree == "leds":
+		r.Postponed, r.Binds, r.Inside, r.Outcome = false, "device", "init_tis", onTime
+		r.Why = "the supplier binds before: drivers/leds is linked before drivers/char (drivers/Makefile)"
+	case r.Tree == "regulator-gpio" && r.Args == "":
+		r.Binds, r.Inside, r.Outcome = "late|late_sync|userspace", "", outcome(lab.Bypass, Race)
+		r.Why = "the supplier waits itself, and its retry is asynchronous (drivers/regulator/fixed.c): deferred_probe_initcall does not wait for it"
+	}
+	return r
+}
+
+// since61 returns the rows as they are with Linux 6.1.
+func since61() []Row {
 	return []Row{
 		{Binds: "device", Inside: "init_tis", Outcome: onTime, Why: "nobody has to be waited for"},
 		{Tree: "regulator", Binds: "device", Inside: "init_tis", Outcome: onTime, Why: "the supplier binds before, at subsys"},
@@ -80,7 +118,7 @@ func Rows() []Row {
 		{Tree: "power-domain", Modules: true, Postponed: true, Binds: "userspace", Outcome: tooLate, Await: time.Minute, Why: "a module may bring the driver: the kernel waits 10 s"},
 		{Tree: "power-domain", Modules: true, Args: "deferred_probe_timeout=1", Postponed: true, Binds: "userspace", Outcome: tooLate, Await: time.Minute, Why: "it waits 1 s"},
 		{Tree: "power-domain", Modules: true, Args: "deferred_probe_timeout=0", Postponed: true, Binds: Never, Outcome: tooLate, Await: 2 * time.Second, Why: "it waits for good"},
-		{Tree: "keys", Modules: true, Postponed: true, Binds: "late_sync", Outcome: outcome(lab.Bypass, Race), Why: "the supplier's driver comes at late; a kernel thread probes the TPM then"},
+		{Tree: "keys", Modules: true, Postponed: true, Binds: "late_sync|userspace", Outcome: outcome(lab.Bypass, Race), Why: "the supplier's driver comes at late; a kernel thread probes the TPM then"},
 		{Tree: "regulator-orphan", Modules: true, Args: "deferred_probe_timeout=1", Postponed: true, Binds: Never, Outcome: tooLate, Await: 4 * time.Second, Why: "the supplier waits for what has no driver, after the timeout too"},
 	}
 }
@@ -91,6 +129,7 @@ func (r Row) Name() string {
 	if r.Tree != "" {
 		parts[0] = r.Tree
 	}
+	parts = append(parts, r.Release)
 	if r.Modules {
 		parts = append(parts, "modules")
 	}
@@ -102,7 +141,7 @@ func (r Row) Name() string {
 
 // Kernel returns the name of the row's kernel for scripts/kernel-lab.
 func (r Row) Kernel(start Start) string {
-	name := "arm64-6.1-" + string(start)
+	name := "arm64-" + r.Release + "-" + string(start)
 	if r.Modules {
 		name += "-modules"
 	}
@@ -140,8 +179,7 @@ func (r Row) Mismatch(o *Observed) string {
 		waited = waited || device == tpmDevice
 	}
 	differ("the TPM postponed", waited, r.Postponed)
-	// A thread that races with IMA may as well be overtaken by /init.
-	if !r.races() || o.Binds != "userspace" {
+	if !slices.Contains(strings.Split(r.Binds, "|"), o.Binds) {
 		differ("the level of its binding", o.Binds, r.Binds)
 	}
 	if r.Inside != "" {
@@ -152,9 +190,6 @@ func (r Row) Mismatch(o *Observed) string {
 	}
 	return strings.Join(wrong, "; ")
 }
-
-// races reports whether a start of IMA looks while a kernel thread probes the TPM.
-func (r Row) races() bool { return r.Outcome[Late] == Race || r.Outcome[LateSync] == Race }
 
 // tpmDevice is the kernel's name of the board's TPM.
 const tpmDevice = "c000000.tpm_tis"

@@ -11,13 +11,14 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// Simulate boots the row in the simulation, with that TPM, whose clock is now.
-func (r Row) Simulate(ctx context.Context, start Start, tpm transport.Device, now *boot.Time) (*Observed, error) {
+// Simulate boots the row in the simulation, with that TPM, whose clock is now. Threads
+// wait for a processor up to scatter, and seed tells how long each does.
+func (r Row) Simulate(ctx context.Context, start Start, tpm transport.Device, now *boot.Time, seed uint64, scatter time.Duration) (*Observed, error) {
 	platform, err := r.platform()
 	if err != nil {
 		return nil, err
 	}
-	config := boot.Config{Strategy: boot.Late, Device: tpm, Time: now, Seed: 1}
+	config := boot.Config{Strategy: boot.Late, Device: tpm, Time: now, Seed: seed, Scatter: scatter}
 	if start == LateSync {
 		config.Strategy = boot.Kconfig
 	}
@@ -82,8 +83,16 @@ func (r Row) platform() (*boot.Platform, error) {
 			p.Devices[i].Suppliers = added.suppliers
 		}
 	}
+	leds := "init_tis" // drivers/leds is linked after drivers/char
+	if r.Release != "6.1" {
+		p.Kernel.Profile, p.Kernel.Release = r.Release, ""
+		leds = "pl061_gpio_driver_init" // it is linked after drivers/gpio
+		for i := range p.Drivers {
+			p.Drivers[i].Async = p.Drivers[i].Async || p.Drivers[i].Name == "reg-fixed-voltage"
+		}
+	}
 	for i := range p.Initcalls {
-		if p.Initcalls[i].Name == "init_tis" { // drivers/leds is linked after drivers/char
+		if p.Initcalls[i].Name == leds {
 			p.Initcalls[i].Register = append(p.Initcalls[i].Register, "leds-gpio")
 		}
 	}

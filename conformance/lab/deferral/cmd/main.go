@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
 	"github.com/swtpmd/swtpmd/conformance/lab/deferral"
@@ -44,6 +45,7 @@ func main() {
 type options struct {
 	deferral.BootOptions
 	row                  string
+	boots                int
 	simulate, json, list bool
 }
 
@@ -51,6 +53,7 @@ func (o *options) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("deferral", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.row, "row", "", "")
+	f.IntVar(&o.boots, "boots", 4, "")
 	f.BoolVar(&o.simulate, "simulate", false, "")
 	f.BoolVar(&o.json, "json", false, "")
 	o.Define(f)
@@ -83,6 +86,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err == nil && f.NArg() > 0 {
 		err = fmt.Errorf("%q is no option", f.Arg(0))
+	}
+	if err == nil && o.boots < 1 {
+		err = fmt.Errorf("--boots=%d: a race is booted once at least", o.boots)
 	}
 	if err == nil {
 		err = o.Check()
@@ -165,17 +171,32 @@ func (o *options) cells(ctx context.Context, rows []deferral.Row, progress io.Wr
 	return cells, nil
 }
 
+// seeds is how often a race is simulated.
+const seeds = 16
+
+// simulate simulates a row: once, or often enough to see both ends of a race.
 func simulate(ctx context.Context, r deferral.Row, c *deferral.Cell) error {
-	now := new(boot.Time)
-	tpm, err := emulator.New(emulator.Platform{Clock: now}, emulator.Config{})
-	if err != nil {
-		return err
+	often, scatter := uint64(1), time.Duration(0)
+	if r.Outcome[c.Start] == deferral.Race {
+		often, scatter, c.SimulatedRace = seeds, boot.RaceWindow, new(deferral.Share)
 	}
-	if c.Simulated, err = r.Simulate(ctx, c.Start, tpm, now); err != nil {
-		return err
-	}
-	if differs := r.Mismatch(c.Simulated); differs != "" {
-		c.Differs = "simulated: " + differs
+	for seed := uint64(1); seed <= often; seed++ {
+		now := new(boot.Time)
+		tpm, err := emulator.New(emulator.Platform{Clock: now}, emulator.Config{})
+		if err != nil {
+			return err
+		}
+		o, err := r.Simulate(ctx, c.Start, tpm, now, seed, scatter)
+		if err != nil {
+			return err
+		}
+		if differs := r.Mismatch(o); differs != "" {
+			c.Differ(fmt.Sprintf("simulated with seed %d: %s", seed, differs))
+		}
+		c.Simulated = o
+		if c.SimulatedRace != nil {
+			c.SimulatedRace.Add(o)
+		}
 	}
 	return nil
 }
@@ -187,19 +208,32 @@ func (o *options) boot(ctx context.Context, l deferral.Lab, r deferral.Row, c *d
 		fmt.Fprintf(l.Progress, "%s, IMA at %s: no boot: %v\n", c.Row, c.Start, err)
 		return nil
 	}
+	keep := ""
 	if o.Keep != "" {
-		l.Keep = filepath.Join(o.Keep, strings.NewReplacer(", ", "-", "=", "-").Replace(c.Row)+"-"+string(c.Start))
+		keep = filepath.Join(o.Keep, strings.NewReplacer(", ", "-", "=", "-").Replace(c.Row)+"-"+string(c.Start))
 	}
-	booted, verdict, err := l.Boot(ctx, r, c.Start)
-	if err != nil {
-		return err
+	often := 1
+	if r.Outcome[c.Start] == deferral.Race {
+		often, c.BootedRace = o.boots, new(deferral.Share)
 	}
-	c.Booted = booted
-	for _, differs := range []string{r.Mismatch(booted), deferral.PCRMismatch(verdict.Last())} {
-		if differs != "" {
-			c.Differs = strings.TrimPrefix(c.Differs+"; booted: "+differs, "; ")
+	for n := range often {
+		if l.Keep = keep; keep != "" && n > 0 {
+			l.Keep = fmt.Sprintf("%s-%d", keep, n+1)
 		}
+		booted, verdict, err := l.Boot(ctx, r, c.Start)
+		if err != nil {
+			return err
+		}
+		c.Booted = booted
+		if c.BootedRace != nil {
+			c.BootedRace.Add(booted)
+		}
+		for _, differs := range []string{r.Mismatch(booted), deferral.PCRMismatch(verdict.Last())} {
+			if differs != "" {
+				c.Differ("booted: " + differs)
+			}
+		}
+		fmt.Fprintf(l.Progress, "%s, IMA at %s: %s\n", c.Row, c.Start, verdict.Last().Sentence)
 	}
-	fmt.Fprintf(l.Progress, "%s, IMA at %s: %s\n", c.Row, c.Start, verdict.Last().Sentence)
 	return nil
 }

@@ -21,12 +21,13 @@ func TestSimulate(t *testing.T) {
 	require.Equal(t, exitAgrees, run(t.Context(), []string{"--simulate"}, &out, &talk), talk.String())
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	assert.Len(t, lines, 2+2*len(deferral.Rows()))
-	assert.Contains(t, out.String(), "| regulator-gpio | late | bypass | not booted |")
-	assert.Contains(t, out.String(), "| regulator-gpio | late_sync | measured | not booted |")
+	assert.Contains(t, out.String(), "| regulator-gpio, 6.1 | late | bypass | not booted |")
+	assert.Contains(t, out.String(), "| regulator-gpio, 6.1 | late_sync | measured | not booted |")
+	assert.Regexp(t, `\| regulator-gpio, 7\.3 \| late_sync \| race: \d+ of 16 measured \| not booted \|`, out.String())
 	assert.Empty(t, talk.String())
 
 	out.Reset()
-	require.Equal(t, exitAgrees, run(t.Context(), []string{"--simulate", "--json", "--row=leds"}, &out, &talk))
+	require.Equal(t, exitAgrees, run(t.Context(), []string{"--simulate", "--json", "--row=leds, 6.1"}, &out, &talk))
 	var cells []deferral.Cell
 	require.NoError(t, json.Unmarshal(out.Bytes(), &cells))
 	require.Len(t, cells, 2)
@@ -48,7 +49,7 @@ func TestACellThatDiffers(t *testing.T) {
 func TestBadCommandLines(t *testing.T) {
 	t.Parallel()
 	for line, says := range map[string]string{
-		"--row=nothing": "--list", "--timeout=0s": "--timeout", "boot": `"boot" is no option`, "--unheard-of": "unheard-of",
+		"--row=nothing": "--list", "--boots=0": "--boots=0", "--timeout=0s": "--timeout", "boot": `"boot" is no option`, "--unheard-of": "unheard-of",
 	} {
 		var out, talk bytes.Buffer
 		assert.Equal(t, exitUsage, run(t.Context(), strings.Fields(line), &out, &talk), line)
