@@ -358,7 +358,7 @@ func (g *gate) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// busy says whether a request is executed.
+// busy records that a request is executed, or no longer.
 func (c *fdConn) busy(is bool) {
 	if c.gate != nil {
 		c.gate.busy.Store(is)
