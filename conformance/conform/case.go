@@ -25,11 +25,12 @@ type Case struct {
 type Section struct {
 	// Document is the specification, such as "Part 3".
 	Document string
-	// Clause is its number, such as "31.13", as revision 1.59 numbers it.
+	// Clause is its number, such as "31.13", as revision 1.59 numbers it, or version 185 what
+	// came with that.
 	Clause string
 	Title  string
-	// Since is the library revision from which on a TPM answers so, times 100; 0 stands
-	// for 116, the first one that was published.
+	// Since is the library revision from which on a TPM answers so, times 100, or 185 for
+	// the version of that number; 0 stands for 116, the first one that was published.
 	Since uint32
 }
 
@@ -45,10 +46,18 @@ func (s Section) String() string {
 	return text + " (rev " + s.Revision() + ")"
 }
 
-// Revision returns Since as it is written, such as "1.59".
+// Revision returns Since as it is written, such as "1.59" or "185".
 func (s Section) Revision() string {
-	since := max(s.Since, firstRevision)
-	return fmt.Sprintf("%d.%02d", since/100, since%100)
+	return revisionText(max(s.Since, firstRevision))
+}
+
+// revisionText writes a revision times 100. From 185 on it is the number of a version
+// (TPM_PT_REVISION).
+func revisionText(revision uint32) string {
+	if revision >= 185 {
+		return fmt.Sprint(revision)
+	}
+	return fmt.Sprintf("%d.%02d", revision/100, revision%100)
 }
 
 // firstRevision is that of the first library specification for TPM 2.0.
@@ -61,6 +70,8 @@ type Needs struct {
 	Commands []tpm2.TPMCC
 	Algs     []tpm2.TPMAlgID
 	Curves   []tpm2.TPMECCCurve
+	// Sets are parameter sets of ML-KEM and ML-DSA.
+	Sets []ParameterSet
 	// Banks are hash algorithms with PCRs.
 	Banks []tpm2.TPMAlgID
 	// Power needs a channel by which the TPM can be reset. A case with such a step harms

@@ -37,7 +37,7 @@ type Identity struct {
 	Manufacturer string `json:"manufacturer"`
 	Vendor       string `json:"vendor"`
 	Firmware     string `json:"firmware"`
-	// Revision is that of the library specification, such as "1.59".
+	// Revision is that of the library specification, such as "1.59" or "185".
 	Revision string `json:"revision"`
 }
 
@@ -47,12 +47,11 @@ func (f *Features) Identity() Identity {
 	for p := tpm2.TPMPTVendorString1; p <= tpm2.TPMPTVendorString4; p++ {
 		vendor += printable(f.Properties[p])
 	}
-	revision := f.Properties[tpm2.TPMPTRevision]
 	return Identity{
 		Manufacturer: printable(f.Properties[tpm2.TPMPTManufacturer]),
 		Vendor:       vendor,
 		Firmware:     fmt.Sprintf("%08x.%08x", f.Properties[tpm2.TPMPTFirmwareVersion1], f.Properties[tpm2.TPMPTFirmwareVersion2]),
-		Revision:     fmt.Sprintf("%d.%02d", revision/100, revision%100),
+		Revision:     revisionText(f.Properties[tpm2.TPMPTRevision]),
 	}
 }
 
@@ -90,6 +89,11 @@ func (f *Features) lacks(c *Case) string {
 	for _, curve := range n.Curves {
 		if !slices.Contains(f.Curves, curve) {
 			return fmt.Sprintf("no curve %#x", uint16(curve))
+		}
+	}
+	for _, set := range n.Sets {
+		if f.Properties[parameterSets]&set.bit() == 0 {
+			return "no " + set.String()
 		}
 	}
 	for _, bank := range n.Banks {
@@ -154,4 +158,8 @@ var algNames = []struct {
 	{tpm2.TPMAlgECDAA, "TPM_ALG_ECDAA"}, {tpm2.TPMAlgRSAPSS, "TPM_ALG_RSAPSS"}, {tpm2.TPMAlgOAEP, "TPM_ALG_OAEP"},
 	{tpm2.TPMAlgCTR, "TPM_ALG_CTR"}, {tpm2.TPMAlgCBC, "TPM_ALG_CBC"}, {tpm2.TPMAlgECB, "TPM_ALG_ECB"}, {tpm2.TPMAlgOFB, "TPM_ALG_OFB"},
 	{tpm2.TPMAlgCMAC, "TPM_ALG_CMAC"}, {tpm2.TPMAlgECSchnorr, "TPM_ALG_ECSCHNORR"}, {tpm2.TPMAlgRSAES, "TPM_ALG_RSAES"},
+	{wire.AlgMLKEM, "TPM_ALG_MLKEM"}, {wire.AlgMLDSA, "TPM_ALG_MLDSA"}, {wire.AlgHashMLDSA, "TPM_ALG_HASH_MLDSA"},
+	{wire.AlgEdDSA, "TPM_ALG_EDDSA"}, {wire.AlgHashEdDSA, "TPM_ALG_HASH_EDDSA"}, {wire.AlgHKDF, "TPM_ALG_HKDF"},
+	{tpm2.TPMAlgSHA3256, "TPM_ALG_SHA3_256"}, {tpm2.TPMAlgSHA3384, "TPM_ALG_SHA3_384"}, {tpm2.TPMAlgSHA3512, "TPM_ALG_SHA3_512"},
+	{tpm2.TPMAlgSHAKE256512, "TPM_ALG_SHAKE256_512"},
 }

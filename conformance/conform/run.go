@@ -12,6 +12,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
 // Status is what became of a case.
@@ -62,12 +63,30 @@ func CodeName(code tpm2.TPMRC) string {
 	if code == 0 {
 		return "TPM_RC_SUCCESS"
 	}
-	const badTag = 0x1e // which go-tpm lacks
-	if code == badTag {
-		return "TPM_RC_BAD_TAG, 0x1e"
-	}
+	return fmt.Sprintf("%s, %#x", strings.TrimSuffix(CodeWords(code), " (handle 0)"), uint32(code))
+}
+
+// CodeWords returns the name of a response code and what it is about, such as "TPM_RC_SIZE
+// (parameter 2)".
+func CodeWords(code tpm2.TPMRC) string {
 	name, _, _ := strings.Cut(code.Error(), ": ")
-	return fmt.Sprintf("%s, %#x", strings.TrimSuffix(name, " (handle 0)"), uint32(code))
+	const badTag = 0x1e
+	if code == badTag {
+		return "TPM_RC_BAD_TAG"
+	}
+	const format1, about = 0x80, 0xf40
+	if known := unnamed[code&^about]; code&format1 != 0 && known != "" {
+		// go-tpm knows what the code is about, and not what is wrong with it.
+		of, _, _ := strings.Cut((code&about | tpm2.TPMRCSize).Error(), ": ")
+		return strings.Replace(of, "TPM_RC_SIZE", known, 1)
+	}
+	return name
+}
+
+// unnamed are the response codes of version 185 that go-tpm has no names for.
+var unnamed = map[tpm2.TPMRC]string{
+	wire.RCParms: "TPM_RC_PARMS", wire.RCExtMu: "TPM_RC_EXT_MU",
+	wire.RCOneShotSignature: "TPM_RC_ONE_SHOT_SIGNATURE", wire.RCSignContextKey: "TPM_RC_SIGN_CONTEXT_KEY",
 }
 
 // Run runs cases and reports what became of them. The error is that of ctx or a

@@ -5,10 +5,11 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/conform"
+	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
 // clauses are the clauses of Part 3 that these cases are about, as revision 1.59 numbers
-// them.
+// them, and version 185 those of its own commands.
 var clauses = map[tpm2.TPMCC]string{
 	tpm2.TPMCCCreatePrimary: "24.1", tpm2.TPMCCCreate: "12.1", tpm2.TPMCCLoad: "12.2", tpm2.TPMCCLoadExternal: "12.3", tpm2.TPMCCReadPublic: "12.4",
 	tpm2.TPMCCActivateCredential: "12.5", tpm2.TPMCCMakeCredential: "12.6", tpm2.TPMCCUnseal: "12.7",
@@ -32,6 +33,8 @@ var clauses = map[tpm2.TPMCC]string{
 	tpm2.TPMCCPolicyCommandCode: "23.11", tpm2.TPMCCPolicyPhysicalPresence: "23.12", tpm2.TPMCCPolicyCpHash: "23.13",
 	tpm2.TPMCCPolicyNameHash: "23.14", tpm2.TPMCCPolicyDuplicationSelect: "23.15", tpm2.TPMCCPolicyAuthorize: "23.16",
 	tpm2.TPMCCPolicyAuthValue: "23.17", tpm2.TPMCCPolicyPassword: "23.18", tpm2.TPMCCPolicyGetDigest: "23.19",
+	wire.CCEncapsulate: "14.10", wire.CCDecapsulate: "14.11", wire.CCSignSequenceStart: "17.5", wire.CCVerifySequenceStart: "17.6",
+	wire.CCVerifySequenceComplete: "20.3", wire.CCVerifyDigestSignature: "20.4", wire.CCSignSequenceComplete: "20.6", wire.CCSignDigest: "20.7",
 	tpm2.TPMCCPolicyNvWritten: "23.20", tpm2.TPMCCPolicyTemplate: "23.21", tpm2.TPMCCPolicyAuthorizeNV: "23.22",
 }
 
@@ -43,7 +46,11 @@ const (
 
 // section is the section of a command.
 func section(code tpm2.TPMCC) conform.Section {
-	return part3(clauses[code], "TPM2_"+conformance.CommandName(uint32(code)))
+	s := part3(clauses[code], "TPM2_"+conformance.CommandName(uint32(code)))
+	if code >= wire.CCVerifySequenceComplete {
+		s.Since = 185
+	}
+	return s
 }
 
 // pcClient is a section of the PC Client Platform TPM Profile.

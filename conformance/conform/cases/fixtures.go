@@ -81,6 +81,15 @@ func externalWith(name string, attributes uint32, policy, details conform.Part, 
 	return do(tpm2.TPMCCLoadExternal).With(private, public(k.Kind, attributes, policy, details, raw(unique)), null).Giving(auth)
 }
 
+// signStart starts a sequence that signs with a key, and verifyStart one that verifies.
+func signStart(key string, context []byte) conform.Step {
+	return do(wire.CCSignSequenceStart, handle(key)).With(empty, conform.Bytes(context)).Named("sequence")
+}
+
+func verifyStart(key string, hint, context []byte) conform.Step {
+	return do(wire.CCVerifySequenceStart, handle(key)).With(empty, conform.Bytes(hint), conform.Bytes(context)).Named("sequence")
+}
+
 // fixtures are objects that many cases use. All are in the null hierarchy, so that they
 // need no authorization of an owner.
 var fixtures = []conform.Fixture{

@@ -25,7 +25,7 @@ func processingTables() []conform.Case {
 			sp := &list[i]
 			command, _ := conformance.Lookup(uint32(sp.code))
 			for _, c := range make(sp, &command) {
-				c.Section.Since = max(c.Section.Since, sp.since)
+				c.Section.Since = max(c.Section.Since, sp.since, section(sp.code).Since)
 				all = append(all, c.Harming(sp.harm))
 			}
 		}

@@ -102,6 +102,8 @@ func (q *question) needing(what ...any) *question {
 			q.needs.Algs = append(q.needs.Algs, w)
 		case tpm2.TPMECCCurve:
 			q.needs.Curves = append(q.needs.Curves, w)
+		case conform.ParameterSet:
+			q.needs.Sets = append(q.needs.Sets, w)
 		case func(*conform.Needs):
 			w(&q.needs)
 		default:
@@ -136,9 +138,6 @@ func (q *question) build() conform.Case {
 	c.Steps = append(append(append(c.Steps, q.before...), q.step), q.then...)
 	for i := range c.Steps {
 		needed(&c.Needs, c.Steps[i].Parameters)
-		for _, part := range c.Steps[i].Handles {
-			neededBy(&c.Needs, part)
-		}
 	}
 	return c
 }
@@ -152,14 +151,16 @@ func built(questions ...*question) []conform.Case {
 	return cases
 }
 
-// named is a part that names an algorithm or a curve, which the TPM has to have.
+// named is a part that names an algorithm, a curve or a parameter set, which the TPM has to
+// have.
 type named struct {
 	conform.Raw
 	algs   []tpm2.TPMAlgID
 	curves []tpm2.TPMECCCurve
+	sets   []conform.ParameterSet
 }
 
-// needed adds the algorithms and curves that are named in parts.
+// needed adds the algorithms, curves and parameter sets that are named in parts.
 func needed(needs *conform.Needs, parts []conform.Part) {
 	for _, part := range parts {
 		switch p := part.(type) {
@@ -174,26 +175,15 @@ func needed(needs *conform.Needs, parts []conform.Part) {
 					needs.Curves = append(needs.Curves, curve)
 				}
 			}
+			for _, set := range p.sets {
+				if !slices.Contains(needs.Sets, set) {
+					needs.Sets = append(needs.Sets, set)
+				}
+			}
 		case conform.Sized:
 			needed(needs, p)
 		case conform.Join:
 			needed(needs, p)
-		}
-	}
-}
-
-// neededBy adds what the fixture that a handle names needs.
-func neededBy(needs *conform.Needs, part conform.Part) {
-	name, ok := part.(handle)
-	if !ok {
-		return
-	}
-	if name == "@rsa" {
-		needed(needs, with(tpm2.TPMAlgRSA))
-	}
-	for _, f := range keyFixtures {
-		if f.Name == string(name) {
-			needed(needs, f.Step.Parameters)
 		}
 	}
 }
@@ -248,6 +238,8 @@ func with(values ...any) conform.Join {
 			parts[i] = named{Raw: conform.U16(v), algs: []tpm2.TPMAlgID{v}}
 		case tpm2.TPMECCCurve:
 			parts[i] = named{Raw: conform.U16(v), curves: []tpm2.TPMECCCurve{v}}
+		case conform.ParameterSet:
+			parts[i] = named{Raw: conform.U16(v.Set), algs: []tpm2.TPMAlgID{v.Alg}, sets: []conform.ParameterSet{v}}
 		case tpm2.TPMHandle:
 			parts[i] = conform.Permanent(v)
 		default:
@@ -280,7 +272,7 @@ func outcomeText(want []tpm2.TPMRC) string {
 	}
 	var names []string
 	for _, code := range want {
-		name, _, _ := strings.Cut(code.Error(), ":")
+		name := conform.CodeWords(code)
 		if bare, _, numbered := strings.Cut(name, " ("); numbered && len(want) > 2 {
 			name = bare
 		}

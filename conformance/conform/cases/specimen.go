@@ -160,6 +160,10 @@ var specimensOfObjects = []specimen{
 	{code: tpm2.TPMCCContextSave, handles: handles(handle("@ecc"))},
 	{code: tpm2.TPMCCSequenceUpdate, setup: setup(sequence), handles: handles(handle("sequence")), parameters: parameters(conform.Text("data"))},
 	{code: tpm2.TPMCCSequenceComplete, setup: setup(sequence), handles: handles(handle("sequence")), parameters: parameters(conform.Text("data"), null)},
+	{code: wire.CCSignSequenceStart, handles: handles(handle("@ecc sign")), parameters: parameters(empty, empty)},
+	{code: wire.CCVerifySequenceStart, handles: handles(handle("@ecc sign")), parameters: parameters(empty, empty, empty)},
+	{code: wire.CCSignSequenceComplete, setup: setup(signStart("@ecc sign", nil)), handles: handles(handle("sequence"), handle("@ecc sign")), parameters: parameters(conform.Text("data"))},
+	{code: wire.CCVerifySequenceComplete, setup: setup(verifyStart("@ecc sign", nil, nil)), handles: handles(handle("sequence"), handle("@ecc sign")), parameters: parameters(signature)},
 	{code: tpm2.TPMCCEventSequenceComplete, setup: setup(do(tpm2.TPMCCHashSequenceStart).With(empty, noAlg).Named("sequence")), handles: handles(null, handle("sequence")), parameters: parameters(conform.Text("data"))},
 }
 
@@ -176,6 +180,10 @@ var specimensOfKeys = []specimen{
 	{code: tpm2.TPMCCVerifySignature, handles: handles(handle("@ecc")), parameters: parameters(zeros(32), signature)},
 	{code: tpm2.TPMCCCommit, handles: handles(handle("@ecc")), parameters: parameters(somePoint, empty, empty)},
 	{code: tpm2.TPMCCZGen2Phase, handles: handles(handle("@ecc")), parameters: parameters(somePoint, somePoint, alg(tpm2.TPMAlgECDH), u16(0))},
+	{code: wire.CCSignDigest, handles: handles(handle("@ecc sign")), parameters: parameters(empty, zeros(32), noTicket(tpm2.TPMSTHashCheck))},
+	{code: wire.CCVerifyDigestSignature, handles: handles(handle("@ecc sign")), parameters: parameters(empty, zeros(32), signature)},
+	{code: wire.CCEncapsulate, handles: handles(handle("@ecc"))},
+	{code: wire.CCDecapsulate, handles: handles(handle("@ecc")), parameters: parameters(zeros(65))},
 	{code: 0x199, since: 183, handles: handles(handle("@ecc")), parameters: parameters(conform.Text("data"), noAlg)},                       // TPM2_ECC_Encrypt
 	{code: 0x19a, since: 183, handles: handles(handle("@ecc")), parameters: parameters(somePoint, conform.Text("data"), zeros(32), noAlg)}, // TPM2_ECC_Decrypt
 }
