@@ -17,8 +17,9 @@ import (
 
 // registered reads testdata/initcalls-6.1.txt: at which levels the kernel's
 // source registers each function.
-func registered(t *testing.T) map[string][]initcall.Level {
-	text, err := os.ReadFile("testdata/initcalls-6.1.txt")
+func registered(t *testing.T, release string) map[string][]initcall.Level {
+	t.Helper()
+	text, err := os.ReadFile("testdata/initcalls-" + release + ".txt")
 	require.NoError(t, err)
 	all := make(map[string][]initcall.Level)
 	for line := range strings.Lines(string(text)) {
@@ -32,7 +33,7 @@ func registered(t *testing.T) map[string][]initcall.Level {
 			all[fields[0]] = append(all[fields[0]], level)
 		}
 	}
-	require.Greater(t, len(all), 700)
+	require.Greater(t, len(all), map[string]int{"6.1": 600}[release]+100)
 	return all
 }
 
@@ -41,7 +42,7 @@ func registered(t *testing.T) map[string][]initcall.Level {
 func TestRealConsolesAgainstTheSource(t *testing.T) {
 	calling := regexp.MustCompile(`calling  (\w+)\+0x0/0x[0-9a-f]+ @ 1`)
 	quirk := regexp.MustCompile(`pci [0-9a-f:.]+: calling`)
-	source := registered(t)
+	source := registered(t, "6.1")
 	for _, name := range logs(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			text, err := os.ReadFile(name)
@@ -83,7 +84,7 @@ func TestRealConsolesAgainstTheSource(t *testing.T) {
 var mostLate = map[bool]int{true: 14 + 2, false: 16}
 
 func TestMarkers(t *testing.T) {
-	source := registered(t)
+	source := registered(t, "6.1")
 	seen := make(map[string]bool)
 	inSource := 0
 	last := initcall.Firmware
@@ -101,6 +102,14 @@ func TestMarkers(t *testing.T) {
 		}
 	}
 	assert.Greater(t, inSource, 60)
+	for _, release := range []string{"6.12", "7.3"} {
+		newer := registered(t, release)
+		for _, m := range initcall.Markers() {
+			if at := newer[m.Function]; at != nil && m.After == "" {
+				assert.LessOrEqual(t, m.Level, slices.Min(at), "%s: Linux %s calls it earlier", m, release)
+			}
+		}
+	}
 
 	initcall.Markers()[0].Level = initcall.Userspace
 	assert.Equal(t, initcall.Early, initcall.Markers()[0].Level, "every caller gets its own")

@@ -6,13 +6,15 @@ package initcall
 // here if no supported kernel calls it before its level; that some kernels call
 // it later, or lack it, does no harm.
 //
-// Levels and files are those of Linux 6.1.192, all architectures; the order in
+// Levels and files are those of Linux 6.1.192, all architectures, and no function
+// is called at an earlier level by 6.12.117 or 7.3.4; the order in
 // which kernels call them was read from boots of Debian's 6.1 for x86-64 and
 // ppc64el and of a small 6.1 for arm64. The link order is that of the top
 // Kbuild (init, arch, kernel, mm, fs, ipc, security, crypto, block, lib,
 // drivers, sound, net), so that init and arch come first in each level.
 //
-// Left out: genpd_power_off_unused, which went from late to late_sync within
+// Three came to earlier levels since, and count only after a function that every
+// kernel calls in between. Left out: genpd_power_off_unused, which went from late to late_sync within
 // the life of 6.1, and names that several files use at different levels, unless
 // the first of these levels stands here.
 var markers = [...]Marker{
@@ -68,7 +70,7 @@ var markers = [...]Marker{
 	{Function: "omap_l3_init", Level: PostcoreSync},  // drivers/bus/omap_l3_noc.c
 	{Function: "omap3_l3_init", Level: PostcoreSync}, // drivers/bus/omap_l3_smx.c
 
-	{Function: "bts_init", Level: Arch},                          // arch/x86/events/intel/bts.c
+	{Function: "bts_init", Level: Arch, After: "irq_sysfs_init"}, // arch/x86/events/intel/bts.c; early in 7.3
 	{Function: "boot_params_ksysfs_init", Level: Arch},           // arch/x86/kernel/ksysfs.c
 	{Function: "reserve_memblock_reserved_regions", Level: Arch}, // arch/arm64/kernel/setup.c
 	{Function: "vdso_init", Level: Arch},                         // arch/arm64/kernel/vdso.c, arch/powerpc/kernel/vdso.c
@@ -85,15 +87,15 @@ var markers = [...]Marker{
 	{Function: "nsp_gpio_init", Level: ArchSync},                     // drivers/pinctrl/bcm/pinctrl-nsp-gpio.c
 	{Function: "of_platform_default_populate_init", Level: ArchSync}, // drivers/of/platform.c
 
-	{Function: "init_vdso", Level: Subsys},                  // arch/x86/entry/vdso/vma.c
-	{Function: "topology_init", Level: Subsys},              // arch/*/kernel
-	{Function: "sysenter_setup", Level: Subsys},             // arch/x86/entry/vdso/vdso32-setup.c
-	{Function: "fixup_ht_bug", Level: Subsys},               // arch/x86/events/intel/core.c
-	{Function: "uid_cache_init", Level: Subsys},             // kernel/user.c
-	{Function: "param_sysfs_init", Level: Subsys},           // kernel/params.c
-	{Function: "user_namespace_sysctl_init", Level: Subsys}, // kernel/ucount.c
-	{Function: "security_initcall_subsys", Level: Subsys},   // security/lsm_init.c, since 6.19
-	{Function: "tpm_init", Level: Subsys},                   // drivers/char/tpm/tpm-interface.c
+	{Function: "init_vdso", Level: Subsys},                                 // arch/x86/entry/vdso/vma.c
+	{Function: "topology_init", Level: Subsys},                             // arch/*/kernel
+	{Function: "sysenter_setup", Level: Subsys},                            // arch/x86/entry/vdso/vdso32-setup.c
+	{Function: "fixup_ht_bug", Level: Subsys},                              // arch/x86/events/intel/core.c
+	{Function: "uid_cache_init", Level: Subsys},                            // kernel/user.c
+	{Function: "param_sysfs_init", Level: Subsys, After: "irq_sysfs_init"}, // kernel/params.c; pure in 7.3
+	{Function: "user_namespace_sysctl_init", Level: Subsys},                // kernel/ucount.c
+	{Function: "security_initcall_subsys", Level: Subsys},                  // security/lsm_init.c, since 6.19
+	{Function: "tpm_init", Level: Subsys},                                  // drivers/char/tpm/tpm-interface.c
 
 	{Function: "init_32bit_el0_mask", Level: SubsysSync},                                        // arch/arm64/kernel/cpufeature.c
 	{Function: "__machine_initcall_powernv_pnv_tce_iommu_bus_notifier_init", Level: SubsysSync}, // arch/powerpc/platforms/powernv/pci.c
@@ -122,34 +124,34 @@ var markers = [...]Marker{
 	{Function: "populate_rootfs", Level: RootFS},   // init/initramfs.c
 	{Function: "ir_dev_scope_init", Level: RootFS}, // drivers/iommu/intel/irq_remapping.c
 
-	{Function: "ia32_binfmt_init", Level: Device},              // arch/x86/entry/vdso/vdso32-setup.c
-	{Function: "register_arm64_panic_block", Level: Device},    // arch/arm64/kernel/setup.c
-	{Function: "register_powersave_nap_sysctl", Level: Device}, // arch/powerpc/kernel/idle.c
-	{Function: "amd_ibs_init", Level: Device},                  // arch/x86/events/amd/ibs.c
-	{Function: "msr_init", Level: Device},                      // arch/x86/kernel/msr.c, arch/x86/events/msr.c
-	{Function: "register_kernel_offset_dumper", Level: Device}, // arch/x86/kernel/setup.c
-	{Function: "i8259A_init_ops", Level: Device},               // arch/x86/kernel/i8259.c
-	{Function: "init_tsc_clocksource", Level: Device},          // arch/x86/kernel/tsc.c
-	{Function: "add_rtc_cmos", Level: Device},                  // arch/x86/kernel/rtc.c
-	{Function: "i8237A_init_ops", Level: Device},               // arch/x86/kernel/i8237.c
-	{Function: "umwait_init", Level: Device},                   // arch/x86/kernel/cpu/umwait.c
-	{Function: "sgx_init", Level: Device},                      // arch/x86/kernel/cpu/sgx/main.c
-	{Function: "ioapic_init_ops", Level: Device},               // arch/x86/kernel/apic/io_apic.c
-	{Function: "add_pcspkr", Level: Device},                    // arch/*/kernel
-	{Function: "pt_dump_init", Level: Device},                  // arch/*/mm/dump_pagetables.c
-	{Function: "cpuinfo_regs_init", Level: Device},             // arch/arm64/kernel/cpuinfo.c
-	{Function: "aarch32_el0_sysfs_init", Level: Device},        // arch/arm64/kernel/cpufeature.c
-	{Function: "proc_ppc64_init", Level: Device},               // arch/powerpc/kernel/proc_powerpc.c
-	{Function: "serial_dev_init", Level: Device},               // arch/powerpc/kernel/legacy_serial.c
-	{Function: "audit_classes_init", Level: Device},            // arch/*/kernel, lib/audit.c
-	{Function: "proc_execdomains_init", Level: Device},         // kernel/exec_domain.c
-	{Function: "register_warn_debugfs", Level: Device},         // kernel/panic.c
-	{Function: "ioresources_init", Level: Device},              // kernel/resource.c
-	{Function: "cpuhp_sysfs_init", Level: Device},              // kernel/cpu.c
-	{Function: "timekeeping_init_ops", Level: Device},          // kernel/time/timekeeping.c
-	{Function: "init_clocksource_sysfs", Level: Device},        // kernel/time/clocksource.c
-	{Function: "init_timer_list_procfs", Level: Device},        // kernel/time/timer_list.c
-	{Function: "security_initcall_device", Level: Device},      // security/lsm_init.c, since 6.19
+	{Function: "ia32_binfmt_init", Level: Device},                                         // arch/x86/entry/vdso/vdso32-setup.c
+	{Function: "register_arm64_panic_block", Level: Device},                               // arch/arm64/kernel/setup.c
+	{Function: "register_powersave_nap_sysctl", Level: Device},                            // arch/powerpc/kernel/idle.c
+	{Function: "amd_ibs_init", Level: Device},                                             // arch/x86/events/amd/ibs.c
+	{Function: "msr_init", Level: Device},                                                 // arch/x86/kernel/msr.c, arch/x86/events/msr.c
+	{Function: "register_kernel_offset_dumper", Level: Device, After: "iomem_init_inode"}, // arch/x86/kernel/setup.c; arch in 6.12
+	{Function: "i8259A_init_ops", Level: Device},                                          // arch/x86/kernel/i8259.c
+	{Function: "init_tsc_clocksource", Level: Device},                                     // arch/x86/kernel/tsc.c
+	{Function: "add_rtc_cmos", Level: Device},                                             // arch/x86/kernel/rtc.c
+	{Function: "i8237A_init_ops", Level: Device},                                          // arch/x86/kernel/i8237.c
+	{Function: "umwait_init", Level: Device},                                              // arch/x86/kernel/cpu/umwait.c
+	{Function: "sgx_init", Level: Device},                                                 // arch/x86/kernel/cpu/sgx/main.c
+	{Function: "ioapic_init_ops", Level: Device},                                          // arch/x86/kernel/apic/io_apic.c
+	{Function: "add_pcspkr", Level: Device},                                               // arch/*/kernel
+	{Function: "pt_dump_init", Level: Device},                                             // arch/*/mm/dump_pagetables.c
+	{Function: "cpuinfo_regs_init", Level: Device},                                        // arch/arm64/kernel/cpuinfo.c
+	{Function: "aarch32_el0_sysfs_init", Level: Device},                                   // arch/arm64/kernel/cpufeature.c
+	{Function: "proc_ppc64_init", Level: Device},                                          // arch/powerpc/kernel/proc_powerpc.c
+	{Function: "serial_dev_init", Level: Device},                                          // arch/powerpc/kernel/legacy_serial.c
+	{Function: "audit_classes_init", Level: Device},                                       // arch/*/kernel, lib/audit.c
+	{Function: "proc_execdomains_init", Level: Device},                                    // kernel/exec_domain.c
+	{Function: "register_warn_debugfs", Level: Device},                                    // kernel/panic.c
+	{Function: "ioresources_init", Level: Device},                                         // kernel/resource.c
+	{Function: "cpuhp_sysfs_init", Level: Device},                                         // kernel/cpu.c
+	{Function: "timekeeping_init_ops", Level: Device},                                     // kernel/time/timekeeping.c
+	{Function: "init_clocksource_sysfs", Level: Device},                                   // kernel/time/clocksource.c
+	{Function: "init_timer_list_procfs", Level: Device},                                   // kernel/time/timer_list.c
+	{Function: "security_initcall_device", Level: Device},                                 // security/lsm_init.c, since 6.19
 
 	{Function: "mcheck_init_device", Level: DeviceSync},     // arch/x86/kernel/cpu/mce/core.c
 	{Function: "dev_mcelog_init_device", Level: DeviceSync}, // arch/x86/kernel/cpu/mce/dev-mcelog.c
