@@ -56,7 +56,7 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 		return wire.RCObjectMemory
 	}
 	hierarchy := c.entities[0].handle
-	if rc := checkCreation(nil, &public, len(in.Data)); rc != wire.RCSuccess {
+	if rc := t.checkCreation(nil, &public, len(in.Data)); rc != wire.RCSuccess {
 		return c.badParam(2, rc)
 	}
 	if !authFits(public.NameAlg, in.Auth) {
@@ -124,7 +124,7 @@ func (t *TPM) create(c *call) wire.RC {
 	if t.freeSlots() < 1 {
 		return wire.RCObjectMemory // it is made in one
 	}
-	if rc := checkCreation(parent, &public, len(in.Data)); rc != wire.RCSuccess {
+	if rc := t.checkCreation(parent, &public, len(in.Data)); rc != wire.RCSuccess {
 		return c.badParam(2, rc)
 	}
 	if !authFits(public.NameAlg, in.Auth) {
@@ -198,7 +198,7 @@ func (t *TPM) createLoaded(c *call) wire.RC {
 	if derived {
 		return t.createDerived(c, parent, &public, &derive, &in)
 	}
-	if rc := checkCreation(parent, &public, len(in.Data)); rc != wire.RCSuccess {
+	if rc := t.checkCreation(parent, &public, len(in.Data)); rc != wire.RCSuccess {
 		return c.badParam(2, rc)
 	}
 	if parent == nil {
@@ -245,7 +245,7 @@ func (t *TPM) createDerived(c *call, parent *object, public *wire.Public, d *wir
 	if public.Attributes&wire.ObjectSensitiveDataOrigin != 0 {
 		return wire.RCAttributes // the reference gives it no number
 	}
-	if rc := checkPublic(parent, public); rc != wire.RCSuccess {
+	if rc := t.checkPublic(parent, public); rc != wire.RCSuccess {
 		return c.badParam(2, rc)
 	}
 	if rc := completeDerive(d, in.Data); rc != wire.RCSuccess {

@@ -13,7 +13,7 @@ import (
 
 // checkCreation checks a template for an object with the given parent, nil for a
 // primary object, and so many bytes of data from its creator.
-func checkCreation(parent *object, p *wire.Public, data int) wire.RC {
+func (t *TPM) checkCreation(parent *object, p *wire.Public, data int) wire.RC {
 	origin := p.Attributes&wire.ObjectSensitiveDataOrigin != 0
 	switch {
 	case !origin && data == 0:
@@ -27,7 +27,7 @@ func checkCreation(parent *object, p *wire.Public, data int) wire.RC {
 	case !origin && p.Attributes&wire.ObjectRestricted != 0 && p.Attributes&(wire.ObjectFixedParent|wire.ObjectFixedTPM) != 0:
 		return wire.RCAttributes // a parent that is known outside cannot be tied to a TPM
 	}
-	return checkPublic(parent, p)
+	return t.checkPublic(parent, p)
 }
 
 // storesChildren reports whether the attributes of an object are those of a parent.
@@ -42,14 +42,14 @@ func symmetricType(alg wire.AlgID) bool { return alg == wire.AlgKeyedHash || alg
 
 // checkPublic checks the public area of an object with both areas and the given
 // parent, nil for a primary or external object.
-func checkPublic(parent *object, p *wire.Public) wire.RC {
+func (t *TPM) checkPublic(parent *object, p *wire.Public) wire.RC {
 	switch {
 	case p.NameAlg == wire.AlgNull:
 		return wire.RCHash
 	case len(p.AuthPolicy) != 0 && len(p.AuthPolicy) != crypt.HashSize(p.NameAlg):
 		return wire.RCSize
 	}
-	if !attributesCoherent(p) || !attributesFit(parent, p.Attributes) {
+	if !attributesCoherent(p) || !attributesFit(parent, p.Attributes) || !t.x509SignFits(p) {
 		return wire.RCAttributes
 	}
 	return checkScheme(parent, p)
@@ -70,6 +70,14 @@ func attributesCoherent(p *wire.Public) bool {
 		return false // there are no such hierarchies here
 	}
 	return true
+}
+
+// x509SignFits reports whether an object can have the attribute x509sign that it has: from
+// version 185 on only an asymmetric key that signs. Before, it means nothing to other
+// objects, as in the C engines.
+func (t *TPM) x509SignFits(p *wire.Public) bool {
+	return p.Attributes&wire.ObjectX509Sign == 0 || !t.config.hasVersion185() ||
+		p.Attributes&wire.ObjectSignEncrypt != 0 && !symmetricType(p.Parms.Type)
 }
 
 // attributesFit reports whether an object with attributes a can be below a parent.
@@ -218,6 +226,9 @@ func authFits(nameAlg wire.AlgID, auth []byte) bool {
 // numbers; the reference gives none to those that are about both parameters.
 func (c *call) checkLoad(parent *object, p *wire.Public, s *wire.Sensitive, public, private int) wire.RC {
 	if s == nil || p.NameAlg == wire.AlgNull {
+		if !c.t.x509SignFits(p) {
+			return c.badParam(public, wire.RCAttributes)
+		}
 		if rc := checkScheme(nil, p); rc != wire.RCSuccess {
 			return c.badParam(public, rc)
 		}
@@ -225,7 +236,7 @@ func (c *call) checkLoad(parent *object, p *wire.Public, s *wire.Sensitive, publ
 		if len(s.Seed) > crypt.HashSize(p.NameAlg) {
 			return c.badParam(private, wire.RCKeySize)
 		}
-		if rc := checkPublic(parent, p); rc != wire.RCSuccess {
+		if rc := c.t.checkPublic(parent, p); rc != wire.RCSuccess {
 			return c.badParam(public, rc)
 		}
 	}

@@ -31,7 +31,6 @@ func flips() map[wire.ObjectAttributes]wire.RC {
 		wire.ObjectSVNLimited:           wire.RCAttributes,
 		wire.ObjectNoDA:                 wire.RCSuccess,
 		wire.ObjectEncryptedDuplication: wire.RCAttributes, // with fixedTPM
-		wire.ObjectX509Sign:             wire.RCSuccess,    // it tells something of keys that sign only
 	}
 	for bit := range 32 {
 		if a := wire.ObjectAttributes(1) << bit; a&wire.ObjectReserved != 0 {
@@ -45,7 +44,7 @@ func flips() map[wire.ObjectAttributes]wire.RC {
 // brought. What is made then has the attributes that were asked for.
 func TestEveryAttributeOfVersion185Keys(t *testing.T) {
 	t.Parallel()
-	const restricted, decrypt, sign = wire.ObjectRestricted, wire.ObjectDecrypt, wire.ObjectSignEncrypt
+	const restricted, decrypt, sign, x509 = wire.ObjectRestricted, wire.ObjectDecrypt, wire.ObjectSignEncrypt, wire.ObjectX509Sign
 	withMu := change(mldsaKey(wire.MLDSA65, wire.AlgNull, signKey), func(k *testKey) { k.public.Parms.ExternalMu = true })
 	for name, c := range map[string]struct {
 		key                       testKey
@@ -66,7 +65,10 @@ func TestEveryAttributeOfVersion185Keys(t *testing.T) {
 		template := c.key.template(made)
 		tpm := v185(t)
 		want := flips()
-		maps.Copy(want, map[wire.ObjectAttributes]wire.RC{restricted: c.restricted, decrypt: c.decrypt, sign: c.sign})
+		maps.Copy(want, map[wire.ObjectAttributes]wire.RC{restricted: c.restricted, decrypt: c.decrypt, sign: c.sign, x509: wire.RCAttributes})
+		if template.public.Attributes&sign != 0 {
+			want[x509] = wire.RCSuccess
+		}
 		require.Len(t, want, 32, "every bit")
 		for a, want := range want {
 			flipped := change(template, func(k *testKey) { k.public.Attributes ^= a })
@@ -82,6 +84,27 @@ func TestEveryAttributeOfVersion185Keys(t *testing.T) {
 			flush(t, tpm, et.ResponseHandle(rsp))
 		}
 	}
+}
+
+// Only an asymmetric key that signs has x509sign, with version 185 (Part 2, section
+// "x509sign"); wherever it comes from.
+func TestX509SignIsOfAsymmetricKeysThatSign(t *testing.T) {
+	t.Parallel()
+	const x509 = wire.ObjectX509Sign
+	with := func(k testKey) testKey { return change(k, func(k *testKey) { k.public.Attributes |= x509 }) }
+	for name, k := range map[string]testKey{"HMAC": hmacKey(), "RSA": rsaDecrypting(), "ML-KEM": mlkemKey(wire.MLKEM512, openKey)} {
+		parent := change(x25519Storage(), func(k *testKey) { k.public.Attributes |= wire.ObjectFixedTPM | wire.ObjectFixedParent })
+		tpm, bad := v185(t, parent), with(k)
+		assert.Equal(t, wire.RCAttributes.Parameter(2), send(t, tpm, loadExternal(bad)), name)
+		assert.Equal(t, wire.RCAttributes.Parameter(2), send(t, tpm, create(object, bad.template(made), "", "")), name)
+		seed, secret := exchange25519(t, "DUPLICATE")
+		blob := closeOuter(t, seed, bad.name(), bad.sensitiveParameter())
+		assert.Equal(t, wire.RCAttributes.Parameter(2), send(t, tpm, importBlob(nil, bad, blob, secret, noSym)), name)
+	}
+	public := with(mlkemKey(wire.MLKEM512, openKey))
+	assert.Equal(t, wire.RCAttributes.Parameter(2), send(t, v185(t), loadExternalPublic(public, wire.RHNull)))
+	assert.Equal(t, wire.RCSuccess, send(t, v185(t), loadExternalPublic(with(mldsaKey(wire.MLDSA44, wire.AlgNull, signKey)), wire.RHNull)))
+	assert.Equal(t, wire.RCSuccess, send(t, et.New(t), loadExternal(with(rsaDecrypting()))), "before version 185 it means nothing")
 }
 
 // signedByLibrary is an ML-DSA signature of µ.
