@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"slices"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt/internal/keccak"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -92,7 +93,12 @@ func (p *dsaPoly) prepareT1() {
 
 // expandMatrix is ExpandA of FIPS 204, algorithm 32.
 func (p *mldsaParameters) expandMatrix(rho []byte) []dsaPoly {
-	matrix, x := make([]dsaPoly, p.k*p.l), sha3.NewSHAKE128()
+	matrix := make([]dsaPoly, p.k*p.l)
+	if keccak.Available {
+		drawFours(keccak.Rate128, rho, matrix, func(i int) [2]byte { return [2]byte{byte(i % p.l), byte(i / p.l)} }, (*dsaPoly).takeUniform)
+		return matrix
+	}
+	x := sha3.NewSHAKE128()
 	for i := range matrix {
 		matrix[i].drawUniform(x, rho, byte(i%p.l), byte(i/p.l))
 	}
@@ -125,25 +131,33 @@ func NewMLDSAKey(set wire.MLDSAParameterSet, seed []byte) (*MLDSAKey, error) {
 	case len(seed) != wire.MLDSASeed:
 		return nil, refuse(op, wire.RCSize, "a seed of %d bytes where it has %d", len(seed), wire.MLDSASeed)
 	}
-	k := &MLDSAKey{s1: make([]dsaPoly, p.l), s2: make([]dsaPoly, p.k), t0: make([]dsaPoly, p.k)}
+	small := make([]dsaPoly, p.l+p.k)
+	k := &MLDSAKey{s1: small[:p.l:p.l], s2: small[p.l:], t0: make([]dsaPoly, p.k)}
 	k.p, k.t1 = p, make([]dsaPoly, p.k)
 	var rho [32]byte
-	var small [64]byte
+	var masks [64]byte
 	x := sha3.NewSHAKE256()
 	shakeInto(x, seed, []byte{byte(p.k), byte(p.l)})
 	x.Read(rho[:])
-	x.Read(small[:])
+	x.Read(masks[:])
 	x.Read(k.secret[:])
 	k.matrix = p.expandMatrix(rho[:])
-	nonce := uint16(0)
-	for _, s := range [...][]dsaPoly{k.s1, k.s2} {
-		for i := range s {
-			s[i].drawSmall(x, small[:], nonce, p.eta)
-			nonce++
-		}
-	}
+	p.drawSmalls(x, masks[:], small)
 	k.compute(rho[:])
 	return k, nil
+}
+
+// drawSmalls is ExpandS of FIPS 204, algorithm 33. x is a SHAKE256.
+func (p *mldsaParameters) drawSmalls(x *sha3.SHAKE, seed []byte, small []dsaPoly) {
+	if keccak.Available {
+		drawFours(keccak.Rate256, seed, small, func(i int) [2]byte { return [2]byte{byte(i)} }, func(s *dsaPoly, n int, block []byte) int {
+			return s.takeSmall(n, block, p.eta)
+		})
+		return
+	}
+	for i := range small {
+		small[i].drawSmall(x, seed, uint16(i), p.eta)
+	}
 }
 
 // compute sets t0 and t1 and the encoded public key with its digest, and transforms the private one.

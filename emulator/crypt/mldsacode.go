@@ -8,18 +8,18 @@ import (
 // How ML-DSA draws polynomials from SHAKE (FIPS 204, section 7.3) and how it
 // encodes them (section 7.2).
 
-// pack appends the lowest bits of the coefficients, which are not negative, as
-// SimpleBitPack of FIPS 204, algorithm 16, does.
+// pack appends the coefficients, which are not negative and have an even number of bits, at
+// most 20, as SimpleBitPack of FIPS 204, algorithm 16, does.
 func (p *dsaPoly) pack(dst []byte, bits uint) []byte {
-	acc, n := uint64(0), uint(0)
-	for _, a := range p {
-		acc |= uint64(uint32(a)) << n
-		if n += bits; n >= 32 {
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(acc))
-			acc, n = acc>>32, n-32
-		}
+	var packed dsaPacked
+	half := bits / 4 // of four coefficients, in whole octets
+	for i, at := 0, uint(0); i < dsaN; i, at = i+4, at+bits/2 {
+		low := uint64(uint32(p[i])) | uint64(uint32(p[i+1]))<<bits
+		high := uint64(uint32(p[i+2])) | uint64(uint32(p[i+3]))<<bits
+		binary.LittleEndian.PutUint64(packed[at:], low|high<<(2*bits))
+		binary.LittleEndian.PutUint64(packed[at+half:], low>>(8*half)|high<<(2*bits%8))
 	}
-	return dst
+	return append(dst, packed[:dsaN*bits/8]...)
 }
 
 // packBelow appends top - p, as BitPack of FIPS 204, algorithm 17, does.
@@ -31,9 +31,9 @@ func (p *dsaPoly) packBelow(dst []byte, top int32, bits uint) []byte {
 	return q.pack(dst, bits)
 }
 
-// dsaPacked is what a polynomial of at most 20 bits takes, and what unpack reads
+// dsaPacked is what a polynomial of at most 20 bits takes, and what is read and written
 // past its end.
-type dsaPacked [dsaN*20/8 + 4]byte
+type dsaPacked [dsaN*20/8 + 8]byte
 
 // unpack sets the coefficients to numbers of the given number of bits, at most 20,
 // the inverse of pack.
@@ -47,9 +47,11 @@ func (p *dsaPoly) unpack(src *dsaPacked, bits uint) {
 
 // unpackBelow is the inverse of packBelow.
 func (p *dsaPoly) unpackBelow(src *dsaPacked, top int32, bits uint) {
-	p.unpack(src, bits)
-	for i, a := range p {
-		p[i] = top - a
+	mask, half, shift := uint64(1)<<bits-1, bits/4, 2*bits%8
+	for i, at := 0, uint(0); i < dsaN; i, at = i+4, at+bits/2 {
+		low, high := binary.LittleEndian.Uint64(src[at:]), binary.LittleEndian.Uint64(src[at+half:])>>shift
+		p[i], p[i+1] = top-int32(low&mask), top-int32(low>>bits&mask)
+		p[i+2], p[i+3] = top-int32(high&mask), top-int32(high>>bits&mask)
 	}
 }
 
@@ -80,13 +82,20 @@ func (p *dsaPoly) drawUniform(x *sha3.SHAKE, rho []byte, column, row byte) {
 	var buf [shake128Block]byte
 	for n := 0; n < dsaN; {
 		x.Read(buf[:])
-		for b := buf[:]; len(b) >= 3 && n < dsaN; b = b[3:] {
-			if a := int32(b[0]) | int32(b[1])<<8 | int32(b[2]&0x7F)<<16; a < dsaQ {
-				p[n] = a
-				n++
-			}
+		n = p.takeUniform(n, buf[:])
+	}
+}
+
+// takeUniform takes the numbers of a block, from coefficient n on, and gives the coefficient
+// that is the next one.
+func (p *dsaPoly) takeUniform(n int, b []byte) int {
+	for ; len(b) >= 3 && n < dsaN; b = b[3:] {
+		if a := int32(b[0]) | int32(b[1])<<8 | int32(b[2]&0x7F)<<16; a < dsaQ {
+			p[n] = a
+			n++
 		}
 	}
+	return n
 }
 
 // drawSmall fills p with numbers in -eta…eta (RejBoundedPoly of FIPS 204,
@@ -95,11 +104,18 @@ func (p *dsaPoly) drawUniform(x *sha3.SHAKE, rho []byte, column, row byte) {
 func (p *dsaPoly) drawSmall(x *sha3.SHAKE, seed []byte, nonce uint16, eta int32) {
 	shakeInto(x, seed, []byte{byte(nonce), byte(nonce >> 8)})
 	var buf [shake256Block]byte
+	for n := 0; n < dsaN; {
+		x.Read(buf[:])
+		n = p.takeSmall(n, buf[:], eta)
+	}
+}
+
+// takeSmall is takeUniform for drawSmall.
+func (p *dsaPoly) takeSmall(n int, block []byte, eta int32) int {
 	limit := int32(15)
 	if eta == 4 {
 		limit = 9
 	}
-	n := 0
 	put := func(half byte) {
 		if a := int32(half); a < limit && n < dsaN {
 			if eta == 2 {
@@ -109,13 +125,11 @@ func (p *dsaPoly) drawSmall(x *sha3.SHAKE, seed []byte, nonce uint16, eta int32)
 			n++
 		}
 	}
-	for n < dsaN {
-		x.Read(buf[:])
-		for _, b := range buf {
-			put(b & 0x0F)
-			put(b >> 4)
-		}
+	for _, b := range block {
+		put(b & 0x0F)
+		put(b >> 4)
 	}
+	return n
 }
 
 // drawMask fills p with numbers in -2^(bits-1)+1…2^(bits-1) (ExpandMask of FIPS

@@ -2,7 +2,8 @@ package crypt
 
 // Arithmetic in the ring of ML-DSA: polynomials of 256 coefficients modulo
 // dsaQ and X^256 + 1 (FIPS 204, sections 2.3 and 7.5). Nothing here branches on
-// a coefficient or uses one as an index.
+// a coefficient or uses one as an index. What is called portable here is done by package
+// ring on processors that it has code for, see mldsafast.go.
 
 const (
 	dsaN = 256
@@ -19,7 +20,7 @@ const (
 type dsaPoly [dsaN]int32
 
 // dsaZetas are the powers of 1753, a 512th root of unity, in the order in which
-// ntt uses them, times 2^32.
+// nttPortable uses them, times 2^32.
 var dsaZetas = func() (zetas [dsaN]int32) {
 	root := uint64(1)
 	var powers [dsaN]uint64
@@ -51,9 +52,9 @@ func dsaReduce(a int32) int32 { return a - (a+1<<22)>>23*dsaQ }
 // dsaCanonical gives the residue of a in 0…dsaQ-1 for |a| < dsaQ.
 func dsaCanonical(a int32) int32 { return a + a>>31&dsaQ }
 
-// ntt transforms p in place, from coefficients of at most dsaQ in absolute value
+// nttPortable transforms p in place, from coefficients of at most dsaQ in absolute value
 // to some of less than 9·dsaQ.
-func (p *dsaPoly) ntt() {
+func (p *dsaPoly) nttPortable() {
 	k := 0
 	for size := dsaN / 2; size > 0; size /= 2 {
 		for start := 0; start < dsaN; start += 2 * size {
@@ -69,9 +70,9 @@ func (p *dsaPoly) ntt() {
 	}
 }
 
-// inverseNTT is the inverse of ntt, times 2^32, for coefficients of less than
+// inverseNTTPortable is the inverse of ntt, times 2^32, for coefficients of less than
 // dsaQ in absolute value. Those it gives are less than dsaQ/2 + 2^15.
-func (p *dsaPoly) inverseNTT() {
+func (p *dsaPoly) inverseNTTPortable() {
 	k := dsaN
 	for size := 1; size < dsaN; size *= 2 {
 		for start := 0; start < dsaN; start += 2 * size {
@@ -90,11 +91,11 @@ func (p *dsaPoly) inverseNTT() {
 	}
 }
 
-// dot sets p to the product of a row of a matrix and a vector, all of them in the
+// dotPortable sets p to the product of a row of a matrix and a vector, all of them in the
 // NTT domain, as many polynomials as the vector has. Coefficients of the row are
 // below dsaQ in absolute value, those of the vector below 9·dsaQ, those of p
 // below dsaQ.
-func (p *dsaPoly) dot(row, vector []dsaPoly) {
+func (p *dsaPoly) dotPortable(row, vector []dsaPoly) {
 	row = row[:len(vector)]
 	for i := range p {
 		sum := int64(0)
@@ -105,43 +106,43 @@ func (p *dsaPoly) dot(row, vector []dsaPoly) {
 	}
 }
 
-// multiply sets p to a·b with the bounds of dot.
-func (p *dsaPoly) multiply(a, b *dsaPoly) {
+// multiplyPortable sets p to a·b with the bounds of dot.
+func (p *dsaPoly) multiplyPortable(a, b *dsaPoly) {
 	for i := range p {
 		p[i] = dsaMontgomery(int64(a[i]) * int64(b[i]))
 	}
 }
 
-func (p *dsaPoly) add(a *dsaPoly) {
+func (p *dsaPoly) addPortable(a *dsaPoly) {
 	for i := range p {
 		p[i] += a[i]
 	}
 }
 
-func (p *dsaPoly) subtract(a *dsaPoly) {
+func (p *dsaPoly) subtractPortable(a *dsaPoly) {
 	for i := range p {
 		p[i] -= a[i]
 	}
 }
 
-// canonical makes coefficients of less than dsaQ in absolute value those in
+// canonicalPortable makes coefficients of less than dsaQ in absolute value those in
 // 0…dsaQ-1.
-func (p *dsaPoly) canonical() {
+func (p *dsaPoly) canonicalPortable() {
 	for i, a := range p {
 		p[i] = dsaCanonical(a)
 	}
 }
 
-// reduce is dsaReduce of all coefficients.
-func (p *dsaPoly) reduce() {
+// reducePortable is dsaReduce of all coefficients.
+func (p *dsaPoly) reducePortable() {
 	for i, a := range p {
 		p[i] = dsaReduce(a)
 	}
 }
 
-// within reports whether all coefficients are less than bound in absolute value. It
+// withinPortable reports whether all coefficients are less than bound in absolute value. It
 // takes the same time for all of them.
-func (p *dsaPoly) within(bound int32) bool {
+func (p *dsaPoly) withinPortable(bound int32) bool {
 	over := int32(0)
 	for _, a := range p {
 		sign := a >> 31
@@ -180,8 +181,8 @@ func dsaRound(a, gamma2 int32) (high, low int32) {
 	return high &^ wrap, low + wrap
 }
 
-// round sets p's high parts in high and leaves the low ones in p, see dsaRound.
-func (p *dsaPoly) round(high *dsaPoly, gamma2 int32) {
+// roundPortable sets p's high parts in high and leaves the low ones in p, see dsaRound.
+func (p *dsaPoly) roundPortable(high *dsaPoly, gamma2 int32) {
 	for i, a := range p {
 		high[i], p[i] = dsaRound(a, gamma2)
 	}

@@ -3,6 +3,7 @@ package crypt
 import (
 	"crypto/sha3"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt/internal/keccak"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
@@ -19,7 +20,7 @@ type mldsaAttempt struct {
 	*MLDSAKey
 	x       *sha3.SHAKE
 	mu      []byte
-	masks   [64]byte  // what masks are drawn from, ρ'' of FIPS 204
+	masks   maskSource
 	y, z    []dsaPoly // the mask, also in the NTT domain
 	w1, w0  []dsaPoly // the commitment, rounded, and what rounding dropped
 	c       dsaPoly   // the challenge in the NTT domain
@@ -49,9 +50,10 @@ func (k *MLDSAKey) SignMu(mu, random []byte) ([]byte, error) {
 	}
 	var places [80]byte
 	shakeInto(a.x, k.secret[:], random, mu)
-	a.x.Read(a.masks[:])
-	for try := range mldsaTries {
-		a.commit(uint16(try * k.p.l))
+	a.masks = maskSource{x: a.x, bits: k.p.gamma1Bits + 1}
+	a.x.Read(a.masks.seed[:])
+	for range mldsaTries {
+		a.commit()
 		if a.respond() && a.hint(places[:0]) {
 			return a.encode(), nil
 		}
@@ -59,11 +61,54 @@ func (k *MLDSAKey) SignMu(mu, random []byte) ([]byte, error) {
 	return nil, refuse(op, wire.RCNoResult, "no attempt out of %d gives a signature", mldsaTries)
 }
 
-// commit draws masks from nonce on and the challenge for them.
-func (a *mldsaAttempt) commit(nonce uint16) {
+// A maskSource draws the masks of a signature one after the other: four at a time where
+// package keccak has code for it.
+type maskSource struct {
+	x      *sha3.SHAKE
+	seed   [64]byte // ρ'' of FIPS 204
+	bits   uint
+	nonce  uint16 // of the next mask
+	four   keccak.Four
+	blocks [4][maskBlocks * shake256Block]byte
+}
+
+// maskBlocks is how many blocks the masks of 18 and of 20 bits take.
+const maskBlocks = (dsaN*20/8 + shake256Block - 1) / shake256Block
+
+func (m *maskSource) draw(p *dsaPoly) {
+	if !keccak.Available {
+		p.drawMask(m.x, m.seed[:], m.nonce, m.bits)
+		m.nonce++
+		return
+	}
+	i := m.nonce % 4
+	if i == 0 {
+		m.drawFour()
+	}
+	p.unpackBelow((*dsaPacked)(m.blocks[i][:]), 1<<(m.bits-1), m.bits)
+	m.nonce++
+}
+
+func (m *maskSource) drawFour() {
+	var ends [4][2]byte
+	for i := range ends {
+		nonce := m.nonce + uint16(i)
+		ends[i] = [2]byte{byte(nonce), byte(nonce >> 8)}
+	}
+	m.four.Start(keccak.Rate256, m.seed[:], &ends)
+	for n := range maskBlocks {
+		m.four.Next()
+		for i := range m.blocks {
+			m.four.Block(m.blocks[i][n*shake256Block:], i)
+		}
+	}
+}
+
+// commit draws masks and the challenge for them.
+func (a *mldsaAttempt) commit() {
 	p := a.p
 	for i := range a.y {
-		a.y[i].drawMask(a.x, a.masks[:], nonce+uint16(i), p.gamma1Bits+1)
+		a.masks.draw(&a.y[i])
 		a.z[i] = a.y[i]
 		a.z[i].ntt()
 	}
@@ -89,23 +134,22 @@ func (a *mldsaAttempt) times(p, of *dsaPoly) {
 	p.reduce()
 }
 
-// respond sets z to the answer to the challenge and takes the private key's part
-// off w0. It reports whether neither tells anything about the key.
+// respond takes the private key's part off w0 and sets z to the answer to the challenge. It reports whether neither tells anything about the key.
 func (a *mldsaAttempt) respond() bool {
 	p := a.p
+	for i := range a.w0 { // which rejects more often than z
+		var t dsaPoly
+		a.times(&t, &a.s2[i])
+		a.w0[i].subtract(&t)
+		if !a.w0[i].within(p.gamma2 - p.beta()) {
+			return false
+		}
+	}
 	for i := range a.z {
 		z := &a.z[i]
 		a.times(z, &a.s1[i])
 		z.add(&a.y[i])
 		if !z.within(p.gamma1() - p.beta()) {
-			return false
-		}
-	}
-	for i := range a.w0 {
-		var t dsaPoly
-		a.times(&t, &a.s2[i])
-		a.w0[i].subtract(&t)
-		if !a.w0[i].within(p.gamma2 - p.beta()) {
 			return false
 		}
 	}
