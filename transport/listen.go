@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -124,6 +125,7 @@ type pathListener struct {
 	path  string
 	own   fs.FileInfo
 	close func() error
+	keeps atomic.Bool // the path
 }
 
 func ownPath(l *net.UnixListener, path string) (net.Listener, error) {
@@ -140,11 +142,30 @@ func ownPath(l *net.UnixListener, path string) (net.Listener, error) {
 // Addr returns the address that clients connect to.
 func (p *pathListener) Addr() net.Addr { return &net.UnixAddr{Name: p.path, Net: "unix"} }
 
+// SetUnlinkOnClose says whether Close removes the path.
+func (p *pathListener) SetUnlinkOnClose(unlink bool) { p.keeps.Store(!unlink) }
+
+// ListenFile returns the listener that another process has passed as a file (SCM_RIGHTS of
+// unix(7)), which it closes. Clients know the unix socket by path; Close removes that if it
+// is still the same socket.
+func ListenFile(file *os.File, path string) (net.Listener, error) {
+	l, err := net.FileListener(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, &PathError{Path: path, Err: err}
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		return nil, errors.Join(&PathError{Path: path, Err: ErrNotSocket}, l.Close())
+	}
+	u.SetUnlinkOnClose(false)
+	return ownPath(u, path)
+}
+
 // Close stops listening and removes the path.
 func (p *pathListener) Close() error { return p.close() }
 
 func (p *pathListener) shut() error {
-	if now, err := os.Lstat(p.path); err == nil && os.SameFile(p.own, now) {
+	if now, err := os.Lstat(p.path); err == nil && !p.keeps.Load() && os.SameFile(p.own, now) {
 		_ = os.Remove(p.path)
 	}
 	return p.UnixListener.Close()

@@ -187,6 +187,7 @@ func openDirectory(dir string, o *DirectoryOptions) (*Directory, error) {
 		if err != nil {
 			return nil, err
 		}
+		l.Sign()
 		*held = l
 		return l.Release, nil
 	})

@@ -146,7 +146,7 @@ func takeLock(root *os.Root, path, name string) (*Lock, error) {
 		return nil, fmt.Errorf("TPM state directory %s cannot be locked: %w: make it writable once, or open it without a lock (lock=false)", path, err)
 	}
 	l := &Lock{f}
-	l.sign()
+	l.Sign()
 	return l, nil
 }
 

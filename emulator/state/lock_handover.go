@@ -32,7 +32,8 @@ func TakeLock(dir, name string) (*Lock, error) {
 }
 
 // AdoptLock takes over the lock of a directory that another process has, whose File it
-// passed. It takes over the file, also on error.
+// passed. It takes over the file, also on error. Until Sign the file names the other
+// process.
 func AdoptLock(dir, name string, file *os.File) (*Lock, error) {
 	err := isLock(filepath.Join(dir, name), file)
 	if err == nil {
@@ -41,9 +42,7 @@ func AdoptLock(dir, name string, file *os.File) (*Lock, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the lock %s of another process: %w", filepath.Join(dir, name), err), file.Close())
 	}
-	l := &Lock{file}
-	l.sign()
-	return l, nil
+	return &Lock{file}, nil
 }
 
 // ErrOtherLock is why a file is not taken for the lock of a directory.
@@ -62,9 +61,9 @@ func isLock(path string, file *os.File) error {
 	return err
 }
 
-// sign names this process in the file. Who holds it is for a message only: a lock whose
+// Sign names this process in the file. Who holds it is for a message only: a lock whose
 // file cannot be written is one too.
-func (l *Lock) sign() { _ = writeHolder(l.file, strconv.Itoa(os.Getpid())+"\n") }
+func (l *Lock) Sign() { _ = writeHolder(l.file, strconv.Itoa(os.Getpid())+"\n") }
 
 // File returns the open file, which stays the lock's.
 func (l *Lock) File() *os.File { return l.file }

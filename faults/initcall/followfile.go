@@ -57,7 +57,11 @@ func (f *fileFeed) close() error {
 }
 
 func (f *fileFeed) follow(ctx context.Context, out *output) error {
-	defer f.close()
+	defer func() {
+		if !left(ctx) {
+			f.close()
+		}
+	}()
 	buf := make([]byte, chunk)
 	for {
 		if err := f.catchUp(ctx, out, buf); err != nil {

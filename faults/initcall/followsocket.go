@@ -188,7 +188,11 @@ func (f *socketFeed) follow(ctx context.Context, out *output) error {
 // each has serve serve one connection after the other, and close it, until ctx
 // ends.
 func (f *socketFeed) each(ctx context.Context, serve func(net.Conn)) error {
-	defer f.close()
+	defer func() {
+		if !left(ctx) {
+			f.close()
+		}
+	}()
 	for {
 		if f.conn == nil {
 			if err := f.accept(ctx); err != nil {
@@ -197,6 +201,9 @@ func (f *socketFeed) each(ctx context.Context, serve func(net.Conn)) error {
 		}
 		if f.conn != nil {
 			serve(f.conn)
+			if left(ctx) && f.conn.SetReadDeadline(time.Time{}) == nil {
+				return ctx.Err()
+			}
 			f.conn = nil
 			if f.listener == nil {
 				if err := pause(ctx, time.Until(f.dialled.Add(dialPause))); err != nil {
@@ -267,15 +274,33 @@ func (f *socketFeed) replaced(ctx context.Context) error {
 
 // copyFrom hands on what conn brings, to its end or ctx's, and closes it.
 func copyFrom(ctx context.Context, conn net.Conn, out *output) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer conn.Close()
-	defer stop()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		if left(ctx) {
+			_ = conn.SetReadDeadline(time.Unix(1, 0))
+			return
+		}
+		conn.Close()
+	})
+	defer func() {
+		if !stop() {
+			<-ended
+		}
+		if !left(ctx) {
+			conn.Close()
+		}
+	}()
 	buf := make([]byte, chunk)
 	for {
 		n, err := conn.Read(buf)
 		out.Write(buf[:n])
+		if err != nil && left(ctx) && errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
 		if err != nil {
 			out.again()
+			conn.Close()
 			return
 		}
 	}

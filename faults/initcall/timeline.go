@@ -89,10 +89,16 @@ type powerOn struct {
 // Run returns when ctx ends, with ctx's error, and at once with Validate's
 // error if there is one.
 func (t Timeline) Run(ctx context.Context, clock *Clock) error {
+	return t.RunSince(ctx, clock, time.Now())
+}
+
+// RunSince is Run of a machine that has got power at a time that is past. Marks that lie
+// behind the clock's level change nothing.
+func (t Timeline) RunSince(ctx context.Context, clock *Clock, power time.Time) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	current := &powerOn{at: time.Now()} // written under the clock's notify lock
+	current := &powerOn{at: power} // written under the clock's notify lock
 	restart := make(chan *powerOn, 1)
 	restart <- current
 	stop := clock.Subscribe(func(e Event) {

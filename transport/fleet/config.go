@@ -120,7 +120,7 @@ var words = []struct {
 		}
 		return err
 	}},
-	{key: "defer-boots", deferral: true, read: func(r *reader, v string) (err error) { r.late.boots, err = number(v, 1<<30); return err }},
+	{key: "defer-boots", deferral: true, read: func(r *reader, v string) (err error) { r.late.boots, err = count(v, 1<<30); return err }},
 	{key: "fault", many: true, read: func(r *reader, v string) error {
 		rule, err := faults.ParseRule(v)
 		r.c.Rules = append(r.c.Rules, rule)
@@ -160,7 +160,7 @@ var words = []struct {
 		write: func(c *Config) []string { return ownerWord(c, func(o *transport.Owner) int { return o.UID }) }},
 	{key: "gid", read: func(r *reader, v string) (err error) { r.owner().GID, err = owner(v, groupID); return err },
 		write: func(c *Config) []string { return ownerWord(c, func(o *transport.Owner) int { return o.GID }) }},
-	{key: "clients", read: func(r *reader, v string) (err error) { r.c.Clients, err = number(v, maxClients); return err },
+	{key: "clients", read: func(r *reader, v string) (err error) { r.c.Clients, err = count(v, maxClients); return err },
 		write: func(c *Config) []string { return some(positive(uint64(c.Clients))) }},
 }
 
@@ -353,7 +353,7 @@ func yes(value string) (bool, error) {
 	return value == "true", nil
 }
 
-func number(value string, most int) (int, error) {
+func count(value string, most int) (int, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || n > most {
 		return 0, fmt.Errorf("%q is no number from 1 to %d", value, most)

@@ -95,13 +95,8 @@ func (e *engine) wake() (err error) {
 		return err
 	}
 	if e.saved != nil {
-		// Nothing has changed while it was away: neither the time up to which the
-		// TPM has come, nor what is stored.
-		e.clock.paused, e.store.quiet = true, true
-		err := tpm.Restore(e.saved)
-		e.clock.paused, e.store.quiet = false, false
-		if err != nil {
-			return fmt.Errorf("the TPM cannot go on from where it was put away: %w", err)
+		if err := e.goOn(tpm, e.saved); err != nil {
+			return err
 		}
 	}
 	clear(e.saved) // it has secrets

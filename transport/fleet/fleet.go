@@ -66,6 +66,7 @@ type Fleet struct {
 	running   sync.WaitGroup
 
 	changing sync.Mutex // held while TPMs are added and removed
+	tending  sync.Mutex // held while TPMs are put away
 	mu       sync.Mutex
 	closed   bool
 	tpms     map[string]*tpm
@@ -77,6 +78,43 @@ type Fleet struct {
 // cannot be made, is left out, which the log and List tell. A directory of another fleet
 // is an *InUseError.
 func New(o Options) (*Fleet, error) {
+	f, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	dir := f.options.Dir
+	for _, dir := range []string{dir, f.options.State} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if f.lock, err = state.TakeLock(dir, lockFile); err != nil {
+		var locked *state.LockedError
+		if errors.As(err, &locked) {
+			err = &InUseError{dir, locked.PID}
+		}
+		return nil, err
+	}
+	if err := f.find(); err != nil {
+		return nil, errors.Join(err, f.Close(context.Background()))
+	}
+	f.begin()
+	return f, nil
+}
+
+// begin does what a fleet does on its own account.
+func (f *Fleet) begin() {
+	if f.options.Idle > 0 {
+		f.running.Go(f.putAway)
+	}
+	f.running.Go(f.settleLater)
+}
+
+// prepare makes a fleet without TPMs. It touches nothing.
+func prepare(o Options) (*Fleet, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, err
@@ -96,28 +134,6 @@ func New(o Options) (*Fleet, error) {
 	if _, err := f.kind(o.Profile); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{dir, o.State} {
-		if dir == "" {
-			continue
-		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
-	}
-	if f.lock, err = state.TakeLock(dir, lockFile); err != nil {
-		var locked *state.LockedError
-		if errors.As(err, &locked) {
-			err = &InUseError{dir, locked.PID}
-		}
-		return nil, err
-	}
-	if err := f.find(); err != nil {
-		return nil, errors.Join(err, f.Close(context.Background()))
-	}
-	if o.Idle > 0 {
-		f.running.Go(f.putAway)
-	}
-	f.running.Go(f.settleLater)
 	return f, nil
 }
 
@@ -346,16 +362,23 @@ func (f *Fleet) putAway() {
 			tpms = append(tpms, t)
 		}
 		f.mu.Unlock()
-		away := 0
-		for _, t := range tpms {
-			if t.putAway(f.options.Idle) {
-				away++
-			}
-		}
+		away := f.putThese(tpms)
 		if away >= manyAway && f.options.Trim != nil {
 			f.options.Trim()
 		}
 	}
+}
+
+// putThese puts away those of the TPMs that are not used, and returns how many.
+func (f *Fleet) putThese(tpms []*tpm) (away int) {
+	f.tending.Lock()
+	defer f.tending.Unlock()
+	for _, t := range tpms {
+		if t.putAway(f.options.Idle) {
+			away++
+		}
+	}
+	return away
 }
 
 // Close ends all TPMs, and waits for their commands until ctx ends. Their files stay, so

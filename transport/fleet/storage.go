@@ -34,6 +34,9 @@ type storage struct {
 	// fresh: there was nothing at dir, and something can be made there.
 	fresh   bool
 	pending []byte // what was committed and is for settle, nil for nothing
+	// adopted is the lock of the directory, which another process has passed; nil for none,
+	// and once the directory is open.
+	adopted *state.Lock
 }
 
 // opened returns the directory, open, and what it holds if it was opened now.
@@ -41,7 +44,7 @@ func (s *storage) opened() (d *state.Directory, blob []byte, err error) {
 	if s.open != nil {
 		return s.open, nil, nil
 	}
-	if d, err = state.OpenDirectory(s.dir, state.DirectoryOptions{NoSync: s.noSync}); err != nil {
+	if d, err = state.OpenDirectory(s.dir, state.DirectoryOptions{NoSync: s.noSync, Lock: s.takeAdopted()}); err != nil {
 		return nil, nil, err
 	}
 	blob, err = d.Load()
@@ -118,6 +121,7 @@ func (s *storage) close() {
 	}
 	clear(s.pending)
 	s.pending, s.fresh = nil, false
+	s.release()
 	if s.open == nil {
 		return
 	}

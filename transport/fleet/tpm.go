@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -86,13 +87,22 @@ type tpm struct {
 	followed bool
 
 	listeners []net.Listener
-	stop      context.CancelFunc
 	running   sync.WaitGroup
-	asked     time.Time // when removal was refused; the fleet's mu is held
+	// stop ends what follows the boot, with a cause; following is that.
+	stop      context.CancelCauseFunc
+	following sync.WaitGroup
+	frozen    bool // by HandOver
+	// booted is when the present boot has begun.
+	booted atomic.Pointer[time.Time]
+	asked  time.Time // when removal was refused; the fleet's mu is held
 }
 
 // newTPM makes a TPM. It opens nothing.
-func (f *Fleet) newTPM(name string, c Config) (*tpm, error) {
+func (f *Fleet) newTPM(name string, c Config) (*tpm, error) { return f.newTPMWith(name, c, c.Rules) }
+
+// newTPMWith is newTPM with the rules that are in force at first: clients may have changed
+// those of the Config.
+func (f *Fleet) newTPMWith(name string, c Config, rules []faults.Rule) (*tpm, error) {
 	kind, err := f.kind(c.Profile)
 	if err != nil {
 		return nil, err
@@ -107,7 +117,7 @@ func (f *Fleet) newTPM(name string, c Config) (*tpm, error) {
 	t.engine = newEngine(kind.tpm, platform, store, t.log)
 	t.engine.settling.storage = t.storage
 	t.engine.settling.tell = func() { f.unsettled.add(t) }
-	return t, t.build(kind)
+	return t, t.build(kind, rules)
 }
 
 // stateDir returns the directory for the state, "" for memory.
@@ -122,7 +132,7 @@ func (t *tpm) stateDir(all string) string {
 }
 
 // build makes the chain from the transport to the TPM.
-func (t *tpm) build(kind *kind) error {
+func (t *tpm) build(kind *kind, rules []faults.Rule) error {
 	t.guest = machine.Guest{Clock: &t.clock, Boots: t.boots, Log: t.log, Powered: func(on bool) {
 		what := control.PowerOff
 		if on {
@@ -137,10 +147,14 @@ func (t *tpm) build(kind *kind) error {
 	}
 	t.clock.Subscribe(func(e initcall.Event) {
 		t.panel.RecordLevel(e)
+		if e.Level == initcall.Firmware {
+			now := time.Now()
+			t.booted.Store(&now)
+		}
 		t.guest.Reached(e)
 	})
 	device, err := faults.Wrap(t.engine, faults.Plan{
-		Clock: &t.clock, Rules: t.config.Rules, Seed: t.config.Seed, Dangerous: t.config.Dangerous, Journal: t.decided,
+		Clock: &t.clock, Rules: rules, Seed: t.config.Seed, Dangerous: t.config.Dangerous, Journal: t.decided,
 	})
 	if err != nil {
 		return err
@@ -192,34 +206,46 @@ func (t *tpm) open(ctx context.Context) (err error) {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	var running context.Context
-	running, t.stop = context.WithCancel(ctx)
 	if t.config.Started {
 		if err := t.start(ctx); err != nil {
 			return err
 		}
 	}
-	control, err := t.listen(ctx, ControlSocket)
-	if err != nil {
-		return err
-	}
-	data, err := t.listen(ctx, DataSocket)
-	if err != nil {
-		return err
+	for _, name := range []string{ControlSocket, DataSocket} {
+		if err := t.listen(ctx, name); err != nil {
+			return err
+		}
 	}
 	if err := t.openConsole(); err != nil {
 		return err
 	}
-	t.run(func() error { return t.server.ServeControl(control) })
-	t.run(func() error { return t.server.ServeData(data) })
+	t.serve()
+	return nil
+}
+
+// serve serves the sockets, and follows the boot.
+func (t *tpm) serve() {
+	control, data := t.listeners[0], t.listeners[1]
+	t.run(&t.running, func() error { return t.server.ServeControl(control) })
+	t.run(&t.running, func() error { return t.server.ServeData(data) })
+	t.follow()
+}
+
+// follow follows the boot until stop.
+func (t *tpm) follow() {
+	var running context.Context
+	running, t.stop = context.WithCancelCause(context.Background())
 	switch {
 	case t.feed != nil:
 		t.followed = true
-		t.run(func() error { return t.feed.Follow(running, t.console, nil) })
+		t.run(&t.following, func() error { return t.feed.Follow(running, t.console, nil) })
 	case t.config.Timeline:
-		t.run(func() error { return initcall.DefaultTimeline().Run(running, &t.clock) })
+		begun := time.Now()
+		if b := t.booted.Load(); b != nil {
+			begun = *b
+		}
+		t.run(&t.following, func() error { return initcall.DefaultTimeline().RunSince(running, &t.clock, begun) })
 	}
-	return nil
 }
 
 func (t *tpm) makeDir() error {
@@ -244,7 +270,9 @@ func (t *tpm) makeDir() error {
 
 // listen makes a socket. In a directory that is for this process alone it can be made in
 // place: nobody comes to it before it has its permissions.
-func (t *tpm) listen(ctx context.Context, name string) (l net.Listener, err error) {
+func (t *tpm) listen(ctx context.Context, name string) error {
+	var l net.Listener
+	var err error
 	path := filepath.Join(t.dir, name)
 	if t.config.Owner != nil {
 		l, err = transport.ListenUnix(ctx, path, transport.Access{Mode: 0o600, Owner: t.config.Owner})
@@ -254,18 +282,14 @@ func (t *tpm) listen(ctx context.Context, name string) (l net.Listener, err erro
 	if err == nil {
 		t.listeners = append(t.listeners, l)
 	}
-	return l, err
+	return err
 }
 
 func (t *tpm) openConsole() error {
 	if t.console == nil {
 		return nil
 	}
-	text := t.config.Console
-	if text == "" {
-		text = "unix:" + filepath.Join(t.dir, ConsoleSocket)
-	}
-	source, err := initcall.ParseSource(text)
+	source, err := t.consoleSource()
 	if err != nil {
 		return err
 	}
@@ -278,9 +302,17 @@ func (t *tpm) openConsole() error {
 	return nil
 }
 
+func (t *tpm) consoleSource() (initcall.Source, error) {
+	text := t.config.Console
+	if text == "" {
+		text = "unix:" + filepath.Join(t.dir, ConsoleSocket)
+	}
+	return initcall.ParseSource(text)
+}
+
 // run runs what serves until the TPM ends. A panic ends it and nothing else.
-func (t *tpm) run(f func() error) {
-	t.running.Go(func() {
+func (t *tpm) run(group *sync.WaitGroup, f func() error) {
+	group.Go(func() {
 		err := t.engine.guarded(f)
 		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, net.ErrClosed) {
 			t.log.Error("a part of the TPM's service has ended", "cause", err)
@@ -321,7 +353,7 @@ func (t *tpm) putAway(idle time.Duration) bool {
 // end has clients lose their connections, and does not wait.
 func (t *tpm) end() {
 	if t.stop != nil {
-		t.stop()
+		t.stop(nil)
 	}
 	for _, l := range t.listeners {
 		_ = l.Close()
@@ -339,7 +371,7 @@ func (t *tpm) close(ctx context.Context) error {
 		_ = t.feed.Close()
 	}
 	ended := make(chan struct{})
-	go func() { t.running.Wait(); close(ended) }()
+	go func() { t.running.Wait(); t.following.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-ctx.Done():

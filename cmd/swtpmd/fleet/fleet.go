@@ -46,6 +46,10 @@ Flags:
   --idle=DURATION        put a TPM away, as it is, that has not been used for so long, and
                          have it again with the next command (default 10s); off: never
   --fsync=on|off         off leaves it to the system when state reaches the disk
+  --takeover             take the TPMs of the fleet that runs on the directory, as they
+                         are, their sockets and the connections of their clients, none of
+                         whom notices; that fleet ends when this one serves, and goes on
+                         if it fails. Where none runs, start one
   --admin=PATH           status and steering (default DIR/admin.sock): swtpmd ctl fleet, and
                          GET /metrics for Prometheus
   --json                 the ready line as JSON
@@ -59,6 +63,8 @@ them; what a TPM has acknowledged is on the disk at every moment.
 
 Examples:
   swtpmd fleet --dir=/run/tpms --state=/var/lib/tpms --count=100
+  # a new version of swtpmd, under guests that run
+  swtpmd fleet --dir=/run/tpms --state=/var/lib/tpms --takeover
   # a TPM that is there from late_sync on
   printf 'defer-until=late_sync\n' >/run/tpms/web.tpm
 
@@ -77,6 +83,8 @@ type settings struct {
 	state   string
 	idle    time.Duration
 	noSync  bool
+
+	takeover bool
 }
 
 // mostTPMs bounds --count.
@@ -102,6 +110,7 @@ func define(f *flag.FlagSet) cli.Run {
 		s.noSync = text == "off"
 		return nil
 	})
+	f.BoolVar(&s.takeover, "takeover", false, "")
 	return func(ctx context.Context, _ []string, streams cli.Streams) error {
 		if s.Dir == "" {
 			return cli.Usage(errors.New("there is no directory for the fleet"), "add --dir=DIR")
@@ -159,11 +168,11 @@ func (s *settings) run(ctx context.Context, streams cli.Streams) error {
 		}
 	}
 	tell(unmanaged)
-	f, err := fleet.New(fleet.Options{
+	f, from, err := s.open(ctx, fleet.Options{
 		Dir: s.Dir, State: s.state, Profile: s.profile, Idle: s.idle, NoSync: s.noSync,
 		Trim:     debug.FreeOSMemory,
 		Describe: daemon.DescribeProfile, Log: log.Logger,
-	})
+	}, log.Logger)
 	if err != nil {
 		return refused(err)
 	}
@@ -182,15 +191,23 @@ func (s *settings) run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	defer remove()
-	window, err := OpenWindow(ctx, f, s.Dir, s.Admin, log.Logger)
+	taken := 0
+	defer func() {
+		if taken == 0 { // else the file is another process's
+			remove()
+		}
+	}()
+	window, err := openWindow(ctx, f, s.Dir, s.Admin, from, log.Logger)
 	if err != nil {
 		return err
 	}
 	defer window.Close()
-	if s.Admin, err = filepath.Abs(window.Admin); err != nil {
+	s.Admin = window.Admin
+	next := &takeover{fleet: f, window: window, manager: manager, log: log.Logger}
+	if err := serveTakeover(ctx, s.Dir, from, next); err != nil {
 		return err
 	}
+	defer next.close()
 	tell(manager.Ready())
 	if err := s.announce(streams.Out, f); err != nil {
 		return err
@@ -201,9 +218,14 @@ func (s *settings) run(ctx context.Context, streams cli.Streams) error {
 	if err := process.TellParent(); err != nil {
 		return err
 	}
-	<-ctx.Done()
-	log.Info("ending", "cause", "signal")
-	tell(manager.Stopping())
+	from.ready()
+	select {
+	case taken = <-next.Taken:
+		log.Info("ending", "cause", "another process serves the fleet", "pid", taken)
+	case <-ctx.Done():
+		log.Info("ending", "cause", "signal")
+		tell(manager.Stopping())
+	}
 	return nil
 }
 

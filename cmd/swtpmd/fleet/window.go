@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +25,12 @@ type Window struct {
 	// Admin is the path of the admin socket.
 	Admin string
 
+	listener net.Listener
+	managed  bool // the listener's path is the service manager's
+	// changing is held for reading while a client changes something, and for writing
+	// while nobody may.
+	changing sync.RWMutex
+
 	server  *http.Server
 	watcher *tpmdir.Watcher
 	stop    context.CancelFunc
@@ -33,21 +40,26 @@ type Window struct {
 // OpenWindow opens the admin socket of a fleet, at path or else in its directory, and
 // follows the directory. When it returns, clients can connect.
 func OpenWindow(ctx context.Context, f *fleet.Fleet, dir, path string, log *slog.Logger) (*Window, error) {
+	return openWindow(ctx, f, dir, path, new(inheritance), log)
+}
+
+// openWindow is OpenWindow with the listener that the service manager or another process has
+// passed, if there is one.
+func openWindow(ctx context.Context, f *fleet.Fleet, dir, path string, from *inheritance, log *slog.Logger) (*Window, error) {
 	if path == "" {
 		path = filepath.Join(dir, rundir.Admin)
 	}
 	w := &Window{Admin: path}
+	if err := w.listen(ctx, from); err != nil {
+		return nil, fmt.Errorf("admin socket: %w", err)
+	}
 	var err error
 	if w.watcher, err = tpmdir.Open(dir, target(f), log); err != nil {
-		return nil, err
-	}
-	l, err := transport.ListenUnix(ctx, path, transport.Access{Mode: 0o600})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), w.watcher.Close())
+		return nil, errors.Join(err, w.listener.Close())
 	}
 	ctx, w.stop = context.WithCancel(ctx)
-	w.server = control.Bounded(admin.Handler(f), log)
-	limited := control.Limit(l, func(limit int) {
+	w.server = control.Bounded(w.unchanging(admin.Handler(f)), log)
+	limited := control.Limit(w.listener, func(limit int) {
 		log.Warn("clients are refused until another one leaves", "channel", "admin", "limit", limit)
 	})
 	w.running.Go(func() {
@@ -61,6 +73,42 @@ func OpenWindow(ctx context.Context, f *fleet.Fleet, dir, path string, log *slog
 		}
 	})
 	return w, nil
+}
+
+// listen opens the admin socket.
+func (w *Window) listen(ctx context.Context, from *inheritance) error {
+	path, err := filepath.Abs(w.Admin)
+	if err != nil {
+		return err
+	}
+	l, at, managed, err := from.admin(path)
+	if l == nil && err == nil {
+		l, at, err = activated()
+		managed = l != nil
+	}
+	if l == nil && err == nil {
+		at = path
+		l, err = transport.ListenUnix(ctx, path, transport.Access{Mode: 0o600})
+	}
+	w.listener, w.Admin, w.managed = l, at, managed
+	return err
+}
+
+// unchanging has requests that change something wait while nobody may.
+func (w *Window) unchanging(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			w.changing.RLock()
+			defer w.changing.RUnlock()
+		}
+		next.ServeHTTP(answer, r)
+	})
+}
+
+// pause waits until nobody changes anything, and has nobody begin until resume.
+func (w *Window) pause() (resume func()) {
+	w.changing.Lock()
+	return w.changing.Unlock
 }
 
 // Close closes the admin socket, and follows the directory no more.

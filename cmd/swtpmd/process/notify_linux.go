@@ -51,6 +51,24 @@ func (n *Notifier) Reloading() error {
 	return n.tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000))
 }
 
+// Main tells that another process does from now on what this one did, and that it is ready:
+// the manager is to follow that one.
+func (n *Notifier) Main(pid int) error { return n.tell(fmt.Sprintf("READY=1\nMAINPID=%d", pid)) }
+
+// Peer returns the process that has connected a unix socket, 0 if that is not known.
+func Peer(conn *net.UnixConn) (pid int) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = int(cred.Pid)
+		}
+	})
+	return pid
+}
+
 // Stopping tells that the process is about to end.
 func (n *Notifier) Stopping() error { return n.tell("STOPPING=1") }
 

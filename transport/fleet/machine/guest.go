@@ -186,3 +186,26 @@ func isWith(command []byte, code wire.CC, parameter wire.SU) bool {
 	return is == uint32(code) && len(command) > transport.HeaderSize+1 &&
 		binary.BigEndian.Uint16(command[len(command)-2:]) == uint16(parameter)
 }
+
+// GuestState is what a Guest knows, for one that goes on in another process.
+type GuestState struct {
+	On     bool `json:"on,omitempty"`
+	Asleep bool `json:"asleep,omitempty"`
+	Waking bool `json:"waking,omitempty"`
+}
+
+// State returns what the guest is known to do.
+func (g *Guest) State() GuestState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return GuestState{g.on, g.asleep.Load(), g.waking.Load()}
+}
+
+// SetState has a guest that has done nothing yet go on.
+func (g *Guest) SetState(s GuestState) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.on = s.On
+	g.asleep.Store(s.Asleep)
+	g.waking.Store(s.Waking)
+}
