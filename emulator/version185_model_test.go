@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -236,4 +237,21 @@ func TestTestParmsOfLatticeKeys(t *testing.T) {
 	assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, et.Command(wire.CCTestParms, nil, nil, et.U16(uint16(wire.AlgMLDSA)), et.U16(1), et.U8(2))))
 	assert.Equal(t, wire.RCInsufficient.Parameter(1), test(uint16(wire.AlgHashMLDSA), 1))
 	assert.Equal(t, wire.RCSize, send(t, tpm, et.Command(wire.CCTestParms, nil, nil, et.U16(uint16(wire.AlgMLDSA)), et.U16(1), et.U8(0), et.U8(0))))
+}
+
+// Curve 448 is not there, and each way to ask for it says so.
+func TestCurve448IsNotThere(t *testing.T) {
+	t.Parallel()
+	tpm := v185(t)
+	k := change(eddsaKey(signKey), func(k *testKey) { k.public.Parms.Curve = wire.CurveCurve448 })
+	var parms wire.Writer
+	parms.PublicParms(&k.public.Parms)
+	assert.Equal(t, wire.RCCurve.Parameter(2), send(t, tpm, createPrimary(wire.RHOwner, k.template(made), "", "")))
+	assert.Equal(t, wire.RCCurve.Parameter(2), send(t, tpm, loadExternalPublic(k, wire.RHNull)))
+	assert.Equal(t, wire.RCCurve.Parameter(1), send(t, tpm, et.Command(wire.CCTestParms, nil, nil, parms.Data())))
+	assert.Equal(t, wire.RCCurve.Parameter(1), send(t, tpm, et.Command(wire.CCECCParameters, nil, nil, et.U16(0x41))))
+	curves, _ := list(t, tpm, wire.CapECCCurves, 0x41, 10, 2)
+	assert.Empty(t, curves)
+	_, err := emulator.ParseProfile("mine", []byte("profile mine\nspecification revision=185\nalgorithms ECC EDDSA\ncurves CURVE_448\n"))
+	require.ErrorContains(t, err, "CURVE_448")
 }
