@@ -83,11 +83,12 @@ func make25519Key(o *creation, s *wire.Sensitive) wire.RC {
 	return wire.RCSuccess
 }
 
-// check25519Key is checkECCKey for the curve.
+// check25519Key is checkECCKey for the curve. A point in another form is no point (version
+// 185, Part 1, section "Public Points").
 func (c *call) check25519Key(p *wire.Public, s *wire.Sensitive, public int) wire.RC {
 	if s == nil {
 		if len(p.Point.X) != crypt.Curve25519Key || len(p.Point.Y) != 0 {
-			return c.badParam(public, wire.RCKey)
+			return c.badParam(public, wire.RCECCPoint)
 		}
 		check := crypt.CheckX25519
 		if isEdDSA(p.Parms.Scheme.Alg) {

@@ -234,10 +234,10 @@ func TestCurve25519LoadExternal(t *testing.T) {
 			want   wire.RC // with both areas
 			public wire.RC // with the public one
 		}{
-			"short point":      {func(k *testKey) { k.public.Point.X = k.public.Point.X[1:] }, wire.RCBinding, wire.RCKey.Parameter(2)},
-			"long point":       {func(k *testKey) { k.public.Point.X = append([]byte{0}, k.public.Point.X...) }, wire.RCBinding, wire.RCKey.Parameter(2)},
-			"no point":         {func(k *testKey) { k.public.Point.X = nil }, wire.RCBinding, wire.RCKey.Parameter(2)},
-			"two coordinates":  {func(k *testKey) { k.public.Point.Y = k.public.Point.X }, wire.RCBinding, wire.RCKey.Parameter(2)},
+			"short point":      {func(k *testKey) { k.public.Point.X = k.public.Point.X[1:] }, wire.RCBinding, wire.RCECCPoint.Parameter(2)},
+			"long point":       {func(k *testKey) { k.public.Point.X = append([]byte{0}, k.public.Point.X...) }, wire.RCBinding, wire.RCECCPoint.Parameter(2)},
+			"no point":         {func(k *testKey) { k.public.Point.X = nil }, wire.RCBinding, wire.RCECCPoint.Parameter(2)},
+			"two coordinates":  {func(k *testKey) { k.public.Point.Y = k.public.Point.X }, wire.RCBinding, wire.RCECCPoint.Parameter(2)},
 			"another's secret": {func(k *testKey) { k.sensitive.Data = make([]byte, 32) }, wire.RCBinding, wire.RCSuccess},
 			"short secret":     {func(k *testKey) { k.sensitive.Data = k.sensitive.Data[1:] }, wire.RCKeySize, wire.RCSuccess},
 			"long secret":      {func(k *testKey) { k.sensitive.Data = make([]byte, 33) }, wire.RCKeySize, wire.RCSuccess},
