@@ -69,11 +69,14 @@ func (c *Comparison) Err() error {
 func (c *Comparison) distance() (n int) {
 	for _, r := range c.Rows {
 		if r.Differs {
-			n += 1000
+			n += differs
 		}
 	}
-	return n + min(c.retries, 999)
+	return n + min(c.retries, differs-1)
 }
+
+// differs is the distance of a row that differs.
+const differs = 1000
 
 // Render writes the comparison as text.
 func (c *Comparison) Render(out io.Writer) error {

@@ -80,7 +80,8 @@ type loggedCall struct {
 // positive from a driver, negative from the driver core.
 type loggedProbe struct {
 	device string
-	driver string // if the log names it
+	driver string // the TPM driver, if the log names it
+	by     string // the driver of any device, since Linux 7.3
 	code   int
 	began  time.Duration
 	at     time.Duration

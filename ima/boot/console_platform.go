@@ -11,30 +11,6 @@ import (
 	"github.com/swtpmd/swtpmd/ima/measure"
 )
 
-// supplierKind says how the supplier comes that a deferred TPM waits for. A log
-// does not tell it; the kinds are tried until one makes the log.
-type supplierKind uint8
-
-const (
-	noSupplier     supplierKind = iota
-	supplierBinds               // by an initcall after the TPM's, before the deferred probe
-	supplierNobody              // it has no driver, and the kernel no modules: given up in the deferred probe
-	supplierComes               // at the time at which the TPM was retried
-	supplierLate                // it has no driver, and is given up when deferred_probe_timeout ends
-	supplierNever               // it never binds
-)
-
-// suppliers are the kinds that a TPM may wait for.
-func (s *tpmStory) suppliers() []supplierKind {
-	if s == nil || !slices.ContainsFunc(s.probes, func(p loggedProbe) bool { return p.deferred() }) {
-		return []supplierKind{noSupplier}
-	}
-	if s.probes[len(s.probes)-1].deferred() {
-		return []supplierKind{supplierNever, supplierLate}
-	}
-	return []supplierKind{supplierBinds, supplierNobody, supplierComes, supplierLate}
-}
-
 // platform makes the platform of what the log has told.
 func (c *console) platform(supplier supplierKind) *Platform {
 	p := &Platform{Name: "from-console", source: "console log", lines: make(map[string]int), Kernel: c.kernel}
@@ -296,76 +272,6 @@ func (c *console) register(p *Platform, s *tpmStory, d *Driver, device *Device) 
 		if began >= 0 {
 			device.Appears = min(began, MaxBoot)
 		}
-	}
-}
-
-// addSupplier adds what a deferred TPM waits for.
-func (c *console) addSupplier(p *Platform, s *tpmStory, device *Device, kind supplierKind) {
-	if kind == noSupplier {
-		return
-	}
-	name := c.tpm.supplier
-	if name == "" || name == s.device {
-		name = "tpm-supplier"
-	}
-	last := &s.probes[len(s.probes)-1]
-	for _, p := range s.probes {
-		if p.code == eprobeDefer {
-			device.Needs = []string{name}
-		}
-	}
-	if device.Needs == nil {
-		device.Suppliers = []string{name}
-	}
-	supplier := Device{Name: name}
-	const driver = "tpm-supplier"
-	if kind != supplierNobody && kind != supplierLate {
-		supplier.Driver = driver
-		p.Drivers = append(p.Drivers, Driver{Name: driver})
-		i := 0
-		for j, call := range p.Initcalls {
-			if slices.Contains(call.Register, s.driver) {
-				i = j + 1
-			}
-		}
-		level := initcall.Device
-		if i > 0 {
-			level = p.Initcalls[i-1].Level
-		}
-		p.Initcalls = slices.Insert(p.Initcalls, i, Initcall{Level: level, Name: freeName(p, "tpm_supplier_init"), Register: []string{driver}})
-	}
-	switch kind {
-	case supplierNobody:
-		p.Kernel.NoModules = true
-	case supplierComes:
-		supplier.Appears = min(last.began, MaxBoot)
-	case supplierNever:
-		// Even if fw_devlink gives up waiting, its driver does not.
-		const absent = "tpm-supplier-missing"
-		supplier.Needs = []string{absent}
-		p.Devices = append(p.Devices, Device{Name: absent})
-	}
-	p.Devices = append(p.Devices, supplier)
-	if kind == supplierComes {
-		c.addTriggers(p, s)
-	}
-}
-
-// addTriggers adds devices that bind when the log shows the TPM retried in vain:
-// each device that binds has the deferred ones retried.
-func (c *console) addTriggers(p *Platform, s *tpmStory) {
-	const driver = "others"
-	n := 0
-	for _, probe := range s.probes[:len(s.probes)-1] {
-		if !probe.deferred() || probe.level < initcall.Late || n == 50 || probe.call >= 0 && c.calls[probe.call].name == "deferred_probe_initcall" {
-			continue
-		}
-		n++
-		p.Devices = append(p.Devices, Device{Name: "other-" + strconv.Itoa(n), Driver: driver, Appears: min(probe.began, MaxBoot)})
-	}
-	if n > 0 {
-		p.Drivers = append(p.Drivers, Driver{Name: driver})
-		p.Initcalls = slices.Insert(p.Initcalls, 0, Initcall{Level: initcall.Early, Name: freeName(p, "others_init"), Register: []string{driver}})
 	}
 }
 

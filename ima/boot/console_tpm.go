@@ -94,7 +94,7 @@ func (c *consoleReader) probeReturned(line *consoleLine, text string, level init
 	}
 	p := loggedProbe{
 		device: consoleWord(device, "device"), code: code, began: max(line.at-took, 0), at: line.at,
-		level: level, call: -1, line: line.number,
+		by: driver, level: level, call: -1, line: line.number,
 	}
 	if kindByName(driver) {
 		p.driver = consoleWord(driver, "")

@@ -35,6 +35,9 @@ type device struct {
 	bound    bool
 	queued   bool // on the pending or active list
 	byHand   bool // userspace has asked for the probe
+	// loose is the first of IMA's looks that nothing orders with this device's
+	// binding, which a deferred probe waited for; -1 if all are ordered.
+	loose int
 }
 
 // link is a device link that fw_devlink made. A relaxed one delays no probe.
@@ -333,10 +336,29 @@ func (k *kernel) bind(t *task, dev *device, took time.Duration) {
 	for _, child := range dev.children {
 		k.addDevice(t, child)
 	}
-	dev.bound = true
+	dev.bound, dev.loose = true, -1
+	if k.core.enabled {
+		dev.loose = max(k.unordered(t), dev.waitedFor())
+	}
 	k.unqueue(dev)
 	k.emit(t, Event{Kind: ProbeBound, Name: dev.Name, Text: dev.driver.Name, Took: took})
 	k.triggerDeferred()
+}
+
+// waitedFor is loose for what the device depends on.
+func (d *device) waitedFor() int {
+	loose := -1
+	for _, l := range d.links {
+		if l.supplier.bound {
+			loose = max(loose, l.supplier.loose)
+		}
+	}
+	for _, other := range slices.Concat(d.needs, d.domains) {
+		if other.bound {
+			loose = max(loose, other.loose)
+		}
+	}
+	return loose
 }
 
 func (k *kernel) unqueue(dev *device) {

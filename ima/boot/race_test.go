@@ -1,6 +1,7 @@
 package boot_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -77,6 +78,43 @@ func TestOrderIsNoRace(t *testing.T) {
 		deferred := machine{platform: platform(t, "arm64-crb-ffa"), config: boot.Config{Strategy: s}}.boot(t)
 		assert.Nil(t, deferred.Summary.Race, s)
 	}
+}
+
+// waiting is a machine whose TPM waits for a device that is retried asynchronously, by
+// way of another if there is one.
+func waiting(t *testing.T, by string) *boot.Platform {
+	t.Helper()
+	p := parse(t, minimal(`firmware startup
+driver tpm kind=tis latency=1ms
+driver regulator async took=2ms
+driver other took=1ms
+device regulator driver=regulator needs=clock
+device other driver=other needs=regulator
+device clock driver=clock
+driver clock took=1ms
+initcall subsys regulators_init register=regulator,other
+initcall fs long took=50ms`))
+	p.Drivers[1].Took = 0 // so that it binds while deferred_probe_initcall waits
+	p.Devices[len(p.Devices)-1].Needs = []string{by}
+	p.Initcalls = append(p.Initcalls, boot.Initcall{Level: initcall.DeviceSync, Name: "clocks_init", Register: []string{"clock"}})
+	return p
+}
+
+// What pid 1 waits for is a race all the same where the wait depends on asynchronous work:
+// deferred_probe_initcall retries the TPM if its supplier has bound, and goes on if not.
+func TestAnAsynchronousSupplierIsARace(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"regulator", "other"} {
+		s := machine{platform: waiting(t, by), config: boot.Config{Strategy: boot.LateSync}}.boot(t).Summary
+		require.NotNil(t, s.Race, by)
+		assert.Equal(t, initcall.LateSync, s.Race.Level)
+		assert.Nil(t, machine{platform: waiting(t, by), config: boot.Config{Strategy: boot.Late}}.boot(t).Summary.Race, by)
+	}
+	p := waiting(t, "regulator")
+	p.Devices[slices.IndexFunc(p.Devices, func(d boot.Device) bool { return d.Name == "regulator" })].Needs = nil
+	s := machine{platform: p, config: boot.Config{Strategy: boot.LateSync}}.boot(t).Summary
+	assert.Nil(t, s.Race, "it bound long before, and nobody was deferred")
+	assert.Equal(t, initcall.Device, s.TPMLevel)
 }
 
 // Where threads wait for a processor, a race ends in both ways; without one the

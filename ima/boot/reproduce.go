@@ -57,7 +57,7 @@ func FromConsole(log, list io.Reader, boot func(*Platform, Config) (*Result, err
 		}
 	}
 	var best *Reproduction
-	for _, supplier := range c.story().suppliers() {
+	for _, supplier := range c.suppliers() {
 		try := &attempt{console: c, list: measured, supplier: supplier, boot: boot}
 		r, err := try.reproduce()
 		if err != nil {
@@ -66,7 +66,9 @@ func FromConsole(log, list io.Reader, boot func(*Platform, Config) (*Result, err
 		if best == nil || r.Comparison.distance() < best.Comparison.distance() {
 			best = r
 		}
-		if best.Comparison.distance() == 0 {
+		// What the log, or its driver's name, tells of a supplier needs no other
+		// assumption, even if the TPM was not retried as often.
+		if d := best.Comparison.distance(); d == 0 || supplier == supplierAsync && d < differs {
 			break
 		}
 	}

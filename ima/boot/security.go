@@ -157,7 +157,7 @@ func (k *kernel) chipRegistered(t *task, c *chip) {
 	k.summary.TPMRegistered = true
 	k.summary.TPMAt, k.summary.TPMLevel = k.sched.now(), k.level
 	k.summary.FieldFailure = c.failed
-	k.raceFrom = k.unordered(t)
+	k.raceFrom = max(k.unordered(t), c.device.waitedFor())
 	registered := Event{Kind: TPMRegistered, Name: "tpm0"}
 	if c.failed {
 		// tpm_add_char_device makes a tpmrm for a working chip only.

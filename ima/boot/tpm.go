@@ -32,6 +32,7 @@ func ordinalDuration(code uint32) time.Duration {
 // chip is struct tpm_chip: a TPM as the kernel's TPM driver has it.
 type chip struct {
 	k      *kernel
+	device *device
 	driver *driver
 	lock   mutex // tpm_mutex
 	// tpm2 is TPM_CHIP_FLAG_TPM2. Without it a command may take as long as

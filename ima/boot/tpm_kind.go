@@ -61,7 +61,7 @@ func (k *kernel) probeTPM(t *task, dev *device) int {
 		return enodev
 	}
 	kind := &tpmKinds[drv.Kind]
-	c := &chip{k: k, driver: drv, tpm2: !kind.probes}
+	c := &chip{k: k, device: dev, driver: drv, tpm2: !kind.probes}
 	if kind.probes {
 		c.probe(t)
 	}
