@@ -46,6 +46,8 @@ type options struct {
 	check, json                bool
 	maxFindings                int
 	replay                     string
+	version185                 int
+	share                      float64
 }
 
 func parse(args []string) (options, error) {
@@ -62,14 +64,18 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.json, "json", false, "")
 	flags.IntVar(&o.maxFindings, "max-findings", 50, "")
 	flags.StringVar(&o.replay, "replay", "", "")
+	flags.IntVar(&o.version185, "version185", 0, "")
+	flags.Float64Var(&o.share, "share", 0, "")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case o.commands < 0 || o.sequences < 0 || o.power < 0 || o.maxFindings < 1:
+	case o.commands < 0 || o.sequences < 0 || o.power < 0 || o.version185 < 0 || o.maxFindings < 1:
 		return o, errors.New("counts may not be negative")
+	case o.share < 0 || o.share > 1:
+		return o, fmt.Errorf("--share is %g; want a number from 0 to 1", o.share)
 	case o.against == o.device:
 		return o, fmt.Errorf("--device and --against are both %q; there is nothing to compare", o.device)
 	}
@@ -85,6 +91,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		fmt.Fprintf(stderr, "differential: %v; see --help\n", err)
 		return exitUsage
+	}
+	if o.version185 > 0 || o.share > 0 {
+		return playVersion185(ctx, o, stdout, stderr)
 	}
 	// Physical presence is always asserted to the simulator, and never to swtpm.
 	targets := &targets{check: o.check, present: o.against == "simulator"}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/conformance/differential"
+	"github.com/swtpmd/swtpmd/conformance/differential/version185"
 	"github.com/swtpmd/swtpmd/emulator/reference"
 )
 
@@ -28,7 +29,7 @@ func TestHelpNamesEveryOption(t *testing.T) {
 	t.Parallel()
 	code, out, _ := execute("--help")
 	assert.Equal(t, exitEqual, code)
-	for _, option := range []string{"commands", "sequences", "power", "seed", "against", "device", "check", "max-findings", "replay", "json"} {
+	for _, option := range []string{"commands", "sequences", "power", "seed", "against", "device", "check", "max-findings", "replay", "json", "version185", "share"} {
 		assert.Contains(t, out, "--"+option)
 	}
 }
@@ -41,6 +42,8 @@ func TestUsageErrors(t *testing.T) {
 		{"--against emulator", "nothing to compare"},
 		{"--against tpm2", "there are emulator, simulator and swtpm"},
 		{"more", "unexpected argument"},
+		{"--share 2", "from 0 to 1"},
+		{"--version185 -1", "negative"},
 		{"--unknown", "not defined"},
 	} {
 		code, out, diagnostics := execute(strings.Fields(c.args)...)
@@ -79,4 +82,17 @@ func TestShortCampaign(t *testing.T) {
 	code, _, diagnostics = execute("--replay", script+".none")
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, diagnostics, "no such file")
+}
+
+func TestModelOfVersion185(t *testing.T) {
+	t.Parallel()
+	code, out, diagnostics := execute("--version185", "2", "--share", "0.001", "--seed", "3")
+	assert.Equal(t, exitEqual, code, diagnostics)
+	assert.Contains(t, diagnostics, "--seed 3")
+	assert.Regexp(t, `(?m)^VerifyDigestSignature +\d+ +\d+$`, out)
+	code, out, _ = execute("--version185", "1", "--seed", "3", "--json")
+	assert.Equal(t, exitEqual, code)
+	var tally version185.Tally
+	require.NoError(t, json.Unmarshal([]byte(out), &tally))
+	assert.GreaterOrEqual(t, tally.Packets, packetsPerConversation)
 }

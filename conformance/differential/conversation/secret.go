@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/conformance/differential/kdf"
 	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
@@ -56,7 +57,7 @@ func LabeledSecret(public *wire.Public, label string, from []byte) (seed, secret
 	if public.Kind == wire.AlgMLKEM {
 		random := sha256.Sum256(from)
 		shared, ciphertext := lattice.NewMLKEM(public.Set).Encapsulate(public.Unique[0], random[:])
-		return kdfA(hash, shared, label, ciphertext, public.Unique[0], hash.Size()*8), ciphertext, true
+		return kdf.A(hash, shared, label, ciphertext, public.Unique[0], hash.Size()*8), ciphertext, true
 	}
 	private, ok := ephemeral(public, from)
 	if !ok {
@@ -68,7 +69,7 @@ func LabeledSecret(public *wire.Public, label string, from []byte) (seed, secret
 		return nil, nil, false
 	}
 	peer, _ := coordinatesOf(public)
-	return kdfE(hash, z, label, x, peer, hash.Size()*8), append(wire.Sized(x), wire.Sized(y)...), true
+	return kdf.E(hash, z, label, x, peer, hash.Size()*8), append(wire.Sized(x), wire.Sized(y)...), true
 }
 
 // RecoverSecret is the seed of a secret that was sent to an ECC or ML-KEM key, with its
@@ -84,7 +85,7 @@ func RecoverSecret(public *wire.Public, sensitive []byte, label string, secret [
 			return nil, false
 		}
 		shared := kem.Decapsulate(sensitive, secret)
-		return kdfA(hash, shared, label, secret, public.Unique[0], hash.Size()*8), true
+		return kdf.A(hash, shared, label, secret, public.Unique[0], hash.Size()*8), true
 	}
 	curve := exchangeCurve(public.Curve)
 	if curve == nil {
@@ -101,7 +102,7 @@ func RecoverSecret(public *wire.Public, sensitive []byte, label string, secret [
 		return nil, false
 	}
 	x, _ := coordinatesOf(public)
-	return kdfE(hash, z, label, point[0], x, hash.Size()*8), true
+	return kdf.E(hash, z, label, point[0], x, hash.Size()*8), true
 }
 
 // agree is the x coordinate of the secret of a private key and a point of the curve of a

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance"
+	"github.com/swtpmd/swtpmd/conformance/differential/kdf"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
@@ -97,7 +98,7 @@ func (c *caller) keySession(s *liveSession, x *exchange, nonceCaller []byte) {
 	if bind == uint32(tpm2.TPMRHNull) && x.command.Handles[0] == uint32(tpm2.TPMRHNull) {
 		return
 	}
-	s.key = kdfA(s.hash, append(bytes.Clone(auth), salt...), "ATH", s.nonceTPM, nonceCaller, s.hash.Size()*8)
+	s.key = kdf.A(s.hash, append(bytes.Clone(auth), salt...), "ATH", s.nonceTPM, nonceCaller, s.hash.Size()*8)
 }
 
 func bindValue(name, auth []byte) []byte { return append(wire.Sized(name), auth...) }
@@ -117,17 +118,17 @@ func (s *liveSession) crypt(auth, nonceNewer, nonceOlder, data []byte, decrypt b
 	key := append(bytes.Clone(s.key), auth...)
 	switch {
 	case s.symmetric == tpm2.TPMAlgXOR:
-		obfuscate(s.hash, key, nonceNewer, nonceOlder, data)
+		kdf.XOR(s.hash, key, nonceNewer, nonceOlder, data)
 		return true
 	case s.symmetric != tpm2.TPMAlgAES:
 		return false
 	}
-	material := kdfA(s.hash, key, "CFB", nonceNewer, nonceOlder, s.bits+8*aes.BlockSize)
+	material := kdf.A(s.hash, key, "CFB", nonceNewer, nonceOlder, s.bits+8*aes.BlockSize)
 	block, err := aes.NewCipher(material[:s.bits/8])
 	if err != nil {
 		return false
 	}
-	cfb(block, material[s.bits/8:], data, decrypt)
+	kdf.CFB(block, material[s.bits/8:], data, decrypt)
 	return true
 }
 

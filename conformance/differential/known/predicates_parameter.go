@@ -333,3 +333,18 @@ func (c *Case) drawnSize() bool {
 	const anySession = 0x800
 	return secret || isSizeError(ours) && isSizeError(theirs) && (ours|theirs)&anySession == 0
 }
+
+// expiresSoon reports whether the command has an authorization with an expiration of not
+// more than a minute.
+func (c *Case) expiresSoon() bool {
+	command, ok := c.Step().Command()
+	if !ok || tpm2.TPMCC(command.Code) != tpm2.TPMCCPolicySecret && tpm2.TPMCC(command.Code) != tpm2.TPMCCPolicySigned {
+		return false
+	}
+	in := &wire.Cursor{Rest: command.Parameters}
+	in.Sized() // nonceTPM
+	in.Sized() // cpHashA
+	in.Sized() // policyRef
+	seconds := int64(int32(in.U32()))
+	return !in.Bad && seconds != 0 && seconds >= -60 && seconds <= 60
+}

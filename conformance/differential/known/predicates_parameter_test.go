@@ -245,3 +245,13 @@ func TestOrderly(t *testing.T) {
 		assert.Equal(t, tc.used, c.usedAfterShutdown(), name)
 	}
 }
+
+func TestExpiresSoon(t *testing.T) {
+	t.Parallel()
+	for seconds, want := range map[uint32]bool{0: false, 1: true, 60: true, 61: false, 0xfffffff0: true, 0xffffff00: false, 0x80000000: false} {
+		p := packet(tpm2.TPMCCPolicySecret, bytes2B(0), bytes2B(34), bytes2B(5), wire.U32(seconds))
+		assert.Equal(t, want, answered(sizeP2, 0x4e3, p).expiresSoon(), seconds)
+	}
+	assert.False(t, answered(0, 0, packet(tpm2.TPMCCPolicySecret, bytes2B(0), bytes2B(0), bytes2B(0))).expiresSoon(), "cut")
+	assert.False(t, answered(0, 0, packet(tpm2.TPMCCPolicyTicket, bytes2B(0), bytes2B(0), bytes2B(0), wire.U32(1))).expiresSoon())
+}

@@ -72,8 +72,7 @@ func nullTicket() []byte {
 	return slices.Concat(wire.U16(uint16(tpm2.TPMSTHashCheck)), wire.U32(uint32(tpm2.TPMRHNull)), wire.Sized(nil))
 }
 
-func (t *talk) signDigest() {
-	h := t.anyHandle(t.digestSigners(func(k *key) bool { return !k.publicOnly }))
+func (t *talk) signDigest(h uint32) {
 	size, refused := t.digestOf(h)
 	k, context := t.keys[h], t.contextOf(h)
 	digest, ticket, holds, empty := t.bytes(size), nullTicket(), false, true
@@ -109,8 +108,7 @@ func (t *talk) signDigest() {
 	t.check(k.signed(context, digest, true, signature), "the signature is not that of %x with the context %x", digest, context)
 }
 
-func (t *talk) verifyDigest() {
-	h := t.anyHandle(t.digestSigners(func(k *key) bool { return k.private != nil }))
+func (t *talk) verifyDigest(h uint32) {
 	size, refused := t.digestOf(h)
 	k, context, digest := t.keys[h], t.contextOf(h), t.bytes(size)
 	if t.chance(0.05) {

@@ -119,8 +119,8 @@ func (s source) oddly(p *template) {
 	case 6:
 		p.set = pick[uint16](s, 0, 4, 0xffff, 0x0100)
 	case 7:
-		p.cipher = pick(s, noCipher, aes128, aes256, cipher{tpm2.TPMAlgAES, 100, tpm2.TPMAlgCFB},
-			cipher{tpm2.TPMAlgAES, 128, tpm2.TPMAlgSHA256}, cipher{tpm2.TPMAlgAES, 128, tpm2.TPMAlgCTR}, cipher{tpm2.TPMAlgXOR, 128, tpm2.TPMAlgCFB})
+		p.cipher = pick(s, noCipher, aes128, aes256, symDef{tpm2.TPMAlgAES, 100, tpm2.TPMAlgCFB},
+			symDef{tpm2.TPMAlgAES, 128, tpm2.TPMAlgSHA256}, symDef{tpm2.TPMAlgAES, 128, tpm2.TPMAlgCTR}, symDef{tpm2.TPMAlgXOR, 128, tpm2.TPMAlgCFB})
 	case 8:
 		s.oddScheme(p)
 	case 9:

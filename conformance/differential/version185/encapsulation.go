@@ -126,12 +126,11 @@ func (k *key) ciphertextSize() int {
 	return 1 + 2*k.privateSize()
 }
 
-func isKEM(k *key) bool { return k.kem() }
+func (t *talk) anyKEM() uint32 { return t.anyHandle(t.handlesOf(func(k *key) bool { return k.kem() })) }
 
 // encapsulate has the TPM make a secret; whoever has the private key finds it: the library
 // if it is known, else the TPM.
-func (t *talk) encapsulate() {
-	h := t.anyHandle(t.handlesOf(isKEM))
+func (t *talk) encapsulate(h uint32) {
 	k := t.keys[h]
 	a, ok := t.send(wire.CCEncapsulate, []uint32{h}, nil, when(k == nil || !k.kem(), handle(tpm2.TPMRCKey, 1)))
 	if !ok {
@@ -149,8 +148,7 @@ func (t *talk) encapsulate() {
 }
 
 // decapsulateAnything sends ciphertexts that were made outside, and others.
-func (t *talk) decapsulateAnything() {
-	h := t.anyHandle(t.handlesOf(isKEM))
+func (t *talk) decapsulateAnything(h uint32) {
 	k := t.keys[h]
 	if k == nil || !k.kem() {
 		t.decapsulate(h, t.bytes(pick(t.source, 0, 32, 768)), nil)

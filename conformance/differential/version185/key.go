@@ -1,6 +1,7 @@
 package version185
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -35,6 +36,9 @@ type key struct {
 	hierarchy uint32
 	external  bool
 }
+
+// stripped is an authorization value as it counts.
+func stripped(auth []byte) []byte { return bytes.TrimRight(auth, "\x00") }
 
 // parent reports whether an object can have children.
 func (k *key) parent() bool { return k.storage() && !k.publicOnly && k.asymmetric() }

@@ -1,12 +1,25 @@
 package version185
 
 import (
-	"slices"
+	"context"
 
-	"github.com/google/go-tpm/tpm2"
-
-	"github.com/swtpmd/swtpmd/conformance/differential/wire"
+	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
 )
+
+// Play draws a conversation of at least that many commands from a seed, and has it with a
+// fresh device of the target, which is a TPM with everything of version 185: the profile
+// v185 of the emulator. The error is a [*Finding], or why the device does not answer.
+func Play(ctx context.Context, target *conversation.Target, seed uint64, packets int) (Tally, error) {
+	t, err := newTalk(ctx, target, seed)
+	if err != nil {
+		return Tally{}, err
+	}
+	t.startup()
+	for t.err == nil && t.tally.Packets < packets {
+		t.move()
+	}
+	return t.tally, t.err
+}
 
 // A move is what a caller does next: a command, or a few that belong together.
 type move struct {
@@ -18,17 +31,31 @@ var moves = []move{
 	{6, (*talk).createPrimary},
 	{6, (*talk).loadExternal},
 	{5, (*talk).createChild},
-	{8, (*talk).encapsulate},
-	{4, (*talk).decapsulateAnything},
-	{6, (*talk).signDigest},
-	{6, (*talk).verifyDigest},
-	{9, (*talk).signMessage},
-	{9, (*talk).verifyMessage},
+	{8, func(t *talk) { t.encapsulate(t.anyKEM()) }},
+	{4, func(t *talk) { t.decapsulateAnything(t.anyKEM()) }},
+	{6, func(t *talk) { t.signDigest(t.anyHandle(t.digestSigners(isWhole))) }},
+	{6, func(t *talk) { t.verifyDigest(t.anyHandle(t.digestSigners(isKnown))) }},
+	{9, func(t *talk) { t.signMessage(t.anyHandle(t.signers(isWhole))) }},
+	{9, func(t *talk) { t.verifyMessage(t.anyHandle(t.signers(isKnown))) }},
 	{5, (*talk).updateSequence},
 	{6, (*talk).completeSome},
 	{4, (*talk).saveContext},
 	{4, (*talk).loadContext},
 	{2, (*talk).readPublic},
+	{2, (*talk).testParms},
+	{4, (*talk).startSalted},
+	{3, (*talk).makeCredential},
+	{4, (*talk).activateCredential},
+	{4, (*talk).importKey},
+	{4, (*talk).duplicate},
+	{3, (*talk).rewrap},
+	{4, (*talk).quote},
+	{3, (*talk).certify},
+	{2, (*talk).getTime},
+	{2, (*talk).signOld},
+	{2, (*talk).verifyOld},
+	{3, (*talk).policySigned},
+	{4, (*talk).policyAuthorize},
 }
 
 // move makes a move by weight.
@@ -43,137 +70,5 @@ func (t *talk) move() {
 			m.do(t)
 			return
 		}
-	}
-}
-
-// loaded are the handles in use, ascending.
-func (t *talk) loaded() []uint32 {
-	var all []uint32
-	for h := range t.keys {
-		all = append(all, h)
-	}
-	for h := range t.sequences {
-		all = append(all, h)
-	}
-	slices.Sort(all)
-	return all
-}
-
-// handlesOf are the handles of the keys of a kind, ascending.
-func (t *talk) handlesOf(suits func(*key) bool) []uint32 {
-	var all []uint32
-	for _, h := range t.loaded() {
-		if k := t.keys[h]; k != nil && suits(k) {
-			all = append(all, h)
-		}
-	}
-	return all
-}
-
-// anyHandle draws a handle of the ones given, and sometimes another one.
-func (t *talk) anyHandle(from []uint32) uint32 {
-	if all := t.loaded(); len(all) > 0 && t.chance(0.1) {
-		return pick(t.source, all...)
-	}
-	if len(from) == 0 || t.chance(0.01) {
-		return 0x80000000 + t.Uint32N(slots+1)
-	}
-	return pick(t.source, from...)
-}
-
-// full is the code for a command that needs a slot when there is none.
-func (t *talk) full() uint32 {
-	return when(len(t.keys)+len(t.sequences) == slots, uint32(tpm2.TPMRCObjectMemory))
-}
-
-// room mostly sees to it that so many slots are free; kept objects stay. Objects are put
-// on the shelf.
-func (t *talk) room(n int, kept ...uint32) {
-	if t.chance(0.02) {
-		return
-	}
-	for t.err == nil && slots-len(t.keys)-len(t.sequences) < n {
-		all := slices.DeleteFunc(t.loaded(), func(h uint32) bool { return slices.Contains(kept, h) })
-		if len(all) == 0 {
-			return
-		}
-		h := pick(t.source, all...)
-		if t.chance(0.6) {
-			t.save(h)
-		}
-		t.flush(h)
-	}
-}
-
-func (t *talk) flush(h uint32) {
-	known := t.keys[h] != nil || t.sequences[h] != nil
-	if _, ok := t.send(tpm2.TPMCCFlushContext, nil, wire.U32(h), when(!known, parameter(tpm2.TPMRCHandle, 1))); ok {
-		delete(t.keys, h)
-		delete(t.sequences, h)
-	}
-}
-
-// shelved is a saved context.
-type shelved struct {
-	context  []byte
-	key      *key
-	sequence *sequence
-}
-
-const longestShelf = 12
-
-func (t *talk) save(h uint32) {
-	a, ok := t.send(tpm2.TPMCCContextSave, []uint32{h}, nil, 0)
-	if !ok {
-		return
-	}
-	s := shelved{context: slices.Clone(a.out.Rest), key: t.keys[h]}
-	if q := t.sequences[h]; q != nil {
-		s.sequence = q.copy()
-	}
-	if len(t.shelf) == longestShelf {
-		t.shelf = slices.Delete(t.shelf, 0, 1)
-	}
-	t.shelf = append(t.shelf, s)
-}
-
-func (t *talk) saveContext() {
-	if all := t.loaded(); len(all) > 0 {
-		t.save(pick(t.source, all...))
-	}
-}
-
-// loadContext loads from the shelf: what is saved can be loaded any number of times, a
-// sequence as it was then. A changed context is refused (Part 1, section "Context
-// Integrity Protection").
-func (t *talk) loadContext() {
-	if len(t.shelf) == 0 {
-		return
-	}
-	t.room(1)
-	s := pick(t.source, t.shelf...)
-	context, changed := slices.Clone(s.context), t.chance(0.1)
-	if changed {
-		const integrity = 8 + 4 + 4 + 2 + 2 // sequence, savedHandle, hierarchy, size of the blob and of the HMAC
-		context[integrity+t.IntN(len(context)-integrity)] ^= 1 << t.UintN(8)
-	}
-	a, ok := t.send(tpm2.TPMCCContextLoad, nil, context, first(when(changed, parameter(tpm2.TPMRCIntegrity, 1)), t.full()))
-	if !ok {
-		return
-	}
-	if s.sequence != nil {
-		t.sequences[a.handle] = s.sequence.copy()
-	} else {
-		t.keys[a.handle] = s.key
-	}
-}
-
-// readPublic reads a public area, which the player compares with what it knows.
-func (t *talk) readPublic() {
-	h := t.anyHandle(t.loaded())
-	a, ok := t.send(tpm2.TPMCCReadPublic, []uint32{h}, nil, when(t.sequences[h] != nil, uint32(tpm2.TPMRCSequence)))
-	if ok {
-		public := a.out.Sized()
-		t.check(slices.Equal(public, t.keys[h].bytes()), "public area: %x, is %x", public, t.keys[h].bytes())
 	}
 }

@@ -26,9 +26,6 @@ func (t *talk) newAuth() []byte {
 	return pick(t.source, nil, []byte("pw"), t.bytes(7), []byte("zeros at the end\x00\x00"))
 }
 
-// stripped is an authorization value as it counts.
-func stripped(auth []byte) []byte { return bytes.TrimRight(auth, "\x00") }
-
 // template draws a template for a key that the TPM makes.
 func (t *talk) template() template {
 	of := style(t.IntN(int(lastStyle)))
@@ -312,6 +309,9 @@ func (t *talk) external(k *key, sensitive []byte, misfit uint32) {
 	k.auth = stripped(k.auth)
 	if k.publicOnly {
 		k.auth = nil
+	}
+	if !k.bound() { // a public key of somebody else's
+		k.private = nil
 	}
 	t.keys[a.handle] = k
 }

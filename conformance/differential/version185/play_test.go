@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
 	"github.com/swtpmd/swtpmd/conformance/differential/version185"
 	"github.com/swtpmd/swtpmd/emulator"
@@ -19,7 +20,7 @@ import (
 
 var (
 	seed          = flag.Uint64("seed", 0, "seed of the first conversation; 0 draws one from the time")
-	conversations = flag.Int("conversations", 12, "conversations of the model of version 185")
+	conversations = flag.Int("conversations", 6, "conversations of the model of version 185")
 )
 
 // target makes TPMs of the profile v185 that answer the same commands with the same bytes,
@@ -67,4 +68,39 @@ func TestConversations(t *testing.T) {
 		t.Logf("%-24s %7d sent %7d succeeded", name, n, tally.Succeeded[name])
 	}
 	assert.GreaterOrEqual(t, tally.Packets, packets**conversations)
+}
+
+var share = flag.Float64("share", 0.005, "share of the sweeps over attributes and lengths; 1 is all")
+
+// swept plays a sweep, and names the seed and the share with which it can be played again.
+func swept(t *testing.T, sweep func(context.Context, *conversation.Target, uint64, float64) (version185.Tally, error)) version185.Tally {
+	t.Helper()
+	from := *seed
+	if from == 0 {
+		from = uint64(time.Now().UnixNano())
+	}
+	tally, err := sweep(t.Context(), target(t), from, *share)
+	var finding *version185.Finding
+	if errors.As(err, &finding) {
+		t.Fatalf("-seed=%d -share=%g: packet %d, %s: %s\n%s", from, *share, finding.Packet, finding.Command, finding.Detail, finding.Script)
+	}
+	require.NoError(t, err)
+	t.Logf("%d packets from seed %d", tally.Packets, from)
+	return tally
+}
+
+// Each attribute of keys of all kinds is flipped, and what is accepted is used.
+func TestAttributes(t *testing.T) {
+	t.Parallel()
+	tally := swept(t, version185.Attributes)
+	assert.NotZero(t, tally.Succeeded["LoadExternal"])
+}
+
+// The eight commands are cut to all lengths.
+func TestTruncations(t *testing.T) {
+	t.Parallel()
+	tally := swept(t, version185.Truncations)
+	for code := uint32(0x1a3); code <= 0x1aa; code++ {
+		assert.NotZero(t, tally.Succeeded[conformance.CommandName(code)], conformance.CommandName(code))
+	}
 }

@@ -9,27 +9,6 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// sequence is a sign or verify sequence (Part 1, section "Signature Sequences").
-type sequence struct {
-	verify bool
-	auth   []byte
-	// key is the one that it was started with, by its identity.
-	key     string
-	scheme  scheme
-	context []byte
-	hint    []byte
-	message []byte
-}
-
-func (q *sequence) copy() *sequence {
-	c := *q
-	c.message = slices.Clone(q.message)
-	return &c
-}
-
-// oneShot reports whether the message comes with the last command.
-func (q *sequence) oneShot() bool { return !q.verify && q.scheme.alg == wire.AlgEdDSA }
-
 const (
 	inputBuffer    = 1024
 	largestContext = 255
@@ -68,8 +47,7 @@ func (t *talk) unsuited(h uint32, context []byte) bool {
 }
 
 // signMessage has a key sign a message that comes in pieces.
-func (t *talk) signMessage() {
-	h := t.anyHandle(t.handlesOf(func(k *key) bool { return k.signing() && !k.publicOnly }))
+func (t *talk) signMessage(h uint32) {
 	sequence := t.startSigning(h)
 	if sequence == 0 {
 		return
@@ -83,8 +61,7 @@ func (t *talk) signMessage() {
 }
 
 // verifyMessage verifies what the library has signed.
-func (t *talk) verifyMessage() {
-	h := t.anyHandle(t.handlesOf(func(k *key) bool { return k.signing() && k.private != nil }))
+func (t *talk) verifyMessage(h uint32) {
 	sequence := t.startVerifying(h)
 	if sequence == 0 {
 		return

@@ -8,20 +8,20 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// cipher is a TPMT_SYM_DEF_OBJECT.
-type cipher struct {
+// symDef is a TPMT_SYM_DEF_OBJECT.
+type symDef struct {
 	alg  tpm2.TPMAlgID
 	bits uint16
 	mode tpm2.TPMAlgID
 }
 
 var (
-	noCipher = cipher{alg: tpm2.TPMAlgNull}
-	aes128   = cipher{tpm2.TPMAlgAES, 128, tpm2.TPMAlgCFB}
-	aes256   = cipher{tpm2.TPMAlgAES, 256, tpm2.TPMAlgCFB}
+	noCipher = symDef{alg: tpm2.TPMAlgNull}
+	aes128   = symDef{tpm2.TPMAlgAES, 128, tpm2.TPMAlgCFB}
+	aes256   = symDef{tpm2.TPMAlgAES, 256, tpm2.TPMAlgCFB}
 )
 
-func (c cipher) append(b []byte) []byte {
+func (c symDef) append(b []byte) []byte {
 	b = append(b, wire.U16(uint16(c.alg))...)
 	if c.alg == tpm2.TPMAlgNull {
 		return b
@@ -57,7 +57,7 @@ type template struct {
 	attributes    uint32
 	policy        []byte
 
-	cipher   cipher
+	cipher   symDef
 	scheme   scheme // its hash is hashAlg of a HashML-DSA key
 	bits     uint16 // RSA
 	exponent uint32

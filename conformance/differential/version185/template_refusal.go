@@ -137,7 +137,7 @@ func (p *template) undecodableECC() tpm2.TPMRC {
 	return 0
 }
 
-func (c cipher) undecodable() tpm2.TPMRC {
+func (c symDef) undecodable() tpm2.TPMRC {
 	switch {
 	case c.alg == tpm2.TPMAlgNull:
 		return 0

@@ -57,21 +57,6 @@ func (t *Tally) Add(other Tally) {
 	}
 }
 
-// Play draws a conversation of at least that many commands from a seed, and has it with a
-// fresh device of the target, which is a TPM with everything of version 185: the profile
-// v185 of the emulator. The error is a [*Finding], or why the device does not answer.
-func Play(ctx context.Context, target *conversation.Target, seed uint64, packets int) (Tally, error) {
-	t, err := newTalk(ctx, target, seed)
-	if err != nil {
-		return Tally{}, err
-	}
-	t.startup()
-	for t.err == nil && t.tally.Packets < packets {
-		t.move()
-	}
-	return t.tally, t.err
-}
-
 // talk is a conversation under way.
 type talk struct {
 	source

@@ -1,4 +1,6 @@
-package conversation
+// Package kdf has the key derivation functions of the TPM 2.0 Library and the modes that
+// encrypt with what they derive.
+package kdf
 
 import (
 	"bytes"
@@ -9,9 +11,9 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// kdfA is KDFa (TPM 2.0 Library Part 1, section "KDFa()"): bits of key
+// A is KDFa (TPM 2.0 Library Part 1, section "KDFa()"): bits of key
 // material, in whole bytes.
-func kdfA(hash crypto.Hash, key []byte, label string, contextU, contextV []byte, bits int) []byte {
+func A(hash crypto.Hash, key []byte, label string, contextU, contextV []byte, bits int) []byte {
 	var out []byte
 	mac := hmac.New(hash.New, key)
 	for i := uint32(1); len(out) < (bits+7)/8; i++ {
@@ -27,9 +29,9 @@ func kdfA(hash crypto.Hash, key []byte, label string, contextU, contextV []byte,
 	return out[:(bits+7)/8]
 }
 
-// kdfE is KDFe (TPM 2.0 Library Part 1, section "KDFe for ECDH"), for whole
+// E is KDFe (TPM 2.0 Library Part 1, section "KDFe for ECDH"), for whole
 // bytes.
-func kdfE(hash crypto.Hash, z []byte, label string, partyU, partyV []byte, bits int) []byte {
+func E(hash crypto.Hash, z []byte, label string, partyU, partyV []byte, bits int) []byte {
 	var out []byte
 	h := hash.New()
 	for i := uint32(1); len(out) < bits/8; i++ {
@@ -45,17 +47,17 @@ func kdfE(hash crypto.Hash, z []byte, label string, partyU, partyV []byte, bits 
 	return out[:bits/8]
 }
 
-// obfuscate is XOR parameter obfuscation, which is its own inverse (TPM 2.0
+// XOR is XOR parameter obfuscation, which is its own inverse (TPM 2.0
 // Library Part 1, section "XOR Parameter Obfuscation").
-func obfuscate(hash crypto.Hash, key, nonceNewer, nonceOlder, data []byte) {
-	mask := kdfA(hash, key, "XOR", nonceNewer, nonceOlder, len(data)*8)
+func XOR(hash crypto.Hash, key, nonceNewer, nonceOlder, data []byte) {
+	mask := A(hash, key, "XOR", nonceNewer, nonceOlder, len(data)*8)
 	for i := range data {
 		data[i] ^= mask[i]
 	}
 }
 
-// cfb encrypts or decrypts data in place by CFB with full blocks.
-func cfb(block cipher.Block, iv, data []byte, decrypt bool) {
+// CFB encrypts or decrypts data in place by CFB with full blocks.
+func CFB(block cipher.Block, iv, data []byte, decrypt bool) {
 	register, mask := bytes.Clone(iv), make([]byte, len(iv))
 	for len(data) > 0 {
 		block.Encrypt(mask, register)
