@@ -10,7 +10,8 @@ const deferHelp = `The TPM that comes late:
                          TPM; firmware: it is absent from power-on)
   --while-deferred=WAY   fail (default, TPM_RC_FAILURE), initialize, retry, testing,
                          or hold: no answer until the TPM is there
-  --hold-max=DURATION    the longest that hold keeps a command (default 1m0s)
+  --hold-max=DURATION    the longest that hold keeps a command (default 1m0s; 2s with
+                         --migration or --migration-key, as QEMU waits for it)
   --defer-boots=N        only in the guest's first N boots (default 0: in every boot)
   --console=SOURCE       where the guest's kernel says how far it is: unix:PATH (a QEMU
                          serial chardev), file:PATH (a growing file), - (stdin)

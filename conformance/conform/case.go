@@ -87,6 +87,9 @@ type Needs struct {
 	// Objects is how many transient objects have to fit at the same time, if more than 3,
 	// which every TPM holds.
 	Objects uint32
+	// Buffer is the size of the largest command or response, if a TPM of that revision may
+	// have less.
+	Buffer uint32
 	// Other is a question about the TPM; its text says what is missing, "" if nothing is.
 	Other func(*Features) string
 }

@@ -114,6 +114,8 @@ func (f *Features) lacks(c *Case) string {
 		return "PCR 16 or 23 has been extended by somebody"
 	case n.Objects > max(f.Properties[tpm2.TPMPTHRTransientMin], 3):
 		return fmt.Sprintf("no room for %d objects", n.Objects)
+	case n.Buffer > min(f.Properties[tpm2.TPMPTMaxCommandSize], f.Properties[tpm2.TPMPTMaxResponseSize]):
+		return fmt.Sprintf("no room for %d octets in a command or a response", n.Buffer)
 	case n.Other != nil:
 		return n.Other(f)
 	}

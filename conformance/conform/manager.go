@@ -30,28 +30,35 @@ var refusals = []struct {
 	{syscall.E2BIG, "it takes no command that is as long"},
 }
 
-// managerError is what a resource manager has answered by itself, or kept from the TPM.
+// managerError is what a resource manager has answered by itself, or kept from the TPM. So
+// does the kernel's device without one with a command that its buffer has no room for.
 type managerError struct {
 	command, why string
+	// device says that it was the device: nothing is lost.
+	device bool
 }
 
 func (e *managerError) Error() string {
-	return fmt.Sprintf("resource manager, %s: %s", e.command, e.why)
+	who := "resource manager"
+	if e.device {
+		who = "the kernel's device"
+	}
+	return fmt.Sprintf("%s, %s: %s", who, e.command, e.why)
 }
 
-// managed returns what a resource manager has done instead of the TPM, nil if nothing.
+// managed returns what a resource manager has done instead of the TPM, nil if nothing; or
+// that the kernel's device takes no command that is as long (drivers/char/tpm/tpm-dev-common.c,
+// tpm_common_write).
 func (r *Runner) managed(outcome conversation.Outcome, err error) error {
-	if !r.options.ResourceManager {
-		return nil
-	}
+	manager := r.options.ResourceManager
 	command := nameOf(&conversation.Step{Data: outcome.Sent})
 	for _, known := range refusals {
-		if errors.Is(err, known.errno) {
-			return &managerError{command, fmt.Sprintf("%v: %s", known.errno, known.why)}
+		if errors.Is(err, known.errno) && (manager || known.errno == syscall.E2BIG) {
+			return &managerError{command: command, why: fmt.Sprintf("%v: %s", known.errno, known.why), device: !manager}
 		}
 	}
-	if code := outcome.Code(); err == nil && code&layerMask == managerLayer {
-		return &managerError{command, fmt.Sprintf("it answers %s itself", CodeName(tpm2.TPMRC(code&^layerMask)))}
+	if code := outcome.Code(); manager && err == nil && code&layerMask == managerLayer {
+		return &managerError{command: command, why: fmt.Sprintf("it answers %s itself", CodeName(tpm2.TPMRC(code&^layerMask)))}
 	}
 	return nil
 }

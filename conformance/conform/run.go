@@ -196,6 +196,9 @@ func (r *Runner) steps(ctx context.Context, result *Result) error {
 	var managed *managerError
 	if errors.As(err, &managed) {
 		result.Status, result.Why = NotSupported, err.Error()
+		if managed.device {
+			return nil
+		}
 		return r.reopen(ctx)
 	}
 	if err == nil {

@@ -48,6 +48,15 @@ func (d *Deferral) Define(f *flag.FlagSet) {
 	f.DurationVar(&d.HoldMax, "hold-max", faults.DefaultHoldMax, "")
 }
 
+// BoundHold is --hold-max unless the command line has it.
+func (d *Deferral) BoundHold(longest time.Duration) {
+	said := false
+	d.flags.Visit(func(f *flag.Flag) { said = said || f.Name == "hold-max" })
+	if !said {
+		d.HoldMax = longest
+	}
+}
+
 // Check returns a *UsageError for a deferral that could never be. Followed reports
 // whether other rules depend on how far the boot has come.
 func (d *Deferral) Check(followed bool) error {

@@ -221,6 +221,9 @@ func (s *Set) setPID(text string) error {
 // Check finds what no single option can see.
 func (s *Set) Check() error {
 	d := &s.Deferral
+	if s.moves() {
+		d.BoundHold(movingHoldMax)
+	}
 	switch {
 	case (s.Migration.Incoming || s.Migration.Release) && (s.State.Dir == "" || s.State.NoLock):
 		return cli.Usage(errors.New("--migration hands the lock of a state directory over, and there is none"), "add --tpmstate=dir=DIR, without lock=false")
@@ -244,6 +247,15 @@ func (s *Set) Check() error {
 		return err
 	}
 	return s.Faults.Check(d.Rules(), cli.DrawSeed)
+}
+
+// movingHoldMax is --hold-max by default for a guest that moves: QEMU waits for the command
+// that is held before it hands the guest over, and its monitor with it.
+const movingHoldMax = 2 * time.Second
+
+// moves reports whether the command line says that the guest is migrated.
+func (s *Set) moves() bool {
+	return s.Migration.Incoming || s.Migration.Release || s.Keys.migration.Given()
 }
 
 // Followed reports whether a rule goes by how far the boot has come.

@@ -3,6 +3,7 @@ package options
 import (
 	"flag"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -145,6 +146,24 @@ func TestDeferralRules(t *testing.T) {
 	require.Len(t, rules, 1)
 	assert.Equal(t, faults.When{From: initcall.Kernel, Until: initcall.LateSync, Boots: 1}, rules[0].When)
 	assert.Equal(t, faults.HoldBack{Max: 2 * time.Second}, rules[0].Do)
+
+	hold := []string{"--defer-until=late_sync", "--while-deferred=hold"}
+	dir := "--tpmstate=dir=" + t.TempDir()
+	for _, tc := range []struct {
+		longest time.Duration
+		more    []string
+	}{
+		{faults.DefaultHoldMax, nil},
+		{2 * time.Second, []string{"--migration=release-lock-outgoing", dir}},
+		{2 * time.Second, []string{"--migration=incoming", dir}},
+		{2 * time.Second, []string{"--migration-key=pwdfile=k"}},
+		{faults.DefaultHoldMax, []string{"--migration=incoming", dir, "--hold-max=1m"}},
+	} {
+		set, err := parsed(t, slices.Concat(hold, tc.more)...)
+		require.NoError(t, err)
+		require.NoError(t, set.Check())
+		assert.Equal(t, faults.HoldBack{Max: tc.longest}, set.Deferral.Rules()[0].Do, "%v", tc.more)
+	}
 
 	set, err = parsed(t, "--defer-until=device", "--defer-from=firmware")
 	require.NoError(t, err)

@@ -86,6 +86,12 @@ func capabilityCases() []conform.Case {
 			ask(getCapabilitySection, "GetCapability of no "+list.what+" gives none", getCapability(uint32(list.capability), list.first, 0).Checked(atMost(0))),
 			ask(getCapabilitySection, "GetCapability of one of the "+list.what+" gives one at most", getCapability(uint32(list.capability), list.first, 1).Checked(atMost(1))))
 	}
+	unknown := with(sized{u32(0)})
+	all = append(all, built(
+		about(ccSetCapability, "of a capability that cannot be set", on(tpm2.TPMRHOwner), unknown, p(1, tpm2.TPMRCValue)).in(since(183, section(ccSetCapability))),
+		about(ccSetCapability, "of nothing", on(tpm2.TPMRHOwner), with(empty), p(1, tpm2.TPMRCSize)).in(since(183, section(ccSetCapability))),
+		about(ccSetCapability, "by a PCR", on(16), unknown, h(1, tpm2.TPMRCValue)).in(since(183, section(ccSetCapability))),
+	)...)
 	return append(all, commandAttributes()...)
 }
 

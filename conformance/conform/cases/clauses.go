@@ -33,6 +33,7 @@ var clauses = map[tpm2.TPMCC]string{
 	tpm2.TPMCCPolicyCommandCode: "23.11", tpm2.TPMCCPolicyPhysicalPresence: "23.12", tpm2.TPMCCPolicyCpHash: "23.13",
 	tpm2.TPMCCPolicyNameHash: "23.14", tpm2.TPMCCPolicyDuplicationSelect: "23.15", tpm2.TPMCCPolicyAuthorize: "23.16",
 	tpm2.TPMCCPolicyAuthValue: "23.17", tpm2.TPMCCPolicyPassword: "23.18", tpm2.TPMCCPolicyGetDigest: "23.19",
+	ccACTSetTimeout: "32.2", ccSetCapability: "30.4",
 	wire.CCEncapsulate: "14.10", wire.CCDecapsulate: "14.11", wire.CCSignSequenceStart: "17.5", wire.CCVerifySequenceStart: "17.6",
 	wire.CCVerifySequenceComplete: "20.3", wire.CCVerifyDigestSignature: "20.4", wire.CCSignSequenceComplete: "20.6", wire.CCSignDigest: "20.7",
 	tpm2.TPMCCPolicyNvWritten: "23.20", tpm2.TPMCCPolicyTemplate: "23.21", tpm2.TPMCCPolicyAuthorizeNV: "23.22",
@@ -42,6 +43,9 @@ var clauses = map[tpm2.TPMCC]string{
 const (
 	ccECCEncrypt tpm2.TPMCC = 0x199
 	ccECCDecrypt tpm2.TPMCC = 0x19a
+
+	ccACTSetTimeout tpm2.TPMCC = 0x198
+	ccSetCapability tpm2.TPMCC = 0x19f
 )
 
 // section is the section of a command.

@@ -44,6 +44,7 @@ func setup(steps ...conform.Step) []conform.Step      { return steps }
 var (
 	noScheme  = noAlg
 	noPCRs    = u32(0)
+	act0      = conform.U32(uint32(0x40000110)) // TPM_RH_ACT_0
 	allPCR16  = join{u32(1), alg(tpm2.TPMAlgSHA256), raw{3, 0, 0, 1}}
 	noTicket  = func(tag tpm2.TPMST) join { return join{conform.U16(tag), null, empty} }
 	somePoint = sized{raw(conversation.KeyNamed("p256").Unique())}
@@ -132,6 +133,8 @@ var specimensOfHierarchies = []specimen{
 	{code: tpm2.TPMCCDictionaryAttackLockReset, handles: handles(lockout), harm: conform.LocksOut},
 	{code: tpm2.TPMCCDictionaryAttackParameters, handles: handles(lockout), parameters: parameters(u32(3), u32(1000), u32(1000)), harm: conform.LocksOut},
 	{code: tpm2.TPMCCEvictControl, handles: handles(owner, handle("@ecc")), parameters: parameters(persistent(0))},
+	// A time that is overlooked is in 136 years: the end of an ACT may reset the host.
+	{code: ccACTSetTimeout, since: 159, handles: handles(act0), parameters: parameters(u32(0xffffffff)), harm: conform.ChangesHierarchy},
 	{code: 0x19f, since: 183, handles: handles(platform), parameters: parameters(empty), harm: conform.ChangesHierarchy}, // TPM2_SetCapability
 	{code: 0x1a0, since: 184, handles: handles(platform), parameters: parameters(u8(0)), harm: conform.ChangesHierarchy}, // TPM2_ReadOnlyControl
 	{code: tpm2.TPMCCPCREvent, handles: handles(null), parameters: parameters(conform.Text("event"))},
