@@ -28,7 +28,10 @@ func isMLDSA(alg wire.AlgID) bool { return alg == wire.AlgMLDSA || alg == wire.A
 
 // mlkemPublic is the public part of an ML-KEM key.
 func (o *object) mlkemPublic() (*crypt.MLKEMPublicKey, wire.RC) {
-	if o.lattice.mlkemOpen == nil {
+	switch {
+	case o.lattice.mlkem != nil:
+		return &o.lattice.mlkem.MLKEMPublicKey, wire.RCSuccess
+	case o.lattice.mlkemOpen == nil:
 		k, err := crypt.NewMLKEMPublicKey(o.public.Parms.MLKEM, o.public.Unique)
 		if err != nil {
 			return nil, rcOf(err)
@@ -45,7 +48,7 @@ func (o *object) mlkemKey() (*crypt.MLKEMKey, wire.RC) {
 		if err != nil {
 			return nil, rcOf(err)
 		}
-		o.lattice.mlkem = k
+		o.lattice.mlkem, o.lattice.mlkemOpen = k, nil
 	}
 	return o.lattice.mlkem, wire.RCSuccess
 }

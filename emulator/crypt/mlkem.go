@@ -1,18 +1,18 @@
 package crypt
 
 import (
-	"crypto/mlkem"
 	"crypto/sha3"
 	"crypto/subtle"
 	"io"
 	"slices"
 
+	"github.com/swtpmd/swtpmd/emulator/crypt/internal/keccak"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// ML-KEM, FIPS 203. Keys of ML-KEM-768 and -1024 are those of the standard library,
-// which does not have ML-KEM-512 and takes the random number of an encapsulation from
-// nobody: both are made here.
+// ML-KEM, FIPS 203. The standard library does not have ML-KEM-512, takes the random number
+// of an encapsulation from nobody, and takes longer for a key. Tests hold all parameter sets
+// that it has to it.
 
 // mlkemParameters are those of FIPS 203, table 2.
 type mlkemParameters struct {
@@ -79,7 +79,12 @@ func NewMLKEMPublicKey(set wire.MLKEMParameterSet, public []byte) (*MLKEMPublicK
 
 // expandMatrix draws the k·k polynomials of the matrix in the NTT domain, row by row.
 func (p *mlkemParameters) expandMatrix(rho []byte) []kemPoly {
-	matrix, x := make([]kemPoly, p.k*p.k), sha3.NewSHAKE128()
+	matrix := make([]kemPoly, p.k*p.k)
+	if keccak.Available {
+		drawFours(keccak.Rate128, rho, matrix, func(i int) [2]byte { return [2]byte{byte(i % p.k), byte(i / p.k)} }, (*kemPoly).takeUniform)
+		return matrix
+	}
+	x := sha3.NewSHAKE128()
 	for i := range matrix {
 		matrix[i].drawUniform(x, rho, byte(i%p.k), byte(i/p.k))
 	}
@@ -115,38 +120,39 @@ func (k *MLKEMPublicKey) derive(m *[32]byte) []byte {
 // encrypt is K-PKE.Encrypt of FIPS 203, algorithm 14.
 func (k *MLKEMPublicKey) encrypt(m *[32]byte, random []byte) []byte {
 	p, x := k.p, sha3.NewSHAKE256()
-	var vector [mlkemMaxK]kemPoly
-	y := vector[:p.k]
+	var small [2*mlkemMaxK + 1]kemPoly
+	y, e := small[:p.k], small[p.k:2*p.k+1]
+	if p.eta1 == mlkemEta2 {
+		drawSmalls(x, random, 0, mlkemEta2, small[:2*p.k+1])
+	} else {
+		drawSmalls(x, random, 0, p.eta1, y)
+		drawSmalls(x, random, byte(p.k), mlkemEta2, e)
+	}
 	for i := range y {
-		y[i].drawSmall(x, random, byte(i), p.eta1)
 		y[i].ntt()
 	}
-	var u, e kemPoly
+	var u kemPoly
 	ciphertext := make([]byte, 0, p.set.CiphertextSize())
 	for i := range y {
 		u.dot(k.matrix[i:], p.k, y)
 		u.inverseNTT()
-		e.drawSmall(x, random, byte(p.k+i), mlkemEta2)
-		u.add(&e)
+		u.add(&e[i])
 		ciphertext = u.pack(ciphertext, p.du)
 	}
 	u.dot(k.t, 1, y)
 	u.inverseNTT()
-	e.drawSmall(x, random, byte(2*p.k), mlkemEta2)
-	u.add(&e)
-	e.unpack(m[:], 1)
-	u.add(&e)
+	u.add(&e[p.k])
+	e[p.k].unpack(m[:], 1)
+	u.add(&e[p.k])
 	return u.pack(ciphertext, p.dv)
 }
 
 // MLKEMKey is a private key that is ready to decapsulate. It is not changed once made
 // and may be shared.
 type MLKEMKey struct {
-	set    wire.MLKEMParameterSet
-	public []byte
-	key    interface {
-		Decapsulate(ciphertext []byte) (sharedKey []byte, err error)
-	}
+	MLKEMPublicKey
+	z []byte    // what stands for the secret of a bad ciphertext
+	s []kemPoly // in the NTT domain
 }
 
 // NewMLKEMKey makes a key from its seed of 64 bytes, d | z of FIPS 203, algorithm 16. It
@@ -160,38 +166,17 @@ func NewMLKEMKey(set wire.MLKEMParameterSet, seed []byte) (*MLKEMKey, error) {
 	case len(seed) != wire.MLKEMSeed:
 		return nil, refuse(op, wire.RCSize, "a seed of %d bytes where it has %d", len(seed), wire.MLKEMSeed)
 	}
-	switch set {
-	case wire.MLKEM768:
-		key, err := mlkem.NewDecapsulationKey768(seed)
-		if err != nil {
-			return nil, err
-		}
-		return &MLKEMKey{set, key.EncapsulationKey().Bytes(), key}, nil
-	case wire.MLKEM1024:
-		key, err := mlkem.NewDecapsulationKey1024(seed)
-		if err != nil {
-			return nil, err
-		}
-		return &MLKEMKey{set, key.EncapsulationKey().Bytes(), key}, nil
-	}
-	key := p.generate(seed)
-	return &MLKEMKey{set, key.encoded, key}, nil
+	return p.generate(seed), nil
 }
-
-// Public is the encoded public key, as unique has it. It must not be changed.
-func (k *MLKEMKey) Public() []byte { return k.public }
-
-// Set is the parameter set of the key.
-func (k *MLKEMKey) Set() wire.MLKEMParameterSet { return k.set }
 
 // Decapsulate finds the shared secret of a ciphertext (FIPS 203, algorithm 18). It refuses
 // only another size, with TPM_RC_SIZE: a ciphertext that is not of Encapsulate gives a
 // secret that depends on it and on the key, in the same time.
 func (k *MLKEMKey) Decapsulate(ciphertext []byte) (shared []byte, err error) {
-	if n := k.set.CiphertextSize(); len(ciphertext) != n {
-		return nil, refuse("ML-KEM decapsulation", wire.RCSize, "a ciphertext of %d bytes where %v has %d", len(ciphertext), k.set, n)
+	if n := k.p.set.CiphertextSize(); len(ciphertext) != n {
+		return nil, refuse("ML-KEM decapsulation", wire.RCSize, "a ciphertext of %d bytes where %v has %d", len(ciphertext), k.p.set, n)
 	}
-	return k.key.Decapsulate(ciphertext)
+	return k.decapsulate(ciphertext), nil
 }
 
 // MLKEMPublic gives the public key that belongs to a seed, see [NewMLKEMKey].
@@ -223,33 +208,24 @@ func MLKEMDecapsulate(set wire.MLKEMParameterSet, seed, ciphertext []byte) (shar
 	return k.Decapsulate(ciphertext)
 }
 
-// mlkemPrivateKey is a private key made here.
-type mlkemPrivateKey struct {
-	MLKEMPublicKey
-	z []byte    // what stands for the secret of a bad ciphertext
-	s []kemPoly // in the NTT domain
-}
-
 // generate is ML-KEM.KeyGen_internal of FIPS 203, algorithm 16.
-func (p *mlkemParameters) generate(seed []byte) *mlkemPrivateKey {
+func (p *mlkemParameters) generate(seed []byte) *MLKEMKey {
 	g := sha3.Sum512(append(slices.Clone(seed[:32]), byte(p.k)))
 	rho, sigma := g[:32], g[32:]
-	k := &mlkemPrivateKey{z: slices.Clone(seed[32:]), s: make([]kemPoly, p.k)}
+	small := make([]kemPoly, 2*p.k)
+	k := &MLKEMKey{z: slices.Clone(seed[32:]), s: small[:p.k:p.k]}
+	e := small[p.k:]
 	k.p, k.matrix, k.t = p, p.expandMatrix(rho), make([]kemPoly, p.k)
-	x := sha3.NewSHAKE256()
-	for i := range k.s {
-		k.s[i].drawSmall(x, sigma, byte(i), p.eta1)
-		k.s[i].ntt()
+	drawSmalls(sha3.NewSHAKE256(), sigma, 0, p.eta1, small)
+	for i := range small {
+		small[i].ntt()
 	}
 	k.encoded = make([]byte, 0, p.set.PublicSize())
 	for i := range k.t {
 		t := &k.t[i]
 		t.dot(k.matrix[i*p.k:], 1, k.s)
 		t.toMontgomery()
-		var e kemPoly
-		e.drawSmall(x, sigma, byte(p.k+i), p.eta1)
-		e.ntt()
-		t.add(&e)
+		t.add(&e[i])
 		t.reduce()
 		k.encoded = t.pack(k.encoded, 12)
 	}
@@ -258,9 +234,9 @@ func (p *mlkemParameters) generate(seed []byte) *mlkemPrivateKey {
 	return k
 }
 
-// Decapsulate is ML-KEM.Decaps_internal of FIPS 203, algorithm 18, for a ciphertext of
+// decapsulate is ML-KEM.Decaps_internal of FIPS 203, algorithm 18, for a ciphertext of
 // the right size. It takes the same time for all of them.
-func (k *mlkemPrivateKey) Decapsulate(ciphertext []byte) (shared []byte, err error) {
+func (k *MLKEMKey) decapsulate(ciphertext []byte) (shared []byte) {
 	m := k.decrypt(ciphertext)
 	g := k.derive(m)
 	again := k.encrypt(m, g[32:])
@@ -269,11 +245,11 @@ func (k *mlkemPrivateKey) Decapsulate(ciphertext []byte) (shared []byte, err err
 	shakeInto(x, k.z, ciphertext)
 	x.Read(shared)
 	subtle.ConstantTimeCopy(subtle.ConstantTimeCompare(ciphertext, again), shared, g[:32])
-	return shared, nil
+	return shared
 }
 
 // decrypt is K-PKE.Decrypt of FIPS 203, algorithm 15.
-func (k *mlkemPrivateKey) decrypt(ciphertext []byte) *[32]byte {
+func (k *MLKEMKey) decrypt(ciphertext []byte) *[32]byte {
 	p := k.p
 	var vector [mlkemMaxK]kemPoly
 	u := vector[:p.k]

@@ -3,6 +3,8 @@ package crypt
 import (
 	"crypto/sha3"
 	"encoding/binary"
+
+	"github.com/swtpmd/swtpmd/emulator/crypt/internal/keccak"
 )
 
 // Arithmetic in the ring of ML-KEM: polynomials of 256 coefficients modulo kemQ and
@@ -153,25 +155,69 @@ func (p *kemPoly) drawUniform(x *sha3.SHAKE, rho []byte, column, row byte) {
 	var buf [shake128Block]byte
 	for n := 0; n < kemN; {
 		x.Read(buf[:])
-		for b := buf[:]; len(b) >= 3 && n < kemN; b = b[3:] {
-			if a := int16(b[0]) | int16(b[1]&0x0F)<<8; a < kemQ {
-				p[n] = a
-				n++
-			}
-			if a := int16(b[1]>>4) | int16(b[2])<<4; a < kemQ && n < kemN {
-				p[n] = a
-				n++
-			}
+		n = p.takeUniform(n, buf[:])
+	}
+}
+
+// takeUniform takes the numbers of a block, from coefficient n on, and gives the coefficient
+// that is the next one.
+func (p *kemPoly) takeUniform(n int, b []byte) int {
+	for ; len(b) >= 3 && n < kemN; b = b[3:] {
+		if a := int16(b[0]) | int16(b[1]&0x0F)<<8; a < kemQ {
+			p[n] = a
+			n++
+		}
+		if a := int16(b[1]>>4) | int16(b[2])<<4; a < kemQ && n < kemN {
+			p[n] = a
+			n++
 		}
 	}
+	return n
 }
 
 // drawSmall fills p with numbers in -eta…eta, each the difference of two sums of eta
 // bits (SamplePolyCBD of FIPS 203, algorithm 8, of its PRF). x is a SHAKE256.
 func (p *kemPoly) drawSmall(x *sha3.SHAKE, seed []byte, nonce byte, eta int) {
 	shakeInto(x, seed, []byte{nonce})
-	var buf [3*kemN/4 + 1]byte
+	var buf kemNoise
 	x.Read(buf[:kemN/4*eta])
+	p.takeSmall(&buf, eta)
+}
+
+// kemNoise is what a polynomial with eta of 2 or 3 is drawn from, in whole blocks.
+type kemNoise [2 * shake256Block]byte
+
+// drawSmalls is drawSmall for polynomials with nonces that follow each other, four at a time
+// where package keccak has code for it.
+func drawSmalls(x *sha3.SHAKE, seed []byte, nonce byte, eta int, polys []kemPoly) {
+	if !keccak.Available {
+		for i := range polys {
+			polys[i].drawSmall(x, seed, nonce+byte(i), eta)
+		}
+		return
+	}
+	var f keccak.Four
+	var noise [4]kemNoise
+	for first := 0; first < len(polys); first += len(noise) {
+		group := polys[first:min(first+len(noise), len(polys))]
+		var ends [4][2]byte
+		for i := range ends {
+			ends[i][0] = nonce + byte(first+i)
+		}
+		f.StartShort(keccak.Rate256, seed, &ends)
+		for at := 0; at < kemN/4*eta; at += shake256Block {
+			f.Next()
+			for i := range group {
+				f.Block(noise[i][at:], i)
+			}
+		}
+		for i := range group {
+			group[i].takeSmall(&noise[i], eta)
+		}
+	}
+}
+
+func (p *kemPoly) takeSmall(buf *kemNoise, eta int) {
 	if eta == 2 {
 		for i := 0; i < kemN; i += 8 {
 			bits := binary.LittleEndian.Uint32(buf[i/2:])
