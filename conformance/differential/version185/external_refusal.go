@@ -14,7 +14,7 @@ import (
 // refusedExternally is the code for a key whose public area decodes (Part 3, section
 // "TPM2_LoadExternal").
 func (k *key) refusedExternally() uint32 {
-	refused := inParameter(k.misfit(nil), 2)
+	refused := k.refusedUnnamed()
 	if !k.publicOnly {
 		refused = first(
 			when(k.hierarchy != uint32(tpm2.TPMRHNull), parameter(tpm2.TPMRCHierarchy, 3)),
@@ -35,12 +35,17 @@ func (k *key) refusedExternally() uint32 {
 // the TPM has less to look after.
 func (k *key) refusedTogether() uint32 {
 	if k.nameAlg == tpm2.TPMAlgNull {
-		return inParameter(k.misfit(nil), 2)
+		return k.refusedUnnamed()
 	}
 	return first(
 		when(len(k.seed) > wire.DigestSize(k.nameAlg), parameter(tpm2.TPMRCKeySize, 1)),
 		inParameter(k.incoherent(nil), 2),
 	)
+}
+
+// refusedUnnamed is the code for a public area alone, or without nameAlg.
+func (k *key) refusedUnnamed() uint32 {
+	return first(when(k.signsNothing(), parameter(tpm2.TPMRCAttributes, 2)), inParameter(k.misfit(nil), 2))
 }
 
 // refusedPublic is the code for the unique field of a key without its private part.

@@ -184,7 +184,7 @@ func (p *template) incoherent(parent *template) tpm2.TPMRC {
 	case sign == decrypt && p.has(wire.ObjectRestricted),
 		!sign && !decrypt && p.kind != tpm2.TPMAlgKeyedHash,
 		fixedTPM && p.has(wire.ObjectEncrypted),
-		a&limitedAttributes != 0:
+		a&limitedAttributes != 0, p.signsNothing():
 		return tpm2.TPMRCAttributes
 	case parent == nil || parent.has(wire.ObjectFixedTPM):
 		if fixedTPM != fixedParent {
@@ -194,6 +194,12 @@ func (p *template) incoherent(parent *template) tpm2.TPMRC {
 		return tpm2.TPMRCAttributes
 	}
 	return p.misfit(parent)
+}
+
+// signsNothing reports whether x509sign is in an object that is no asymmetric key or does
+// not sign.
+func (p *template) signsNothing() bool {
+	return p.has(wire.ObjectX509) && (!p.asymmetric() || !p.has(wire.ObjectSign))
 }
 
 // misfit is what the algorithms of a public area are refused for, given its attributes and
