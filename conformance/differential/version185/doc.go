@@ -7,8 +7,9 @@
 // schemes, with attributes that fit and others; uses them in the new commands and in the
 // old ones; and knows before each command which response code the answer has. Of a
 // success it checks every output with crypto/mlkem, filippo.io/mldsa, crypto/ed25519,
-// crypto/ecdh and package lattice, none of which the emulator's own code for a key
-// shares. The same seed gives the same commands.
+// crypto/ecdh and package lattice. The emulator has code of its own for ML-KEM, ML-DSA and
+// verification of Ed25519; to sign with Ed25519 and for ECDH both sides stand on the
+// standard library. The same seed gives the same commands.
 //
 // The rules of the model are those of Parts 1 to 3 with errata 1, and where the text
 // leaves a choice those of docs/deviations.md, section "Version 185".

@@ -213,11 +213,18 @@ func (t *talk) imported(parent uint32, p, k *key, sensitive []byte, misbound boo
 	private := bytes.Clone(a.out.Sized())
 	t.ended(a)
 	k.hierarchy = p.hierarchy
-	if !misbound {
+	// What a fixedTPM parent protects was checked when it was imported.
+	refused = 0
+	if !p.has(wire.ObjectFixedTPM) {
+		refused = k.incoherent(&p.template)
+	}
+	if !misbound && refused == 0 {
 		t.load(parent, k, private)
 		return
 	}
-	t.send(tpm2.TPMCCLoad, []uint32{parent}, append(wire.Sized(private), wire.Sized(k.bytes())...), first(t.full(), uint32(tpm2.TPMRCBinding)))
+	t.send(tpm2.TPMCCLoad, []uint32{parent}, append(wire.Sized(private), wire.Sized(k.bytes())...), first(
+		t.full(), inParameter(refused, 2), uint32(tpm2.TPMRCBinding),
+	))
 }
 
 // duplicate moves a key of the TPM to a storage key that only the caller has, or to one of
