@@ -88,6 +88,32 @@ func (s *mldsaSigner) mu(public, message []byte) (mu, digest []byte, err error) 
 	return m.Sum(nil), digest, nil
 }
 
+// muOf is µ of a digest, or µ itself, with a key that knows the digest of its public part.
+func (s *mldsaSigner) muOf(k *crypt.MLDSAPublicKey, digest []byte) ([]byte, error) {
+	if s.hash == wire.AlgNull {
+		return digest, nil
+	}
+	m, err := k.NewHashMu(nil, s.hash)
+	if err != nil {
+		return nil, err
+	}
+	m.Write(digest)
+	return m.Sum(nil), nil
+}
+
+// muOfMessage is µ of a message with such a key.
+func (s *mldsaSigner) muOfMessage(k *crypt.MLDSAPublicKey, message []byte) ([]byte, error) {
+	if s.hash != wire.AlgNull {
+		return s.muOf(k, crypt.Digest(s.hash, nil, message))
+	}
+	m, err := k.NewMu(nil)
+	if err != nil {
+		return nil, err
+	}
+	m.Write(message)
+	return m.Sum(nil), nil
+}
+
 func (s *mldsaSigner) signDigest(t *tpm, session string) ([]side, error) {
 	k, err := t.loadKey(s.template())
 	if err != nil {
@@ -118,11 +144,17 @@ func (s *mldsaSigner) signDigest(t *tpm, session string) ([]side, error) {
 	return []side{
 		{sideCommand, sign.operation()},
 		{sideLibrary, operation{run: func() error {
-			_, err := library.Sign(nil, mu, mldsacrypto.MLDSAMu)
+			mu, err := s.muOf(&own.MLDSAPublicKey, digest)
+			if err == nil {
+				_, err = library.Sign(nil, mu, mldsacrypto.MLDSAMu)
+			}
 			return err
 		}}},
 		{sideCrypt, operation{run: func() error {
-			_, err := own.SignMu(mu, random.seed(32))
+			mu, err := s.muOf(&own.MLDSAPublicKey, digest)
+			if err == nil {
+				_, err = own.SignMu(mu, random.seed(32))
+			}
 			return err
 		}}},
 	}, nil
@@ -150,7 +182,7 @@ func (s *mldsaSigner) verifyDigest(t *tpm, session string) (sides []side, err er
 		return nil, err
 	}
 	public := k.unique(s.set.PublicSize())
-	mu, digest, err := s.mu(public, message)
+	_, digest, err := s.mu(public, message)
 	if err != nil {
 		return nil, err
 	}
@@ -168,10 +200,11 @@ func (s *mldsaSigner) verifyDigest(t *tpm, session string) (sides []side, err er
 	}
 	own, err := crypt.NewMLDSAPublicKey(s.set, public)
 	return append(sides, side{sideCrypt, operation{run: func() error {
-		if !own.VerifyMu(mu, signature) {
+		mu, err := s.muOf(own, digest)
+		if err == nil && !own.VerifyMu(mu, signature) {
 			return errOther
 		}
-		return nil
+		return err
 	}}}), err
 }
 
@@ -214,7 +247,7 @@ func (s *mldsaSigner) quote(t *tpm, session string) ([]side, error) {
 	}
 	if s.hash != wire.AlgNull {
 		signLibrary = func() error {
-			mu, _, err := s.mu(own.Public(), attested)
+			mu, err := s.muOfMessage(&own.MLDSAPublicKey, attested)
 			if err == nil {
 				_, err = library.Sign(nil, mu, mldsacrypto.MLDSAMu)
 			}
@@ -226,7 +259,7 @@ func (s *mldsaSigner) quote(t *tpm, session string) ([]side, error) {
 		{sideCommand, r.operation()},
 		{sideLibrary, operation{run: signLibrary}},
 		{sideCrypt, operation{run: func() error {
-			mu, _, err := s.mu(own.Public(), attested)
+			mu, err := s.muOfMessage(&own.MLDSAPublicKey, attested)
 			if err == nil {
 				_, err = own.SignMu(mu, random.seed(32))
 			}
