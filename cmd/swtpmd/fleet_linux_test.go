@@ -32,7 +32,13 @@ type fleetProcess struct {
 
 func startFleet(t *testing.T, shell string, args ...string) *fleetProcess {
 	t.Helper()
-	p := &fleetProcess{Cmd: exec.Command("/bin/sh", append([]string{"-c", shell + `exec "$@"`, "sh", built(t), "fleet", "--json"}, args...)...)}
+	return startFleetOf(t, built(t), shell, args...)
+}
+
+// startFleetOf is startFleet of a program.
+func startFleetOf(t *testing.T, program, shell string, args ...string) *fleetProcess {
+	t.Helper()
+	p := &fleetProcess{Cmd: exec.Command("/bin/sh", append([]string{"-c", shell + `exec "$@"`, "sh", program, "fleet", "--json"}, args...)...)}
 	p.Stderr = &p.errs
 	out, err := p.StdoutPipe()
 	require.NoError(t, err)
