@@ -142,7 +142,7 @@ func ownPath(l *net.UnixListener, path string) (net.Listener, error) {
 // Addr returns the address that clients connect to.
 func (p *pathListener) Addr() net.Addr { return &net.UnixAddr{Name: p.path, Net: "unix"} }
 
-// SetUnlinkOnClose says whether Close removes the path.
+// SetUnlinkOnClose sets if Close removes the path.
 func (p *pathListener) SetUnlinkOnClose(unlink bool) { p.keeps.Store(!unlink) }
 
 // ListenFile returns the listener that another process has passed as a file (SCM_RIGHTS of

@@ -92,8 +92,8 @@ func (t Timeline) Run(ctx context.Context, clock *Clock) error {
 	return t.RunSince(ctx, clock, time.Now())
 }
 
-// RunSince is Run of a machine that has got power at a time that is past. Marks that lie
-// behind the clock's level change nothing.
+// RunSince is Run of a machine that has got power at a time that is past. Marks before
+// the clock's level change nothing.
 func (t Timeline) RunSince(ctx context.Context, clock *Clock, power time.Time) error {
 	if err := t.Validate(); err != nil {
 		return err

@@ -19,7 +19,7 @@ type engineState struct {
 	Passed  time.Duration `json:"passed_ns"`
 	Last    time.Duration `json:"last_ns"`
 	Failure string        `json:"failure,omitempty"`
-	// Memory is what is stored of a TPM that is stored nowhere else.
+	// Memory is the stored state of a TPM that has no directory for it.
 	Memory []byte `json:"memory,omitempty"`
 }
 

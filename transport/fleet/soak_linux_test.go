@@ -54,13 +54,12 @@ type held struct {
 }
 
 func holds(t *testing.T) held {
-	t.Helper()
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	entries, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
+	assert.NoError(t, err)
 	return held{runtime.NumGoroutine(), len(entries), m.HeapAlloc}
 }
 
@@ -135,7 +134,7 @@ func TestSoak(t *testing.T) {
 
 // guestOf is a guest from power-on to its end.
 func guestOf(s fleet.Status, random *rand.Rand, did *soaked) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // a busy machine
 	defer cancel()
 	tpm, err := swtpm.Dial(ctx, s.Control) // passes the data channel
 	if err != nil {

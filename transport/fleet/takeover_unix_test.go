@@ -57,7 +57,7 @@ func takeOver(t testing.TB, old *fleet.Fleet, o fleet.Options) *fleet.Fleet {
 	f, passed, err := fleet.Take(ctx, b, o)
 	require.NoError(t, err)
 	assert.Empty(t, passed)
-	require.NoError(t, <-handed)
+	require.NoError(t, transporttest.Receive(t, handed))
 	require.NoError(t, old.Close(ctx), "it is closed")
 	return f
 }
@@ -211,7 +211,7 @@ func TestATakeoverThatFails(t *testing.T) {
 	_, _, err := fleet.Take(ctx, b, other)
 	failed(err)
 	assert.Contains(t, err.Error(), "other directories")
-	failed(<-handed)
+	failed(transporttest.Receive(t, handed))
 	goesOn("directories")
 
 	t.Log("it ends after each of the messages")
@@ -219,7 +219,7 @@ func TestATakeoverThatFails(t *testing.T) {
 		a, b := socketPair(t)
 		go func() { handed <- f.HandOver(ctx, a, nil) }()
 		fleet.TakeUntil(b, o, said)
-		failed(<-handed)
+		failed(transporttest.Receive(t, handed))
 		goesOn(fmt.Sprint("ended after message ", said))
 	}
 
@@ -253,14 +253,14 @@ func TestATakeoverWaitsForAHeldCommand(t *testing.T) {
 	go func() { handed <- f.HandOver(ctx, a, nil) }()
 	_, _, err = fleet.Take(context.Background(), b, o)
 	require.ErrorContains(t, err, "a command of held takes too long")
-	err = <-handed
+	err = transporttest.Receive(t, handed)
 	var busy *fleet.BusyError
 	require.ErrorAs(t, err, &busy)
 	assert.Equal(t, []string{"held"}, busy.TPMs)
 
 	name := f.Panel("held").Rules()[0].Name
 	require.NoError(t, f.Panel("held").Layer.Enable(name, false))
-	require.NoError(t, <-answered)
+	require.NoError(t, transporttest.Receive(t, answered))
 	f = takeOver(t, f, o)
 	defer func() { assert.NoError(t, f.Close(context.Background())) }()
 	rules := f.Panel("held").Rules()

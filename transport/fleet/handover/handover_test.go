@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/swtpmd/swtpmd/transport/fleet/handover"
+	"github.com/swtpmd/swtpmd/transport/transporttest"
 )
 
 func pair(t testing.TB) (a, b *net.UnixConn) {
@@ -77,7 +78,7 @@ func TestValuesWithFiles(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, got)
 	assert.True(t, v.Last)
-	require.NoError(t, <-sent)
+	require.NoError(t, transporttest.Receive(t, sent))
 	require.NoError(t, sender.Close())
 	_, err = receiver.Receive(&v)
 	require.ErrorIs(t, err, io.EOF)
