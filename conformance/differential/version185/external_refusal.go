@@ -58,7 +58,7 @@ func (k *key) refusedPublic() uint32 {
 		return when(k.kind == wire.AlgMLKEM && !reduced(k.unique[0]), parameter(tpm2.TPMRCKey, 2))
 	case k.on25519():
 		return first(
-			when(len(k.unique[0]) != 32 || len(k.unique[1]) != 0, parameter(tpm2.TPMRCKey, 2)),
+			when(len(k.unique[0]) != 32 || len(k.unique[1]) != 0, parameter(tpm2.TPMRCECCPoint, 2)),
 			when(named && !k.onCurve(), parameter(tpm2.TPMRCECCPoint, 2)),
 		)
 	case k.kind == tpm2.TPMAlgECC:
