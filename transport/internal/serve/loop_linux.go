@@ -123,9 +123,9 @@ func (l *Loop) serve(w *Waiter, buffer []byte) (mine bool) {
 	mine = l.turn.CompareAndSwap(turn, turn+1)
 	if !mine {
 		l.mu.Lock() // the watchdog may not be done
+		w.stuck = true
 		l.mu.Unlock()
 	}
-	w.stuck = !mine
 	if !mine || !stays || !w.state.CompareAndSwap(running, parked) {
 		w.release()
 	}

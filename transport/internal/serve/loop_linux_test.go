@@ -125,7 +125,10 @@ func TestAConnectionThatTakesLong(t *testing.T) {
 	for i := range slow {
 		slow[i] = wait(t, l, func([]byte) ([]byte, bool, bool) {
 			began <- struct{}{}
-			<-let
+			select {
+			case <-let:
+			case <-t.Context().Done():
+			}
 			return []byte("at last"), true, true
 		})
 		slow[i].begin()
