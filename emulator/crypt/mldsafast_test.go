@@ -36,7 +36,7 @@ func TestRingIsPortable(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
-	for range 300 {
+	for range 100 {
 		a, b := randomPoly(r, dsaQ+1), randomPoly(r, dsaQ)
 		for name, f := range map[string]struct {
 			of             dsaPoly
@@ -116,7 +116,7 @@ func TestDrawFours(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	var rho [32]byte
 	var mask [64]byte
-	for range 50 {
+	for range 10 {
 		for i := range mask {
 			rho[i%32], mask[i] = byte(r.Uint32()), byte(r.Uint32())
 		}

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,21 +47,22 @@ func Benchmark(b *testing.B) {
 	}
 }
 
-// Every row is measured with both kinds of sessions: its sides answer, the TPM's answers
-// are those of the libraries, and nothing stays loaded.
+// Every row is measured, and those without RSA with both kinds of sessions: its sides answer,
+// the TPM's answers are those of the libraries, and nothing stays loaded.
 func TestRows(t *testing.T) {
 	t.Parallel()
-	for _, session := range []string{sessionHMAC, sessionPassword} {
-		s, err := parse([]string{"--rounds", "1", "--time", "1ns", "--session", session, "--json"})
+	for session, only := range map[string]string{sessionHMAC: "", sessionPassword: "^[^ ]+ [^ ]+$"} {
+		s, err := parse([]string{"--rounds", "1", "--time", "1ns", "--session", session, "--rows", only, "--json"})
 		require.NoError(t, err)
 		var out bytes.Buffer
 		require.NoError(t, run(&s, &out))
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-		require.Len(t, lines, len(rows()))
+		measured := slices.DeleteFunc(rows(), func(r row) bool { return session == sessionPassword && strings.Contains(r.name, "RSA") })
+		require.Len(t, lines, len(measured))
 		for i, line := range lines {
 			var r result
 			require.NoError(t, json.Unmarshal([]byte(line), &r))
-			assert.Equal(t, rows()[i].name, r.Row)
+			assert.Equal(t, measured[i].name, r.Row)
 			assert.Positive(t, r.Command, r.Row)
 			require.NotEmpty(t, r.Beside, r.Row)
 			for _, b := range r.Beside {
