@@ -83,15 +83,6 @@ func (e *engine) release() {
 	e.mu.RUnlock()
 }
 
-// quick reports whether the TPM is in memory, with nothing to be stored first.
-func (e *engine) quick() bool {
-	if e.settling.unsettled.Load() || !e.mu.TryRLock() {
-		return false
-	}
-	defer e.mu.RUnlock()
-	return e.tpm != nil
-}
-
 // wake makes the TPM, of the snapshot if there is one.
 func (e *engine) wake() (err error) {
 	e.mu.Lock()

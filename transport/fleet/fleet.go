@@ -63,7 +63,6 @@ type Fleet struct {
 	lock      *state.Lock
 	stop      chan struct{} // closed when the fleet ends
 	unsettled unsettled
-	loop      *swtpm.Loop
 	running   sync.WaitGroup
 
 	changing sync.Mutex // held while TPMs are added and removed
@@ -83,32 +82,27 @@ func New(o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.take(); err != nil {
-		return nil, errors.Join(err, f.loop.Close())
+	dir := f.options.Dir
+	for _, dir := range []string{dir, f.options.State} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if f.lock, err = state.TakeLock(dir, lockFile); err != nil {
+		var locked *state.LockedError
+		if errors.As(err, &locked) {
+			err = &InUseError{dir, locked.PID}
+		}
+		return nil, err
 	}
 	if err := f.find(); err != nil {
 		return nil, errors.Join(err, f.Close(context.Background()))
 	}
 	f.begin()
 	return f, nil
-}
-
-// take makes the fleet's directories, and takes the lock.
-func (f *Fleet) take() (err error) {
-	for _, dir := range []string{f.options.Dir, f.options.State} {
-		if dir == "" {
-			continue
-		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
-	}
-	f.lock, err = state.TakeLock(f.options.Dir, lockFile)
-	var locked *state.LockedError
-	if errors.As(err, &locked) {
-		return &InUseError{f.options.Dir, locked.PID}
-	}
-	return err
 }
 
 // begin does what a fleet does on its own account.
@@ -119,7 +113,7 @@ func (f *Fleet) begin() {
 	f.running.Go(f.settleLater)
 }
 
-// prepare makes a fleet without TPMs. It touches nothing; its loop is to be closed.
+// prepare makes a fleet without TPMs. It touches nothing.
 func prepare(o Options) (*Fleet, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -138,9 +132,6 @@ func prepare(o Options) (*Fleet, error) {
 		f.log = slog.New(slog.DiscardHandler)
 	}
 	if _, err := f.kind(o.Profile); err != nil {
-		return nil, err
-	}
-	if f.loop, err = swtpm.NewLoop(); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -415,17 +406,5 @@ func (f *Fleet) Close(ctx context.Context) error {
 			errs = append(errs, &Error{t.name, err})
 		}
 	}
-	return errors.Join(append(errs, f.endLoop(ctx), f.lock.Release())...)
-}
-
-// endLoop ends the loop. A TPM that does not give up a command may keep it.
-func (f *Fleet) endLoop(ctx context.Context) error {
-	ended := make(chan error, 1)
-	go func() { ended <- f.loop.Close() }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return errors.Join(append(errs, f.lock.Release())...)
 }

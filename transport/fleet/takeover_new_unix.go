@@ -171,7 +171,6 @@ func (t *taking) drop() {
 	if t.f.lock != nil {
 		_ = t.f.lock.Leave()
 	}
-	_ = t.f.loop.Close()
 }
 
 // queue gives files out in their order.

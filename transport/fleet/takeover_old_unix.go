@@ -295,7 +295,6 @@ func (f *Fleet) leave(tpms []*tpm, all frozen) {
 		t.leave(all[t])
 	}
 	_ = f.lock.Leave()
-	_ = f.loop.Close()
 	f.log.Info("another process has taken over the fleet", "tpms", len(tpms))
 }
 

@@ -117,7 +117,7 @@ func (f *Fleet) newTPMWith(name string, c Config, rules []faults.Rule) (*tpm, er
 	t.engine = newEngine(kind.tpm, platform, store, t.log)
 	t.engine.settling.storage = t.storage
 	t.engine.settling.tell = func() { f.unsettled.add(t) }
-	return t, t.build(f, kind, rules)
+	return t, t.build(kind, rules)
 }
 
 // stateDir returns the directory for the state, "" for memory.
@@ -132,7 +132,7 @@ func (t *tpm) stateDir(all string) string {
 }
 
 // build makes the chain from the transport to the TPM.
-func (t *tpm) build(f *Fleet, kind *kind, rules []faults.Rule) error {
+func (t *tpm) build(kind *kind, rules []faults.Rule) error {
 	t.guest = machine.Guest{Clock: &t.clock, Boots: t.boots, Log: t.log, Powered: func(on bool) {
 		what := control.PowerOff
 		if on {
@@ -163,7 +163,7 @@ func (t *tpm) build(f *Fleet, kind *kind, rules []faults.Rule) error {
 	t.guard = &guard{Device: t.guest.Device(t.panel.Device(device)), engine: t.engine}
 	options := swtpm.Options{
 		Description: kind.description, MaxControl: t.config.Clients, MaxData: t.config.Clients,
-		Polled: true, Loop: f.loop, Quick: t.engine.quick, OutlivesShutdown: true, Panicked: t.engine.broken, Events: t.guest.Power, Logger: t.log,
+		Polled: true, OutlivesShutdown: true, Panicked: t.engine.broken, Events: t.guest.Power, Logger: t.log,
 	}
 	if t.storage != nil {
 		options.Storage = t.storage

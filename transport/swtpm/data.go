@@ -38,12 +38,6 @@ type data struct {
 	first  bool   // no command has come yet
 	out    []byte // reused for responses that need framing
 	unread []byte // a suspended connection goes on with it
-
-	// waiter waits in the server's loop, nil for a connection that does not.
-	waiter *serve.Waiter
-	gate   *gate
-	left   leftover // of the loop
-	alone  int      // commands for which the goroutine waits by itself
 }
 
 func (s *Server) newData(conn socket.Conn, passed bool, stall time.Duration) *data {
@@ -83,9 +77,7 @@ func (d *data) serve() {
 		client = transport.ClientPassed
 	}
 	d.calls = d.s.gone.Watch(transport.WithClient(d.s.life.Ctx, client), d.conn)
-	leave := d.enter()
 	err := d.commands()
-	leave()
 	d.s.gone.Forget(d.calls)
 	if errors.Is(err, errSuspended) {
 		d.keep()
@@ -106,9 +98,6 @@ func (d *data) serve() {
 
 func (d *data) commands() error {
 	for {
-		if err := d.await(); err != nil {
-			return err
-		}
 		head, prefixed, command, err := d.next()
 		if errors.Is(err, errSuspended) {
 			return d.interrupted(head, prefixed)

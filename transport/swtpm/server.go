@@ -69,12 +69,6 @@ type Options struct {
 	// Polled has data connections wait in Go's network poller, and not in a thread each
 	// (Linux): slower for one client, and cheaper for hundreds. BusyPoll is for a thread.
 	Polled bool
-	// Loop, if set, waits for the commands of data connections of a Polled server that need
-	// nothing but some microseconds, in one thread for many servers. Quick, if set, reports
-	// whether the Device can execute such a command now: there is nothing else it has to do
-	// first. It is asked in that thread, and must not wait.
-	Loop  *Loop
-	Quick func() bool
 	// OutlivesShutdown has SHUTDOWN take the power and close its connection, and the
 	// server go on for the client that comes next.
 	OutlivesShutdown bool
@@ -167,7 +161,7 @@ type Server struct {
 	life *serve.Life[Reason]
 	ctrl *serve.Group
 	data *serve.Group
-	gone *serve.Hangups // of data clients
+	gone serve.Hangups // of data clients
 
 	stall time.Duration // of control requests: stallTime
 	piece time.Duration // of TPM commands that come in one piece: pieceTime
@@ -213,12 +207,8 @@ func NewServer(device transport.Device, opts Options) *Server {
 		log:    opts.Logger,
 		caps:   capabilities(device, opts.Version) &^ opts.HideCapabilities,
 		life:   serve.NewLife[Reason](),
-		gone:   new(serve.Hangups),
 		stall:  stallTime,
 		piece:  pieceTime,
-	}
-	if opts.Loop != nil {
-		s.gone = &opts.Loop.gone
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/swtpmd/swtpmd/transport/internal/serve"
 	"github.com/swtpmd/swtpmd/transport/internal/socket"
 )
 
@@ -174,7 +173,6 @@ func (s *Server) interrupt(set func(net.Conn, time.Time) error) {
 	defer s.pause.mu.Unlock()
 	for g := range s.pause.gates {
 		_ = set(g.Conn, past)
-		g.recall()
 	}
 }
 
@@ -245,15 +243,6 @@ type gate struct {
 	deadline time.Time // of Read
 	// busy: a request is executed, which may read.
 	busy atomic.Bool
-	// waiter is how the connection waits in a loop, nil if it does not.
-	waiter atomic.Pointer[serve.Waiter]
-}
-
-// recall ends a wait in a loop.
-func (g *gate) recall() {
-	if w := g.waiter.Load(); w != nil {
-		w.Recall()
-	}
 }
 
 // gate returns a connection as one that can be suspended.
@@ -285,7 +274,6 @@ func (g *gate) Close() error {
 	if g.kept {
 		return nil
 	}
-	defer g.recall() // when it cannot wait again
 	return g.Conn.Close()
 }
 

@@ -42,7 +42,7 @@ func TestSuspendUnderClients(t *testing.T) {
 	t.Parallel()
 	device := echo(t)
 	patient := func() *rig {
-		server := swtpm.NewServer(device, swtpm.Options{Polled: true, Loop: loop(t)})
+		server := swtpm.NewServer(device, swtpm.Options{Polled: true})
 		server.NeverStall()
 		return start(t, server)
 	}
@@ -131,7 +131,7 @@ func duplicate(t *testing.T, c swtpm.Connection) swtpm.Connection {
 // lost.
 func TestSuspendInTheMiddleOfARequest(t *testing.T) {
 	t.Parallel()
-	server := swtpm.NewServer(echo(t), swtpm.Options{Polled: true, Loop: loop(t)})
+	server := swtpm.NewServer(echo(t), swtpm.Options{Polled: true})
 	server.NeverStall()
 	r := start(t, server)
 	command := hexOf(numbered(1))
@@ -191,7 +191,7 @@ func unblankedWhole(digits, command string) int {
 // A client that reads nothing keeps nobody waiting, and finds every octet afterwards.
 func TestSuspendWithAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	r := serve(t, echo(t), swtpm.Options{Polled: true, Loop: loop(t)})
+	r := serve(t, echo(t), swtpm.Options{Polled: true})
 	p := r.dialData()
 	const most = 100000
 	sent := 0
@@ -238,7 +238,7 @@ func TestSuspendWithAHeldCommand(t *testing.T) {
 		once.Do(func() { close(entered); <-release })
 		return command, nil
 	}
-	r := serve(t, device, swtpm.Options{Polled: true, Loop: loop(t)})
+	r := serve(t, device, swtpm.Options{Polled: true})
 	held, good := r.dialData(), r.dialData()
 	command := hexOf(numbered(1))
 	held.Say(command)
@@ -264,13 +264,4 @@ func TestSuspendTakesAPolledServer(t *testing.T) {
 	t.Parallel()
 	_, err := serve(t, echo(t), swtpm.Options{}).Suspend(t.Context())
 	require.ErrorIs(t, err, swtpm.ErrNotPolled)
-}
-
-// loop is one that ends with the test.
-func loop(t *testing.T) *swtpm.Loop {
-	t.Helper()
-	l, err := swtpm.NewLoop()
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, l.Close()) })
-	return l
 }
