@@ -95,7 +95,7 @@ func (e *engine) wake() (err error) {
 		return err
 	}
 	if e.saved != nil {
-		if err := e.goOn(tpm, e.saved); err != nil {
+		if err := e.resume(tpm, e.saved); err != nil {
 			return err
 		}
 	}

@@ -44,7 +44,7 @@ func Take(ctx context.Context, conn *net.UnixConn, o Options) (f *Fleet, passed 
 		return nil, nil, err
 	}
 	for _, taken := range t.taken {
-		if err := taken.goOn(); err != nil {
+		if err := taken.resume(); err != nil {
 			f.log.Error("a client's connection is lost in the takeover", "tpm", taken.tpm.name, "cause", err)
 		}
 		f.tpms[taken.tpm.name] = taken.tpm
@@ -302,7 +302,7 @@ func (t *tpm) takeConsole(s *tpmState, q *queue) error {
 			return err
 		}
 	}
-	t.feed, err = source.GoOn(left)
+	t.feed, err = source.Resume(left)
 	return err
 }
 
@@ -339,8 +339,8 @@ func takeConnections(s *tpmState, q *queue) (connections []swtpm.Connection, err
 	return connections, nil
 }
 
-// goOn serves what was taken over.
-func (t *taken) goOn() error {
+// resume serves what was taken over.
+func (t *taken) resume() error {
 	t.tpm.serve()
 	var errs []error
 	for _, c := range t.connections {

@@ -168,7 +168,7 @@ func TestFeedIsLeft(t *testing.T) {
 			at, err := feed.Left()
 			require.NoError(t, err)
 			left := feed
-			feed, err = source.GoOn(passed(t, at))
+			feed, err = source.Resume(passed(t, at))
 			require.NoError(t, err)
 			require.NoError(t, left.Leave())
 			leave = follow()
@@ -181,7 +181,7 @@ func TestFeedIsLeft(t *testing.T) {
 			require.ErrorIs(t, err, os.ErrNotExist, "the last one removes it")
 		}
 	}
-	_, err := initcall.ReaderSource(strings.NewReader("")).GoOn(initcall.Left{})
+	_, err := initcall.ReaderSource(strings.NewReader("")).Resume(initcall.Left{})
 	require.Error(t, err)
 }
 

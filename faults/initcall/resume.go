@@ -205,11 +205,11 @@ func (f *Feed) Leave() error {
 	return f.Close()
 }
 
-// GoOn is Open of a source that another process has left. It takes over what Left has.
-func (s Source) GoOn(at Left) (*Feed, error) {
+// Resume is Open of a source that another process has left. It takes over what Left has.
+func (s Source) Resume(at Left) (*Feed, error) {
 	switch s.kind {
 	case socketSource:
-		open, err := goOnSocket(s.path, at)
+		open, err := resumeSocket(s.path, at)
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +219,7 @@ func (s Source) GoOn(at Left) (*Feed, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := open.goOn(at.Read); err != nil {
+		if err := open.resume(at.Read); err != nil {
 			return nil, errors.Join(err, open.close())
 		}
 		return &Feed{open: open}, nil
@@ -227,7 +227,7 @@ func (s Source) GoOn(at Left) (*Feed, error) {
 	return nil, errors.ErrUnsupported
 }
 
-func goOnSocket(path string, at Left) (*socketFeed, error) {
+func resumeSocket(path string, at Left) (*socketFeed, error) {
 	f := &socketFeed{path: path, conn: at.Conn, listener: at.Listener, dialled: time.Now()}
 	var err error
 	if f.listener != nil {
@@ -254,8 +254,8 @@ func goOnSocket(path string, at Left) (*socketFeed, error) {
 	return nil, err
 }
 
-// goOn reads from where somebody else has stopped. A file that is shorter is another one.
-func (f *fileFeed) goOn(read int64) error {
+// resume reads from where somebody else has stopped. A file that is shorter is another one.
+func (f *fileFeed) resume(read int64) error {
 	if _, err := f.reopen(); err != nil || f.file == nil {
 		return err
 	}

@@ -71,12 +71,12 @@ func (e *engine) setState(s engineState) error {
 		e.saved = s.Snapshot
 		return nil
 	}
-	return e.goOn(e.tpm, s.Snapshot) // faults surround it
+	return e.resume(e.tpm, s.Snapshot) // faults surround it
 }
 
-// goOn has a TPM go on from a snapshot, as if it had never been away: nothing has changed,
+// resume has a TPM go on from a snapshot, as if it had never been away: nothing has changed,
 // neither the time up to which it has come, nor what is stored.
-func (e *engine) goOn(tpm *emulator.TPM, snapshot []byte) error {
+func (e *engine) resume(tpm *emulator.TPM, snapshot []byte) error {
 	e.clock.paused, e.store.quiet = true, true
 	err := tpm.Restore(snapshot)
 	e.clock.paused, e.store.quiet = false, false
