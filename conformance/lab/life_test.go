@@ -261,7 +261,7 @@ func snapshotsWhileHeld(t *testing.T, g *steered, tpm *TPM, has *held) {
 		took := time.Since(begun)
 		d := awaitDecision(t, tpm, c.outcome)
 		t.Logf("%s: savevm took %v, the command was held for %v", c.name, took.Round(time.Millisecond), d.HeldFor.Round(time.Millisecond))
-		g.run(t, "until grep -q ^8 /run/answer; do usleep 10000; done; mv /run/answer /run/"+c.name)
+		g.run(t, "until grep -qs ^8 /run/answer; do usleep 10000; done; mv /run/answer /run/"+c.name)
 	}
 	g.tookHeld(t, "expired", "released")
 	has.holds(t, g)
@@ -292,7 +292,7 @@ func (m *steered) askHeld(t *testing.T, tpm *TPM) {
 func (m *steered) tookHeld(t *testing.T, files ...string) {
 	t.Helper()
 	for _, name := range files {
-		answer := m.run(t, fmt.Sprintf("until grep -q ^8 /run/%[1]s; do usleep 10000; done; cat /run/%[1]s", name))
+		answer := m.run(t, fmt.Sprintf("until grep -qs ^8 /run/%[1]s; do usleep 10000; done; cat /run/%[1]s", name))
 		require.Regexp(t, "^8002[0-9a-f]{8}00000000[0-9a-f]{8}", answer)
 		require.Equal(t, "80010000000a00000000", m.run(t, "askdevice ask /dev/tpm0 80010000000e00000165"+answer[20:28]))
 	}

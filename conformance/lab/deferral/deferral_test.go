@@ -14,6 +14,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance/lab"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
@@ -43,10 +44,13 @@ func TestRowsSimulated(t *testing.T) {
 	}
 }
 
+// selfTests has the TPMs of all simulated boots test an algorithm once.
+var selfTests crypt.SelfTests
+
 func simulate(t *testing.T, r Row, start Start, seed uint64, scatter time.Duration) *Observed {
 	t.Helper()
 	now := new(boot.Time)
-	tpm, err := emulator.New(emulator.Platform{Clock: now}, emulator.Config{})
+	tpm, err := emulator.New(emulator.Platform{Clock: now, SelfTest: selfTests.SelfTest}, emulator.Config{})
 	require.NoError(t, err)
 	o, err := r.Simulate(t.Context(), start, tpm, now, seed, scatter)
 	require.NoError(t, err)

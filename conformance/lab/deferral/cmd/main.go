@@ -20,6 +20,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/lab"
 	"github.com/swtpmd/swtpmd/conformance/lab/deferral"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/ima/boot"
 )
 
@@ -154,10 +155,11 @@ func (o *options) cells(ctx context.Context, rows []deferral.Row, progress io.Wr
 		defer done()
 	}
 	var cells []deferral.Cell
+	selfTests := new(crypt.SelfTests)
 	for _, r := range rows {
 		for _, start := range deferral.Starts() {
 			c := deferral.Cell{Row: r.Name(), Start: start, Kernel: r.Kernel(start), Why: r.Why}
-			if err := simulate(ctx, r, &c); err != nil {
+			if err := simulate(ctx, r, &c, selfTests); err != nil {
 				return nil, err
 			}
 			if l != nil {
@@ -174,15 +176,16 @@ func (o *options) cells(ctx context.Context, rows []deferral.Row, progress io.Wr
 // seeds is how often a race is simulated.
 const seeds = 16
 
-// simulate simulates a row: once, or often enough to see both ends of a race.
-func simulate(ctx context.Context, r deferral.Row, c *deferral.Cell) error {
+// simulate simulates a row: once, or often enough to see both ends of a race. The TPMs
+// share their self-tests.
+func simulate(ctx context.Context, r deferral.Row, c *deferral.Cell, selfTests *crypt.SelfTests) error {
 	often, scatter := uint64(1), time.Duration(0)
 	if r.Outcome[c.Start] == deferral.Race {
 		often, scatter, c.SimulatedRace = seeds, boot.RaceWindow, new(deferral.Share)
 	}
 	for seed := uint64(1); seed <= often; seed++ {
 		now := new(boot.Time)
-		tpm, err := emulator.New(emulator.Platform{Clock: now}, emulator.Config{})
+		tpm, err := emulator.New(emulator.Platform{Clock: now, SelfTest: selfTests.SelfTest}, emulator.Config{})
 		if err != nil {
 			return err
 		}
