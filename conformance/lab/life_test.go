@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -259,7 +260,7 @@ func snapshotsWhileHeld(t *testing.T, g *steered, tpm *TPM, has *held) {
 		c.release()
 		g.humanAnswered(t)
 		took := time.Since(begun)
-		d := awaitDecision(t, tpm, c.outcome)
+		d := awaitDecision(t, tpm, c.outcome, tpm2.TPMCCCreatePrimary)
 		t.Logf("%s: savevm took %v, the command was held for %v", c.name, took.Round(time.Millisecond), d.HeldFor.Round(time.Millisecond))
 		g.run(t, "until grep -qs ^8 /run/answer; do usleep 10000; done; mv /run/answer /run/"+c.name)
 	}
@@ -280,11 +281,12 @@ func advance(t *testing.T, tpm *TPM, level initcall.Level) {
 	require.NoError(t, err)
 }
 
-// askHeld has the guest send a command, and waits until the TPM holds it.
+// askHeld has the guest send a command, and waits until the TPM holds it, not one of the
+// guest's kernel that came before.
 func (m *steered) askHeld(t *testing.T, tpm *TPM) {
 	t.Helper()
 	m.run(t, fmt.Sprintf("askdevice ask /dev/tpm0 %x >/run/answer 2>&1 &", createPrimary(t)))
-	awaitDecision(t, tpm, faults.Held)
+	awaitDecision(t, tpm, faults.Held, tpm2.TPMCCCreatePrimary)
 }
 
 // tookHeld: the guest has the answers to commands that were held, in these files, and
@@ -298,16 +300,19 @@ func (m *steered) tookHeld(t *testing.T, files ...string) {
 	}
 }
 
-// awaitDecision waits until the last decision about a command has an outcome.
-func awaitDecision(t *testing.T, tpm *TPM, outcome faults.Outcome) *faults.Decision {
+// awaitDecision waits until the last decision about a command, of any if none is named, has
+// an outcome.
+func awaitDecision(t *testing.T, tpm *TPM, outcome faults.Outcome, commands ...tpm2.TPMCC) *faults.Decision {
 	t.Helper()
 	var last faults.Decision
 	require.Eventually(t, func() bool {
 		journal, err := tpm.admin.Journal(t.Context())
-		if err == nil && len(journal) > 0 {
-			last = journal[len(journal)-1].Decision
+		for _, entry := range slices.Backward(journal) {
+			if last = entry.Decision; len(commands) == 0 || slices.Contains(commands, tpm2.TPMCC(last.Command)) {
+				return err == nil && last.Outcome == outcome
+			}
 		}
-		return last.Outcome == outcome
+		return false
 	}, patience, 10*time.Millisecond, "%s", outcome)
 	return &last
 }
