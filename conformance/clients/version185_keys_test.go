@@ -30,6 +30,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/conformance/clients/internal/textbook"
+	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
 )
 
 // A subject is a key whose private part is known outside of the TPM, and what a peer does
@@ -120,13 +121,17 @@ func mlkemSubjects(t *testing.T) (list []subject) {
 			return shared
 		}
 	}
-	book := textbook.MLKEM512.NewDecapsulationKey(seed)
+	book := lattice.NewMLKEM(1)
+	public := book.Public(seed)
 	for i, c := range []struct {
 		peer   string
 		public []byte
 		agreement
 	}{
-		{"FIPS 203", book.Public(), agreement{func() (shared, ciphertext []byte) { return textbook.MLKEM512.Encapsulate(book.Public(), random(32)) }, book.Decapsulate}},
+		{"FIPS 203", public, agreement{
+			func() (shared, ciphertext []byte) { return book.Encapsulate(public, random(32)) },
+			func(ciphertext []byte) []byte { return book.Decapsulate(seed, ciphertext) },
+		}},
 		{"crypto/mlkem", library768.EncapsulationKey().Bytes(), agreement{library768.EncapsulationKey().Encapsulate, must(library768.Decapsulate)}},
 		{"crypto/mlkem", library1024.EncapsulationKey().Bytes(), agreement{library1024.EncapsulationKey().Encapsulate, must(library1024.Decapsulate)}},
 	} {
@@ -450,11 +455,11 @@ func mldsaSubjects(t *testing.T) (list []subject) {
 	for i, c := range []struct {
 		name    string
 		library mldsa.Parameters
-		book    textbook.MLDSA
-	}{{"44", mldsa.MLDSA44(), textbook.MLDSA44}, {"65", mldsa.MLDSA65(), textbook.MLDSA65}, {"87", mldsa.MLDSA87(), textbook.MLDSA87}} {
+	}{{"44", mldsa.MLDSA44()}, {"65", mldsa.MLDSA65()}, {"87", mldsa.MLDSA87()}} {
 		key, err := mldsa.NewPrivateKey(c.library, random(32))
 		require.NoError(t, err)
 		set, public := uint16(i+1), key.PublicKey().Bytes()
+		book := lattice.NewMLDSA(set)
 		add := func(name, peer string, alg uint16, parameters []byte, s signature) {
 			list = append(list, subject{
 				name: name, peer: peer, signs: &s,
@@ -476,11 +481,11 @@ func mldsaSubjects(t *testing.T) (list []subject) {
 			},
 		}
 		add("ML-DSA-"+c.name, "filippo.io/mldsa", algMLDSA, []byte{0}, pure)
-		pure.digest = func(message []byte) []byte { return textbook.MuOfMessage(public, context, message) }
+		pure.digest = func(message []byte) []byte { return lattice.Mu(public, context, message) }
 		add("ML-DSA-"+c.name+" external µ", "filippo.io/mldsa", algMLDSA, []byte{1}, pure)
 		for _, h := range preHashes {
 			mu := func(message []byte) []byte {
-				return textbook.MuOfDigest(public, context, []byte{6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, h.oid}, h.digest(message))
+				return lattice.HashMu(public, context, []byte{6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, h.oid}, h.digest(message))
 			}
 			add(fmt.Sprintf("HashML-DSA-%s %s", c.name, h.name), "FIPS 204", algHashMLDSA, be16(h.alg), signature{
 				context: context, digestContext: context, digest: h.digest,
@@ -491,7 +496,7 @@ func mldsaSubjects(t *testing.T) (list []subject) {
 				},
 				verify: func(message, signature []byte) bool {
 					b, ok := bytesAfter(signature, algHashMLDSA, h.alg)
-					return ok && c.book.Verify(public, mu(message), onlySized(b))
+					return ok && book.VerifyMu(public, mu(message), onlySized(b))
 				},
 			})
 		}

@@ -117,6 +117,7 @@ type takeover struct {
 	log     *slog.Logger
 	// Taken gets the process that has taken the fleet over, when it is ready.
 	Taken   chan int
+	closing chan struct{}
 	running sync.WaitGroup
 }
 
@@ -131,13 +132,14 @@ func serveTakeover(ctx context.Context, dir string, from *inheritance, t *takeov
 	if err != nil {
 		return fmt.Errorf("takeover socket: %w", err)
 	}
-	t.Taken = make(chan int, 1)
+	t.Taken, t.closing = make(chan int, 1), make(chan struct{})
 	t.running.Go(t.serve)
 	return nil
 }
 
 // close ends it.
 func (t *takeover) close() {
+	close(t.closing)
 	_ = t.l.Close()
 	t.running.Wait()
 }
@@ -150,8 +152,12 @@ func (t *takeover) serve() {
 		}
 		if err != nil {
 			t.log.Warn("takeover socket", "cause", err)
-			time.Sleep(time.Second) // a shortage of descriptors passes
-			continue
+			select {
+			case <-time.After(time.Second): // a shortage of descriptors passes
+				continue
+			case <-t.closing:
+				return
+			}
 		}
 		pid, err := t.handOver(conn.(*net.UnixConn))
 		if err == nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance/differential/kdf"
 	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
+	"github.com/swtpmd/swtpmd/conformance/differential/signature"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
@@ -87,7 +88,7 @@ func RecoverSecret(public *wire.Public, sensitive []byte, label string, secret [
 		shared := kem.Decapsulate(sensitive, secret)
 		return kdf.A(hash, shared, label, secret, public.Unique[0], hash.Size()*8), true
 	}
-	curve := exchangeCurve(public.Curve)
+	curve := signature.Exchange(public.Curve)
 	if curve == nil {
 		return nil, false
 	}
@@ -142,24 +143,9 @@ func coordinatesOf(public *wire.Public) (x, y []byte) {
 	return point[1 : 1+half], point[1+half:]
 }
 
-// exchangeCurve is a curve of the library, nil for one that it has not.
-func exchangeCurve(id tpm2.TPMECCCurve) ecdh.Curve {
-	switch id {
-	case tpm2.TPMECCNistP256:
-		return ecdh.P256()
-	case tpm2.TPMECCNistP384:
-		return ecdh.P384()
-	case tpm2.TPMECCNistP521:
-		return ecdh.P521()
-	case wire.Curve25519:
-		return ecdh.X25519()
-	}
-	return nil
-}
-
 // ephemeral makes a private key on the curve of a public area from any bytes.
 func ephemeral(p *wire.Public, from []byte) (*ecdh.PrivateKey, bool) {
-	curve := exchangeCurve(p.Curve)
+	curve := signature.Exchange(p.Curve)
 	if curve == nil {
 		return nil, false
 	}

@@ -4,6 +4,7 @@ package signature
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -85,6 +86,21 @@ func Curve(id tpm2.TPMECCCurve) elliptic.Curve {
 		return elliptic.P384()
 	case tpm2.TPMECCNistP521:
 		return elliptic.P521()
+	}
+	return nil
+}
+
+// Exchange returns a curve of crypto/ecdh, nil for one that it has not.
+func Exchange(id tpm2.TPMECCCurve) ecdh.Curve {
+	switch id {
+	case tpm2.TPMECCNistP256:
+		return ecdh.P256()
+	case tpm2.TPMECCNistP384:
+		return ecdh.P384()
+	case tpm2.TPMECCNistP521:
+		return ecdh.P521()
+	case wire.Curve25519:
+		return ecdh.X25519()
 	}
 	return nil
 }

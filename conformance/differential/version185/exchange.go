@@ -21,9 +21,9 @@ func (t *talk) notStorage(h uint32, n int) uint32 {
 	return when(k == nil || !k.storageKey(), handle(tpm2.TPMRCType, n))
 }
 
-// secretFor makes a seed and what it is sent as, sometimes changed. lost reports whether
-// the TPM gets another seed than the one given; the code is what it may be refused with
-// before.
+// secretFor makes a seed, and the secret that carries it to the TPM, sometimes a changed one.
+// lost reports whether the TPM finds another seed in it; refused is the error that it may
+// answer instead.
 func (t *talk) secretFor(k *key, label string) (seed, secret []byte, lost bool, refused tpm2.TPMRC) {
 	seed, secret, ok := conversation.LabeledSecret(k.area(), label, t.bytes(16))
 	if !ok || !t.chance(0.15) {

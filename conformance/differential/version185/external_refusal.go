@@ -91,7 +91,7 @@ func (k *key) onCurve() bool {
 	if k.on25519() {
 		return k.private == nil || !k.eddsa() || slices.EqualFunc(k.unique, k.publicOf(k.private, nil), bytes.Equal)
 	}
-	_, err := libraryExchange(k.curve).NewPublicKey(k.area().Point())
+	_, err := signature.Exchange(k.curve).NewPublicKey(k.area().Point())
 	return err == nil
 }
 

@@ -3,7 +3,6 @@ package version185
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hmac"
@@ -58,19 +57,6 @@ func (k *key) ownScheme() scheme {
 	return k.scheme
 }
 
-// libraryExchange is the curve of an ECC key in crypto/ecdh.
-func libraryExchange(id tpm2.TPMECCCurve) ecdh.Curve {
-	switch id {
-	case tpm2.TPMECCNistP256:
-		return ecdh.P256()
-	case tpm2.TPMECCNistP384:
-		return ecdh.P384()
-	case tpm2.TPMECCNistP521:
-		return ecdh.P521()
-	}
-	return ecdh.X25519()
-}
-
 // fieldSize is the size in bytes of the coordinates and scalars of a curve.
 func fieldSize(id tpm2.TPMECCCurve) int { return (signature.Curve(id).Params().BitSize + 7) / 8 }
 
@@ -101,7 +87,7 @@ func (p *template) publicOf(private, seed []byte) [][]byte {
 	case p.eddsa():
 		return [][]byte{ed25519.NewKeyFromSeed(private).Public().(ed25519.PublicKey), nil}
 	case p.kind == tpm2.TPMAlgECC:
-		k, err := libraryExchange(p.curve).NewPrivateKey(private)
+		k, err := signature.Exchange(p.curve).NewPrivateKey(private)
 		if err != nil {
 			panic(err) // drawn below the order
 		}

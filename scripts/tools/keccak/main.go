@@ -3,50 +3,17 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-
+	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/pass"
-	"github.com/mmcloughlin/avo/printer"
 	"github.com/mmcloughlin/avo/reg"
 
-	"github.com/mmcloughlin/avo/attr"
+	"github.com/swtpmd/swtpmd/scripts/tools/assembly"
 )
 
-const name = "keccak_amd64.s"
+var file = assembly.File{Package: "keccak", Name: "keccak_amd64.s", Functions: []func(*build.Context){permute}}
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: keccak FOLDER")
-		os.Exit(2)
-	}
-	text, err := assembly()
-	if err == nil {
-		err = os.WriteFile(filepath.Join(os.Args[1], name), text, 0o644)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "keccak:", err)
-		os.Exit(1)
-	}
-}
-
-// assembly gives the text of the file.
-func assembly() ([]byte, error) {
-	c := build.NewContext()
-	c.ConstraintExpr("amd64,!purego")
-	permute(c)
-	f, err := c.Result()
-	if err != nil {
-		return nil, err
-	}
-	if err := pass.Compile.Execute(f); err != nil {
-		return nil, err
-	}
-	return printer.NewGoAsm(printer.Config{Name: "scripts/tools/keccak", Pkg: "keccak"}).Print(f)
-}
+func main() { file.Main() }
 
 // rotations are the offsets of rho (FIPS 202, table 2), modulo 64, of lane x, y at
 // [5y + x].

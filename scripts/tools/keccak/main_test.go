@@ -1,19 +1,8 @@
 package main
 
-import (
-	"os"
-	"path/filepath"
-	"testing"
-
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-)
+import "testing"
 
 func TestTheAssemblyIsWhatIsGenerated(t *testing.T) {
 	t.Parallel()
-	got, err := os.ReadFile(filepath.Join("..", "..", "..", "emulator", "crypt", "internal", "keccak", name))
-	require.NoError(t, err)
-	want, err := assembly()
-	require.NoError(t, err)
-	assert.Equal(t, string(want), string(got), "run go generate ./emulator/crypt/internal/keccak")
+	file.AssertWritten(t)
 }

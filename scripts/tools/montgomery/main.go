@@ -4,50 +4,17 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/pass"
-	"github.com/mmcloughlin/avo/printer"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/swtpmd/swtpmd/scripts/tools/assembly"
 )
 
-const name = "mul_amd64.s"
+var file = assembly.File{Package: "montgomery", Name: "mul_amd64.s", Functions: []func(*build.Context){mul, gather}}
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: montgomery FOLDER")
-		os.Exit(2)
-	}
-	text, err := assembly()
-	if err == nil {
-		err = os.WriteFile(filepath.Join(os.Args[1], name), text, 0o644)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "montgomery:", err)
-		os.Exit(1)
-	}
-}
-
-// assembly gives the text of the file.
-func assembly() ([]byte, error) {
-	c := build.NewContext()
-	c.ConstraintExpr("amd64,!purego")
-	mul(c)
-	gather(c)
-	f, err := c.Result()
-	if err != nil {
-		return nil, err
-	}
-	if err := pass.Compile.Execute(f); err != nil {
-		return nil, err
-	}
-	return printer.NewGoAsm(printer.Config{Name: "scripts/tools/montgomery", Pkg: "montgomery"}).Print(f)
-}
+func main() { file.Main() }
 
 // blockWords is the number of words that the registers hold; numbers are so many blocks
 // long.

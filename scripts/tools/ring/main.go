@@ -3,53 +3,17 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/pass"
-	"github.com/mmcloughlin/avo/printer"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/swtpmd/swtpmd/scripts/tools/assembly"
 )
 
-const name = "ring_amd64.s"
+var file = assembly.File{Package: "ring", Name: "ring_amd64.s", Functions: []func(*build.Context){ntt, inverseNTT, dot, elementwise, within}}
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: ring FOLDER")
-		os.Exit(2)
-	}
-	text, err := assembly()
-	if err == nil {
-		err = os.WriteFile(filepath.Join(os.Args[1], name), text, 0o644)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ring:", err)
-		os.Exit(1)
-	}
-}
-
-// assembly gives the text of the file.
-func assembly() ([]byte, error) {
-	c := build.NewContext()
-	c.ConstraintExpr("amd64,!purego")
-	ntt(c)
-	inverseNTT(c)
-	dot(c)
-	elementwise(c)
-	within(c)
-	f, err := c.Result()
-	if err != nil {
-		return nil, err
-	}
-	if err := pass.Compile.Execute(f); err != nil {
-		return nil, err
-	}
-	return printer.NewGoAsm(printer.Config{Name: "scripts/tools/ring", Pkg: "ring"}).Print(f)
-}
+func main() { file.Main() }
 
 // The modulus of ML-DSA, and 1/modulus modulo 2^32.
 const (

@@ -1,3 +1,6 @@
+// Package textbook has the signatures of SM2 (GB/T 32918.2) and Schnorr (TPM 2.0 Library,
+// Part 1) on a plane curve, written as they are defined. It shares no code with the TPM, and
+// checks a TPM where no library has the same. It is slow, and not for secrets.
 package textbook
 
 import (
