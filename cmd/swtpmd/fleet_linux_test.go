@@ -27,7 +27,7 @@ import (
 type fleetProcess struct {
 	*exec.Cmd
 	fleet.Ready
-	errs strings.Builder
+	errs lockedBuffer
 }
 
 func startFleet(t *testing.T, shell string, args ...string) *fleetProcess {
