@@ -24,6 +24,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/ask"
 	"github.com/swtpmd/swtpmd/transport/fleet"
+	"github.com/swtpmd/swtpmd/transport/fleet/handover"
 	"github.com/swtpmd/swtpmd/transport/fleet/machine"
 	"github.com/swtpmd/swtpmd/transport/raw"
 	"github.com/swtpmd/swtpmd/transport/swtpm"
@@ -228,6 +229,46 @@ func TestATakeoverThatFails(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, f2.Close(context.Background())) })
 	before := e.times.Load()
 	require.Eventually(t, func() bool { return e.times.Load() > before+2 }, time.Minute, time.Millisecond)
+}
+
+// A process of another version, or with other directories, does not get the fleet; one that
+// hands over what is no TPM of a fleet is not believed, and leaves nothing.
+func TestATakeoverByAStranger(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	dir := transporttest.Dir(t)
+	f, err := fleet.New(fleet.Options{Dir: dir, NoSync: true})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, f.Close(ctx)) }()
+	require.NoError(t, f.Add(ctx, "1", fleet.Config{}))
+	for says, hello := range map[string]map[string]any{
+		"it is of version 2":       {"kind": "hello", "version": 2, "dir": dir},
+		"it has other directories": {"kind": "hello", "version": 1, "dir": dir + "/another"},
+		"unknown field":            {"kind": "hello", "version": 1, "dir": dir, "more": true},
+		"the other process says":   {"kind": "serves"},
+	} {
+		a, b := socketPair(t)
+		require.NoError(t, handover.New(b, time.Minute).Send(hello))
+		require.ErrorContains(t, f.HandOver(ctx, a, nil), says)
+		require.NoError(t, b.Close())
+	}
+	assert.Len(t, f.List(), 1, "the fleet goes on")
+
+	empty := transporttest.Dir(t)
+	for _, name := range []string{"../web", "a/b", "", ".hidden"} {
+		a, b := socketPair(t)
+		other := handover.New(a, time.Minute)
+		require.NoError(t, other.Send(map[string]any{"kind": "begin", "version": 1, "count": 1}))
+		require.NoError(t, other.Send(map[string]any{"kind": "tpm", "tpm": map[string]any{"name": name, "config": ""}}))
+		_, _, err := fleet.Take(ctx, b, fleet.Options{Dir: empty, NoSync: true})
+		var wrong *fleet.TakeoverError
+		require.ErrorAs(t, err, &wrong, name)
+		assert.ErrorContains(t, err, "no TPM", name)
+		require.NoError(t, a.Close())
+		left, err := os.ReadDir(empty)
+		require.NoError(t, err)
+		assert.Empty(t, left, name)
+	}
 }
 
 // A command that a rule holds is answered before, or the fleet goes on.

@@ -3,6 +3,7 @@
 package handover_test
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
 	"os"
@@ -82,6 +83,35 @@ func TestValuesWithFiles(t *testing.T) {
 	require.NoError(t, sender.Close())
 	_, err = receiver.Receive(&v)
 	require.ErrorIs(t, err, io.EOF)
+}
+
+// What is no message is refused, before anything that it announces is read.
+func TestReceiveRefuses(t *testing.T) {
+	t.Parallel()
+	head := func(size, count uint32, text string) string {
+		b := binary.BigEndian.AppendUint32(nil, size)
+		return string(binary.BigEndian.AppendUint32(b, count)) + text
+	}
+	for name, c := range map[string]struct{ text, says string }{
+		"too long":          {head(handover.MaxText+1, 0, ""), "announces"},
+		"too many files":    {head(2, handover.MaxFiles+1, "{}"), "announces"},
+		"files do not come": {head(2, 1, "\x00{}"), "0 of 1 files"},
+		"an unknown field":  {head(9, 0, `{"Odd":1}`), "unknown field"},
+		"two values":        {head(4, 0, "{}{}"), "bytes follow"},
+		"a value cut":       {head(9, 0, `{"Text":`), "unexpected EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := pair(t)
+			_, err := a.Write([]byte(c.text))
+			require.NoError(t, err)
+			require.NoError(t, a.CloseWrite())
+			var v value
+			files, err := handover.New(b, time.Minute).Receive(&v)
+			require.ErrorContains(t, err, c.says)
+			assert.Empty(t, files)
+		})
+	}
 }
 
 // FuzzReceive has anything for a message: an error, and no more memory than came.
