@@ -118,9 +118,6 @@ func (t *chainText) chain() (c chain, err error) {
 	c.want.by, errs[2] = symbolOf(t.By)
 	c.last, errs[3] = t.Last.line()
 	c.want.line, errs[4] = t.Line.line()
-	if int(t.Level) >= levels {
-		return c, errConsole
-	}
 	return c, errors.Join(errs[:]...)
 }
 
@@ -151,7 +148,7 @@ func (c *Console) UnmarshalText(text []byte) error {
 	if err := errors.Join(err, errOther); err != nil {
 		return err
 	}
-	if len(t.Text) > maxText || t.Long && len(t.Text) < maxHead || t.At.Body < 0 || t.At.Body > len(t.Text) || int(t.Now) >= levels {
+	if len(t.Text) > maxText || t.Long && len(t.Text) < maxHead || t.At.Body < 0 || t.At.Body > len(t.Text) {
 		return errConsole
 	}
 	c.mu.Lock()

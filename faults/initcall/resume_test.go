@@ -2,6 +2,7 @@ package initcall_test
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
@@ -218,4 +219,43 @@ func TestTimelineSince(t *testing.T) {
 	assert.Equal(t, initcall.Core, clock.Level())
 	cancel()
 	require.ErrorIs(t, transporttest.Receive(t, ended), context.Canceled)
+}
+
+// A text that no Console has written is refused, and changes nothing.
+func TestUnmarshalTextRefuses(t *testing.T) {
+	t.Parallel()
+	c, err := initcall.NewConsole(new(initcall.Clock))
+	require.NoError(t, err)
+	_, _ = c.Write([]byte("[    0.100000] Linux version 6.1\n[    0.2"))
+	before, err := c.MarshalText()
+	require.NoError(t, err)
+	require.NoError(t, c.UnmarshalText(before))
+	at := func(v map[string]any, names ...string) map[string]any {
+		for _, name := range names {
+			v = v[name].(map[string]any)
+		}
+		return v
+	}
+	for name, change := range map[string]func(map[string]any){
+		"a level that does not exist":        func(v map[string]any) { v["Now"] = "later" },
+		"a text that is too long":            func(v map[string]any) { v["Text"] = make([]byte, 1<<20) },
+		"a body before the text":             func(v map[string]any) { at(v, "At")["Body"] = -1 },
+		"a body after the text":              func(v map[string]any) { at(v, "At")["Body"] = 1000 },
+		"a body before the last line":        func(v map[string]any) { at(v, "Lines", "Last", "At")["Body"] = -1 },
+		"a body after the last line":         func(v map[string]any) { at(v, "Lines", "Last", "At")["Body"] = 1000 },
+		"a last line that is too long":       func(v map[string]any) { at(v, "Other", "Last")["Text"] = make([]byte, 1<<20) },
+		"a wanted line that is too long":     func(v map[string]any) { at(v, "Lines", "Line")["Text"] = make([]byte, 1<<20) },
+		"a function whose name is too long":  func(v map[string]any) { at(v, "Lines")["Open"] = strings.Repeat("f", 1<<12) },
+		"a wanted level that does not exist": func(v map[string]any) { at(v, "Lines")["Level"] = "later" },
+	} {
+		var v map[string]any
+		require.NoError(t, json.Unmarshal(before, &v))
+		change(v)
+		text, err := json.Marshal(v)
+		require.NoError(t, err)
+		require.Error(t, c.UnmarshalText(text), name)
+		after, err := c.MarshalText()
+		require.NoError(t, err)
+		require.Equal(t, string(before), string(after), name)
+	}
 }

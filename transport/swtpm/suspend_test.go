@@ -265,3 +265,26 @@ func TestSuspendTakesAPolledServer(t *testing.T) {
 	_, err := serve(t, echo(t), swtpm.Options{}).Suspend(t.Context())
 	require.ErrorIs(t, err, swtpm.ErrNotPolled)
 }
+
+// A server that is told what another one knew gives the TPM the state that the other one was
+// given, at the locality that was set.
+func TestSetStateOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	one := serve(t, &transporttest.TPM{}, swtpm.Options{Polled: true})
+	control := one.dialControl()
+	for _, request := range []string{
+		"0000000D 00000000 00000001 00000002 5050", "0000000D 00000000 00000002 00000001 56", // SET_STATEBLOB
+		"00000005 03", // SET_LOCALITY
+	} {
+		require.Equal(t, "00000000", control.Ask(request), request)
+	}
+	known := one.State()
+	assert.Equal(t, swtpm.State{Locality: 3, GivenPermanent: []byte("PP"), GivenVolatile: []byte("V")}, known)
+
+	device := &transporttest.TPM{}
+	other := serve(t, device, swtpm.Options{Polled: true})
+	other.SetState(known)
+	assert.Equal(t, known, other.State())
+	require.Equal(t, "00000000", other.dialControl().Ask("00000002 00000001")) // INIT
+	assert.Equal(t, []string{"init", "load state"}, device.Names())
+}
