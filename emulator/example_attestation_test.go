@@ -56,7 +56,7 @@ func template(p *wire.Public) tpm2.TPM2BPublic {
 	return tpm2.BytesAs2B[tpm2.TPMTPublic](w.Data())
 }
 
-// unique is what a public area ends with: the public key as FIPS 203 or FIPS 204 has it.
+// unique returns the end of a public area: the public key of FIPS 203 or FIPS 204.
 func unique(public tpm2.TPM2BPublic, size int) []byte {
 	area := public.Bytes()
 	return area[len(area)-size:]

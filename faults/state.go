@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// LayerState is what a layer has counted, for one that goes on in another process.
+// LayerState has what a layer has counted, for a layer in another process.
 type LayerState struct {
 	// Commands counts the commands that have come, Powered is how long the device has had
 	// power.

@@ -31,8 +31,8 @@ func (p *dsaPoly) packBelow(dst []byte, top int32, bits uint) []byte {
 	return q.pack(dst, bits)
 }
 
-// dsaPacked is what a polynomial of at most 20 bits takes, and what is read and written
-// past its end.
+// dsaPacked has room for a packed polynomial of at most 20 bits a coefficient, and for the
+// octets after it that are read and written too.
 type dsaPacked [dsaN*20/8 + 8]byte
 
 // unpack sets the coefficients to numbers of the given number of bits, at most 20,

@@ -184,7 +184,7 @@ func (p *kemPoly) drawSmall(x *sha3.SHAKE, seed []byte, nonce byte, eta int) {
 	p.takeSmall(&buf, eta)
 }
 
-// kemNoise is what a polynomial with eta of 2 or 3 is drawn from, in whole blocks.
+// kemNoise has the blocks of SHAKE256 that a polynomial with eta of 2 or 3 is drawn from.
 type kemNoise [2 * shake256Block]byte
 
 // drawSmalls is drawSmall for polynomials with nonces that follow each other, four at a time

@@ -7,7 +7,7 @@ import (
 	"github.com/swtpmd/swtpmd/faults/initcall"
 )
 
-// PanelState is what a panel has taken down, for one that goes on in another process.
+// PanelState has what a panel has recorded, for a panel in another process.
 type PanelState struct {
 	Levels   []initcall.Event          `json:"levels,omitempty"`
 	Journal  []faults.Decision         `json:"journal,omitempty"`

@@ -11,16 +11,16 @@ import (
 	"github.com/swtpmd/swtpmd/transport"
 )
 
-// defaultSettle is after which time a TPM is settled that nobody uses.
+// defaultSettle is how long a started TPM that nobody uses waits until it is stored.
 const defaultSettle = time.Second
 
-// settling is what of a TPM may be stored later: its file, if the fleet made it by itself,
-// and what _TPM_Init and TPM2_Startup have committed. Whatever else is asked of the TPM
-// comes after that is stored. So who has an answer finds the TPM again, and who has none
-// but those two finds one that has not been started.
+// settling has what a TPM may store later: its file, if the fleet made the TPM by itself, and
+// what _TPM_Init and TPM2_Startup have committed. It is stored before the answer to any other
+// command. A TPM whose process is killed before that has not been started; nothing that
+// depends on its seeds or counters has been answered.
 //
-// A thousand guests that start at the same time do not wait for a thousand directories and
-// their way to the disk then.
+// So a thousand guests that start at the same time do not wait until a thousand directories
+// are on the disk.
 type settling struct {
 	unsettled atomic.Bool // there is something to store
 	storage   *storage    // nil for a TPM that ends with the fleet

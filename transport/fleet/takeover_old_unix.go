@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ func (f *Fleet) HandOver(ctx context.Context, conn *net.UnixConn, with map[strin
 	defer f.tending.Unlock()
 	f.mu.Lock()
 	closed := f.closed
-	tpms := slices.SortedFunc(maps.Values(f.tpms), func(a, b *tpm) int { return compareNames(a.name, b.name) })
+	tpms := slices.SortedFunc(maps.Values(f.tpms), func(a, b *tpm) int { return strings.Compare(a.name, b.name) })
 	f.mu.Unlock()
 	if closed {
 		return ErrClosed
@@ -49,16 +50,6 @@ func (f *Fleet) HandOver(ctx context.Context, conn *net.UnixConn, with map[strin
 	}
 	_ = to.Send(message{Kind: saysFailed, Error: err.Error()}) // to one that may be gone
 	return err
-}
-
-func compareNames(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // frozen are the connections of each TPM.

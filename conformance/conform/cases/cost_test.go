@@ -116,7 +116,7 @@ type recording struct {
 	writes []write
 }
 
-// write is what a client has written at once, nothing when it has closed the connection.
+// write has the bytes that a client has written at once, none when it has closed the connection.
 type write struct {
 	control bool
 	data    []byte

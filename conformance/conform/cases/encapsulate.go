@@ -14,7 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// clientSecret is what the client encapsulates to its ML-KEM key.
+// clientSecret returns a secret that the client has encapsulated to its ML-KEM key.
 func clientSecret(set uint16) (shared, ciphertext []byte) {
 	key := kemKeys()[set-1]
 	return key.shared, bytes.Clone(key.ciphertext)

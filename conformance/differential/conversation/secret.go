@@ -47,8 +47,8 @@ func saltOf(public *wire.Public, salt []byte) []byte {
 	return seed
 }
 
-// LabeledSecret makes a seed and what it is sent as to an ECC or ML-KEM key, the contents
-// of a TPM2B_ENCRYPTED_SECRET; from decides what is random. The label has no zero at its
+// LabeledSecret makes a seed, and the contents of the TPM2B_ENCRYPTED_SECRET that carries it to
+// an ECC or ML-KEM key; from decides what is random. The label has no zero at its
 // end (version 185, Part 1, sections on Labeled KEM).
 func LabeledSecret(public *wire.Public, label string, from []byte) (seed, secret []byte, ok bool) {
 	hash, known := wire.Hashes[public.NameAlg]

@@ -145,7 +145,8 @@ func (t *talk) testParms() {
 	t.send(tpm2.TPMCCTestParms, nil, parms, inParameter(code, 1))
 }
 
-// unusable is what parameters of an ECC key are refused for whatever its attributes are.
+// unusable returns the code that refuses the parameters of an ECC key, whatever its attributes
+// are.
 func (p *template) unusable() tpm2.TPMRC {
 	exchange := *p
 	exchange.attributes = wire.ObjectDecrypt

@@ -16,7 +16,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
-// dhkemSuite is what RFC 9180, section 7.1, has for a curve.
+// dhkemSuite has the identifiers and functions of a curve (RFC 9180, section 7.1).
 type dhkemSuite struct {
 	id     uint16
 	curve  ecdh.Curve
@@ -128,8 +128,8 @@ func (k *key) ciphertextSize() int {
 
 func (t *talk) anyKEM() uint32 { return t.anyHandle(t.handlesOf(func(k *key) bool { return k.kem() })) }
 
-// encapsulate has the TPM make a secret; whoever has the private key finds it: the library
-// if it is known, else the TPM.
+// encapsulate has the TPM make a secret, and decapsulates it with the library if the private
+// key is known, else with the TPM.
 func (t *talk) encapsulate(h uint32) {
 	k := t.keys[h]
 	a, ok := t.send(wire.CCEncapsulate, []uint32{h}, nil, when(k == nil || !k.kem(), handle(tpm2.TPMRCKey, 1)))

@@ -108,8 +108,8 @@ type externalMu struct{}
 
 func (externalMu) HashFunc() crypto.Hash { return mldsacrypto.MLDSAMu }
 
-// hashMessage is what a sequence makes of a message before it is signed: its digest; the
-// message itself of EdDSA, µ of ML-DSA, the HMAC of an HMAC key that is known.
+// hashMessage returns what a sequence signs for a message: its digest; the message itself for
+// EdDSA, µ for ML-DSA, the HMAC for an HMAC key that is known.
 func (k *key) hashMessage(context, message []byte) []byte {
 	switch s := k.ownScheme(); s.alg {
 	case wire.AlgEdDSA:

@@ -21,7 +21,7 @@ func Play(ctx context.Context, target *conversation.Target, seed uint64, packets
 	return t.tally, t.err
 }
 
-// A move is what a caller does next: a command, or a few that belong together.
+// A move is a command, or a few that belong together.
 type move struct {
 	weight int
 	do     func(*talk)

@@ -44,8 +44,8 @@ var (
 
 func unknownHash(alg tpm2.TPMAlgID) bool { return !slices.Contains(hashes, alg) }
 
-// undecodable is what a TPMT_PUBLIC is refused for while it is unmarshaled (Part 2, chapter
-// "Key/Object Complex"), with null if nameAlg may be TPM_ALG_NULL.
+// undecodable returns the code that refuses a TPMT_PUBLIC while it is unmarshaled (Part 2,
+// chapter "Key/Object Complex"); null: nameAlg may be TPM_ALG_NULL.
 func (p *template) undecodable(null bool) tpm2.TPMRC {
 	switch p.kind {
 	case tpm2.TPMAlgRSA, tpm2.TPMAlgECC, tpm2.TPMAlgKeyedHash, wire.AlgMLKEM, wire.AlgMLDSA, wire.AlgHashMLDSA:
@@ -153,7 +153,7 @@ func (c symDef) undecodable() tpm2.TPMRC {
 	return tpm2.TPMRCMode
 }
 
-// uncreatable is what a template is refused for that decodes, below a parent, nil for a
+// uncreatable returns the code that refuses a template that decodes, below a parent, nil for a
 // hierarchy, with so many bytes of data from its creator (Part 3, section "Creation of
 // objects"; Part 2, section "TPMA_OBJECT").
 func (p *template) uncreatable(parent *template, data int) tpm2.TPMRC {
@@ -171,7 +171,8 @@ func (p *template) uncreatable(parent *template, data int) tpm2.TPMRC {
 	return p.incoherent(parent)
 }
 
-// incoherent is what a public area with both areas is refused for.
+// incoherent returns the code that refuses nameAlg, authPolicy or the attributes of an object
+// with both areas.
 func (p *template) incoherent(parent *template) tpm2.TPMRC {
 	a := p.attributes
 	sign, decrypt := p.has(wire.ObjectSign), p.has(wire.ObjectDecrypt)
@@ -202,7 +203,7 @@ func (p *template) signsNothing() bool {
 	return p.has(wire.ObjectX509) && (!p.asymmetric() || !p.has(wire.ObjectSign))
 }
 
-// misfit is what the algorithms of a public area are refused for, given its attributes and
+// misfit returns the code that refuses the algorithms of a public area, given its attributes and
 // its parent (Part 2, tables of the TPMS_*_PARMS).
 func (p *template) misfit(parent *template) tpm2.TPMRC {
 	var rc tpm2.TPMRC

@@ -1,5 +1,5 @@
-// Package assembly is what the commands that generate assembly with avo have in common:
-// the file's text, and a main function that writes it.
+// Package assembly is for the commands that generate assembly with avo: it makes the file's
+// text, and has the main function that writes it.
 package assembly
 
 import (

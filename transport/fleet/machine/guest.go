@@ -187,7 +187,7 @@ func isWith(command []byte, code wire.CC, parameter wire.SU) bool {
 		binary.BigEndian.Uint16(command[len(command)-2:]) == uint16(parameter)
 }
 
-// GuestState is what a Guest knows, for one that goes on in another process.
+// GuestState has what a Guest knows, for a Guest in another process.
 type GuestState struct {
 	On     bool `json:"on,omitempty"`
 	Asleep bool `json:"asleep,omitempty"`

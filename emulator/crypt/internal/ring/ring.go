@@ -7,7 +7,7 @@
 // No jump and no address depends on a coefficient.
 package ring
 
-// Modulus is what coefficients are computed modulo.
+// Modulus is q of ML-DSA (FIPS 204, table 1).
 const Modulus = 8380417
 
 const (
