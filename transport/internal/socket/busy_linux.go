@@ -1,10 +1,6 @@
 package socket
 
-import (
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // BusyPoll has Read of a connection from Adopt or FromFD look for bytes again and again
 // for up to a time before its thread sleeps, as Linux's SO_BUSY_POLL does for a network
@@ -43,24 +39,14 @@ func (b *blocking) look() {
 		b.busy.asleep--
 		return
 	}
-	if b.ready() {
-		return // what is there already teaches nothing
-	}
 	came, alone := false, true
 	for start, passed := time.Now(), time.Duration(0); !came && passed < b.busy.limit; {
-		came = b.ready()
+		came = b.pending()
 		now := time.Since(start)
 		alone = alone && now-passed < interrupted
 		passed = now
 	}
 	b.busy.learn(came && alone)
-}
-
-// ready reports whether a read would not sleep.
-func (b *blocking) ready() bool {
-	b.poll[0] = unix.PollFd{Fd: int32(b.fd), Events: unix.POLLIN}
-	n, err := unix.Poll(b.poll[:], 0)
-	return n > 0 || err != nil && err != unix.EINTR
 }
 
 // learn decides how many reads sleep at once after a look.

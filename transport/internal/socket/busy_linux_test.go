@@ -71,6 +71,10 @@ func TestBusyPoll(t *testing.T) {
 	assert.Equal(t, busy{limit: 50 * time.Millisecond, vain: 1, asleep: 1}, near.busy)
 	say("two")
 	hear("two")
+	assert.Equal(t, 1, near.busy.asleep, "it was there already")
+	say("two")
+	_, err := near.sleep(room)
+	require.NoError(t, err)
 	assert.Zero(t, near.busy.asleep, "that one did not look")
 
 	near.busy.limit = time.Minute // so that it finds what the peer sends later
@@ -82,7 +86,7 @@ func TestBusyPoll(t *testing.T) {
 		}
 		wrote <- err
 	}()
-	_, err := near.Write([]byte("?"))
+	_, err = near.Write([]byte("?"))
 	require.NoError(t, err)
 	hear("three")
 	require.NoError(t, transporttest.Receive(t, wrote))

@@ -136,31 +136,46 @@ func (b *blocking) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	defer b.leave()
-	if !b.deadline.IsZero() {
+	n, err := b.receive(p)
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return b.sleep(p)
+	}
+	return b.received(p, n, err)
+}
+
+// received is the result of Read after a system call that has read into p.
+func (b *blocking) received(p []byte, n int, err error) (int, error) {
+	switch {
+	case err != nil:
+		return 0, b.ended(fmt.Errorf("read: %w", err))
+	case n == 0 && len(p) > 0:
+		return 0, b.ended(io.EOF)
+	}
+	return n, nil
+}
+
+// sleep reads what comes later, until the deadline.
+func (b *blocking) sleep(p []byte) (int, error) {
+	if b.deadline.IsZero() {
+		b.look()
+	} else {
 		b.acknowledge()
 		if err := b.wait(unix.POLLIN, b.deadline); err != nil {
 			return 0, err
 		}
 	}
-	if b.deadline.IsZero() {
-		b.look()
-	}
 	for {
 		n, err := unix.Read(b.fd, p)
-		switch {
-		case err == nil && n > 0 || len(p) == 0:
-			return n, nil
-		case err == nil:
-			return 0, b.ended(io.EOF)
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		switch err {
+		case unix.EINTR:
+		case unix.EAGAIN:
 			// Blocking mode belongs to the open socket, not to our
 			// descriptor: whoever passed it may have switched it off.
 			if err := b.wait(unix.POLLIN, b.deadline); err != nil {
 				return 0, err
 			}
 		default:
-			return 0, b.ended(fmt.Errorf("read: %w", err))
+			return b.received(p, n, err)
 		}
 	}
 }
@@ -179,7 +194,7 @@ func acknowledge(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP
 // tpm2-tss does, sends the second part when the first is acknowledged (RFC 9293, section
 // 3.7.4, the Nagle algorithm). By itself Linux acknowledges up to 40 ms later, with the
 // response that it expects the reader to send (tcp(7), TCP_QUICKACK). What Adopt returns
-// does this itself where it has a deadline.
+// does this itself where it has a deadline and sleeps.
 func Acknowledge(conn net.Conn) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -195,22 +210,21 @@ func (b *blocking) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	defer b.leave()
-	done := 0
-	for {
-		n, err := unix.Write(b.fd, p[done:])
-		done += max(n, 0)
-		switch {
-		case err == nil && done == len(p):
-			return done, nil
-		case err == nil, errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+	done, err := b.send(p)
+	for err == nil && done < len(p) || err == unix.EINTR || err == unix.EAGAIN {
+		if err == unix.EAGAIN {
 			if err := b.wait(unix.POLLOUT, time.Time{}); err != nil {
 				return done, err
 			}
-		default:
-			return done, b.ended(fmt.Errorf("write: %w", err))
 		}
+		var n int
+		n, err = unix.Write(b.fd, p[done:])
+		done += max(n, 0)
 	}
+	if err != nil {
+		return done, b.ended(fmt.Errorf("write: %w", err))
+	}
+	return done, nil
 }
 
 // ended prefers our own Close as the reason for an end.

@@ -52,5 +52,11 @@ func TestPartsAreAcknowledged(t *testing.T) {
 	assert.Zero(t, atOnce(), "a whole message is acknowledged by its response")
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 	says("two")
-	assert.Equal(t, 1, atOnce())
+	assert.Zero(t, atOnce(), "it was there already")
+	_, err = peer.Write([]byte("three"))
+	require.NoError(t, err)
+	n, err := conn.(*blocking).sleep(room)
+	require.NoError(t, err)
+	require.Equal(t, "three", string(room[:n]))
+	assert.Equal(t, 1, atOnce(), "a part of a message is acknowledged before the reader sleeps")
 }
