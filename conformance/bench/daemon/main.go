@@ -1,5 +1,5 @@
 // Command daemon measures how many commands a second swtpmd and swtpm answer
-// over a unix socket, in turn and pinned alike, so that the comparison holds
+// over a unix socket and over TCP, in turn and pinned alike, so that the comparison holds
 // when the machine's speed drifts. scripts/bench builds and starts it.
 package main
 
@@ -27,16 +27,18 @@ const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
        scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-rate N] [-json]
        scripts/bench -mssim WORDS [-rounds N] [-commands N] [-json]
 
-Starts swtpmd and swtpm, each with a raw TPM socket (unix), and has one client
-send the same command many times, to one and then to the other, round after
-round. Client and server are pinned, first both to one processor, then each to its
-own, because placement alone changes the rate threefold.
+Starts swtpmd and swtpm, each with a raw TPM socket, and has one client send the
+same command many times, to one and then to the other, round after round. Client
+and server are pinned, first both to one processor, then each to its own, because
+placement alone changes the rate threefold. The socket is a unix one, and then a
+TCP one.
 
 swtpmd keeps its state in memory and swtpm in a directory, as they do by default;
 none of the commands changes what is stored.
 
-Prints commands per second (median of the rounds) and the ratio swtpmd/swtpm
-(median, lowest and highest of the rounds' ratios).
+Prints commands per second (median of the rounds), the ratio swtpmd/swtpm (median,
+lowest and highest of the rounds' ratios), and microseconds of each server's
+processor time for a command (medians).
 
 -vs and -unread compare swtpmd with itself: commands per second, microseconds of
 the server's processor time for a command, and both ratios (median of the rounds'
@@ -89,6 +91,28 @@ var placements = []placement{
 	{"one core", "0", "0"},
 	{"two cores", "0", "1"},
 }
+
+// listening is the words with which swtpmd and swtpm take commands at a socket, and its address.
+type listening func(dir string) (words, address string, err error)
+
+// atUnix is a socket in a directory.
+func atUnix(dir string) (words, address string, err error) {
+	path := filepath.Join(dir, "data")
+	return "type=unixio,path=" + path, path, nil
+}
+
+// atTCP is a port that nobody has yet.
+func atTCP(string) (words, address string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return "type=tcp,bindaddr=127.0.0.1,port=" + port, tcpPrefix + net.JoinHostPort("127.0.0.1", port), l.Close()
+}
+
+// tcpPrefix stands before an address of a raw socket over TCP.
+const tcpPrefix = "tcp:"
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "client" {
@@ -159,12 +183,16 @@ type server struct {
 // startServer starts program with swtpm's words, which both understand, and
 // waits until its socket accepts: the process is its own witness, ending early
 // is an error.
-func startServer(cpus, dir, program string, state bool) (*server, error) {
+func startServer(cpus, dir, program string, listen listening, state bool) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &server{socket: filepath.Join(dir, "data")}
-	args := []string{"-c", cpus, program, "socket", "--tpm2", "--server", "type=unixio,path=" + s.socket, "--flags", "not-need-init,startup-clear"}
+	words, address, err := listen(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{socket: address}
+	args := []string{"-c", cpus, program, "socket", "--tpm2", "--server", words, "--flags", "not-need-init,startup-clear"}
 	if state {
 		args = append(args, "--tpmstate", "dir="+dir)
 	}
@@ -175,7 +203,7 @@ func startServer(cpus, dir, program string, state bool) (*server, error) {
 
 // accepts reports whether the socket takes a connection.
 func (s *server) accepts() error {
-	conn, err := net.Dial("unix", s.socket)
+	conn, err := dial(context.Background(), s.socket)
 	if err != nil {
 		return err
 	}
@@ -280,7 +308,8 @@ type sender interface {
 	Close() error
 }
 
-// dial connects to a raw socket, or to a server of the simulator's protocol.
+// dial connects to a raw socket, which is a unix one without a prefix, or to a server of the
+// simulator's protocol.
 func dial(ctx context.Context, address string) (sender, error) {
 	if address, ok := strings.CutPrefix(address, simulatorPrefix); ok {
 		tpm, err := mssim.Dial(ctx, "tcp", address)
@@ -288,6 +317,9 @@ func dial(ctx context.Context, address string) (sender, error) {
 			return nil, err
 		}
 		return simulatorClient{tpm}, nil
+	}
+	if address, ok := strings.CutPrefix(address, tcpPrefix); ok {
+		return raw.Dial(ctx, "tcp", address)
 	}
 	return raw.Dial(ctx, "unix", address)
 }

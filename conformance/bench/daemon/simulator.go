@@ -33,9 +33,9 @@ func simulatorRivals(ours, words string) *rivals {
 	start := func(words string) func(cpus, dir string) (*server, error) {
 		return func(cpus, dir string) (*server, error) { return startSimulator(cpus, dir, words) }
 	}
-	return &rivals{other: "simulator", start: [2]func(cpus, dir string) (*server, error){
+	return &rivals{other: "simulator", ways: []way{{start: [2]func(cpus, dir string) (*server, error){
 		start(ours + " mssim --bind=127.0.0.1 --dir=. --port"), start(words),
-	}}
+	}}}}
 }
 
 // startSimulator starts a server of the simulator's protocol, gives its TPM power, and has
