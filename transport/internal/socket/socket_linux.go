@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -83,6 +84,7 @@ type blocking struct {
 	deadline time.Time // of Read, by Read's goroutine
 	busy     busy
 	poll     [1]unix.PollFd // of look
+	slept    atomic.Uint32  // reads that have slept
 	closed   atomic.Bool
 	// users counts the calls in progress, plus one until Close: the last one
 	// out closes the descriptor, so that its number is not reused under a
@@ -154,8 +156,17 @@ func (b *blocking) received(p []byte, n int, err error) (int, error) {
 	return n, nil
 }
 
+// sleepsInARow is after how many reads that sleep a goroutine goes through Go's scheduler.
+// The monitor of Go 1.26's scheduler (retake in runtime/proc.go) takes the P of a goroutine
+// that has not done so for 10 ms in each system call that it makes, and looks every 20 µs as
+// long as it takes one.
+const sleepsInARow = 16
+
 // sleep reads what comes later, until the deadline.
 func (b *blocking) sleep(p []byte) (int, error) {
+	if b.slept.Add(1)%sleepsInARow == 0 {
+		runtime.Gosched()
+	}
 	if b.deadline.IsZero() {
 		b.look()
 	} else {
