@@ -46,6 +46,11 @@ func TestBoots(t *testing.T) {
 		c := b.byTheKernel(t)
 		c.check(t, b.boot(t, c))
 	})
+	t.Run("two guests of a fleet", func(t *testing.T) {
+		t.Parallel()
+		defer b.enter(true)()
+		b.twoOfAFleet(t)
+	})
 }
 
 // bootsRequired reports whether a boot that cannot be had is a failure.

@@ -159,7 +159,7 @@ func (r *runner) writeTree(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer tpm.process.kill()
+	defer tpm.end()
 	r.at.tree, err = r.Machine.makeTree(ctx, r.dir, tpm.control)
 	return err
 }
@@ -461,7 +461,7 @@ func (r *runner) close() {
 		r.qemu.kill()
 	}
 	if r.tpm != nil {
-		r.tpm.process.stop(endPatience)
+		r.tpm.end()
 	}
 }
 

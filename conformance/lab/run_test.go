@@ -188,6 +188,31 @@ func TestRunSaysWhereABootWas(t *testing.T) {
 	}
 }
 
+// A process with other TPMs too goes on when a guest has ended, in whichever way.
+func TestTheTPMsOfAFleetOutliveAGuest(t *testing.T) {
+	t.Parallel()
+	for _, guest := range []string{"good", "die"} {
+		p := play(t, guest, "ready")
+		alone := p.TPM
+		p.TPM = func(ctx context.Context, dir string) (*TPM, error) {
+			tpm, err := alone(ctx, dir)
+			if err == nil {
+				t.Cleanup(tpm.process.kill)
+				tpm.lasts = true
+			}
+			return tpm, err
+		}
+		_, err := Run(t.Context(), p.Config)
+		assert.Equal(t, guest == "good", err == nil, "%v", err)
+		require.NotNil(t, p.tpm)
+		select {
+		case <-p.tpm.process.ended:
+			t.Error("the TPM has ended with the guest ", guest)
+		default:
+		}
+	}
+}
+
 func TestRunEndsWithItsTime(t *testing.T) {
 	t.Parallel()
 	p := play(t, "lost", "ready")

@@ -31,6 +31,15 @@ type TPM struct {
 	log     string          // file with what was read there; empty without it
 	admin   *control.Client // nil if it has no admin socket
 	process *process
+	// lasts reports whether the process has other TPMs too, and goes on without this one.
+	lasts bool
+}
+
+// end ends the TPM, and its process if that has no other TPM.
+func (t *TPM) end() {
+	if !t.lasts {
+		t.process.stop(endPatience)
+	}
 }
 
 // StartTPM starts a software TPM that keeps its state in dir, and returns when its
