@@ -40,8 +40,8 @@ type call struct {
 	borrowed                int // object slots that persistent objects take
 
 	parameters []byte // the parameter area as it was received
-	cpHashes   hashCache
-	rpHashes   hashCache
+	cpHashes   *hashCache
+	rpHashes   *hashCache
 
 	in    wire.Reader
 	param int // number of the parameter being decoded, from 1
@@ -61,7 +61,7 @@ type call struct {
 	auditRestarted bool
 	digests        wire.DigestValues
 	selections     wire.PCRSelections
-	digestSpace    [wire.MaxHashes * wire.MaxDigest]byte
+	digestSpace    []byte // room for a digest of each hash algorithm
 }
 
 // start makes the call ready for a new command. The lists keep their old
@@ -70,6 +70,7 @@ func (c *call) start(t *TPM, locality uint8) {
 	c.t, c.cmd, c.locality, c.tag = t, nil, locality, 0
 	c.nSession, c.param, c.borrowed, c.lookups = 0, 0, 0, 0
 	c.decrypt, c.encrypt, c.audit = none, none, none
+	c.cpHashes, c.rpHashes, c.digestSpace = &t.room.cpHashes, &t.room.rpHashes, t.room.digests[:]
 	c.cpHashes.n, c.rpHashes.n = 0, 0
 	c.rhandle, c.completed = wire.RHUnassigned, wire.RHUnassigned
 	c.auditRestarted = false

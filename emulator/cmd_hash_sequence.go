@@ -137,7 +137,7 @@ func (t *TPM) eventSequenceComplete(c *call) wire.RC {
 	t.updateHashes(o.Object, data)
 	digests := c.digestSpace[:0]
 	c.digests.Count = 0
-	for i := range o.Hashes[:o.HashCount] {
+	for i := range o.Hashes {
 		at := len(digests)
 		digests = finishHash(&o.Hashes[i], digests)
 		c.addDigest(o.Hashes[i].Alg, digests[at:])
@@ -158,7 +158,7 @@ func (t *TPM) bankAlgs() []wire.AlgID {
 
 // startHashes gives a sequence object its hashes.
 func (t *TPM) startHashes(o *state.Object, algs []wire.AlgID) {
-	o.HashCount = len(algs)
+	o.Hashes = make([]state.HashState, len(algs))
 	for i, alg := range algs {
 		o.Hashes[i].Alg = alg
 		saveHash(&o.Hashes[i], crypt.NewHash(alg))
@@ -173,7 +173,7 @@ func (t *TPM) updateHashes(o *state.Object, data []byte) {
 		o.FirstBlock = true
 		o.TicketSafe = len(data) >= generatedSize && !generatedByTPM(data)
 	}
-	for i := range o.Hashes[:o.HashCount] {
+	for i := range o.Hashes {
 		h := restoreHash(&o.Hashes[i])
 		h.Write(data)
 		saveHash(&o.Hashes[i], h)

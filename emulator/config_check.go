@@ -157,9 +157,8 @@ func contextSizes(banks []Bank, algs *crypt.Registry, version185 bool) (object, 
 			Sensitive: make([]byte, sensitive), Name: make([]byte, 2+digest), QualifiedName: make([]byte, 2+digest)})
 	}
 	sequence := state.Object{Kind: state.ObjectEventSequence, Auth: full}
-	for i, b := range banks {
-		sequence.HashCount++
-		sequence.Hashes[i].Size = uint8(len(crypt.MarshalHash(crypt.NewHash(b.Alg))))
+	for _, b := range banks {
+		sequence.Hashes = append(sequence.Hashes, state.HashState{Size: uint8(len(crypt.MarshalHash(crypt.NewHash(b.Alg))))})
 	}
 	measure(&sequence)
 	sequence = state.Object{Kind: state.ObjectMACSequence, Auth: full}

@@ -77,7 +77,7 @@ func (t *TPM) allocateBanks() {
 			sel = p.Allocation.List[j]
 		}
 		next.List[i] = sel
-		v.PCRs.Banks[i] = state.Bank{Alg: b.Alg, Size: uint8(crypt.HashSize(b.Alg)), Allocated: sel.Select}
+		v.PCRs.Banks[i] = state.NewBank(b.Alg, uint8(crypt.HashSize(b.Alg)), sel.Select)
 	}
 	next.Count = len(t.config.Banks)
 	t.resumeKnownBanks()
@@ -160,7 +160,7 @@ func (t *TPM) pcrStartup(kind startupKind, locality uint8) {
 			for i := range v.PCRs.Slice() {
 				b := &v.PCRs.Banks[i]
 				if old := saved.Bank(b.Alg); old != nil {
-					b.Values[pcr] = old.Values[pcr]
+					copy(b.Value(pcr), old.Value(pcr))
 				}
 			}
 			continue
@@ -178,14 +178,8 @@ func (t *TPM) pcrStartup(kind startupKind, locality uint8) {
 	}
 }
 
-// savePCRs keeps the PCRs for a Resume. Those that are not saved are zero in
-// the copy, so that a state has one encoding only.
-func (t *TPM) savePCRs() {
-	t.s.Clear.PCRs = t.s.Volatile.PCRs
-	for i := range t.s.Clear.PCRs.Slice() {
-		clear(t.s.Clear.PCRs.Banks[i].Values[state.SavedPCRs:])
-	}
-}
+// savePCRs keeps the PCRs for a Resume.
+func (t *TPM) savePCRs() { t.s.Clear.PCRs = t.s.Volatile.PCRs.Saved() }
 
 // digestPCRs appends the digest of the PCRs of a selection, from which it takes
 // those that are not there (Part 1, section "Selecting Multiple PCR").

@@ -39,13 +39,11 @@ func (t *TPM) build(p Platform, c Config) error {
 	return nil
 }
 
-// furnish gives a TPM with a Config its platform and its buffers.
+// furnish gives a TPM with a Config its platform and the size of its buffers.
 func (t *TPM) furnish(p Platform) {
 	t.platform = p.withDefaults()
 	size := t.config.Limits.Buffer
 	t.size, t.nextSize = size, size
-	room := max(defaultBuffer, size)
-	t.out, t.hashing = make([]byte, 0, room), make([]byte, 0, room)
 }
 
 // Another makes a TPM of the same Config without power. The two know nothing of each
@@ -176,9 +174,12 @@ func (t *TPM) send(ctx context.Context, came uint64, locality uint8, command []b
 		return nil, ErrReset
 	}
 	t.enter(ctx)
+	t.takeRoom()
 	response := t.execute(locality, command)
+	response = append(make([]byte, 0, len(response)), response...)
+	t.giveRoom()
 	t.leave()
-	return append(make([]byte, 0, len(response)), response...), nil
+	return response, nil
 }
 
 // Cancel asks the command in execution to give up, which it does at its next

@@ -30,7 +30,7 @@ var getTestResult = []byte{0x80, 1, 0, 0, 0, 10, 0, 0, 1, 0x7C}
 func TestCheckErrorsFindsChanges(t *testing.T) {
 	t.Parallel()
 	for name, run := range map[string]action{
-		"volatile": func(t *TPM, c *call) wire.RC { t.s.Volatile.PCRs.Banks[0].Values[3][0]++; return wire.RCValue },
+		"volatile": func(t *TPM, c *call) wire.RC { t.s.Volatile.PCRs.Banks[0].Value(3)[0]++; return wire.RCValue },
 		"random":   func(t *TPM, c *call) wire.RC { t.drbg().Read(make([]byte, 1)); return wire.RCValue },
 		"clear":    func(t *TPM, c *call) wire.RC { t.s.Clear.ShEnable = false; return wire.RCValue },
 		"shutdown": func(t *TPM, c *call) wire.RC { t.withdrawShutdown(); return wire.RCValue },

@@ -204,10 +204,10 @@ func (t *TPM) soundSequences(list []state.Object) bool {
 		case state.ObjectEventSequence:
 			want = len(t.config.Banks)
 		}
-		if o.HashCount != want {
+		if len(o.Hashes) != want {
 			return false
 		}
-		for j, h := range o.Hashes[:o.HashCount] {
+		for j, h := range o.Hashes {
 			if o.Kind == state.ObjectEventSequence && h.Alg != t.config.Banks[j].Alg {
 				return false
 			}

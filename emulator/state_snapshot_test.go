@@ -124,7 +124,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"session cipher":     {snapshot: changed(func(s *state.State) { s.Volatile.Sessions[0].Symmetric.Alg = wire.AlgRSA })},
 		"policy digest":      {snapshot: changed(func(s *state.State) { s.Volatile.Sessions[1].Digest.Size = 20 })},
 		"sequence hash":      {snapshot: changed(func(s *state.State) { s.Volatile.Objects[1].Hashes[0].Alg = wire.AlgSHA1 })},
-		"sequence with none": {snapshot: changed(func(s *state.State) { s.Volatile.Objects[1].HashCount = 0 })},
+		"sequence with none": {snapshot: changed(func(s *state.State) { s.Volatile.Objects[1].Hashes = nil })},
 		"DRTM":               {snapshot: changed(func(s *state.State) { s.Volatile.DRTMSlot = 3 })},
 		"object": {snapshot: changed(func(s *state.State) {
 			s.Volatile.Objects[2] = state.Object{Kind: state.ObjectLoaded, Public: []byte{0, 1}, Flags: state.ObjectPublicOnly}

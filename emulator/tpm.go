@@ -78,10 +78,11 @@ type TPM struct {
 	slots, persistent []*object
 
 	call    call   // the command in execution; here so that it is never allocated
+	room    *room  // of the command in execution, nil between two commands
 	out     []byte // room for the response
-	encoder state.Encoder
 	plain   []byte // room for parameters with the first one decrypted
 	hashing []byte // room for what cpHash and rpHash are the digests of
+	encoder state.Encoder
 
 	started  atomic.Uint64 // number of the last command that has started
 	toCancel atomic.Uint64 // number of the command that is to give up

@@ -42,10 +42,10 @@ func sample() *state.State {
 	s.Reset.ClearCount, s.Reset.RestartCount, s.Reset.ObjectContextID, s.Reset.PCRUpdateCounter = 1, 2, 3, 4
 	s.Clear.ShEnable, s.Clear.EhEnable, s.Clear.PhEnableNV = true, true, true
 	pcrs := state.PCRs{Count: 2}
-	pcrs.Banks[0] = state.Bank{Alg: wire.AlgSHA1, Size: 20, Allocated: wire.PCRSelect{1, 2, 3}}
-	pcrs.Banks[1] = state.Bank{Alg: wire.AlgSHA512, Size: 64, Allocated: wire.AllPCRs()}
+	pcrs.Banks[0] = state.NewBank(wire.AlgSHA1, 20, wire.PCRSelect{1, 2, 3})
+	pcrs.Banks[1] = state.NewBank(wire.AlgSHA512, 64, wire.AllPCRs())
 	copy(pcrs.Banks[1].Value(15), "fifteen")
-	s.Clear.PCRs = pcrs
+	s.Clear.PCRs = pcrs.Saved()
 	copy(pcrs.Banks[1].Value(23), "twenty-three")
 	v := &s.Volatile
 	v.Started, v.HCRTM, v.StartupLocality, v.PreviousShutdown = true, true, 3, state.ShutdownClear
@@ -54,9 +54,9 @@ func sample() *state.State {
 	v.PCRs = pcrs
 	v.Objects = make([]state.Object, 3)
 	o := &v.Objects[1]
-	*o = state.Object{Kind: state.ObjectEventSequence, FirstBlock: true, TicketSafe: true, HashCount: 1}
+	*o = state.Object{Kind: state.ObjectEventSequence, FirstBlock: true, TicketSafe: true}
 	b(&o.Auth)
-	o.Hashes[0] = state.HashState{Alg: wire.AlgSHA1, Size: 3, Buf: [224]byte{1, 2, 3}}
+	o.Hashes = []state.HashState{{Alg: wire.AlgSHA1, Size: 3, Buf: [224]byte{1, 2, 3}}}
 	v.DRTMSlot, v.DAPending, v.SelfTested = 1, true, []wire.AlgID{wire.AlgSHA1}
 	v.ExclusiveSession, v.FailureCode = wire.RHUnassigned, 3
 	v.Objects[0] = state.Object{Kind: state.ObjectMACSequence, MAC: []byte{0, 1, 2}}
@@ -107,7 +107,7 @@ func TestStoreEncodingLeavesOutVolatile(t *testing.T) {
 	assert.Equal(t, s.Persistent, got.Persistent)
 	assert.Equal(t, s.Orderly, got.Orderly)
 	assert.Equal(t, s.Reset, got.Reset)
-	assert.True(t, s.Clear == got.Clear)
+	assert.Equal(t, s.Clear, got.Clear)
 	assert.Equal(t, s.Objects, got.Objects)
 	assert.Equal(t, state.Volatile{}, got.Volatile)
 }

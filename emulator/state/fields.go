@@ -228,8 +228,9 @@ func (p *PCRs) fields(c *coder, n int) {
 			b.Size = 0
 		}
 		c.bytes(b.Allocated[:])
-		for pcr := range n {
-			c.bytes(b.Value(pcr))
+		if c.decode {
+			b.values = make([]byte, n*int(b.Size))
 		}
+		c.bytes(b.values[:n*int(b.Size)])
 	}
 }

@@ -52,8 +52,7 @@ type Object struct {
 	FirstBlock bool // a sequence has received data
 	TicketSafe bool // and they do not start with TPM_GENERATED_VALUE
 	// Hashes of a sequence: one, or one per bank of an event sequence.
-	HashCount int
-	Hashes    [MaxBanks]HashState
+	Hashes []HashState
 	// MAC is the state of a MAC sequence: 1 octet, 0 for HMAC and 1 for CMAC,
 	// and what MarshalBinary of crypt.HMACState or crypt.CMACState gives.
 	MAC []byte
@@ -125,8 +124,12 @@ func (o *Object) fields(c *coder) {
 	c.tpm2b(&o.Auth)
 	c.bool(&o.FirstBlock)
 	c.bool(&o.TicketSafe)
-	c.count(&o.HashCount, MaxBanks)
-	for i := range o.Hashes[:o.HashCount] {
+	n := len(o.Hashes)
+	c.count(&n, MaxBanks)
+	if c.decode && n > 0 {
+		o.Hashes = make([]HashState, n)
+	}
+	for i := range o.Hashes {
 		h := &o.Hashes[i]
 		c.alg(&h.Alg)
 		c.sized(&h.Size, h.Buf[:])

@@ -1,6 +1,10 @@
 package state
 
-import "github.com/swtpmd/swtpmd/emulator/wire"
+import (
+	"slices"
+
+	"github.com/swtpmd/swtpmd/emulator/wire"
+)
 
 // Bounds of the fixed tables.
 const (
@@ -152,7 +156,8 @@ type Clear struct {
 	ReadOnly                       bool // TPM2_ReadOnlyControl (rev 1.84)
 }
 
-// PCRs are the values of all PCR banks.
+// PCRs are the values of all PCR banks. A copy has the same values; Saved returns one with
+// values of its own.
 type PCRs struct {
 	Count int
 	Banks [MaxBanks]Bank
@@ -163,7 +168,12 @@ type Bank struct {
 	Alg       wire.AlgID
 	Size      uint8 // of a digest, in bytes
 	Allocated wire.PCRSelect
-	Values    [wire.PCRCount][wire.MaxDigest]byte
+	values    []byte // from PCR 0 on
+}
+
+// NewBank returns a bank whose digests have size bytes, with all PCRs zero.
+func NewBank(alg wire.AlgID, size uint8, allocated wire.PCRSelect) Bank {
+	return Bank{alg, size, allocated, make([]byte, wire.PCRCount*int(size))}
 }
 
 // Slice is the list of banks.
@@ -189,8 +199,22 @@ func (p *PCRs) Allocation() wire.PCRSelections {
 	return l
 }
 
-// Value is the value of one PCR; it aliases b.
-func (b *Bank) Value(pcr int) []byte { return b.Values[pcr][:b.Size] }
+// Saved returns PCR 0 to SavedPCRs-1 of all banks, without the others.
+func (p *PCRs) Saved() PCRs {
+	saved := *p
+	for i := range saved.Slice() {
+		b := &saved.Banks[i]
+		b.values = slices.Clone(b.values[:SavedPCRs*int(b.Size)])
+	}
+	return saved
+}
+
+// Value returns the value of one PCR, which aliases b. In what TPM2_Shutdown(STATE) has
+// left only PCR 0 to SavedPCRs-1 have one.
+func (b *Bank) Value(pcr int) []byte {
+	at := pcr * int(b.Size)
+	return b.values[at : at+int(b.Size) : at+int(b.Size)]
+}
 
 // DRBG is the working state of the random bit generator: crypt.DRBGState.
 type DRBG struct {

@@ -73,6 +73,7 @@ func (h *Hangups) Forget(c *Calls) {
 	delete(h.calls, c)
 	if len(h.calls) == 0 {
 		close(h.stop)
+		h.calls = nil
 	}
 }
 
