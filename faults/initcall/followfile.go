@@ -3,10 +3,12 @@ package initcall
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -39,13 +41,22 @@ func openFile(path string) (*fileFeed, error) {
 func watchDirectory(path string) (*fsnotify.Watcher, error) {
 	watch, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, &FollowError{Path: path, Doing: "watch for changes", Err: err}
+		return nil, &FollowError{Path: path, Doing: "watch for changes", Err: watchLimit(err)}
 	}
 	if err := watch.Add(filepath.Dir(path)); err != nil {
 		watch.Close()
 		return nil, &FollowError{Path: path, Doing: "watch its directory, which must exist", Err: err}
 	}
 	return watch, nil
+}
+
+// watchLimit names the limits that inotify_init1(2) meets: a feed has an inotify instance of
+// its own.
+func watchLimit(err error) error {
+	if errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("%w: raise fs.inotify.max_user_instances with sysctl, which each console of a fleet takes one of, or the limit of open files (ulimit -n)", err)
+	}
+	return err
 }
 
 func (f *fileFeed) close() error {

@@ -84,3 +84,14 @@ func TestConsoleSocketIsPrivate(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, fs.ModeSocket|0o600, info.Mode())
 }
+
+// The user's limit of inotify instances has the error of the limit of open files.
+func TestTheLimitOfWatchesIsNamed(t *testing.T) {
+	t.Parallel()
+	err := watchLimit(os.NewSyscallError("inotify_init1", syscall.EMFILE))
+	require.ErrorIs(t, err, syscall.EMFILE)
+	assert.ErrorContains(t, err, "fs.inotify.max_user_instances")
+	assert.NoError(t, watchLimit(nil))
+	other := os.NewSyscallError("inotify_init1", syscall.ENOMEM)
+	assert.Equal(t, other, watchLimit(other))
+}

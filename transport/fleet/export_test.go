@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// Descriptors of a TPM, by what they are for.
+const (
+	StartedDescriptors = startedDescriptors
+	ConsoleDescriptors = consoleDescriptors
+)
+
 // SettleAfter sets when TPMs are settled that nobody uses. None is there yet.
 func (f *Fleet) SettleAfter(d time.Duration) { f.unsettled.after = d }
 

@@ -253,11 +253,16 @@ func (f *Fleet) admits(name string) error {
 	return nil
 }
 
-// Descriptors that the process needs besides its TPMs, and that a TPM may take: two
-// listeners, four of a state directory, and those of a QEMU, two and one that is passed.
+// Descriptors that the process needs besides its TPMs, and that a TPM may take: those of
+// one that is started, of a QEMU two and one that is passed, and of a console.
 const (
 	ownDescriptors = 64
-	tpmDescriptors = 10
+	tpmDescriptors = startedDescriptors + 3 + consoleDescriptors
+	// startedDescriptors are two listeners, and of a state directory the directory twice,
+	// the lock, the state file, the file for the next state, and two that are reserved.
+	startedDescriptors = 2 + 7
+	// consoleDescriptors are a socket, a connection, and what watches the directory.
+	consoleDescriptors = 3
 )
 
 // Remove ends a TPM and removes its file and its sockets; its state stays. A TPM with
