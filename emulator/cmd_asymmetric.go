@@ -94,7 +94,7 @@ func (t *TPM) rsaDecrypt(c *call) wire.RC {
 func (o *object) eccKey() bool { return o.loaded() && o.public.Parms.Type == wire.AlgECC }
 
 // hasPoints reports whether an object is an ECC key of a curve with points of two
-// coordinates, which all are but 25519.
+// coordinates, which all are but 25519 and 448.
 func (o *object) hasPoints() bool { return o.eccKey() && o.curve() != nil }
 
 // point appends a TPM2B_ECC_POINT. The zero Point, which was not computed, has
@@ -113,8 +113,8 @@ func (t *TPM) ecdhKeyGen(c *call) wire.RC {
 	if !o.eccKey() {
 		return c.badHandle(1, wire.RCKey)
 	}
-	if onCurve25519(&o.public.Parms) {
-		return t.x25519KeyGen(c, o)
+	if m := montgomery(&o.public.Parms); m != nil {
+		return t.montgomeryKeyGen(m, c, o)
 	}
 	curve := o.curve()
 	q, err := curve.DecodePoint(o.public.Point.X, o.public.Point.Y)
@@ -147,8 +147,8 @@ func (t *TPM) ecdhZGen(c *call) wire.RC {
 	if own := o.public.Parms.Scheme.Alg; own != wire.AlgECDH && own != wire.AlgNull {
 		return c.badHandle(1, wire.RCScheme)
 	}
-	if onCurve25519(&o.public.Parms) {
-		return x25519ZGen(c, o, &in)
+	if m := montgomery(&o.public.Parms); m != nil {
+		return montgomeryZGen(m, c, o, &in)
 	}
 	curve := o.curve()
 	q, err := curve.DecodePoint(in.X, in.Y)
@@ -188,8 +188,8 @@ func (t *TPM) eccParameters(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	if id == wire.CurveCurve25519 {
-		c.out.ECCDetail(curve25519Detail())
+	if m := crypt.MontgomeryCurveOf(id); m != nil {
+		c.out.ECCDetail(montgomeryDetail(m))
 		return wire.RCSuccess
 	}
 	curve := crypt.CurveOf(id)

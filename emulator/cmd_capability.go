@@ -366,7 +366,7 @@ func (t *TPM) testParms(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	if rc := check25519Parms(&p); rc != wire.RCSuccess {
+	if rc := checkCurveParms(&p); rc != wire.RCSuccess {
 		return c.badParam(1, rc)
 	}
 	return wire.RCSuccess

@@ -16,7 +16,7 @@ func (t *TPM) ecEphemeral(c *call) wire.RC {
 		return rc
 	}
 	if curve == nil {
-		return c.badParam(1, wire.RCCurve) // 25519, of which no exchange has two phases
+		return c.badParam(1, wire.RCCurve) // 25519 or 448, of which no exchange has two phases
 	}
 	r, ok := t.commitNumberOf(curve, nil, t.s.Reset.CommitCounter)
 	if !ok {

@@ -52,7 +52,7 @@ func (t *TPM) verifySequenceStart(c *call) wire.RC {
 		return c.badHandle(1, wire.RCKey)
 	case scheme.Alg == wire.AlgECDAA:
 		return c.badHandle(1, wire.RCScheme) // no TPM verifies it
-	case len(hint) != hintSize(scheme.Alg):
+	case len(hint) != hintSize(key, scheme.Alg):
 		return c.badParam(2, wire.RCSize)
 	case !contextFits(scheme.Alg, context):
 		return c.badParam(3, wire.RCSize)
@@ -61,9 +61,9 @@ func (t *TPM) verifySequenceStart(c *call) wire.RC {
 }
 
 // hintSize is the size in bytes of what must be known of a signature before its message.
-func hintSize(alg wire.AlgID) int {
+func hintSize(key *object, alg wire.AlgID) int {
 	if alg == wire.AlgEdDSA {
-		return crypt.Ed25519Hint
+		return key.eddsaCurve().SigningSize()
 	}
 	return 0
 }
@@ -82,7 +82,7 @@ func ownScheme(key *object) (wire.Scheme, wire.RC) {
 	case key.public.Parms.Scheme.Alg == wire.AlgNull:
 		return wire.Scheme{}, wire.RCScheme
 	case key.public.Parms.Scheme.Alg == wire.AlgHashEdDSA:
-		return wire.Scheme{Alg: wire.AlgHashEdDSA, Hash: hashOfEd25519}, wire.RCSuccess
+		return wire.Scheme{Alg: wire.AlgHashEdDSA, Hash: key.eddsaCurve().Hash}, wire.RCSuccess
 	}
 	return key.public.Parms.Scheme, wire.RCSuccess
 }
@@ -276,7 +276,7 @@ func (t *TPM) verifySequenceComplete(c *call) wire.RC {
 
 // verifySequence reports whether a signature is that of the message of a sequence.
 func (t *TPM) verifySequence(key *object, scheme wire.Scheme, m message, context []byte, s *wire.Signature) wire.RC {
-	v, ok := m.(ed25519Message)
+	v, ok := m.(eddsaMessage)
 	switch {
 	case !ok:
 		return t.verifyFinal(key, scheme, m.finish(), context, s)

@@ -36,6 +36,11 @@ func version185Packets() []packet {
 	signed := ed25519.Sign(ed25519.NewKeyFromSeed(private25519), []byte("message"))
 	edSignature := wire.Signature{Alg: wire.AlgEdDSA, Bytes: signed}
 	verifyEd := verifySequenceStart(object, pw, signed[:32], nil)
+	ed448, hashed448, dh448 := planting(curve448.eddsaKey(signKey)), planting(curve448.hashEdDSAKey(signKey)), planting(dhkemKey(curve448.exchangeKey(), wire.AlgSHA512))
+	signature448 := curve448.signature(wire.AlgEdDSA, []byte("message"))
+	verify448 := verifySequenceStart(object, pw, signature448.Bytes[:57], nil)
+	hashed448Signature := curve448.signature(wire.AlgHashEdDSA, []byte("message"))
+	digest448 := crypt.Digest(wire.AlgSHAKE256_512, nil, []byte("message"))
 	return []packet{
 		{name: "SignSequenceStartEdDSA", code: wire.CCSignSequenceStart, newer: true, state: ed, bytes: signSequenceStart(object, pw, nil)},
 		{name: "VerifySequenceStartEdDSA", code: wire.CCVerifySequenceStart, newer: true, state: ed, bytes: verifyEd},
@@ -46,6 +51,15 @@ func version185Packets() []packet {
 		{name: "SignDigestHashEdDSA", code: wire.CCSignDigest, newer: true, state: hashed, bytes: signDigest(object, nil, hashOf(wire.AlgSHA512, []byte("message")), noTicket)},
 		{name: "EncapsulateDHKEM", code: wire.CCEncapsulate, newer: true, state: dh, bytes: et.Command(wire.CCEncapsulate, handles{object}, nil)},
 		{name: "DecapsulateDHKEM", code: wire.CCDecapsulate, newer: true, state: dh, bytes: et.Command(wire.CCDecapsulate, handles{object}, et.NoAuth(), et.Sized(x25519Base()))},
+		{name: "SignSequenceCompleteEd448", code: wire.CCSignSequenceComplete, newer: true, bytes: signSequenceComplete(sequence, object, pw, []byte("message")),
+			state: planted(ed448, signSequenceStart(object, pw, nil))},
+		{name: "VerifySequenceStartEd448", code: wire.CCVerifySequenceStart, newer: true, state: ed448, bytes: verify448},
+		{name: "VerifySequenceCompleteEd448", code: wire.CCVerifySequenceComplete, newer: true, bytes: verifySequenceComplete(sequence, object, pw, &signature448),
+			state: planted(ed448, verify448, sequenceUpdate(sequence, pw, []byte("message")))},
+		{name: "SignDigestEd448ph", code: wire.CCSignDigest, newer: true, state: hashed448, bytes: signDigest(object, nil, digest448, noTicket)},
+		{name: "VerifyDigestSignatureEd448ph", code: wire.CCVerifyDigestSignature, newer: true, state: hashed448, bytes: verifyDigest(object, nil, digest448, &hashed448Signature)},
+		{name: "EncapsulateX448", code: wire.CCEncapsulate, newer: true, state: dh448, bytes: et.Command(wire.CCEncapsulate, handles{object}, nil)},
+		{name: "DecapsulateX448", code: wire.CCDecapsulate, newer: true, state: dh448, bytes: et.Command(wire.CCDecapsulate, handles{object}, et.NoAuth(), et.Sized(append([]byte{5}, make([]byte, 55)...)))},
 		{name: "SignSequenceStart", code: wire.CCSignSequenceStart, newer: true, state: key, bytes: signSequenceStart(object, pw, nil)},
 		{name: "VerifySequenceStart", code: wire.CCVerifySequenceStart, newer: true, state: key, bytes: verifySequenceStart(object, pw, nil, nil)},
 		{name: "SignSequenceComplete", code: wire.CCSignSequenceComplete, newer: true, bytes: signSequenceComplete(sequence, object, pw, []byte("message")),

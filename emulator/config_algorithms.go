@@ -51,7 +51,6 @@ var dependencies = [...]struct {
 	{wire.AlgECMQV, wire.AlgECC, "it is a scheme for such keys"},
 	{wire.AlgEdDSA, wire.AlgECC, "it is a scheme for such keys"},
 	{wire.AlgHashEdDSA, wire.AlgECC, "it is a scheme for such keys"},
-	{wire.AlgHashEdDSA, wire.AlgSHA512, "it signs digests of it"},
 
 	// What storage keys of a type share their secrets with (Part 1, annexes "RSA"
 	// and "ECC", sections on secret sharing).
@@ -87,13 +86,20 @@ func (c Config) checkAlgorithms() (*crypt.Registry, error) {
 		return nil, &ConfigError{Field: "RSABits", Value: "empty, or AESBits is", Hint: "name a key size, or leave it nil"}
 	case !on(wire.AlgECC) && len(c.Curves) > 0:
 		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "add ECC to Algorithms"}
-	case (on(wire.AlgEdDSA) || on(wire.AlgHashEdDSA)) && !slices.Contains(c.Curves, wire.CurveCurve25519):
-		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "EDDSA or HASH_EDDSA is on, so that CURVE_25519 must be"}
+	case (on(wire.AlgEdDSA) || on(wire.AlgHashEdDSA)) && !slices.ContainsFunc(c.Curves, isMontgomery):
+		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "EDDSA or HASH_EDDSA is on, so that CURVE_25519 or CURVE_448 must be"}
 	case on(wire.AlgSM2) && !slices.Contains(c.Curves, wire.CurveSM2P256):
 		return nil, &ConfigError{Field: "Curves", Value: c.Curves, Hint: "SM2 is on, so that its curve must be"}
 	}
+	for _, curve := range c.Curves {
+		if m := crypt.MontgomeryCurveOf(curve); m != nil && on(wire.AlgHashEdDSA) && !on(m.Hash) {
+			return nil, &ConfigError{Field: "Algorithms", Value: fmt.Sprintf("%v and %v without %v", wire.AlgHashEdDSA, curve, m.Hash), Hint: "add it: it signs digests of it"}
+		}
+	}
 	return reg, c.checkParameterSets(on(wire.AlgMLKEM), on(wire.AlgMLDSA) || on(wire.AlgHashMLDSA))
 }
+
+func isMontgomery(curve wire.Curve) bool { return crypt.MontgomeryCurveOf(curve) != nil }
 
 // checkParameterSets refuses parameter sets of keys that there are not, and keys
 // without one.

@@ -19,8 +19,10 @@ type object struct {
 
 	rsa     *crypt.RSAPrivateKey // made from sensitive when it is first needed
 	rsaOpen *crypt.RSAPublicKey  // made from public when it is first needed
-	ed25519 *crypt.Ed25519Key    // likewise
 	lattice latticeKeys
+
+	eddsa     crypt.EdDSAKey       // likewise from sensitive
+	eddsaOpen crypt.EdDSAPublicKey // and from public
 
 	integrityKey []byte // of the children of a storage key, derived when it is first needed
 }

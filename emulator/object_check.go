@@ -307,8 +307,8 @@ func (c *call) checkRSAKey(p *wire.Public, s *wire.Sensitive, public, private in
 }
 
 func (c *call) checkECCKey(p *wire.Public, s *wire.Sensitive, public int) wire.RC {
-	if onCurve25519(&p.Parms) {
-		return c.check25519Key(p, s, public)
+	if m := montgomery(&p.Parms); m != nil {
+		return c.checkMontgomeryKey(m, p, s, public)
 	}
 	curve := crypt.CurveOf(p.Parms.Curve)
 	if s == nil {

@@ -49,8 +49,8 @@ func (t *TPM) decryptSecret(key *object, label string, secret []byte) ([]byte, w
 		return nil, rc
 	}
 	alg := key.public.NameAlg
-	if onCurve25519(&key.public.Parms) {
-		z, rc := agree25519(key.sensitive.Data, &p)
+	if m := montgomery(&key.public.Parms); m != nil {
+		z, rc := agreeMontgomery(m, key.sensitive.Data, &p)
 		if rc != wire.RCSuccess {
 			return nil, rc
 		}
@@ -101,8 +101,8 @@ func (t *TPM) encryptSecret(key *object, label string) (seed, secret []byte, rc 
 	case wire.AlgMLKEM:
 		return t.encapsulateSecret(key, label)
 	}
-	if onCurve25519(&key.public.Parms) {
-		return t.encrypt25519Secret(key, label)
+	if m := montgomery(&key.public.Parms); m != nil {
+		return t.encryptMontgomerySecret(m, key, label)
 	}
 	curve := key.curve()
 	q, err := curve.DecodePoint(key.public.Point.X, key.public.Point.Y)

@@ -49,7 +49,7 @@ func (o *object) rsaKey() (*crypt.RSAPrivateKey, wire.RC) {
 	return o.rsa, wire.RCSuccess
 }
 
-// curve is the curve of an ECC key, nil for one of curve 25519.
+// curve is the curve of an ECC key, nil for one of curves 25519 and 448.
 func (o *object) curve() *crypt.Curve { return crypt.CurveOf(o.public.Parms.Curve) }
 
 // scalar is the private part of an ECC key.

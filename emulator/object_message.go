@@ -27,6 +27,7 @@ const (
 
 	messageWhole   = 3
 	messageEd25519 = 4
+	messageEd448   = 5
 )
 
 type hashMessage struct {
@@ -72,12 +73,31 @@ func (m *wholeMessage) marshal() []byte {
 	return append([]byte{byte(wire.AlgEdDSA >> 8), byte(wire.AlgEdDSA)}, m.data...)
 }
 
-// An ed25519Message is one whose EdDSA signature is verified, and has no digest.
-type ed25519Message struct{ *crypt.Ed25519Verification }
+// An eddsaMessage is one whose EdDSA signature of a curve is verified, and has no digest.
+type eddsaMessage struct {
+	crypt.EdDSAVerification
+	curve *crypt.MontgomeryCurve
+}
 
-func (m ed25519Message) finish() []byte { return nil }
-func (m ed25519Message) kind() byte     { return messageEd25519 }
-func (m ed25519Message) marshal() []byte {
+func newEdDSAMessage(curve *crypt.MontgomeryCurve, public, hint []byte) (eddsaMessage, error) {
+	v, err := curve.NewEdDSAVerification(public, hint)
+	return eddsaMessage{v, curve}, err
+}
+
+func restoreEdDSAMessage(id wire.Curve, state []byte) (eddsaMessage, error) {
+	curve := crypt.MontgomeryCurveOf(id)
+	v, err := curve.RestoreEdDSAVerification(state)
+	return eddsaMessage{v, curve}, err
+}
+
+func (m eddsaMessage) finish() []byte { return nil }
+func (m eddsaMessage) kind() byte {
+	if m.curve.ID == wire.CurveCurve448 {
+		return messageEd448
+	}
+	return messageEd25519
+}
+func (m eddsaMessage) marshal() []byte {
 	b, _ := m.MarshalBinary() // the error is always nil
 	return b
 }
@@ -93,11 +113,11 @@ func startMessage(key *object, scheme wire.Scheme, context, hint []byte) (messag
 		if len(hint) == 0 {
 			return &wholeMessage{}, wire.RCSuccess
 		}
-		v, err := crypt.NewEd25519Verification(key.public.Point.X, hint)
+		m, err := newEdDSAMessage(key.eddsaCurve(), key.public.Point.X, hint)
 		if err != nil {
 			return nil, rcOf(err)
 		}
-		return ed25519Message{v}, wire.RCSuccess
+		return m, wire.RCSuccess
 	case wire.AlgMLDSA:
 		mu, rc := key.newMu(context)
 		if rc != wire.RCSuccess {
@@ -142,8 +162,9 @@ func restoreMessage(o *state.Object) (message, error) {
 		}
 		return &wholeMessage{slices.Clone(b[2:])}, nil
 	case messageEd25519:
-		v := new(crypt.Ed25519Verification)
-		return ed25519Message{v}, v.UnmarshalBinary(b)
+		return restoreEdDSAMessage(wire.CurveCurve25519, b)
+	case messageEd448:
+		return restoreEdDSAMessage(wire.CurveCurve448, b)
 	case messageHMAC:
 		h, err := crypt.UnmarshalHMAC(b)
 		return hmacMessage{h}, err
@@ -166,10 +187,16 @@ func largestMessages(algs *crypt.Registry) (all [][]byte) {
 		add(muMessage{mu})
 	}
 	if algs.Selectors().Has(wire.AlgEdDSA, wire.RoleSigScheme) {
-		public, err := crypt.Ed25519Public(make([]byte, crypt.Curve25519Key))
-		if err == nil {
-			v, _ := crypt.NewEd25519Verification(public, make([]byte, crypt.Ed25519Hint)) // the key is one
-			add(ed25519Message{v})
+		for _, id := range algs.Curves() {
+			curve := crypt.MontgomeryCurveOf(id)
+			if curve == nil {
+				continue
+			}
+			public, err := curve.EdDSAPublic(make([]byte, curve.SigningSize()))
+			if err == nil {
+				m, _ := newEdDSAMessage(curve, public, make([]byte, curve.SigningSize())) // the key is one
+				add(m)
+			}
 		}
 	}
 	return all

@@ -58,8 +58,8 @@ func (t *TPM) makeKey(o *creation, s *wire.Sensitive) wire.RC {
 	case wire.AlgRSA:
 		return t.makeRSAKey(o, s)
 	case wire.AlgECC:
-		if onCurve25519(&p.Parms) {
-			return make25519Key(o, s)
+		if m := montgomery(&p.Parms); m != nil {
+			return makeMontgomeryKey(m, o, s)
 		}
 		curve := crypt.CurveOf(p.Parms.Curve)
 		d, q, err := curve.GenerateKey(o.gen)

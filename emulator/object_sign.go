@@ -32,7 +32,7 @@ func (o *object) messageSignature() int {
 	case wire.AlgHashMLDSA:
 		return 2 + 2 + 2 + o.public.Parms.MLDSA.SignatureSize()
 	}
-	return 2 + 2 + crypt.Ed25519Signature
+	return 2 + 2 + o.eddsaCurve().SignatureSize()
 }
 
 // randomSignature is the size in bytes of the random number of an ML-DSA signature.
@@ -61,8 +61,8 @@ func (o *object) muOf(context, signed []byte) ([]byte, wire.RC) {
 // and has its sensitive area. The code it fails with is bare, and then nothing was
 // drawn.
 func (t *TPM) signMessage(key *object, message []byte) (wire.Signature, wire.RC) {
-	if alg := key.messageAlg(); isEdDSA(alg) {
-		return key.signEdDSA(eddsaInput(alg, message))
+	if isEdDSA(key.messageAlg()) {
+		return key.signEdDSA(key.eddsaInput(message))
 	}
 	mu, rc := key.messageMu(message)
 	if rc != wire.RCSuccess {
@@ -104,8 +104,8 @@ func (t *TPM) verifyMessage(key *object, message []byte, s *wire.Signature) wire
 		}
 		return t.verify(key, crypt.Digest(s.Hash, nil, message), s)
 	}
-	if alg := key.messageAlg(); isEdDSA(alg) {
-		return key.verifyEdDSA(eddsaInput(alg, message), s)
+	if isEdDSA(key.messageAlg()) {
+		return key.verifyEdDSA(key.eddsaInput(message), s)
 	}
 	mu, rc := key.messageMu(message)
 	if rc != wire.RCSuccess {

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -62,6 +61,11 @@ func TestEveryAttributeOfVersion185Keys(t *testing.T) {
 		"X25519":            {x25519Key(), wire.RCScheme, wire.RCAttributes, wire.RCScheme},
 		"X25519 storage":    {x25519Storage(), wire.RCScheme, wire.RCAttributes, wire.RCAttributes},
 		"DHKEM":             {dhkemKey(x25519Key(), wire.AlgSHA256), wire.RCScheme, wire.RCAttributes, wire.RCScheme},
+		"Ed448":             {curve448.eddsaKey(signKey), wire.RCSuccess, wire.RCScheme, wire.RCAttributes},
+		"Ed448ph":           {curve448.hashEdDSAKey(signKey), wire.RCSuccess, wire.RCScheme, wire.RCAttributes},
+		"X448":              {curve448.exchangeKey(), wire.RCScheme, wire.RCAttributes, wire.RCScheme},
+		"X448 storage":      {curve448.storage(), wire.RCScheme, wire.RCAttributes, wire.RCAttributes},
+		"DHKEM X448":        {dhkemKey(curve448.exchangeKey(), wire.AlgSHA512), wire.RCScheme, wire.RCAttributes, wire.RCScheme},
 	} {
 		template := c.key.template(made)
 		tpm := v185(t)
@@ -98,7 +102,7 @@ func TestX509SignIsOfAsymmetricKeysThatSign(t *testing.T) {
 		tpm, bad := v185(t, parent), with(k)
 		assert.Equal(t, wire.RCAttributes.Parameter(2), send(t, tpm, loadExternal(bad)), name)
 		assert.Equal(t, wire.RCAttributes.Parameter(2), send(t, tpm, create(object, bad.template(made), "", "")), name)
-		seed, secret := exchange25519(t, "DUPLICATE")
+		seed, secret := curve25519.exchanged("DUPLICATE")
 		blob := closeOuter(t, seed, bad.name(), bad.sensitiveParameter())
 		assert.Equal(t, wire.RCAttributes.Parameter(2), send(t, tpm, importBlob(nil, bad, blob, secret, noSym)), name)
 	}
@@ -237,21 +241,4 @@ func TestTestParmsOfLatticeKeys(t *testing.T) {
 	assert.Equal(t, wire.RCValue.Parameter(1), send(t, tpm, et.Command(wire.CCTestParms, nil, nil, et.U16(uint16(wire.AlgMLDSA)), et.U16(1), et.U8(2))))
 	assert.Equal(t, wire.RCInsufficient.Parameter(1), test(uint16(wire.AlgHashMLDSA), 1))
 	assert.Equal(t, wire.RCSize, send(t, tpm, et.Command(wire.CCTestParms, nil, nil, et.U16(uint16(wire.AlgMLDSA)), et.U16(1), et.U8(0), et.U8(0))))
-}
-
-// Curve 448 is not there, and each way to ask for it says so.
-func TestCurve448IsNotThere(t *testing.T) {
-	t.Parallel()
-	tpm := v185(t)
-	k := change(eddsaKey(signKey), func(k *testKey) { k.public.Parms.Curve = wire.CurveCurve448 })
-	var parms wire.Writer
-	parms.PublicParms(&k.public.Parms)
-	assert.Equal(t, wire.RCCurve.Parameter(2), send(t, tpm, createPrimary(wire.RHOwner, k.template(made), "", "")))
-	assert.Equal(t, wire.RCCurve.Parameter(2), send(t, tpm, loadExternalPublic(k, wire.RHNull)))
-	assert.Equal(t, wire.RCCurve.Parameter(1), send(t, tpm, et.Command(wire.CCTestParms, nil, nil, parms.Data())))
-	assert.Equal(t, wire.RCCurve.Parameter(1), send(t, tpm, et.Command(wire.CCECCParameters, nil, nil, et.U16(0x41))))
-	curves, _ := list(t, tpm, wire.CapECCCurves, 0x41, 10, 2)
-	assert.Empty(t, curves)
-	_, err := emulator.ParseProfile("mine", []byte("profile mine\nspecification revision=185\nalgorithms ECC EDDSA\ncurves CURVE_448\n"))
-	require.ErrorContains(t, err, "CURVE_448")
 }

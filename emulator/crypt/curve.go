@@ -81,8 +81,8 @@ func constant(hex string) *big.Int {
 	return x
 }
 
-// CurveOf gives a curve, nil if this package does not know it and for
-// TPM_ECC_CURVE_25519, which has no such equation and functions of its own.
+// CurveOf gives a curve, nil if this package does not know it and for those that
+// [MontgomeryCurveOf] gives, which have no such equation.
 func CurveOf(id wire.Curve) *Curve {
 	for _, c := range curves {
 		if c.ID == id {
@@ -93,19 +93,23 @@ func CurveOf(id wire.Curve) *Curve {
 }
 
 // Curves are the curves of this package, in ascending order: those that CurveOf knows,
-// and TPM_ECC_CURVE_25519.
+// and then those that MontgomeryCurveOf knows.
 func Curves() []wire.Curve {
 	var list []wire.Curve
 	for _, c := range curves {
 		list = append(list, c.ID)
 	}
-	return append(list, wire.CurveCurve25519)
+	for i := range montgomeryCurves {
+		list = append(list, montgomeryCurves[i].ID)
+	}
+	return list
 }
 
-// FieldSize is the size in bytes of a coordinate of one of Curves, 0 for another curve.
+// FieldSize is the size in bytes of a coordinate of one of Curves, 0 for another curve. A
+// point of Ed448 has another byte, see [MontgomeryCurve.SigningSize].
 func FieldSize(id wire.Curve) int {
-	if id == wire.CurveCurve25519 {
-		return Curve25519Key
+	if m := MontgomeryCurveOf(id); m != nil {
+		return m.ExchangeSize()
 	}
 	if c := CurveOf(id); c != nil {
 		return c.FieldSize()

@@ -48,6 +48,7 @@ func TestCurveConstants(t *testing.T) {
 	assert.Len(t, curves, len(sizes))
 	assert.Nil(t, CurveOf(wire.CurveNone))
 	assert.Nil(t, CurveOf(wire.CurveCurve25519))
+	assert.Nil(t, CurveOf(wire.CurveCurve448))
 	assert.Equal(t, 66, CurveOf(wire.CurveNISTP521).FieldSize())
 	assert.Equal(t, 66, CurveOf(wire.CurveNISTP521).OrderSize())
 }

@@ -22,7 +22,8 @@ func TestDHKEMVectors(t *testing.T) {
 	b, err := os.ReadFile("testdata/vectors/dhkem_rfc9180.json")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(b, &file))
-	require.Len(t, file.Vectors, 12)
+	require.Len(t, file.Vectors, 16)
+	asked := 0
 	for _, v := range file.Vectors {
 		for i := range dhkems {
 			k := &dhkems[i]
@@ -38,6 +39,8 @@ func TestDHKEMVectors(t *testing.T) {
 			shared, err = k.Decapsulate(octets(v.Private), ciphertext)
 			require.NoError(t, err)
 			assert.Equal(t, v.Shared, hex.EncodeToString(shared))
+			asked++
 		}
 	}
+	assert.Equal(t, len(file.Vectors), asked)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	circl "github.com/cloudflare/circl/hpke"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -103,6 +104,61 @@ func TestDHKEMLikeLibrary(t *testing.T) {
 	}
 }
 
+// The same with X448, which the standard library does not have.
+func TestDHKEMWithX448LikeLibrary(t *testing.T) {
+	t.Parallel()
+	k, err := crypt.NewDHKEM(wire.CurveCurve448, wire.AlgSHA512)
+	require.NoError(t, err)
+	assert.Equal(t, []int{64, 56}, []int{k.SharedSize(), k.CiphertextSize()})
+	library := circl.KEM_X448_HKDF_SHA512.Scheme()
+	r := stream(48)
+	for range 10 {
+		public, private := library.DeriveKeyPair(draw(r, library.SeedSize()))
+		x, err := public.MarshalBinary()
+		require.NoError(t, err)
+		secret, err := private.MarshalBinary()
+		require.NoError(t, err)
+		entropy := draw(r, 56)
+		shared, ciphertext, err := k.Encapsulate(bytes.NewReader(entropy), x, nil)
+		require.NoError(t, err)
+		ephemeral, err := crypt.X448Public(entropy)
+		require.NoError(t, err)
+		require.Equal(t, ephemeral, ciphertext)
+		want, err := library.Decapsulate(private, ciphertext)
+		require.NoError(t, err)
+		require.Equal(t, want, shared)
+
+		ciphertext, shared, err = library.Encapsulate(public)
+		require.NoError(t, err)
+		found, err := k.Decapsulate(secret, ciphertext)
+		require.NoError(t, err)
+		require.Equal(t, shared, found)
+	}
+	code := func(err error) wire.RC {
+		var refused *crypt.Error
+		require.ErrorAs(t, err, &refused)
+		return refused.Code
+	}
+	for _, n := range []int{0, 32, 55, 57, 113} {
+		_, _, err = k.Encapsulate(stream(1), make([]byte, n), nil)
+		assert.Equal(t, wire.RCECCPoint, code(err), n)
+		_, err = k.Decapsulate(make([]byte, 56), make([]byte, n))
+		assert.Equal(t, wire.RCECCPoint, code(err), n)
+		_, err = k.Decapsulate(make([]byte, n), make([]byte, 56))
+		assert.Equal(t, wire.RCValue, code(err), n)
+	}
+	zero := make([]byte, 56) // of low order
+	_, _, err = k.Encapsulate(stream(1), zero, nil)
+	assert.Equal(t, wire.RCECCPoint, code(err))
+	_, err = k.Decapsulate(zero, zero)
+	assert.Equal(t, wire.RCECCPoint, code(err))
+	broken := errors.New("broken")
+	point, err := crypt.X448Public(zero)
+	require.NoError(t, err)
+	_, _, err = k.Encapsulate(iotest.ErrReader(broken), point, nil)
+	assert.ErrorIs(t, err, broken)
+}
+
 func TestDHKEMRefuses(t *testing.T) {
 	t.Parallel()
 	code := func(err error) wire.RC {
@@ -115,7 +171,7 @@ func TestDHKEMRefuses(t *testing.T) {
 		hash  wire.AlgID
 	}{
 		{wire.CurveNISTP256, wire.AlgSHA384}, {wire.CurveNISTP384, wire.AlgSHA256}, {wire.CurveNISTP521, wire.AlgSHA256},
-		{wire.CurveCurve25519, wire.AlgSHA512}, {wire.CurveNISTP224, wire.AlgSHA256}, {wire.CurveNone, wire.AlgNull},
+		{wire.CurveCurve25519, wire.AlgSHA512}, {wire.CurveCurve448, wire.AlgSHA256}, {wire.CurveNISTP224, wire.AlgSHA256}, {wire.CurveNone, wire.AlgNull},
 	} {
 		_, err := crypt.NewDHKEM(pair.curve, pair.hash)
 		assert.Equal(t, wire.RCKDF, code(err))

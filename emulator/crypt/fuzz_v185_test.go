@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"filippo.io/mldsa"
+	"github.com/cloudflare/circl/ecc/goldilocks"
+	"github.com/cloudflare/circl/sign/ed448"
 	"github.com/stretchr/testify/require"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
@@ -107,6 +109,34 @@ func FuzzVerifyEd25519(f *testing.F) {
 	})
 }
 
+// A verification in pieces says what the one of a whole message says, and the library
+// agrees about keys without a part of small order.
+func FuzzVerifyEd448(f *testing.F) {
+	key, err := crypt.NewEd448Key(make([]byte, 57))
+	require.NoError(f, err)
+	f.Add(key.Public(), []byte("message"), key.Sign([]byte("message")))
+	f.Add(append([]byte{1}, make([]byte, 56)...), []byte("message"), append([]byte{1}, make([]byte, 113)...))
+	f.Add(make([]byte, 57), []byte("message"), make([]byte, 114)) // of order 4
+	f.Fuzz(func(t *testing.T, public, message, signature []byte) {
+		got := crypt.VerifyEd448(public, message, signature)
+		v, err := crypt.NewEd448Verification(public, signature[:min(57, len(signature))])
+		if err != nil {
+			require.False(t, got)
+			return
+		}
+		v.Write(message[:len(message)/2])
+		v.Write(message[len(message)/2:])
+		require.Equal(t, got, v.Verify(signature))
+		p, err := goldilocks.FromBytes(public)
+		require.NoError(t, err)
+		without, err := goldilocks.Curve{}.ScalarMult(&goldilocks.Scalar{1}, p).MarshalBinary()
+		require.NoError(t, err)
+		if bytes.Equal(without, public) {
+			require.Equal(t, ed448.Verify(public, message, signature, ""), got)
+		}
+	})
+}
+
 // States that are restored can be written to and saved again.
 func FuzzUnmarshalVerification(f *testing.F) {
 	m, err := crypt.NewMLDSAMu([]byte("key"), []byte("context"))
@@ -119,6 +149,13 @@ func FuzzUnmarshalVerification(f *testing.F) {
 	v, err := crypt.NewEd25519Verification(public, make([]byte, 32))
 	require.NoError(f, err)
 	state, err = v.MarshalBinary()
+	require.NoError(f, err)
+	f.Add(state)
+	public, err = crypt.Ed448Public(make([]byte, 57))
+	require.NoError(f, err)
+	larger, err := crypt.NewEd448Verification(public, make([]byte, 57))
+	require.NoError(f, err)
+	state, err = larger.MarshalBinary()
 	require.NoError(f, err)
 	f.Add(state)
 	f.Fuzz(func(t *testing.T, state []byte) {
@@ -135,6 +172,14 @@ func FuzzUnmarshalVerification(f *testing.F) {
 			v.Write(make([]byte, 300))
 			v.Verify(make([]byte, 64))
 		}
+		var larger crypt.Ed448Verification
+		if larger.UnmarshalBinary(state) == nil {
+			again, err := larger.MarshalBinary()
+			require.NoError(t, err)
+			require.Equal(t, state, again)
+			larger.Write(make([]byte, 300))
+			larger.Verify(make([]byte, 114))
+		}
 	})
 }
 
@@ -146,13 +191,19 @@ func FuzzDecapsulateDHKEM(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(uint8(i), private, key.PublicKey().Bytes())
 	}
+	point, err := crypt.X448Public(make([]byte, 56))
+	require.NoError(f, err)
+	f.Add(uint8(len(dhkems)), make([]byte, 56), point)
 	f.Fuzz(func(t *testing.T, i uint8, private, ciphertext []byte) {
-		c := dhkems[int(i)%len(dhkems)]
-		k, err := crypt.NewDHKEM(c.curve, c.hash)
+		curve, hash, size := wire.CurveCurve448, wire.AlgSHA512, 64
+		if at := int(i) % (len(dhkems) + 1); at < len(dhkems) {
+			curve, hash, size = dhkems[at].curve, dhkems[at].hash, dhkems[at].size
+		}
+		k, err := crypt.NewDHKEM(curve, hash)
 		require.NoError(t, err)
 		shared, err := k.Decapsulate(private, ciphertext)
 		if err == nil {
-			require.Len(t, shared, c.size)
+			require.Len(t, shared, size)
 		}
 	})
 }

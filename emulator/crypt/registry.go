@@ -224,12 +224,12 @@ func NewRegistry(s Selection) (*Registry, error) {
 	}, slices.Compact(sorted), !s.NoExternalMu), nil
 }
 
-// Complete is the registry with every algorithm of the table, the NIST curves and curve
-// 25519, supported or not. It decodes everything that the structures of this
+// Complete is the registry with every algorithm of the table, the NIST curves and curves
+// 25519 and 448, supported or not. It decodes everything that the structures of this
 // package can name, and serves decoder tests.
 func Complete() *Registry {
 	return newRegistry(func(*Algorithm) bool { return true }, []wire.Curve{
-		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521, wire.CurveCurve25519}, true)
+		wire.CurveNISTP192, wire.CurveNISTP224, wire.CurveNISTP256, wire.CurveNISTP384, wire.CurveNISTP521, wire.CurveCurve25519, wire.CurveCurve448}, true)
 }
 
 // newRegistry has the rows that on accepts, which may narrow its copy of them.

@@ -139,38 +139,64 @@ func testMLKEM() ([]answer, error) {
 	return list, nil
 }
 
-// testEdDSA has the second test of RFC 8032, section 7.1.
+// testEdDSA has the second tests of RFC 8032, sections 7.1 and 7.4.
 func testEdDSA() ([]answer, error) {
-	public, signature := octets(example8032Public), octets(example8032Signature)
-	made, err := SignEd25519(octets(example8032), []byte{0x72})
-	if err != nil {
-		return nil, err
+	var list []answer
+	for _, v := range []struct {
+		curve                               wire.Curve
+		private, public, signature, message string
+	}{
+		{wire.CurveCurve25519, example8032, example8032Public, example8032Signature, "72"},
+		{wire.CurveCurve448, example448, example448Public, example448Signature, "03"},
+	} {
+		key, public, err := exampleEdDSA(v.curve, octets(v.private), octets(v.public))
+		if err != nil {
+			return nil, err
+		}
+		message, signature := octets(v.message), octets(v.signature)
+		list = append(list,
+			answer{"signature", key.Sign(message), signature},
+			holds("verification", public.Verify(message, signature)))
+		message[0] ^= 1
+		list = append(list, holds("refusal", !public.Verify(message, signature)))
 	}
-	return []answer{
-		{"signature", made, signature},
-		holds("verification", VerifyEd25519(public, []byte{0x72}, signature)),
-		holds("refusal", !VerifyEd25519(public, []byte{0x73}, signature)),
-	}, nil
+	return list, nil
 }
 
-// testHashEdDSA has the test of RFC 8032, section 7.3.
+// testHashEdDSA has the test of RFC 8032, section 7.3, and the first of section 7.5.
 func testHashEdDSA() ([]answer, error) {
-	digest, signature := Digest(wire.AlgSHA512, nil, []byte("abc")), octets(example8032phSignature)
-	public, err := Ed25519Public(octets(example8032ph))
-	if err != nil {
-		return nil, err
+	var list []answer
+	for _, v := range []struct {
+		curve                      wire.Curve
+		private, public, signature string
+	}{
+		{wire.CurveCurve25519, example8032ph, example8032phPublic, example8032phSignature},
+		{wire.CurveCurve448, example448ph, example448phPublic, example448phSignature},
+	} {
+		key, public, err := exampleEdDSA(v.curve, octets(v.private), octets(v.public))
+		if err != nil {
+			return nil, err
+		}
+		digest, signature := Digest(MontgomeryCurveOf(v.curve).Hash, nil, []byte("abc")), octets(v.signature)
+		made, err := key.SignPrehashed(digest)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, answer{"signature", made, signature}, holds("verification", public.VerifyPrehashed(digest, signature)))
+		digest[0] ^= 1
+		list = append(list, holds("refusal", !public.VerifyPrehashed(digest, signature)))
 	}
-	made, err := SignEd25519ph(octets(example8032ph), digest)
+	return list, nil
+}
+
+func exampleEdDSA(id wire.Curve, private, public []byte) (EdDSAKey, EdDSAPublicKey, error) {
+	m := MontgomeryCurveOf(id)
+	key, err := m.NewEdDSAKey(private)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	verified := VerifyEd25519ph(public, digest, signature)
-	digest[0] ^= 1
-	return []answer{
-		{"signature", made, signature},
-		holds("verification", verified),
-		holds("refusal", !VerifyEd25519ph(public, digest, signature)),
-	}, nil
+	open, err := m.NewEdDSAPublicKey(public)
+	return key, open, err
 }
 
 const (
@@ -182,27 +208,58 @@ const (
 
 	example8032ph = "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42"
 
+	example8032phPublic = "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf"
+
 	example8032phSignature = "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41" +
 		"31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+
+	example448 = "c4eab05d357007c632f3dbb48489924d552b08fe0c353a0d4a1f00acda2c463a" +
+		"fbea67c5e8d2877c5e3bc397a659949ef8021e954e0a12274e"
+
+	example448Public = "43ba28f430cdff456ae531545f7ecd0ac834a55d9358c0372bfa0c6c6798c086" +
+		"6aea01eb00742802b8438ea4cb82169c235160627b4c3a9480"
+
+	example448Signature = "26b8f91727bd62897af15e41eb43c377efb9c610d48f2335cb0bd0087810f435" +
+		"2541b143c4b981b7e18f62de8ccdf633fc1bf037ab7cd779805e0dbcc0aae1cb" +
+		"cee1afb2e027df36bc04dcecbf154336c19f0af7e0a6472905e799f1953d2a0f" +
+		"f3348ab21aa4adafd1d234441cf807c03a00"
+
+	example448ph = "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42" +
+		"ef7822e0d5104127dc05d6dbefde69e3ab2cec7c867c6e2c49"
+
+	example448phPublic = "259b71c19f83ef77a7abd26524cbdb3161b590a48f7d17de3ee0ba9c52beb743" +
+		"c09428a131d6b1b57303d90d8132c276d5ed3d5d01c0f53880"
+
+	example448phSignature = "822f6901f7480f3d5f562c592994d9693602875614483256505600bbc281ae38" +
+		"1f54d6bce2ea911574932f52a4e6cadd78769375ec3ffd1b801a0d9b3f4030cd" +
+		"433964b6457ea39476511214f97469b57dd32dbc560a9a94d00bff07620464a3" +
+		"ad203df7dc7ce360c3cd3696d9d9fab90f00"
 )
 
 // testHKDF has what DHKEM derives in RFC 9180, appendices A.1.1 and A.3.1, with keys of
-// curve 25519 and P-256.
+// curve 25519 and P-256, and in its test vectors with one of curve 448.
 func testHKDF() ([]answer, error) {
 	var list []answer
 	for _, v := range []struct {
 		curve                       wire.Curve
+		hash                        wire.AlgID
 		private, ciphertext, shared string
 	}{
-		{wire.CurveCurve25519, "4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8",
+		{wire.CurveCurve25519, wire.AlgSHA256, "4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8",
 			"37fda3567bdbd628e88668c3c8d7e97d1d1253b6d4ea6d44c150f741f1bf4431",
 			"fe0e18c9f024ce43799ae393c7e8fe8fce9d218875e8227b0187c04e7d2ea1fc"},
-		{wire.CurveNISTP256, "f3ce7fdae57e1a310d87f1ebbde6f328be0a99cdbcadf4d6589cf29de4b8ffd2",
+		{wire.CurveNISTP256, wire.AlgSHA256, "f3ce7fdae57e1a310d87f1ebbde6f328be0a99cdbcadf4d6589cf29de4b8ffd2",
 			"04a92719c6195d5085104f469a8b9814d5838ff72b60501e2c4466e5e67b325ac9" +
 				"8536d7b61a1af4b78e5b7f951c0900be863c403ce65c9bfcb9382657222d18c4",
 			"c0d26aeab536609a572b07695d933b589dcf363ff9d93c93adea537aeabb8cb8"},
+		{wire.CurveCurve448, wire.AlgSHA512, "27a4354608f3bdd38f1f5af305f3e0682efe4e25808249d8fcb55927f6a9f446" +
+			"b8dc1d0a2c3b8cb133a5673b59a6d55ce754ec0c9a555401",
+			"71b965384ed06d5ddf43ae816ca30d8cd61235e98d13fe011cfdba7d19488134" +
+				"c626f087d3fd9b6aaa4d4115ef80e9074b53f2c0fa3d5ecc",
+			"e0f1ddf832f530335c9aabe5274f61e354d39f32ba4e33556446ee01877db615" +
+				"0b046748d1f25d0c7f66bdb2632915c8d64e04649d23b4a3f0249c5a835434bf"},
 	} {
-		k, err := NewDHKEM(v.curve, wire.AlgSHA256)
+		k, err := NewDHKEM(v.curve, v.hash)
 		if err != nil {
 			return nil, err
 		}

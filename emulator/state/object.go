@@ -60,10 +60,11 @@ type Object struct {
 	// Of a sign or verify sequence: what tells its key from others, the context of the
 	// signature, and the first octets of the message, up to four. Message is what the
 	// message has come to: 1 octet, 0 for a hash, 1 for µ of ML-DSA, 2 for an HMAC, 3
-	// for a message that EdDSA signs, 4 for one whose EdDSA signature is verified; after 0
-	// the hash algorithm in 2, after 3 TPM_ALG_EDDSA in 2 and nothing else; and what
-	// MarshalBinary of the hash, of crypt.MLDSAMu, crypt.HMACState or
-	// crypt.Ed25519Verification gives. Ticket is that of the HMAC of a ticket, empty if there is none.
+	// for a message that EdDSA signs, 4 and 5 for one whose EdDSA signature of curve 25519
+	// or 448 is verified; after 0 the hash algorithm in 2, after 3 TPM_ALG_EDDSA in 2 and
+	// nothing else; and what MarshalBinary of the hash, of crypt.MLDSAMu, crypt.HMACState,
+	// crypt.Ed25519Verification or crypt.Ed448Verification gives. Ticket is that of the HMAC
+	// of a ticket, empty if there is none.
 	Key     []byte
 	Context []byte
 	First   []byte

@@ -127,7 +127,7 @@ func (s source) oddly(p *template) {
 		p.mu = pick[byte](s, 0, 1, 2, 255)
 	case 10:
 		if p.kind == tpm2.TPMAlgECC {
-			p.curve = pick(s, tpm2.TPMECCNistP384, tpm2.TPMECCNistP256, wire.Curve25519, 0x41, 0)
+			p.curve = pick(s, tpm2.TPMECCNistP384, tpm2.TPMECCNistP256, wire.Curve25519, 0x42, 0)
 		}
 	case 11:
 		p.unique[0] = s.bytes(pick(s, 1, 32, 64, 80, 81, 800, 1312, 1568, 1569, 2592, 2593))
