@@ -2,6 +2,7 @@ package conform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
@@ -47,7 +48,33 @@ func (r *Runner) discover(ctx context.Context) error {
 	if err := r.banks(ctx); err != nil {
 		return err
 	}
+	if err := r.buffer(ctx); err != nil {
+		return err
+	}
 	return r.hierarchies(ctx)
+}
+
+// kernelBuffer is the size of the largest command and of the largest response of Linux's
+// devices, in octets (drivers/char/tpm/tpm.h, TPM_BUFSIZE).
+const kernelBuffer = 4096
+
+// buffer finds out whether the way to a TPM with more room than kernelBuffer has that room
+// too. A device of Linux's that refuses a longer command gives no longer response
+// either: it waits for one until the command's time is over.
+func (r *Runner) buffer(ctx context.Context) error {
+	f := r.state.Features
+	f.Buffer = min(f.Properties[tpm2.TPMPTMaxCommandSize], f.Properties[tpm2.TPMPTMaxResponseSize])
+	if f.Buffer <= kernelBuffer {
+		return nil
+	}
+	long := wire.GetCapability(uint32(tpm2.TPMCapTPMProperties), 0, 1)
+	long.Parameters = append(long.Parameters, make([]byte, kernelBuffer)...) // TPM_RC_SIZE
+	_, err := r.ask(ctx, long)
+	var refused *managerError
+	if errors.As(err, &refused) {
+		f.Buffer, err = kernelBuffer, nil
+	}
+	return err
 }
 
 // list returns a list that TPM2_GetCapability gives, in as many pages as it takes.

@@ -20,6 +20,9 @@ type Features struct {
 	// Banks has how many PCRs of 0 to 23 there are by hash algorithm.
 	Banks      map[tpm2.TPMAlgID]int
 	Properties map[tpm2.TPMPT]uint32
+	// Buffer is the size of the largest command or response that the TPM, and the way to it,
+	// have room for.
+	Buffer uint32
 
 	Power, HashSequence, Localities bool
 	// Control reports whether there is a control channel in swtpm's protocol.
@@ -114,7 +117,7 @@ func (f *Features) lacks(c *Case) string {
 		return "PCR 16 or 23 has been extended by somebody"
 	case n.Objects > max(f.Properties[tpm2.TPMPTHRTransientMin], 3):
 		return fmt.Sprintf("no room for %d objects", n.Objects)
-	case n.Buffer > min(f.Properties[tpm2.TPMPTMaxCommandSize], f.Properties[tpm2.TPMPTMaxResponseSize]):
+	case n.Buffer > f.Buffer:
 		return fmt.Sprintf("no room for %d octets in a command or a response", n.Buffer)
 	case n.Other != nil:
 		return n.Other(f)

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The guest's init of TestConformance: swtpmd gives the kernel that runs here a TPM, and
-# swtpmd conform asks it through the kernel's devices. Reports are compressed and in base64,
+# The guest's init of TestConformance: swtpmd gives the kernel that runs here a TPM, of one
+# profile after the other, and swtpmd conform asks it through the kernel's devices. Reports are compressed and in base64,
 # between the lines "== report NAME" and "== end".
 
 export PATH=/bin
@@ -23,13 +23,20 @@ until_() {
 }
 
 insmod /mod/tpm_vtpm_proxy.ko
-swtpmd chardev --vtpm-proxy --tpm2 >/run/out 2>&1 &
-until_ [ -c /dev/tpmrm0 ]
-for name in tpmrm0 tpm0; do
-	swtpmd conform --target=/dev/$name --destructive --quiet --json=/run/$name.json
-	echo "exit code $name $?"
-	echo "== report $name"
-	gzip -c /run/$name.json | base64
-	echo "== end"
+for profile in default v185; do
+	swtpmd chardev --vtpm-proxy --tpm2 --profile=$profile >/run/out 2>&1 &
+	daemon=$!
+	until_ [ -c /dev/tpmrm0 ]
+	for name in tpmrm0 tpm0; do
+		swtpmd conform --target=/dev/$name --destructive --quiet --json=/run/$name.json
+		echo "exit code $profile-$name $?"
+		echo "== report $profile-$name"
+		gzip -c /run/$name.json | base64
+		echo "== end"
+	done
+	kill $daemon
+	wait $daemon
+	until_ [ ! -e /dev/tpm0 ]
+	cat /run/out
 done
 reboot -f

@@ -1,9 +1,11 @@
 package cases_test
 
 import (
+	"context"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +14,7 @@ import (
 	"github.com/swtpmd/swtpmd/conformance/conform"
 	"github.com/swtpmd/swtpmd/conformance/conform/cases"
 	"github.com/swtpmd/swtpmd/emulator"
+	"github.com/swtpmd/swtpmd/transport"
 )
 
 // pointers returns the cases of a suite as a runner wants them.
@@ -60,6 +63,59 @@ func text(t testing.TB, report *conform.Report) string {
 	var b strings.Builder
 	require.NoError(t, report.WriteText(&b, false))
 	return b.String()
+}
+
+// kernelDevice is a device of Linux's in front of a TPM: it has room for 4,096 octets.
+type kernelDevice struct {
+	t   *testing.T
+	tpm *emulator.TPM
+	// refused counts commands that are longer.
+	refused int
+}
+
+func (d *kernelDevice) Send(ctx context.Context, locality uint8, command []byte) ([]byte, error) {
+	if len(command) > 4096 {
+		d.refused++
+		return nil, &os.PathError{Op: "write", Path: "/dev/tpm0", Err: syscall.E2BIG}
+	}
+	response, err := d.tpm.Send(ctx, locality, command)
+	assert.LessOrEqual(d.t, len(response), 4096, "the kernel would wait for this response until the command's time is over")
+	return response, err
+}
+
+// A TPM with more room than the kernel's device before it is not asked for what the device
+// does not carry.
+func TestRoomOfTheKernelsDevice(t *testing.T) {
+	suite := cases.All()
+	suite.Cases = slices.DeleteFunc(slices.Clone(suite.Cases), func(c conform.Case) bool { return c.Needs.Buffer <= 4096 })
+	require.NotEmpty(t, suite.Cases)
+	for _, c := range []struct {
+		name    string
+		manager bool
+		direct  bool
+	}{{"device", false, false}, {"resource manager", true, false}, {"no device", false, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			tpm := emulated(t, "v185")
+			device := &kernelDevice{t: t, tpm: tpm}
+			var target transport.Device = device
+			if c.direct {
+				target = tpm
+			}
+			runner, err := conform.NewRunner(t.Context(), target, suite, conform.Options{ResourceManager: c.manager})
+			require.NoError(t, err)
+			report, err := runner.Run(t.Context(), pointers(suite))
+			require.NoError(t, err)
+			for _, result := range report.Results {
+				if c.direct {
+					assert.Equal(t, conform.Pass, result.Status, result.Case.Name)
+					continue
+				}
+				assert.Equal(t, conform.NotSupported, result.Status, result.Case.Name)
+				assert.Equal(t, "no room for 5000 octets in a command or a response", result.Why, result.Case.Name)
+			}
+			assert.Equal(t, !c.direct, device.refused == 1, "%d long commands", device.refused)
+		})
+	}
 }
 
 // Without leave to destroy, nothing is there afterwards that was not there before, and the
