@@ -177,6 +177,26 @@ func troubledTPM(t *testing.T, after int32, event func(context.Context)) (target
 	return "--target=unix:" + path
 }
 
+// A TPM that gets into failure mode fails the one case, and is asked no other, unless the run may
+// reset it.
+func TestConformOfATPMInFailureMode(t *testing.T) {
+	section := "--section=31.7"
+	d := daemonWith(t, "--flags=startup-clear", "--fault=NV_Write#2-: rc=TPM_RC_FAILURE", "--fault=ReadClock: rc=TPM_RC_FAILURE")
+	code, out, errs := called(t, "conform", "--target=unix:"+d.ready.Data, section, "--json", "--quiet")
+	assert.Equal(t, conform.ExitGone, code)
+	assert.Regexp(t, `the TPM is in failure mode since the case "NV_Write.*reset it`, errs)
+	report := readReport(t, []byte(out))
+	assert.Equal(t, 1, report.Totals["fail"])
+	assert.Greater(t, report.Totals["not run"], 10)
+
+	d = daemonWith(t, "--flags=startup-clear", "--fault=NV_Write#2: store=fail")
+	code, out, _ = called(t, "conform", "--target=swtpm:ctrl="+d.ready.Control, section, "--destructive", "--quiet")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, out, "got TPM_RC_FAILURE, 0x101; the TPM was in failure mode then, and was reset")
+	assert.Contains(t, out, " 1 fail")
+	assert.NotContains(t, out, "not run")
+}
+
 // An interrupted run says so, and leaves the TPM as it was found.
 func TestConformIsInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -224,10 +244,13 @@ func TestConformLosesTheTPM(t *testing.T) {
 }
 
 func TestConformCannotReachATPM(t *testing.T) {
-	for _, target := range []string{"unix:/does/not/exist", "mssim:path=/does/not/exist", "/dev/does-not-exist"} {
+	for target, says := range map[string]string{
+		"unix:/does/not/exist": "nothing listens there", "mssim:path=/does/not/exist": "nothing listens there",
+		"/dev/does-not-exist": "the kernel has no TPM there",
+	} {
 		code, out, errs := called(t, "conform", "--target="+target)
 		assert.Equal(t, conform.ExitGone, code, target)
 		assert.Empty(t, out, target)
-		assert.Contains(t, errs, "nothing listens there", target)
+		assert.Contains(t, errs, says, target)
 	}
 }

@@ -134,6 +134,7 @@ const (
 	phEnable           = 1 << 0
 	shEnable           = 1 << 1
 	ehEnable           = 1 << 2
+	orderly            = 1 << 31
 )
 
 // hierarchies finds out which hierarchies can be used with the authorization values that

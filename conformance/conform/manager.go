@@ -51,6 +51,9 @@ func (e *managerError) Error() string {
 // tpm_common_write).
 func (r *Runner) managed(outcome conversation.Outcome, err error) error {
 	manager := r.options.ResourceManager
+	if err == nil && !manager {
+		return nil
+	}
 	command := nameOf(&conversation.Step{Data: outcome.Sent})
 	for _, known := range refusals {
 		if errors.Is(err, known.errno) && (manager || known.errno == syscall.E2BIG) {

@@ -89,18 +89,22 @@ var unnamed = map[tpm2.TPMRC]string{
 	wire.RCOneShotSignature: "TPM_RC_ONE_SHOT_SIGNATURE", wire.RCSignContextKey: "TPM_RC_SIGN_CONTEXT_KEY",
 }
 
-// Run runs cases and reports what became of them. The error is that of ctx or a
-// *GoneError, with the report of what was found before. When ctx is done, the TPM is put
+// Run runs cases and reports what became of them. The error is that of ctx, a
+// *FailureModeError or a *GoneError, with the report of what was found before. When ctx is done, the TPM is put
 // back as it was found before Run returns.
 func (r *Runner) Run(ctx context.Context, cases []*Case) (*Report, error) {
 	report := &Report{TPM: r.state.Features.Identity(), ResourceManager: r.options.ResourceManager, Started: time.Now()}
+	defer context.AfterFunc(ctx, r.limit.hurry)()
 	before, sent := r.clock.waited, r.sent
 	var failed error
+	var inFailure *FailureModeError
 	for i, c := range cases {
 		result := Result{Case: c, Status: NotRun}
 		switch {
 		case failed == nil:
 			result, failed = r.run(ctx, c)
+		case errors.As(failed, &inFailure):
+			result.Why = "the TPM is in failure mode"
 		case ctx.Err() != nil:
 			result.Why = "the run was interrupted"
 		default:
@@ -112,7 +116,7 @@ func (r *Runner) Run(ctx context.Context, cases []*Case) (*Report, error) {
 		}
 	}
 	r.current = ""
-	if failed == nil || !isGone(failed) {
+	if failed == nil || !isGone(failed) && !errors.As(failed, &inFailure) {
 		if err := r.compare(context.WithoutCancel(ctx), report); err != nil {
 			failed = err
 		}
@@ -127,11 +131,33 @@ func (r *Runner) compare(ctx context.Context, report *Report) error {
 		return err
 	}
 	after, err := r.snapshot(ctx)
+	if err == nil && (r.before.startup^after.startup)&orderly != 0 && r.options.Destructive && r.state.Features.Power {
+		if err = r.restart(ctx, r.before.startup&orderly != 0); err == nil {
+			after, err = r.snapshot(ctx)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	report.Compared, report.Left = true, r.before.differs(after)
 	return nil
+}
+
+// restart resets the TPM, after TPM2_Shutdown if inOrder is set. So the attribute orderly of
+// TPMA_STARTUP_CLEAR gets its value (Part 2, section "TPMA_STARTUP_CLEAR"): it tells whether
+// TPM2_Shutdown came before the last TPM2_Startup, and cases that reset the TPM change it.
+func (r *Runner) restart(ctx context.Context, inOrder bool) error {
+	if inOrder {
+		if _, err := r.ask(ctx, conformance.Packet{Code: uint32(tpm2.TPMCCShutdown), Parameters: U16(tpm2.TPMSUClear)}); err != nil {
+			return err
+		}
+	}
+	reset := Reset()
+	if _, err := r.play(ctx, &reset); err != nil {
+		return err
+	}
+	_, err := r.ask(ctx, conformance.Packet{Code: uint32(tpm2.TPMCCStartup), Parameters: U16(tpm2.TPMSUClear)})
+	return err
 }
 
 // run runs one case. The error is that of a TPM that is gone.
@@ -148,13 +174,18 @@ func (r *Runner) run(ctx context.Context, c *Case) (Result, error) {
 	r.current = c.Name
 	start := time.Now()
 	err := r.steps(ctx, &result)
-	if err == nil || !isGone(err) {
+	if err == nil && result.Status == Fail {
+		err = r.recoverFrom(ctx, &result)
+	}
+	var inFailure *FailureModeError
+	if err == nil || !isGone(err) && !errors.As(err, &inFailure) {
 		// What a case has made is taken away when the run is interrupted, too.
 		if ended := r.end(context.WithoutCancel(ctx), c); ended != nil {
 			err = ended
 		}
 	}
 	switch {
+	case errors.As(err, &inFailure):
 	case err != nil && isGone(err):
 		result.Status, result.Why = Fail, err.Error()
 	case err != nil:

@@ -78,6 +78,7 @@ type Runner struct {
 	current   string
 	before    *snapshot
 	loaded    map[string]uint32
+	limit     limit
 }
 
 // NewRunner starts the TPM up, if that has not been done, and asks it what it has. The
@@ -91,6 +92,7 @@ func NewRunner(ctx context.Context, device transport.Device, suite *Suite, optio
 		device: device, clock: clock, options: options, suite: suite, loaded: map[string]uint32{},
 		state: &State{steps: map[string]int{}, fixtures: map[string]int{}, auths: map[uint32][]byte{}},
 	}
+	defer context.AfterFunc(ctx, r.limit.hurry)()
 	for hierarchy, value := range options.Auths {
 		r.state.auths[uint32(hierarchy)] = value
 	}
@@ -176,10 +178,9 @@ func (r *Runner) do(ctx context.Context, step conversation.Step) (conversation.O
 	}
 	// A command that has begun is not given up at once: the connection would be of no
 	// use any more, and what the case has made could not be taken away.
-	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.Timeout)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastAnswer, cancel) })()
+	timed := r.limit.begin(ctx, r.options.Timeout)
 	outcome, err := r.state.player.Do(timed, step)
+	r.limit.end()
 	if err == nil {
 		err = outcome.Err
 	}
@@ -189,8 +190,8 @@ func (r *Runner) do(ctx context.Context, step conversation.Step) (conversation.O
 	var unable *conversation.UnsupportedError
 	if err != nil && !errors.As(err, &unable) {
 		gone := &GoneError{Case: r.current, Command: nameOf(&step), First: r.sent == 0, Err: err}
-		if errors.Is(timed.Err(), context.DeadlineExceeded) {
-			gone.Timeout = r.options.Timeout
+		if errors.Is(context.Cause(timed), context.DeadlineExceeded) {
+			gone.Timeout, gone.Err = r.options.Timeout, context.DeadlineExceeded
 		}
 		return outcome, gone
 	}
@@ -201,9 +202,6 @@ func (r *Runner) do(ctx context.Context, step conversation.Step) (conversation.O
 	r.follow(&step, outcome)
 	return outcome, nil
 }
-
-// lastAnswer is how long an interrupted run waits for the command in progress.
-const lastAnswer = 5 * time.Second
 
 func nameOf(step *conversation.Step) string {
 	if !step.IsCommand() {

@@ -62,7 +62,7 @@ func Parse(text string) (Address, error) {
 	case strings.HasPrefix(text, "/dev/"):
 		a = Address{Protocol: Device, Data: text}
 	case !slices.Contains([]string{"unix", "tcp", "swtpm", "mssim", "device"}, name):
-		reason = "it is one of " + Spellings
+		reason = "write it as one of " + Spellings
 	case strings.HasPrefix(rest, "//"):
 		a, reason = parseURL(name, text)
 	case name == "unix":

@@ -30,6 +30,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/swtpmd/swtpmd/transport"
@@ -55,10 +56,12 @@ func (e *Error) Error() string {
 	switch {
 	case errors.Is(e.Err, syscall.EBUSY):
 		hint = "; another process has it open: /dev/tpmrm0 takes more than one"
+	case strings.HasPrefix(e.Address, "device:") && errors.Is(e.Err, fs.ErrNotExist):
+		hint = "; the kernel has no TPM there"
 	case errors.Is(e.Err, syscall.ECONNREFUSED), errors.Is(e.Err, fs.ErrNotExist):
 		hint = "; nothing listens there, or not yet"
 	case errors.Is(e.Err, context.DeadlineExceeded):
-		hint = "; it does not answer: swtpm serves one control client at a time"
+		hint = "; it does not answer: swtpm serves one client at a time on each channel"
 	case errors.Is(e.Err, fs.ErrPermission):
 		hint = "; this user may not open it"
 	}
@@ -80,6 +83,22 @@ func Dial(ctx context.Context, address string) (TPM, error) {
 // Dial reaches the TPM. The error is an *Error.
 func (a Address) Dial(ctx context.Context) (TPM, error) {
 	tpm, err := dialers[a.Protocol](ctx, a)
+	if err != nil {
+		return nil, &Error{Address: a.String(), Err: err}
+	}
+	return tpm, nil
+}
+
+// DialAlone is Dial for the only client that a TPM has until Close. To swtpm's data channel
+// Dial makes a connection for each command, as tcti-swtpm does, because swtpm serves one
+// connection at a time and others would wait. DialAlone keeps one, which takes less time. It
+// sends TPM2_GetCapability twice to learn whether the server keeps it, too: one that closes
+// it after a response gets a connection for each command.
+func (a Address) DialAlone(ctx context.Context) (TPM, error) {
+	if a.Protocol != Swtpm || a.Data == "" {
+		return a.Dial(ctx)
+	}
+	tpm, err := dialSwtpmBy(ctx, a, lasting)
 	if err != nil {
 		return nil, &Error{Address: a.String(), Err: err}
 	}
@@ -116,15 +135,26 @@ func dialSwtpm(ctx context.Context, a Address) (TPM, error) {
 	if a.Data == "" {
 		return reached(swtpm.Dial(ctx, a.Control))
 	}
+	return dialSwtpmBy(ctx, a, single)
+}
+
+// dialSwtpmBy reaches a swtpm with two sockets; reach makes its data channel.
+func dialSwtpmBy(ctx context.Context, a Address, reach func(context.Context, Address) (swtpm.Data, error)) (TPM, error) {
 	control, err := dialControl(ctx, a)
 	if err != nil {
 		return nil, fmt.Errorf("control channel: %w", err)
 	}
-	data, err := listens(ctx, a.Network, a.Data)
+	data, err := reach(ctx, a)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("data channel: %w", err), control.Close())
 	}
-	return reached(swtpm.NewTPM(ctx, control, raw.Single{Network: a.Network, Address: data}))
+	return reached(swtpm.NewTPM(ctx, control, data))
+}
+
+// single is a data channel with a connection for each command.
+func single(ctx context.Context, a Address) (swtpm.Data, error) {
+	data, err := listens(ctx, a.Network, a.Data)
+	return raw.Single{Network: a.Network, Address: data}, err
 }
 
 // dialControl connects to swtpm's control channel, and again when the connection is lost.

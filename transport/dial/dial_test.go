@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -161,7 +162,7 @@ func TestNobodyThere(t *testing.T) {
 		"swtpm:path=" + path:             "control channel",
 		"swtpm:path=" + alone:            "data channel",
 		"swtpm:ctrl=" + path:             "nothing listens there",
-		"device:" + path:                 "nothing listens there",
+		"device:" + path:                 "the kernel has no TPM there",
 		"device:///dev/swtpmd-not-there": "TPM at device:/dev/swtpmd-not-there",
 	} {
 		_, err := dial.Dial(t.Context(), address)
@@ -187,6 +188,70 @@ func (l *accepted) Accept() (net.Conn, error) {
 		l.conns <- conn
 	}
 	return conn, err
+}
+
+// A TPM that has no other client keeps one connection for all commands, through resets and
+// changes of the locality; where the server closes it after a response, each command has its
+// own.
+func TestDialAloneKeepsAConnection(t *testing.T) {
+	t.Parallel()
+	const commands = 5
+	for _, disconnects := range []bool{false, true} {
+		s := swtpm.NewServer(new(transporttest.TPM), swtpm.Options{DisconnectData: disconnects})
+		path := transporttest.SocketPath(t)
+		control, err := net.Listen("unix", path+".ctrl")
+		require.NoError(t, err)
+		data, err := net.Listen("unix", path)
+		require.NoError(t, err)
+		listener := &accepted{data, make(chan net.Conn, 4*commands)}
+		go func() { _ = s.ServeControl(control) }()
+		go func() { _ = s.ServeData(listener) }()
+		t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+
+		address, err := dial.Parse("swtpm:path=" + path)
+		require.NoError(t, err)
+		tpm, err := address.DialAlone(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, tpm.(transport.Power).Init())
+		before := len(listener.conns)
+		for i := range commands {
+			response, err := tpm.Send(t.Context(), uint8(i%2), getRandom)
+			require.NoError(t, err, "disconnects %t, command %d", disconnects, i)
+			require.Equal(t, transport.RCSuccess, transport.ResponseCode(response))
+			if i == 2 {
+				require.NoError(t, tpm.(transport.Power).Init())
+			}
+		}
+		if disconnects {
+			assert.Equal(t, commands, len(listener.conns)-before)
+		} else {
+			assert.Len(t, listener.conns, 1)
+		}
+		require.NoError(t, tpm.Close())
+	}
+}
+
+// A server that accepts and says nothing, as swtpm does with a second client, ends the
+// wait of the context, and the error says so.
+func TestDialAloneBesideAnotherClient(t *testing.T) {
+	t.Parallel()
+	s := swtpm.NewServer(new(transporttest.TPM), swtpm.Options{})
+	path := transporttest.SocketPath(t)
+	control, err := net.Listen("unix", path+".ctrl")
+	require.NoError(t, err)
+	go func() { _ = s.ServeControl(control) }()
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+	data, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	defer data.Close()
+	address, err := dial.Parse("swtpm:path=" + path)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = address.DialAlone(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorContains(t, err, "data channel")
+	assert.ErrorContains(t, err, "one client at a time")
 }
 
 // A control connection to swtpm that is lost is made anew for the request after the one

@@ -6,7 +6,9 @@ import (
 	"net"
 	"sync"
 
+	"github.com/swtpmd/swtpmd/transport"
 	"github.com/swtpmd/swtpmd/transport/raw"
+	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
 // kept is a TPM at the end of a connection that is kept. The command with which a connection
@@ -74,4 +76,26 @@ func (k *kept) Close() error {
 		return nil
 	}
 	return k.client.Close()
+}
+
+// familyIndicator is TPM2_GetCapability of TPM_PT_FAMILY_INDICATOR, which changes nothing in
+// a TPM in any state (TPM 2.0 Library Part 3, section "TPM2_GetCapability").
+var familyIndicator = transport.NewCommand(transport.TagNoSessions, 0x17A, []byte{0, 0, 0, 6, 0, 0, 1, 0, 0, 0, 0, 1})
+
+// lasting is a data channel with a connection that is kept if the server answers a second
+// command on it, and with one for each command if not.
+func lasting(ctx context.Context, a Address) (swtpm.Data, error) {
+	k := &kept{network: a.Network, address: a.Data}
+	var lost *raw.BrokenError
+	for first := true; ; first = false {
+		_, err := k.Send(ctx, 0, familyIndicator)
+		switch {
+		case err == nil && !first:
+			return k, nil
+		case err != nil && (first || ctx.Err() != nil || !errors.As(err, &lost)):
+			return nil, errors.Join(err, k.Close())
+		case err != nil:
+			return raw.Single{Network: k.network, Address: k.address}, k.Close()
+		}
+	}
 }

@@ -85,10 +85,12 @@ Examples:
 
 Exit codes: 0 no case failed and the TPM is as it was found; 1 a case failed, with --table
 one without a known reason, or the run was interrupted, or a report cannot be written; 2
-usage; 3 the TPM cannot be reached, does not answer any more, or is not as it was found.
+usage; 3 the TPM cannot be reached, does not answer any more, is in failure mode, or is not
+as it was found.
 `
 
-// ExitGone is the exit code for a TPM that does not answer, or is not as it was found.
+// ExitGone is the exit code for a TPM that does not answer, is in failure mode, or is not as it
+// was found.
 const ExitGone = 3
 
 // Command is the subcommand.
@@ -228,13 +230,13 @@ func (o *flags) verdict(ctx context.Context, report *conform.Report, err error, 
 func (o *flags) ask(ctx context.Context, address dial.Address, suite *conform.Suite, chosen []*conform.Case, options conform.Options) (*conform.Report, error) {
 	reached, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	tpm, err := address.Dial(reached)
+	tpm, err := address.DialAlone(reached)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { tpm.Close() }()
 	options.Reopen = func(ctx context.Context) (transport.Device, error) {
-		next, err := address.Dial(ctx)
+		next, err := address.DialAlone(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -8,9 +8,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/conform"
 	"github.com/swtpmd/swtpmd/conformance/conform/cases"
 	"github.com/swtpmd/swtpmd/emulator"
@@ -127,6 +129,32 @@ func TestATPMIsLeftAsItWasFound(t *testing.T) {
 	assert.Empty(t, report.Left)
 	assert.Zero(t, report.Count(conform.Fail))
 	assert.Greater(t, report.Count(conform.Refused), 100)
+}
+
+// A TPM that cases have reset has the attribute orderly again that it had before.
+func TestOrderlyIsPutBack(t *testing.T) {
+	t.Parallel()
+	startUp := conform.Do(tpm2.TPMCCStartup).With(conform.U16(tpm2.TPMSUClear))
+	shutDown := conform.Do(tpm2.TPMCCShutdown).With(conform.U16(tpm2.TPMSUClear))
+	section := conform.Section{Document: "Part 3", Clause: "9.3"}
+	for _, inOrder := range []bool{true, false} {
+		tpm := emulated(t, "none")
+		steps := []conform.Step{conform.Reset(), startUp}
+		if inOrder {
+			for _, code := range []tpm2.TPMCC{tpm2.TPMCCStartup, tpm2.TPMCCShutdown} {
+				packet := conformance.Packet{Code: uint32(code), Parameters: conform.U16(tpm2.TPMSUClear)}
+				_, err := tpm.Send(t.Context(), 0, packet.Bytes())
+				require.NoError(t, err)
+			}
+			require.NoError(t, tpm.Init())
+		} else {
+			steps = append([]conform.Step{shutDown}, steps...)
+		}
+		suite := &conform.Suite{Cases: []conform.Case{conform.Ask(section, "A TPM starts up", steps...).Harming(conform.Resets)}}
+		report := run(t, suite, tpm, conform.Options{Destructive: true})
+		assert.Equal(t, 1, report.Count(conform.Pass), "%s", text(t, report))
+		assert.Empty(t, report.Left, "orderly was %t", inOrder)
+	}
 }
 
 // A case says what it asks with a name of its own, and where its answer is stated.

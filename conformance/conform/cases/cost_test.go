@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/swtpmd/swtpmd/conformance"
 	"github.com/swtpmd/swtpmd/conformance/conform"
@@ -23,13 +24,17 @@ import (
 	"github.com/swtpmd/swtpmd/transport/swtpm"
 )
 
-// BenchmarkSwtpm is what the suite costs beside the same bytes from a client that does
-// nothing else: it sends what a run of the suite has sent, commands and requests of the
-// control channel in their order, and waits for each answer, over a connection for each
-// command as in the suite, or over one. An iteration runs each of the three once, with a swtpm
-// of its own; the metrics are medians. The bytes are not the same work: HMACs over nonces of
-// another TPM are refused, and so is what would come after them. It is the least that they cost;
-// s-suite less s-waiting is what the suite adds to the answers of its own commands.
+// BenchmarkSwtpm is what the suite costs beside swtpm. An iteration runs the suite, and then
+// sends what a run of the suite has sent, commands and requests of the control channel in their
+// order, with a client that does nothing else; each has a swtpm of its own, and one connection
+// for each channel. The metrics are medians:
+//
+//   - s-suite and s-waiting are the time of a run and the part of it in which the suite waited
+//     for answers. The ratio is what the suite adds to its own commands.
+//   - s-packets is the time of the other client, with the same bytes. They are less work: HMACs
+//     over nonces of another TPM are refused, and so is what would come after them.
+//   - cpu-s-swtpm-suite and cpu-s-swtpm-packets are the processor time of swtpm, from its start to
+//     its end, in the one and in the other, and cpu-s-suite is that of the suite.
 func BenchmarkSwtpm(b *testing.B) {
 	if _, err := exec.LookPath("swtpm"); err != nil {
 		b.Skip("swtpm is not installed")
@@ -38,43 +43,48 @@ func BenchmarkSwtpm(b *testing.B) {
 	server := startSwtpm(b)
 	runSuite(b, log.between(b, server))
 	server.end(b)
-	ways := []struct {
-		name string
-		run  func(socket string)
-		took []time.Duration
-	}{
-		{name: "suite", run: func(socket string) { runSuite(b, socket) }},
-		{name: "packets", run: func(socket string) { log.replay(b, socket, false) }},
-		{name: "one-connection", run: func(socket string) { log.replay(b, socket, true) }},
-	}
+	took := map[string][]float64{}
 	b.ResetTimer()
 	for range b.N {
-		for i := range ways {
-			server := startSwtpm(b)
-			began := time.Now()
-			ways[i].run(server.socket)
-			ways[i].took = append(ways[i].took, time.Since(began))
-			server.end(b)
-		}
+		server, used, began := startSwtpm(b), processorTime(b), time.Now()
+		report := runSuite(b, server.socket)
+		took["s-suite"] = append(took["s-suite"], time.Since(began).Seconds())
+		took["cpu-s-suite"] = append(took["cpu-s-suite"], (processorTime(b) - used).Seconds())
+		took["s-waiting"] = append(took["s-waiting"], report.Waited.Seconds())
+		took["commands"] = append(took["commands"], float64(report.Commands))
+		took["cpu-s-swtpm-suite"] = append(took["cpu-s-swtpm-suite"], server.end(b).Seconds())
+
+		server, began = startSwtpm(b), time.Now()
+		log.replay(b, server.socket)
+		took["s-packets"] = append(took["s-packets"], time.Since(began).Seconds())
+		took["cpu-s-swtpm-packets"] = append(took["cpu-s-swtpm-packets"], server.end(b).Seconds())
 	}
-	for _, way := range ways {
-		slices.Sort(way.took)
-		b.ReportMetric(way.took[len(way.took)/2].Seconds(), "s-"+way.name)
+	for unit, values := range took {
+		slices.Sort(values)
+		b.ReportMetric(values[len(values)/2], unit)
 	}
 }
 
+// processorTime returns the time that this process has used.
+func processorTime(b *testing.B) time.Duration {
+	var usage unix.Rusage
+	require.NoError(b, unix.Getrusage(unix.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
 // runSuite runs all cases against the swtpm at a socket.
-func runSuite(b *testing.B, socket string) {
+func runSuite(b *testing.B, socket string) *conform.Report {
 	suite := cases.All()
-	tpm, err := dial.Dial(b.Context(), "swtpm:path="+socket)
+	address, err := dial.Parse("swtpm:path=" + socket)
+	require.NoError(b, err)
+	tpm, err := address.DialAlone(b.Context())
 	require.NoError(b, err)
 	runner, err := conform.NewRunner(b.Context(), tpm, suite, conform.Options{Destructive: true})
 	require.NoError(b, err)
 	report, err := runner.Run(b.Context(), pointers(suite))
 	require.NoError(b, err)
 	require.NoError(b, tpm.Close())
-	b.ReportMetric(float64(report.Commands), "commands")
-	b.ReportMetric(report.Waited.Seconds(), "s-waiting")
+	return report
 }
 
 // swtpmProcess is swtpm with a state of its own and both channels at unix sockets: socket, and
@@ -105,9 +115,11 @@ func startSwtpm(b *testing.B) *swtpmProcess {
 	return server
 }
 
-func (s *swtpmProcess) end(b *testing.B) {
+// end ends swtpm and returns the processor time that it has used.
+func (s *swtpmProcess) end(b *testing.B) time.Duration {
 	require.NoError(b, s.Process.Kill())
 	_ = s.Wait() // killed
+	return s.ProcessState.UserTime() + s.ProcessState.SystemTime()
 }
 
 // recording has what a client has written to both channels, one write after the other.
@@ -172,10 +184,8 @@ func (r *recording) carry(client net.Conn, to string, control bool) {
 	}
 }
 
-// replay sends what was recorded. Each command has a connection of its own, as in the
-// recording, unless keep is set: then it has the one before, until a request of the control
-// channel comes, for which swtpm does not wait beside a connection for commands.
-func (r *recording) replay(b *testing.B, socket string, keep bool) {
+// replay sends what was recorded, over connections that end where those of the recording did.
+func (r *recording) replay(b *testing.B, socket string) {
 	var conns [2]net.Conn
 	end := func(of int) {
 		if conns[of] != nil {
@@ -192,9 +202,7 @@ func (r *recording) replay(b *testing.B, socket string, keep bool) {
 			of, path = 1, socket+".ctrl"
 		}
 		if len(w.data) == 0 {
-			if !keep || w.control {
-				end(of)
-			}
+			end(of)
 			continue
 		}
 		if conns[of] == nil {

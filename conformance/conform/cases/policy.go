@@ -110,7 +110,7 @@ func policyRefusals() []conform.Case {
 		about(authorize, "with a Name whose hash algorithm there is not", in, with(make([]byte, 32), empty, append([]byte{0x7f, 0xff}, octets(32)...), noTicket(tpm2.TPMSTVerified)), p(3, tpm2.TPMRCHash)).first(policySession()),
 		about(authorize, "with a Name that is too short", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(31)...), noTicket(tpm2.TPMSTVerified)), p(3, tpm2.TPMRCSize)).first(policySession()),
 		about(authorize, "with a ticket of another kind", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(32)...), noTicket(tpm2.TPMSTHashCheck)), p(4, tpm2.TPMRCTag)).first(policySession()),
-		about(authorize, "with a null ticket", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(32)...), noTicket(tpm2.TPMSTVerified)), p(4, tpm2.TPMRCValue)).first(policySession()),
+		about(authorize, "with a null ticket", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(32)...), noTicket(tpm2.TPMSTVerified)), invalidTicket...).first(policySession()),
 	)
 	for _, first := range []tpm2.TPMCC{tpm2.TPMCCPolicyAuthValue, tpm2.TPMCCPolicyPassword} {
 		cases = append(cases, about(digest, "after two assertions, the first of them "+codeText(first), in, nil).first(trialSession(), assert(first), forCode(tpm2.TPMCCSign)).
@@ -372,6 +372,11 @@ func policyTicketCases() []conform.Case {
 	)
 }
 
+// invalidTicket are the codes for a ticket of TPM2_PolicyAuthorize that is not valid. Part 3,
+// 23.16.1, says TPM_RC_POLICY; the actions that Part 3 had up to revision 1.59 (23.16.3) give
+// TPM_RC_VALUE for the parameter.
+var invalidTicket = []tpm2.TPMRC{p(4, tpm2.TPMRCValue), tpm2.TPMRCPolicy}
+
 func policyAuthorizeCases() []conform.Case {
 	code, in := tpm2.TPMCCPolicyAuthorize, on("policy")
 	approved := codePolicy(tpm2.TPMCCSign)
@@ -388,9 +393,9 @@ func policyAuthorizeCases() []conform.Case {
 	name, proof := conform.Name{Of: handle("key")}, field{Of: "verified", N: 1}
 	return built(
 		about(code, "with a policy that a key has signed", in, with(approved, "ref", name, proof)).first(first...).next(digestRight()).gives("makes the digest that the client computes"),
-		about(code, "with a ticket that was changed", in, with(approved, "ref", name, changed(proof, -1)), p(4, tpm2.TPMRCValue)).first(first...),
-		about(code, "with another policyRef than the one that was signed", in, with(approved, "other", name, proof), p(4, tpm2.TPMRCValue)).first(first...),
-		about(code, "with the Name of another key than the one that has signed", in, with(approved, "ref", append([]byte{0, 0xb}, octets(32)...), proof), p(4, tpm2.TPMRCValue)).first(first...),
+		about(code, "with a ticket that was changed", in, with(approved, "ref", name, changed(proof, -1)), invalidTicket...).first(first...),
+		about(code, "with another policyRef than the one that was signed", in, with(approved, "other", name, proof), invalidTicket...).first(first...),
+		about(code, "with the Name of another key than the one that has signed", in, with(approved, "ref", append([]byte{0, 0xb}, octets(32)...), proof), invalidTicket...).first(first...),
 		about(code, "with a policy that the session has not come to", in, with(approved, "ref", name, proof), p(1, tpm2.TPMRCValue)).first(first[:3]...),
 	)
 }

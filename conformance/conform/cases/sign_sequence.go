@@ -320,7 +320,6 @@ func authorizedMessages() []conform.Case {
 	approval := append(bytes.Clone(approved), "ref"...)
 	name, proof := conform.Name{Of: handle("key")}, field{Of: "verified", N: 1}
 	session := []conform.Step{policySession(), forCode(tpm2.TPMCCSign)}
-	refused := anyNumber(tpm2.TPMRCValue, tpm2.TPMRCTicket, tpm2.TPMRCPolicy)
 	byMessage := append([]conform.Step{
 		publicOnly("p256", outside|signs, eccSigns, owner).Named("key"), verifyStart("key", nil, nil), update("sequence", approval),
 		do(wire.CCVerifySequenceComplete, handle("sequence"), handle("key")).With(ecdsaSigner.signed(approval)).Named("verified"),
@@ -343,8 +342,8 @@ func authorizedMessages() []conform.Case {
 		cases = append(cases, built(
 			about(code, "with a ticket of "+of.what, in, with(approved, "ref", name, proof)).first(of.first...).in(since185(code)).
 				next(digestRight()).gives("makes the digest that the client computes"),
-			about(code, "with a ticket of "+of.what+" that was changed", in, with(approved, "ref", name, changed(proof, -1)), refused...).first(of.first...).in(since185(code)),
-			about(code, "with a ticket of "+of.what+" and another policyRef", in, with(approved, "other", name, proof), refused...).first(of.first...).in(since185(code)),
+			about(code, "with a ticket of "+of.what+" that was changed", in, with(approved, "ref", name, changed(proof, -1)), invalidTicket...).first(of.first...).in(since185(code)),
+			about(code, "with a ticket of "+of.what+" and another policyRef", in, with(approved, "other", name, proof), invalidTicket...).first(of.first...).in(since185(code)),
 		)...)
 	}
 	return cases
