@@ -23,14 +23,14 @@ type attestation struct {
 
 // attest makes the structure for the signer that handle n names, with a scheme
 // that was asked for in parameter p. It knows all but what is attested.
-func (t *TPM) attest(c *call, n, p int, data []byte, asked wire.Scheme) (*attestation, wire.RC) {
-	a := &attestation{key: c.entities[n-1].object, data: data}
+func (t *TPM) attest(a *attestation, c *call, n, p int, data []byte, asked wire.Scheme) wire.RC {
+	*a = attestation{key: c.entities[n-1].object, data: data}
 	if !a.key.signing() {
-		return nil, c.badHandle(n, wire.RCKey)
+		return c.badHandle(n, wire.RCKey)
 	}
 	var ok bool
 	if a.scheme, ok = t.signScheme(a.key, asked); !ok {
-		return nil, c.badParam(p, wire.RCScheme)
+		return c.badParam(p, wire.RCScheme)
 	}
 	a.hash = t.attestHash(a, asked)
 	b := &a.body
@@ -46,7 +46,7 @@ func (t *TPM) attest(c *call, n, p int, data []byte, asked wire.Scheme) (*attest
 	b.Clock = t.clockInfo()
 	b.FirmwareVersion = t.config.Identity.Firmware
 	t.obfuscate(a)
-	return a, wire.RCSuccess
+	return wire.RCSuccess
 }
 
 // attestHash is the hash of the digests that an attestation has: that of the scheme,
@@ -69,10 +69,32 @@ func (t *TPM) obfuscate(a *attestation) {
 	if a.key != nil && (a.key.Hierarchy == wire.RHEndorsement || a.key.Hierarchy == wire.RHPlatform) {
 		return
 	}
-	k := crypt.KDFa(t.contextHash, t.s.Persistent.SHProof.Bytes(), "OBFUSCATE", a.body.QualifiedSigner, nil, 128)
+	k := t.obfuscationOf(a)
 	a.body.FirmwareVersion += binary.BigEndian.Uint64(k)
 	a.body.Clock.ResetCount += binary.BigEndian.Uint32(k[8:])
 	a.body.Clock.RestartCount += binary.BigEndian.Uint32(k[12:])
+}
+
+// obfuscation is what a signer adds to the numbers that obfuscate changes: 16 bytes that
+// come from the proof of the storage hierarchy and from the signer's name in the
+// structure.
+type obfuscation struct {
+	proof state.TPM2B
+	added []byte
+}
+
+// obfuscationOf gives the bytes of an attestation. A key keeps those of its Qualified Name.
+func (t *TPM) obfuscationOf(a *attestation) []byte {
+	proof := &t.s.Persistent.SHProof
+	kept := a.key != nil && !anonymous(a.scheme.Alg)
+	if kept && a.key.obfuscation != nil && a.key.obfuscation.proof == *proof {
+		return a.key.obfuscation.added
+	}
+	k := crypt.KDFa(t.contextHash, proof.Bytes(), "OBFUSCATE", a.body.QualifiedSigner, nil, 128)
+	if kept {
+		a.key.obfuscation = &obfuscation{proof: *proof, added: k}
+	}
+	return k
 }
 
 // signAttest signs the structure and writes both as response parameters:
@@ -137,7 +159,8 @@ func (t *TPM) quote(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	a, rc := t.attest(c, 1, 2, data, asked)
+	var a attestation
+	rc := t.attest(&a, c, 1, 2, data, asked)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -145,9 +168,9 @@ func (t *TPM) quote(c *call) wire.RC {
 		return c.badParam(2, wire.RCScheme)
 	}
 	a.body.Type = wire.STAttestQuote
-	a.body.Digest = t.digestPCRs(nil, a.hash, sel)
+	a.body.Digest = t.digestPCRs(c.digestSpace[:0], a.hash, sel)
 	a.body.PCRs = *sel
-	return t.signAttest(c, a)
+	return t.signAttest(c, &a)
 }
 
 // certify is TPM2_Certify.
@@ -157,7 +180,8 @@ func (t *TPM) certify(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	a, rc := t.attest(c, 2, 2, data, asked)
+	var a attestation
+	rc := t.attest(&a, c, 2, 2, data, asked)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -167,7 +191,7 @@ func (t *TPM) certify(c *call) wire.RC {
 	if !anonymous(a.scheme.Alg) {
 		a.body.QualifiedName = o.QualifiedName
 	}
-	return t.signAttest(c, a)
+	return t.signAttest(c, &a)
 }
 
 // certifyCreation is TPM2_CertifyCreation.
@@ -180,7 +204,8 @@ func (t *TPM) certifyCreation(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	a, rc := t.attest(c, 1, 3, data, asked)
+	var a attestation
+	rc := t.attest(&a, c, 1, 3, data, asked)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -190,7 +215,7 @@ func (t *TPM) certifyCreation(c *call) wire.RC {
 	}
 	a.body.Type = wire.STAttestCreation
 	a.body.ObjectName, a.body.Digest = o.Name, creationHash
-	return t.signAttest(c, a)
+	return t.signAttest(c, &a)
 }
 
 // getTime is TPM2_GetTime.
@@ -200,14 +225,15 @@ func (t *TPM) getTime(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	a, rc := t.attest(c, 2, 2, data, asked)
+	var a attestation
+	rc := t.attest(&a, c, 2, 2, data, asked)
 	if rc != wire.RCSuccess {
 		return rc
 	}
 	a.body.Type = wire.STAttestTime
 	a.body.Time = wire.TimeInfo{Time: t.s.Volatile.Time, Clock: t.clockInfo()}
 	a.body.TimeFirmware = t.config.Identity.Firmware
-	return t.signAttest(c, a)
+	return t.signAttest(c, &a)
 }
 
 // getSessionAuditDigest is TPM2_GetSessionAuditDigest.
@@ -217,7 +243,8 @@ func (t *TPM) getSessionAuditDigest(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	a, rc := t.attest(c, 2, 2, data, asked)
+	var a attestation
+	rc := t.attest(&a, c, 2, 2, data, asked)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -228,7 +255,7 @@ func (t *TPM) getSessionAuditDigest(c *call) wire.RC {
 	a.body.Type = wire.STAttestSessionAudit
 	a.body.Digest = s.Digest.Bytes()
 	a.body.ExclusiveSession = t.s.Volatile.ExclusiveSession == c.entities[2].handle
-	return t.signAttest(c, a)
+	return t.signAttest(c, &a)
 }
 
 // getCommandAuditDigest is TPM2_GetCommandAuditDigest. What it has signed is
@@ -239,7 +266,8 @@ func (t *TPM) getCommandAuditDigest(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	a, rc := t.attest(c, 2, 2, data, asked)
+	var a attestation
+	rc := t.attest(&a, c, 2, 2, data, asked)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -247,7 +275,7 @@ func (t *TPM) getCommandAuditDigest(c *call) wire.RC {
 	a.body.Type = wire.STAttestCommandAudit
 	a.body.DigestAlg, a.body.AuditCounter = p.AuditAlg, p.AuditCounter
 	a.body.Digest, a.body.CommandDigest = d.Bytes(), t.auditedCommands()
-	if rc := t.signAttest(c, a); rc != wire.RCSuccess {
+	if rc := t.signAttest(c, &a); rc != wire.RCSuccess {
 		return rc
 	}
 	if a.key != nil {
@@ -265,7 +293,8 @@ func (t *TPM) nvCertify(c *call) wire.RC {
 	if rc := c.done(); rc != wire.RCSuccess {
 		return rc
 	}
-	a, rc := t.attest(c, 1, 2, data, asked)
+	var a attestation
+	rc := t.attest(&a, c, 1, 2, data, asked)
 	if rc != wire.RCSuccess {
 		return rc
 	}
@@ -290,7 +319,7 @@ func (t *TPM) nvCertify(c *call) wire.RC {
 		a.body.Type = wire.STAttestNV
 		a.body.Offset, a.body.NVContents = uint16(offset), n.Data[offset:offset+size]
 	}
-	rc = t.signAttest(c, a)
+	rc = t.signAttest(c, &a)
 	if rc == wire.RCSize {
 		return c.badParam(3, rc) // a smaller piece fits
 	}

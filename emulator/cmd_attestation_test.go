@@ -223,8 +223,7 @@ func TestObfuscation(t *testing.T) {
 			r := reportOf(t, tpm, a.command(t, tpm, key, nil, noScheme))
 			var secret [16]byte
 			if obfuscated {
-				proof := snapshotOf(t, tpm).Persistent.SHProof.Bytes()
-				copy(secret[:], crypt.HMAC(wire.AlgSHA512, proof, slices.Concat([]byte{0, 0, 0, 1}, []byte("OBFUSCATE\x00"), k.qualifiedName(hierarchy), []byte{0, 0, 0, 128})))
+				copy(secret[:], obfuscation(t, tpm, k.qualifiedName(hierarchy)))
 			}
 			u32 := func(at int) uint32 { return binary.BigEndian.Uint32(secret[at:]) }
 			what := fmt.Sprintf("%s in %v", a.name, hierarchy)
@@ -235,6 +234,28 @@ func TestObfuscation(t *testing.T) {
 			assert.Equal(t, obfuscated, r.ClockInfo.ResetCount != clock.ResetCount, what)
 		}
 	}
+}
+
+// obfuscation is KDFa of the storage hierarchy's proof with the Qualified Name of a signer.
+func obfuscation(t *testing.T, tpm *et.TPM, signer []byte) []byte {
+	proof := snapshotOf(t, tpm).Persistent.SHProof.Bytes()
+	return crypt.HMAC(wire.AlgSHA512, proof, slices.Concat([]byte{0, 0, 0, 1}, []byte("OBFUSCATE\x00"), signer, []byte{0, 0, 0, 128}))
+}
+
+// A key of the null hierarchy is still there after TPM2_Clear, and signs with the new proof.
+func TestObfuscationAfterClear(t *testing.T) {
+	t.Parallel()
+	k := eccKey(attestKey, noSym, ecdsa256)
+	tpm := attestable(t, k, wire.RHNull)
+	check := func(what string) {
+		r := reportOf(t, tpm, attestingNamed("Quote").command(t, tpm, key, nil, noScheme))
+		secret := obfuscation(t, tpm, k.qualifiedName(wire.RHNull))
+		assert.Equal(t, firmware(t, tpm), r.FirmwareVersion-binary.BigEndian.Uint64(secret), what)
+	}
+	check("first")
+	check("again")
+	succeed(t, tpm, et.Command(wire.CCClear, handles{wire.RHLockout}, et.NoAuth()))
+	check("after TPM2_Clear")
 }
 
 // Without a signer everything but a quote is said unsigned.

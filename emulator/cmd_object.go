@@ -40,13 +40,17 @@ func appendName(dst []byte, alg wire.AlgID, b []byte) []byte {
 
 // publicName is objectName of a public area that is not marshaled.
 func (t *TPM) publicName(p *wire.Public) []byte {
+	return t.appendPublicName(make([]byte, 0, wire.MaxName), p)
+}
+
+func (t *TPM) appendPublicName(dst []byte, p *wire.Public) []byte {
 	w := wire.NewWriter(t.hashing[:0])
 	w.Public(p)
-	return objectName(p.NameAlg, w.Data())
+	return appendName(dst, p.NameAlg, w.Data())
 }
 
 // newObject puts an object made of its areas and its Name, which it copies, into
-// a slot; without sensitive it is public only. Flags that follow from the areas
+// a slot; a Name that is nil it computes; without sensitive it is public only. Flags that follow from the areas
 // and the hierarchy are added to flags. An external object has no parent, and
 // its Qualified Name is its Name (Part 1, section "Qualified Names"). Without a
 // slot the object is nil, and the command answers TPM_RC_OBJECT_MEMORY.
@@ -58,9 +62,13 @@ func (t *TPM) newObject(public *wire.Public, name []byte, sensitive *wire.Sensit
 	w := wire.NewWriter(t.hashing[:0])
 	w.Public(public)
 	nameAt := w.Len()
-	w.Bytes(name)
 	b := w.Data()
-	qualifiedAt := len(b)
+	if name == nil {
+		b = appendName(b, public.NameAlg, b)
+	} else {
+		b = append(b, name...)
+	}
+	name, qualifiedAt := b[nameAt:], len(b)
 	if flags&state.ObjectExternal != 0 {
 		b = append(b, name...)
 	} else {
@@ -101,7 +109,7 @@ func (t *TPM) newPrimary(public *wire.Public, sensitive *wire.Sensitive, hierarc
 	if hierarchy == wire.RHNull {
 		flags = 0
 	}
-	return t.newObject(public, t.publicName(public), sensitive, hierarchy, handleName(hierarchy), flags)
+	return t.newObject(public, nil, sensitive, hierarchy, handleName(hierarchy), flags)
 }
 
 // newChild is newObject for an object with a parent, from which it inherits how
@@ -163,7 +171,7 @@ func (t *TPM) loadExternal(c *call) wire.RC {
 	if rc := c.checkLoad(nil, &public, sensitive, 2, 1); rc != wire.RCSuccess {
 		return rc
 	}
-	return c.respondLoaded(t.newObject(&public, t.publicName(&public), sensitive, hierarchy, nil, state.ObjectExternal))
+	return c.respondLoaded(t.newObject(&public, nil, sensitive, hierarchy, nil, state.ObjectExternal))
 }
 
 // load is TPM2_Load.

@@ -22,8 +22,19 @@ type creation struct {
 	known *crypt.RSAKeys
 	// proofs are mixed into gen after the key, for what must not outlive them.
 	proofs [][]byte
+	// single: gen makes this object and nothing else, so what nobody needs is not drawn.
+	single bool
 
-	lattice latticeKeys // what was expanded on the way
+	// What was computed on the way.
+	lattice latticeKeys
+	eddsa   crypt.EdDSAKey
+}
+
+// keepKeys has a new object keep what its creation has computed. The object may be nil.
+func (o *object) keepKeys(from *creation) {
+	if o != nil {
+		o.lattice, o.eddsa = from.lattice, from.eddsa
+	}
 }
 
 // creationParameters takes a TPM2B_SENSITIVE_CREATE. Zeros at the end of the
@@ -71,7 +82,7 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 	if loaded == nil {
 		return wire.RCObjectMemory
 	}
-	loaded.lattice = o.lattice
+	loaded.keepKeys(&o)
 	c.rhandle = h
 	c.out.Sized(loaded.Public)
 	t.respondCreation(c, o.public.NameAlg, loaded.Name, outside)
@@ -85,9 +96,10 @@ func (t *TPM) createPrimary(c *call) wire.RC {
 // that its children end with the owner, while the key stays (Part 1, section
 // "Primary Object Creation").
 func (t *TPM) primaryCreation(hierarchy wire.Handle, public *wire.Public, in *wire.SensitiveCreate) creation {
-	o := creation{public: *public, auth: in.Auth, data: in.Data,
+	var name [wire.MaxName]byte
+	o := creation{public: *public, auth: in.Auth, data: in.Data, single: true,
 		known: t.platform.PrimaryKeys,
-		gen:   crypt.NewPrimaryGenerator(t.primarySeed(hierarchy), t.publicName(public), in.Data)}
+		gen:   crypt.NewPrimaryGenerator(t.primarySeed(hierarchy), t.appendPublicName(name[:0], public), in.Data)}
 	if hierarchy == wire.RHEndorsement {
 		o.proofs = [][]byte{t.proof(wire.RHOwner), t.proof(wire.RHEndorsement)}
 	}
@@ -147,18 +159,22 @@ func (t *TPM) create(c *call) wire.RC {
 // the PCR selection in the call (Part 2, section "TPMS_CREATION_DATA").
 func (t *TPM) respondCreation(c *call, nameAlg wire.AlgID, name, outside []byte) {
 	e := &c.entities[0]
+	var space [2][wire.MaxDigest]byte
 	d := wire.CreationData{Locality: localityAttributes(c.locality), OutsideInfo: outside}
-	d.PCRDigest = t.digestPCRs(nil, nameAlg, &c.selections)
+	d.PCRDigest = t.digestPCRs(space[0][:0], nameAlg, &c.selections)
 	d.PCRs = c.selections
 	if parent := e.object; parent != nil {
 		d.ParentNameAlg, d.ParentName, d.ParentQualifiedName = parent.public.NameAlg, parent.Name, parent.QualifiedName
 	} else {
-		d.ParentNameAlg, d.ParentName, d.ParentQualifiedName = wire.AlgNull, handleName(e.handle), handleName(e.handle)
+		d.ParentNameAlg, d.ParentName = wire.AlgNull, handleName(e.handle)
+		d.ParentQualifiedName = d.ParentName
 	}
-	var w wire.Writer
-	w.CreationData(&d)
-	hash := crypt.Digest(nameAlg, nil, w.Data())
-	c.out.Sized(w.Data())
+	at := c.out.Len()
+	c.out.U16(0)
+	c.out.CreationData(&d)
+	data := c.out.Data()[at+2:]
+	c.out.SetU16(at, uint16(len(data)))
+	hash := crypt.Digest(nameAlg, space[1][:0], data)
 	c.out.Sized(hash)
 	ticket := t.creationTicket(e.hierarchy(), name, hash)
 	c.out.Ticket(&ticket)
@@ -208,6 +224,7 @@ func (t *TPM) createLoaded(c *call) wire.RC {
 			return rc
 		}
 		h, loaded := t.newPrimary(&o.public, &sensitive, c.entities[0].handle)
+		loaded.keepKeys(&o)
 		return c.respondCreated(h, loaded, nil)
 	}
 	o := creation{public: public, auth: in.Auth, data: in.Data}
@@ -218,6 +235,7 @@ func (t *TPM) createLoaded(c *call) wire.RC {
 	name := t.publicName(&o.public)
 	private := t.wrapSensitive(parent, name, &sensitive)
 	h, loaded := t.newChild(parent, &o.public, name, &sensitive)
+	loaded.keepKeys(&o)
 	return c.respondCreated(h, loaded, private)
 }
 
@@ -260,7 +278,8 @@ func (t *TPM) createDerived(c *call, parent *object, public *wire.Public, d *wir
 	if rc != wire.RCSuccess {
 		return rc
 	}
-	h, loaded := t.newChild(parent, &o.public, t.publicName(&o.public), &sensitive)
+	h, loaded := t.newChild(parent, &o.public, nil, &sensitive)
+	loaded.keepKeys(&o)
 	return c.respondCreated(h, loaded, nil)
 }
 

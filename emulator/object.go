@@ -24,7 +24,8 @@ type object struct {
 	eddsa     crypt.EdDSAKey       // likewise from sensitive
 	eddsaOpen crypt.EdDSAPublicKey // and from public
 
-	integrityKey []byte // of the children of a storage key, derived when it is first needed
+	obfuscation  *obfuscation // of what it attests, derived when it is first needed
+	integrityKey []byte       // of the children of a storage key, derived when it is first needed
 }
 
 // loaded reports whether it is an object with a public area, not a sequence.

@@ -83,7 +83,15 @@ func makeMontgomeryKey(m *crypt.MontgomeryCurve, o *creation, s *wire.Sensitive)
 	if _, err := o.gen.Read(s.Data); err != nil {
 		return rcOf(err)
 	}
-	x, err := montgomeryPublic(m, &o.public.Parms, s.Data)
+	if isEdDSA(o.public.Parms.Scheme.Alg) {
+		k, err := m.NewEdDSAKey(s.Data)
+		if err != nil {
+			return rcOf(err)
+		}
+		o.public.Point, o.eddsa = wire.ECPoint{X: k.Public()}, k
+		return wire.RCSuccess
+	}
+	x, err := m.ExchangePublic(s.Data)
 	if err != nil {
 		return rcOf(err)
 	}

@@ -36,6 +36,10 @@ func (t *TPM) makeObject(o *creation) (wire.Sensitive, wire.RC) {
 	if rc := t.makeKey(o, &s); rc != wire.RCSuccess {
 		return s, rc
 	}
+	symmetric, parent := symmetricType(p.Parms.Type), storesChildren(p)
+	if o.single && !symmetric && !parent {
+		return s, wire.RCSuccess // there is no use for a seed value
+	}
 	for _, proof := range o.proofs {
 		o.gen.(*crypt.DRBGState).Stir(proof)
 	}
@@ -43,10 +47,10 @@ func (t *TPM) makeObject(o *creation) (wire.Sensitive, wire.RC) {
 	if _, err := o.gen.Read(s.Seed); err != nil {
 		return s, rcOf(err)
 	}
-	if symmetricType(p.Parms.Type) {
+	if symmetric {
 		p.Unique = symmetricUnique(p, &s)
-	} else if !storesChildren(p) {
-		s.Seed = nil // there is no use for it
+	} else if !parent {
+		s.Seed = nil
 	}
 	return s, wire.RCSuccess
 }

@@ -184,7 +184,7 @@ func (t *TPM) savePCRs() { t.s.Clear.PCRs = t.s.Volatile.PCRs.Saved() }
 // digestPCRs appends the digest of the PCRs of a selection, from which it takes
 // those that are not there (Part 1, section "Selecting Multiple PCR").
 func (t *TPM) digestPCRs(dst []byte, alg wire.AlgID, sel *wire.PCRSelections) []byte {
-	h := crypt.NewHash(alg)
+	values := t.hashing[:0]
 	for i := range sel.Slice() {
 		s := &sel.List[i]
 		b := t.bank(s.Hash)
@@ -194,9 +194,9 @@ func (t *TPM) digestPCRs(dst []byte, alg wire.AlgID, sel *wire.PCRSelections) []
 			case b == nil || !b.Allocated.Has(pcr):
 				s.Select.Clear(pcr)
 			default:
-				h.Write(b.Value(pcr))
+				values = append(values, b.Value(pcr)...)
 			}
 		}
 	}
-	return h.Sum(dst)
+	return crypt.Digest(alg, dst, values)
 }

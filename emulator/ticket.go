@@ -14,7 +14,8 @@ import (
 
 // ticket makes the ticket of a hierarchy over parts.
 func (t *TPM) ticket(tag wire.ST, hierarchy wire.Handle, parts ...[]byte) wire.Ticket {
-	b := binary.BigEndian.AppendUint16(nil, uint16(tag))
+	var space [2 + 3*wire.MaxName]byte // more than most tickets are of
+	b := binary.BigEndian.AppendUint16(space[:0], uint16(tag))
 	for _, p := range parts {
 		b = append(b, p...)
 	}

@@ -81,7 +81,7 @@ type TPM struct {
 	room    *room  // of the command in execution, nil between two commands
 	out     []byte // room for the response
 	plain   []byte // room for parameters with the first one decrypted
-	hashing []byte // room for what cpHash and rpHash are the digests of
+	hashing []byte // room for what is hashed: of cpHash, rpHash, Names, PCRs
 	encoder state.Encoder
 
 	started  atomic.Uint64 // number of the last command that has started

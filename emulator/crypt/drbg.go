@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/binary"
+	"sync"
 )
 
 // Sizes in bytes of the CTR_DRBG with AES-256 (NIST SP 800-90A Rev. 1, table 3).
@@ -29,8 +30,11 @@ type DRBGState struct {
 // section 10.2.1.3.1): seed must have full entropy. Without personalization.
 func (s *DRBGState) Instantiate(seed *[DRBGSeedSize]byte) {
 	*s = DRBGState{Reseeds: 1}
-	s.update(seed)
+	s.updateWith(drbgFirstKey(), new([DRBGSeedSize]byte), seed)
 }
+
+// drbgFirstKey is the key that Instantiate begins with, zeros.
+var drbgFirstKey = sync.OnceValue(func() cipher.Block { return drbgCipher(new([DRBGKeySize]byte)) })
 
 // Reseed is CTR_DRBG_Reseed without derivation function (SP 800-90A section
 // 10.2.1.4.1). Additional input of any length is brought to the size of a seed
@@ -98,8 +102,10 @@ func (s *DRBGState) updateWith(block cipher.Block, temp, data *[DRBGSeedSize]byt
 	copy(s.V[:], temp[DRBGKeySize:])
 }
 
-func (s *DRBGState) cipher() cipher.Block {
-	b, err := aes.NewCipher(s.Key[:])
+func (s *DRBGState) cipher() cipher.Block { return drbgCipher(&s.Key) }
+
+func drbgCipher(key *[DRBGKeySize]byte) cipher.Block {
+	b, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("internal error: AES refuses a key of 32 bytes")
 	}

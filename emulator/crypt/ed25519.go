@@ -33,7 +33,7 @@ func Ed25519Public(private []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key.Public().(ed25519.PublicKey), nil
+	return key[ed25519.SeedSize:], nil
 }
 
 func ed25519Key(private []byte) (ed25519.PrivateKey, error) {

@@ -1,9 +1,10 @@
 package crypt
 
 import (
-	"crypto/aes"
+	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
@@ -23,9 +24,9 @@ const primaryLabel = "Primary Object Creation\x00"
 // Between them an object of the endorsement hierarchy calls Stir with the proof
 // value of the storage hierarchy and with that of the endorsement hierarchy.
 func NewPrimaryGenerator(seed, templateName, sensitiveData []byte) *DRBGState {
-	var s DRBGState
+	s := new(DRBGState)
 	s.Instantiate(condense(seed, []byte(primaryLabel), templateName, sensitiveData))
-	return &s
+	return s
 }
 
 // Stir mixes data, which must not be empty, into the generator of a primary
@@ -40,50 +41,66 @@ func (s *DRBGState) Stir(data []byte) { s.update(condense(data)) }
 // of zeros was taken in, and are not part of the message, which instead begins
 // with four zeros; and the output is the chains themselves.
 func condense(parts ...[]byte) *[DRBGSeedSize]byte {
-	var key [DRBGKeySize]byte
-	for i := range key {
-		key[i] = byte(i)
+	c := &condenser{block: condenserKey()}
+	for i := range len(c.chains) / drbgBlock {
+		c.chains[i*drbgBlock+3] = byte(i)
 	}
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic("internal error: AES refuses a key of 32 bytes")
-	}
-	var chains [DRBGSeedSize]byte
-	for i := range len(chains) / drbgBlock {
-		chains[i*drbgBlock+3] = byte(i)
-	}
-	var message, sum [drbgBlock]byte
-	fold := func() {
-		sum = [drbgBlock]byte{}
-		for c := chains[:]; len(c) > 0; c = c[drbgBlock:] {
-			subtle.XORBytes(sum[:], sum[:], c[:drbgBlock])
-			subtle.XORBytes(sum[:], sum[:], message[:])
-			block.Encrypt(c, sum[:])
-		}
-		message = [drbgBlock]byte{}
-	}
-	fold()
+	c.fold()
 	total := 0
 	for _, p := range parts {
 		total += len(p)
 	}
-	binary.BigEndian.PutUint32(chains[:], uint32(total))
-	binary.BigEndian.PutUint32(chains[4:], DRBGSeedSize)
-	n := 4
-	for _, p := range append(parts, []byte{0x80}) {
-		for len(p) > 0 {
-			c := copy(message[n:], p)
-			n, p = n+c, p[c:]
-			if n == drbgBlock {
-				fold()
-				n = 0
-			}
+	binary.BigEndian.PutUint32(c.chains[:], uint32(total))
+	binary.BigEndian.PutUint32(c.chains[4:], DRBGSeedSize)
+	c.n = 4
+	for _, p := range parts {
+		c.add(p)
+	}
+	c.add([]byte{0x80})
+	if c.n > 0 {
+		c.fold()
+	}
+	return &c.chains
+}
+
+// condenserKey is the key of condense, the numbers 0…31.
+var condenserKey = sync.OnceValue(func() cipher.Block {
+	var key [DRBGKeySize]byte
+	for i := range key {
+		key[i] = byte(i)
+	}
+	return drbgCipher(&key)
+})
+
+// condenser is condense in progress: n bytes of message wait for the rest of a block.
+type condenser struct {
+	block        cipher.Block
+	chains       [DRBGSeedSize]byte
+	message, sum [drbgBlock]byte
+	n            int
+}
+
+// add takes in p, and folds each block that becomes full.
+func (c *condenser) add(p []byte) {
+	for len(p) > 0 {
+		taken := copy(c.message[c.n:], p)
+		c.n, p = c.n+taken, p[taken:]
+		if c.n == drbgBlock {
+			c.fold()
+			c.n = 0
 		}
 	}
-	if n > 0 {
-		fold()
+}
+
+// fold takes the message into all chains and clears it.
+func (c *condenser) fold() {
+	c.sum = [drbgBlock]byte{}
+	for chain := c.chains[:]; len(chain) > 0; chain = chain[drbgBlock:] {
+		subtle.XORBytes(c.sum[:], c.sum[:], chain[:drbgBlock])
+		subtle.XORBytes(c.sum[:], c.sum[:], c.message[:])
+		c.block.Encrypt(chain, c.sum[:])
 	}
-	return &chains
+	c.message = [drbgBlock]byte{}
 }
 
 // maxDerivationBits is how much a derivation parent gives to one child.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"hash"
 	"slices"
 
 	"github.com/swtpmd/swtpmd/emulator"
@@ -141,6 +143,11 @@ type request struct {
 	nonceTPM   []byte
 
 	command, response []byte
+
+	// Room for what the client computes, so that its garbage is not collected in the
+	// TPM's time.
+	hmac   hash.Hash
+	hashed []byte
 }
 
 // newRequest makes a request that a session of a kind authorizes, or nothing if that is
@@ -158,7 +165,7 @@ func (t *tpm) newRequest(kind string, code wire.CC, h wire.Handle, name []byte, 
 		if err != nil {
 			return nil, err
 		}
-		r.session, r.nonceTPM = s, slices.Clone(answer[2:])
+		r.session, r.nonceTPM, r.hmac = s, slices.Clone(answer[2:]), hmac.New(sha256.New, nil)
 	}
 	return r, nil
 }
@@ -169,15 +176,16 @@ func (r *request) sign() {
 	if r.session == 0 {
 		return
 	}
-	cp := sha256.Sum256(slices.Concat(et.U32(uint32(r.code)), r.name, r.parameters))
+	b := binary.BigEndian.AppendUint32(r.hashed[:0], uint32(r.code))
+	b = append(append(b, r.name...), r.parameters...)
+	cp := sha256.Sum256(b)
 	nonce := make([]byte, 16)
-	m := hmac.New(sha256.New, nil)
-	m.Write(cp[:])
-	m.Write(nonce)
-	m.Write(r.nonceTPM)
-	m.Write([]byte{byte(wire.SessionContinue)})
+	b = append(append(append(b[:0], cp[:]...), nonce...), r.nonceTPM...)
+	r.hashed = append(b, byte(wire.SessionContinue))
+	r.hmac.Reset()
+	r.hmac.Write(r.hashed)
 	r.command = et.CommandWithSessions(r.code, r.handles,
-		[]wire.AuthCommand{{Session: r.session, Nonce: nonce, Attributes: wire.SessionContinue, HMAC: m.Sum(nil)}}, r.parameters)
+		[]wire.AuthCommand{{Session: r.session, Nonce: nonce, Attributes: wire.SessionContinue, HMAC: r.hmac.Sum(nil)}}, r.parameters)
 }
 
 func (r *request) send() (err error) {
