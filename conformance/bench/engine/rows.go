@@ -20,6 +20,7 @@ var rows = []row{
 	{name: "Hash 64 bytes", command: always(et.Command(wire.CCHash, nil, nil, et.Sized(make([]byte, 64)), et.U16(uint16(wire.AlgSHA256)), et.U32(uint32(wire.RHNull))))},
 	{name: "CreatePrimary P-256", command: primary(eccStorage), after: flushLoaded},
 	{name: "CreatePrimary RSA-2048", command: primary(rsaStorage), after: flushLoaded},
+	{name: "CreatePrimary RSA-2048 made before", command: always(et.Command(wire.CCCreatePrimary, handles{wire.RHOwner}, et.NoAuth(), creation(rsaStorage))), after: flushLoaded},
 	{name: "Create P-256 signing key", setup: storage, command: create(eccSigning)},
 	{name: "Create RSA-2048 signing key", setup: storage, command: create(rsaSigning)},
 	{name: "Load P-256", setup: created(eccSigning), command: loadBlobs, after: flushLoaded},
