@@ -25,6 +25,8 @@ import (
 
 	"filippo.io/mldsa"
 	"filippo.io/mldsa/mldsacrypto"
+	"github.com/cloudflare/circl/hpke"
+	"github.com/cloudflare/circl/sign/ed448"
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/stretchr/testify/require"
@@ -72,13 +74,13 @@ func be16(v ...uint16) (b []byte) {
 
 // Numbers of Part 2, table 9 and those of Part 2, "TPM_ECC_CURVE".
 const (
-	algRSA, algHMAC, algKeyedHash, algNull                   = 0x01, 0x05, 0x08, 0x10
-	algSHA256, algSHA384, algSHA512                          = 0x0B, 0x0C, 0x0D
-	algRSASSA, algRSAPSS, algECDSA, algECDH, algECDAA        = 0x14, 0x16, 0x18, 0x19, 0x1A
-	algSM2, algECSchnorr, algHKDF, algECC                    = 0x1B, 0x1C, 0x1F, 0x23
-	algEdDSA, algHashEdDSA                                   = 0x60, 0x61
-	algMLKEM, algMLDSA, algHashMLDSA                         = 0xA0, 0xA1, 0xA2
-	curveP256, curveP384, curveP521, curve25519       uint16 = 3, 4, 5, 0x40
+	algRSA, algHMAC, algKeyedHash, algNull                       = 0x01, 0x05, 0x08, 0x10
+	algSHA256, algSHA384, algSHA512                              = 0x0B, 0x0C, 0x0D
+	algRSASSA, algRSAPSS, algECDSA, algECDH, algECDAA            = 0x14, 0x16, 0x18, 0x19, 0x1A
+	algSM2, algECSchnorr, algHKDF, algECC                        = 0x1B, 0x1C, 0x1F, 0x23
+	algEdDSA, algHashEdDSA                                       = 0x60, 0x61
+	algMLKEM, algMLDSA, algHashMLDSA                             = 0xA0, 0xA1, 0xA2
+	curveP256, curveP384, curveP521, curve25519, curve448 uint16 = 3, 4, 5, 0x40, 0x41
 )
 
 // publicArea is a TPMT_PUBLIC of a key that signs or decrypts, with its authValue.
@@ -99,7 +101,7 @@ func sensitiveArea(alg uint16, seed, private []byte) []byte {
 // tables, with every parameter set.
 func subjects(t *testing.T) []subject {
 	t.Helper()
-	return slices.Concat(mlkemSubjects(t), dhkemSubjects(t), rsaSubjects(t), curveSubjects(t), []subject{hmacSubject()}, eddsaSubjects(), mldsaSubjects(t))
+	return slices.Concat(mlkemSubjects(t), dhkemSubjects(t), rsaSubjects(t), curveSubjects(t), []subject{dhkemX448Subject(t), hmacSubject()}, eddsaSubjects(), ed448Subjects(), mldsaSubjects(t))
 }
 
 func random(n int) []byte {
@@ -434,6 +436,64 @@ func eddsaSubjects() []subject {
 	return []subject{
 		subjectOf("EdDSA Ed25519", algEdDSA, &ed25519.Options{}, signature{noDigest: rcScheme | rcHandle1, oneShot: true}),
 		subjectOf("HashEdDSA Ed25519", algHashEdDSA, &ed25519.Options{Hash: crypto.SHA512}, signature{digest: digestBy(crypto.SHA512)}),
+	}
+}
+
+func ed448Subjects() []subject {
+	seed := random(ed448.SeedSize)
+	key := ed448.NewKeyFromSeed(seed)
+	public := key[ed448.SeedSize:]
+	subjectOf := func(name string, alg uint16, scheme ed448.SchemeID, s signature) subject {
+		options := ed448.SignerOptions{Scheme: scheme}
+		s.sign = func(message []byte) []byte {
+			made, err := key.Sign(nil, message, options)
+			if err != nil {
+				panic(err)
+			}
+			return append(be16(alg), sized(made)...)
+		}
+		s.verify = func(message, signature []byte) bool {
+			b, ok := bytesAfter(signature, alg)
+			return ok && ed448.VerifyAny(ed448.PublicKey(public), message, onlySized(b), options)
+		}
+		return subject{
+			name: name, peer: "github.com/cloudflare/circl/sign/ed448", signs: &s,
+			public:    publicArea(algECC, true, be16(algNull, alg, curve448, algNull), slices.Concat(sized(public), sized(nil))),
+			sensitive: sensitiveArea(algECC, nil, seed),
+		}
+	}
+	return []subject{
+		subjectOf("EdDSA Ed448", algEdDSA, ed448.ED448, signature{noDigest: rcScheme | rcHandle1, oneShot: true}),
+		subjectOf("HashEdDSA Ed448", algHashEdDSA, ed448.ED448Ph, signature{digest: func(message []byte) []byte { return sha3.SumSHAKE256(message, 64) }}),
+	}
+}
+
+// dhkemX448Subject has a key for DHKEM with X448 and HKDF-SHA512.
+func dhkemX448Subject(t *testing.T) subject {
+	t.Helper()
+	library := hpke.KEM_X448_HKDF_SHA512.Scheme()
+	public, private, err := library.GenerateKeyPair()
+	require.NoError(t, err)
+	point, err := public.MarshalBinary()
+	require.NoError(t, err)
+	secret, err := private.MarshalBinary()
+	require.NoError(t, err)
+	return subject{
+		name: "DHKEM X448", peer: "github.com/cloudflare/circl/hpke",
+		public:    publicArea(algECC, false, be16(algNull, algECDH, algSHA256, curve448, algHKDF, algSHA512), slices.Concat(sized(point), sized(nil))),
+		sensitive: sensitiveArea(algECC, nil, secret),
+		agrees: &agreement{
+			encapsulate: func() (shared, ciphertext []byte) {
+				ciphertext, shared, err := library.Encapsulate(public)
+				require.NoError(t, err)
+				return shared, ciphertext
+			},
+			decapsulate: func(ciphertext []byte) []byte {
+				shared, err := library.Decapsulate(private, ciphertext)
+				require.NoError(t, err)
+				return shared
+			},
+		},
 	}
 }
 

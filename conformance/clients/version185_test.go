@@ -306,7 +306,7 @@ func (c *conversation) verifyMessage(message, signature []byte) {
 	c.t.Helper()
 	hint := []byte(nil)
 	if c.signs.oneShot {
-		hint = signature[4:36]
+		hint = signature[4 : 4+(len(signature)-4)/2]
 	}
 	key := []tpm2.TPMHandle{c.key}
 	c.flush(c.aux)
