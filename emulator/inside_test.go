@@ -196,7 +196,7 @@ func TestCurves(t *testing.T) {
 	in := newInside(t)
 	in.algs = crypt.Complete()
 	for count, want := range map[byte][]byte{
-		9: {0, 0, 0, 0, 8, 0, 0, 0, 4, 0, 3, 0, 4, 0, 5, 0, 0x40},
+		9: {0, 0, 0, 0, 8, 0, 0, 0, 5, 0, 3, 0, 4, 0, 5, 0, 0x40, 0, 0x41},
 		2: {1, 0, 0, 0, 8, 0, 0, 0, 2, 0, 3, 0, 4},
 	} {
 		rsp, err := in.Send(context.Background(), 0, []byte{0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7A, 0, 0, 0, 8, 0, 0, 0, 3, 0, 0, 0, count})
