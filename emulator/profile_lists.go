@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -32,13 +33,20 @@ func names[T comparable](p *profileParser, directive string, words []string, to 
 
 // algorithmNamed finds a supported algorithm.
 func algorithmNamed(name string) (wire.AlgID, bool) {
+	id, ok := supported()[name]
+	return id, ok
+}
+
+// supported has the supported algorithms by their names.
+var supported = sync.OnceValue(func() map[string]wire.AlgID {
+	byName := map[string]wire.AlgID{}
 	for _, a := range crypt.Algorithms() {
-		if a.Supported && a.ID.String() == name {
-			return a.ID, true
+		if a.Supported {
+			byName[a.ID.String()] = a.ID
 		}
 	}
-	return wire.AlgNull, false
-}
+	return byName
+})
 
 func (p *profileParser) algorithms(words []string) error {
 	p.lines["Algorithms"] = p.line

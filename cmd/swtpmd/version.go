@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 )
@@ -31,13 +32,13 @@ type build struct {
 
 // pseudoVersion matches a version that the go command makes of a revision without a
 // tag; its last part begins that revision (Go Modules Reference, "Pseudo-versions").
-var pseudoVersion = regexp.MustCompile(`[-.][0-9]{14}-([0-9a-f]{12})(?:\+dirty)?$`)
+var pseudoVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[-.][0-9]{14}-([0-9a-f]{12})(?:\+dirty)?$`) })
 
 // buildOf returns what the toolchain recorded; info is nil where it recorded nothing.
 func buildOf(info *debug.BuildInfo) build {
 	b := build{Version: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info != nil {
-		if m := pseudoVersion.FindStringSubmatch(info.Main.Version); m != nil {
+		if m := pseudoVersion().FindStringSubmatch(info.Main.Version); m != nil {
 			b.Revision = m[1]
 		}
 		for _, s := range info.Settings {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/swtpmd/swtpmd/ima/internal/clip"
@@ -157,13 +158,15 @@ func (l *consoleLines) takeUnstamped(number int, raw string) {
 			l.words, l.wordsLine = raw, number
 		}
 	}
-	if !l.initcall && unstampedCall.MatchString(raw) {
+	if !l.initcall && unstampedCall().MatchString(raw) {
 		l.initcall = true
 	}
 }
 
 // unstampedCall is the end of a line of initcall_debug, whatever precedes it.
-var unstampedCall = regexp.MustCompile(`[ \]:]calling  [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? @ [0-9]+$`)
+var unstampedCall = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[ \]:]calling  [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? @ [0-9]+$`)
+})
 
 // startsInit reports whether a line is that of run_init_process.
 func startsInit(text string) bool {
@@ -339,20 +342,22 @@ func repairStamps(lines []consoleLine) (jumps int) {
 }
 
 // spoken are the lines that count, whole.
-var spoken = []*regexp.Regexp{
-	regexp.MustCompile(`^calling  [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? @ [0-9]+$`),
-	regexp.MustCompile(`^initcall [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? returned -?[0-9]+ after [0-9]+ usecs$`),
-	regexp.MustCompile(`^initcall_level: level=[a-z]+$`),
-	regexp.MustCompile(`^entering initcall level: [a-z]+$`),
-	regexp.MustCompile(`^probe of [^ ]+( with driver [^ ]+)? returned -?[0-9]+ after [0-9]+ usecs$`),
-	regexp.MustCompile(`^ima: No TPM chip found, activating TPM-bypass!$`),
-	regexp.MustCompile(`^ima: No suitable TPM algorithm for boot aggregate$`),
-	regexp.MustCompile(`^ima: Error Communicating to TPM chip(, result: -?[0-9]+)?$`),
-	regexp.MustCompile(`^ima: Allocated hash algorithm: [0-9a-z-]+$`),
-	regexp.MustCompile(`^tpm tpm0: (TPM in field (failure|upgrade) mode|starting up the TPM manually|A TPM error \([0-9]+\) occurred )`),
-	regexp.MustCompile(`^tpm_[a-z0-9_]+ [^ ]+: [12]\.[02] TPM \(device-id `),
-	regexp.MustCompile(`^Run [^ ]+ as init process$`),
-}
+var spoken = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`^calling  [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? @ [0-9]+$`),
+		regexp.MustCompile(`^initcall [^ +]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[[^ ]+\])? returned -?[0-9]+ after [0-9]+ usecs$`),
+		regexp.MustCompile(`^initcall_level: level=[a-z]+$`),
+		regexp.MustCompile(`^entering initcall level: [a-z]+$`),
+		regexp.MustCompile(`^probe of [^ ]+( with driver [^ ]+)? returned -?[0-9]+ after [0-9]+ usecs$`),
+		regexp.MustCompile(`^ima: No TPM chip found, activating TPM-bypass!$`),
+		regexp.MustCompile(`^ima: No suitable TPM algorithm for boot aggregate$`),
+		regexp.MustCompile(`^ima: Error Communicating to TPM chip(, result: -?[0-9]+)?$`),
+		regexp.MustCompile(`^ima: Allocated hash algorithm: [0-9a-z-]+$`),
+		regexp.MustCompile(`^tpm tpm0: (TPM in field (failure|upgrade) mode|starting up the TPM manually|A TPM error \([0-9]+\) occurred )`),
+		regexp.MustCompile(`^tpm_[a-z0-9_]+ [^ ]+: [12]\.[02] TPM \(device-id `),
+		regexp.MustCompile(`^Run [^ ]+ as init process$`),
+	}
+})
 
 // spokenBegin are the beginnings of these lines, squeezed.
 var spokenBegin = []string{"caling", "initcal", "entering initcal", "probe of", "ima: ", "tpm", "Run "}
@@ -373,7 +378,7 @@ func (l *consoleLines) repairText() {
 }
 
 func isSpoken(text string) bool {
-	return slices.ContainsFunc(spoken, func(r *regexp.Regexp) bool { return r.MatchString(text) })
+	return slices.ContainsFunc(spoken(), func(r *regexp.Regexp) bool { return r.MatchString(text) })
 }
 
 // repaired drops the byte of a line without which it counts.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/ima"
 )
@@ -40,11 +41,19 @@ func addPCR(pcrs ima.PCRs, bank ima.HashAlgo, pcr int, digits string) error {
 // names the file in sysfs that it is of. One of "swtpmd ctl pcrs" has bank, index
 // and value.
 var (
-	lineHeading = regexp.MustCompile(`^([A-Za-z0-9_-]+)[ \t]*:$`)
-	lineValue   = regexp.MustCompile(`^([0-9]{1,9})[ \t]*:[ \t]*((?:0[xX])?[0-9A-Fa-f]+)$`)
-	lineSysfs   = regexp.MustCompile(`^(?:.*/)?(pcr-[A-Za-z0-9_-]+)/([0-9]{1,9}):[ \t]*((?:0[xX])?[0-9A-Fa-f]+)$`)
-	lineCtl     = regexp.MustCompile(`^([A-Za-z0-9_-]+)[ \t]+([0-9]{1,9})[ \t]+([0-9A-Fa-f]+)$`)
-	lineAround  = regexp.MustCompile(`^(?:quoted|sig|calcDigest):[ \t]*[0-9A-Fa-f]*$|^alg:[ \t]*[A-Za-z0-9_]+$`)
+	lineHeading = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z0-9_-]+)[ \t]*:$`) })
+	lineValue   = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([0-9]{1,9})[ \t]*:[ \t]*((?:0[xX])?[0-9A-Fa-f]+)$`)
+	})
+	lineSysfs = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:.*/)?(pcr-[A-Za-z0-9_-]+)/([0-9]{1,9}):[ \t]*((?:0[xX])?[0-9A-Fa-f]+)$`)
+	})
+	lineCtl = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([A-Za-z0-9_-]+)[ \t]+([0-9]{1,9})[ \t]+([0-9A-Fa-f]+)$`)
+	})
+	lineAround = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:quoted|sig|calcDigest):[ \t]*[0-9A-Fa-f]*$|^alg:[ \t]*[A-Za-z0-9_]+$`)
+	})
 )
 
 // parsePCRText reads lines.
@@ -79,12 +88,12 @@ func (t *pcrText) fail(err error) error {
 // read reads a line.
 func (t *pcrText) read(line string) (err error) {
 	t.item = "line"
-	if line == "" || line == "---" || line[0] == '#' || lineAround.MatchString(line) {
+	if line == "" || line == "---" || line[0] == '#' || lineAround().MatchString(line) {
 		return nil
 	}
-	m := lineSysfs.FindStringSubmatch(line)
+	m := lineSysfs().FindStringSubmatch(line)
 	if m == nil {
-		m = lineCtl.FindStringSubmatch(line)
+		m = lineCtl().FindStringSubmatch(line)
 	}
 	if m != nil {
 		t.item = "bank"
@@ -93,14 +102,14 @@ func (t *pcrText) read(line string) (err error) {
 		}
 		return t.value(m[2], m[3])
 	}
-	if m := lineValue.FindStringSubmatch(line); m != nil {
+	if m := lineValue().FindStringSubmatch(line); m != nil {
 		if t.bank == 0 {
 			t.item = "PCR " + m[1]
 			return errors.New("no line before it names a bank, as sha256: does")
 		}
 		return t.value(m[1], m[2])
 	}
-	if m := lineHeading.FindStringSubmatch(line); m != nil {
+	if m := lineHeading().FindStringSubmatch(line); m != nil {
 		t.item = "bank"
 		t.bank = 0
 		if m[1] == "pcrs" || m[1] == "signature" {

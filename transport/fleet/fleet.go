@@ -170,7 +170,7 @@ func (f *Fleet) Refuse(name string, cause error) {
 	}
 }
 
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var namePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`) })
 
 // Add makes a TPM, serves it, and writes its file. When Add returns, clients can connect.
 // The error is an *Error and changes nothing.
@@ -242,7 +242,7 @@ func (f *Fleet) admits(name string) error {
 	switch {
 	case f.closed:
 		return ErrClosed
-	case !namePattern.MatchString(name) || filepath.Join(f.options.Dir, name) == f.options.State:
+	case !namePattern().MatchString(name) || filepath.Join(f.options.Dir, name) == f.options.State:
 		return ErrName
 	case f.tpms[name] != nil:
 		return ErrTaken

@@ -114,7 +114,7 @@ func (t *taking) take() (passed map[string]*os.File, err error) {
 func (t *taking) next() error {
 	var s *tpmState
 	files, err := hear(t.from, saysTPM, func(m *message) error {
-		if s = m.TPM; s == nil || !namePattern.MatchString(s.Name) || t.has(s.Name) {
+		if s = m.TPM; s == nil || !namePattern().MatchString(s.Name) || t.has(s.Name) {
 			return &TakeoverError{Reason: "what comes is no TPM"}
 		}
 		return nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -303,9 +304,7 @@ func TestDataConnNeedsUnix(t *testing.T) {
 func TestInfo(t *testing.T) {
 	t.Parallel()
 	d := described
-	for range 12 {
-		d.Profiles = append(d.Profiles, d.Profile)
-	}
+	d.Profiles = func() []swtpm.Profile { return slices.Repeat([]swtpm.Profile{d.Profile}, 12) }
 	device := &transporttest.TPM{}
 	r := serve(t, device, swtpm.Options{Description: &d})
 	ctx := context.Background()

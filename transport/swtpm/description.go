@@ -37,8 +37,9 @@ type Description struct {
 	Implemented, Needed Features
 	// Profile is what the TPM has.
 	Profile Profile
-	// Profiles are those that a new TPM can have.
-	Profiles []Profile
+	// Profiles returns those that a new TPM can have. It is called when a client asks; nil
+	// is none.
+	Profiles func() []Profile
 }
 
 // Features are algorithms and commands, in any order.
@@ -165,9 +166,9 @@ func (d *Description) info(flags uint64) *Info {
 	if flags&InfoActiveProfile != 0 {
 		i.ActiveProfile = d.profile(&d.Profile)
 	}
-	if flags&InfoAvailableProfiles != 0 {
-		for j := range d.Profiles {
-			i.AvailableProfiles = append(i.AvailableProfiles, *d.profile(&d.Profiles[j]))
+	if flags&InfoAvailableProfiles != 0 && d.Profiles != nil {
+		for _, p := range d.Profiles() {
+			i.AvailableProfiles = append(i.AvailableProfiles, *d.profile(&p))
 		}
 	}
 	return i

@@ -54,7 +54,7 @@ func TestDescription(t *testing.T) {
 			`"Description":"a <small> \"one\""}`
 	)
 	d := described
-	d.Profiles = []swtpm.Profile{d.Profile, d.Profile}
+	d.Profiles = func() []swtpm.Profile { return []swtpm.Profile{d.Profile, d.Profile} }
 	for _, c := range []struct {
 		version swtpm.Version
 		flags   uint64

@@ -3,6 +3,7 @@ package cli
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // A Page is a help text in its parts. Help texts are written by hand; manual pages and
@@ -84,33 +85,35 @@ func indented(line string) bool { return strings.HasPrefix(line, "  ") }
 
 // item matches the first line of one: what stands two columns in, and the description
 // if there is room for it beside.
-var item = regexp.MustCompile(`^  (\S+(?: \S+)*)(?:  +(\S.*))?$`)
+var item = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^  (\S+(?: \S+)*)(?:  +(\S.*))?$`) })
 
 // flagsBeside matches flags with a description that has no room but for one space.
-var flagsBeside = regexp.MustCompile(`^  (--?[a-zA-Z][\w-]*(?:\[?=\S+)?(?:, --?[a-zA-Z][\w-]*(?:\[?=\S+)?)*) ([a-z].*)$`)
+var flagsBeside = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^  (--?[a-zA-Z][\w-]*(?:\[?=\S+)?(?:, --?[a-zA-Z][\w-]*(?:\[?=\S+)?)*) ([a-z].*)$`)
+})
 
 // more matches a line that goes on with a description.
-var more = regexp.MustCompile(`^ {12,}(\S.*)$`)
+var more = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ {12,}(\S.*)$`) })
 
 // isList reports whether the lines are a list: their first item has a description,
 // beside or below it.
 func isList(lines []string) bool {
-	m := item.FindStringSubmatch(lines[0])
-	return m != nil && (m[2] != "" || strings.HasPrefix(m[1], "--") || len(lines) > 1 && more.MatchString(lines[1]))
+	m := item().FindStringSubmatch(lines[0])
+	return m != nil && (m[2] != "" || strings.HasPrefix(m[1], "--") || len(lines) > 1 && more().MatchString(lines[1]))
 }
 
 func items(lines []string) (list []Item) {
 	for _, line := range lines {
-		if m := more.FindStringSubmatch(line); m != nil && len(list) > 0 {
+		if m := more().FindStringSubmatch(line); m != nil && len(list) > 0 {
 			last := &list[len(list)-1]
 			last.Text = strings.TrimPrefix(last.Text+"\n"+m[1], "\n")
 			continue
 		}
 		next := Item{Term: strings.TrimSpace(line)}
-		if m := item.FindStringSubmatch(line); m != nil {
+		if m := item().FindStringSubmatch(line); m != nil {
 			next = Item{m[1], m[2]}
 		}
-		if m := flagsBeside.FindStringSubmatch(line); m != nil && next.Text == "" {
+		if m := flagsBeside().FindStringSubmatch(line); m != nil && next.Text == "" {
 			next = Item{m[1], m[2]}
 		}
 		if n := len(list); n > 0 && strings.HasSuffix(list[n-1].Term, ",") {
@@ -124,14 +127,14 @@ func items(lines []string) (list []Item) {
 }
 
 // flagName matches the flags of a term.
-var flagName = regexp.MustCompile(`(?:^|[ ,])--?([a-zA-Z0-9][a-zA-Z0-9-]*)`)
+var flagName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|[ ,])--?([a-zA-Z0-9][a-zA-Z0-9-]*)`) })
 
 // Flags returns the descriptions of the flags, by their names.
 func (p *Page) Flags() map[string]string {
 	flags := map[string]string{}
 	for _, b := range p.Blocks {
 		for _, i := range b.Items {
-			for _, m := range flagName.FindAllStringSubmatch(i.Term, -1) {
+			for _, m := range flagName().FindAllStringSubmatch(i.Term, -1) {
 				flags[m[1]] = i.Text
 			}
 		}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"encoding/binary"
 	"slices"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/libtpms"
@@ -22,41 +23,48 @@ func Describe(chosen *cli.Profile) (*swtpm.Description, error) {
 
 // DescribeProfile is Describe. A profile without a name is the default one.
 func DescribeProfile(chosen *emulator.Profile) (*swtpm.Description, error) {
-	config := chosen.Config.Full()
-	id := config.Identity
-	active := swtpm.Profile{Name: chosen.Name, Description: chosen.Title, Features: featuresOf(config)}
-	d := &swtpm.Description{
+	id := chosen.Config.Full().Identity
+	if chosen.Name == "" {
+		var err error
+		if chosen, err = emulator.ProfileByName(defaultProfile); err != nil {
+			return nil, err
+		}
+	}
+	return &swtpm.Description{
 		Revision:     id.Revision,
 		Manufacturer: binary.BigEndian.Uint32(append([]byte(id.Manufacturer), 0, 0, 0, 0)),
 		Firmware:     uint32(id.Firmware >> 32),
 		Model:        id.Vendor,
 		Implemented:  featuresOf(emulator.Offered()),
 		Needed:       featuresOf(emulator.Needed()),
-		Profile:      active,
+		Profile:      profileOf(chosen),
+		Profiles:     offered,
+	}, nil
+}
+
+// offered are the profiles that come with the program.
+var offered = sync.OnceValue(func() (all []swtpm.Profile) {
+	add := func(p *emulator.Profile, err error) {
+		if err != nil {
+			panic(err) // of a file that comes with the program
+		}
+		all = append(all, profileOf(p))
 	}
 	for _, name := range libtpms.Names {
 		text, err := libtpms.Named(name)
 		if err != nil {
-			return nil, err
+			panic(err)
 		}
-		p, err := emulator.ParseProfile(name, text)
-		if err != nil {
-			return nil, err
-		}
-		d.Profiles = append(d.Profiles, swtpm.Profile{Name: p.Name, Description: p.Title, Features: featuresOf(p.Config.Full())})
+		add(emulator.ParseProfile(name, text))
 	}
 	for _, name := range emulator.Profiles() {
-		p, err := emulator.ProfileByName(name)
-		if err != nil {
-			return nil, err
-		}
-		one := swtpm.Profile{Name: p.Name, Description: p.Title, Features: featuresOf(p.Config.Full())}
-		d.Profiles = append(d.Profiles, one)
-		if chosen.Name == "" && name == defaultProfile {
-			d.Profile = one
-		}
+		add(emulator.ProfileByName(name))
 	}
-	return d, nil
+	return all
+})
+
+func profileOf(p *emulator.Profile) swtpm.Profile {
+	return swtpm.Profile{Name: p.Name, Description: p.Title, Features: featuresOf(p.Config.Full())}
 }
 
 func featuresOf(c emulator.Config) swtpm.Features {

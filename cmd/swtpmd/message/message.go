@@ -5,6 +5,7 @@ package message
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
 	"github.com/swtpmd/swtpmd/emulator"
@@ -50,19 +51,19 @@ type Response struct {
 }
 
 // rows is the emulator's command table by code.
-var rows = func() map[wire.CC]emulator.Command {
+var rows = sync.OnceValue(func() map[wire.CC]emulator.Command {
 	byCode := map[wire.CC]emulator.Command{}
 	for _, c := range emulator.Commands() {
 		byCode[c.Code] = c
 	}
 	return byCode
-}()
+})
 
 // ParseCommand takes a command apart.
 func ParseCommand(raw []byte) Command {
 	h, ok := transport.ParseHeader(raw)
 	c := Command{Code: wire.CC(h.Code)}
-	row, known := rows[c.Code]
+	row, known := rows()[c.Code]
 	if !ok || !known || uint64(h.Size) != uint64(len(raw)) {
 		return c
 	}
@@ -99,7 +100,7 @@ func ParseResponse(code wire.CC, raw []byte) Response {
 		return p
 	}
 	r := wire.NewReader(raw[transport.HeaderSize:], nil)
-	if rows[code].ResponseHandle {
+	if rows()[code].ResponseHandle {
 		p.Handle = wire.Handle(r.U32())
 		if p.HasHandle = r.RC() == wire.RCSuccess; !p.HasHandle {
 			return p

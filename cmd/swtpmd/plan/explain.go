@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
@@ -104,7 +105,7 @@ func does(r *faults.Rule, k *faults.Kind) string {
 	if !has {
 		return text
 	}
-	names, values := placeholder.FindAllString(k.Value, -1), strings.Split(value, ",")
+	names, values := placeholder().FindAllString(k.Value, -1), strings.Split(value, ",")
 	if len(names) != len(values) || strings.ContainsAny(k.Value, "|/…") {
 		return text + " Here: " + value + "."
 	}
@@ -116,7 +117,7 @@ func does(r *faults.Rule, k *faults.Kind) string {
 }
 
 // placeholder is what stands for a value in the shape of a kind.
-var placeholder = regexp.MustCompile(`[A-Z][A-Z]*`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[A-Z][A-Z]*`) })
 
 // which says in words which commands a rule is for.
 func which(w *faults.When) string {

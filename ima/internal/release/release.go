@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"sync"
 )
 
 // Version holds the parts of a release that order it by age.
@@ -24,15 +25,17 @@ type Version struct {
 const Released = math.MaxInt
 
 var (
-	releaseForm   = regexp.MustCompile(`^([0-9]{1,5})\.([0-9]{1,5})(?:\.([0-9]{1,5}))?((?:[^0-9[:space:]][[:graph:]]*)?)$`)
-	candidateForm = regexp.MustCompile(`(?:^|[-.~_0-9])rc([0-9]{1,3})`)
-	shortForm     = regexp.MustCompile(`^[0-9]+\.[0-9]+(?:-rc[0-9]+)?$`)
+	releaseForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([0-9]{1,5})\.([0-9]{1,5})(?:\.([0-9]{1,5}))?((?:[^0-9[:space:]][[:graph:]]*)?)$`)
+	})
+	candidateForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|[-.~_0-9])rc([0-9]{1,3})`) })
+	shortForm     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+\.[0-9]+(?:-rc[0-9]+)?$`) })
 )
 
 // Parse reads the beginning of a release: 6.1.0-56-amd64, 7.3.0-rc1+,
 // 6.8.0-0.rc1.12.fc40.x86_64, 6.12~rc6-amd64.
 func Parse(release string) (v Version, ok bool) {
-	m := releaseForm.FindStringSubmatch(release)
+	m := releaseForm().FindStringSubmatch(release)
 	if m == nil {
 		return v, false
 	}
@@ -41,10 +44,10 @@ func Parse(release string) (v Version, ok bool) {
 	v.Minor, _ = strconv.Atoi(m[2])
 	v.Patch, _ = strconv.Atoi(m[3])
 	v.RC = Released
-	if rc := candidateForm.FindStringSubmatch(m[4]); rc != nil && v.Patch == 0 {
+	if rc := candidateForm().FindStringSubmatch(m[4]); rc != nil && v.Patch == 0 {
 		v.RC, _ = strconv.Atoi(rc[1])
 	}
-	v.short = shortForm.MatchString(release)
+	v.short = shortForm().MatchString(release)
 	return v, true
 }
 
