@@ -106,7 +106,7 @@ func TestAFleetIsKilled(t *testing.T) {
 func TestAFleetAtTheLimitOfOpenFiles(t *testing.T) {
 	t.Parallel()
 	dir := transporttest.Dir(t)
-	p := startFleet(t, "ulimit -n 104;", "--dir", dir, "--count=100")
+	p := startFleet(t, "ulimit -n 128;", "--dir", dir, "--count=100")
 	assert.Equal(t, 4, p.TPMs)
 	assert.Contains(t, p.Refused["4"], "RLIMIT_NOFILE")
 	assert.Contains(t, p.Refused["4"], "LimitNOFILE=")
