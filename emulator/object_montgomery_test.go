@@ -37,15 +37,15 @@ type montgomeryCurve struct {
 	dhkem             wire.AlgID // hash of HKDF
 	order             string     // of the base point, little-endian
 
-	public func(private []byte) []byte // of a key that signs
-	sign   func(private, message []byte) []byte
-	signPh func(private, message []byte) []byte
-	verify func(public, message, signature []byte) bool
-	check  func(public, message, signature []byte) bool // with the hash
-	point  func(private []byte) []byte
-	agree  func(private, point []byte) []byte
-	low    []string // points that share zero with everybody
-	none   []string // that are no points of keys that sign, or not in their encoding
+	public  func(private []byte) []byte // of a key that signs
+	sign    func(private, message []byte) []byte
+	signPh  func(private, message []byte) []byte
+	verify  func(public, message, signature []byte) bool
+	check   func(public, message, signature []byte) bool // with the hash
+	point   func(private []byte) []byte
+	agree   func(private, point []byte) []byte
+	low     []string // points that share zero with everybody
+	refused []string // as public keys that sign: no points, or second encodings of points
 }
 
 var curve25519 = &montgomeryCurve{
@@ -86,7 +86,7 @@ var curve25519 = &montgomeryCurve{
 		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
 		"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
 	},
-	none: []string{
+	refused: []string{
 		"0200000000000000000000000000000000000000000000000000000000000000", // no point
 		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // 1 and the prime
 		"0100000000000000000000000000000000000000000000000000000000000080", // minus zero
@@ -134,7 +134,7 @@ var curve448 = &montgomeryCurve{
 		ones(28) + "fe" + ones(27),
 		zeros(28) + ones(28),
 	},
-	none: []string{
+	refused: []string{
 		"02" + zeros(56),                  // no point
 		zeros(28) + ones(28) + "00",       // 1 and the prime
 		"01" + zeros(55) + "80",           // minus zero
@@ -410,7 +410,7 @@ func TestMontgomeryLoadExternal(t *testing.T) {
 		for _, x := range c.low {
 			assert.Equal(t, ecPoint, send(t, v185(t), loadExternalPublic(point(c.exchangeKey(), x), wire.RHNull)), x)
 		}
-		for _, x := range c.none {
+		for _, x := range c.refused {
 			for _, k := range []testKey{c.eddsaKey(signKey), c.hashEdDSAKey(signKey)} {
 				assert.Equal(t, ecPoint, send(t, v185(t), loadExternalPublic(point(k, x), wire.RHNull)), x)
 			}
@@ -904,7 +904,7 @@ func TestCapabilitiesOfMontgomeryCurves(t *testing.T) {
 		for name, k := range c.keys() {
 			assert.Equal(t, wire.RCSuccess, send(t, tpm, testParms(k)), "%s: %s", c.name, name)
 			assert.Equal(t, wire.RCScheme.Parameter(1), send(t, tpm, testParms(change(k, func(k *testKey) { k.public.Parms.Scheme = ecdsa256 }))), "%s: %s", c.name, name)
-			assert.NotEqual(t, wire.RCSuccess, send(t, old, loadExternalPublic(k, wire.RHNull)), "the default has none: %s", name)
+			assert.NotEqual(t, wire.RCSuccess, send(t, old, loadExternalPublic(k, wire.RHNull)), "the default has refused: %s", name)
 		}
 		p256 := change(c.eddsaKey(signKey), func(k *testKey) { k.public.Parms.Curve = wire.CurveNISTP256 })
 		assert.Equal(t, wire.RCScheme.Parameter(1), send(t, tpm, testParms(p256)))

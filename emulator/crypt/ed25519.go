@@ -26,68 +26,33 @@ const (
 	Ed25519Hint      = 32
 )
 
-// Ed25519Public gives the public key that belongs to a private one, the seed of RFC
-// 8032, section 5.1.5. Another size than 32 is refused with TPM_RC_SIZE.
-func Ed25519Public(private []byte) ([]byte, error) {
-	key, err := ed25519Key(private)
-	if err != nil {
-		return nil, err
-	}
-	return key[ed25519.SeedSize:], nil
-}
-
-func ed25519Key(private []byte) (ed25519.PrivateKey, error) {
-	if len(private) != Curve25519Key {
-		return nil, refuse("Ed25519", wire.RCSize, "a private key of %d bytes where it has %d", len(private), Curve25519Key)
-	}
-	return ed25519.NewKeyFromSeed(private), nil
-}
-
 // Ed25519Key is a private key that is ready to sign: its public key is computed, which takes
 // as long as a signature. It is not changed once made and may be shared.
 type Ed25519Key struct{ key ed25519.PrivateKey }
 
-// NewEd25519Key makes a key from its private bytes, see [Ed25519Public].
+// NewEd25519Key makes a key from its private bytes, the seed of RFC 8032, section 5.1.5.
+// Another size than 32 is refused with TPM_RC_SIZE.
 func NewEd25519Key(private []byte) (*Ed25519Key, error) {
-	key, err := ed25519Key(private)
-	if err != nil {
-		return nil, err
+	if len(private) != Curve25519Key {
+		return nil, refuse("Ed25519", wire.RCSize, "a private key of %d bytes where it has %d", len(private), Curve25519Key)
 	}
-	return &Ed25519Key{key}, nil
+	return &Ed25519Key{ed25519.NewKeyFromSeed(private)}, nil
 }
 
 // Public is the public key. It must not be changed.
 func (k *Ed25519Key) Public() []byte { return k.key[ed25519.SeedSize:] }
 
-// Sign signs a message, see [SignEd25519].
+// Sign signs a message. It needs the whole of it: the number that makes the signature is a
+// digest of it.
 func (k *Ed25519Key) Sign(message []byte) []byte { return ed25519.Sign(k.key, message) }
 
-// SignPrehashed signs the digest of a message, see [SignEd25519ph].
+// SignPrehashed signs the SHA-512 digest of a message with Ed25519ph and an empty context. It
+// refuses another size of the digest with TPM_RC_SIZE.
 func (k *Ed25519Key) SignPrehashed(digest []byte) ([]byte, error) {
 	if len(digest) != sha512.Size {
 		return nil, refuse("Ed25519ph", wire.RCSize, "a digest of %d bytes where SHA512 has %d", len(digest), sha512.Size)
 	}
 	return k.key.Sign(nil, digest, crypto.SHA512)
-}
-
-// SignEd25519 signs a message, see [Ed25519Public]. It needs the whole of it: the
-// number that makes the signature is a digest of it.
-func SignEd25519(private, message []byte) ([]byte, error) {
-	key, err := NewEd25519Key(private)
-	if err != nil {
-		return nil, err
-	}
-	return key.Sign(message), nil
-}
-
-// SignEd25519ph signs the SHA-512 digest of a message with Ed25519ph and an empty context,
-// see [Ed25519Public]. It refuses another size of the digest with TPM_RC_SIZE.
-func SignEd25519ph(private, digest []byte) ([]byte, error) {
-	key, err := NewEd25519Key(private)
-	if err != nil {
-		return nil, err
-	}
-	return key.SignPrehashed(digest)
 }
 
 // ed25519Domain is dom2 of RFC 8032, section 2, for Ed25519ph with an empty context.
@@ -100,7 +65,7 @@ func VerifyEd25519(public, message, signature []byte) bool {
 	return verifyEd25519("", public, message, signature)
 }
 
-// VerifyEd25519ph is VerifyEd25519 for what SignEd25519ph signs.
+// VerifyEd25519ph is VerifyEd25519 for what [Ed25519Key.SignPrehashed] signs.
 func VerifyEd25519ph(public, digest, signature []byte) bool {
 	return len(digest) == sha512.Size && verifyEd25519(ed25519Domain, public, digest, signature)
 }

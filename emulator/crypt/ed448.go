@@ -50,16 +50,6 @@ func ed448Scalar(x *sha3.SHAKE) (s goldilocks.Scalar) {
 	return s
 }
 
-// Ed448Public gives the public key that belongs to a private one, the seed of RFC 8032,
-// section 5.2.5. Another size than 57 is refused with TPM_RC_SIZE.
-func Ed448Public(private []byte) ([]byte, error) {
-	key, err := NewEd448Key(private)
-	if err != nil {
-		return nil, err
-	}
-	return key.Public(), nil
-}
-
 // An Ed448SigningKey is a private key that is ready to sign: its public key is computed, which
 // takes as long as a signature. It is not changed once made and may be shared.
 type Ed448SigningKey struct {
@@ -68,7 +58,8 @@ type Ed448SigningKey struct {
 	public [Ed448Key]byte
 }
 
-// NewEd448Key makes a key from its private bytes, see [Ed448Public].
+// NewEd448Key makes a key from its private bytes, the seed of RFC 8032, section 5.2.5. Another
+// size than 57 is refused with TPM_RC_SIZE.
 func NewEd448Key(private []byte) (*Ed448SigningKey, error) {
 	if len(private) != Ed448Key {
 		return nil, refuse("Ed448", wire.RCSize, "a private key of %d bytes where it has %d", len(private), Ed448Key)
@@ -210,19 +201,6 @@ func (k *Ed448PublicKey) holds(x *sha3.SHAKE, signature []byte) bool {
 	r := goldilocks.Curve{}.CombinedMult(&s, &c, &minus)
 	r.Add(&k.torsion[c[0]&3])
 	return bytes.Equal(ed448Bytes(r), signature[:Ed448Hint])
-}
-
-// VerifyEd448 is [Ed448PublicKey.Verify] with a key in its encoded form; false for what is
-// none.
-func VerifyEd448(public, message, signature []byte) bool {
-	k, err := NewEd448PublicKey(public)
-	return err == nil && k.Verify(message, signature)
-}
-
-// VerifyEd448ph is VerifyEd448 for what [Ed448SigningKey.SignPrehashed] signs.
-func VerifyEd448ph(public, digest, signature []byte) bool {
-	k, err := NewEd448PublicKey(public)
-	return err == nil && k.VerifyPrehashed(digest, signature)
 }
 
 // Ed448Verification verifies a signature of a message that comes in pieces, for which it

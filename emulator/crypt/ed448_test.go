@@ -28,12 +28,12 @@ func TestEd448KnownAnswers(t *testing.T) {
 		key, err := crypt.NewEd448Key(v.Private)
 		require.NoError(t, err)
 		require.Equal(t, []byte(v.Public), key.Public(), v.Comment)
-		signature, verified := key.Sign(v.Message), crypt.VerifyEd448(v.Public, v.Message, v.Signature)
+		signature, verified := key.Sign(v.Message), verifyEd448(v.Public, v.Message, v.Signature)
 		if v.Prehashed {
 			digest := crypt.Digest(wire.AlgSHAKE256_512, nil, v.Message)
 			signature, err = key.SignPrehashed(digest)
 			require.NoError(t, err)
-			verified = crypt.VerifyEd448ph(v.Public, digest, v.Signature)
+			verified = verifyEd448ph(v.Public, digest, v.Signature)
 		}
 		assert.Equal(t, []byte(v.Signature), signature, v.Comment)
 		assert.True(t, verified, v.Comment)
@@ -43,7 +43,7 @@ func TestEd448KnownAnswers(t *testing.T) {
 func TestEd448Vectors(t *testing.T) {
 	t.Parallel()
 	for i, v := range vectors[eddsaVector](t, "ed448_wycheproof.json", 87).Vectors {
-		assert.Equal(t, v.Valid, crypt.VerifyEd448(v.Public, v.Message, v.Signature), "%d %s", i, v.Comment)
+		assert.Equal(t, v.Valid, verifyEd448(v.Public, v.Message, v.Signature), "%d %s", i, v.Comment)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestEd448LikeOthers(t *testing.T) {
 	for n := range 40 {
 		seed, message := draw(r, 57), draw(r, 17*n)
 		theirs := ed448.NewKeyFromSeed(seed)
-		public, err := crypt.Ed448Public(seed)
+		public, err := ed448Public(seed)
 		require.NoError(t, err)
 		require.Equal(t, []byte(theirs.Public().(ed448.PublicKey)), public)
 		require.NoError(t, crypt.CheckEd448(public))
@@ -106,22 +106,22 @@ func TestEd448LikeOthers(t *testing.T) {
 		require.NoError(t, err)
 		signature := key.Sign(message)
 		require.Equal(t, ed448.Sign(theirs, message, ""), signature)
-		require.True(t, crypt.VerifyEd448(public, message, signature))
+		require.True(t, verifyEd448(public, message, signature))
 
 		digest := sha3.SumSHAKE256(message, 64)
 		prehashed, err := key.SignPrehashed(digest)
 		require.NoError(t, err)
 		require.Equal(t, ed448.SignPh(theirs, message, ""), prehashed)
-		require.True(t, crypt.VerifyEd448ph(public, digest, prehashed))
-		require.False(t, crypt.VerifyEd448(public, digest, prehashed))
-		require.False(t, crypt.VerifyEd448ph(public, digest[:63], prehashed))
+		require.True(t, verifyEd448ph(public, digest, prehashed))
+		require.False(t, verifyEd448(public, digest, prehashed))
+		require.False(t, verifyEd448ph(public, digest[:63], prehashed))
 
 		bad := bytes.Clone(signature)
 		bad[(3*n)%114] ^= 1 << (n % 8)
-		require.False(t, crypt.VerifyEd448(public, message, bad))
-		require.False(t, crypt.VerifyEd448(public, append(message, 0), signature))
-		require.False(t, crypt.VerifyEd448(public, message, signature[:113]))
-		require.False(t, crypt.VerifyEd448(public, message, append(signature, 0)))
+		require.False(t, verifyEd448(public, message, bad))
+		require.False(t, verifyEd448(public, append(message, 0), signature))
+		require.False(t, verifyEd448(public, message, signature[:113]))
+		require.False(t, verifyEd448(public, message, append(signature, 0)))
 		if n < 3 {
 			a, _ := referencePrivate448(seed)
 			require.Equal(t, base448().times(a).encode(), public)
@@ -139,16 +139,16 @@ func TestEd448SignatureHasOneEncoding(t *testing.T) {
 	require.NoError(t, err)
 	message := []byte("message")
 	good := key.Sign(message)
-	require.True(t, crypt.VerifyEd448(key.Public(), message, good))
+	require.True(t, verifyEd448(key.Public(), message, good))
 	s := little(good[57:])
 	for i := int64(1); i <= 3; i++ {
 		more := new(big.Int).Mul(order448, big.NewInt(i))
-		assert.False(t, crypt.VerifyEd448(key.Public(), message, append(bytes.Clone(good[:57]), littleBytes(more.Add(more, s), 57)...)), i)
+		assert.False(t, verifyEd448(key.Public(), message, append(bytes.Clone(good[:57]), littleBytes(more.Add(more, s), 57)...)), i)
 	}
 	for _, last := range []byte{1, 0x40, 0x80} {
 		bad := bytes.Clone(good)
 		bad[113] = last
-		assert.False(t, crypt.VerifyEd448(key.Public(), message, bad))
+		assert.False(t, verifyEd448(key.Public(), message, bad))
 	}
 }
 
@@ -168,7 +168,7 @@ func TestEd448ChecksWithoutCofactor(t *testing.T) {
 			message := []byte{n}
 			signature := referenceSign448(0, seed, public, message)
 			want := referenceVerify448(0, point, message, signature)
-			require.Equal(t, want, crypt.VerifyEd448(public, message, signature), "%d %d", i, n)
+			require.Equal(t, want, verifyEd448(public, message, signature), "%d %d", i, n)
 			v, err := crypt.NewEd448Verification(public, signature[:57])
 			require.NoError(t, err)
 			v.Write(message)
@@ -188,7 +188,7 @@ func TestEd448ChecksWithoutCofactor(t *testing.T) {
 		require.NoError(t, crypt.CheckEd448(alone))
 		for n := range byte(4) {
 			signature := append(torsion448()[0].encode(), make([]byte, 57)...)
-			require.Equal(t, referenceVerify448(0, part, []byte{n}, signature), crypt.VerifyEd448(alone, []byte{n}, signature))
+			require.Equal(t, referenceVerify448(0, part, []byte{n}, signature), verifyEd448(alone, []byte{n}, signature))
 		}
 	}
 	assert.Greater(t, held, 4)
@@ -245,19 +245,19 @@ func TestEd448RefusesKeys(t *testing.T) {
 		nil, {0}, make([]byte, 56), make([]byte, 58),
 	} {
 		assert.Equal(t, wire.RCECCPoint, code(crypt.CheckEd448(public)), i)
-		assert.False(t, crypt.VerifyEd448(public, nil, make([]byte, 114)))
-		assert.False(t, crypt.VerifyEd448ph(public, make([]byte, 64), make([]byte, 114)))
+		assert.False(t, verifyEd448(public, nil, make([]byte, 114)))
+		assert.False(t, verifyEd448ph(public, make([]byte, 64), make([]byte, 114)))
 		_, err := crypt.NewEd448Verification(public, make([]byte, 57))
 		assert.Equal(t, wire.RCECCPoint, code(err))
 	}
-	public, err := crypt.Ed448Public(make([]byte, 57))
+	public, err := ed448Public(make([]byte, 57))
 	require.NoError(t, err)
 	key, err := crypt.NewEd448Key(make([]byte, 57))
 	require.NoError(t, err)
 	for _, n := range []int{0, 32, 55, 58, 114} {
 		_, err = crypt.NewEd448Verification(public, make([]byte, n))
 		assert.Equal(t, wire.RCSize, code(err))
-		_, err = crypt.Ed448Public(make([]byte, n))
+		_, err = ed448Public(make([]byte, n))
 		assert.Equal(t, wire.RCSize, code(err))
 		_, err = key.SignPrehashed(make([]byte, n))
 		assert.Equal(t, wire.RCSize, code(err))
@@ -272,7 +272,7 @@ func TestEd448RefusesKeys(t *testing.T) {
 
 func TestEd448VerificationState(t *testing.T) {
 	t.Parallel()
-	public, err := crypt.Ed448Public(make([]byte, 57))
+	public, err := ed448Public(make([]byte, 57))
 	require.NoError(t, err)
 	v, err := crypt.NewEd448Verification(public, make([]byte, 57))
 	require.NoError(t, err)

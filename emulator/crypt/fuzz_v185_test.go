@@ -94,9 +94,9 @@ func FuzzDecapsulateMLKEM(f *testing.F) {
 }
 
 func FuzzVerifyEd25519(f *testing.F) {
-	public, err := crypt.Ed25519Public(make([]byte, 32))
+	public, err := ed25519Public(make([]byte, 32))
 	require.NoError(f, err)
-	signature, err := crypt.SignEd25519(make([]byte, 32), []byte("message"))
+	signature, err := signEd25519(make([]byte, 32), []byte("message"))
 	require.NoError(f, err)
 	f.Add(public, []byte("message"), signature)
 	f.Add(make([]byte, 32), []byte("message"), make([]byte, 64)) // of low order
@@ -118,7 +118,7 @@ func FuzzVerifyEd448(f *testing.F) {
 	f.Add(append([]byte{1}, make([]byte, 56)...), []byte("message"), append([]byte{1}, make([]byte, 113)...))
 	f.Add(make([]byte, 57), []byte("message"), make([]byte, 114)) // of order 4
 	f.Fuzz(func(t *testing.T, public, message, signature []byte) {
-		got := crypt.VerifyEd448(public, message, signature)
+		got := verifyEd448(public, message, signature)
 		v, err := crypt.NewEd448Verification(public, signature[:min(57, len(signature))])
 		if err != nil {
 			require.False(t, got)
@@ -144,14 +144,14 @@ func FuzzUnmarshalVerification(f *testing.F) {
 	state, err := m.MarshalBinary()
 	require.NoError(f, err)
 	f.Add(state)
-	public, err := crypt.Ed25519Public(make([]byte, 32))
+	public, err := ed25519Public(make([]byte, 32))
 	require.NoError(f, err)
 	v, err := crypt.NewEd25519Verification(public, make([]byte, 32))
 	require.NoError(f, err)
 	state, err = v.MarshalBinary()
 	require.NoError(f, err)
 	f.Add(state)
-	public, err = crypt.Ed448Public(make([]byte, 57))
+	public, err = ed448Public(make([]byte, 57))
 	require.NoError(f, err)
 	larger, err := crypt.NewEd448Verification(public, make([]byte, 57))
 	require.NoError(f, err)
