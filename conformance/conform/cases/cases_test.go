@@ -139,17 +139,18 @@ func TestOrderlyIsPutBack(t *testing.T) {
 	section := conform.Section{Document: "Part 3", Clause: "9.3"}
 	for _, inOrder := range []bool{true, false} {
 		tpm := emulated(t, "none")
-		steps := []conform.Step{conform.Reset(), startUp}
+		before, steps := []tpm2.TPMCC{tpm2.TPMCCStartup}, []conform.Step{conform.Reset(), startUp}
 		if inOrder {
-			for _, code := range []tpm2.TPMCC{tpm2.TPMCCStartup, tpm2.TPMCCShutdown} {
-				packet := conformance.Packet{Code: uint32(code), Parameters: conform.U16(tpm2.TPMSUClear)}
-				_, err := tpm.Send(t.Context(), 0, packet.Bytes())
-				require.NoError(t, err)
-			}
-			require.NoError(t, tpm.Init())
+			before = append(before, tpm2.TPMCCShutdown)
 		} else {
 			steps = append([]conform.Step{shutDown}, steps...)
 		}
+		for _, code := range before {
+			packet := conformance.Packet{Code: uint32(code), Parameters: conform.U16(tpm2.TPMSUClear)}
+			_, err := tpm.Send(t.Context(), 0, packet.Bytes())
+			require.NoError(t, err)
+		}
+		require.NoError(t, tpm.Init())
 		suite := &conform.Suite{Cases: []conform.Case{conform.Ask(section, "A TPM starts up", steps...).Harming(conform.Resets)}}
 		report := run(t, suite, tpm, conform.Options{Destructive: true})
 		assert.Equal(t, 1, report.Count(conform.Pass), "%s", text(t, report))
