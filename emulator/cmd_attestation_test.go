@@ -304,6 +304,21 @@ func TestAnonymousAttestations(t *testing.T) {
 	}
 }
 
+// A key without a scheme of its own may be asked for a signature that keeps it unknown. That is
+// refused, and the next attestation, which tells its name, is obfuscated under the name.
+func TestObfuscationAfterARefusal(t *testing.T) {
+	t.Parallel()
+	k := eccSigning()
+	tpm := attestable(t, k, wire.RHOwner)
+	getTime := func(asked wire.Scheme) []byte {
+		return attestingNamed("GetTime").command(t, tpm, key, nil, asked)
+	}
+	assert.Equal(t, wire.RCValue, send(t, tpm, getTime(ecdaaWith(1))))
+	r := reportOf(t, tpm, getTime(ecdsa256))
+	secret := obfuscation(t, tpm, k.qualifiedName(wire.RHOwner))
+	assert.Equal(t, firmware(t, tpm), r.FirmwareVersion-binary.BigEndian.Uint64(secret))
+}
+
 // What can be wrong with signer and scheme, in every command.
 func TestAttestationRefuses(t *testing.T) {
 	t.Parallel()

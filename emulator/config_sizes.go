@@ -76,9 +76,6 @@ func largestField(algs *crypt.Registry) int {
 	largest := 0
 	for _, curve := range algs.Curves() {
 		largest = max(largest, crypt.FieldSize(curve))
-		if m := crypt.MontgomeryCurveOf(curve); m != nil {
-			largest = max(largest, m.SigningSize())
-		}
 	}
 	return largest
 }

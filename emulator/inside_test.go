@@ -205,6 +205,18 @@ func TestCurves(t *testing.T) {
 	}
 }
 
+// What a caller has encrypted is gone when the next TPM gets the room.
+func TestRoomForgetsSecrets(t *testing.T) {
+	t.Parallel()
+	in := newInside(t)
+	in.takeRoom()
+	in.plain = append(in.plain, "secret"...)
+	plain := in.plain
+	in.giveRoom()
+	assert.Equal(t, make([]byte, len(plain)), plain)
+	assert.Nil(t, in.plain)
+}
+
 // A ticket is HMAC-SHA-512 with the proof over tag, algorithm and digest.
 func TestTicketValue(t *testing.T) {
 	t.Parallel()

@@ -418,6 +418,19 @@ func TestMontgomeryLoadExternal(t *testing.T) {
 	})
 }
 
+// The point of a key without a Name is not looked at.
+func TestMontgomeryKeysWithoutAName(t *testing.T) {
+	t.Parallel()
+	eachCurve(t, func(t *testing.T, c *montgomeryCurve) {
+		refused, err := hex.DecodeString(c.refused[0])
+		require.NoError(t, err)
+		k := change(c.eddsaKey(signKey), func(k *testKey) { k.public.NameAlg, k.public.Point.X = wire.AlgNull, refused })
+		tpm := v185(t)
+		load(t, tpm, loadExternal(k))
+		load(t, tpm, loadExternalPublic(k, wire.RHNull))
+	})
+}
+
 // signature is a signature of a library's.
 func (c *montgomeryCurve) signature(alg wire.AlgID, message []byte) wire.Signature {
 	sign := c.sign

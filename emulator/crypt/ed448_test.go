@@ -127,6 +127,7 @@ func TestEd448LikeOthers(t *testing.T) {
 			require.Equal(t, base448().times(a).encode(), public)
 			require.Equal(t, referenceSign448(0, seed, public, message), signature)
 			require.Equal(t, referenceSign448(1, seed, public, digest), prehashed)
+			require.False(t, verifyEd448ph(public, digest[:63], referenceSign448(1, seed, public, digest[:63])))
 			require.True(t, referenceVerify448(0, base448().times(a), message, signature))
 		}
 	}
@@ -221,6 +222,25 @@ func TestEd448Verification(t *testing.T) {
 		require.False(t, again.Verify(other), "R is not the hint")
 		require.False(t, again.Verify(signature[:113]))
 	}
+}
+
+// The owner of a key can make R and S that hold with the digest of another R. They are no
+// signature: the hint is R.
+func TestEd448HintIsR(t *testing.T) {
+	t.Parallel()
+	seed, message := make([]byte, 57), []byte("message")
+	public, err := ed448Public(seed)
+	require.NoError(t, err)
+	hint := referenceSign448(0, seed, public, message)[:57]
+	v, err := crypt.NewEd448Verification(public, hint)
+	require.NoError(t, err)
+	v.Write(message)
+
+	a, _ := referencePrivate448(seed)
+	r := big.NewInt(5)
+	s := referenceDigest448(0, hint, public, message)
+	s.Mul(s, a).Add(s, r).Mod(s, order448)
+	assert.False(t, v.Verify(append(base448().times(r).encode(), littleBytes(s, 57)...)))
 }
 
 // Second encodings of points of the key, and what is none: y is p or p+1, a bit is set that
