@@ -160,7 +160,7 @@ func TestEd448ChecksWithoutCofactor(t *testing.T) {
 	seed := bytes.Repeat([]byte{4}, 57)
 	a, _ := referencePrivate448(seed)
 	whole := base448().times(a)
-	held, failed, looser := 0, 0, 0
+	held, failed := 0, 0
 	for i, part := range torsion448() {
 		point := whole.add(part)
 		public := point.encode()
@@ -174,14 +174,10 @@ func TestEd448ChecksWithoutCofactor(t *testing.T) {
 			require.NoError(t, err)
 			v.Write(message)
 			require.Equal(t, want, v.Verify(signature), "%d %d", i, n)
-			switch {
-			case want:
+			if want {
 				held++
-			default:
+			} else {
 				failed++
-				if ed448.Verify(public, message, signature, "") {
-					looser++
-				}
 			}
 		}
 		// The part alone: everybody signs for it, and the equation is the same.
@@ -194,7 +190,6 @@ func TestEd448ChecksWithoutCofactor(t *testing.T) {
 	}
 	assert.Greater(t, held, 4)
 	assert.Greater(t, failed, 4)
-	assert.Equal(t, failed, looser, "the library leaves that part out")
 }
 
 // A message in pieces, with the state saved after any of them.
