@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -25,6 +26,9 @@ type Campaign struct {
 	// number of cells.
 	Again bool
 	Limit int
+	// Keep, if not "", is a folder for the consoles and lists of boots that their own
+	// simulation does not reproduce.
+	Keep string
 	// Done, if set, is told each result; Progress gets a line for each step.
 	Done     func(*Result) error
 	Progress io.Writer
@@ -197,10 +201,24 @@ func (c *Campaign) boot(ctx context.Context, r *Result, machine *Machine) (Boot,
 	if b.Differs, err = reproduced(ctx, left); err != nil {
 		return b, err
 	}
+	if err := c.keep(r, b, left); err != nil {
+		return b, err
+	}
 	if r.Evidence == "" && b.Slow == "" && !c.Store.HasEvidence(r.Cell) {
 		return b, c.Store.PutEvidence(r.Cell, left)
 	}
 	return b, nil
+}
+
+// keep keeps what a boot has left that its own simulation does not reproduce: whoever
+// mends the model needs it.
+func (c *Campaign) keep(r *Result, b Boot, left Evidence) error {
+	if len(b.Differs) == 0 || c.Keep == "" {
+		return nil
+	}
+	name := fmt.Sprintf("%s_%d", evidenceName(r.Cell), len(r.Boots)+1)
+	fmt.Fprintf(c.Progress, "  not reproduced: the console is kept as %s\n", filepath.Join(c.Keep, name+consoleEnding))
+	return Store{Dir: c.Keep}.put(name, left)
 }
 
 // reproduced returns the rows in which the simulation of a boot's own console is not what

@@ -257,6 +257,34 @@ func TestCampaign(t *testing.T) {
 	assert.ErrorContains(t, err, "q35-tis/late/sync/fail/late")
 }
 
+// What a boot has left is kept where its own simulation is another one.
+func TestCampaignKeepsWhatItDoesNotReproduce(t *testing.T) {
+	t.Parallel()
+	c := Campaign{Store: Store{Dir: t.TempDir()}, RaceBoots: 1, Progress: io.Discard, Keep: t.TempDir()}
+	evidence, err := recorded.Evidence(Cell{Machine: "q35-tis"})
+	require.NoError(t, err)
+	require.NoError(t, c.Store.PutEvidence(Cell{Machine: "q35-tis"}, evidence))
+	cell := late(initcall.Early, faults.Fail)
+	f := &fake{left: evidence, outcomes: []Outcome{measured}}
+	c.Boot = f.Boot
+	require.NoError(t, c.Run(t.Context(), []Cell{cell}))
+	kept, err := os.ReadDir(c.Keep)
+	require.NoError(t, err)
+	assert.Empty(t, kept, "its simulation is the same")
+
+	c.Again = true
+	f.outcomes = []Outcome{measured}
+	f.left.List = bytes.ReplaceAll(evidence.List, []byte("boot_aggregate"), []byte("boot_aggregate_late"))
+	require.NoError(t, c.Run(t.Context(), []Cell{cell}))
+	results, err := c.Store.Results()
+	require.NoError(t, err)
+	require.NotEmpty(t, results[0].Boots[0].Differs)
+	list, err := os.ReadFile(filepath.Join(c.Keep, "q35-tis_late_sync_fail_early_1.ascii"))
+	require.NoError(t, err)
+	assert.Equal(t, f.left.List, list)
+	require.FileExists(t, filepath.Join(c.Keep, "q35-tis_late_sync_fail_early_1.log.gz"))
+}
+
 // A boot that differs does not count if the host was too slow for it; one that agrees
 // counts however slow the host was.
 func TestSlow(t *testing.T) {

@@ -19,7 +19,11 @@ import (
 // are made from.
 type Store struct{ Dir string }
 
-const resultsFile = "results.jsonl"
+const (
+	resultsFile   = "results.jsonl"
+	consoleEnding = ".log.gz"
+	listEnding    = ".ascii"
+)
 
 // longestResult bounds a line of the results, in bytes, and longestConsole a console.
 const (
@@ -103,18 +107,18 @@ func evidenceName(c Cell) string { return strings.ReplaceAll(c.ID(), "/", "_") }
 
 // HasEvidence reports whether the store has the evidence of a cell.
 func (s Store) HasEvidence(c Cell) bool {
-	_, err := os.Stat(filepath.Join(s.Dir, evidenceName(c)+".log.gz"))
+	_, err := os.Stat(filepath.Join(s.Dir, evidenceName(c)+consoleEnding))
 	return err == nil
 }
 
 // Evidence reads the evidence of a cell.
 func (s Store) Evidence(c Cell) (Evidence, error) {
 	var e Evidence
-	list, err := os.ReadFile(filepath.Join(s.Dir, evidenceName(c)+".ascii"))
+	list, err := os.ReadFile(filepath.Join(s.Dir, evidenceName(c)+listEnding))
 	if err != nil {
 		return e, err
 	}
-	file, err := os.Open(filepath.Join(s.Dir, evidenceName(c)+".log.gz"))
+	file, err := os.Open(filepath.Join(s.Dir, evidenceName(c)+consoleEnding))
 	if err != nil {
 		return e, err
 	}
@@ -131,7 +135,9 @@ func (s Store) Evidence(c Cell) (Evidence, error) {
 }
 
 // PutEvidence writes the evidence of a cell.
-func (s Store) PutEvidence(c Cell, e Evidence) error {
+func (s Store) PutEvidence(c Cell, e Evidence) error { return s.put(evidenceName(c), e) }
+
+func (s Store) put(name string, e Evidence) error {
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {
@@ -143,8 +149,8 @@ func (s Store) PutEvidence(c Cell, e Evidence) error {
 	if err := z.Close(); err != nil {
 		return err
 	}
-	if err := s.replace(evidenceName(c)+".ascii", e.List); err != nil {
+	if err := s.replace(name+listEnding, e.List); err != nil {
 		return err
 	}
-	return s.replace(evidenceName(c)+".log.gz", packed.Bytes())
+	return s.replace(name+consoleEnding, packed.Bytes())
 }

@@ -29,7 +29,7 @@ type options struct {
 	count, race       int
 	list, again, json bool
 	tableOnly         bool
-	kernels           string
+	kernels, keep     string
 	swtpmd, cache     string
 	noInstall         bool
 	timeout           time.Duration
@@ -52,6 +52,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.again, "again", false, "")
 	f.BoolVar(&o.json, "json", false, "")
 	f.BoolVar(&o.tableOnly, "table", false, "")
+	f.StringVar(&o.keep, "keep", "", "")
 	f.StringVar(&o.kernels, "kernels", "", "")
 	f.StringVar(&o.swtpmd, "swtpmd", "", "")
 	f.StringVar(&o.cache, "cache", "", "")
@@ -156,6 +157,9 @@ func (o *options) campaign(ctx context.Context, store prediction.Store, cells []
 	if err != nil {
 		return err
 	}
+	if o.keep == "" {
+		o.keep = filepath.Join(cache, "not-reproduced")
+	}
 	apt := &lab.Apt{Cache: cache, Progress: stderr}
 	bench := &prediction.Lab{Apt: apt, Install: !o.noInstall, Kernel: o.image(apt), Timeout: o.timeout, Swtpmd: o.swtpmd, Progress: io.Discard}
 	if bench.Swtpmd == "" {
@@ -167,7 +171,7 @@ func (o *options) campaign(ctx context.Context, store prediction.Store, cells []
 		defer remove()
 		bench.Swtpmd = path
 	}
-	c := prediction.Campaign{Store: store, Boot: bench.Boot, RaceBoots: o.race, Again: o.again, Limit: o.count, Progress: stderr}
+	c := prediction.Campaign{Store: store, Boot: bench.Boot, RaceBoots: o.race, Again: o.again, Limit: o.count, Keep: o.keep, Progress: stderr}
 	c.Done = func(r *prediction.Result) error {
 		fmt.Fprintf(stderr, "  %s\n", r)
 		if !o.json {
