@@ -6,7 +6,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,21 +135,8 @@ exec qemu-system-x86_64 "$@" -boot reboot-timeout=1 -net none
 // listen here.
 func freePorts(t *testing.T) *strings.Replacer {
 	t.Helper()
-	for port := 20001; port < 60000; port += 2 {
-		data, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		control, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
-		data.Close()
-		if err != nil {
-			continue
-		}
-		control.Close()
-		return strings.NewReplacer("2321", strconv.Itoa(port), "2322", strconv.Itoa(port+1))
-	}
-	t.Fatal("there are no two free ports")
-	return nil
+	port := freePort(t)
+	return strings.NewReplacer("2321", strconv.Itoa(port), "2322", strconv.Itoa(port+1))
 }
 
 // local puts what is here in the place of what the page's reader has.

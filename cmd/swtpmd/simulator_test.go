@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -73,13 +74,27 @@ func (p *linked) end(t *testing.T) {
 	require.NoError(t, p.Wait(), p.stderr.String())
 }
 
-// freePort returns a port that is free, with the one after it.
+// portsTaken counts the calls of freePort.
+var portsTaken atomic.Int64
+
+// freePort returns a port that is free, with the one after it, and that no other test gets.
+// The system gives no connection a port below 32768 of its own accord, so both stay free
+// until a program listens there.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ports, err := mssim.ListenTCP(t.Context(), 0, "127.0.0.1")
-	require.NoError(t, err)
-	require.NoError(t, ports.Close())
-	return ports.Port()
+	const first, pairs = 20000, 6000
+	for range pairs {
+		port := first + 2*int((int64(os.Getpid())*64+portsTaken.Add(1))%pairs)
+		ports, err := mssim.ListenTCP(t.Context(), port, "127.0.0.1")
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		require.NoError(t, err)
+		require.NoError(t, ports.Close())
+		return port
+	}
+	require.Fail(t, "there are no two free ports")
+	return 0
 }
 
 const (

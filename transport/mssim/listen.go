@@ -69,35 +69,40 @@ func ListenTCP(ctx context.Context, port int, hosts ...string) (*Ports, error) {
 	return nil, last
 }
 
+// listenPair opens the platform ports first: a client that waits until it reaches the
+// command port goes on to the platform port at once.
 func listenPair(ctx context.Context, port int, hosts []string) (*Ports, error) {
 	var config net.ListenConfig
 	p := new(Ports)
-	for _, host := range hosts {
-		for i, listeners := range []*[]net.Listener{&p.Command, &p.Platform} {
-			l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port+i)))
+	for _, one := range []struct {
+		listeners *[]net.Listener
+		port      int
+	}{{&p.Platform, port + 1}, {&p.Command, port}} {
+		for _, host := range hosts {
+			l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(one.port)))
 			if err != nil {
 				return nil, errors.Join(err, p.Close())
 			}
-			*listeners = append(*listeners, l)
+			*one.listeners = append(*one.listeners, l)
 		}
 	}
 	return p, nil
 }
 
-// ListenUnix listens on unix sockets: the command port at path, the platform port at
-// PlatformAddress.
+// ListenUnix listens on unix sockets: the command port at path, and before it the platform
+// port at PlatformAddress.
 func ListenUnix(ctx context.Context, path string, access transport.Access) (*Ports, error) {
-	command, err := transport.ListenUnix(ctx, path, access)
+	at, err := PlatformAddress("unix", path)
 	if err != nil {
 		return nil, err
 	}
-	at, err := PlatformAddress("unix", path)
-	if err != nil {
-		return nil, errors.Join(err, command.Close())
-	}
 	platform, err := transport.ListenUnix(ctx, at, access)
 	if err != nil {
-		return nil, errors.Join(err, command.Close())
+		return nil, err
+	}
+	command, err := transport.ListenUnix(ctx, path, access)
+	if err != nil {
+		return nil, errors.Join(err, platform.Close())
 	}
 	return &Ports{[]net.Listener{command}, []net.Listener{platform}}, nil
 }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -344,6 +347,61 @@ func TestListenTCP(t *testing.T) {
 		_, err = mssim.ListenTCP(t.Context(), port, "127.0.0.1")
 		require.ErrorContains(t, err, "1 to 65534")
 	}
+}
+
+// Whoever reaches the command port reaches the platform port.
+func TestThePlatformPortIsThereFirst(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(transporttest.Dir(t), "tpm")
+	var hosts []string
+	for i := range 20 {
+		hosts = append(hosts, fmt.Sprintf("127.0.0.%d", 70+i))
+	}
+	for _, c := range []struct {
+		network, command string
+		listen           func() (*mssim.Ports, error)
+	}{
+		{"unix", path, func() (*mssim.Ports, error) {
+			return mssim.ListenUnix(t.Context(), path, transport.Access{Mode: 0o600})
+		}},
+		// No outgoing connection has this port. It takes a while to listen at many addresses.
+		{"tcp", hosts[0] + ":20321", func() (*mssim.Ports, error) { return mssim.ListenTCP(t.Context(), 20321, hosts...) }},
+	} {
+		platform, err := mssim.PlatformAddress(c.network, c.command)
+		require.NoError(t, err)
+		for i := range 100 {
+			reached := make(chan error, 1)
+			go func() { reached <- reach(t.Context(), c.network, c.command, platform) }()
+			ports, err := c.listen()
+			if errors.Is(err, syscall.EADDRNOTAVAIL) {
+				t.Log("this system has one loopback address: ", err)
+				break
+			}
+			require.NoError(t, err)
+			require.NoError(t, <-reached, "%s, round %d", c.network, i)
+			require.NoError(t, ports.Close())
+		}
+	}
+}
+
+// reach dials the command port until somebody listens there, and then the platform port.
+func reach(ctx context.Context, network, command, platform string) error {
+	var d net.Dialer
+	for {
+		c, err := d.DialContext(ctx, network, command)
+		if err == nil {
+			c.Close()
+			break
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+	c, err := d.DialContext(ctx, network, platform)
+	if err == nil {
+		c.Close()
+	}
+	return err
 }
 
 func TestPlatformAddress(t *testing.T) {

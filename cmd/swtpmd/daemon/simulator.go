@@ -18,7 +18,7 @@ import (
 	"github.com/swtpmd/swtpmd/transport/mssim"
 )
 
-// listen opens both ports.
+// listenSimulator opens both ports.
 func listenSimulator(w *options.SimulatorWords, ctx context.Context) (err error) {
 	if w.Unix != "" {
 		w.Ports, err = mssim.ListenUnix(ctx, w.Unix, transport.Access{Mode: 0o600})
