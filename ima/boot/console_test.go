@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -348,6 +350,42 @@ func TestFromConsoleOfATightRace(t *testing.T) {
 		assert.Equal(t, !c.found, ended.Summary.Bypass)
 		assert.Equal(t, c.found, ended.Summary.TPMAt <= ended.Summary.StartedAt)
 	}
+}
+
+// The clock by which the kernel says how long a probe took may run apart from that of its
+// lines: a probe seems to have begun in the initcall before. It ended in its driver's.
+func TestFromConsoleOfAProbeThatSeemsToBeginEarlier(t *testing.T) {
+	t.Parallel()
+	refusal := regexp.MustCompile(`(calling  crb_acpi_driver_init.*\n.*\n?.*probe of MSFT0101:00 returned 19 after )\d+`)
+	for _, name := range []string{"x86_64-debian-6.1-on-time", "x86_64-debian-6.1-defer-late"} {
+		log := console(t, name)
+		changed := refusal.ReplaceAllString(log, "${1}2500")
+		require.NotEqual(t, log, changed)
+		r, err := reproduced(t, changed, "")
+		require.NoError(t, err)
+		require.NoError(t, r.Comparison.Err(), rendered(t, &r.Comparison))
+	}
+}
+
+// An asynchronous probe may end in the initcall of another driver of TPMs.
+func TestFromConsoleOfAnAsynchronousProbeThatEndsInAnotherInitcall(t *testing.T) {
+	t.Parallel()
+	log := console(t, "x86_64-debian-6.1-defer-late")
+	before, rest, ok := strings.Cut(log, "[    4.045649] tpm_tis")
+	require.True(t, ok)
+	_, after, ok := strings.Cut(rest, "[    4.056267]")
+	require.True(t, ok)
+	log = before + `[    4.039406] initcall init_tis+0x0/0xda returned 0 after 180 usecs
+[    4.039752] calling  crb_acpi_driver_init+0x0/0x11 @ 1
+[    4.052510] probe of MSFT0101:00 returned 19 after 13221 usecs
+[    4.056267]` + strings.Replace(after, " 630 usecs", " 16700 usecs", 1)
+	log = strings.ReplaceAll(log, "initcall_debug", "driver_async_probe=tpm_tis initcall_debug")
+	r, err := reproduced(t, log, "")
+	require.NoError(t, err)
+	require.NoError(t, r.Comparison.Err(), rendered(t, &r.Comparison))
+	i := slices.IndexFunc(r.Comparison.Rows, func(row boot.ComparisonRow) bool { return row.What == "probe of MSFT0101:00" })
+	require.GreaterOrEqual(t, i, 0)
+	require.Equal(t, "returned 19 at device (4.052510 s)", r.Comparison.Rows[i].Log)
 }
 
 // A log that is not whole, and one without time stamps, are told for what they

@@ -284,16 +284,39 @@ func (c *console) driverOf(p *loggedProbe) string {
 		}
 	}
 	for _, i := range c.tpmCalls {
-		if call := &c.calls[i]; p.began >= call.at && p.began <= call.at+call.took {
+		if call := &c.calls[i]; p.began >= call.at && p.began <= call.at+call.took && !c.endedInNext(p, i) {
 			return tpmInitcalls[call.name].name
 		}
 	}
-	// Where the clock stands still for a while, the beginning is not exact.
-	const slack = 5 * time.Millisecond
-	if p.call >= 0 && p.call < len(c.calls) && p.began+slack >= c.calls[p.call].at {
-		return tpmInitcalls[c.calls[p.call].name].name
+	if !c.nearCall(p) {
+		return ""
 	}
-	return ""
+	return tpmInitcalls[c.calls[p.call].name].name
+}
+
+// nearCall reports whether a probe began in the initcall in which it ended, or seems to
+// have begun a little earlier: the clock that times probes may run apart from that of the
+// lines.
+func (c *console) nearCall(p *loggedProbe) bool {
+	const slack = 5 * time.Millisecond
+	return p.call >= 0 && p.call < len(c.calls) && p.began+slack >= c.calls[p.call].at
+}
+
+// endedInNext reports whether a probe that seems to have begun in initcall i is that of a
+// TPM driver that was registered just after: it ended in that one's initcall, and what
+// initcall i registers is probed before it returns.
+func (c *console) endedInNext(p *loggedProbe, i int) bool {
+	if !c.nearCall(p) || tpmInitcalls[c.calls[p.call].name].name == "" {
+		return false
+	}
+	return !c.probesAsync(i)
+}
+
+// probesAsync reports whether initcall i registers a TPM driver that probes
+// asynchronously.
+func (c *console) probesAsync(i int) bool {
+	args, known := parseArgs(&c.kernel), tpmInitcalls[c.calls[i].name]
+	return args.probesAsync(&Driver{Name: known.name, Async: known.kind.asynchronous()})
 }
 
 // chooseDriver finds the driver that the TPM is for: the one that was bound,
@@ -345,15 +368,14 @@ func (c *console) chooseDriver(all []loggedProbe, devices []string) (driver, dev
 
 // asyncDriver is the TPM driver that the command line has probe asynchronously.
 func (c *console) asyncDriver() string {
-	args := parseArgs(&c.kernel)
 	driver := "tpm_tis"
 	for j, i := range c.tpmCalls {
-		known := tpmInitcalls[c.calls[i].name]
-		if args.probesAsync(&Driver{Name: known.name, Async: known.kind.asynchronous()}) {
-			return known.name
+		name := tpmInitcalls[c.calls[i].name].name
+		if c.probesAsync(i) {
+			return name
 		}
 		if j == 0 {
-			driver = known.name
+			driver = name
 		}
 	}
 	return driver
