@@ -438,7 +438,7 @@ func compare(names []string, out io.Writer) error {
 		}
 		files = append(files, &file)
 	}
-	unexplained, err := conform.WriteTable(out, files, cases.Explanations)
+	unexplained, err := conform.WriteTable(out, files, cases.Explanations())
 	if err == nil && unexplained > 0 {
 		err = &cli.ExitError{Code: cli.ExitFailed}
 	}

@@ -26,6 +26,7 @@ import (
 const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
        scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-rate N] [-json]
        scripts/bench -mssim WORDS [-rounds N] [-commands N] [-json]
+       scripts/bench -start [-rounds N] [-json]
 
 Starts swtpmd and swtpm, each with a raw TPM socket, and has one client send the
 same command many times, to one and then to the other, round after round. Client
@@ -50,6 +51,10 @@ ratios, and in brackets the bounds of the median with 95 % confidence).
   -mssim WORDS  swtpmd mssim beside another server of the TCG simulator's protocol, by
                 that protocol over TCP, both with their state in memory or as they do
                 by default; WORDS start the other one, and its command port is added
+  -start        from exec to the answer to the first command, of swtpmd and of swtpm in
+                turn, with a state that is new and with one that is there: milliseconds,
+                processor time and page faults; and from exec to exit of programs of Go
+                and C that do nothing. The bounds of the ratio are those of -vs
   -rate N       with -vs and -unread: commands a second that the client offers, if
                 they are answered in time (default: as many as are answered)
   -rounds N     rounds of each pair (default 9)
@@ -57,6 +62,7 @@ ratios, and in brackets the bounds of the median with 95 % confidence).
   -json         one JSON object for each row on stdout
   -swtpmd PATH  the swtpmd to measure (scripts/bench builds one)
   -swtpm PATH   the swtpm to measure (default: from $PATH)
+  -nothing PATH with -start: a program of Go that does nothing (scripts/bench builds one)
 
 Examples:
   scripts/bench
@@ -66,6 +72,7 @@ Examples:
   scripts/bench -rounds 101 -commands 2000 -unread
   scripts/bench -rounds 9 -commands 5000 -unread -rate 1000
   scripts/bench -mssim 'tpm_server -port'
+  scripts/bench -start -rounds 31
 
 Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
 `
@@ -129,11 +136,13 @@ func main() {
 	unread := f.Bool("unread", false, "")
 	rate := f.Int("rate", 0, "")
 	simulator := f.String("mssim", "", "")
+	start := f.Bool("start", false, "")
+	nothing := f.String("nothing", "", "")
 	switch err := f.Parse(os.Args[1:]); {
 	case err == flag.ErrHelp:
 		fmt.Print(help)
 		return
-	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread || *simulator != "" && (*vs != "" || *unread) || *rate < 0 || *rate > 0 && *vs == "" && !*unread:
+	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread || *simulator != "" && (*vs != "" || *unread) || *start && (*vs != "" || *unread || *simulator != "") || *rate < 0 || *rate > 0 && *vs == "" && !*unread:
 		fmt.Fprintln(os.Stderr, "scripts/bench: wrong usage:", err, f.Args(), "; see scripts/bench --help")
 		os.Exit(2)
 	}
@@ -146,6 +155,13 @@ func main() {
 		rows, err := c.measure(*ours, *rounds, *count)
 		if err == nil {
 			err = c.print(rows, *asJSON)
+		}
+		exit(err)
+	}
+	if *start {
+		rows, err := measureStarts(*ours, *theirs, *nothing, *rounds)
+		if err == nil {
+			err = printStarts(os.Stdout, rows, *asJSON)
 		}
 		exit(err)
 	}

@@ -104,17 +104,16 @@ func rawRSA(message []byte) func(*conform.Answer) error {
 	}
 }
 
-// A point of P-256.
-var (
-	clientKey   = conversation.KeyNamed("p256")
-	clientPoint = raw(clientKey.Unique())
-)
+// clientPoint is a point of P-256.
+func clientPoint() raw { return raw(conversation.KeyNamed("p256").Unique()) }
 
 // sizedPoint is a TPM2B_ECC_POINT.
 func sizedPoint(point conform.Part) sized { return sized{point} }
 
 // offCurve is a point that is on no curve.
-var offCurve = sizedPoint(with(octets(32), octets(32)))
+func offCurve() sized {
+	return sizedPoint(with(octets(32), octets(32)))
+}
 
 // eccCases are those of Part 3, chapter "Asymmetric Primitives", for ECC.
 func eccCases() []conform.Case {
@@ -125,50 +124,55 @@ func eccCases() []conform.Case {
 		about(keyGen, "for an ECC key", on("@ecc"), nil).check("gives a point, and its product with the key", exchanged),
 		about(keyGen, "for the public area of a key alone", on("@ecc public"), nil).check("gives a point, and its product with the key", exchanged),
 		about(keyGen, "twice", on("@ecc"), nil).next(do(keyGen, handle("@ecc")).Checked(otherThan("asked", 2))).gives("gives two different points"),
-		about(zGen, "with an RSA key", on("@rsa decrypt"), with(sizedPoint(clientPoint)), h(1, tpm2.TPMRCKey)),
-		about(zGen, "with a key that only signs", on("@ecc sign"), with(sizedPoint(clientPoint)), h(1, tpm2.TPMRCAttributes)),
-		about(zGen, "with a restricted key", on("@storage"), with(sizedPoint(clientPoint)), h(1, tpm2.TPMRCAttributes)),
-		about(zGen, "with the public area of a key alone", on("@ecc public"), with(sizedPoint(clientPoint)), tpm2.TPMRCAuthUnavailable),
-		about(zGen, "with a point that is not on the curve", on("@ecc decrypt"), with(offCurve), p(1, tpm2.TPMRCECCPoint)),
+		about(zGen, "with an RSA key", on("@rsa decrypt"), with(sizedPoint(clientPoint())), h(1, tpm2.TPMRCKey)),
+		about(zGen, "with a key that only signs", on("@ecc sign"), with(sizedPoint(clientPoint())), h(1, tpm2.TPMRCAttributes)),
+		about(zGen, "with a restricted key", on("@storage"), with(sizedPoint(clientPoint())), h(1, tpm2.TPMRCAttributes)),
+		about(zGen, "with the public area of a key alone", on("@ecc public"), with(sizedPoint(clientPoint())), tpm2.TPMRCAuthUnavailable),
+		about(zGen, "with a point that is not on the curve", on("@ecc decrypt"), with(offCurve()), p(1, tpm2.TPMRCECCPoint)),
 		about(zGen, "without a point", on("@ecc decrypt"), with(empty), p(1, tpm2.TPMRCSize)),
-		about(zGen, "with a point and an octet after it", on("@ecc decrypt"), with(sized{clientPoint, u8(0)}), p(1, tpm2.TPMRCSize)),
-		about(zGen, "with a key without a scheme", on("@ecc decrypt"), with(sizedPoint(clientPoint))).check("gives the product of point and key", squared),
-		about(zGen, "with a key for ECDH", on("@ecc ecdh"), with(sizedPoint(clientPoint))).check("gives the product of point and key", squared),
+		about(zGen, "with a point and an octet after it", on("@ecc decrypt"), with(sized{clientPoint(), u8(0)}), p(1, tpm2.TPMRCSize)),
+		about(zGen, "with a key without a scheme", on("@ecc decrypt"), with(sizedPoint(clientPoint()))).check("gives the product of point and key", squared),
+		about(zGen, "with a key for ECDH", on("@ecc ecdh"), with(sizedPoint(clientPoint()))).check("gives the product of point and key", squared),
 		about(zGen, "with the point of ECDH_KeyGen", on("@ecc"), with(field{Of: "made", N: 2})).
 			first(do(keyGen, handle("@ecc")).Named("made")).gives("gives the same secret").
 			next(do(zGen, handle("@ecc")).With(field{Of: "made", N: 2}).Checked(sameAs("made", 1))),
-		about(twoPhase, "with an RSA key", on("@rsa decrypt"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDH, u16(0)), h(1, tpm2.TPMRCKey)),
-		about(twoPhase, "with a key that only signs", on("@ecc sign"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDH, u16(0)), h(1, tpm2.TPMRCAttributes)),
-		about(twoPhase, "with a restricted key", on("@storage"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDH, u16(0)), h(1, tpm2.TPMRCAttributes)),
-		about(twoPhase, "in another scheme than that of the key", on("@ecc ecdh"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECMQV, u16(0)), p(3, tpm2.TPMRCScheme)),
-		about(twoPhase, "in no scheme for it", on("@ecc decrypt"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDSA, u16(0)), p(3, tpm2.TPMRCScheme)),
-		about(twoPhase, "with a static point that is not on the curve", on("@ecc decrypt"), with(offCurve, sizedPoint(clientPoint), tpm2.TPMAlgECDH, u16(0)), p(1, tpm2.TPMRCECCPoint)),
-		about(twoPhase, "with an ephemeral point that is not on the curve", on("@ecc decrypt"), with(sizedPoint(clientPoint), offCurve, tpm2.TPMAlgECDH, u16(0)), p(2, tpm2.TPMRCECCPoint)),
-		about(twoPhase, "with a number that was never given", on("@ecc decrypt"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDH, afterNext("made", 2)), p(4, tpm2.TPMRCValue)).
+		about(twoPhase, "with an RSA key", on("@rsa decrypt"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, u16(0)), h(1, tpm2.TPMRCKey)),
+		about(twoPhase, "with a key that only signs", on("@ecc sign"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, u16(0)), h(1, tpm2.TPMRCAttributes)),
+		about(twoPhase, "with a restricted key", on("@storage"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, u16(0)), h(1, tpm2.TPMRCAttributes)),
+		about(twoPhase, "in another scheme than that of the key", on("@ecc ecdh"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECMQV, u16(0)), p(3, tpm2.TPMRCScheme)),
+		about(twoPhase, "in no scheme for it", on("@ecc decrypt"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDSA, u16(0)), p(3, tpm2.TPMRCScheme)),
+		about(twoPhase, "with a static point that is not on the curve", on("@ecc decrypt"), with(offCurve(), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, u16(0)), p(1, tpm2.TPMRCECCPoint)),
+		about(twoPhase, "with an ephemeral point that is not on the curve", on("@ecc decrypt"), with(sizedPoint(clientPoint()), offCurve(), tpm2.TPMAlgECDH, u16(0)), p(2, tpm2.TPMRCECCPoint)),
+		about(twoPhase, "with a number that was never given", on("@ecc decrypt"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, afterNext("made", 2)), p(4, tpm2.TPMRCValue)).
 			first(do(tpm2.TPMCCECEphemeral).With(with(tpm2.TPMECCNistP256)...).Named("made")),
-		about(twoPhase, "after EC_Ephemeral", on("@ecc decrypt"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDH, field{Of: "made", N: 2})).
+		about(twoPhase, "after EC_Ephemeral", on("@ecc decrypt"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, field{Of: "made", N: 2})).
 			first(do(tpm2.TPMCCECEphemeral).With(with(tpm2.TPMECCNistP256)...).Named("made")).
 			check("gives the two secrets of ECDH", twoSecrets),
-		about(twoPhase, "a second time with the same number", on("@ecc decrypt"), with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDH, field{Of: "made", N: 2}), p(4, tpm2.TPMRCValue)).
+		about(twoPhase, "a second time with the same number", on("@ecc decrypt"), with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, field{Of: "made", N: 2}), p(4, tpm2.TPMRCValue)).
 			first(do(tpm2.TPMCCECEphemeral).With(with(tpm2.TPMECCNistP256)...).Named("made"),
-				do(twoPhase, handle("@ecc decrypt")).With(with(sizedPoint(clientPoint), sizedPoint(clientPoint), tpm2.TPMAlgECDH, field{Of: "made", N: 2})...)),
+				do(twoPhase, handle("@ecc decrypt")).With(with(sizedPoint(clientPoint()), sizedPoint(clientPoint()), tpm2.TPMAlgECDH, field{Of: "made", N: 2})...)),
 		about(parameters, "of TPM_ECC_NONE", nil, with(u16(0)), p(1, tpm2.TPMRCCurve)),
 		about(parameters, "of a curve that there is not", nil, with(u16(0x7fff)), p(1, tpm2.TPMRCCurve)),
 	)
-	for _, c := range curves {
+	for _, c := range curves() {
 		cases = append(cases, about(parameters, "of "+c.name, nil, with(c.id)).check("gives the parameters of the curve", parametersOf(c.curve)).build())
 	}
 	return append(cases, eciesCases()...)
 }
 
-// curves are those that the standard library has.
-var curves = []struct {
+// namedCurve is a curve of NIST.
+type namedCurve struct {
 	name  string
 	id    tpm2.TPMECCCurve
 	curve elliptic.Curve
-}{
-	{"NIST P-224", tpm2.TPMECCNistP224, elliptic.P224()}, {"NIST P-256", tpm2.TPMECCNistP256, elliptic.P256()},
-	{"NIST P-384", tpm2.TPMECCNistP384, elliptic.P384()}, {"NIST P-521", tpm2.TPMECCNistP521, elliptic.P521()},
+}
+
+// curves are those that the standard library has.
+func curves() []namedCurve {
+	return []namedCurve{
+		{"NIST P-224", tpm2.TPMECCNistP224, elliptic.P224()}, {"NIST P-256", tpm2.TPMECCNistP256, elliptic.P256()},
+		{"NIST P-384", tpm2.TPMECCNistP384, elliptic.P384()}, {"NIST P-521", tpm2.TPMECCNistP521, elliptic.P521()},
+	}
 }
 
 // pointOf reads a TPM2B_ECC_POINT of P-256, uncompressed.
@@ -306,11 +310,11 @@ func eciesCases() []conform.Case {
 	cases := built(
 		about(ccECCEncrypt, "to an RSA key", on("@rsa decrypt"), with("message", kdf2), h(1, tpm2.TPMRCKey)),
 		about(ccECCEncrypt, "with TPM_ALG_NULL, to a key without a KDF", on("@ecc decrypt"), with("message", tpm2.TPMAlgNull), anyNumber(tpm2.TPMRCScheme)...),
-		about(ccECCDecrypt, "with an RSA key", on("@rsa decrypt"), with(sizedPoint(clientPoint), "message", octets(32), kdf2), h(1, tpm2.TPMRCKey)),
-		about(ccECCDecrypt, "with a key that only signs", on("@ecc sign"), with(sizedPoint(clientPoint), "message", octets(32), kdf2), h(1, tpm2.TPMRCAttributes)),
-		about(ccECCDecrypt, "with a restricted key", on("@storage"), with(sizedPoint(clientPoint), "message", octets(32), kdf2), h(1, tpm2.TPMRCAttributes)),
-		about(ccECCDecrypt, "with a digest that does not fit", on("@ecc decrypt"), with(sizedPoint(clientPoint), "message", octets(32), kdf2), anyNumber(tpm2.TPMRCValue)...),
-		about(ccECCDecrypt, "with a point that is not on the curve", on("@ecc decrypt"), with(offCurve, "message", octets(32), kdf2), anyNumber(tpm2.TPMRCECCPoint, tpm2.TPMRCNoResult)...),
+		about(ccECCDecrypt, "with an RSA key", on("@rsa decrypt"), with(sizedPoint(clientPoint()), "message", octets(32), kdf2), h(1, tpm2.TPMRCKey)),
+		about(ccECCDecrypt, "with a key that only signs", on("@ecc sign"), with(sizedPoint(clientPoint()), "message", octets(32), kdf2), h(1, tpm2.TPMRCAttributes)),
+		about(ccECCDecrypt, "with a restricted key", on("@storage"), with(sizedPoint(clientPoint()), "message", octets(32), kdf2), h(1, tpm2.TPMRCAttributes)),
+		about(ccECCDecrypt, "with a digest that does not fit", on("@ecc decrypt"), with(sizedPoint(clientPoint()), "message", octets(32), kdf2), anyNumber(tpm2.TPMRCValue)...),
+		about(ccECCDecrypt, "with a point that is not on the curve", on("@ecc decrypt"), with(offCurve(), "message", octets(32), kdf2), anyNumber(tpm2.TPMRCECCPoint, tpm2.TPMRCNoResult)...),
 		about(ccECCDecrypt, "of what was encrypted", on("@ecc decrypt"), with(field{Of: "encrypted", N: 1}, kdf2)).first(encrypted).check("gives the message", firstIs([]byte("message"))),
 	)
 	for i := range cases {

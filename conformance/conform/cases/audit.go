@@ -54,7 +54,7 @@ func encryptionCases() []conform.Case {
 			{tpm2.TPMCCMAC, on("@secret"), with(empty, tpm2.TPMAlgNull), decrypt, "of nothing, encrypted", firstIs(hmacOf(1))},
 			{tpm2.TPMCCUnseal, on("@sealed"), nil, encrypt, "with the data encrypted", firstIs([]byte("what nobody should know"))},
 			{tpm2.TPMCCRSAEncrypt, on("@rsa decrypt"), with([]byte{1, 2, 3}, tpm2.TPMAlgNull, empty), decrypt | encrypt, "with both encrypted", rawRSA([]byte{1, 2, 3})},
-			{tpm2.TPMCCECDHZGen, on("@ecc decrypt"), with(sizedPoint(clientPoint)), decrypt | encrypt, "with both points encrypted", squared},
+			{tpm2.TPMCCECDHZGen, on("@ecc decrypt"), with(sizedPoint(clientPoint())), decrypt | encrypt, "with both points encrypted", squared},
 			{tpm2.TPMCCEncryptDecrypt2, on("@aes"), with(octets(20), false, tpm2.TPMAlgNull, octets(16)), decrypt | encrypt, "with both encrypted", firstIs(cfbOf(octets(20)))},
 			{tpm2.TPMCCReadPublic, on("@ecc"), nil, encrypt, "with the public area encrypted", nil},
 			{tpm2.TPMCCGetRandom, nil, with(u16(16)), encrypt, "with the octets encrypted", nil},

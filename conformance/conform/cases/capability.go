@@ -82,7 +82,7 @@ func capabilityCases() []conform.Case {
 	}
 	for _, list := range lists {
 		all = append(all,
-			ask(getCapabilitySection, "GetCapability of "+list.what+" gives them in ascending order", getCapability(uint32(list.capability), list.first, 254).Checked(ascending)),
+			ask(getCapabilitySection, "GetCapability of "+list.what+" gives them in ascending order", getCapability(uint32(list.capability), list.first, 254).Checked(ascending())),
 			ask(getCapabilitySection, "GetCapability of no "+list.what+" gives none", getCapability(uint32(list.capability), list.first, 0).Checked(atMost(0))),
 			ask(getCapabilitySection, "GetCapability of one of the "+list.what+" gives one at most", getCapability(uint32(list.capability), list.first, 1).Checked(atMost(1))))
 	}
@@ -119,18 +119,20 @@ func propertyAtLeast(least uint32) conform.Check {
 	return conform.Check{Says: fmt.Sprintf("the property is %d or more", least), Test: func(a *conform.Answer) error { return property(a, func(v uint32) bool { return v >= least }) }}
 }
 
-var ascending = conform.Check{Says: "the list is in ascending order", Test: func(a *conform.Answer) error {
-	page, err := wire.ParseCapability(a.Parameters)
-	if err != nil {
-		return err
-	}
-	for i := range max(len(page.Entries)-1, 0) {
-		if page.Entries[i].Key >= page.Entries[i+1].Key {
-			return fmt.Errorf("%#x is before %#x", page.Entries[i].Key, page.Entries[i+1].Key)
+func ascending() conform.Check {
+	return conform.Check{Says: "the list is in ascending order", Test: func(a *conform.Answer) error {
+		page, err := wire.ParseCapability(a.Parameters)
+		if err != nil {
+			return err
 		}
-	}
-	return nil
-}}
+		for i := range max(len(page.Entries)-1, 0) {
+			if page.Entries[i].Key >= page.Entries[i+1].Key {
+				return fmt.Errorf("%#x is before %#x", page.Entries[i].Key, page.Entries[i+1].Key)
+			}
+		}
+		return nil
+	}}
+}
 
 func atMost(n int) conform.Check {
 	return conform.Check{Says: fmt.Sprintf("the list has %d elements at most", n), Test: func(a *conform.Answer) error {

@@ -11,7 +11,7 @@ import (
 
 // All returns the suite.
 func All() *conform.Suite {
-	suite := &conform.Suite{Fixtures: slices.Concat(fixtures, keyFixtures, fixtures185())}
+	suite := &conform.Suite{Fixtures: slices.Concat(fixtures(), keyFixtures(), fixtures185())}
 	for _, chapter := range chapters {
 		suite.Cases = append(suite.Cases, chapter()...)
 	}

@@ -92,16 +92,18 @@ func verifyStart(key string, hint, context []byte) conform.Step {
 
 // fixtures are objects that many cases use. All are in the null hierarchy, so that they
 // need no authorization of an owner.
-var fixtures = []conform.Fixture{
-	// A parent.
-	{Name: "@storage", Step: createPrimary(null, "", eccPublic(storage, eccStorage))},
-	// Keys of the client.
-	{Name: "@ecc", Step: external("p256", outside|wire.ObjectSign|wire.ObjectDecrypt, eccAny, "")},
-	{Name: "@rsa", Step: external("rsa", outside|wire.ObjectSign|wire.ObjectDecrypt, rsaAny, "")},
-	{Name: "@hmac", Step: external("hmac", outside|wire.ObjectSign, hmacSHA256, "")},
-	{Name: "@aes", Step: external("aes128", outside|wire.ObjectSign|wire.ObjectDecrypt, aes128CFB, "")},
-	// A key that attests, with a fixed scheme.
-	{Name: "@attest", Step: createPrimary(null, "", eccPublic(signing|wire.ObjectRestricted, ecdsaSHA256))},
-	// A key with an authorization value.
-	{Name: "@secret", Step: external("hmac", outside|wire.ObjectSign, hmacSHA256, "secret")},
+func fixtures() []conform.Fixture {
+	return []conform.Fixture{
+		// A parent.
+		{Name: "@storage", Step: createPrimary(null, "", eccPublic(storage, eccStorage))},
+		// Keys of the client.
+		{Name: "@ecc", Step: external("p256", outside|wire.ObjectSign|wire.ObjectDecrypt, eccAny, "")},
+		{Name: "@rsa", Step: external("rsa", outside|wire.ObjectSign|wire.ObjectDecrypt, rsaAny, "")},
+		{Name: "@hmac", Step: external("hmac", outside|wire.ObjectSign, hmacSHA256, "")},
+		{Name: "@aes", Step: external("aes128", outside|wire.ObjectSign|wire.ObjectDecrypt, aes128CFB, "")},
+		// A key that attests, with a fixed scheme.
+		{Name: "@attest", Step: createPrimary(null, "", eccPublic(signing|wire.ObjectRestricted, ecdsaSHA256))},
+		// A key with an authorization value.
+		{Name: "@secret", Step: external("hmac", outside|wire.ObjectSign, hmacSHA256, "secret")},
+	}
 }

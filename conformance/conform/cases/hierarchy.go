@@ -151,7 +151,7 @@ func hierarchyCases() []conform.Case {
 		ask(setPrimaryPolicy, "SetPrimaryPolicy of the owner gives it a policy that authorizes",
 			append(byPolicy(tpm2.TPMCCCreatePrimary),
 				do(tpm2.TPMCCSetPrimaryPolicy, owner).With(conform.Policy{Of: handle("digest")}, alg(tpm2.TPMAlgSHA256)),
-				createPrimary(owner, "", srk).By(adminSession))...).Harming(changes).Then(do(tpm2.TPMCCSetPrimaryPolicy, owner).With(empty, noAlg)),
+				createPrimary(owner, "", srk).By(adminSession()))...).Harming(changes).Then(do(tpm2.TPMCCSetPrimaryPolicy, owner).With(empty, noAlg)),
 		ask(setPrimaryPolicy, "A policy session for a hierarchy without a policy answers TPM_RC_AUTH_UNAVAILABLE or TPM_RC_POLICY_FAIL",
 			policy, createPrimary(owner, "", srk).By(conform.InPolicy(session)).Fails(tpm2.TPMRCAuthUnavailable, s(1, tpm2.TPMRCPolicyFail))),
 		ask(changePPS, "ChangePPS changes the keys of the platform hierarchy",

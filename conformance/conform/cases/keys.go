@@ -57,24 +57,26 @@ func publicOnly(name string, attributes uint32, details, hierarchy conform.Part)
 }
 
 // keyFixtures are the keys of the cases about cryptography.
-var keyFixtures = []conform.Fixture{
-	{Name: "@ecc sign", Step: external("p256", outside|wire.ObjectSign, eccSigns, "")},
-	{Name: "@ecc decrypt", Step: external("p256", outside|wire.ObjectDecrypt, eccDetails(tpm2.TPMECCNistP256, tpm2.TPMAlgNull), "")},
-	{Name: "@ecc ecdh", Step: external("p256", outside|wire.ObjectDecrypt, eccExchange, "")},
-	{Name: "@ecc public", Step: publicOnly("p256", outside|wire.ObjectSign|wire.ObjectDecrypt, eccAny, null)},
-	{Name: "@ecdaa", Step: external("p256", outside|wire.ObjectSign, ecdaa, "")},
-	{Name: "@rsa sign", Step: external("rsa", outside|wire.ObjectSign, rsaSigns, "")},
-	{Name: "@rsa pss", Step: external("rsa", outside|wire.ObjectSign, rsaPSS, "")},
-	{Name: "@rsa decrypt", Step: external("rsa", outside|wire.ObjectDecrypt, rsaDetails(tpm2.TPMAlgNull), "")},
-	{Name: "@rsa oaep", Step: external("rsa", outside|wire.ObjectDecrypt, rsaOAEP, "")},
-	{Name: "@rsa es", Step: external("rsa", outside|wire.ObjectDecrypt, rsaES, "")},
-	{Name: "@rsa public", Step: publicOnly("rsa", outside|wire.ObjectSign|wire.ObjectDecrypt, rsaAny, null)},
-	{Name: "@hmac any", Step: external("hmac", outside|wire.ObjectSign|wire.ObjectDecrypt, with(tpm2.TPMAlgNull), "")},
-	{Name: "@aes any", Step: external("aes128", outside|wire.ObjectSign|wire.ObjectDecrypt, aesDetails(tpm2.TPMAlgNull), "")},
-	{Name: "@aes decrypt", Step: external("aes128", outside|wire.ObjectDecrypt, aes128CFB, "")},
-	{Name: "@sealed", Step: external("sealed", outside, with(tpm2.TPMAlgNull), "")},
-	{Name: "@derivation", Step: createPrimary(null, "", public(tpm2.TPMAlgKeyedHash, storage, empty, derivation, empty))},
-	{Name: "@hmac attest", Step: createPrimary(null, "", public(tpm2.TPMAlgKeyedHash, signing|wire.ObjectRestricted, empty, hmacSHA256, empty))},
+func keyFixtures() []conform.Fixture {
+	return []conform.Fixture{
+		{Name: "@ecc sign", Step: external("p256", outside|wire.ObjectSign, eccSigns, "")},
+		{Name: "@ecc decrypt", Step: external("p256", outside|wire.ObjectDecrypt, eccDetails(tpm2.TPMECCNistP256, tpm2.TPMAlgNull), "")},
+		{Name: "@ecc ecdh", Step: external("p256", outside|wire.ObjectDecrypt, eccExchange, "")},
+		{Name: "@ecc public", Step: publicOnly("p256", outside|wire.ObjectSign|wire.ObjectDecrypt, eccAny, null)},
+		{Name: "@ecdaa", Step: external("p256", outside|wire.ObjectSign, ecdaa, "")},
+		{Name: "@rsa sign", Step: external("rsa", outside|wire.ObjectSign, rsaSigns, "")},
+		{Name: "@rsa pss", Step: external("rsa", outside|wire.ObjectSign, rsaPSS, "")},
+		{Name: "@rsa decrypt", Step: external("rsa", outside|wire.ObjectDecrypt, rsaDetails(tpm2.TPMAlgNull), "")},
+		{Name: "@rsa oaep", Step: external("rsa", outside|wire.ObjectDecrypt, rsaOAEP, "")},
+		{Name: "@rsa es", Step: external("rsa", outside|wire.ObjectDecrypt, rsaES, "")},
+		{Name: "@rsa public", Step: publicOnly("rsa", outside|wire.ObjectSign|wire.ObjectDecrypt, rsaAny, null)},
+		{Name: "@hmac any", Step: external("hmac", outside|wire.ObjectSign|wire.ObjectDecrypt, with(tpm2.TPMAlgNull), "")},
+		{Name: "@aes any", Step: external("aes128", outside|wire.ObjectSign|wire.ObjectDecrypt, aesDetails(tpm2.TPMAlgNull), "")},
+		{Name: "@aes decrypt", Step: external("aes128", outside|wire.ObjectDecrypt, aes128CFB, "")},
+		{Name: "@sealed", Step: external("sealed", outside, with(tpm2.TPMAlgNull), "")},
+		{Name: "@derivation", Step: createPrimary(null, "", public(tpm2.TPMAlgKeyedHash, storage, empty, derivation, empty))},
+		{Name: "@hmac attest", Step: createPrimary(null, "", public(tpm2.TPMAlgKeyedHash, signing|wire.ObjectRestricted, empty, hmacSHA256, empty))},
+	}
 }
 
 // hashes are the hash algorithms that cases ask about one by one.

@@ -137,7 +137,7 @@ var fixtures185 = sync.OnceValue(func() []conform.Fixture {
 				Step: loading(latticePrivate(wire.AlgHashMLDSA, dsaSeed), dsaArea(wire.AlgHashMLDSA, set, outside|signs, hashDSADetails(set, known.alg)))})
 		}
 	}
-	for _, k := range dhkemKeys {
+	for _, k := range dhkemKeys() {
 		area := k.area(outside | decrypts)
 		all = append(all, conform.Fixture{Name: "@dhkem " + k.name, Step: loading(sized{alg(tpm2.TPMAlgECC), empty, empty, conform.Bytes(k.scalar)}, area)},
 			conform.Fixture{Name: "@dhkem " + k.name + " public", Step: loading(empty, area)})
@@ -239,11 +239,13 @@ type dhkemKey struct {
 	scalar []byte
 }
 
-var dhkemKeys = []dhkemKey{
-	{"P-256", tpm2.TPMECCNistP256, ecdh.P256(), 0x10, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
-	{"P-384", tpm2.TPMECCNistP384, ecdh.P384(), 0x11, tpm2.TPMAlgSHA384, sha512.New384, 48, octets(48)},
-	{"P-521", tpm2.TPMECCNistP521, ecdh.P521(), 0x12, tpm2.TPMAlgSHA512, sha512.New, 64, append([]byte{0}, octets(65)...)},
-	{"X25519", tpm2.TPMECCCurve25519, ecdh.X25519(), 0x20, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
+func dhkemKeys() []dhkemKey {
+	return []dhkemKey{
+		{"P-256", tpm2.TPMECCNistP256, ecdh.P256(), 0x10, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
+		{"P-384", tpm2.TPMECCNistP384, ecdh.P384(), 0x11, tpm2.TPMAlgSHA384, sha512.New384, 48, octets(48)},
+		{"P-521", tpm2.TPMECCNistP521, ecdh.P521(), 0x12, tpm2.TPMAlgSHA512, sha512.New, 64, append([]byte{0}, octets(65)...)},
+		{"X25519", tpm2.TPMECCCurve25519, ecdh.X25519(), 0x20, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
+	}
 }
 
 func (k *dhkemKey) private() *ecdh.PrivateKey {

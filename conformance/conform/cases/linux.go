@@ -50,10 +50,10 @@ func linuxCases() []conform.Case {
 		about(tpm2.TPMCCStartup, "a second time", nil, with(u16(0)), tpm2.TPMRCInitialize).in(driver),
 		about(tpm2.TPMCCSelfTest, "of what has not been tested", nil, with(false)).in(driver).gives("answers TPM_RC_SUCCESS or TPM_RC_TESTING"),
 		about(extend, "of PCR 10 in all banks at once", on(10), with(allBanks(message))).in(driver).harming(conform.ExtendsPCR),
-		about(tpm2.TPMCCCreatePrimary, "of the driver's null key, twice", on(tpm2.TPMRHNull), creating("", "", nullTemplate)).in(nullKey).
-			next(do(tpm2.TPMCCCreatePrimary, null).With(creating("", "", nullTemplate)...).Checked(sameAs("asked", 5))).gives("gives the same Name"),
-		about(tpm2.TPMCCGetRandom, "in a session of the driver that encrypts", nil, with(u16(16))).in(nullKey).first(driverSession...).by(inSession(wire.AttributeEncrypt)),
-		about(extend, "of PCR 10 in a session of the driver", on(10), with(allBanks(message))).in(nullKey).harming(conform.ExtendsPCR).first(driverSession...).by(inSession(0)),
+		about(tpm2.TPMCCCreatePrimary, "of the driver's null key, twice", on(tpm2.TPMRHNull), creating("", "", nullTemplate())).in(nullKey).
+			next(do(tpm2.TPMCCCreatePrimary, null).With(creating("", "", nullTemplate())...).Checked(sameAs("asked", 5))).gives("gives the same Name"),
+		about(tpm2.TPMCCGetRandom, "in a session of the driver that encrypts", nil, with(u16(16))).in(nullKey).first(driverSession()...).by(inSession(wire.AttributeEncrypt)),
+		about(extend, "of PCR 10 in a session of the driver", on(10), with(allBanks(message))).in(nullKey).harming(conform.ExtendsPCR).first(driverSession()...).by(inSession(0)),
 		about(tpm2.TPMCCUnseal, "of a trusted key with the policy of PCRs", on("object"), nil).in(linux("security/keys/trusted-keys/trusted_tpm2.c", "tpm2_unseal_trusted")).needing(bank(tpm2.TPMAlgSHA256)).
 			first(trialSession(), do(tpm2.TPMCCPolicyPCR, handle("policy")).With(empty, oneBank(tpm2.TPMAlgSHA256, 0, 7)).Named("trial"), do(tpm2.TPMCCPolicyGetDigest, handle("policy")).Named("digest"), conform.Flush("policy"),
 				do(tpm2.TPMCCCreate, handle("@storage")).With(creating("", "data", public(tpm2.TPMAlgKeyedHash, fixed|wire.ObjectNoDA, field{Of: "digest", N: 1}, noScheme, empty))...).Named("made"),
@@ -129,14 +129,18 @@ func allBanks(data []byte) conform.Computed {
 }
 
 // nullTemplate is the template of the driver's null key.
-var nullTemplate = public(tpm2.TPMAlgECC, storage, empty, eccStorage, join{zeros(32), zeros(32)})
+func nullTemplate() sized {
+	return public(tpm2.TPMAlgECC, storage, empty, eccStorage, join{zeros(32), zeros(32)})
+}
 
 // driverSession is how the driver comes to a session: a null key, whose context is saved and
 // loaded, and a session that is salted to it.
-var driverSession = []conform.Step{
-	do(tpm2.TPMCCCreatePrimary, null).With(creating("", "", nullTemplate)...).Named("made"),
-	do(tpm2.TPMCCContextSave, handle("made")).Named("saved"), conform.Flush("made"),
-	do(tpm2.TPMCCContextLoad).With(field{Of: "saved", N: 1}).Named("key"),
-	do(tpm2.TPMCCStartAuthSession, handle("key"), null).With(conform.Bytes(octets(32)), conform.Salt("salt"), u8(wire.SessionHMAC), aes128CFB, alg(tpm2.TPMAlgSHA256)).Named("session"),
-	conform.Flush("key"),
+func driverSession() []conform.Step {
+	return []conform.Step{
+		do(tpm2.TPMCCCreatePrimary, null).With(creating("", "", nullTemplate())...).Named("made"),
+		do(tpm2.TPMCCContextSave, handle("made")).Named("saved"), conform.Flush("made"),
+		do(tpm2.TPMCCContextLoad).With(field{Of: "saved", N: 1}).Named("key"),
+		do(tpm2.TPMCCStartAuthSession, handle("key"), null).With(conform.Bytes(octets(32)), conform.Salt("salt"), u8(wire.SessionHMAC), aes128CFB, alg(tpm2.TPMAlgSHA256)).Named("session"),
+		conform.Flush("key"),
+	}
 }

@@ -112,7 +112,7 @@ func zerosBut(n int) raw { return conform.Bytes(bytes.Repeat([]byte{1}, n)) }
 func otherPoint() []byte {
 	unique := bytes.Clone(conversation.KeyNamed("p256").Unique())
 	y := new(big.Int).SetBytes(unique[len(unique)-32:])
-	copy(unique[len(unique)-32:], y.Sub(curves[1].curve.Params().P, y).FillBytes(make([]byte, 32)))
+	copy(unique[len(unique)-32:], y.Sub(curves()[1].curve.Params().P, y).FillBytes(make([]byte, 32)))
 	return unique
 }
 
@@ -122,7 +122,9 @@ func otherModulus() []byte {
 }
 
 // gone makes an object and flushes it.
-var gone = []conform.Step{publicOnly("p256", outside|signs, eccSigns, null).Named("gone"), conform.Flush("gone")}
+func gone() []conform.Step {
+	return []conform.Step{publicOnly("p256", outside|signs, eccSigns, null).Named("gone"), conform.Flush("gone")}
+}
 
 // useCases are those about objects that are used and changed.
 func useCases() []conform.Case {
@@ -135,7 +137,7 @@ func useCases() []conform.Case {
 	}
 	return built(
 		about(read, "of a primary object", on("@storage"), nil).gives("gives what CreatePrimary gave"),
-		about(read, "of an object that was flushed", on("gone"), nil, tpm2.TPMRCReferenceH0).first(gone...),
+		about(read, "of an object that was flushed", on("gone"), nil, tpm2.TPMRCReferenceH0).first(gone()...),
 		about(read, "of a persistent object that is not there", on(conform.Persistent(14)), nil, h(1, tpm2.TPMRCHandle)),
 		about(read, "of a PCR", on(16), nil, h(1, tpm2.TPMRCValue)),
 		about(read, "of a hierarchy", on(tpm2.TPMRHOwner), nil, h(1, tpm2.TPMRCValue)),

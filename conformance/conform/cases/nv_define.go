@@ -56,9 +56,9 @@ func nvDefineCases() []conform.Case {
 		ask(nvDefineSpace, "NV_DefineSpace gives an index whose Name is the digest of its public area",
 			define(0, ordinary, 8), do(tpm2.TPMCCNVReadPublic, index(0))),
 		ask(nvDefineSpace, "NV_DefineSpace with an authorization value gives an index that it authorizes",
-			defineSecret, nvWriteStep(index(0), 0, "12345678", 0), nvReadStep(index(0), 0, 8, 0).Checked(reads("12345678"))),
+			defineSecret(), nvWriteStep(index(0), 0, "12345678", 0), nvReadStep(index(0), 0, 8, 0).Checked(reads("12345678"))),
 		ask(nvDefineSpace, "An index with an authorization value answers TPM_RC_BAD_AUTH for session 1 to another one",
-			defineSecret, nvWriteStep(index(0), 0, "12345678", 0).By(conform.Password("other")).Fails(s(1, tpm2.TPMRCBadAuth))),
+			defineSecret(), nvWriteStep(index(0), 0, "12345678", 0).By(conform.Password("other")).Fails(s(1, tpm2.TPMRCBadAuth))),
 		ask(nvUndefineSpace, "NV_UndefineSpace takes an index away",
 			define(0, ordinary, 8), nvCommand(tpm2.TPMCCNVUndefineSpace, owner, 0), do(tpm2.TPMCCNVReadPublic, index(0)).Fails(h(1, tpm2.TPMRCHandle))),
 		ask(nvUndefineSpace, "NV_UndefineSpace by the owner of an index of the platform answers TPM_RC_NV_AUTHORIZATION",
@@ -72,12 +72,12 @@ func nvDefineCases() []conform.Case {
 		ask(nvSpecial, "NV_UndefineSpaceSpecial by the right policy takes an index away",
 			append(byPolicy(tpm2.TPMCCNVUndefineSpaceSpecial),
 				conform.DefineWith(tpm2.TPMRHPlatform, 0, byPlatform|wire.NVPolicyDelete, 8, conform.Policy{Of: handle("digest")}),
-				do(tpm2.TPMCCNVUndefineSpaceSpecial, index(0), platform).By(adminSession, conform.Own()),
+				do(tpm2.TPMCCNVUndefineSpaceSpecial, index(0), platform).By(adminSession(), conform.Own()),
 				do(tpm2.TPMCCNVReadPublic, index(0)).Fails(h(1, tpm2.TPMRCHandle)))...),
 		ask(nvSpecial, "NV_UndefineSpaceSpecial of an index without TPMA_NV_POLICY_DELETE answers TPM_RC_ATTRIBUTES for handle 1",
 			append(byPolicy(tpm2.TPMCCNVUndefineSpaceSpecial),
 				conform.DefineWith(tpm2.TPMRHPlatform, 0, byPlatform|wire.NVPolicyRead, 8, conform.Policy{Of: handle("digest")}),
-				do(tpm2.TPMCCNVUndefineSpaceSpecial, index(0), platform).By(adminSession, conform.Own()).Fails(h(1, tpm2.TPMRCAttributes)))...),
+				do(tpm2.TPMCCNVUndefineSpaceSpecial, index(0), platform).By(adminSession(), conform.Own()).Fails(h(1, tpm2.TPMRCAttributes)))...),
 		ask(nvSpecial, "NV_UndefineSpaceSpecial by a policy for another command answers TPM_RC_POLICY_CC for session 1",
 			append(append(byPolicy(tpm2.TPMCCNVUndefineSpaceSpecial), conform.Start(wire.SessionPolicy).Named("other"), do(tpm2.TPMCCPolicyCommandCode, handle("other")).With(conform.U32(tpm2.TPMCCNVWrite))),
 				conform.DefineWith(tpm2.TPMRHPlatform, 0, byPlatform|wire.NVPolicyDelete, 8, conform.Policy{Of: handle("digest")}),
@@ -136,5 +136,7 @@ func nvDefineCases() []conform.Case {
 }
 
 // defineSecret defines an index with an authorization value.
-var defineSecret = do(tpm2.TPMCCNVDefineSpace, owner).
-	With(conform.Text("secret"), sized{index(0), alg(tpm2.TPMAlgSHA256), u32(ordinary), empty, u16(8)}).Giving("secret")
+func defineSecret() conform.Step {
+	return do(tpm2.TPMCCNVDefineSpace, owner).
+		With(conform.Text("secret"), sized{index(0), alg(tpm2.TPMAlgSHA256), u32(ordinary), empty, u16(8)}).Giving("secret")
+}

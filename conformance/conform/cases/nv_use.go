@@ -84,11 +84,11 @@ func nvUseCases() []conform.Case {
 			define(0, ordinary, 8), do(tpm2.TPMCCNVChangeAuth, index(0)).With(conform.Text("new")).Fails(tpm2.TPMRCAuthType)),
 		ask(nvChangeAuth, "NV_ChangeAuth by its policy changes the authorization value",
 			append(byPolicy(tpm2.TPMCCNVChangeAuth), conform.DefineWith(tpm2.TPMRHOwner, 0, policyRead, 8, conform.Policy{Of: handle("digest")}),
-				do(tpm2.TPMCCNVChangeAuth, index(0)).With(conform.Text("new")).By(adminSession).Giving("new"),
+				do(tpm2.TPMCCNVChangeAuth, index(0)).With(conform.Text("new")).By(adminSession()).Giving("new"),
 				nvWriteStep(index(0), 0, "12345678", 0), nvWriteStep(index(0), 0, "12345678", 0).By(conform.Password("")).Fails(s(1, tpm2.TPMRCBadAuth)))...),
 		ask(nvChangeAuth, "NV_ChangeAuth with a value that is longer than nameAlg's digest answers TPM_RC_SIZE for parameter 1",
 			append(byPolicy(tpm2.TPMCCNVChangeAuth), conform.DefineWith(tpm2.TPMRHOwner, 0, policyRead, 8, conform.Policy{Of: handle("digest")}),
-				do(tpm2.TPMCCNVChangeAuth, index(0)).With(conform.Bytes([]byte("a value of more than thirty-two octets"))).By(adminSession).Fails(p(1, tpm2.TPMRCSize)))...),
+				do(tpm2.TPMCCNVChangeAuth, index(0)).With(conform.Bytes([]byte("a value of more than thirty-two octets"))).By(adminSession()).Fails(p(1, tpm2.TPMRCSize)))...),
 	}
 	all = append(all, nvLockCases()...)
 	all = append(all, wrongTypeCases()...)

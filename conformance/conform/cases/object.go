@@ -44,66 +44,73 @@ const (
 	parental   = restricted | decrypts
 )
 
-var eccSHA384 = with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA384, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)
+func eccSHA384() conform.Join {
+	return with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA384, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)
+}
 
-// templateRefusals are templates that Create and CreatePrimary refuse alike.
-var templateRefusals = []struct {
+// templateRefusal is a template that Create refuses.
+type templateRefusal struct {
 	what       string
 	auth, data any
 	template   conform.Part
 	want       []tpm2.TPMRC
-}{
-	{"of sealed data with fixedTPM and without fixedParent", "", "data", sealedArea(sealing &^ wire.ObjectFixedParent), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of sealed data with fixedParent and without fixedTPM", "", "data", sealedArea(sealing &^ wire.ObjectFixedTPM), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of sealed data with fixedTPM and encryptedDuplication", "", "data", sealedArea(sealing | wire.ObjectEncrypted), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of sealed data with restricted", "", "data", sealedArea(sealing | restricted), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of sealed data without data", "", "", sealedArea(sealing), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of sealed data that the TPM is to make", "", "", sealedArea(made), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of an RSA key from data", "", "data", rsaPublic(sealing|signs, rsaDetails(tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of an ECC key from data", "", "data", eccPublic(sealing|signs, eccSigns), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of an ECC key that neither signs nor decrypts", "", "", eccPublic(made, eccDetails(tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of an RSA key that neither signs nor decrypts", "", "", rsaPublic(made, rsaDetails(tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of an AES key that neither encrypts nor decrypts", "", "", cipherPublic(made, aesDetails(tpm2.TPMAlgCFB)), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of a restricted ECC key that signs and decrypts", "", "", eccPublic(made|signs|parental, eccStorage), codes(p(2, tpm2.TPMRCAttributes))},
-	{"of a restricted keyed hash that signs and decrypts", "", "", keyedHash(made|signs|parental, noScheme), codes(p(2, tpm2.TPMRCAttributes))},
-	{"with the reserved attribute 0", "", "data", sealedArea(sealing | 1<<0), codes(p(2, tpm2.TPMRCReservedBits))},
-	{"with the reserved attribute 3", "", "data", sealedArea(sealing | 1<<3), codes(p(2, tpm2.TPMRCReservedBits))},
-	{"with the reserved attribute 31", "", "data", sealedArea(sealing | 1<<31), codes(p(2, tpm2.TPMRCReservedBits))},
-	{"with TPM_ALG_NULL as nameAlg", "", "data", sized{alg(tpm2.TPMAlgKeyedHash), noAlg, u32(sealing), empty, noAlg, empty}, codes(p(2, tpm2.TPMRCHash))},
-	{"with a nameAlg that there is not", "", "data", sized{alg(tpm2.TPMAlgKeyedHash), u16(0x7fff), u32(sealing), empty, noAlg, empty}, codes(p(2, tpm2.TPMRCHash))},
-	{"of a type that there is not", "", "data", sized{alg(tpm2.TPMAlgAES), alg(tpm2.TPMAlgSHA256), u32(sealing), empty, noAlg, empty}, codes(p(2, tpm2.TPMRCType))},
-	{"with a policy of 31 octets", "", "data", public(tpm2.TPMAlgKeyedHash, sealing, zeros(31), noAlg, empty), codes(p(2, tpm2.TPMRCSize))},
-	{"with a policy of 33 octets", "", "data", public(tpm2.TPMAlgKeyedHash, sealing, zeros(33), noAlg, empty), codes(p(2, tpm2.TPMRCSize))},
-	{"with an authorization value longer than the digests of nameAlg", octets(33), "data", sealedArea(sealing), codes(p(1, tpm2.TPMRCSize))},
-	{"of more than 128 octets of data", "", octets(129), sealedArea(sealing), codes(p(1, tpm2.TPMRCSize))},
-	{"with an octet after the template", "", "data", sized{alg(tpm2.TPMAlgKeyedHash), alg(tpm2.TPMAlgSHA256), u32(sealing), empty, noAlg, empty, u8(0)}, codes(p(2, tpm2.TPMRCSize))},
-	{"with an empty template", "", "data", empty, codes(p(2, tpm2.TPMRCSize))},
-	{"of a storage key without a symmetric algorithm", "", "", eccPublic(storage, eccAny), codes(p(2, tpm2.TPMRCSymmetric))},
-	{"of a signing key with a symmetric algorithm", "", "", eccPublic(signing, with(aesDetails(tpm2.TPMAlgCFB), tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCSymmetric))},
-	{"of an unrestricted decryption key with a symmetric algorithm", "", "", eccPublic(made|decrypts, eccStorage), codes(p(2, tpm2.TPMRCSymmetric))},
-	{"of a restricted signing ECC key without a scheme", "", "", eccPublic(signing|restricted, eccAny), codes(p(2, tpm2.TPMRCScheme))},
-	{"of a restricted signing RSA key without a scheme", "", "", rsaPublic(signing|restricted, rsaDetails(tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
-	{"of an ECC decryption key with a scheme for signatures", "", "", eccPublic(made|decrypts, eccSigns), codes(p(2, tpm2.TPMRCScheme))},
-	{"of an RSA decryption key with a scheme for signatures", "", "", rsaPublic(made|decrypts, rsaSigns), codes(p(2, tpm2.TPMRCScheme))},
-	{"of an ECC signing key with a scheme for key exchange", "", "", eccPublic(signing, eccExchange), codes(p(2, tpm2.TPMRCScheme))},
-	{"of an RSA signing key with a scheme for encryption", "", "", rsaPublic(signing, rsaOAEP), codes(p(2, tpm2.TPMRCScheme))},
-	{"of an ECC key that signs and decrypts with a scheme", "", "", eccPublic(signing|decrypts, eccSigns), codes(p(2, tpm2.TPMRCScheme))},
-	{"of an RSA key that signs and decrypts with a scheme", "", "", rsaPublic(signing|decrypts, rsaSigns), codes(p(2, tpm2.TPMRCScheme))},
-	{"of a storage key with a scheme", "", "", eccPublic(storage, with(aesDetails(tpm2.TPMAlgCFB), tpm2.TPMAlgECDH, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
-	{"of a keyed hash that signs with XOR", "", "", keyedHash(signing, derivation), codes(p(2, tpm2.TPMRCScheme))},
-	{"of a keyed hash that signs without a scheme", "", "", keyedHash(signing, noScheme), codes(p(2, tpm2.TPMRCScheme))},
-	{"of a keyed hash that decrypts with HMAC", "", "", keyedHash(made|decrypts, hmacSHA256), codes(p(2, tpm2.TPMRCScheme))},
-	{"of a keyed hash that signs and decrypts with HMAC", "", "", keyedHash(signing|decrypts, hmacSHA256), codes(p(2, tpm2.TPMRCScheme))},
-	{"of sealed data with HMAC", "", "data", keyedHash(sealing, hmacSHA256), codes(p(2, tpm2.TPMRCScheme))},
-	{"of an ECC key with a KDF", "", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgKDF1SP80056A, tpm2.TPMAlgSHA256)), codes(p(2, tpm2.TPMRCKDF))},
-	{"of an ECC key on a curve that there is not", "", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, u16(0x7fff), tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCCurve))},
-	{"of an ECC key with a scheme for RSA", "", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), anyNumber(tpm2.TPMRCScheme, tpm2.TPMRCValue)},
-	{"of an RSA key of 2,047 bits", "", "", rsaPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256, u16(2047), u32(0))), codes(p(2, tpm2.TPMRCValue))},
-	{"of an RSA key with the exponent 4", "", "", rsaPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256, u16(2048), u32(4))), anyNumber(tpm2.TPMRCRange, tpm2.TPMRCValue)},
-	{"of an AES key of 100 bits", "", "", cipherPublic(signing|decrypts, with(tpm2.TPMAlgAES, u16(100), tpm2.TPMAlgCFB)), anyNumber(tpm2.TPMRCValue, tpm2.TPMRCKeySize)},
-	{"of an AES key in a mode that there is not", "", "", cipherPublic(signing|decrypts, with(tpm2.TPMAlgAES, u16(128), u16(0x7fff))), codes(p(2, tpm2.TPMRCMode))},
-	{"of an AES key from 15 octets", "", octets(15), cipherPublic(outside|signs|decrypts, aesDetails(tpm2.TPMAlgCFB)), anyNumber(tpm2.TPMRCKeySize)},
-	{"of an HMAC key from more octets than a block of the hash algorithm", "", octets(65), keyedHash(outside|signs, hmacSHA256), anyNumber(tpm2.TPMRCSize, tpm2.TPMRCKeySize)},
+}
+
+// templateRefusals are templates that Create and CreatePrimary refuse alike.
+func templateRefusals() []templateRefusal {
+	return []templateRefusal{
+		{"of sealed data with fixedTPM and without fixedParent", "", "data", sealedArea(sealing &^ wire.ObjectFixedParent), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of sealed data with fixedParent and without fixedTPM", "", "data", sealedArea(sealing &^ wire.ObjectFixedTPM), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of sealed data with fixedTPM and encryptedDuplication", "", "data", sealedArea(sealing | wire.ObjectEncrypted), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of sealed data with restricted", "", "data", sealedArea(sealing | restricted), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of sealed data without data", "", "", sealedArea(sealing), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of sealed data that the TPM is to make", "", "", sealedArea(made), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of an RSA key from data", "", "data", rsaPublic(sealing|signs, rsaDetails(tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of an ECC key from data", "", "data", eccPublic(sealing|signs, eccSigns), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of an ECC key that neither signs nor decrypts", "", "", eccPublic(made, eccDetails(tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of an RSA key that neither signs nor decrypts", "", "", rsaPublic(made, rsaDetails(tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of an AES key that neither encrypts nor decrypts", "", "", cipherPublic(made, aesDetails(tpm2.TPMAlgCFB)), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of a restricted ECC key that signs and decrypts", "", "", eccPublic(made|signs|parental, eccStorage), codes(p(2, tpm2.TPMRCAttributes))},
+		{"of a restricted keyed hash that signs and decrypts", "", "", keyedHash(made|signs|parental, noScheme), codes(p(2, tpm2.TPMRCAttributes))},
+		{"with the reserved attribute 0", "", "data", sealedArea(sealing | 1<<0), codes(p(2, tpm2.TPMRCReservedBits))},
+		{"with the reserved attribute 3", "", "data", sealedArea(sealing | 1<<3), codes(p(2, tpm2.TPMRCReservedBits))},
+		{"with the reserved attribute 31", "", "data", sealedArea(sealing | 1<<31), codes(p(2, tpm2.TPMRCReservedBits))},
+		{"with TPM_ALG_NULL as nameAlg", "", "data", sized{alg(tpm2.TPMAlgKeyedHash), noAlg, u32(sealing), empty, noAlg, empty}, codes(p(2, tpm2.TPMRCHash))},
+		{"with a nameAlg that there is not", "", "data", sized{alg(tpm2.TPMAlgKeyedHash), u16(0x7fff), u32(sealing), empty, noAlg, empty}, codes(p(2, tpm2.TPMRCHash))},
+		{"of a type that there is not", "", "data", sized{alg(tpm2.TPMAlgAES), alg(tpm2.TPMAlgSHA256), u32(sealing), empty, noAlg, empty}, codes(p(2, tpm2.TPMRCType))},
+		{"with a policy of 31 octets", "", "data", public(tpm2.TPMAlgKeyedHash, sealing, zeros(31), noAlg, empty), codes(p(2, tpm2.TPMRCSize))},
+		{"with a policy of 33 octets", "", "data", public(tpm2.TPMAlgKeyedHash, sealing, zeros(33), noAlg, empty), codes(p(2, tpm2.TPMRCSize))},
+		{"with an authorization value longer than the digests of nameAlg", octets(33), "data", sealedArea(sealing), codes(p(1, tpm2.TPMRCSize))},
+		{"of more than 128 octets of data", "", octets(129), sealedArea(sealing), codes(p(1, tpm2.TPMRCSize))},
+		{"with an octet after the template", "", "data", sized{alg(tpm2.TPMAlgKeyedHash), alg(tpm2.TPMAlgSHA256), u32(sealing), empty, noAlg, empty, u8(0)}, codes(p(2, tpm2.TPMRCSize))},
+		{"with an empty template", "", "data", empty, codes(p(2, tpm2.TPMRCSize))},
+		{"of a storage key without a symmetric algorithm", "", "", eccPublic(storage, eccAny), codes(p(2, tpm2.TPMRCSymmetric))},
+		{"of a signing key with a symmetric algorithm", "", "", eccPublic(signing, with(aesDetails(tpm2.TPMAlgCFB), tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCSymmetric))},
+		{"of an unrestricted decryption key with a symmetric algorithm", "", "", eccPublic(made|decrypts, eccStorage), codes(p(2, tpm2.TPMRCSymmetric))},
+		{"of a restricted signing ECC key without a scheme", "", "", eccPublic(signing|restricted, eccAny), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a restricted signing RSA key without a scheme", "", "", rsaPublic(signing|restricted, rsaDetails(tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
+		{"of an ECC decryption key with a scheme for signatures", "", "", eccPublic(made|decrypts, eccSigns), codes(p(2, tpm2.TPMRCScheme))},
+		{"of an RSA decryption key with a scheme for signatures", "", "", rsaPublic(made|decrypts, rsaSigns), codes(p(2, tpm2.TPMRCScheme))},
+		{"of an ECC signing key with a scheme for key exchange", "", "", eccPublic(signing, eccExchange), codes(p(2, tpm2.TPMRCScheme))},
+		{"of an RSA signing key with a scheme for encryption", "", "", rsaPublic(signing, rsaOAEP), codes(p(2, tpm2.TPMRCScheme))},
+		{"of an ECC key that signs and decrypts with a scheme", "", "", eccPublic(signing|decrypts, eccSigns), codes(p(2, tpm2.TPMRCScheme))},
+		{"of an RSA key that signs and decrypts with a scheme", "", "", rsaPublic(signing|decrypts, rsaSigns), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a storage key with a scheme", "", "", eccPublic(storage, with(aesDetails(tpm2.TPMAlgCFB), tpm2.TPMAlgECDH, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a keyed hash that signs with XOR", "", "", keyedHash(signing, derivation), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a keyed hash that signs without a scheme", "", "", keyedHash(signing, noScheme), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a keyed hash that decrypts with HMAC", "", "", keyedHash(made|decrypts, hmacSHA256), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a keyed hash that signs and decrypts with HMAC", "", "", keyedHash(signing|decrypts, hmacSHA256), codes(p(2, tpm2.TPMRCScheme))},
+		{"of sealed data with HMAC", "", "data", keyedHash(sealing, hmacSHA256), codes(p(2, tpm2.TPMRCScheme))},
+		{"of an ECC key with a KDF", "", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgKDF1SP80056A, tpm2.TPMAlgSHA256)), codes(p(2, tpm2.TPMRCKDF))},
+		{"of an ECC key on a curve that there is not", "", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, u16(0x7fff), tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCCurve))},
+		{"of an ECC key with a scheme for RSA", "", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), anyNumber(tpm2.TPMRCScheme, tpm2.TPMRCValue)},
+		{"of an RSA key of 2,047 bits", "", "", rsaPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256, u16(2047), u32(0))), codes(p(2, tpm2.TPMRCValue))},
+		{"of an RSA key with the exponent 4", "", "", rsaPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256, u16(2048), u32(4))), anyNumber(tpm2.TPMRCRange, tpm2.TPMRCValue)},
+		{"of an AES key of 100 bits", "", "", cipherPublic(signing|decrypts, with(tpm2.TPMAlgAES, u16(100), tpm2.TPMAlgCFB)), anyNumber(tpm2.TPMRCValue, tpm2.TPMRCKeySize)},
+		{"of an AES key in a mode that there is not", "", "", cipherPublic(signing|decrypts, with(tpm2.TPMAlgAES, u16(128), u16(0x7fff))), codes(p(2, tpm2.TPMRCMode))},
+		{"of an AES key from 15 octets", "", octets(15), cipherPublic(outside|signs|decrypts, aesDetails(tpm2.TPMAlgCFB)), anyNumber(tpm2.TPMRCKeySize)},
+		{"of an HMAC key from more octets than a block of the hash algorithm", "", octets(65), keyedHash(outside|signs, hmacSHA256), anyNumber(tpm2.TPMRCSize, tpm2.TPMRCKeySize)},
+	}
 }
 
 // codes are response codes.
@@ -112,7 +119,7 @@ func codes(want ...tpm2.TPMRC) []tpm2.TPMRC { return want }
 // createCases are those about the creation of objects.
 func createCases() []conform.Case {
 	var cases []conform.Case
-	for _, r := range templateRefusals {
+	for _, r := range templateRefusals() {
 		cases = append(cases, built(
 			about(tpm2.TPMCCCreate, r.what, on("@storage"), creating(r.auth, r.data, r.template), r.want...),
 			about(tpm2.TPMCCCreatePrimary, r.what, on(tpm2.TPMRHNull), creating(r.auth, r.data, r.template), r.want...),
@@ -141,12 +148,12 @@ func createCases() []conform.Case {
 		about(create, "of a storage key that can be duplicated, with another nameAlg than its parent", on("@storage"),
 			creating("", "", sized{alg(tpm2.TPMAlgECC), with(tpm2.TPMAlgSHA384), u32(storage &^ fixed), empty, eccStorage, empty, empty})),
 		about(create, "below a parent that can be duplicated, of an object with fixedTPM", on("parent"), creating("", "data", sealedArea(sealing)), p(2, tpm2.TPMRCAttributes)).
-			first(movableParent...),
+			first(movableParent()...),
 		about(create, "below a parent that can be duplicated, of an object with encryptedDuplication, which the parent has not", on("parent"),
-			creating("", "data", sealedArea(outside|wire.ObjectEncrypted)), p(2, tpm2.TPMRCAttributes)).first(movableParent...),
-		about(create, "below a parent that can be duplicated, of an object with fixedParent", on("parent"), creating("", "data", sealedArea(outside|wire.ObjectFixedParent))).first(movableParent...),
+			creating("", "data", sealedArea(outside|wire.ObjectEncrypted)), p(2, tpm2.TPMRCAttributes)).first(movableParent()...),
+		about(create, "below a parent that can be duplicated, of an object with fixedParent", on("parent"), creating("", "data", sealedArea(outside|wire.ObjectFixedParent))).first(movableParent()...),
 	)...)
-	for _, object := range objects {
+	for _, object := range objects() {
 		cases = append(cases, about(create, object.what, on("@storage"), with(sized(with("auth", object.data)), object.template, "outside", u32(0))).
 			next(load(handle("@storage"), "asked", "auth").Named("object"), do(tpm2.TPMCCReadPublic, handle("object"))).
 			gives("gives one that Load loads").build())
@@ -171,37 +178,44 @@ func createCases() []conform.Case {
 	)...)
 }
 
-// objects are those that can be made below a parent.
-var objects = []struct {
+// created is what Create makes an object of.
+type created struct {
 	what     string
 	data     any
 	template conform.Part
-}{
-	{"of sealed data", "data", sealedArea(sealing)},
-	{"of 128 octets of sealed data", octets(128), sealedArea(sealing)},
-	{"of sealed data with a policy", "data", public(tpm2.TPMAlgKeyedHash, sealing, zeros(32), noScheme, empty)},
-	{"of a storage key", "", eccPublic(storage, eccStorage)},
-	{"of an ECC key that signs", "", eccPublic(signing, eccSigns)},
-	{"of an ECC key that signs, without a scheme", "", eccPublic(signing, eccAny)},
-	{"of an ECC key with another hash algorithm in its scheme", "", eccPublic(signing, eccSHA384)},
-	{"of an ECC key on P-384", "", eccPublic(signing, eccDetails(tpm2.TPMECCNistP384, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256))},
-	{"of a restricted ECC key that signs", "", eccPublic(signing|restricted, eccSigns)},
-	{"of an ECC key for key exchange", "", eccPublic(made|decrypts, eccExchange)},
-	{"of an ECC key that signs and decrypts", "", eccPublic(signing|decrypts, eccAny)},
-	{"of an HMAC key", "", keyedHash(signing, hmacSHA256)},
-	{"of an HMAC key from data", "key", keyedHash(outside|fixed|signs, hmacSHA256)},
-	{"of a keyed hash that decrypts", "", keyedHash(made|decrypts, derivation)},
-	{"of a derivation parent", "", keyedHash(storage, derivation)},
-	{"of an AES key", "", cipherPublic(signing|decrypts, aesDetails(tpm2.TPMAlgCFB))},
-	{"of an AES key from data", octets(16), cipherPublic(outside|fixed|signs|decrypts, aesDetails(tpm2.TPMAlgCFB))},
-	{"of a symmetric storage key", "", cipherPublic(storage, aesDetails(tpm2.TPMAlgCFB))},
-	{"of sealed data that only a policy authorizes", "data", public(tpm2.TPMAlgKeyedHash, sealing&^wire.ObjectUserWithAuth, zeros(32), noScheme, empty)},
+}
+
+// objects are those that can be made below a parent.
+func objects() []created {
+	return []created{
+		{"of sealed data", "data", sealedArea(sealing)},
+		{"of 128 octets of sealed data", octets(128), sealedArea(sealing)},
+		{"of sealed data with a policy", "data", public(tpm2.TPMAlgKeyedHash, sealing, zeros(32), noScheme, empty)},
+		{"of a storage key", "", eccPublic(storage, eccStorage)},
+		{"of an ECC key that signs", "", eccPublic(signing, eccSigns)},
+		{"of an ECC key that signs, without a scheme", "", eccPublic(signing, eccAny)},
+		{"of an ECC key with another hash algorithm in its scheme", "", eccPublic(signing, eccSHA384())},
+		{"of an ECC key on P-384", "", eccPublic(signing, eccDetails(tpm2.TPMECCNistP384, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256))},
+		{"of a restricted ECC key that signs", "", eccPublic(signing|restricted, eccSigns)},
+		{"of an ECC key for key exchange", "", eccPublic(made|decrypts, eccExchange)},
+		{"of an ECC key that signs and decrypts", "", eccPublic(signing|decrypts, eccAny)},
+		{"of an HMAC key", "", keyedHash(signing, hmacSHA256)},
+		{"of an HMAC key from data", "key", keyedHash(outside|fixed|signs, hmacSHA256)},
+		{"of a keyed hash that decrypts", "", keyedHash(made|decrypts, derivation)},
+		{"of a derivation parent", "", keyedHash(storage, derivation)},
+		{"of an AES key", "", cipherPublic(signing|decrypts, aesDetails(tpm2.TPMAlgCFB))},
+		{"of an AES key from data", octets(16), cipherPublic(outside|fixed|signs|decrypts, aesDetails(tpm2.TPMAlgCFB))},
+		{"of a symmetric storage key", "", cipherPublic(storage, aesDetails(tpm2.TPMAlgCFB))},
+		{"of sealed data that only a policy authorizes", "data", public(tpm2.TPMAlgKeyedHash, sealing&^wire.ObjectUserWithAuth, zeros(32), noScheme, empty)},
+	}
 }
 
 // movableParent makes a storage key that can be duplicated.
-var movableParent = []conform.Step{
-	do(tpm2.TPMCCCreate, handle("@storage")).With(creating("", "", eccPublic(storage&^fixed, eccStorage))...).Named("made"),
-	load(handle("@storage"), "made", "").Named("parent"),
+func movableParent() []conform.Step {
+	return []conform.Step{
+		do(tpm2.TPMCCCreate, handle("@storage")).With(creating("", "", eccPublic(storage&^fixed, eccStorage))...).Named("made"),
+		load(handle("@storage"), "made", "").Named("parent"),
+	}
 }
 
 // creation reads the TPMS_CREATION_DATA of Create.

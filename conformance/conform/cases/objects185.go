@@ -37,7 +37,7 @@ func kinds185() []kind185 {
 		{"an X25519 key", tpm2.TPMAlgECC, decrypts, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDH, tpm2.TPMAlgSHA256, tpm2.TPMECCCurve25519, tpm2.TPMAlgNull)},
 		{"an X25519 storage key", tpm2.TPMAlgECC, parental, with(aesDetails(tpm2.TPMAlgCFB), tpm2.TPMAlgNull, tpm2.TPMECCCurve25519, tpm2.TPMAlgNull)},
 	}
-	for _, k := range dhkemKeys {
+	for _, k := range dhkemKeys() {
 		all = append(all, kind185{"a key for DHKEM with " + k.name, tpm2.TPMAlgECC, decrypts, k.details()})
 	}
 	for set := uint16(1); set <= 3; set++ {
@@ -330,9 +330,9 @@ func oldSignatureCases() []conform.Case {
 		)...)
 	}
 	cases = append(cases, built(
-		about(sign, "with an ML-DSA key, which signs messages", on("@mldsa 44"), with(digestOf(1), noScheme, nullTicket), none...),
-		about(sign, "with an EdDSA key, which signs messages", on("@eddsa"), with(digestOf(1), noScheme, nullTicket), none...),
-		about(sign, "with an ML-KEM key", on("@mlkem 768"), with(digestOf(1), noScheme, nullTicket), h(1, tpm2.TPMRCKey)),
+		about(sign, "with an ML-DSA key, which signs messages", on("@mldsa 44"), with(digestOf(1), noScheme, nullTicket()), none...),
+		about(sign, "with an EdDSA key, which signs messages", on("@eddsa"), with(digestOf(1), noScheme, nullTicket()), none...),
+		about(sign, "with an ML-KEM key", on("@mlkem 768"), with(digestOf(1), noScheme, nullTicket()), h(1, tpm2.TPMRCKey)),
 	)...)
 	for i := range cases {
 		cases[i].Section.Since = 185

@@ -13,7 +13,9 @@ import (
 )
 
 // pcrRequirements is the section that says what may be done to which PCR.
-var pcrRequirements = pcClient("4.6.2", "PCR Attributes")
+func pcrRequirements() conform.Section {
+	return pcClient("4.6.2", "PCR Attributes")
+}
 
 // profilePCRs are the localities, as bits, that may extend and reset the PCRs from 16 on.
 // Those before may be extended at all localities and never reset. What locality 4 does
@@ -38,15 +40,15 @@ func localityCases() []conform.Case {
 	digest := digestList(tpm2.TPMAlgSHA256, octets(32))
 	var cases []conform.Case
 	for pcr := range 16 {
-		q := about(extend, fmt.Sprintf("of PCR %d at localities 0 to 4", pcr), on(pcr), digest).in(pcrRequirements).harming(conform.ExtendsPCR).needing(localities)
+		q := about(extend, fmt.Sprintf("of PCR %d at localities 0 to 4", pcr), on(pcr), digest).in(pcrRequirements()).harming(conform.ExtendsPCR).needing(localities)
 		for locality := byte(1); locality <= 4; locality++ {
 			q.next(do(extend, u32(uint32(pcr))).With(digest...).At(locality))
 		}
-		cases = append(cases, q.build(), about(reset, fmt.Sprintf("of PCR %d at locality 3", pcr), on(pcr), nil, tpm2.TPMRCLocality).in(pcrRequirements).at(3).build())
+		cases = append(cases, q.build(), about(reset, fmt.Sprintf("of PCR %d at locality 3", pcr), on(pcr), nil, tpm2.TPMRCLocality).in(pcrRequirements()).at(3).build())
 	}
 	for _, r := range profilePCRs {
 		for locality := range byte(5) {
-			q := about(extend, fmt.Sprintf("of PCR %d at locality %d", r.pcr, locality), on(r.pcr), digest).in(pcrRequirements).at(locality).needing(localities)
+			q := about(extend, fmt.Sprintf("of PCR %d at locality %d", r.pcr, locality), on(r.pcr), digest).in(pcrRequirements()).at(locality).needing(localities)
 			switch {
 			case r.extend&(1<<locality) == 0:
 				q.step.Want = codes(tpm2.TPMRCLocality)
@@ -59,7 +61,7 @@ func localityCases() []conform.Case {
 			if locality == 4 {
 				continue
 			}
-			q = about(reset, fmt.Sprintf("of PCR %d at locality %d", r.pcr, locality), on(r.pcr), nil).in(pcrRequirements).at(locality).needing(localities)
+			q = about(reset, fmt.Sprintf("of PCR %d at locality %d", r.pcr, locality), on(r.pcr), nil).in(pcrRequirements()).at(locality).needing(localities)
 			switch {
 			case r.reset&(1<<locality) == 0:
 				q.step.Want = codes(tpm2.TPMRCLocality)
@@ -200,7 +202,7 @@ func pcrPropertyCases() []conform.Case {
 		{"TPM_PT_PCR_RESET_L2", 6, upTo(16, 16, 20, 23)}, {"TPM_PT_PCR_EXTEND_L3", 7, upTo(0, 20, 23, 23)}, {"TPM_PT_PCR_RESET_L3", 8, upTo(16, 16, 23, 23)},
 		{"TPM_PT_PCR_EXTEND_L4", 9, upTo(0, 18, 23, 23)}, {"TPM_PT_PCR_DRTM_RESET", 0x12, upTo(17, 22)},
 	} {
-		cases = append(cases, about(tpm2.TPMCCGetCapability, "of "+property.name, nil, with(u32(uint32(tpm2.TPMCapPCRProperties)), property.tag, u32(1))).in(pcrRequirements).
+		cases = append(cases, about(tpm2.TPMCCGetCapability, "of "+property.name, nil, with(u32(uint32(tpm2.TPMCapPCRProperties)), property.tag, u32(1))).in(pcrRequirements()).
 			check("gives the PCRs of the profile", func(a *conform.Answer) error {
 				in := a.Parsed()
 				in.U8()
@@ -211,8 +213,8 @@ func pcrPropertyCases() []conform.Case {
 			}).build())
 	}
 	return append(cases, built(
-		about(tpm2.TPMCCGetCapability, "of TPM_PT_PCR_COUNT", nil, with(u32(uint32(tpm2.TPMCapTPMProperties)), u32(uint32(tpm2.TPMPTPCRCount)), u32(1))).in(pcrRequirements).check("gives 24", oneProperty(24)),
-		about(tpm2.TPMCCGetCapability, "of TPM_PT_PCR_SELECT_MIN", nil, with(u32(uint32(tpm2.TPMCapTPMProperties)), u32(uint32(tpm2.TPMPTPCRSelectMin)), u32(1))).in(pcrRequirements).check("gives 3", oneProperty(3)),
+		about(tpm2.TPMCCGetCapability, "of TPM_PT_PCR_COUNT", nil, with(u32(uint32(tpm2.TPMCapTPMProperties)), u32(uint32(tpm2.TPMPTPCRCount)), u32(1))).in(pcrRequirements()).check("gives 24", oneProperty(24)),
+		about(tpm2.TPMCCGetCapability, "of TPM_PT_PCR_SELECT_MIN", nil, with(u32(uint32(tpm2.TPMCapTPMProperties)), u32(uint32(tpm2.TPMPTPCRSelectMin)), u32(1))).in(pcrRequirements()).check("gives 3", oneProperty(3)),
 	)...)
 }
 

@@ -85,7 +85,7 @@ func digestValues(in *wire.Cursor) map[tpm2.TPMAlgID][]byte {
 		alg := in.Alg()
 		size := wire.HashSizes[alg]
 		if size == 0 {
-			size = otherSizes[alg]
+			size = otherSizes()[alg]
 		}
 		values[alg] = in.Take(size)
 	}
@@ -93,8 +93,10 @@ func digestValues(in *wire.Cursor) map[tpm2.TPMAlgID][]byte {
 }
 
 // otherSizes are the sizes of digests that the client does not compute.
-var otherSizes = map[tpm2.TPMAlgID]int{
-	tpm2.TPMAlgSM3256: 32, tpm2.TPMAlgSHA3256: 32, tpm2.TPMAlgSHA3384: 48, tpm2.TPMAlgSHA3512: 64,
+func otherSizes() map[tpm2.TPMAlgID]int {
+	return map[tpm2.TPMAlgID]int{
+		tpm2.TPMAlgSM3256: 32, tpm2.TPMAlgSHA3256: 32, tpm2.TPMAlgSHA3384: 48, tpm2.TPMAlgSHA3512: 64,
+	}
 }
 
 // eventDigests checks the digests of an event in all banks.

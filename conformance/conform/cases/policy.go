@@ -18,34 +18,39 @@ func trialSession() conform.Step { return conform.Start(wire.SessionTrial).Named
 // digestRight asks for the policyDigest, which the client compares with its own.
 func digestRight() conform.Step { return do(tpm2.TPMCCPolicyGetDigest, handle("policy")) }
 
-// assertions are policies that need nothing but a session.
-var assertions = []struct {
+// assertion is a policy command and its parameters.
+type assertion struct {
 	code       tpm2.TPMCC
 	parameters join
 	// real reports whether it is true in a policy session that has just been started.
 	real bool
-}{
-	{tpm2.TPMCCPolicyAuthValue, nil, true},
-	{tpm2.TPMCCPolicyPassword, nil, true},
-	{tpm2.TPMCCPolicyPhysicalPresence, nil, true},
-	{tpm2.TPMCCPolicyCommandCode, with(u32(uint32(tpm2.TPMCCSign))), true},
-	{tpm2.TPMCCPolicyLocality, with(byte(1)), true},
-	{tpm2.TPMCCPolicyNvWritten, with(true), true},
-	{tpm2.TPMCCPolicyCpHash, with(octets(32)), true},
-	{tpm2.TPMCCPolicyNameHash, with(octets(32)), true},
-	{tpm2.TPMCCPolicyTemplate, with(octets(32)), true},
-	{tpm2.TPMCCPolicyDuplicationSelect, with(octets(34), octets(34), true), true},
-	{tpm2.TPMCCPolicyOR, with(u32(2), octets(32), make([]byte, 32)), true},
-	{tpm2.TPMCCPolicyCounterTimer, with(make([]byte, 4), u16(16), u16(uint16(tpm2.TPMEOUnsignedGE))), true},
-	{tpm2.TPMCCPolicyAuthorize, with(octets(32), "ref", append([]byte{0, 0xb}, octets(32)...), u16(uint16(tpm2.TPMSTVerified)), null, empty), false},
-	{tpm2.TPMCCPolicyPCR, with(empty, oneBank(tpm2.TPMAlgSHA256, 16)), true},
-	{tpm2.TPMCCPolicyGetDigest, nil, true},
+}
+
+// assertions are policies that need nothing but a session.
+func assertions() []assertion {
+	return []assertion{
+		{tpm2.TPMCCPolicyAuthValue, nil, true},
+		{tpm2.TPMCCPolicyPassword, nil, true},
+		{tpm2.TPMCCPolicyPhysicalPresence, nil, true},
+		{tpm2.TPMCCPolicyCommandCode, with(u32(uint32(tpm2.TPMCCSign))), true},
+		{tpm2.TPMCCPolicyLocality, with(byte(1)), true},
+		{tpm2.TPMCCPolicyNvWritten, with(true), true},
+		{tpm2.TPMCCPolicyCpHash, with(octets(32)), true},
+		{tpm2.TPMCCPolicyNameHash, with(octets(32)), true},
+		{tpm2.TPMCCPolicyTemplate, with(octets(32)), true},
+		{tpm2.TPMCCPolicyDuplicationSelect, with(octets(34), octets(34), true), true},
+		{tpm2.TPMCCPolicyOR, with(u32(2), octets(32), make([]byte, 32)), true},
+		{tpm2.TPMCCPolicyCounterTimer, with(make([]byte, 4), u16(16), u16(uint16(tpm2.TPMEOUnsignedGE))), true},
+		{tpm2.TPMCCPolicyAuthorize, with(octets(32), "ref", append([]byte{0, 0xb}, octets(32)...), u16(uint16(tpm2.TPMSTVerified)), null, empty), false},
+		{tpm2.TPMCCPolicyPCR, with(empty, oneBank(tpm2.TPMAlgSHA256, 16)), true},
+		{tpm2.TPMCCPolicyGetDigest, nil, true},
+	}
 }
 
 // policyCases are those of Part 3, chapter "Enhanced Authorization (EA) Commands".
 func policyCases() []conform.Case {
 	var cases []conform.Case
-	for _, a := range assertions {
+	for _, a := range assertions() {
 		policy := on("policy")
 		cases = append(cases, built(
 			about(a.code, "in a trial session", policy, a.parameters).first(trialSession()).next(digestRight()).gives("makes the digest that the client computes"),
@@ -110,7 +115,7 @@ func policyRefusals() []conform.Case {
 		about(authorize, "with a Name whose hash algorithm there is not", in, with(make([]byte, 32), empty, append([]byte{0x7f, 0xff}, octets(32)...), noTicket(tpm2.TPMSTVerified)), p(3, tpm2.TPMRCHash)).first(policySession()),
 		about(authorize, "with a Name that is too short", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(31)...), noTicket(tpm2.TPMSTVerified)), p(3, tpm2.TPMRCSize)).first(policySession()),
 		about(authorize, "with a ticket of another kind", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(32)...), noTicket(tpm2.TPMSTHashCheck)), p(4, tpm2.TPMRCTag)).first(policySession()),
-		about(authorize, "with a null ticket", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(32)...), noTicket(tpm2.TPMSTVerified)), invalidTicket...).first(policySession()),
+		about(authorize, "with a null ticket", in, with(make([]byte, 32), empty, append([]byte{0, 0xb}, octets(32)...), noTicket(tpm2.TPMSTVerified)), invalidTicket()...).first(policySession()),
 	)
 	for _, first := range []tpm2.TPMCC{tpm2.TPMCCPolicyAuthValue, tpm2.TPMCCPolicyPassword} {
 		cases = append(cases, about(digest, "after two assertions, the first of them "+codeText(first), in, nil).first(trialSession(), assert(first), forCode(tpm2.TPMCCSign)).
@@ -375,7 +380,9 @@ func policyTicketCases() []conform.Case {
 // invalidTicket are the codes for a ticket of TPM2_PolicyAuthorize that is not valid. Part 3,
 // 23.16.1, says TPM_RC_POLICY; the actions that Part 3 had up to revision 1.59 (23.16.3) give
 // TPM_RC_VALUE for the parameter.
-var invalidTicket = []tpm2.TPMRC{p(4, tpm2.TPMRCValue), tpm2.TPMRCPolicy}
+func invalidTicket() []tpm2.TPMRC {
+	return []tpm2.TPMRC{p(4, tpm2.TPMRCValue), tpm2.TPMRCPolicy}
+}
 
 func policyAuthorizeCases() []conform.Case {
 	code, in := tpm2.TPMCCPolicyAuthorize, on("policy")
@@ -393,9 +400,9 @@ func policyAuthorizeCases() []conform.Case {
 	name, proof := conform.Name{Of: handle("key")}, field{Of: "verified", N: 1}
 	return built(
 		about(code, "with a policy that a key has signed", in, with(approved, "ref", name, proof)).first(first...).next(digestRight()).gives("makes the digest that the client computes"),
-		about(code, "with a ticket that was changed", in, with(approved, "ref", name, changed(proof, -1)), invalidTicket...).first(first...),
-		about(code, "with another policyRef than the one that was signed", in, with(approved, "other", name, proof), invalidTicket...).first(first...),
-		about(code, "with the Name of another key than the one that has signed", in, with(approved, "ref", append([]byte{0, 0xb}, octets(32)...), proof), invalidTicket...).first(first...),
+		about(code, "with a ticket that was changed", in, with(approved, "ref", name, changed(proof, -1)), invalidTicket()...).first(first...),
+		about(code, "with another policyRef than the one that was signed", in, with(approved, "other", name, proof), invalidTicket()...).first(first...),
+		about(code, "with the Name of another key than the one that has signed", in, with(approved, "ref", append([]byte{0, 0xb}, octets(32)...), proof), invalidTicket()...).first(first...),
 		about(code, "with a policy that the session has not come to", in, with(approved, "ref", name, proof), p(1, tpm2.TPMRCValue)).first(first[:3]...),
 	)
 }

@@ -227,7 +227,7 @@ func authorizationCases() []conform.Case {
 			do(tpm2.TPMCCHash).With(conform.Text("data"), alg(tpm2.TPMAlgSHA256), null).Named("plain"),
 			do(tpm2.TPMCCHash).With(conform.Text("data"), alg(tpm2.TPMAlgSHA256), null).By(conform.In(handle("cipher"), wire.AttributeDecrypt)).Checked(sameAs("plain", 1))),
 		ask(parameterDecrypt, "A first parameter that a session encrypts by XOR is decrypted",
-			sessionXOR.Named("cipher"),
+			sessionXOR().Named("cipher"),
 			do(tpm2.TPMCCHash).With(conform.Text("data"), alg(tpm2.TPMAlgSHA256), null).Named("plain"),
 			do(tpm2.TPMCCHash).With(conform.Text("data"), alg(tpm2.TPMAlgSHA256), null).By(conform.In(handle("cipher"), wire.AttributeDecrypt)).Checked(sameAs("plain", 1))).
 			Needing(conform.Needs{Algs: []tpm2.TPMAlgID{tpm2.TPMAlgXOR}}),
@@ -253,4 +253,6 @@ func hashSession(hash tpm2.TPMAlgID) conform.Step {
 }
 
 // sessionXOR starts an HMAC session that encrypts by XOR.
-var sessionXOR = do(tpm2.TPMCCStartAuthSession, null, null).With(zeros(16), empty, u8(wire.SessionHMAC), join{alg(tpm2.TPMAlgXOR), alg(tpm2.TPMAlgSHA256)}, alg(tpm2.TPMAlgSHA256))
+func sessionXOR() conform.Step {
+	return do(tpm2.TPMCCStartAuthSession, null, null).With(zeros(16), empty, u8(wire.SessionHMAC), join{alg(tpm2.TPMAlgXOR), alg(tpm2.TPMAlgSHA256)}, alg(tpm2.TPMAlgSHA256))
+}

@@ -62,24 +62,29 @@ func extraOctet(sp *specimen, command *conformance.Command) []conform.Case {
 	return []conform.Case{ask(parameterUnmarshal, command.Name+" with an octet after its parameters answers TPM_RC_SIZE", sp.with(step)...)}
 }
 
-// wrongTypes are handles that are not of a kind, but of another one.
-var wrongTypes = map[conformance.HandleKind]struct {
+// wrongType is a handle of a type that a command does not take.
+type wrongType struct {
 	handle raw
 	what   string
-}{
-	conformance.Hierarchy:     {conform.U32(index(0).Handle()), "an NV index"},
-	conformance.PCR:           {owner, "the owner"},
-	conformance.Object:        {pcr16, "a PCR"},
-	conformance.NVIndex:       {pcr16, "a PCR"},
-	conformance.NVAuth:        {pcr16, "a PCR"},
-	conformance.PolicySession: {pcr16, "a PCR"},
-	conformance.Entity:        {u32(0x90000000), "an attached component"},
-	conformance.Context:       {pcr16, "a PCR"},
+}
+
+// wrongTypes are handles that are not of a kind, but of another one.
+func wrongTypes() map[conformance.HandleKind]wrongType {
+	return map[conformance.HandleKind]wrongType{
+		conformance.Hierarchy:     {conform.U32(index(0).Handle()), "an NV index"},
+		conformance.PCR:           {owner, "the owner"},
+		conformance.Object:        {pcr16, "a PCR"},
+		conformance.NVIndex:       {pcr16, "a PCR"},
+		conformance.NVAuth:        {pcr16, "a PCR"},
+		conformance.PolicySession: {pcr16, "a PCR"},
+		conformance.Entity:        {u32(0x90000000), "an attached component"},
+		conformance.Context:       {pcr16, "a PCR"},
+	}
 }
 
 func wrongHandleTypes(sp *specimen, command *conformance.Command) (all []conform.Case) {
 	for n, kind := range command.Handles {
-		wrong := wrongTypes[kind]
+		wrong := wrongTypes()[kind]
 		step := sp.step().Fails(h(n+1, tpm2.TPMRCValue))
 		step.Handles = replaced(sp.handles, n, wrong.handle)
 		all = append(all, ask(handleArea, fmt.Sprintf("%s of %s as handle %d answers TPM_RC_VALUE for it", command.Name, wrong.what, n+1), sp.with(step)...))

@@ -63,9 +63,9 @@ func sessionCases() []conform.Case {
 		ask(startAuthSession, "StartAuthSession with a symmetric key answers TPM_RC_KEY for handle 1",
 			startSession(handle("@hmac"), null, 16, zeros(64), wire.SessionHMAC, noAlg, tpm2.TPMAlgSHA256).Fails(h(1, tpm2.TPMRCKey))),
 		ask(startAuthSession, "StartAuthSession with only the public area of a key answers TPM_RC_HANDLE for handle 1",
-			decryptingPublic.Named("key"), startSession(handle("key"), null, 16, zeros(64), wire.SessionHMAC, noAlg, tpm2.TPMAlgSHA256).Fails(h(1, tpm2.TPMRCHandle))),
+			decryptingPublic().Named("key"), startSession(handle("key"), null, 16, zeros(64), wire.SessionHMAC, noAlg, tpm2.TPMAlgSHA256).Fails(h(1, tpm2.TPMRCHandle))),
 		ask(startAuthSession, "StartAuthSession bound to only the public area of a key answers TPM_RC_HANDLE for handle 2",
-			decryptingPublic.Named("key"), startSession(null, handle("key"), 16, empty, wire.SessionHMAC, noAlg, tpm2.TPMAlgSHA256).Fails(h(2, tpm2.TPMRCHandle))),
+			decryptingPublic().Named("key"), startSession(null, handle("key"), 16, empty, wire.SessionHMAC, noAlg, tpm2.TPMAlgSHA256).Fails(h(2, tpm2.TPMRCHandle))),
 		ask(startAuthSession, "StartAuthSession with a salt that is no point answers TPM_RC_ECC_POINT or an error of its size for parameter 2",
 			startSession(handle("@storage"), null, 16, sized{zeros(32), zeros(32)}, wire.SessionHMAC, noAlg, tpm2.TPMAlgSHA256).
 				Fails(p(2, tpm2.TPMRCECCPoint), tpm2.TPMRCECCPoint, p(2, tpm2.TPMRCValue))),
@@ -118,7 +118,9 @@ func sessionCases() []conform.Case {
 }
 
 // decryptingPublic loads the public area of a key that can decrypt.
-var decryptingPublic = do(tpm2.TPMCCLoadExternal).With(empty, public(tpm2.TPMAlgECC, outside|wire.ObjectDecrypt, empty, eccAny, raw(somePoint[0].(raw))), null)
+func decryptingPublic() conform.Step {
+	return do(tpm2.TPMCCLoadExternal).With(empty, public(tpm2.TPMAlgECC, outside|wire.ObjectDecrypt, empty, eccAny, raw(somePoint()[0].(raw))), null)
+}
 
 // firstHas checks the size of the first TPM2B of an answer.
 func firstHas(size int) conform.Check {

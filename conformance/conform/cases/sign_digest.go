@@ -76,11 +76,11 @@ func (k *digestScheme) cases() []conform.Case {
 	sign, verify := wire.CCSignDigest, wire.CCVerifyDigestSignature
 	digest := wire.Digest(k.hash, message)
 	list := []*question{
-		about(sign, "by "+k.what, on(k.key), with(k.context, digest, nullTicket)).check("gives a signature that verifies", signatureOf(k.key, k.by, k.context, message)),
-		about(sign, "by "+k.what+" of a digest that is too short", on(k.key), with(k.context, digest[1:], nullTicket), p(2, tpm2.TPMRCSize)),
-		about(sign, "by "+k.what+" of an empty digest", on(k.key), with(k.context, empty, nullTicket), p(2, tpm2.TPMRCSize)),
+		about(sign, "by "+k.what, on(k.key), with(k.context, digest, nullTicket())).check("gives a signature that verifies", signatureOf(k.key, k.by, k.context, message)),
+		about(sign, "by "+k.what+" of a digest that is too short", on(k.key), with(k.context, digest[1:], nullTicket()), p(2, tpm2.TPMRCSize)),
+		about(sign, "by "+k.what+" of an empty digest", on(k.key), with(k.context, empty, nullTicket()), p(2, tpm2.TPMRCSize)),
 		about(verify, "of a signature by SignDigest and "+k.what, on(k.key), with(k.context, digest, field{Of: "made", N: 1})).
-			first(do(sign, handle(k.key)).With(with(k.context, digest, nullTicket)...).Named("made")),
+			first(do(sign, handle(k.key)).With(with(k.context, digest, nullTicket())...).Named("made")),
 	}
 	if s := k.signer; s != nil {
 		other := wire.Digest(k.hash, []byte("another message"))
@@ -128,11 +128,11 @@ func muCases(set uint16) []conform.Case {
 		return about(code, "of µ with "+name+what, on(key), with, want...).needing(withExternalMu)
 	}
 	return built(
-		q(sign, "", with(empty, muOfMessage(set, nil), nullTicket)).check("gives a signature of the message", signatureOf(key, wire.AlgMLDSA, nil, message)),
-		q(sign, " of a message with a context", with(empty, muOfMessage(set, context), nullTicket)).
+		q(sign, "", with(empty, muOfMessage(set, nil), nullTicket())).check("gives a signature of the message", signatureOf(key, wire.AlgMLDSA, nil, message)),
+		q(sign, " of a message with a context", with(empty, muOfMessage(set, context), nullTicket())).
 			check("gives a signature of the message with the context", signatureOf(key, wire.AlgMLDSA, context, message)),
-		q(sign, " of 32 octets", with(empty, octets(32), nullTicket), p(2, tpm2.TPMRCSize)),
-		q(sign, " of 63 octets", with(empty, octets(63), nullTicket), p(2, tpm2.TPMRCSize)),
+		q(sign, " of 32 octets", with(empty, octets(32), nullTicket()), p(2, tpm2.TPMRCSize)),
+		q(sign, " of 63 octets", with(empty, octets(63), nullTicket()), p(2, tpm2.TPMRCSize)),
 		q(verify, " of the client's signature of a message", with(empty, muOfMessage(set, context), bySigner.signed(message))).
 			check("gives a null ticket", func(a *conform.Answer) error {
 				return digestTicket(tpm2.TPMRHNull, tpm2.TPMAlgNull, false)(a)
@@ -141,7 +141,7 @@ func muCases(set uint16) []conform.Case {
 		q(verify, " of another message", with(empty, lazily(func() []byte { return muOf(set, nil, []byte("another")) }), byMu), p(3, tpm2.TPMRCSignature)),
 		q(verify, " of a signature that was changed", with(empty, muOfMessage(set, nil), changed(byMu, -1)), p(3, tpm2.TPMRCSignature)),
 		q(verify, " of 63 octets", with(empty, octets(63), byMu), p(2, tpm2.TPMRCSize)),
-		about(sign, "with "+name+" and without allowExternalMu", on("@mldsa "+dsaName(set)), with(empty, muOfMessage(set, nil), nullTicket), refused...),
+		about(sign, "with "+name+" and without allowExternalMu", on("@mldsa "+dsaName(set)), with(empty, muOfMessage(set, nil), nullTicket()), refused...),
 		about(verify, "with "+name+" and without allowExternalMu", on("@mldsa "+dsaName(set)), with(empty, muOfMessage(set, nil), byMu), refused...),
 	)
 }
@@ -150,7 +150,7 @@ func muCases(set uint16) []conform.Case {
 func signDigestRefusals() []conform.Case {
 	sign := wire.CCSignDigest
 	digest := digestOf(1)
-	plain := with(empty, digest, nullTicket)
+	plain := with(empty, digest, nullTicket())
 	none := anyNumber(tpm2.TPMRCScheme, tpm2.TPMRCKey)
 	tooMuch := anyNumber(tpm2.TPMRCSize, tpm2.TPMRCValue)
 	hashed := field{Of: "hashed", N: 2}
@@ -161,12 +161,12 @@ func signDigestRefusals() []conform.Case {
 		about(sign, "with an ML-KEM key", on("@mlkem 768"), plain, h(1, tpm2.TPMRCKey)),
 		about(sign, "with an ECC key without a scheme", on("@ecc"), plain, none...),
 		about(sign, "with an HMAC key, which signs messages", on("@hmac"), plain, none...),
-		about(sign, "with an EdDSA key, which signs messages", on("@eddsa"), with(empty, octets(64), nullTicket), none...),
+		about(sign, "with an EdDSA key, which signs messages", on("@eddsa"), with(empty, octets(64), nullTicket()), none...),
 		about(sign, "with the public area of a key alone", on("@ecc public signs"), plain, tpm2.TPMRCAuthUnavailable),
 		about(sign, "with a key for certificates alone", on("key"), plain, h(1, tpm2.TPMRCAttributes)).first(external("p256", outside|signs|wire.ObjectX509, eccSigns, "").Named("key")),
-		about(sign, "with a context and an ECC key, whose scheme has none", on("@ecc sign"), with("context", digest, nullTicket), tooMuch...),
-		about(sign, "with a context and an RSA key, whose scheme has none", on("@rsa sign"), with("context", digest, nullTicket), tooMuch...),
-		about(sign, "with a context longer than that of any scheme", on("@hash mldsa 44 SHA256"), with(octets(256), digest, nullTicket), p(1, tpm2.TPMRCSize)),
+		about(sign, "with a context and an ECC key, whose scheme has none", on("@ecc sign"), with("context", digest, nullTicket()), tooMuch...),
+		about(sign, "with a context and an RSA key, whose scheme has none", on("@rsa sign"), with("context", digest, nullTicket()), tooMuch...),
+		about(sign, "with a context longer than that of any scheme", on("@hash mldsa 44 SHA256"), with(octets(256), digest, nullTicket()), p(1, tpm2.TPMRCSize)),
 		about(sign, "with a restricted key and no ticket", on("@attest"), plain, p(3, tpm2.TPMRCTicket)),
 		about(sign, "with a restricted key and a ticket", on("@attest"), with(empty, digest, hashed)).first(hashedFor(tpm2.TPMRHOwner, message)).
 			check("gives a signature that verifies", signatureOf("@attest", tpm2.TPMAlgECDSA, nil, message)),
@@ -176,7 +176,7 @@ func signDigestRefusals() []conform.Case {
 		about(sign, "with a restricted key of data that begin with TPM_GENERATED_VALUE", on("@attest"), with(empty, field{Of: "hashed", N: 1}, hashed), p(3, tpm2.TPMRCTicket)).
 			first(hashedFor(tpm2.TPMRHOwner, []byte("\xffTCG attested"))),
 		about(sign, "with a ticket of another kind", on("@ecc sign"), with(empty, digest, u16(uint16(tpm2.TPMSTVerified)), null, empty), p(3, tpm2.TPMRCTag)),
-		about(sign, "in a session that encrypts the context", on("@hash mldsa 44 SHA256"), with("context", digest, nullTicket)).
+		about(sign, "in a session that encrypts the context", on("@hash mldsa 44 SHA256"), with("context", digest, nullTicket())).
 			first(conform.StartCipher(wire.SessionHMAC).Named("cipher")).by(conform.In(handle("cipher"), wire.AttributeDecrypt)).
 			check("gives a signature that verifies", signatureOf("@hash mldsa 44 SHA256", wire.AlgHashMLDSA, []byte("context"), message)),
 	)

@@ -342,8 +342,8 @@ func authorizedMessages() []conform.Case {
 		cases = append(cases, built(
 			about(code, "with a ticket of "+of.what, in, with(approved, "ref", name, proof)).first(of.first...).in(since185(code)).
 				next(digestRight()).gives("makes the digest that the client computes"),
-			about(code, "with a ticket of "+of.what+" that was changed", in, with(approved, "ref", name, changed(proof, -1)), invalidTicket...).first(of.first...).in(since185(code)),
-			about(code, "with a ticket of "+of.what+" and another policyRef", in, with(approved, "other", name, proof), invalidTicket...).first(of.first...).in(since185(code)),
+			about(code, "with a ticket of "+of.what+" that was changed", in, with(approved, "ref", name, changed(proof, -1)), invalidTicket()...).first(of.first...).in(since185(code)),
+			about(code, "with a ticket of "+of.what+" and another policyRef", in, with(approved, "other", name, proof), invalidTicket()...).first(of.first...).in(since185(code)),
 		)...)
 	}
 	return cases

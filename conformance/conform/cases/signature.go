@@ -14,7 +14,9 @@ import (
 )
 
 // nullTicket is a null ticket of TPM2_Hash.
-var nullTicket = noTicket(tpm2.TPMSTHashCheck)
+func nullTicket() join {
+	return noTicket(tpm2.TPMSTHashCheck)
+}
 
 // scheme is a TPMT_SIG_SCHEME.
 func scheme(ids ...tpm2.TPMAlgID) join { return algorithms(ids...) }
@@ -34,30 +36,30 @@ func signCases() []conform.Case {
 	sign, digest := tpm2.TPMCCSign, digestOf(1)
 	ecdsa, rsassa := scheme(tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256), scheme(tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256)
 	cases := built(
-		about(sign, "with an ECC key that only decrypts", on("@ecc decrypt"), with(digest, ecdsa, nullTicket), h(1, tpm2.TPMRCKey)),
-		about(sign, "with an RSA key that only decrypts", on("@rsa decrypt"), with(digest, rsassa, nullTicket), h(1, tpm2.TPMRCKey)),
-		about(sign, "with sealed data", on("@sealed"), with(digest, noScheme, nullTicket), h(1, tpm2.TPMRCKey)),
-		about(sign, "with a storage key", on("@storage"), with(digest, ecdsa, nullTicket), h(1, tpm2.TPMRCKey)),
-		about(sign, "with an AES key", on("@aes"), with(digest, noScheme, nullTicket), h(1, tpm2.TPMRCKey)),
-		about(sign, "with an ECC key in a scheme for RSA", on("@ecc"), with(digest, rsassa, nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "with an RSA key in a scheme for ECC", on("@rsa"), with(digest, ecdsa, nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "with an ECC key in the scheme for HMAC", on("@ecc"), with(digest, scheme(tpm2.TPMAlgHMAC, tpm2.TPMAlgSHA256), nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "with an HMAC key in a scheme for ECC", on("@hmac"), with(digest, ecdsa, nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "in another scheme than that of the key", on("@rsa sign"), with(digest, scheme(tpm2.TPMAlgRSAPSS, tpm2.TPMAlgSHA256), nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "with another hash algorithm than that of the key", on("@ecc sign"), with(digestOf(0), scheme(tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA1), nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "in no scheme, with a key without one", on("@ecc"), with(digest, noScheme, nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "in no scheme, with an RSA key without one", on("@rsa"), with(digest, noScheme, nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "in a scheme for encryption", on("@rsa"), with(digest, scheme(tpm2.TPMAlgOAEP, tpm2.TPMAlgSHA256), nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "in a scheme that there is not", on("@rsa"), with(digest, u16(0x7fff), nullTicket), p(2, tpm2.TPMRCScheme)),
-		about(sign, "with a hash algorithm that there is not", on("@rsa"), with(digest, tpm2.TPMAlgRSASSA, u16(0x7fff), nullTicket), p(2, tpm2.TPMRCHash)),
-		about(sign, "of a digest that is shorter than those of the scheme", on("@ecc sign"), with(digest[:31], noScheme, nullTicket), p(1, tpm2.TPMRCSize)),
-		about(sign, "of a digest of another hash algorithm", on("@rsa sign"), with(digestOf(0), noScheme, nullTicket), p(1, tpm2.TPMRCSize)),
-		about(sign, "of an empty digest", on("@ecc sign"), with(empty, noScheme, nullTicket), p(1, tpm2.TPMRCSize)),
-		about(sign, "with the public area of a key alone", on("@ecc public"), with(digest, ecdsa, nullTicket), tpm2.TPMRCAuthUnavailable),
-		about(sign, "with a wrong password", on("@ecc sign"), with(digest, noScheme, nullTicket), s(1, tpm2.TPMRCBadAuth)).by(conform.Password("wrong")),
-		about(sign, "without an authorization", on("@ecc sign"), with(digest, noScheme, nullTicket), tpm2.TPMRCAuthMissing).unauthorized(),
-		about(sign, "with a restricted key and no ticket", on("@attest"), with(digest, noScheme, nullTicket), p(3, tpm2.TPMRCTicket)),
-		about(sign, "with a restricted HMAC key and no ticket", on("@hmac attest"), with(digest, noScheme, nullTicket), p(3, tpm2.TPMRCTicket)),
+		about(sign, "with an ECC key that only decrypts", on("@ecc decrypt"), with(digest, ecdsa, nullTicket()), h(1, tpm2.TPMRCKey)),
+		about(sign, "with an RSA key that only decrypts", on("@rsa decrypt"), with(digest, rsassa, nullTicket()), h(1, tpm2.TPMRCKey)),
+		about(sign, "with sealed data", on("@sealed"), with(digest, noScheme, nullTicket()), h(1, tpm2.TPMRCKey)),
+		about(sign, "with a storage key", on("@storage"), with(digest, ecdsa, nullTicket()), h(1, tpm2.TPMRCKey)),
+		about(sign, "with an AES key", on("@aes"), with(digest, noScheme, nullTicket()), h(1, tpm2.TPMRCKey)),
+		about(sign, "with an ECC key in a scheme for RSA", on("@ecc"), with(digest, rsassa, nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "with an RSA key in a scheme for ECC", on("@rsa"), with(digest, ecdsa, nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "with an ECC key in the scheme for HMAC", on("@ecc"), with(digest, scheme(tpm2.TPMAlgHMAC, tpm2.TPMAlgSHA256), nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "with an HMAC key in a scheme for ECC", on("@hmac"), with(digest, ecdsa, nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "in another scheme than that of the key", on("@rsa sign"), with(digest, scheme(tpm2.TPMAlgRSAPSS, tpm2.TPMAlgSHA256), nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "with another hash algorithm than that of the key", on("@ecc sign"), with(digestOf(0), scheme(tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA1), nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "in no scheme, with a key without one", on("@ecc"), with(digest, noScheme, nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "in no scheme, with an RSA key without one", on("@rsa"), with(digest, noScheme, nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "in a scheme for encryption", on("@rsa"), with(digest, scheme(tpm2.TPMAlgOAEP, tpm2.TPMAlgSHA256), nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "in a scheme that there is not", on("@rsa"), with(digest, u16(0x7fff), nullTicket()), p(2, tpm2.TPMRCScheme)),
+		about(sign, "with a hash algorithm that there is not", on("@rsa"), with(digest, tpm2.TPMAlgRSASSA, u16(0x7fff), nullTicket()), p(2, tpm2.TPMRCHash)),
+		about(sign, "of a digest that is shorter than those of the scheme", on("@ecc sign"), with(digest[:31], noScheme, nullTicket()), p(1, tpm2.TPMRCSize)),
+		about(sign, "of a digest of another hash algorithm", on("@rsa sign"), with(digestOf(0), noScheme, nullTicket()), p(1, tpm2.TPMRCSize)),
+		about(sign, "of an empty digest", on("@ecc sign"), with(empty, noScheme, nullTicket()), p(1, tpm2.TPMRCSize)),
+		about(sign, "with the public area of a key alone", on("@ecc public"), with(digest, ecdsa, nullTicket()), tpm2.TPMRCAuthUnavailable),
+		about(sign, "with a wrong password", on("@ecc sign"), with(digest, noScheme, nullTicket()), s(1, tpm2.TPMRCBadAuth)).by(conform.Password("wrong")),
+		about(sign, "without an authorization", on("@ecc sign"), with(digest, noScheme, nullTicket()), tpm2.TPMRCAuthMissing).unauthorized(),
+		about(sign, "with a restricted key and no ticket", on("@attest"), with(digest, noScheme, nullTicket()), p(3, tpm2.TPMRCTicket)),
+		about(sign, "with a restricted HMAC key and no ticket", on("@hmac attest"), with(digest, noScheme, nullTicket()), p(3, tpm2.TPMRCTicket)),
 		about(sign, "with a restricted key and a ticket", on("@attest"), with(digest, noScheme, field{Of: "hashed", N: 2})).first(hashedFor(tpm2.TPMRHOwner, message)),
 		about(sign, "with a restricted key and the ticket of a sequence", on("@attest"), with(digest, noScheme, field{Of: "hashed", N: 2})).
 			first(hashSequence(tpm2.TPMAlgSHA256, "").Named("sequence"), do(tpm2.TPMCCSequenceComplete, handle("sequence")).With(with(message, owner)...).Named("hashed")),
@@ -70,7 +72,7 @@ func signCases() []conform.Case {
 		about(sign, "with a restricted key of data that begin with TPM_GENERATED_VALUE", on("@attest"), with(field{Of: "hashed", N: 1}, noScheme, field{Of: "hashed", N: 2}), p(3, tpm2.TPMRCTicket)).
 			first(hashedFor(tpm2.TPMRHOwner, []byte("\xffTCG attested"))),
 		about(sign, "with a ticket of another kind", on("@ecc sign"), with(digest, noScheme, u16(uint16(tpm2.TPMSTVerified)), null, empty), p(3, tpm2.TPMRCTag)),
-		about(sign, "with a key for certificates alone", on("key"), with(digest, noScheme, nullTicket), h(1, tpm2.TPMRCAttributes)).
+		about(sign, "with a key for certificates alone", on("key"), with(digest, noScheme, nullTicket()), h(1, tpm2.TPMRCAttributes)).
 			first(external("p256", outside|wire.ObjectSign|wire.ObjectX509, eccSigns, "").Named("key")).in(since(159, section(sign))),
 	)
 	for _, by := range []struct {
@@ -81,20 +83,20 @@ func signCases() []conform.Case {
 	} {
 		for i, known := range hashes {
 			cases = append(cases, built(
-				about(sign, "by "+hashText(by.alg)+" with "+hashText(known.alg), on(by.key), with(digestOf(i), by.alg, known.alg, nullTicket)).
+				about(sign, "by "+hashText(by.alg)+" with "+hashText(known.alg), on(by.key), with(digestOf(i), by.alg, known.alg, nullTicket())).
 					check("gives a signature that verifies", signatureVerifies(by.alg, i)).
 					next(do(tpm2.TPMCCVerifySignature, handle(by.key)).With(with(digestOf(i), field{Of: "asked", N: 1})...)),
 			)...)
 		}
 	}
 	return append(append(cases, built(
-		about(sign, "in the scheme of the key, RSASSA", on("@rsa sign"), with(digest, noScheme, nullTicket)).check("gives a signature that verifies", signatureVerifies(tpm2.TPMAlgRSASSA, 1)),
-		about(sign, "in the scheme of the key, RSAPSS", on("@rsa pss"), with(digest, noScheme, nullTicket)).check("gives a signature that verifies", signatureVerifies(tpm2.TPMAlgRSAPSS, 1)),
-		about(sign, "in the scheme of the key, HMAC", on("@hmac"), with(digest, noScheme, nullTicket)).check("gives the HMAC of the digest", signatureVerifies(tpm2.TPMAlgHMAC, 1)),
-		about(sign, "by ECDSA twice", on("@ecc sign"), with(digest, noScheme, nullTicket)).
-			next(do(sign, handle("@ecc sign")).With(with(digest, noScheme, nullTicket)...).Checked(otherThan("asked", 1))).gives("gives two different signatures"),
-		about(sign, "by RSASSA twice", on("@rsa sign"), with(digest, noScheme, nullTicket)).
-			next(do(sign, handle("@rsa sign")).With(with(digest, noScheme, nullTicket)...).Checked(sameAs("asked", 1))).gives("gives the same signature"),
+		about(sign, "in the scheme of the key, RSASSA", on("@rsa sign"), with(digest, noScheme, nullTicket())).check("gives a signature that verifies", signatureVerifies(tpm2.TPMAlgRSASSA, 1)),
+		about(sign, "in the scheme of the key, RSAPSS", on("@rsa pss"), with(digest, noScheme, nullTicket())).check("gives a signature that verifies", signatureVerifies(tpm2.TPMAlgRSAPSS, 1)),
+		about(sign, "in the scheme of the key, HMAC", on("@hmac"), with(digest, noScheme, nullTicket())).check("gives the HMAC of the digest", signatureVerifies(tpm2.TPMAlgHMAC, 1)),
+		about(sign, "by ECDSA twice", on("@ecc sign"), with(digest, noScheme, nullTicket())).
+			next(do(sign, handle("@ecc sign")).With(with(digest, noScheme, nullTicket())...).Checked(otherThan("asked", 1))).gives("gives two different signatures"),
+		about(sign, "by RSASSA twice", on("@rsa sign"), with(digest, noScheme, nullTicket())).
+			next(do(sign, handle("@rsa sign")).With(with(digest, noScheme, nullTicket())...).Checked(sameAs("asked", 1))).gives("gives the same signature"),
 	)...), verifyCases()...)
 }
 

@@ -169,16 +169,18 @@ func startupCases() []conform.Case {
 				do(tpm2.TPMCCReadPublic, persistent(0)).Checked(sameAs("key", 1)))...),
 		resetting(resetsOfTheTPM, "PCR 16 is zero after a TPM Reset, and after a TPM Resume as it is not saved",
 			around([]conform.Step{do(tpm2.TPMCCPCRExtend, pcr16).With(join{u32(1), alg(tpm2.TPMAlgSHA256), make(raw, 32)})}, keepState, keepState,
-				do(tpm2.TPMCCPCRRead).With(allPCR16).Checked(pcrIsZero))...).Needing(conform.Needs{Power: true, Banks: []tpm2.TPMAlgID{tpm2.TPMAlgSHA256}}),
+				do(tpm2.TPMCCPCRRead).With(allPCR16).Checked(pcrIsZero()))...).Needing(conform.Needs{Power: true, Banks: []tpm2.TPMAlgID{tpm2.TPMAlgSHA256}}),
 	}
 }
 
-var pcrIsZero = conform.Check{Says: "the PCR is zero", Test: func(a *conform.Answer) error {
-	if len(a.Parameters) < 32 || string(a.Parameters[len(a.Parameters)-32:]) != string(make([]byte, 32)) {
-		return fmt.Errorf("the answer is %x", a.Parameters)
-	}
-	return nil
-}}
+func pcrIsZero() conform.Check {
+	return conform.Check{Says: "the PCR is zero", Test: func(a *conform.Answer) error {
+		if len(a.Parameters) < 32 || string(a.Parameters[len(a.Parameters)-32:]) != string(make([]byte, 32)) {
+			return fmt.Errorf("the answer is %x", a.Parameters)
+		}
+		return nil
+	}}
+}
 
 func shutdownCases() []conform.Case {
 	return []conform.Case{
@@ -195,11 +197,11 @@ func shutdownCases() []conform.Case {
 		ask(selfTest, "SelfTest of all functions succeeds", do(tpm2.TPMCCSelfTest).With(u8(1))),
 		ask(selfTest, "SelfTest of what was not tested answers TPM_RC_SUCCESS or TPM_RC_TESTING", do(tpm2.TPMCCSelfTest).With(u8(0)).Fails(tpm2.TPMRCSuccess, tpm2.TPMRCTesting)),
 		ask(selfTest, "SelfTest with a fullTest of 2 answers TPM_RC_VALUE for parameter 1", do(tpm2.TPMCCSelfTest).With(u8(2)).Fails(p(1, tpm2.TPMRCValue))),
-		ask(incrementalSelfTest, "IncrementalSelfTest of an empty list says what is left to test, and tests nothing", do(tpm2.TPMCCIncrementalSelfTest).With(u32(0)).Checked(isAlgList)),
-		ask(incrementalSelfTest, "IncrementalSelfTest of SHA-256 succeeds", do(tpm2.TPMCCIncrementalSelfTest).With(u32(1), alg(tpm2.TPMAlgSHA256)).Checked(isAlgList)),
+		ask(incrementalSelfTest, "IncrementalSelfTest of an empty list says what is left to test, and tests nothing", do(tpm2.TPMCCIncrementalSelfTest).With(u32(0)).Checked(isAlgList())),
+		ask(incrementalSelfTest, "IncrementalSelfTest of SHA-256 succeeds", do(tpm2.TPMCCIncrementalSelfTest).With(u32(1), alg(tpm2.TPMAlgSHA256)).Checked(isAlgList())),
 		ask(incrementalSelfTest, "IncrementalSelfTest of an algorithm that does not exist answers TPM_RC_VALUE for parameter 1",
 			do(tpm2.TPMCCIncrementalSelfTest).With(join{u32(1), u16(0x7fff)}).Fails(p(1, tpm2.TPMRCValue))),
-		ask(getTestResult, "GetTestResult after a full test says TPM_RC_SUCCESS", do(tpm2.TPMCCSelfTest).With(u8(1)), do(tpm2.TPMCCGetTestResult).Checked(testPassed)),
+		ask(getTestResult, "GetTestResult after a full test says TPM_RC_SUCCESS", do(tpm2.TPMCCSelfTest).With(u8(1)), do(tpm2.TPMCCGetTestResult).Checked(testPassed())),
 		ask(getTestResult, "GetTestResult with an audit session succeeds",
 			conform.Start(wire.SessionHMAC).Named("session"), do(tpm2.TPMCCGetTestResult).By(conform.In(handle("session"), wire.AttributeAudit))),
 		ask(getTestResult, "GetTestResult can be encrypted by a session",
@@ -207,20 +209,24 @@ func shutdownCases() []conform.Case {
 	}
 }
 
-var isAlgList = conform.Check{Says: "the answer is a TPML_ALG", Test: func(a *conform.Answer) error {
-	in := a.Parsed()
-	in.Take(2 * int(min(in.U32(), 1<<12)))
-	if !in.Done() {
-		return fmt.Errorf("it is %x", a.Parameters)
-	}
-	return nil
-}}
+func isAlgList() conform.Check {
+	return conform.Check{Says: "the answer is a TPML_ALG", Test: func(a *conform.Answer) error {
+		in := a.Parsed()
+		in.Take(2 * int(min(in.U32(), 1<<12)))
+		if !in.Done() {
+			return fmt.Errorf("it is %x", a.Parameters)
+		}
+		return nil
+	}}
+}
 
-var testPassed = conform.Check{Says: "testResult is TPM_RC_SUCCESS", Test: func(a *conform.Answer) error {
-	in := a.Parsed()
-	in.Sized()
-	if result := in.U32(); result != 0 || !in.Done() {
-		return fmt.Errorf("it is %#x", result)
-	}
-	return nil
-}}
+func testPassed() conform.Check {
+	return conform.Check{Says: "testResult is TPM_RC_SUCCESS", Test: func(a *conform.Answer) error {
+		in := a.Parsed()
+		in.Sized()
+		if result := in.U32(); result != 0 || !in.Done() {
+			return fmt.Errorf("it is %#x", result)
+		}
+		return nil
+	}}
+}
