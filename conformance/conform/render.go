@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"sync"
 )
 
 // The elements of a JUnit report, as CI servers read them.
@@ -62,7 +63,8 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 }
 
 // page is the report for people: cases that failed first, then all of them by section.
-var page = template.Must(template.New("report").Parse(`<!DOCTYPE html>
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Conformance of {{.Report.Target}}</title>
 <style>
 body { font-family: sans-serif; margin: 2em; }
@@ -83,6 +85,7 @@ td, th { border: 1px solid #999; padding: 0.2em 0.6em; text-align: left; vertica
 {{end}}</table>
 </body></html>
 `))
+})
 
 // WriteHTML writes the report as a page without scripts or other files.
 func (r *Report) WriteHTML(w io.Writer) error {
@@ -95,5 +98,5 @@ func (r *Report) WriteHTML(w io.Writer) error {
 			data.Failed = append(data.Failed, &r.Results[i])
 		}
 	}
-	return page.Execute(w, data)
+	return page().Execute(w, data)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/hex"
 	"fmt"
+	"sync"
 
 	"github.com/swtpmd/swtpmd/emulator"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -26,18 +27,18 @@ func ParseHex(digits string) ([]byte, error) {
 }
 
 // commandNames is the name column of the emulator's command table.
-var commandNames = func() map[wire.CC]string {
+var commandNames = sync.OnceValue(func() map[wire.CC]string {
 	names := map[wire.CC]string{}
 	for _, c := range emulator.Commands() {
 		names[c.Code] = "TPM2_" + c.Name
 	}
 	return names
-}()
+})
 
 // CommandName returns the name of a command code, such as TPM2_Quote, or its number if
 // it has none.
 func CommandName(code uint32) string {
-	if name, ok := commandNames[wire.CC(code)]; ok {
+	if name, ok := commandNames()[wire.CC(code)]; ok {
 		return name
 	}
 	if code == faults.InitSignal {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/swtpmd/swtpmd/cmd/swtpmd/cli"
@@ -117,7 +118,7 @@ func commandCode(command []byte) uint32 {
 func Handles(command []byte) string {
 	var list []string
 	rest := command[min(len(command), transport.HeaderSize):]
-	for range handleCounts[wire.CC(commandCode(command))] {
+	for range handleCounts()[wire.CC(commandCode(command))] {
 		if len(rest) < 4 {
 			break
 		}
@@ -128,10 +129,10 @@ func Handles(command []byte) string {
 }
 
 // handleCounts is how many handles each command of the emulator's table has.
-var handleCounts = func() map[wire.CC]int {
+var handleCounts = sync.OnceValue(func() map[wire.CC]int {
 	counts := map[wire.CC]int{}
 	for _, c := range emulator.Commands() {
 		counts[c.Code] = len(c.Handles)
 	}
 	return counts
-}()
+})
