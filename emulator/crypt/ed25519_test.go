@@ -46,6 +46,24 @@ func TestEd25519LikeLibrary(t *testing.T) {
 	}
 }
 
+func TestEd25519KnownAnswers(t *testing.T) {
+	t.Parallel()
+	for _, v := range vectors[eddsaVector](t, "ed25519_rfc8032.json", 5).Vectors {
+		key, err := crypt.NewEd25519Key(v.Private)
+		require.NoError(t, err)
+		require.Equal(t, []byte(v.Public), key.Public(), v.Comment)
+		signature, verified := key.Sign(v.Message), crypt.VerifyEd25519(v.Public, v.Message, v.Signature)
+		if v.Prehashed {
+			digest := sha512.Sum512(v.Message)
+			signature, err = key.SignPrehashed(digest[:])
+			require.NoError(t, err)
+			verified = crypt.VerifyEd25519ph(v.Public, digest[:], v.Signature)
+		}
+		assert.Equal(t, []byte(v.Signature), signature, v.Comment)
+		assert.True(t, verified, v.Comment)
+	}
+}
+
 // A message in pieces, with the state saved after any of them.
 func TestEd25519Verification(t *testing.T) {
 	t.Parallel()

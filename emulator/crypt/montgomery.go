@@ -62,7 +62,7 @@ var montgomeryCurves = [...]MontgomeryCurve{
 	{
 		ID: wire.CurveCurve25519, Hash: wire.AlgSHA512, signing: Curve25519Key, exchange: Curve25519Key,
 		newKey:       func(private []byte) (EdDSAKey, error) { return NewEd25519Key(private) },
-		newPublic:    func(public []byte) (EdDSAPublicKey, error) { return ed25519Public(public), CheckEd25519(public) },
+		newPublic:    func(public []byte) (EdDSAPublicKey, error) { return newEd25519Public(public) },
 		verification: func(public, hint []byte) (EdDSAVerification, error) { return NewEd25519Verification(public, hint) },
 		restored:     func() EdDSAVerification { return new(Ed25519Verification) },
 		checkSigning: CheckEd25519, checkExchange: CheckX25519, public: X25519Public, agree: X25519,
@@ -75,17 +75,6 @@ var montgomeryCurves = [...]MontgomeryCurve{
 		restored:     func() EdDSAVerification { return new(Ed448Verification) },
 		checkSigning: CheckEd448, checkExchange: CheckX448, public: X448Public, agree: X448,
 	},
-}
-
-// ed25519Public is a public key of Ed25519.
-type ed25519Public []byte
-
-func (k ed25519Public) Verify(message, signature []byte) bool {
-	return VerifyEd25519(k, message, signature)
-}
-
-func (k ed25519Public) VerifyPrehashed(digest, signature []byte) bool {
-	return VerifyEd25519ph(k, digest, signature)
 }
 
 // MontgomeryCurveOf gives a curve of RFC 7748, nil for another curve.

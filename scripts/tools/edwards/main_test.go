@@ -1,0 +1,8 @@
+package main
+
+import "testing"
+
+func TestTheAssemblyIsWhatIsGenerated(t *testing.T) {
+	t.Parallel()
+	file.AssertWritten(t)
+}
