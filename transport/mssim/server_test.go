@@ -378,7 +378,7 @@ func TestThePlatformPortIsThereFirst(t *testing.T) {
 				break
 			}
 			require.NoError(t, err)
-			require.NoError(t, <-reached, "%s, round %d", c.network, i)
+			require.NoError(t, transporttest.Receive(t, reached), "%s, round %d", c.network, i)
 			require.NoError(t, ports.Close())
 		}
 	}
