@@ -3,7 +3,6 @@ package conversation
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdh"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/asn1"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/conformance/differential/curve448"
 	"github.com/swtpmd/swtpmd/conformance/differential/kdf"
 	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
 	"github.com/swtpmd/swtpmd/conformance/differential/signature"
@@ -60,11 +60,11 @@ func LabeledSecret(public *wire.Public, label string, from []byte) (seed, secret
 		shared, ciphertext := lattice.NewMLKEM(public.Set).Encapsulate(public.Unique[0], random[:])
 		return kdf.A(hash, shared, label, ciphertext, public.Unique[0], hash.Size()*8), ciphertext, true
 	}
-	private, ok := ephemeral(public, from)
+	private, key, ok := ephemeral(public, from)
 	if !ok {
 		return nil, nil, false
 	}
-	x, y := coordinates(private.PublicKey())
+	x, y := coordinates(public.Curve, key)
 	z, ok := agree(private, public, public.Unique)
 	if !ok {
 		return nil, nil, false
@@ -88,17 +88,12 @@ func RecoverSecret(public *wire.Public, sensitive []byte, label string, secret [
 		shared := kem.Decapsulate(sensitive, secret)
 		return kdf.A(hash, shared, label, secret, public.Unique[0], hash.Size()*8), true
 	}
-	curve := signature.Exchange(public.Curve)
-	if curve == nil {
-		return nil, false
-	}
-	private, err := curve.NewPrivateKey(sensitive)
 	in := &wire.Cursor{Rest: secret}
 	point := [][]byte{in.Sized(), in.Sized()}
-	if err != nil || !in.Done() {
+	if !in.Done() {
 		return nil, false
 	}
-	z, ok := agree(private, public, point)
+	z, ok := agree(sensitive, public, point)
 	if !ok {
 		return nil, false
 	}
@@ -108,54 +103,52 @@ func RecoverSecret(public *wire.Public, sensitive []byte, label string, secret [
 
 // agree is the x coordinate of the secret of a private key and a point of the curve of a
 // public area.
-func agree(private *ecdh.PrivateKey, public *wire.Public, point [][]byte) ([]byte, bool) {
+func agree(private []byte, public *wire.Public, point [][]byte) ([]byte, bool) {
+	curve := signature.Exchange(public.Curve)
+	if curve == nil {
+		return nil, false
+	}
 	encoded := point[0]
-	if public.Curve != wire.Curve25519 {
+	if !signature.Montgomery(public.Curve) {
 		p := *public
 		p.Unique = point
 		encoded = p.Point()
 	}
-	peer, err := private.Curve().NewPublicKey(encoded)
-	if err != nil {
-		return nil, false
-	}
-	z, err := private.ECDH(peer)
-	return z, err == nil
+	return curve.Secret(private, encoded)
 }
 
-// coordinates are those of a point, filled up in front; curve 25519 has no y.
-func coordinates(k *ecdh.PublicKey) (x, y []byte) {
-	if k.Curve() == ecdh.X25519() {
-		return k.Bytes(), nil
+// coordinates are those of a public key, filled up in front; of curves 25519 and 448 it has
+// no y.
+func coordinates(id tpm2.TPMECCCurve, key []byte) (x, y []byte) {
+	if signature.Montgomery(id) {
+		return key, nil
 	}
-	point := k.Bytes()
-	half := (len(point) - 1) / 2
-	return point[1 : 1+half], point[1+half:]
+	half := (len(key) - 1) / 2
+	return key[1 : 1+half], key[1+half:]
 }
 
 // coordinatesOf are the coordinates in a public area, filled up in front.
 func coordinatesOf(public *wire.Public) (x, y []byte) {
-	if public.Curve == wire.Curve25519 {
+	if signature.Montgomery(public.Curve) {
 		return public.Unique[0], nil
 	}
-	point := public.Point()
-	half := (len(point) - 1) / 2
-	return point[1 : 1+half], point[1+half:]
+	return coordinates(public.Curve, public.Point())
 }
 
-// ephemeral makes a private key on the curve of a public area from any bytes.
-func ephemeral(p *wire.Public, from []byte) (*ecdh.PrivateKey, bool) {
+// ephemeral makes a private key on the curve of a public area from any bytes, with its
+// public key.
+func ephemeral(p *wire.Public, from []byte) (private, key []byte, ok bool) {
 	curve := signature.Exchange(p.Curve)
 	if curve == nil {
-		return nil, false
+		return nil, nil, false
 	}
-	size := map[tpm2.TPMECCCurve]int{tpm2.TPMECCNistP384: 48, tpm2.TPMECCNistP521: 66}[p.Curve]
+	size := map[tpm2.TPMECCCurve]int{tpm2.TPMECCNistP384: 48, tpm2.TPMECCNistP521: 66, wire.Curve448: curve448.ExchangeSize}[p.Curve]
 	size = max(size, 32)
 	sum := sha256.Sum256(from)
-	scalar := make([]byte, size)
-	copy(scalar[size-31:], sum[:31]) // below the order
-	private, err := curve.NewPrivateKey(scalar)
-	return private, err == nil
+	private = make([]byte, size)
+	copy(private[size-31:], sum[:31]) // below the order
+	key, ok = curve.Public(private)
+	return private, key, ok
 }
 
 // signPolicy makes the signature for TPM2_PolicySigned: before has all of the

@@ -1,10 +1,9 @@
 // Package signature verifies what a TPM has signed, with the standard library, filippo.io/mldsa
-// and package lattice.
+// and packages lattice and curve448.
 package signature
 
 import (
 	"crypto"
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -14,6 +13,7 @@ import (
 	"filippo.io/mldsa"
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/conformance/differential/curve448"
 	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
@@ -46,9 +46,12 @@ func OfMessage(p *wire.Public, context, message []byte, s wire.Signature) bool {
 		k, err := mldsa.NewPublicKey(Parameters(p.Set), p.Unique[0])
 		return err == nil && mldsa.Verify(k, message, s.Parts[0], &mldsa.Options{Context: string(context)}) == nil
 	case wire.AlgEdDSA:
+		if p.Curve == wire.Curve448 {
+			return curve448.Ed448.Verify(p.Unique[0], message, s.Parts[0])
+		}
 		return len(p.Unique[0]) == ed25519.PublicKeySize && ed25519.Verify(p.Unique[0], message, s.Parts[0])
 	case wire.AlgHashEdDSA:
-		return OfDigest(p, context, wire.Digest(tpm2.TPMAlgSHA512, message), s)
+		return OfDigest(p, context, wire.Digest(wire.HashEdDSAHash(p.Curve), message), s)
 	}
 	return OfDigest(p, context, wire.Digest(s.Hash, message), s)
 }
@@ -62,6 +65,9 @@ func OfDigest(p *wire.Public, context, digest []byte, s wire.Signature) bool {
 	case wire.AlgHashMLDSA:
 		return lattice.NewMLDSA(p.Set).VerifyMu(p.Unique[0], HashMLDSAMu(p, context, digest), s.Parts[0])
 	case wire.AlgHashEdDSA:
+		if p.Curve == wire.Curve448 {
+			return curve448.Ed448ph.Verify(p.Unique[0], digest, s.Parts[0])
+		}
 		return len(p.Unique[0]) == ed25519.PublicKeySize &&
 			ed25519.VerifyWithOptions(p.Unique[0], digest, s.Parts[0], &ed25519.Options{Hash: crypto.SHA512}) == nil
 	case tpm2.TPMAlgRSASSA:
@@ -86,21 +92,6 @@ func Curve(id tpm2.TPMECCCurve) elliptic.Curve {
 		return elliptic.P384()
 	case tpm2.TPMECCNistP521:
 		return elliptic.P521()
-	}
-	return nil
-}
-
-// Exchange returns a curve of crypto/ecdh, nil for one that it has not.
-func Exchange(id tpm2.TPMECCCurve) ecdh.Curve {
-	switch id {
-	case tpm2.TPMECCNistP256:
-		return ecdh.P256()
-	case tpm2.TPMECCNistP384:
-		return ecdh.P384()
-	case tpm2.TPMECCNistP521:
-		return ecdh.P521()
-	case wire.Curve25519:
-		return ecdh.X25519()
 	}
 	return nil
 }

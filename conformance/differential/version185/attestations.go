@@ -151,9 +151,9 @@ func (p *template) unusable() tpm2.TPMRC {
 	exchange := *p
 	exchange.attributes = wire.ObjectDecrypt
 	switch {
-	case p.on25519() && p.scheme.alg != tpm2.TPMAlgNull && p.scheme.alg != tpm2.TPMAlgECDH && !p.eddsa():
+	case p.montgomery() && p.scheme.alg != tpm2.TPMAlgNull && p.scheme.alg != tpm2.TPMAlgECDH && !p.eddsa():
 		return tpm2.TPMRCScheme
-	case !p.on25519() && p.eddsa():
+	case !p.montgomery() && p.eddsa():
 		return tpm2.TPMRCScheme
 	case p.kdf.alg == wire.AlgHKDF && !exchange.dhkem():
 		return tpm2.TPMRCKDF

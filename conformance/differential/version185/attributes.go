@@ -25,8 +25,12 @@ func (s source) variants() []template {
 				all = append(all, p)
 			}
 		case dhkem:
-			for _, curve := range []tpm2.TPMECCCurve{tpm2.TPMECCNistP256, tpm2.TPMECCNistP384, tpm2.TPMECCNistP521, wire.Curve25519} {
+			for _, curve := range []tpm2.TPMECCCurve{tpm2.TPMECCNistP256, tpm2.TPMECCNistP384, tpm2.TPMECCNistP521, wire.Curve25519, wire.Curve448} {
 				p.curve, p.kdf.hash = curve, dhkemHashes[curve]
+				all = append(all, p)
+			}
+		case edDSA, hashEdDSA, montgomery, montgomeryStorage:
+			for _, p.curve = range []tpm2.TPMECCCurve{wire.Curve25519, wire.Curve448} {
 				all = append(all, p)
 			}
 		default:

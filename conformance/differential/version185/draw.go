@@ -36,8 +36,8 @@ const (
 	hashMLDSA
 	edDSA
 	hashEdDSA
-	x25519
-	x25519Storage
+	montgomery
+	montgomeryStorage
 	dhkem
 	ecdsaKey
 	hmacKey
@@ -57,7 +57,7 @@ const (
 func (s source) templateOf(of style) template {
 	p := template{
 		kind: tpm2.TPMAlgECC, nameAlg: tpm2.TPMAlgSHA256, attributes: signing, cipher: noCipher,
-		scheme: noScheme, kdf: noScheme, curve: wire.Curve25519,
+		scheme: noScheme, kdf: noScheme, curve: pick(s, wire.Curve25519, wire.Curve448),
 		set: uint16(1 + s.IntN(3)), unique: [][]byte{nil, nil},
 	}
 	switch of {
@@ -73,10 +73,10 @@ func (s source) templateOf(of style) template {
 		p.scheme.alg = wire.AlgEdDSA
 	case hashEdDSA:
 		p.scheme.alg = wire.AlgHashEdDSA
-	case x25519:
+	case montgomery:
 		p.attributes, p.scheme = ordinary|wire.ObjectDecrypt, scheme{tpm2.TPMAlgECDH, tpm2.TPMAlgSHA256}
 	case dhkem:
-		p.curve = pick(s, tpm2.TPMECCNistP256, tpm2.TPMECCNistP384, tpm2.TPMECCNistP521, wire.Curve25519)
+		p.curve = pick(s, tpm2.TPMECCNistP256, tpm2.TPMECCNistP384, tpm2.TPMECCNistP521, wire.Curve25519, wire.Curve448)
 		p.attributes, p.scheme = ordinary|wire.ObjectDecrypt, scheme{tpm2.TPMAlgECDH, pick(s, tpm2.TPMAlgSHA256, tpm2.TPMAlgSHA384)}
 		p.kdf = scheme{wire.AlgHKDF, dhkemHashes[p.curve]}
 	case ecdsaKey:
@@ -92,7 +92,7 @@ func (s source) templateOf(of style) template {
 		p.kind, p.bits, p.scheme = tpm2.TPMAlgRSA, 2048, scheme{pick(s, tpm2.TPMAlgRSASSA, tpm2.TPMAlgRSAPSS), tpm2.TPMAlgSHA256}
 	}
 	switch of {
-	case kemStorage, x25519Storage, eccStorage:
+	case kemStorage, montgomeryStorage, eccStorage:
 		p.attributes, p.cipher = storing, pick(s, aes128, aes128, aes256)
 	}
 	if p.parts() == 1 {
@@ -127,10 +127,10 @@ func (s source) oddly(p *template) {
 		p.mu = pick[byte](s, 0, 1, 2, 255)
 	case 10:
 		if p.kind == tpm2.TPMAlgECC {
-			p.curve = pick(s, tpm2.TPMECCNistP384, tpm2.TPMECCNistP256, wire.Curve25519, 0x42, 0)
+			p.curve = pick(s, tpm2.TPMECCNistP384, tpm2.TPMECCNistP256, wire.Curve25519, wire.Curve448, 0x42, 0)
 		}
 	case 11:
-		p.unique[0] = s.bytes(pick(s, 1, 32, 64, 80, 81, 800, 1312, 1568, 1569, 2592, 2593))
+		p.unique[0] = s.bytes(pick(s, 1, 32, 56, 57, 64, 80, 81, 800, 1312, 1568, 1569, 2592, 2593))
 	}
 }
 
@@ -158,7 +158,7 @@ func (s source) known(p template) *key {
 	switch {
 	case p.kind == tpm2.TPMAlgRSA:
 		k.private = conversation.KeyNamed("rsa").Secret
-	case p.kind == tpm2.TPMAlgECC && !p.on25519():
+	case p.kind == tpm2.TPMAlgECC && !p.montgomery():
 		k.private[0] = 0 // below the order
 	}
 	if size := wire.DigestSize(p.nameAlg); p.storage() || p.kind == tpm2.TPMAlgKeyedHash {

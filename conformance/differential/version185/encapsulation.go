@@ -2,7 +2,6 @@ package version185
 
 import (
 	"bytes"
-	"crypto/ecdh"
 	"crypto/hkdf"
 	"crypto/mlkem"
 	"crypto/sha256"
@@ -13,22 +12,23 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
+	"github.com/swtpmd/swtpmd/conformance/differential/signature"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
 // dhkemSuite has the identifiers and functions of a curve (RFC 9180, section 7.1).
 type dhkemSuite struct {
 	id     uint16
-	curve  ecdh.Curve
 	hash   func() hash.Hash
 	secret int
 }
 
 var dhkemSuites = map[tpm2.TPMECCCurve]dhkemSuite{
-	tpm2.TPMECCNistP256: {0x0010, ecdh.P256(), sha256.New, 32},
-	tpm2.TPMECCNistP384: {0x0011, ecdh.P384(), sha512.New384, 48},
-	tpm2.TPMECCNistP521: {0x0012, ecdh.P521(), sha512.New, 64},
-	wire.Curve25519:     {0x0020, ecdh.X25519(), sha256.New, 32},
+	tpm2.TPMECCNistP256: {0x0010, sha256.New, 32},
+	tpm2.TPMECCNistP384: {0x0011, sha512.New384, 48},
+	tpm2.TPMECCNistP521: {0x0012, sha512.New, 64},
+	wire.Curve25519:     {0x0020, sha256.New, 32},
+	wire.Curve448:       {0x0021, sha512.New, 64},
 }
 
 // extractAndExpand is that of RFC 9180, section 4.1.
@@ -47,8 +47,8 @@ func (s dhkemSuite) extractAndExpand(dh, context []byte) []byte {
 }
 
 // point is the public key in the form of RFC 9180.
-func (s dhkemSuite) point(k *key) []byte {
-	if s.curve == ecdh.X25519() {
+func (k *key) point() []byte {
+	if k.montgomery() {
 		return k.unique[0]
 	}
 	return k.area().Point()
@@ -61,23 +61,19 @@ func (k *key) encapsulateTo(from source) (shared, ciphertext []byte) {
 	}
 	s := dhkemSuites[k.curve]
 	scalar := from.bytes(k.privateSize())
-	if s.curve != ecdh.X25519() {
+	if !k.montgomery() {
 		scalar[0] = 0 // below the order
 	}
-	ephemeral, err := s.curve.NewPrivateKey(scalar)
-	if err != nil {
-		panic(err)
+	curve := signature.Exchange(k.curve)
+	ciphertext, ok := curve.Public(scalar)
+	if !ok {
+		panic("no private key") // it is below the order
 	}
-	peer, err := s.curve.NewPublicKey(s.point(k))
-	if err != nil {
+	dh, ok := curve.Secret(scalar, k.point())
+	if !ok {
 		return nil, nil
 	}
-	dh, err := ephemeral.ECDH(peer)
-	if err != nil {
-		return nil, nil
-	}
-	ciphertext = ephemeral.PublicKey().Bytes()
-	return s.extractAndExpand(dh, append(bytes.Clone(ciphertext), s.point(k)...)), ciphertext
+	return s.extractAndExpand(dh, append(bytes.Clone(ciphertext), k.point()...)), ciphertext
 }
 
 // decapsulate is the secret of a ciphertext with a key that is known.
@@ -100,28 +96,19 @@ func (k *key) decapsulate(ciphertext []byte) []byte {
 	case k.kind == wire.AlgMLKEM:
 		return lattice.NewMLKEM(k.set).Decapsulate(k.private, ciphertext)
 	}
-	s := dhkemSuites[k.curve]
-	private, err := s.curve.NewPrivateKey(k.private)
-	if err != nil {
+	dh, ok := signature.Exchange(k.curve).Secret(k.private, ciphertext)
+	if !ok {
 		return nil
 	}
-	peer, err := s.curve.NewPublicKey(ciphertext)
-	if err != nil {
-		return nil
-	}
-	dh, err := private.ECDH(peer)
-	if err != nil {
-		return nil
-	}
-	return s.extractAndExpand(dh, append(bytes.Clone(ciphertext), s.point(k)...))
+	return dhkemSuites[k.curve].extractAndExpand(dh, append(bytes.Clone(ciphertext), k.point()...))
 }
 
 func (k *key) ciphertextSize() int {
 	if k.kind == wire.AlgMLKEM {
 		return lattice.NewMLKEM(k.set).CiphertextSize()
 	}
-	if k.on25519() {
-		return 32
+	if k.montgomery() {
+		return k.privateSize()
 	}
 	return 1 + 2*k.privateSize()
 }
@@ -198,17 +185,8 @@ func (k *key) sound(ciphertext []byte) bool {
 	if k.kind == wire.AlgMLKEM {
 		return true
 	}
-	s := dhkemSuites[k.curve]
-	peer, err := s.curve.NewPublicKey(ciphertext)
-	if err != nil {
-		return false
-	}
 	some := make([]byte, k.privateSize())
 	some[len(some)-1] = 1
-	private, err := s.curve.NewPrivateKey(some)
-	if err != nil {
-		return false
-	}
-	_, err = private.ECDH(peer) // refuses points of low order
-	return err == nil
+	_, ok := signature.Exchange(k.curve).Secret(some, ciphertext) // not of points of low order
+	return ok
 }

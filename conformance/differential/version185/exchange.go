@@ -37,8 +37,8 @@ func (t *talk) secretFor(k *key, label string) (seed, secret []byte, lost bool, 
 		return seed, secret[:len(secret)-1], false, t.cutPoint(k)
 	case k.kind == wire.AlgMLKEM:
 		secret[t.IntN(len(secret))] ^= 1 << t.UintN(8)
-	case k.on25519():
-		secret[2+t.IntN(16)] ^= 1 << t.UintN(8) // any string is a point of X25519
+	case k.montgomery():
+		secret[2+t.IntN(16)] ^= 1 << t.UintN(8) // any string is a point of X25519 or X448
 	default:
 		secret[len(secret)-1] ^= 1
 		return seed, secret, false, tpm2.TPMRCECCPoint
@@ -61,7 +61,7 @@ func (t *talk) storageParent() uint32 {
 		return pick(t.source, parents...)
 	}
 	t.room(2)
-	p := t.templateOf(pick(t.source, kemStorage, kemStorage, x25519Storage, eccStorage))
+	p := t.templateOf(pick(t.source, kemStorage, kemStorage, montgomeryStorage, eccStorage))
 	p.attributes |= wire.ObjectOrigin
 	if t.chance(0.7) {
 		p.attributes |= wire.ObjectFixedTPM | wire.ObjectFixedParent
@@ -75,7 +75,7 @@ func (t *talk) foreignStorage(kept ...uint32) uint32 {
 		return pick(t.source, known...)
 	}
 	t.room(1, kept...)
-	k := t.known(t.templateOf(pick(t.source, kemStorage, kemStorage, x25519Storage, eccStorage)))
+	k := t.known(t.templateOf(pick(t.source, kemStorage, kemStorage, montgomeryStorage, eccStorage)))
 	k.publicOnly, k.external = true, true
 	k.hierarchy = uint32(pick(t.source, hierarchies...))
 	before := t.loaded()

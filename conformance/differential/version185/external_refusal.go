@@ -5,8 +5,10 @@ import (
 	"math/big"
 	"slices"
 
+	"filippo.io/edwards25519"
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/conformance/differential/curve448"
 	"github.com/swtpmd/swtpmd/conformance/differential/signature"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
@@ -56,9 +58,9 @@ func (k *key) refusedPublic() uint32 {
 		return parameter(tpm2.TPMRCKeySize, 2)
 	case k.lattice():
 		return when(k.kind == wire.AlgMLKEM && !reduced(k.unique[0]), parameter(tpm2.TPMRCKey, 2))
-	case k.on25519():
+	case k.montgomery():
 		return first(
-			when(len(k.unique[0]) != 32 || len(k.unique[1]) != 0, parameter(tpm2.TPMRCECCPoint, 2)),
+			when(len(k.unique[0]) != k.privateSize() || len(k.unique[1]) != 0, parameter(tpm2.TPMRCECCPoint, 2)),
 			when(named && !k.onCurve(), parameter(tpm2.TPMRCECCPoint, 2)),
 		)
 	case k.kind == tpm2.TPMAlgECC:
@@ -86,13 +88,18 @@ func reduced(public []byte) bool {
 }
 
 // onCurve reports whether the unique field of an ECC key, whose sizes are right, is that of
-// a point. Of curve 25519 those that are drawn are known to be, or are not looked at.
+// a point. Those of X25519 and X448 that are drawn are no points of low order.
 func (k *key) onCurve() bool {
-	if k.on25519() {
-		return k.private == nil || !k.eddsa() || slices.EqualFunc(k.unique, k.publicOf(k.private, nil), bytes.Equal)
+	switch {
+	case k.eddsa() && k.curve == wire.Curve448:
+		return curve448.IsPublic(k.unique[0])
+	case k.eddsa():
+		p, err := new(edwards25519.Point).SetBytes(k.unique[0])
+		return err == nil && bytes.Equal(p.Bytes(), k.unique[0])
+	case k.montgomery():
+		return true
 	}
-	_, err := signature.Exchange(k.curve).NewPublicKey(k.area().Point())
-	return err == nil
+	return signature.Exchange(k.curve).IsPublic(k.area().Point())
 }
 
 // refusedPrivate is the code for a key with its private part.
@@ -107,9 +114,9 @@ func (k *key) refusedPrivate() uint32 {
 		return parameter(tpm2.TPMRCKeySize, 2)
 	case k.lattice():
 		return when(!k.bound(), binding)
-	case k.on25519() && len(k.private) != 32:
+	case k.montgomery() && len(k.private) != k.privateSize():
 		return uint32(tpm2.TPMRCKeySize)
-	case k.on25519():
+	case k.montgomery():
 		return when(digest > 0 && !k.bound(), binding)
 	case k.kind == tpm2.TPMAlgECC:
 		d := new(big.Int).SetBytes(k.private)

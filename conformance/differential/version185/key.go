@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/swtpmd/swtpmd/conformance/differential/conversation"
+	"github.com/swtpmd/swtpmd/conformance/differential/curve448"
 	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
 	"github.com/swtpmd/swtpmd/conformance/differential/signature"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
@@ -52,7 +53,7 @@ func (k *key) ownScheme() scheme {
 	case k.mldsa():
 		return scheme{k.kind, k.scheme.hash}
 	case k.scheme.alg == wire.AlgHashEdDSA:
-		return scheme{wire.AlgHashEdDSA, tpm2.TPMAlgSHA512}
+		return scheme{wire.AlgHashEdDSA, wire.HashEdDSAHash(k.curve)}
 	}
 	return k.scheme
 }
@@ -65,7 +66,11 @@ func (p *template) privateSize() int {
 	switch {
 	case p.kind == wire.AlgMLKEM:
 		return lattice.SeedSize
-	case p.kind == tpm2.TPMAlgECC && !p.on25519():
+	case p.kind == tpm2.TPMAlgECC && p.eddsa() && p.curve == wire.Curve448:
+		return curve448.KeySize
+	case p.kind == tpm2.TPMAlgECC && p.curve == wire.Curve448:
+		return curve448.ExchangeSize
+	case p.kind == tpm2.TPMAlgECC && !p.montgomery():
 		return fieldSize(p.curve)
 	case p.kind == tpm2.TPMAlgRSA:
 		return int(p.bits) / 16
@@ -84,15 +89,16 @@ func (p *template) publicOf(private, seed []byte) [][]byte {
 			panic(err) // the size is right
 		}
 		return [][]byte{k.PublicKey().Bytes()}
+	case p.eddsa() && p.curve == wire.Curve448:
+		return [][]byte{curve448.Public(private), nil}
 	case p.eddsa():
 		return [][]byte{ed25519.NewKeyFromSeed(private).Public().(ed25519.PublicKey), nil}
 	case p.kind == tpm2.TPMAlgECC:
-		k, err := signature.Exchange(p.curve).NewPrivateKey(private)
-		if err != nil {
-			panic(err) // drawn below the order
+		point, ok := signature.Exchange(p.curve).Public(private)
+		if !ok {
+			panic("no private key") // drawn below the order
 		}
-		point := k.PublicKey().Bytes()
-		if p.on25519() {
+		if p.montgomery() {
 			return [][]byte{point, nil}
 		}
 		half := (len(point) - 1) / 2
@@ -149,14 +155,8 @@ func (k *key) sign(context, last []byte) []byte {
 	case wire.AlgHashMLDSA:
 		mu := signature.HashMLDSAMu(k.area(), context, last)
 		return slices.Concat(wire.U16(uint16(s.alg)), wire.U16(uint16(s.hash)), wire.Sized(k.signMu(mu)))
-	case wire.AlgEdDSA:
-		return slices.Concat(wire.U16(uint16(s.alg)), wire.Sized(ed25519.Sign(ed25519.NewKeyFromSeed(k.private), last)))
-	case wire.AlgHashEdDSA:
-		b, err := ed25519.NewKeyFromSeed(k.private).Sign(nil, last, crypto.SHA512)
-		if err != nil {
-			return nil
-		}
-		return slices.Concat(wire.U16(uint16(s.alg)), wire.Sized(b))
+	case wire.AlgEdDSA, wire.AlgHashEdDSA:
+		return slices.Concat(wire.U16(uint16(s.alg)), wire.Sized(k.signEdDSA(last)))
 	case tpm2.TPMAlgECDSA:
 		return k.signECDSA(s, last)
 	case tpm2.TPMAlgRSASSA:
@@ -182,6 +182,39 @@ func (k *key) signMu(mu []byte) []byte {
 	}
 	return signature
 }
+
+// signEdDSA signs a message, or the digest of one with HashEdDSA.
+func (k *key) signEdDSA(last []byte) []byte {
+	prehashed := k.scheme.alg == wire.AlgHashEdDSA
+	switch {
+	case k.curve == wire.Curve448 && prehashed:
+		return curve448.Ed448ph.Sign(k.private, last)
+	case k.curve == wire.Curve448:
+		return curve448.Ed448.Sign(k.private, last)
+	case !prehashed:
+		return ed25519.Sign(ed25519.NewKeyFromSeed(k.private), last)
+	}
+	signature, err := ed25519.NewKeyFromSeed(k.private).Sign(nil, last, crypto.SHA512)
+	if err != nil {
+		panic(err) // the digest has its size
+	}
+	return signature
+}
+
+// hintSize is the size in bytes of the hint that the key's signatures have, 0 of another
+// scheme than EdDSA.
+func (k *key) hintSize() int {
+	switch {
+	case k.ownScheme().alg != wire.AlgEdDSA:
+		return 0
+	case k.curve == wire.Curve448:
+		return curve448.KeySize
+	}
+	return ed25519.PublicKeySize
+}
+
+// hintOf is R of a TPMT_SIGNATURE of the key's; nil of another scheme than EdDSA.
+func (k *key) hintOf(signature []byte) []byte { return signature[4 : 4+k.hintSize()] }
 
 // signECDSA signs as RFC 6979 says, so that a script can be played again.
 func (k *key) signECDSA(s scheme, digest []byte) []byte {

@@ -100,7 +100,7 @@ func (t *talk) createChild() {
 	parents := t.handlesOf((*key).parent)
 	if len(parents) == 0 {
 		t.room(2)
-		p := t.templateOf(pick(t.source, kemStorage, x25519Storage, eccStorage))
+		p := t.templateOf(pick(t.source, kemStorage, montgomeryStorage, eccStorage))
 		p.attributes |= wire.ObjectOrigin | wire.ObjectFixedTPM | wire.ObjectFixedParent
 		h := t.primary(uint32(pick(t.source, hierarchies...)), p, nil, nil)
 		if h == 0 {
@@ -217,7 +217,7 @@ func (t *talk) loadExternal() {
 	if both && t.chance(0.95) {
 		p.attributes &^= wire.ObjectRestricted
 		p.cipher = noCipher
-		if p.storing25519() { // has no scheme of its own
+		if p.schemeless() { // has no scheme of its own
 			p.scheme = scheme{tpm2.TPMAlgECDH, tpm2.TPMAlgSHA256}
 		}
 	}
@@ -238,9 +238,10 @@ func (t *talk) loadExternal() {
 	t.external(k, wrong, 0)
 }
 
-// storing25519 reports whether it is a key of curve 25519 for exchanges without a scheme.
-func (p *template) storing25519() bool {
-	return p.on25519() && p.has(wire.ObjectDecrypt) && p.scheme.alg == tpm2.TPMAlgNull
+// schemeless reports whether it is a key of curve 25519 or 448 for exchanges without a
+// scheme.
+func (p *template) schemeless() bool {
+	return p.montgomery() && p.has(wire.ObjectDecrypt) && p.scheme.alg == tpm2.TPMAlgNull
 }
 
 // damaged loads a key whose areas do not belong together, or whose sensitive area is none.
@@ -250,7 +251,7 @@ func (t *talk) damaged(k *key) {
 	switch t.IntN(4) {
 	case 0:
 		other.private = slices.Clone(k.private)
-		other.private[1] ^= 2 // neither in what X25519 clears, nor in z of ML-KEM, which the public key is not from
+		other.private[1] ^= 2 // neither in what X25519 and X448 clear, nor in z of ML-KEM, which the public key is not from
 		code = uint32(tpm2.TPMRCBinding)
 		if k.kind == tpm2.TPMAlgRSA {
 			return // that it is prime is another matter
@@ -260,7 +261,7 @@ func (t *talk) damaged(k *key) {
 		switch {
 		case k.lattice():
 			code = parameter(tpm2.TPMRCSize, 1)
-		case k.on25519():
+		case k.montgomery():
 			code = uint32(tpm2.TPMRCKeySize)
 		default:
 			return

@@ -89,16 +89,15 @@ func (t *talk) approval(h uint32, k *key, message []byte) []byte {
 		if !ok {
 			return nil
 		}
-		return slices.Clone(a.out.Rest)
+		ticket := slices.Clone(a.out.Rest)
+		t.ticket(a, wire.STDigestVerified, k)
+		return ticket
 	}
 	if k.ownScheme().alg == tpm2.TPMAlgHMAC && k.publicOnly {
 		return nil
 	}
 	t.room(1, h)
-	var hint []byte
-	if k.ownScheme().alg == wire.AlgEdDSA {
-		hint = signature[4 : 4+hintSize]
-	}
+	hint := k.hintOf(signature)
 	a, ok := t.send(wire.CCVerifySequenceStart, []uint32{h}, slices.Concat(wire.Sized(nil), wire.Sized(hint), wire.Sized(nil)), t.full())
 	if !ok {
 		return nil
@@ -113,5 +112,7 @@ func (t *talk) approval(h uint32, k *key, message []byte) []byte {
 		return nil
 	}
 	delete(t.sequences, started)
-	return slices.Clone(a.out.Rest)
+	ticket := slices.Clone(a.out.Rest)
+	t.ticket(a, wire.STMessageVerified, k)
+	return ticket
 }

@@ -2,18 +2,19 @@ package version185
 
 import (
 	"bytes"
+	"math/big"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/conformance/differential/curve448"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
 const (
 	inputBuffer    = 1024
 	largestContext = 255
-	largestHint    = 57 // half a signature of Ed448
-	hintSize       = 32
+	largestHint    = curve448.KeySize
 )
 
 // contextOf draws a context for a key, sometimes one that its scheme does not have.
@@ -120,18 +121,18 @@ func (t *talk) startVerifying(h uint32) uint32 {
 	auth, context := t.newAuth(), t.contextOf(h)
 	k := t.keys[h]
 	size := 0
-	if k != nil && k.ownScheme().alg == wire.AlgEdDSA {
-		size = hintSize
+	if k != nil {
+		size = k.hintSize()
 	}
 	hint := t.bytes(size)
 	if t.chance(0.04) {
-		hint = t.bytes(pick(t.source, 0, 1, 31, 32, 33, 57, 58))
+		hint = t.bytes(pick(t.source, 0, 1, 31, 32, 33, 56, 57, 58))
 	}
 	// The message of an EdDSA signature has to be known for its hint.
 	var message []byte
 	if k != nil && size > 0 && len(hint) == size && k.private != nil && t.chance(0.8) {
 		message = t.bytes(t.IntN(300))
-		hint = k.sign(nil, message)[4 : 4+hintSize]
+		hint = k.hintOf(k.sign(nil, message))
 	}
 	a, ok := t.send(wire.CCVerifySequenceStart, []uint32{h}, slices.Concat(wire.Sized(auth), wire.Sized(hint), wire.Sized(context)), first(
 		when(len(auth) > largestDigest, parameter(tpm2.TPMRCSize, 1)),
@@ -277,7 +278,7 @@ func (t *talk) signatureFor(q *sequence, k *key) ([]byte, tpm2.TPMRC) {
 		return nil, 0
 	}
 	code := tpm2.TPMRC(0)
-	if len(q.hint) > 0 && !bytes.Equal(signature[4:4+hintSize], q.hint) {
+	if len(q.hint) > 0 && !bytes.Equal(k.hintOf(signature), q.hint) {
 		code = tpm2.TPMRCSignature
 	}
 	return t.spoil(signature, code)
@@ -300,9 +301,38 @@ func (t *talk) spoil(signature []byte, code tpm2.TPMRC) ([]byte, tpm2.TPMRC) {
 		return signature, tpm2.TPMRCSignature
 	case t.chance(0.02):
 		return append(wire.U16(uint16(tpm2.TPMAlgAES)), signature[2:]...), undecodedScheme
+	case isEdDSA(signature) && t.chance(0.2):
+		return unreduced(signature), tpm2.TPMRCSignature
 	}
 	return signature, code
 }
+
+// isEdDSA reports whether a TPMT_SIGNATURE is one of EdDSA or HashEdDSA.
+func isEdDSA(signature []byte) bool {
+	alg := tpm2.TPMAlgID(signature[0])<<8 | tpm2.TPMAlgID(signature[1])
+	return alg == wire.AlgEdDSA || alg == wire.AlgHashEdDSA
+}
+
+// unreduced is a TPMT_SIGNATURE of EdDSA with the order of the group added to S, which
+// verifies with who does not look (RFC 8032, sections 5.1.7 and 5.2.7; errata 3.1).
+func unreduced(signature []byte) []byte {
+	signature = slices.Clone(signature)
+	s := signature[4+(len(signature)-4)/2:]
+	order := order25519
+	if len(s) == curve448.KeySize {
+		order = curve448.Order()
+	}
+	slices.Reverse(s)
+	new(big.Int).Add(new(big.Int).SetBytes(s), order).FillBytes(s)
+	slices.Reverse(s)
+	return signature
+}
+
+// order25519 is 2^252 + 27742317777372353535851937790883648493 (RFC 8032, section 5.1).
+var order25519 = func() *big.Int {
+	n, _ := new(big.Int).SetString("27742317777372353535851937790883648493", 10)
+	return n.Add(n, new(big.Int).Lsh(big.NewInt(1), 252))
+}()
 
 // ticket checks a TPMT_TK_VERIFIED of a key, whose HMAC only the TPM can check. Where the
 // hierarchy has no proof, or the key no Name, it is the NULL Ticket (Part 2, section

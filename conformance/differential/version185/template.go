@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/swtpmd/swtpmd/conformance/differential/signature"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
@@ -119,8 +120,10 @@ func (p *template) lattice() bool { return p.kind == wire.AlgMLKEM || p.mldsa() 
 
 func (p *template) mldsa() bool { return p.kind == wire.AlgMLDSA || p.kind == wire.AlgHashMLDSA }
 
-// on25519 reports whether it is a key of curve 25519.
-func (p *template) on25519() bool { return p.kind == tpm2.TPMAlgECC && p.curve == wire.Curve25519 }
+// montgomery reports whether it is a key of curve 25519 or 448.
+func (p *template) montgomery() bool {
+	return p.kind == tpm2.TPMAlgECC && signature.Montgomery(p.curve)
+}
 
 // eddsa reports whether it is a key of EdDSA or HashEdDSA.
 func (p *template) eddsa() bool {
@@ -142,6 +145,7 @@ func (p *template) dhkem() bool {
 var dhkemHashes = map[tpm2.TPMECCCurve]tpm2.TPMAlgID{
 	tpm2.TPMECCNistP256: tpm2.TPMAlgSHA256, tpm2.TPMECCNistP384: tpm2.TPMAlgSHA384,
 	tpm2.TPMECCNistP521: tpm2.TPMAlgSHA512, wire.Curve25519: tpm2.TPMAlgSHA256,
+	wire.Curve448: tpm2.TPMAlgSHA512,
 }
 
 // kem reports whether secrets can be encapsulated to it.

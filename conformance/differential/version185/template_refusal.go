@@ -38,7 +38,7 @@ var (
 	}
 	curves = []tpm2.TPMECCCurve{
 		tpm2.TPMECCNistP192, tpm2.TPMECCNistP224, tpm2.TPMECCNistP256, tpm2.TPMECCNistP384, tpm2.TPMECCNistP521,
-		tpm2.TPMECCBNP256, tpm2.TPMECCBNP638, tpm2.TPMECCSM2P256, wire.Curve25519,
+		tpm2.TPMECCBNP256, tpm2.TPMECCBNP638, tpm2.TPMECCSM2P256, wire.Curve25519, wire.Curve448,
 	}
 )
 
@@ -259,7 +259,7 @@ func (p *template) misfitScheme() tpm2.TPMRC {
 	sign, decrypt, restricted := p.has(wire.ObjectSign), p.has(wire.ObjectDecrypt), p.has(wire.ObjectRestricted)
 	null := p.scheme.alg == tpm2.TPMAlgNull
 	switch {
-	case p.on25519():
+	case p.montgomery():
 		ok := sign && !decrypt && p.eddsa() || decrypt && !sign && (p.scheme.alg == tpm2.TPMAlgECDH || restricted)
 		if !ok {
 			return tpm2.TPMRCScheme

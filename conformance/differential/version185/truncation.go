@@ -77,10 +77,7 @@ func (t *talk) cutAll(h uint32, k *key, share float64) {
 	if signature == nil {
 		return
 	}
-	hint := empty
-	if k.ownScheme().alg == wire.AlgEdDSA {
-		hint = wire.Sized(signature[4 : 4+hintSize])
-	}
+	hint := wire.Sized(k.hintOf(signature))
 	started, ok := t.cut(wire.CCVerifySequenceStart, []uint32{h}, share, wire.Sized([]byte("pw")), hint, context)
 	if !ok {
 		return

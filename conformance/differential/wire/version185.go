@@ -55,7 +55,17 @@ const (
 	AlgSHAKE256x512 tpm2.TPMAlgID = 0x002e
 
 	Curve25519 tpm2.TPMECCCurve = 0x0040
+	Curve448   tpm2.TPMECCCurve = 0x0041
 )
+
+// HashEdDSAHash is the hash algorithm of HashEdDSA with a curve (RFC 8032, sections 5.1 and
+// 5.2: SHA-512, and 64 octets of SHAKE256).
+func HashEdDSAHash(curve tpm2.TPMECCCurve) tpm2.TPMAlgID {
+	if curve == Curve448 {
+		return AlgSHAKE256x512
+	}
+	return tpm2.TPMAlgSHA512
+}
 
 // SignsMessages reports whether a signature scheme is of messages, of which it hashes the
 // public key or the context too, and not of their digests.
