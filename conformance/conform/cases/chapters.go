@@ -66,7 +66,7 @@ var chapters = []func() []conform.Case{
 	asymmetricCases, eccCases, symmetricCases, randomCases, sequenceCases, countdownCases,
 	attestationCases, ephemeralCases, signCases, pcrCases, policyCases, protectedCases,
 	// What version 185 of the library brought.
-	encapsulationCases, signSequenceCases, verifySequenceCases, digestCases, objectCases185,
+	encapsulationCases, signSequenceCases, verifySequenceCases, digestCases, objectCases185, exchangeCases,
 	// The PC Client profile, and what Linux and swtpm's clients ask.
 	profileCases, linuxCases, controlCases,
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/swtpmd/swtpmd/conformance/conform"
 	"github.com/swtpmd/swtpmd/conformance/differential/lattice"
+	signatures "github.com/swtpmd/swtpmd/conformance/differential/signature"
 	"github.com/swtpmd/swtpmd/conformance/differential/wire"
 )
 
@@ -85,7 +86,7 @@ func encapsulationCases() []conform.Case {
 	for _, other := range []struct{ what, key string }{
 		{"an RSA key", "@rsa decrypt"}, {"an ECC key without a KDF", "@ecc decrypt"}, {"an ECC key for ECDH without a KDF", "@ecc ecdh"}, {"an ECC key that signs", "@ecc sign"},
 		{"an HMAC key", "@hmac"}, {"an AES key", "@aes"}, {"sealed data", "@sealed"}, {"an ECC storage key", "@storage"}, {"a derivation parent", "@derivation"},
-		{"an ML-DSA key", "@mldsa 44"}, {"a HashML-DSA key", "@hash mldsa 44 SHA256"}, {"an EdDSA key", "@eddsa"},
+		{"an ML-DSA key", "@mldsa 44"}, {"a HashML-DSA key", "@hash mldsa 44 SHA256"}, {"an EdDSA key", "@eddsa"}, {"an Ed448 key", "@ed448"},
 	} {
 		cases = append(cases, built(
 			about(encapsulate, "to "+other.what, on(other.key), nil, h(1, tpm2.TPMRCKey)),
@@ -167,14 +168,11 @@ func dhkemCases(k *dhkemKey) []conform.Case {
 	key := "@dhkem " + k.name
 	wrong := anyNumber(tpm2.TPMRCSize, tpm2.TPMRCValue, tpm2.TPMRCECCPoint)
 	ciphertext := lazily(func() []byte { _, b, _ := k.encapsulate(); return b })
-	none := octets(len(k.private().PublicKey().Bytes()))
-	what := "of a point that is not on the curve for DHKEM with "
-	if k.name == "X25519" {
-		clear(none) // of low order
-		what = "of a point whose product is zero for DHKEM with "
-	} else {
-		none[0] = 4
+	none, what := make([]byte, len(k.scalar)), "of a point whose product is zero for DHKEM with " // of low order
+	if !signatures.Montgomery(k.id) {
+		none, what = append([]byte{4}, octets(2*len(k.scalar))...), "of a point that is not on the curve for DHKEM with "
 	}
+	longer := lazily(func() []byte { _, b, _ := k.encapsulate(); return append(b, 0) })
 	return built(
 		about(encapsulate, "to a key for DHKEM with "+k.name, on(key), nil).check("gives a secret that the client finds in the ciphertext", encapsulated(k.decapsulate)),
 		about(encapsulate, "to the public area of a key for DHKEM with "+k.name, on(key+" public"), nil).check("gives a secret that the client finds in the ciphertext", encapsulated(k.decapsulate)),
@@ -188,6 +186,7 @@ func dhkemCases(k *dhkemKey) []conform.Case {
 		about(decapsulate, "with the public area of a key for DHKEM with "+k.name, on(key+" public"), with(ciphertext), tpm2.TPMRCAuthUnavailable),
 		about(decapsulate, what+k.name, on(key), with(none), wrong...),
 		about(decapsulate, "of half a point for DHKEM with "+k.name, on(key), with(none[:len(none)/2]), wrong...),
+		about(decapsulate, "of a point with an octet more for DHKEM with "+k.name, on(key), with(longer), wrong...),
 		about(decapsulate, "of nothing for DHKEM with "+k.name, on(key), with(empty), wrong...),
 	)
 }

@@ -86,8 +86,11 @@ func signStart(key string, context []byte) conform.Step {
 	return do(wire.CCSignSequenceStart, handle(key)).With(empty, conform.Bytes(context)).Named("sequence")
 }
 
-func verifyStart(key string, hint, context []byte) conform.Step {
-	return do(wire.CCVerifySequenceStart, handle(key)).With(empty, conform.Bytes(hint), conform.Bytes(context)).Named("sequence")
+func verifyStart(key string, context []byte) conform.Step { return verifyWith(key, empty, context) }
+
+// verifyWith is verifyStart with a hint.
+func verifyWith(key string, hint conform.Part, context []byte) conform.Step {
+	return do(wire.CCVerifySequenceStart, handle(key)).With(empty, hint, conform.Bytes(context)).Named("sequence")
 }
 
 // fixtures are objects that many cases use. All are in the null hierarchy, so that they

@@ -1,8 +1,6 @@
 package cases
 
 import (
-	"crypto/ecdh"
-	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -89,10 +87,6 @@ func hashDSADetails(set uint16, hash tpm2.TPMAlgID) join {
 	return with(named{algs: []tpm2.TPMAlgID{wire.AlgHashMLDSA}}, dsaSet(set), hash)
 }
 
-func edDetails(scheme tpm2.TPMAlgID) join {
-	return with(tpm2.TPMAlgNull, scheme, tpm2.TPMECCCurve25519, tpm2.TPMAlgNull)
-}
-
 // kemArea and dsaArea are the public areas of the client's keys.
 func kemArea(set uint16, attributes uint32, details conform.Part) sized {
 	return public(wire.AlgMLKEM, attributes, empty, details, lazily(func() []byte { return kemPublic(set) }))
@@ -112,17 +106,15 @@ func loading(private, area conform.Part) conform.Step {
 	return do(tpm2.TPMCCLoadExternal).With(private, area, null)
 }
 
-// fixtures185 are the keys of the cases about version 185. Of EdDSA the TPM makes those that
-// sign, as the text leaves open what of a key is in the sensitive area.
+// fixtures185 are the keys of the cases about version 185.
 var fixtures185 = sync.OnceValue(func() []conform.Fixture {
 	all := []conform.Fixture{
 		{Name: "@ecc public signs", Step: publicOnly("p256", outside|signs, eccSigns, null)},
 		{Name: "@mlkem storage", Step: createPrimary(null, "", public(wire.AlgMLKEM, storage, empty, storageKEM(2), empty))},
 		{Name: "@mldsa attest", Step: createPrimary(null, "", public(wire.AlgMLDSA, signing|restricted, empty, dsaDetails(1, false), empty))},
-		{Name: "@eddsa", Step: createPrimary(null, "", eccPublic(signing, edDetails(wire.AlgEdDSA)))},
-		{Name: "@hash eddsa", Step: createPrimary(null, "", eccPublic(signing, edDetails(wire.AlgHashEdDSA)))},
-		{Name: "@eddsa public", Step: loading(empty, edArea(wire.AlgEdDSA))},
-		{Name: "@hash eddsa public", Step: loading(empty, edArea(wire.AlgHashEdDSA))},
+	}
+	for _, e := range edSchemes {
+		all = append(all, e.fixtures()...)
 	}
 	for set := uint16(1); set <= 3; set++ {
 		kem, dsa := "@mlkem "+kemName(set), dsaName(set)
@@ -158,13 +150,6 @@ func hashDSAName(set uint16, hash string) string {
 	return "@hash mldsa " + dsaName(set) + " " + hash
 }
 
-// edKey is the client's key of EdDSA.
-func edKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(octets(ed25519.SeedSize)) }
-
-func edArea(scheme tpm2.TPMAlgID) sized {
-	return public(tpm2.TPMAlgECC, outside|signs, empty, edDetails(scheme), with([]byte(edKey().Public().(ed25519.PublicKey)), empty))
-}
-
 // A signer is a scheme in which the client signs a message.
 type signer struct {
 	key string
@@ -172,6 +157,8 @@ type signer struct {
 	context []byte
 	// sign makes a TPMT_SIGNATURE.
 	sign func(message []byte) ([]byte, error)
+	// hint is R of it, nil in a scheme without a hint.
+	hint func(message []byte) []byte
 }
 
 // signed is the signature of a message.
@@ -181,7 +168,7 @@ func (s *signer) signed(message []byte) conform.Computed {
 
 // dsaSigner signs with ML-DSA.
 func dsaSigner(set uint16, context []byte) *signer {
-	return &signer{"@mldsa " + dsaName(set), context, func(message []byte) ([]byte, error) {
+	return &signer{key: "@mldsa " + dsaName(set), context: context, sign: func(message []byte) ([]byte, error) {
 		b, err := dsaKey(set).Sign(nil, message, &mldsa.Options{Context: string(context)})
 		return slices.Concat(alg(wire.AlgMLDSA), wire.Sized(b)), err
 	}}
@@ -189,7 +176,7 @@ func dsaSigner(set uint16, context []byte) *signer {
 
 // hashDSASigner signs with HashML-DSA.
 func hashDSASigner(set uint16, hash tpm2.TPMAlgID, name string, context []byte) *signer {
-	return &signer{hashDSAName(set, name), context, func(message []byte) ([]byte, error) {
+	return &signer{key: hashDSAName(set, name), context: context, sign: func(message []byte) ([]byte, error) {
 		p := &wire.Public{SchemeHash: hash, Unique: [][]byte{dsaKey(set).PublicKey().Bytes()}}
 		mu := signatures.HashMLDSAMu(p, context, wire.Digest(hash, message))
 		b, err := dsaKey(set).Sign(nil, mu, mldsacrypto.MLDSAMu)
@@ -197,20 +184,11 @@ func hashDSASigner(set uint16, hash tpm2.TPMAlgID, name string, context []byte) 
 	}}
 }
 
-// edSigner signs with Ed25519, and phSigner with Ed25519ph.
 var (
-	edSigner = &signer{"@eddsa public", nil, func(message []byte) ([]byte, error) {
-		return slices.Concat(alg(wire.AlgEdDSA), wire.Sized(ed25519.Sign(edKey(), message))), nil
-	}}
-	phSigner = &signer{"@hash eddsa public", nil, func(message []byte) ([]byte, error) {
-		digest := sha512.Sum512(message)
-		b, err := edKey().Sign(nil, digest[:], &ed25519.Options{Hash: hashes[3].hash})
-		return slices.Concat(alg(wire.AlgHashEdDSA), wire.Sized(b)), err
-	}}
 	// ecdsaSigner and rsaSigner sign with SHA-256.
-	ecdsaSigner = &signer{"@ecc sign", nil, func(message []byte) ([]byte, error) { return byClient("p256", message) }}
-	rsaSigner   = &signer{"@rsa sign", nil, func(message []byte) ([]byte, error) { return byClient("rsa", message) }}
-	hmacSigner  = &signer{"@hmac", nil, func(message []byte) ([]byte, error) {
+	ecdsaSigner = &signer{key: "@ecc sign", sign: func(message []byte) ([]byte, error) { return byClient("p256", message) }}
+	rsaSigner   = &signer{key: "@rsa sign", sign: func(message []byte) ([]byte, error) { return byClient("rsa", message) }}
+	hmacSigner  = &signer{key: "@hmac", sign: func(message []byte) ([]byte, error) {
 		return slices.Concat(alg(tpm2.TPMAlgHMAC), alg(tpm2.TPMAlgSHA256), hmacOf(1, message)), nil
 	}}
 )
@@ -223,15 +201,11 @@ func byClient(name string, message []byte) ([]byte, error) {
 	return b, nil
 }
 
-// edHint is R of the client's EdDSA signature.
-func edHint(message []byte) []byte { return ed25519.Sign(edKey(), message)[:32] }
-
 // dhkemKey is a key of the client for DHKEM, with the hash algorithm that RFC 9180, section
 // 7.1, has for its curve.
 type dhkemKey struct {
 	name   string
 	id     tpm2.TPMECCCurve
-	curve  ecdh.Curve
 	suite  uint16
 	alg    tpm2.TPMAlgID
 	hash   func() hash.Hash
@@ -241,19 +215,21 @@ type dhkemKey struct {
 
 func dhkemKeys() []dhkemKey {
 	return []dhkemKey{
-		{"P-256", tpm2.TPMECCNistP256, ecdh.P256(), 0x10, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
-		{"P-384", tpm2.TPMECCNistP384, ecdh.P384(), 0x11, tpm2.TPMAlgSHA384, sha512.New384, 48, octets(48)},
-		{"P-521", tpm2.TPMECCNistP521, ecdh.P521(), 0x12, tpm2.TPMAlgSHA512, sha512.New, 64, append([]byte{0}, octets(65)...)},
-		{"X25519", tpm2.TPMECCCurve25519, ecdh.X25519(), 0x20, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
+		{"P-256", tpm2.TPMECCNistP256, 0x10, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
+		{"P-384", tpm2.TPMECCNistP384, 0x11, tpm2.TPMAlgSHA384, sha512.New384, 48, octets(48)},
+		{"P-521", tpm2.TPMECCNistP521, 0x12, tpm2.TPMAlgSHA512, sha512.New, 64, append([]byte{0}, octets(65)...)},
+		{"X25519", tpm2.TPMECCCurve25519, 0x20, tpm2.TPMAlgSHA256, sha256.New, 32, octets(32)},
+		{"X448", tpm2.TPMECCCurve448, 0x21, tpm2.TPMAlgSHA512, sha512.New, 64, octets(56)},
 	}
 }
 
-func (k *dhkemKey) private() *ecdh.PrivateKey {
-	private, err := k.curve.NewPrivateKey(k.scalar)
-	if err != nil {
-		panic("conform: " + err.Error()) // a constant is wrong
+// public is the public key in the form of RFC 9180.
+func (k *dhkemKey) public() []byte {
+	key, ok := signatures.Exchange(k.id).Public(k.scalar)
+	if !ok {
+		panic("conform: the client's key for DHKEM with " + k.name + " is none") // a constant is wrong
 	}
-	return private
+	return key
 }
 
 // details are those of a key for ECDH with HKDF.
@@ -262,9 +238,9 @@ func (k *dhkemKey) details() join {
 }
 
 func (k *dhkemKey) area(attributes uint32) sized {
-	point := k.private().PublicKey().Bytes()
-	unique := with(point, empty)
-	if k.curve != ecdh.X25519() {
+	unique := join{lazily(k.public), empty}
+	if !signatures.Montgomery(k.id) {
+		point := k.public()
 		half := len(point) / 2
 		unique = with(point[1:1+half], point[1+half:])
 	}
@@ -276,31 +252,27 @@ func (k *dhkemKey) encapsulate() (shared, ciphertext []byte, err error) {
 	sender := *k
 	sender.scalar = slices.Clone(k.scalar)
 	sender.scalar[len(sender.scalar)-1] ^= 8
-	ciphertext = sender.private().PublicKey().Bytes()
-	shared, err = k.agree(sender.private(), k.private().PublicKey(), ciphertext)
+	ciphertext = sender.public()
+	shared, err = k.agree(sender.scalar, k.public(), ciphertext)
 	return shared, ciphertext, err
 }
 
 // decapsulate finds the secret of a ciphertext.
 func (k *dhkemKey) decapsulate(ciphertext []byte) ([]byte, error) {
-	peer, err := k.curve.NewPublicKey(ciphertext)
-	if err != nil {
-		return nil, fmt.Errorf("the ciphertext is no point: %w", err)
-	}
-	return k.agree(k.private(), peer, ciphertext)
+	return k.agree(k.scalar, ciphertext, ciphertext)
 }
 
 // agree is the second half of Encap and Decap (RFC 9180, section 4.1).
-func (k *dhkemKey) agree(private *ecdh.PrivateKey, peer *ecdh.PublicKey, ciphertext []byte) ([]byte, error) {
-	dh, err := private.ECDH(peer)
-	if err != nil {
-		return nil, err
+func (k *dhkemKey) agree(private, peer, ciphertext []byte) ([]byte, error) {
+	dh, ok := signatures.Exchange(k.id).Secret(private, peer)
+	if !ok {
+		return nil, fmt.Errorf("%x is no point of %s", peer, k.name)
 	}
 	suite := append([]byte("HPKE-v1KEM"), byte(k.suite>>8), byte(k.suite))
 	prk, err := hkdf.Extract(k.hash, slices.Concat(suite, []byte("eae_prk"), dh), nil)
 	if err != nil {
 		return nil, err
 	}
-	context := slices.Concat(ciphertext, k.private().PublicKey().Bytes())
+	context := slices.Concat(ciphertext, k.public())
 	return hkdf.Expand(k.hash, prk, string(slices.Concat(wire.U16(uint16(k.secret)), suite, []byte("shared_secret"), context)), k.secret)
 }

@@ -31,11 +31,15 @@ func (k *kind185) template(attributes uint32, unique any) sized {
 
 // kinds185 are those that version 185 brought.
 func kinds185() []kind185 {
-	all := []kind185{
-		{"an EdDSA key", tpm2.TPMAlgECC, signs, edDetails(wire.AlgEdDSA)}, {"a restricted EdDSA key", tpm2.TPMAlgECC, signs | restricted, edDetails(wire.AlgEdDSA)},
-		{"a HashEdDSA key", tpm2.TPMAlgECC, signs, edDetails(wire.AlgHashEdDSA)},
-		{"an X25519 key", tpm2.TPMAlgECC, decrypts, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDH, tpm2.TPMAlgSHA256, tpm2.TPMECCCurve25519, tpm2.TPMAlgNull)},
-		{"an X25519 storage key", tpm2.TPMAlgECC, parental, with(aesDetails(tpm2.TPMAlgCFB), tpm2.TPMAlgNull, tpm2.TPMECCCurve25519, tpm2.TPMAlgNull)},
+	var all []kind185
+	for _, e := range edSchemes {
+		all = append(all, kind185{e.a, tpm2.TPMAlgECC, signs, e.details()})
+	}
+	for _, e := range plainSchemes {
+		all = append(all, kind185{e.restricted(), tpm2.TPMAlgECC, signs | restricted, e.details()})
+	}
+	for _, m := range montgomeryCurves {
+		all = append(all, kind185{"an " + m.name + " key", tpm2.TPMAlgECC, decrypts, m.details()}, kind185{"an " + m.name + " storage key", tpm2.TPMAlgECC, parental, m.storageDetails()})
 	}
 	for _, k := range dhkemKeys() {
 		all = append(all, kind185{"a key for DHKEM with " + k.name, tpm2.TPMAlgECC, decrypts, k.details()})
@@ -126,6 +130,11 @@ func templateCases185() []conform.Case {
 		{"of an ML-DSA key with a unique longer than any", "", public(wire.AlgMLDSA, signing, empty, dsaDetails(1, false), conform.Bytes(octets(2593))), codes(p(2, tpm2.TPMRCSize))},
 		{"of a signing key of curve 25519 without a scheme", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgNull, tpm2.TPMECCCurve25519, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
 		{"of a signing key of curve 25519 with ECDSA", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, tpm2.TPMECCCurve25519, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a signing key of curve 448 without a scheme", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgNull, tpm2.TPMECCCurve448, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a signing key of curve 448 with ECDSA", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, tpm2.TPMECCCurve448, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a key of curve 25519 with EdDSA that decrypts", "", eccPublic(decrypting, ed25519Plain.details()), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a key of curve 448 with EdDSA that decrypts", "", eccPublic(decrypting, ed448Plain.details()), codes(p(2, tpm2.TPMRCScheme))},
+		{"of a HashEdDSA key of P-256", "", eccPublic(signing, with(tpm2.TPMAlgNull, wire.AlgHashEdDSA, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
 		{"of an EdDSA key of P-256", "", eccPublic(signing, with(tpm2.TPMAlgNull, wire.AlgEdDSA, tpm2.TPMECCNistP256, tpm2.TPMAlgNull)), codes(p(2, tpm2.TPMRCScheme))},
 		{"of a signing key with HKDF", "", eccPublic(signing, with(tpm2.TPMAlgNull, tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256, wire.AlgHKDF, tpm2.TPMAlgSHA256)), codes(p(2, tpm2.TPMRCKDF))},
 		{"of a storage key with HKDF", "", eccPublic(storage, with(aesDetails(tpm2.TPMAlgCFB), tpm2.TPMAlgNull, tpm2.TPMECCNistP256, wire.AlgHKDF, tpm2.TPMAlgSHA256)), codes(p(2, tpm2.TPMRCKDF))},
@@ -319,7 +328,8 @@ func oldSignatureCases() []conform.Case {
 		*signer
 		scheme tpm2.TPMAlgID
 	}{
-		{"ML-DSA", dsaSigner(1, nil), wire.AlgMLDSA}, {"HashML-DSA", hashDSASigner(1, tpm2.TPMAlgSHA256, "SHA256", nil), wire.AlgHashMLDSA}, {"EdDSA", edSigner, wire.AlgEdDSA},
+		{"ML-DSA", dsaSigner(1, nil), wire.AlgMLDSA}, {"HashML-DSA", hashDSASigner(1, tpm2.TPMAlgSHA256, "SHA256", nil), wire.AlgHashMLDSA}, {"EdDSA", ed25519Plain.signer(), wire.AlgEdDSA}, {"HashEdDSA", ed25519Hash.signer(), wire.AlgHashEdDSA},
+		{"Ed448", ed448Plain.signer(), wire.AlgEdDSA}, {"Ed448ph", ed448Hash.signer(), wire.AlgHashEdDSA},
 	} {
 		to := on(v.key, "policy")
 		cases = append(cases, built(
@@ -332,6 +342,7 @@ func oldSignatureCases() []conform.Case {
 	cases = append(cases, built(
 		about(sign, "with an ML-DSA key, which signs messages", on("@mldsa 44"), with(digestOf(1), noScheme, nullTicket()), none...),
 		about(sign, "with an EdDSA key, which signs messages", on("@eddsa"), with(digestOf(1), noScheme, nullTicket()), none...),
+		about(sign, "with an Ed448 key, which signs messages", on("@ed448"), with(digestOf(1), noScheme, nullTicket()), none...),
 		about(sign, "with an ML-KEM key", on("@mlkem 768"), with(digestOf(1), noScheme, nullTicket()), h(1, tpm2.TPMRCKey)),
 	)...)
 	for i := range cases {

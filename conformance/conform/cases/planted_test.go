@@ -40,6 +40,10 @@ var planted = []struct{ name, file, right, wrong, finds string }{
 		"SignSequenceComplete with another key of the same kind than that of the start answers TPM_RC_SIGN_CONTEXT_KEY for handle 2"},
 	{"the context of ML-DSA is passed over", "object_lattice.go", "p, k := &o.public, o.lattice.known()\n\tvar err error", "p, k := &o.public, o.lattice.known()\n\tif PLANTED {\n\t\tcontext = nil\n\t}\n\tvar err error",
 		"SignDigest by HashML-DSA-44 and SHA256 with a context of 7 octets gives a signature that verifies"},
+	{"Ed448ph hashes with SHA512", "object_montgomery.go", "return crypt.Digest(o.eddsaCurve().Hash, nil, message)", "if PLANTED {\n\t\t\treturn crypt.Digest(wire.AlgSHA512, nil, message)\n\t\t}\n\t\treturn crypt.Digest(o.eddsaCurve().Hash, nil, message)",
+		"PolicySigned with a signature by Ed448ph makes the digest that the client computes"},
+	{"the product of X448 has a flipped bit", "object_montgomery.go", "z, err := m.Exchange(private, p.X)\n", "z, err := m.Exchange(private, p.X)\n\tif PLANTED && len(z) == 56 {\n\t\tz[0] ^= 1\n\t}\n",
+		"ECDH_ZGen with an X448 key gives the product of point and key"},
 	{"the secret of ML-KEM ends with a zero", "cmd_encapsulation.go", "shared, err := k.Decapsulate(ciphertext)\n", "shared, err := k.Decapsulate(ciphertext)\n\tif PLANTED && err == nil {\n\t\tclear(shared[len(shared)-1:])\n\t}\n",
 		"Decapsulate of the client's ciphertext for ML-KEM-768 gives the client's secret"},
 }

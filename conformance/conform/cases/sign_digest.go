@@ -1,8 +1,6 @@
 package cases
 
 import (
-	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -38,7 +36,10 @@ func muOfMessage(set uint16, context []byte) conform.Computed {
 func digestSchemes() (all []digestScheme) {
 	all = []digestScheme{
 		{"RSASSA", "@rsa sign", tpm2.TPMAlgRSASSA, tpm2.TPMAlgSHA256, nil, rsaSigner}, {"RSAPSS", "@rsa pss", tpm2.TPMAlgRSAPSS, tpm2.TPMAlgSHA256, nil, nil},
-		{"ECDSA", "@ecc sign", tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, nil, ecdsaSigner}, {"HashEdDSA", "@hash eddsa", wire.AlgHashEdDSA, tpm2.TPMAlgSHA512, nil, phSigner},
+		{"ECDSA", "@ecc sign", tpm2.TPMAlgECDSA, tpm2.TPMAlgSHA256, nil, ecdsaSigner},
+	}
+	for _, e := range hashSchemes {
+		all = append(all, digestScheme{e.name, e.label, e.alg, e.hash, nil, e.signer()})
 	}
 	for set := uint16(1); set <= 3; set++ {
 		name := "Hash" + dsaSet(set).String()
@@ -162,10 +163,12 @@ func signDigestRefusals() []conform.Case {
 		about(sign, "with an ECC key without a scheme", on("@ecc"), plain, none...),
 		about(sign, "with an HMAC key, which signs messages", on("@hmac"), plain, none...),
 		about(sign, "with an EdDSA key, which signs messages", on("@eddsa"), with(empty, octets(64), nullTicket()), none...),
+		about(sign, "with an Ed448 key, which signs messages", on("@ed448"), with(empty, octets(64), nullTicket()), none...),
 		about(sign, "with the public area of a key alone", on("@ecc public signs"), plain, tpm2.TPMRCAuthUnavailable),
 		about(sign, "with a key for certificates alone", on("key"), plain, h(1, tpm2.TPMRCAttributes)).first(external("p256", outside|signs|wire.ObjectX509, eccSigns, "").Named("key")),
 		about(sign, "with a context and an ECC key, whose scheme has none", on("@ecc sign"), with("context", digest, nullTicket()), tooMuch...),
 		about(sign, "with a context and an RSA key, whose scheme has none", on("@rsa sign"), with("context", digest, nullTicket()), tooMuch...),
+		about(sign, "with a context and an Ed448ph key, whose scheme has none", on("@ed448ph"), with("context", octets(64), nullTicket()), tooMuch...),
 		about(sign, "with a context longer than that of any scheme", on("@hash mldsa 44 SHA256"), with(octets(256), digest, nullTicket()), p(1, tpm2.TPMRCSize)),
 		about(sign, "with a restricted key and no ticket", on("@attest"), plain, p(3, tpm2.TPMRCTicket)),
 		about(sign, "with a restricted key and a ticket", on("@attest"), with(empty, digest, hashed)).first(hashedFor(tpm2.TPMRHOwner, message)).
@@ -197,31 +200,18 @@ func verifyDigestRefusals() []conform.Case {
 			with(empty, digest, hashDSASigner(1, tpm2.TPMAlgSHA384, "SHA384", nil).signed(message)), p(3, tpm2.TPMRCScheme)),
 		about(verify, "of a signature in a scheme that there is not", on("@ecc sign"), with(empty, digest, u16(0x7fff)), p(3, tpm2.TPMRCScheme)),
 		about(verify, "of an HMAC, which is of a message", on("@hmac"), with(empty, digest, hmacSigner.signed(message)), none...),
-		about(verify, "of a signature by EdDSA, which is of a message", on("@eddsa public"), with(empty, octets(64), edSigner.signed(message)), none...),
+		about(verify, "of a signature by EdDSA, which is of a message", on("@eddsa public"), with(empty, octets(64), ed25519Plain.signer().signed(message)), none...),
+		about(verify, "of a signature by Ed448, which is of a message", on("@ed448 public"), with(empty, octets(64), ed448Plain.signer().signed(message)), none...),
 		about(verify, "with a context and an ECC key, whose scheme has none", on("@ecc sign"), with("context", digest, signature), anyNumber(tpm2.TPMRCSize, tpm2.TPMRCValue)...),
 		about(verify, "with a context longer than that of any scheme", on(hash44.key), with(octets(256), digest, hash44.signed(message)), p(1, tpm2.TPMRCSize)),
 		about(verify, "with the public area of a key", on("@ecc public signs"), with(empty, digest, signature)),
-		about(verify, "with the public area of an EdDSA key of which the client has the private one", on("@hash eddsa public"), with(empty, wire.Digest(tpm2.TPMAlgSHA512, message), phSigner.signed(message))),
+		about(verify, "with the public area of an EdDSA key of which the client has the private one", on("@hash eddsa public"), with(empty, wire.Digest(tpm2.TPMAlgSHA512, message), ed25519Hash.signer().signed(message))),
 		about(verify, "with a key of the owner hierarchy", on("key"), with(empty, digest, signature)).first(inOwner).
 			check("gives a ticket that names the hash algorithm", digestTicket(tpm2.TPMRHOwner, tpm2.TPMAlgSHA256, true)),
 		about(verify, "twice", on("key"), with(empty, digest, signature)).first(inOwner).gives("gives the same ticket").
 			next(do(verify, handle("key")).With(with(empty, digest, signature)...).Checked(sameAs("asked", 1))),
-		about(verify, "of a HashEdDSA signature whose S is not reduced", on("@hash eddsa public"), with(empty, wire.Digest(tpm2.TPMAlgSHA512, message), conform.Computed(unreduced)), p(3, tpm2.TPMRCSignature)),
+		about(verify, "of a HashEdDSA signature whose S is not reduced", on("@hash eddsa public"), with(empty, wire.Digest(ed25519Hash.hash, message), conform.Computed(ed25519Hash.unreduced)), p(3, tpm2.TPMRCSignature)),
+		about(verify, "of an Ed448ph signature whose S is not reduced", on("@ed448ph public"), with(empty, wire.Digest(ed448Hash.hash, message), conform.Computed(ed448Hash.unreduced)), p(3, tpm2.TPMRCSignature)),
+		about(verify, "of a signature by ECDSA, with an Ed448ph key", on("@ed448ph public"), with(empty, octets(64), signature), p(3, tpm2.TPMRCScheme)),
 	)
-}
-
-// unreduced is a signature of the client with the order of the group added to S, which
-// verifies with who does not look (RFC 8032, section 5.1.7; errata 3.1).
-func unreduced(*conform.State) ([]byte, error) {
-	b, err := phSigner.sign(message)
-	if err != nil || len(b) != 4+ed25519.SignatureSize {
-		return nil, errors.Join(err, fmt.Errorf("%d octets", len(b)))
-	}
-	order := hexed("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
-	carry := 0
-	for i, o := range order {
-		sum := int(b[4+32+i]) + int(o) + carry
-		b[4+32+i], carry = byte(sum), sum>>8
-	}
-	return b, nil
 }

@@ -36,7 +36,10 @@ func signatureOf(key string, by tpm2.TPMAlgID, context, message []byte) func(*co
 func signing185() (all []scheme185) {
 	all = []scheme185{
 		{"RSASSA", "@rsa sign", tpm2.TPMAlgRSASSA, nil}, {"RSAPSS", "@rsa pss", tpm2.TPMAlgRSAPSS, nil},
-		{"ECDSA", "@ecc sign", tpm2.TPMAlgECDSA, nil}, {"HMAC", "@hmac", tpm2.TPMAlgHMAC, nil}, {"HashEdDSA", "@hash eddsa", wire.AlgHashEdDSA, nil},
+		{"ECDSA", "@ecc sign", tpm2.TPMAlgECDSA, nil}, {"HMAC", "@hmac", tpm2.TPMAlgHMAC, nil},
+	}
+	for _, e := range hashSchemes {
+		all = append(all, scheme185{e.name, e.label, e.alg, nil})
 	}
 	for set := uint16(1); set <= 3; set++ {
 		for _, context := range [][]byte{nil, []byte("context"), octets(255)} {
@@ -78,7 +81,7 @@ func startRefusals(code tpm2.TPMCC, parameters func(auth, hint, context any) joi
 		about(code, "with a context longer than that of any scheme", on("@mldsa 44"), parameters(empty, empty, octets(256)), p(contextAt, tpm2.TPMRCSize)),
 	)
 	for _, none := range []struct{ what, key string }{
-		{"an ECC key", "@ecc sign"}, {"an RSA key", "@rsa sign"}, {"an HMAC key", "@hmac"}, {"a HashEdDSA key", "@hash eddsa"},
+		{"an ECC key", "@ecc sign"}, {"an RSA key", "@rsa sign"}, {"an HMAC key", "@hmac"}, {ed25519Hash.a, ed25519Hash.label}, {ed448Hash.a, ed448Hash.label},
 	} {
 		cases = append(cases, about(code, "with a context and "+none.what+", whose scheme has none", on(none.key), parameters(empty, empty, "context"), tooMuch...).build())
 	}
@@ -111,16 +114,20 @@ func signSequenceCases() []conform.Case {
 func edSequenceCases() []conform.Case {
 	complete := wire.CCSignSequenceComplete
 	var cases []conform.Case
-	for _, n := range []int{0, 1, 64, 1024} {
-		cases = append(cases, about(complete, fmt.Sprintf("by EdDSA of %d octets", n), on("sequence", "@eddsa"), with(octets(n))).first(signStart("@eddsa", nil)).
-			needing(inputAtLeast(1024)).check("gives a signature that verifies", signatureOf("@eddsa", wire.AlgEdDSA, nil, octets(n))).build())
+	for _, e := range plainSchemes {
+		key := e.label
+		for _, n := range []int{0, 1, 64, 1024} {
+			cases = append(cases, about(complete, fmt.Sprintf("by %s of %d octets", e.name, n), on("sequence", key), with(octets(n))).first(signStart(key, nil)).
+				needing(inputAtLeast(1024)).check("gives a signature that verifies", signatureOf(key, e.alg, nil, octets(n))).build())
+		}
+		cases = append(cases, built(
+			about(tpm2.TPMCCSequenceUpdate, "of a sequence that signs by "+e.name, on("sequence"), with("message"), anyNumber(wire.RCOneShotSignature)...).
+				first(signStart(key, nil)).in(since185(complete)),
+			about(complete, "by "+e.name+" twice", on("sequence", key), with(message)).first(signStart(key, nil)).gives("gives the same signature").
+				next(signStart(key, nil), do(complete, handle("sequence"), handle(key)).With(with(message)...).Checked(sameAs("asked", 1))),
+		)...)
 	}
-	return append(cases, built(
-		about(tpm2.TPMCCSequenceUpdate, "of a sequence that signs by EdDSA", on("sequence"), with("message"), anyNumber(wire.RCOneShotSignature)...).
-			first(signStart("@eddsa", nil)).in(since185(complete)),
-		about(complete, "by EdDSA twice", on("sequence", "@eddsa"), with(message)).first(signStart("@eddsa", nil)).gives("gives the same signature").
-			next(signStart("@eddsa", nil), do(complete, handle("sequence"), handle("@eddsa")).With(with(message)...).Checked(sameAs("asked", 1))),
-	)...)
+	return cases
 }
 
 // inputAtLeast needs a TPM2B_MAX_BUFFER of a size.
@@ -201,12 +208,21 @@ func verifySequenceCases() []conform.Case {
 	cases = append(cases, built(
 		about(start, "with a hint and an ECC key, whose scheme has none", on("@ecc sign"), with(empty, octets(32), empty), hints...),
 		about(start, "with a hint and an ML-DSA key, whose scheme has none", on("@mldsa 44"), with(empty, octets(32), empty), hints...),
-		about(start, "with a hint and a HashEdDSA key, whose scheme has none", on("@hash eddsa public"), with(empty, edHint(message), empty), hints...),
-		about(start, "without a hint and with an EdDSA key", on("@eddsa public"), with(empty, empty, empty), hints...),
-		about(start, "with a hint of 31 octets and an EdDSA key", on("@eddsa public"), with(empty, octets(31), empty), hints...),
 		about(start, "with the public area of an HMAC key alone", on("key"), with(empty, empty, empty), anyNumber(tpm2.TPMRCKey, tpm2.TPMRCHandle)...).
 			first(do(tpm2.TPMCCLoadExternal).With(empty, public(tpm2.TPMAlgKeyedHash, outside|signs, empty, hmacSHA256, conform.Bytes(octets(32))), null).Named("key")),
 	)...)
+	for _, e := range edSchemes {
+		if e.hash != 0 {
+			cases = append(cases, about(start, "with a hint and "+e.a+", whose scheme has none", on(e.clientKey()), with(empty, octets(e.size), empty), hints...).build())
+			continue
+		}
+		cases = append(cases, about(start, "without a hint and with "+e.a, on(e.clientKey()), with(empty, empty, empty), hints...).build())
+		for _, size := range []int{e.size - 1, e.size + 1, ed25519Plain.size, ed448Plain.size} {
+			if size != e.size {
+				cases = append(cases, about(start, fmt.Sprintf("with a hint of %d octets and %s", size, e.a), on(e.clientKey()), with(empty, octets(size), empty), hints...).build())
+			}
+		}
+	}
 	for _, v := range verifying185() {
 		cases = append(cases, v.cases()...)
 	}
@@ -215,7 +231,10 @@ func verifySequenceCases() []conform.Case {
 
 // verifying185 are the signatures that the client makes.
 func verifying185() []verification {
-	all := []verification{{"ECDSA", ecdsaSigner}, {"RSASSA", rsaSigner}, {"HMAC", hmacSigner}, {"EdDSA", edSigner}, {"HashEdDSA", phSigner}}
+	all := []verification{{"ECDSA", ecdsaSigner}, {"RSASSA", rsaSigner}, {"HMAC", hmacSigner}}
+	for _, e := range edSchemes {
+		all = append(all, verification{e.name, e.signer()})
+	}
 	for set := uint16(1); set <= 3; set++ {
 		name := dsaSet(set).String()
 		all = append(all, verification{name, dsaSigner(set, nil)}, verification{name + " with a context", dsaSigner(set, []byte("context"))},
@@ -235,11 +254,10 @@ type verification struct {
 
 // start starts a sequence for the signature of a message.
 func (v *verification) start(message []byte) conform.Step {
-	var hint []byte
-	if v.signer == edSigner {
-		hint = edHint(message)
+	if v.hint == nil {
+		return verifyStart(v.key, v.context)
 	}
-	return verifyStart(v.key, hint, v.context)
+	return verifyWith(v.key, lazily(func() []byte { return v.hint(message) }), v.context)
 }
 
 func (v *verification) cases() []conform.Case {
@@ -257,7 +275,7 @@ func (v *verification) cases() []conform.Case {
 	}
 	if len(v.context) > 0 {
 		list = append(list, q("of a signature by %s, with another context", v.signed(message), p(1, tpm2.TPMRCSignature)).
-			first(verifyStart(v.key, nil, []byte("contexT")), update("sequence", message)))
+			first(verifyStart(v.key, []byte("contexT")), update("sequence", message)))
 	}
 	return built(list...)
 }
@@ -266,25 +284,23 @@ func (v *verification) cases() []conform.Case {
 func verifyCompletions() []conform.Case {
 	complete := wire.CCVerifySequenceComplete
 	signature := ecdsaSigner.signed(message)
-	key, sequence := "@ecc sign", []conform.Step{verifyStart("@ecc sign", nil, nil), update("sequence", message)}
+	key, sequence := "@ecc sign", []conform.Step{verifyStart("@ecc sign", nil), update("sequence", message)}
 	inOwner := publicOnly("p256", outside|signs, eccSigns, owner).Named("key")
-	owned := []conform.Step{inOwner, verifyStart("key", nil, nil), update("sequence", message)}
+	owned := []conform.Step{inOwner, verifyStart("key", nil), update("sequence", message)}
 	hash44 := hashDSASigner(1, tpm2.TPMAlgSHA256, "SHA256", nil)
 	cases := built(
 		about(complete, "with another key than that of the start", on("sequence", "@rsa sign"), with(rsaSigner.signed(message)), h(2, wire.RCSignContextKey)).first(sequence...),
 		about(complete, "with the key of the start, loaded again", on("sequence", "again"), with(signature)).
-			first(external("p256", outside|signs, eccSigns, "").Named("key"), verifyStart("key", nil, nil), update("sequence", message), conform.Flush("key"), external("p256", outside|signs, eccSigns, "").Named("again")),
+			first(external("p256", outside|signs, eccSigns, "").Named("key"), verifyStart("key", nil), update("sequence", message), conform.Flush("key"), external("p256", outside|signs, eccSigns, "").Named("again")),
 		about(complete, "of a signature by RSASSA, with an ECC key", on("sequence", key), with(rsaSigner.signed(message)), p(1, tpm2.TPMRCScheme)).first(sequence...),
 		about(complete, "of a signature by ECDSA, with an ML-DSA key", on("sequence", "@mldsa 44"), with(signature), p(1, tpm2.TPMRCScheme)).
-			first(verifyStart("@mldsa 44", nil, nil), update("sequence", message)),
+			first(verifyStart("@mldsa 44", nil), update("sequence", message)),
 		about(complete, "of a signature by HashML-DSA, with an ML-DSA key", on("sequence", "@mldsa 44"), with(hash44.signed(message)), p(1, tpm2.TPMRCScheme)).
-			first(verifyStart("@mldsa 44", nil, nil), update("sequence", message)),
+			first(verifyStart("@mldsa 44", nil), update("sequence", message)),
 		about(complete, "of a signature by ML-DSA, with a HashML-DSA key", on("sequence", hash44.key), with(dsaSigner(1, nil).signed(message)), p(1, tpm2.TPMRCScheme)).
-			first(verifyStart(hash44.key, nil, nil), update("sequence", message)),
+			first(verifyStart(hash44.key, nil), update("sequence", message)),
 		about(complete, "of a signature by HashML-DSA with another hash algorithm than that of the key", on("sequence", hash44.key),
-			with(hashDSASigner(1, tpm2.TPMAlgSHA384, "SHA384", nil).signed(message)), p(1, tpm2.TPMRCScheme)).first(verifyStart(hash44.key, nil, nil), update("sequence", message)),
-		about(complete, "of a signature by EdDSA whose R is not the hint", on("sequence", "@eddsa public"), with(edSigner.signed(message)), p(1, tpm2.TPMRCSignature)).
-			first(verifyStart("@eddsa public", edHint([]byte("another")), nil), update("sequence", message)),
+			with(hashDSASigner(1, tpm2.TPMAlgSHA384, "SHA384", nil).signed(message)), p(1, tpm2.TPMRCScheme)).first(verifyStart(hash44.key, nil), update("sequence", message)),
 		about(complete, "of a signature in a scheme that there is not", on("sequence", key), with(u16(0x7fff)), p(1, tpm2.TPMRCScheme)).first(sequence...),
 		about(complete, "of a signature", on("sequence", key), with(signature)).first(sequence...).gives("takes the sequence away").
 			next(update("sequence", nil).Fails(tpm2.TPMRCReferenceH0)),
@@ -299,10 +315,10 @@ func verifyCompletions() []conform.Case {
 				return ticketIs(a.Parsed(), wire.STMessageVerified, tpm2.TPMRHOwner, true)
 			}),
 		about(complete, "of the same message in other parts", on("sequence", "key"), with(signature)).first(owned...).gives("gives the same ticket").
-			next(verifyStart("key", nil, nil), update("sequence", message[:3]), update("sequence", message[3:]),
+			next(verifyStart("key", nil), update("sequence", message[:3]), update("sequence", message[3:]),
 				do(complete, handle("sequence"), handle("key")).With(signature).Checked(sameAs("asked", 1))),
 		about(complete, "of a sequence whose context was saved and loaded", on("again", key), with(signature)).
-			first(verifyStart(key, nil, nil), update("sequence", message[:3]), do(tpm2.TPMCCContextSave, handle("sequence")).Named("saved"), conform.Flush("sequence"),
+			first(verifyStart(key, nil), update("sequence", message[:3]), do(tpm2.TPMCCContextSave, handle("sequence")).Named("saved"), conform.Flush("sequence"),
 				do(tpm2.TPMCCContextLoad).With(field{Of: "saved", N: 1}).Named("again"), update("again", message[3:])),
 		about(complete, "with the password of the sequence", on("sequence", key), with(signature)).
 			first(do(wire.CCVerifySequenceStart, handle(key)).With(with("secret", empty, empty)...).Named("sequence").Giving("secret"), update("sequence", message)),
@@ -310,6 +326,23 @@ func verifyCompletions() []conform.Case {
 			first(do(wire.CCVerifySequenceStart, handle(key)).With(with("secret", empty, empty)...).Named("sequence").Giving("secret")).by(conform.Password("wrong")),
 		about(tpm2.TPMCCSequenceComplete, "of a sequence that verifies", on("sequence"), with("data", null), h(1, tpm2.TPMRCMode)).first(sequence...).in(since185(tpm2.TPMCCSequenceComplete)),
 	)
+	for _, e := range edSchemes {
+		key, signed := e.clientKey(), e.signer().signed(message)
+		if e.hash != 0 {
+			cases = append(cases, about(complete, "of a signature by "+e.name+" whose S is not reduced", on("sequence", key), with(conform.Computed(e.unreduced)), p(1, tpm2.TPMRCSignature)).
+				first(verifyStart(key, nil), update("sequence", message)).build())
+			continue
+		}
+		hint := func(message []byte) conform.Part { return lazily(func() []byte { return e.hint(message) }) }
+		cases = append(cases, built(
+			about(complete, "of a signature by "+e.name+" whose R is not the hint", on("sequence", key), with(signed), p(1, tpm2.TPMRCSignature)).
+				first(verifyWith(key, hint([]byte("another")), nil), update("sequence", message)),
+			about(complete, "of a signature by "+e.name+" whose S is not reduced", on("sequence", key), with(conform.Computed(e.unreduced)), p(1, tpm2.TPMRCSignature)).
+				first(verifyWith(key, hint(message), nil), update("sequence", message)),
+			about(complete, "of a signature by "+e.name+" without its last octet", on("sequence", key), with(conform.Computed(e.cut)), p(1, tpm2.TPMRCSignature), p(1, tpm2.TPMRCSize)).
+				first(verifyWith(key, hint(message), nil), update("sequence", message)),
+		)...)
+	}
 	return append(cases, authorizedMessages()...)
 }
 
@@ -321,7 +354,7 @@ func authorizedMessages() []conform.Case {
 	name, proof := conform.Name{Of: handle("key")}, field{Of: "verified", N: 1}
 	session := []conform.Step{policySession(), forCode(tpm2.TPMCCSign)}
 	byMessage := append([]conform.Step{
-		publicOnly("p256", outside|signs, eccSigns, owner).Named("key"), verifyStart("key", nil, nil), update("sequence", approval),
+		publicOnly("p256", outside|signs, eccSigns, owner).Named("key"), verifyStart("key", nil), update("sequence", approval),
 		do(wire.CCVerifySequenceComplete, handle("sequence"), handle("key")).With(ecdsaSigner.signed(approval)).Named("verified"),
 	}, session...)
 	byDigest := append([]conform.Step{
@@ -331,7 +364,7 @@ func authorizedMessages() []conform.Case {
 	dsa := dsaSigner(1, nil)
 	byDSA := append([]conform.Step{
 		do(tpm2.TPMCCLoadExternal).With(empty, dsaArea(wire.AlgMLDSA, 1, outside|signs, dsaDetails(1, false)), owner).Named("key"),
-		verifyStart("key", nil, nil), update("sequence", approval),
+		verifyStart("key", nil), update("sequence", approval),
 		do(wire.CCVerifySequenceComplete, handle("sequence"), handle("key")).With(dsa.signed(approval)).Named("verified"),
 	}, session...)
 	var cases []conform.Case

@@ -179,7 +179,7 @@ func specimensOfObjects() []specimen {
 		{code: wire.CCSignSequenceStart, handles: handles(handle("@ecc sign")), parameters: parameters(empty, empty)},
 		{code: wire.CCVerifySequenceStart, handles: handles(handle("@ecc sign")), parameters: parameters(empty, empty, empty)},
 		{code: wire.CCSignSequenceComplete, setup: setup(signStart("@ecc sign", nil)), handles: handles(handle("sequence"), handle("@ecc sign")), parameters: parameters(conform.Text("data"))},
-		{code: wire.CCVerifySequenceComplete, setup: setup(verifyStart("@ecc sign", nil, nil)), handles: handles(handle("sequence"), handle("@ecc sign")), parameters: parameters(signature)},
+		{code: wire.CCVerifySequenceComplete, setup: setup(verifyStart("@ecc sign", nil)), handles: handles(handle("sequence"), handle("@ecc sign")), parameters: parameters(signature)},
 		{code: tpm2.TPMCCEventSequenceComplete, setup: setup(do(tpm2.TPMCCHashSequenceStart).With(empty, noAlg).Named("sequence")), handles: handles(null, handle("sequence")), parameters: parameters(conform.Text("data"))},
 	}
 }
