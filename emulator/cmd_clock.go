@@ -30,7 +30,7 @@ const (
 var rateSteps = [...]int32{-rateCoarse, -rateMedium, -rateFine, 0, rateFine, rateMedium, rateCoarse}
 
 // advanceTime brings Time and Clock up to the moment of this command. The
-// caller knows that NV can be written.
+// caller knows that clockRuns.
 func (t *TPM) advanceTime() {
 	elapsed := max(t.now-t.at, 0)
 	t.at = t.now

@@ -176,3 +176,65 @@ func TestClockAfterShutdown(t *testing.T) {
 	after = clockInfo(t, tpm).Clock
 	assert.GreaterOrEqual(t, after.Clock, before.Clock)
 }
+
+// Clock asks the Store once in a tenth of a second, and at each command where it matters.
+func TestClockTrustsTheStore(t *testing.T) {
+	t.Parallel()
+	random := et.Command(wire.CCGetRandom, nil, nil, et.U16(1))
+	for name, c := range map[string]struct {
+		before func(tpm *et.TPM)
+		wait   time.Duration
+		asks   bool
+	}{
+		"soon":             {wait: 99 * time.Millisecond},
+		"later":            {wait: 100 * time.Millisecond, asks: true},
+		"after a shutdown": {before: func(tpm *et.TPM) { require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState)) }, wait: time.Millisecond, asks: true},
+		"before an update": {before: func(tpm *et.TPM) { tpm.Clock.Advance(2950 * time.Millisecond) }, wait: 99 * time.Millisecond, asks: true},
+		"after a refusal":  {before: func(tpm *et.TPM) { tpm.Store.SetWritable(state.ErrUnavailable) }, wait: time.Millisecond, asks: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tpm := et.New(t)
+			if c.before != nil {
+				c.before(tpm)
+			}
+			tpm.Clock.Advance(time.Second) // one question, whatever was before
+			succeed(t, tpm, random)
+			asked := tpm.Store.Asked()
+			tpm.Clock.Advance(c.wait)
+			succeed(t, tpm, random)
+			assert.Equal(t, c.asks, tpm.Store.Asked() > asked)
+			assert.LessOrEqual(t, tpm.Store.Asked(), asked+1, "once in a command")
+		})
+	}
+}
+
+// While NV cannot be written Clock is not safe, and stands still when the Store has said so.
+func TestClockWhileTheStoreRefuses(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	tpm.Clock.Advance(time.Second)
+	require.EqualValues(t, 1000, clockInfo(t, tpm).Clock.Clock)
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	for _, advanced := range []struct {
+		by   time.Duration
+		want uint64
+	}{{50 * time.Millisecond, 1050}, {50 * time.Millisecond, 1050}, {time.Second, 1050}} {
+		tpm.Clock.Advance(advanced.by)
+		now := clockInfo(t, tpm).Clock
+		assert.Equal(t, advanced.want, now.Clock)
+		assert.False(t, now.Safe)
+	}
+}
+
+// What NV says of Clock after a shutdown stays true: Clock does not go on without it.
+func TestClockAfterShutdownWhileTheStoreRefuses(t *testing.T) {
+	t.Parallel()
+	tpm := et.New(t)
+	tpm.Clock.Advance(time.Second)
+	require.Equal(t, wire.RCSuccess, tpm.Shutdown(wire.SUState))
+	before := clockInfo(t, tpm).Clock
+	tpm.Store.SetWritable(state.ErrUnavailable)
+	tpm.Clock.Advance(50 * time.Millisecond)
+	assert.Equal(t, before.Clock, clockInfo(t, tpm).Clock.Clock)
+}

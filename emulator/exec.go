@@ -37,12 +37,12 @@ func (t *TPM) execute(locality uint8, command []byte) []byte {
 	return response
 }
 
-// begin does what every command starts with, before it is looked at: it asks
-// for NV and time once, and ends a hash sequence of locality 4.
+// begin does what every command starts with, before it is looked at: it reads the time
+// once, has Clock run if NV can be written, and ends a hash sequence of locality 4.
 func (t *TPM) begin() {
 	t.beginChanges()
 	t.now = t.platform.Clock.Now()
-	if t.s.Volatile.Started && t.needNV() == wire.RCSuccess {
+	if t.s.Volatile.Started && t.clockRuns() {
 		t.advanceTime()
 		t.daRecord()
 	}

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/swtpmd/swtpmd/emulator/state"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -12,7 +13,11 @@ import (
 
 // changes is what has changed of the state that outlives a command.
 type changes struct {
-	nv wire.RC // needNV of the command in execution
+	nv    wire.RC // needNV of the command in execution, if asked
+	asked bool
+	// until is the end of the time in which Clock runs without another question to the
+	// Store, which could be written when it was asked last; 0 for none.
+	until time.Duration
 
 	// What the Store does not have yet, also from commands during which it could
 	// not be written: anything, or NV indices.
@@ -28,11 +33,27 @@ type changes struct {
 	acting, before bool
 }
 
-// beginChanges begins a command: it asks the Store once whether it can be written.
+// trust is how long Clock runs after the Store could be written, before the Store is asked
+// again: a question to a directory is a system call, and most commands need NV for nothing
+// else. Commands that change what is stored always ask.
+const trust = 100 * time.Millisecond
+
+// trustClock is more than Clock advances in that time, in milliseconds.
+const trustClock = 200
+
+// beginChanges begins a command.
 func (t *TPM) beginChanges() {
 	c := &t.changes
-	c.nv = nvStatus(t.platform.Store.Writable())
-	c.withdrawn, c.recorded, c.acting = false, false, false
+	c.asked, c.withdrawn, c.recorded, c.acting = false, false, false, false
+}
+
+// clockRuns reports whether Clock advances in this command: NV can be written, or could a
+// short time ago and is not needed for what Clock says.
+func (t *TPM) clockRuns() bool {
+	left := t.changes.until - t.now
+	trusted := left > 0 && left <= trust && !t.s.Volatile.DAPending && t.s.Persistent.Shutdown == state.ShutdownNone &&
+		t.s.Orderly.Clock%clockUpdate < clockUpdate-trustClock
+	return trusted || t.needNV() == wire.RCSuccess
 }
 
 // nvStatus is what a command that needs NV answers.
@@ -62,8 +83,18 @@ func (t *TPM) endChanges() {
 }
 
 // needNV is TPM_RC_NV_UNAVAILABLE or TPM_RC_NV_RATE if the Store cannot be written
-// in this command. Whoever changes persistent state asks it before.
-func (t *TPM) needNV() wire.RC { return t.changes.nv }
+// in this command. Whoever changes persistent state asks it before. The Store is asked at
+// most once in a command.
+func (t *TPM) needNV() wire.RC {
+	c := &t.changes
+	if !c.asked {
+		c.asked, c.nv, c.until = true, nvStatus(t.platform.Store.Writable()), 0
+		if c.nv == wire.RCSuccess {
+			c.until = t.now + trust
+		}
+	}
+	return c.nv
+}
 
 // save has the whole state written to the Store when the command ends.
 func (t *TPM) save() { t.changes.state = true }

@@ -139,20 +139,5 @@ func TestDrawFours(t *testing.T) {
 				require.Equal(t, one, drawn, "seed %d", seed)
 			}
 		}
-		for i := range mlkemSets {
-			p := &mlkemSets[i]
-			want := make([]kemPoly, p.k*p.k)
-			for j := range want {
-				want[j].drawUniform(sha3.NewSHAKE128(), rho[:], byte(j%p.k), byte(j/p.k))
-			}
-			require.Equal(t, want, p.expandMatrix(rho[:]), "seed %d", seed)
-			small := make([]kemPoly, 2*p.k+1)
-			drawSmalls(sha3.NewSHAKE256(), mask[:32], 3, p.eta1, small)
-			for j := range small {
-				var one kemPoly
-				one.drawSmall(sha3.NewSHAKE256(), mask[:32], byte(3+j), p.eta1)
-				require.Equal(t, one, small[j], "seed %d", seed)
-			}
-		}
 	}
 }

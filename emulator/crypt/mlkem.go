@@ -6,32 +6,54 @@ import (
 	"io"
 	"slices"
 
-	"github.com/swtpmd/swtpmd/emulator/crypt/internal/keccak"
+	"github.com/cloudflare/circl/pke/kyber/kyber1024"
+	"github.com/cloudflare/circl/pke/kyber/kyber512"
+	"github.com/cloudflare/circl/pke/kyber/kyber768"
+
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
 
-// ML-KEM, FIPS 203. The standard library does not have ML-KEM-512, takes the random number
-// of an encapsulation from nobody, and takes longer for a key. Tests hold all parameter sets
-// that it has to it.
+// ML-KEM, FIPS 203. K-PKE is that of github.com/cloudflare/circl: the standard library does
+// not have ML-KEM-512, takes the random number of an encapsulation from nobody, and takes
+// longer. Tests hold the parameter sets that it has to it.
 
-// mlkemParameters are those of FIPS 203, table 2.
+// mlkemParameters are the functions of a parameter set.
 type mlkemParameters struct {
-	set    wire.MLKEMParameterSet
-	k      int  // polynomials of a vector
-	eta1   int  // bound of the private key and of what blinds it
-	du, dv uint // bits that a ciphertext has of a coefficient
+	set      wire.MLKEMParameterSet
+	generate func(seed []byte) (kpkePublic, kpkePrivate) // from 32 bytes
+	decode   func(encoded []byte) (kpkePublic, error)    // of the right size
 }
+
+// kpkePublic is a public key of K-PKE with its matrix. Arguments have the sizes that they
+// need.
+type kpkePublic interface {
+	Pack(encoded []byte)
+	EncryptTo(ciphertext, m, random []byte)
+}
+
+// kpkePrivate is a private key of K-PKE.
+type kpkePrivate interface{ DecryptTo(m, ciphertext []byte) }
 
 var mlkemSets = [...]mlkemParameters{
-	{wire.MLKEM512, 2, 3, 10, 4},
-	{wire.MLKEM768, 3, 2, 10, 4},
-	{wire.MLKEM1024, 4, 2, 11, 5},
+	{wire.MLKEM512,
+		func(seed []byte) (kpkePublic, kpkePrivate) { return kyber512.NewKeyFromSeedMLKEM(seed) },
+		func(encoded []byte) (kpkePublic, error) {
+			k := new(kyber512.PublicKey)
+			return k, k.UnpackMLKEM(encoded)
+		}},
+	{wire.MLKEM768,
+		func(seed []byte) (kpkePublic, kpkePrivate) { return kyber768.NewKeyFromSeedMLKEM(seed) },
+		func(encoded []byte) (kpkePublic, error) {
+			k := new(kyber768.PublicKey)
+			return k, k.UnpackMLKEM(encoded)
+		}},
+	{wire.MLKEM1024,
+		func(seed []byte) (kpkePublic, kpkePrivate) { return kyber1024.NewKeyFromSeedMLKEM(seed) },
+		func(encoded []byte) (kpkePublic, error) {
+			k := new(kyber1024.PublicKey)
+			return k, k.UnpackMLKEM(encoded)
+		}},
 }
-
-const (
-	mlkemMaxK = 4
-	mlkemEta2 = 2
-)
 
 // mlkemSet finds the parameters of a set; an unknown one is refused with
 // TPM_RC_PARMS.
@@ -46,10 +68,9 @@ func mlkemSet(op string, set wire.MLKEMParameterSet) (*mlkemParameters, error) {
 // It is not changed once made and may be shared.
 type MLKEMPublicKey struct {
 	p       *mlkemParameters
+	key     kpkePublic
 	encoded []byte
 	digest  [32]byte // H(ek)
-	matrix  []kemPoly
-	t       []kemPoly // in the NTT domain
 }
 
 // NewMLKEMPublicKey decodes a public key and checks it (FIPS 203, section 7.2). It refuses
@@ -64,31 +85,11 @@ func NewMLKEMPublicKey(set wire.MLKEMParameterSet, public []byte) (*MLKEMPublicK
 	case len(public) != set.PublicSize():
 		return nil, refuse(op, wire.RCSize, "%d bytes where %v has %d", len(public), set, set.PublicSize())
 	}
-	k := &MLKEMPublicKey{p: p, encoded: slices.Clone(public), t: make([]kemPoly, p.k)}
-	rest := k.encoded
-	for i := range k.t {
-		ok := false
-		if rest, ok = k.t[i].unpack(rest, 12); !ok {
-			return nil, refuse(op, wire.RCValue, "a coefficient is not below %d", kemQ)
-		}
+	key, err := p.decode(public)
+	if err != nil {
+		return nil, refuse(op, wire.RCValue, "a coefficient is not below the modulus")
 	}
-	k.digest = sha3.Sum256(k.encoded)
-	k.matrix = p.expandMatrix(rest)
-	return k, nil
-}
-
-// expandMatrix draws the k·k polynomials of the matrix in the NTT domain, row by row.
-func (p *mlkemParameters) expandMatrix(rho []byte) []kemPoly {
-	matrix := make([]kemPoly, p.k*p.k)
-	if keccak.Available {
-		drawFours(keccak.Rate128, rho, matrix, func(i int) [2]byte { return [2]byte{byte(i % p.k), byte(i / p.k)} }, (*kemPoly).takeUniform)
-		return matrix
-	}
-	x := sha3.NewSHAKE128()
-	for i := range matrix {
-		matrix[i].drawUniform(x, rho, byte(i%p.k), byte(i/p.k))
-	}
-	return matrix
+	return &MLKEMPublicKey{p, key, slices.Clone(public), sha3.Sum256(public)}, nil
 }
 
 // Public is the encoded key, as unique has it. It must not be changed.
@@ -106,7 +107,9 @@ func (k *MLKEMPublicKey) Encapsulate(entropy io.Reader) (shared, ciphertext []by
 		return nil, nil, err
 	}
 	g := k.derive(&m)
-	return g[:32], k.encrypt(&m, g[32:]), nil
+	ciphertext = make([]byte, k.p.set.CiphertextSize())
+	k.key.EncryptTo(ciphertext, m[:], g[32:])
+	return g[:32], ciphertext, nil
 }
 
 // derive gives the shared secret and the random number that belong to m.
@@ -117,42 +120,12 @@ func (k *MLKEMPublicKey) derive(m *[32]byte) []byte {
 	return g[:]
 }
 
-// encrypt is K-PKE.Encrypt of FIPS 203, algorithm 14.
-func (k *MLKEMPublicKey) encrypt(m *[32]byte, random []byte) []byte {
-	p, x := k.p, sha3.NewSHAKE256()
-	var small [2*mlkemMaxK + 1]kemPoly
-	y, e := small[:p.k], small[p.k:2*p.k+1]
-	if p.eta1 == mlkemEta2 {
-		drawSmalls(x, random, 0, mlkemEta2, small[:2*p.k+1])
-	} else {
-		drawSmalls(x, random, 0, p.eta1, y)
-		drawSmalls(x, random, byte(p.k), mlkemEta2, e)
-	}
-	for i := range y {
-		y[i].ntt()
-	}
-	var u kemPoly
-	ciphertext := make([]byte, 0, p.set.CiphertextSize())
-	for i := range y {
-		u.dot(k.matrix[i:], p.k, y)
-		u.inverseNTT()
-		u.add(&e[i])
-		ciphertext = u.pack(ciphertext, p.du)
-	}
-	u.dot(k.t, 1, y)
-	u.inverseNTT()
-	u.add(&e[p.k])
-	e[p.k].unpack(m[:], 1)
-	u.add(&e[p.k])
-	return u.pack(ciphertext, p.dv)
-}
-
 // MLKEMKey is a private key that is ready to decapsulate. It is not changed once made
 // and may be shared.
 type MLKEMKey struct {
 	MLKEMPublicKey
-	z []byte    // what stands for the secret of a bad ciphertext
-	s []kemPoly // in the NTT domain
+	private kpkePrivate
+	z       [32]byte // what stands for the secret of a bad ciphertext
 }
 
 // NewMLKEMKey makes a key from its seed of 64 bytes, d | z of FIPS 203, algorithm 16. It
@@ -166,7 +139,14 @@ func NewMLKEMKey(set wire.MLKEMParameterSet, seed []byte) (*MLKEMKey, error) {
 	case len(seed) != wire.MLKEMSeed:
 		return nil, refuse(op, wire.RCSize, "a seed of %d bytes where it has %d", len(seed), wire.MLKEMSeed)
 	}
-	return p.generate(seed), nil
+	k := new(MLKEMKey)
+	k.p = p
+	k.key, k.private = p.generate(seed[:32])
+	copy(k.z[:], seed[32:])
+	k.encoded = make([]byte, set.PublicSize())
+	k.key.Pack(k.encoded)
+	k.digest = sha3.Sum256(k.encoded)
+	return k, nil
 }
 
 // Decapsulate finds the shared secret of a ciphertext (FIPS 203, algorithm 18). It refuses
@@ -176,7 +156,17 @@ func (k *MLKEMKey) Decapsulate(ciphertext []byte) (shared []byte, err error) {
 	if n := k.p.set.CiphertextSize(); len(ciphertext) != n {
 		return nil, refuse("ML-KEM decapsulation", wire.RCSize, "a ciphertext of %d bytes where %v has %d", len(ciphertext), k.p.set, n)
 	}
-	return k.decapsulate(ciphertext), nil
+	var m [32]byte
+	k.private.DecryptTo(m[:], ciphertext)
+	g := k.derive(&m)
+	again := make([]byte, len(ciphertext))
+	k.key.EncryptTo(again, m[:], g[32:])
+	shared = make([]byte, wire.MLKEMShared)
+	x := sha3.NewSHAKE256()
+	shakeInto(x, k.z[:], ciphertext)
+	x.Read(shared)
+	subtle.ConstantTimeCopy(subtle.ConstantTimeCompare(ciphertext, again), shared, g[:32])
+	return shared, nil
 }
 
 // MLKEMPublic gives the public key that belongs to a seed, see [NewMLKEMKey].
@@ -206,63 +196,4 @@ func MLKEMDecapsulate(set wire.MLKEMParameterSet, seed, ciphertext []byte) (shar
 		return nil, err
 	}
 	return k.Decapsulate(ciphertext)
-}
-
-// generate is ML-KEM.KeyGen_internal of FIPS 203, algorithm 16.
-func (p *mlkemParameters) generate(seed []byte) *MLKEMKey {
-	g := sha3.Sum512(append(slices.Clone(seed[:32]), byte(p.k)))
-	rho, sigma := g[:32], g[32:]
-	small := make([]kemPoly, 2*p.k)
-	k := &MLKEMKey{z: slices.Clone(seed[32:]), s: small[:p.k:p.k]}
-	e := small[p.k:]
-	k.p, k.matrix, k.t = p, p.expandMatrix(rho), make([]kemPoly, p.k)
-	drawSmalls(sha3.NewSHAKE256(), sigma, 0, p.eta1, small)
-	for i := range small {
-		small[i].ntt()
-	}
-	k.encoded = make([]byte, 0, p.set.PublicSize())
-	for i := range k.t {
-		t := &k.t[i]
-		t.dot(k.matrix[i*p.k:], 1, k.s)
-		t.toMontgomery()
-		t.add(&e[i])
-		t.reduce()
-		k.encoded = t.pack(k.encoded, 12)
-	}
-	k.encoded = append(k.encoded, rho...)
-	k.digest = sha3.Sum256(k.encoded)
-	return k
-}
-
-// decapsulate is ML-KEM.Decaps_internal of FIPS 203, algorithm 18, for a ciphertext of
-// the right size. It takes the same time for all of them.
-func (k *MLKEMKey) decapsulate(ciphertext []byte) (shared []byte) {
-	m := k.decrypt(ciphertext)
-	g := k.derive(m)
-	again := k.encrypt(m, g[32:])
-	shared = make([]byte, wire.MLKEMShared)
-	x := sha3.NewSHAKE256()
-	shakeInto(x, k.z, ciphertext)
-	x.Read(shared)
-	subtle.ConstantTimeCopy(subtle.ConstantTimeCompare(ciphertext, again), shared, g[:32])
-	return shared
-}
-
-// decrypt is K-PKE.Decrypt of FIPS 203, algorithm 15.
-func (k *MLKEMKey) decrypt(ciphertext []byte) *[32]byte {
-	p := k.p
-	var vector [mlkemMaxK]kemPoly
-	u := vector[:p.k]
-	for i := range u {
-		ciphertext, _ = u[i].unpack(ciphertext, p.du)
-		u[i].ntt()
-	}
-	var v, w kemPoly
-	v.unpack(ciphertext, p.dv)
-	w.dot(k.s, 1, u)
-	w.inverseNTT()
-	for i := range v {
-		v[i] -= w[i]
-	}
-	return (*[32]byte)(v.pack(make([]byte, 0, 32), 1))
 }

@@ -6,7 +6,7 @@ import "github.com/swtpmd/swtpmd/emulator/crypt/internal/keccak"
 // for each, four at a time. take takes what it can from a block, from coefficient n on, and
 // gives the coefficient that is the next one, or the number of coefficients. Package keccak
 // must be available.
-func drawFours[P dsaPoly | kemPoly](rate int, seed []byte, polys []P, end func(i int) [2]byte, take func(p *P, n int, block []byte) int) {
+func drawFours(rate int, seed []byte, polys []dsaPoly, end func(i int) [2]byte, take func(p *dsaPoly, n int, block []byte) int) {
 	var f keccak.Four
 	var block [keccak.MaxBlock]byte
 	for first := 0; first < len(polys); first += 4 {
@@ -20,17 +20,14 @@ func drawFours[P dsaPoly | kemPoly](rate int, seed []byte, polys []P, end func(i
 		for missing := len(group); missing > 0; {
 			f.Next()
 			for i := range group {
-				if n[i] == polyN {
+				if n[i] == dsaN {
 					continue
 				}
 				f.Block(block[:], i)
-				if n[i] = take(&group[i], n[i], block[:rate]); n[i] == polyN {
+				if n[i] = take(&group[i], n[i], block[:rate]); n[i] == dsaN {
 					missing--
 				}
 			}
 		}
 	}
 }
-
-// polyN is the number of coefficients of both kinds of polynomials.
-const polyN = 256

@@ -99,6 +99,7 @@ type Store struct {
 	dieAt    int
 	loadErr  error
 	writable error
+	asked    int
 }
 
 // DieAt makes commit number n, counted from 1 and from the making of the
@@ -124,6 +125,13 @@ func (s *Store) SetWritable(err error) {
 	s.writable = err
 }
 
+// Asked is how many times Writable was called.
+func (s *Store) Asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
 // Commits is the number of commits that worked.
 func (s *Store) Commits() int {
 	s.mu.Lock()
@@ -145,6 +153,7 @@ func (s *Store) Load() ([]byte, error) {
 func (s *Store) Writable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	return s.writable
 }
 

@@ -337,7 +337,7 @@ func (d *Directory) shared(f *diskFile) error {
 const slack = 16 << 10
 
 // Writable is Store.Writable: ErrUnavailable while the next commit could not be
-// written. It is asked once per command.
+// written. It is asked at most once per command.
 func (d *Directory) Writable() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -35,7 +35,8 @@ type Store interface {
 	// Writable is nil if Commit can be expected to work, ErrUnavailable or
 	// ErrRateLimited if it is of no use to try now. An error whose method
 	// RateLimited() bool returns true is like ErrRateLimited, any other like
-	// ErrUnavailable. It is asked once per command, before the command is looked at.
+	// ErrUnavailable. It is asked at most once per command, before what the command
+	// changes.
 	Writable() error
 	// Commit replaces what the store holds, all or nothing. It is called at
 	// most once per command and does not keep blob. An error puts the TPM in

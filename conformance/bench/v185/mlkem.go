@@ -4,10 +4,11 @@ package main
 
 import (
 	"crypto/mlkem"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/cloudflare/circl/kem/mlkem/mlkem512"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	"github.com/swtpmd/swtpmd/emulator/wire"
@@ -32,21 +33,36 @@ func (c *counter) seed(n int) []byte {
 	return p
 }
 
-// encapsulateTo encapsulates to a public key outside of the TPM: with the library where it
-// has the parameter set.
+// encapsulateTo encapsulates to a public key outside of the TPM.
 func encapsulateTo(set wire.MLKEMParameterSet, public []byte) (shared, ciphertext []byte, err error) {
 	k, err := libraryKEM(set, public)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, nil, err
-	case k == nil:
-		return crypt.MLKEMEncapsulate(set, public, rand.Reader)
 	}
 	shared, ciphertext = k.Encapsulate()
 	return shared, ciphertext, nil
 }
 
-// libraryKEM is a public key of the library, nil for the set that it does not have.
+// A circl512 is a key of ML-KEM-512, which crypto/mlkem does not have.
+type circl512 struct {
+	public  mlkem512.PublicKey
+	private *mlkem512.PrivateKey
+	random  counter
+}
+
+func (k *circl512) Encapsulate() (shared, ciphertext []byte) {
+	shared, ciphertext = make([]byte, mlkem512.SharedKeySize), make([]byte, mlkem512.CiphertextSize)
+	k.public.EncapsulateTo(ciphertext, shared, k.random.seed(mlkem512.EncapsulationSeedSize))
+	return shared, ciphertext
+}
+
+func (k *circl512) Decapsulate(ciphertext []byte) ([]byte, error) {
+	shared := make([]byte, mlkem512.SharedKeySize)
+	k.private.DecapsulateTo(shared, ciphertext)
+	return shared, nil
+}
+
+// libraryKEM is a public key of the library that has the set.
 func libraryKEM(set wire.MLKEMParameterSet, public []byte) (interface{ Encapsulate() (k, c []byte) }, error) {
 	switch set {
 	case wire.MLKEM768:
@@ -54,7 +70,8 @@ func libraryKEM(set wire.MLKEMParameterSet, public []byte) (interface{ Encapsula
 	case wire.MLKEM1024:
 		return mlkem.NewEncapsulationKey1024(public)
 	}
-	return nil, nil
+	k := new(circl512)
+	return k, k.public.Unpack(public)
 }
 
 // encapsulations are the sides that encapsulate to a public key.
@@ -63,12 +80,10 @@ func encapsulations(set wire.MLKEMParameterSet, public []byte) (sides []side, er
 	if err != nil {
 		return nil, err
 	}
-	if library != nil {
-		sides = append(sides, side{sideLibrary, operation{run: func() error {
-			library.Encapsulate()
-			return nil
-		}}})
-	}
+	sides = append(sides, side{sideLibrary, operation{run: func() error {
+		library.Encapsulate()
+		return nil
+	}}})
 	k, err := crypt.NewMLKEMPublicKey(set, public)
 	random := new(counter)
 	return append(sides, side{sideCrypt, operation{run: func() error {
@@ -107,6 +122,9 @@ func decapsulations(set wire.MLKEMParameterSet) (sides []side, err error) {
 			return nil, err
 		}
 		add(sideLibrary, k)
+	default:
+		_, k := mlkem512.NewKeyFromSeed(seed)
+		add(sideLibrary, &circl512{private: k})
 	}
 	add(sideCrypt, own)
 	return sides, nil
@@ -135,6 +153,13 @@ func mlkemMaker(set wire.MLKEMParameterSet) func() []side {
 					_, err = io.Discard.Write(k.EncapsulationKey().Bytes())
 				}
 				return err
+			})
+		default:
+			add(sideLibrary, func(seed []byte) error {
+				k, _ := mlkem512.NewKeyFromSeed(seed)
+				encoded := make([]byte, mlkem512.PublicKeySize)
+				k.Pack(encoded)
+				return nil
 			})
 		}
 		add(sideCrypt, func(seed []byte) error {

@@ -49,7 +49,7 @@ type Store struct {
 // Unwrap returns the store that is watched.
 func (s *Store) Unwrap() state.Store { return s.Store }
 
-// Writable is asked once for every command.
+// Writable logs when the store can be written no more, and when it can again.
 func (s *Store) Writable() error {
 	err := s.Store.Writable()
 	switch {

@@ -124,12 +124,4 @@ func BenchmarkMultiplyBase(b *testing.B) {
 			MultiplyBase(&s)
 		}
 	})
-	b.Run("table", func(b *testing.B) {
-		if !Available {
-			b.Skip("this processor has no AVX512-IFMA")
-		}
-		for b.Loop() {
-			newBase()
-		}
-	})
 }

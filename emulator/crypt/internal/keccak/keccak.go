@@ -25,23 +25,14 @@ type Four struct {
 // Start begins anew with four inputs, each a head that they share and an end of two octets.
 // All together are shorter than a block of rate octets.
 func (f *Four) Start(rate int, head []byte, ends *[4][2]byte) {
-	f.start(rate, head, 2, ends)
-}
-
-// StartShort is Start with ends of one octet, the first of each.
-func (f *Four) StartShort(rate int, head []byte, ends *[4][2]byte) {
-	f.start(rate, head, 1, ends)
-}
-
-func (f *Four) start(rate int, head []byte, end int, ends *[4][2]byte) {
 	f.rate = rate
 	f.lanes = [25][4]uint64{}
 	var block [MaxBlock]byte
 	n := copy(block[:], head)
 	for i, e := range ends {
-		copy(block[n:], e[:end])
-		block[n+end] = 0x1F // the suffix of SHAKE, and the first bit of the padding
-		for w := 0; 8*w <= n+end; w++ {
+		copy(block[n:], e[:])
+		block[n+2] = 0x1F // the suffix of SHAKE, and the first bit of the padding
+		for w := 0; 8*w <= n+2; w++ {
 			f.lanes[w][i] = binary.LittleEndian.Uint64(block[8*w:])
 		}
 		f.lanes[rate/8-1][i] ^= 1 << 63

@@ -20,36 +20,30 @@ func TestFour(t *testing.T) {
 	var f Four // is started again and again
 	for _, rate := range []int{Rate128, Rate256} {
 		for size := range 133 {
-			for _, end := range []int{1, 2} {
-				head := make([]byte, size)
-				random.Read(head)
-				var ends [4][2]byte
-				for i := range ends {
-					random.Read(ends[i][:])
+			head := make([]byte, size)
+			random.Read(head)
+			var ends [4][2]byte
+			for i := range ends {
+				random.Read(ends[i][:])
+			}
+			f.Start(rate, head, &ends)
+			var libraries [4]*sha3.SHAKE
+			for i := range libraries {
+				libraries[i] = sha3.NewSHAKE128()
+				if rate == Rate256 {
+					libraries[i] = sha3.NewSHAKE256()
 				}
-				if end == 1 {
-					f.StartShort(rate, head, &ends)
-				} else {
-					f.Start(rate, head, &ends)
-				}
-				var libraries [4]*sha3.SHAKE
-				for i := range libraries {
-					libraries[i] = sha3.NewSHAKE128()
-					if rate == Rate256 {
-						libraries[i] = sha3.NewSHAKE256()
-					}
-					libraries[i].Write(slices.Concat(head, ends[i][:end]))
-				}
-				for range 4 {
-					f.Next()
-					for i, x := range libraries {
-						var got [MaxBlock]byte
-						f.Block(got[:], i)
-						want := make([]byte, rate)
-						_, err := x.Read(want)
-						require.NoError(t, err)
-						assert.Equal(t, want, got[:rate])
-					}
+				libraries[i].Write(slices.Concat(head, ends[i][:]))
+			}
+			for range 4 {
+				f.Next()
+				for i, x := range libraries {
+					var got [MaxBlock]byte
+					f.Block(got[:], i)
+					want := make([]byte, rate)
+					_, err := x.Read(want)
+					require.NoError(t, err)
+					assert.Equal(t, want, got[:rate])
 				}
 			}
 		}
