@@ -7,9 +7,12 @@ import (
 
 // Descriptors of a TPM, by what they are for.
 const (
-	StartedDescriptors = startedDescriptors
+	StartedDescriptors = socketDescriptors + stateDescriptors
 	ConsoleDescriptors = consoleDescriptors
 )
+
+// Descriptors returns how many descriptors a TPM is taken to need.
+func (f *Fleet) Descriptors(name string) int { return f.served(name).descriptors() }
 
 // SettleAfter sets when TPMs are settled that nobody uses. None is there yet.
 func (f *Fleet) SettleAfter(d time.Duration) { f.unsettled.after = d }

@@ -217,6 +217,9 @@ func (f *Fleet) addAs(ctx context.Context, name string, c Config, write func(*tp
 	if err != nil {
 		return err
 	}
+	if err := f.fits(t); err != nil {
+		return err
+	}
 	written, err := write(t)
 	if err == nil {
 		err = t.open(ctx)
@@ -247,20 +250,48 @@ func (f *Fleet) admits(name string) error {
 	case f.tpms[name] != nil:
 		return ErrTaken
 	}
-	if needs, limit := ownDescriptors+(len(f.tpms)+1)*tpmDescriptors, descriptors(); uint64(needs) > limit {
+	return nil
+}
+
+// fits reports why the process may not have the descriptors for one more TPM.
+func (f *Fleet) fits(t *tpm) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	limit := descriptors()
+	if uint64(ownDescriptors+(len(f.tpms)+1)*mostDescriptors) <= limit {
+		return nil
+	}
+	needs := ownDescriptors + t.descriptors()
+	for _, other := range f.tpms {
+		needs += other.descriptors()
+	}
+	if uint64(needs) > limit {
 		return &LimitError{len(f.tpms), needs, limit}
 	}
 	return nil
 }
 
-// Descriptors that the process needs besides its TPMs, and that a TPM may take: those of
-// one that is started, of a QEMU two and one that is passed, and of a console.
+// descriptors returns how many descriptors a TPM may take: those of its sockets, of a QEMU two
+// and one that is passed, and of the state and the console that it has.
+func (t *tpm) descriptors() int {
+	n := socketDescriptors + 3
+	if t.storage != nil {
+		n += stateDescriptors
+	}
+	if t.console != nil {
+		n += consoleDescriptors
+	}
+	return n
+}
+
+// Descriptors that the process needs besides its TPMs, and those of a TPM by what they are for.
 const (
-	ownDescriptors = 64
-	tpmDescriptors = startedDescriptors + 3 + consoleDescriptors
-	// startedDescriptors are two listeners, and of a state directory the directory twice,
-	// the lock, the state file, the file for the next state, and two that are reserved.
-	startedDescriptors = 2 + 7
+	ownDescriptors    = 64
+	mostDescriptors   = socketDescriptors + 3 + stateDescriptors + consoleDescriptors
+	socketDescriptors = 2
+	// stateDescriptors are the directory twice, the lock, the state file, the file for the next
+	// state, and two that are reserved.
+	stateDescriptors = 7
 	// consoleDescriptors are a socket, a connection, and what watches the directory.
 	consoleDescriptors = 3
 )

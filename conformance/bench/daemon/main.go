@@ -27,6 +27,7 @@ const help = `Usage: scripts/bench [-rounds N] [-commands N] [-json]
        scripts/bench -vs WORDS | -unread [-rounds N] [-commands N] [-rate N] [-json]
        scripts/bench -mssim WORDS [-rounds N] [-commands N] [-json]
        scripts/bench -start [-rounds N] [-json]
+       scripts/bench -primary SEEDS [-json]
 
 Starts swtpmd and swtpm, each with a raw TPM socket, and has one client send the
 same command many times, to one and then to the other, round after round. Client
@@ -55,6 +56,10 @@ ratios, and in brackets the bounds of the median with 95 % confidence).
                 turn, with a state that is new and with one that is there: milliseconds,
                 processor time and page faults; and from exec to exit of programs of Go
                 and C that do nothing. The bounds of the ratio are those of -vs
+  -primary N    TPM2_CreatePrimary of one RSA-2048 key, with N seeds on new TPMs of each:
+                the first key of swtpmd and the keys that it has made before, beside
+                swtpm, whose time depends on the seed; medians and means over the seeds.
+                The processor time has TPM2_FlushContext of the key in it
   -rate N       with -vs and -unread: commands a second that the client offers, if
                 they are answered in time (default: as many as are answered)
   -rounds N     rounds of each pair (default 9)
@@ -73,6 +78,7 @@ Examples:
   scripts/bench -rounds 9 -commands 5000 -unread -rate 1000
   scripts/bench -mssim 'tpm_server -port'
   scripts/bench -start -rounds 31
+  scripts/bench -primary 20
 
 Exit codes: 0 measured; 1 something could not be started or answered; 2 usage.
 `
@@ -138,11 +144,12 @@ func main() {
 	simulator := f.String("mssim", "", "")
 	start := f.Bool("start", false, "")
 	nothing := f.String("nothing", "", "")
+	primary := f.Int("primary", 0, "")
 	switch err := f.Parse(os.Args[1:]); {
 	case err == flag.ErrHelp:
 		fmt.Print(help)
 		return
-	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread || *simulator != "" && (*vs != "" || *unread) || *start && (*vs != "" || *unread || *simulator != "") || *rate < 0 || *rate > 0 && *vs == "" && !*unread:
+	case err != nil || f.NArg() > 0 || *rounds < 1 || *count < 1 || *vs != "" && *unread || *simulator != "" && (*vs != "" || *unread) || *start && (*vs != "" || *unread || *simulator != "") || *primary < 0 || *primary > 0 && (*start || *vs != "" || *unread || *simulator != "") || *rate < 0 || *rate > 0 && *vs == "" && !*unread:
 		fmt.Fprintln(os.Stderr, "scripts/bench: wrong usage:", err, f.Args(), "; see scripts/bench --help")
 		os.Exit(2)
 	}
@@ -162,6 +169,13 @@ func main() {
 		rows, err := measureStarts(*ours, *theirs, *nothing, *rounds)
 		if err == nil {
 			err = printStarts(os.Stdout, rows, *asJSON)
+		}
+		exit(err)
+	}
+	if *primary > 0 {
+		rows, err := measurePrimary(*ours, *theirs, *primary)
+		if err == nil {
+			err = printPrimary(os.Stdout, rows, *asJSON)
 		}
 		exit(err)
 	}
