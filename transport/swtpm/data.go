@@ -58,6 +58,9 @@ func (s *Server) openData(conn net.Conn) (io.Closer, func(), error) {
 	}
 	if s.opts.Polled {
 		c := s.gate(conn)
+		if quick := socket.NewQuick(conn); quick != nil {
+			c.stream = quick
+		}
 		return c, s.newData(c, false, stall).serve, nil
 	}
 	c, err := socket.Adopt(conn)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -236,6 +237,8 @@ var (
 // gate is a connection that can be suspended between two requests.
 type gate struct {
 	net.Conn
+	// stream reads and writes for Conn.
+	stream   io.ReadWriter
 	s        *Server
 	kept     bool      // Close leaves it open
 	unread   []byte    // what Read gives first
@@ -247,7 +250,7 @@ type gate struct {
 
 // gate returns a connection as one that can be suspended.
 func (s *Server) gate(conn net.Conn) *gate {
-	g := &gate{Conn: conn, s: s}
+	g := &gate{Conn: conn, stream: conn, s: s}
 	s.pause.mu.Lock()
 	defer s.pause.mu.Unlock()
 	if s.pause.gates == nil {
@@ -300,7 +303,7 @@ func (g *gate) SetReadDeadline(t time.Time) error {
 
 // Read reads, but not in a suspension.
 func (g *gate) Read(p []byte) (int, error) {
-	return g.reading(p, g.Conn.Read)
+	return g.reading(p, g.stream.Read)
 }
 
 func (g *gate) reading(p []byte, read func([]byte) (int, error)) (int, error) {
@@ -350,7 +353,7 @@ func (g *gate) Write(p []byte) (int, error) {
 		g.unsent = append(g.unsent, p...)
 		return len(p), nil
 	}
-	n, err := g.Conn.Write(p)
+	n, err := g.stream.Write(p)
 	if err != nil && g.s.pause.on.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 		g.unsent = append(g.unsent, p[n:]...)
 		return len(p), nil
