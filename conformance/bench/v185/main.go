@@ -18,7 +18,7 @@ const help = `Usage: scripts/bench-v185 [--rounds N] [--time TIME] [--rows REGEX
 
 Measures commands of a TPM with the profile v185 beside the same operation called
 directly: of a library (crypto/mlkem, of github.com/cloudflare/circl for ML-KEM-512,
-filippo.io/mldsa, crypto/ed25519), and of the package emulator/crypt that the TPM itself
+curve 448 and DHKEM, filippo.io/mldsa, crypto/ed25519), and of the package emulator/crypt that the TPM itself
 computes with. All are in one process and
 take turns, round after round, in an order that changes; commands are bytes that go into
 the TPM, and responses bytes that come out.

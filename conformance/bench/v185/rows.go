@@ -3,6 +3,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,6 +31,12 @@ func rows() (all []row) {
 		all = append(all, signerRows(&mldsaSigner{set: set, hash: wire.AlgSHA512})...)
 	}
 	all = append(all, signerRows(&ed25519Signer{})...)
+	all = append(all, signerRows(&ed448Signer{})...)
+	kems := dhkems()
+	for _, name := range slices.Sorted(maps.Keys(kems)) {
+		k := kems[name]
+		all = append(all, row{"Encapsulate " + name, k.encapsulate}, row{"Decapsulate " + name, k.decapsulate}, row{"CreatePrimary " + name, k.create})
+	}
 	quotes := &mldsaSigner{set: wire.MLDSA65, hash: wire.AlgNull}
 	return append(all,
 		row{"Quote ML-DSA-65 beside RSA-2048", besideRSA(quotes.quote, quoteOf(rsaSigning))},
@@ -57,7 +64,7 @@ type signer interface {
 }
 
 // signerRows are the rows of a signer. EdDSA itself signs no digests, so that SignDigest
-// and VerifyDigestSignature with Ed25519 are those of HashEdDSA.
+// and VerifyDigestSignature with Ed25519 and Ed448 are those of HashEdDSA.
 func signerRows(s signer) []row {
 	return []row{
 		{name("SignDigest", s), s.signDigest},
