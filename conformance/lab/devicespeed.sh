@@ -12,7 +12,7 @@ mount -t devtmpfs none /dev
 mount -t tmpfs none /run
 mount -t tmpfs none /tmp
 exec </dev/null >/dev/ttyS0 2>&1
-. /settings # rounds and commands
+. /settings # rounds
 
 # until_ WORDS: wait until the command succeeds, 60 s at most.
 until_() {
@@ -25,12 +25,14 @@ until_() {
 }
 gone() { [ ! -e $1 ]; }
 
-swtpmd_() { exec swtpmd chardev --vtpm-proxy --tpm2; }
-swtpm_() { mkdir -p /run/state && exec swtpm chardev --vtpm-proxy --tpm2 --tpmstate dir=/run/state --flags startup-clear; }
+# Both keep their state in files, and begin with none.
+serve() { exec $1 chardev --vtpm-proxy --tpm2 --tpmstate dir=/run/state --flags startup-clear; }
 
 # measure NAME: serve with NAME, ask, and end it.
 measure() {
-	${1}_ >/run/out 2>&1 &
+	rm -rf /run/state
+	mkdir /run/state
+	serve $1 >/run/out 2>&1 &
 	pid=$!
 	if ! until_ [ -c /dev/tpm0 ]; then
 		kill $pid
@@ -38,8 +40,8 @@ measure() {
 		echo "failed $1: exit code $?: $(cat /run/out)"
 		return
 	fi
-	while read -r command hex; do
-		echo "rate $1 $command $(askdevice rate /dev/tpm0 $hex $commands $pid)"
+	while read -r command times steps; do
+		echo "rate $1 $command $(askdevice rate /dev/tpm0 $times $pid $steps)"
 	done </commands
 	kill $pid
 	wait $pid

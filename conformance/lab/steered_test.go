@@ -293,11 +293,7 @@ func (m *steered) moves(t testing.TB, to string) (status string) {
 func (b *bench) initrd(t testing.TB, init string, programs map[string]string, more map[string][]byte) (path string) {
 	t.Helper()
 	dir := t.TempDir()
-	client := filepath.Join(dir, "askdevice")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", client, "./askdevice")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	said, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", said)
+	client := buildAskdevice(t, dir)
 
 	var image bytes.Buffer
 	z := gzip.NewWriter(&image)
@@ -322,6 +318,17 @@ func (b *bench) initrd(t testing.TB, init string, programs map[string]string, mo
 	require.NoError(t, z.Close())
 	path = filepath.Join(dir, "initrd")
 	require.NoError(t, os.WriteFile(path, image.Bytes(), 0o600))
+	return path
+}
+
+// buildAskdevice builds askdevice in a directory, and returns its path.
+func buildAskdevice(t testing.TB, dir string) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, "askdevice")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./askdevice")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	said, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", said)
 	return path
 }
 

@@ -4,8 +4,11 @@
 //	askdevice ask PATH HEX             print the response to a command
 //	askdevice wait PATH HEX            the same, without blocking and with poll(2)
 //	askdevice ioctl PATH CODE HEX SIZE print a structure of SIZE bytes, which begins as HEX, after an ioctl
-//	askdevice rate PATH HEX N PID      print how many of N commands are answered a second, and
-//	                                   microseconds of PID's processor time for one
+//	askdevice rate PATH N PID STEP…    repeat steps N times; print how many repetitions the TPM
+//	                                   answers a second, and microseconds of PID's processor
+//	                                   time for one
+//
+// PATH is a device, or for rate a unix socket, too. Steps are in steps.go.
 //
 // It prints an error in the words of the kernel.
 package main
@@ -13,12 +16,12 @@ package main
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +44,7 @@ func run(args []string) (string, error) {
 	if args[0] == "wait" {
 		flags |= unix.O_NONBLOCK
 	}
-	fd, err := unix.Open(args[1], flags, 0)
+	fd, err := open(args[1], flags)
 	if err != nil {
 		return "", err
 	}
@@ -51,10 +54,26 @@ func run(args []string) (string, error) {
 		return ask(fd, args[2], args[0] == "wait")
 	case args[0] == "ioctl" && len(args) == 5:
 		return ioctl(fd, args[2], args[3], args[4])
-	case args[0] == "rate" && len(args) == 5:
-		return rate(fd, args[2], args[3], args[4])
+	case args[0] == "rate" && len(args) >= 5:
+		return rate(fd, args[2], args[3], args[4:])
 	}
 	return "", fmt.Errorf("wrong arguments %q", args)
+}
+
+// open opens a device, or connects to a unix socket.
+func open(path string, flags int) (int, error) {
+	var status unix.Stat_t
+	if err := unix.Stat(path, &status); err != nil || status.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return unix.Open(path, flags, 0)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
 }
 
 // exchange sends a command and reads its response, which may come in pieces.
@@ -94,36 +113,6 @@ func ask(fd int, text string, wait bool) (string, error) {
 	}
 	response, err := exchange(fd, command, make([]byte, 4096), wait)
 	return hex.EncodeToString(response), err
-}
-
-// rate sends one command many times, each of which must succeed.
-func rate(fd int, text, times, pid string) (string, error) {
-	command, err := hex.DecodeString(text)
-	if err != nil {
-		return "", err
-	}
-	n, err := strconv.Atoi(times)
-	if err != nil || n <= 0 {
-		return "", fmt.Errorf("%q is no number of commands", times)
-	}
-	room := make([]byte, 4096)
-	before, err := processorTime(pid)
-	if err != nil {
-		return "", err
-	}
-	begun := time.Now()
-	for range n {
-		response, err := exchange(fd, command, room, false)
-		if err != nil {
-			return "", err
-		}
-		if code := binary.BigEndian.Uint32(response[6:]); code != 0 {
-			return "", fmt.Errorf("the TPM answers 0x%X", code)
-		}
-	}
-	took := time.Since(begun)
-	after, err := processorTime(pid)
-	return fmt.Sprintf("%.1f %.1f", float64(n)/took.Seconds(), float64(after-before)/1000/float64(n)), err
 }
 
 // processorTime returns how many nanoseconds the threads of a process have run.
