@@ -61,6 +61,7 @@ askdevice wait /dev/tpmrm0 $getrandom
 echo unknown: $(askdevice ask /dev/tpmrm0 80010000000a000001ff)
 echo set-locality: $(askdevice ask /dev/tpm0 80020000000b2000100003)
 swtpmd ctl --admin /run/admin status
+echo rate: $(askdevice rate /dev/tpm0 100 $pid time:$getrandom)
 
 chapter suspend
 echo extended: $(askdevice ask /dev/tpm0 $extend)

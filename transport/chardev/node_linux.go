@@ -28,6 +28,7 @@ type Node struct {
 	// proxy is set for the kernel's vTPM proxy: each read is one command, and not a
 	// piece of a stream.
 	proxy bool
+	look  *look // of a proxy, or nil
 	buf   []byte
 
 	deadline time.Time // of read
@@ -56,6 +57,9 @@ func newNode(fd int, proxy bool) (*Node, error) {
 		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(fd))
 	}
 	n := &Node{fd: fd, wake: wake, proxy: proxy, buf: make([]byte, transport.LargestBuffer)}
+	if proxy {
+		n.look = newLook()
+	}
 	n.users.Store(1)
 	return n, nil
 }
@@ -75,6 +79,15 @@ func (n *Node) interrupt() {
 	_, _ = unix.Write(n.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // not 0, in any byte order
 }
 
+// end is interrupt for whoever does not know that the descriptors are open: when Serve
+// and Close are over, other files may have their numbers.
+func (n *Node) end() {
+	if n.enter() {
+		n.interrupt()
+		n.leave()
+	}
+}
+
 // enter keeps the descriptors open until leave; it reports whether they are.
 func (n *Node) enter() bool {
 	for {
@@ -92,6 +105,9 @@ func (n *Node) leave() {
 	if n.users.Add(-1) == 0 {
 		_ = unix.Close(n.fd)
 		_ = unix.Close(n.wake)
+		if n.look != nil {
+			n.look.close()
+		}
 	}
 }
 
@@ -110,7 +126,7 @@ func (n *Node) Serve(ctx context.Context, r Responder, log *slog.Logger) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	stop := context.AfterFunc(ctx, n.interrupt)
+	stop := context.AfterFunc(ctx, n.end)
 	defer stop()
 	s := &service{node: n, responder: r, log: log, parent: ctx}
 	if !n.proxy {
@@ -148,10 +164,7 @@ func (s *service) run() error {
 	for {
 		command, err := s.next()
 		if err == nil {
-			s.count.Add(1)
-			response := s.responder.Respond(s.context(), command)
-			s.count.Add(1)
-			err = s.write(response)
+			err = s.answer(command)
 		} else {
 			err = s.refuse(err)
 		}
@@ -159,6 +172,22 @@ func (s *service) run() error {
 			return err
 		}
 	}
+}
+
+// answer has a command executed, and writes its response.
+func (s *service) answer(command []byte) error {
+	look := s.node.look
+	if look != nil {
+		look.command(time.Now())
+	}
+	s.count.Add(1)
+	response := s.responder.Respond(s.context(), command)
+	s.count.Add(1)
+	err := s.write(response)
+	if err == nil && look != nil {
+		look.response(time.Now())
+	}
+	return err
 }
 
 // context returns the context for the next command: that of the last one, unless it

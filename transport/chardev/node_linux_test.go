@@ -230,6 +230,24 @@ func TestEnd(t *testing.T) {
 	})
 }
 
+// Each response to the kernel's driver sets the timer that ends its sleep; a stream has
+// none.
+func TestLookAfterResponse(t *testing.T) {
+	t.Parallel()
+	node, kernel := connect(t, true)
+	serve(t, node, running(t))
+	kernel.send(selfTest)
+	kernel.hears(success)
+	timer := []unix.PollFd{{Fd: int32(node.LookFD()), Events: unix.POLLIN}}
+	n, err := unix.Poll(timer, 60_000)
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "the timer runs out")
+
+	stream, _ := connect(t, false)
+	require.Equal(t, -1, stream.LookFD())
+	require.NoError(t, stream.Close())
+}
+
 // A stream may come in any pieces.
 func TestAStream(t *testing.T) {
 	t.Parallel()

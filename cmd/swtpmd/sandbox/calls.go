@@ -25,6 +25,7 @@ var unconditional = append([]uintptr{
 	unix.SYS_ACCEPT, unix.SYS_ACCEPT4, unix.SYS_SHUTDOWN, unix.SYS_RECVFROM, unix.SYS_SENDTO,
 	unix.SYS_GETSOCKOPT, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME,
 	unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EVENTFD2,
+	unix.SYS_TIMERFD_CREATE, unix.SYS_TIMERFD_SETTIME, // the proxy's driver looks
 
 	// Open files, and those that Landlock lets it open.
 	unix.SYS_CLOSE, unix.SYS_DUP3, unix.SYS_LSEEK,
