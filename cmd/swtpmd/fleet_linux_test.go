@@ -107,10 +107,10 @@ func TestAFleetAtTheLimitOfOpenFiles(t *testing.T) {
 	t.Parallel()
 	dir := transporttest.Dir(t)
 	p := startFleet(t, "ulimit -n 128;", "--dir", dir, "--count=100")
-	assert.Equal(t, 4, p.TPMs)
-	assert.Contains(t, p.Refused["4"], "RLIMIT_NOFILE")
-	assert.Contains(t, p.Refused["4"], "LimitNOFILE=")
-	poweredOf(t, dir, "3")
+	assert.Equal(t, 12, p.TPMs, "of five open files, as their state is in memory")
+	assert.Contains(t, p.Refused["12"], "RLIMIT_NOFILE")
+	assert.Contains(t, p.Refused["12"], "LimitNOFILE=")
+	poweredOf(t, dir, "11")
 }
 
 func TestWrongCommandLinesOfAFleet(t *testing.T) {
