@@ -107,20 +107,6 @@ func uniformScalar(digest []byte) *edwards25519.Scalar {
 // ed25519Domain is dom2 of RFC 8032, section 2, for Ed25519ph with an empty context.
 const ed25519Domain = "SigEd25519 no Ed25519 collisions\x01\x00"
 
-// VerifyEd25519 reports whether a signature of a message is by the owner of a public
-// key. It is checked without the cofactor, and R, S and the key must be in the one
-// encoding that they have (errata 1 to version 185, section on EdDSA).
-func VerifyEd25519(public, message, signature []byte) bool {
-	k, err := newEd25519Public(public)
-	return err == nil && k.Verify(message, signature)
-}
-
-// VerifyEd25519ph is VerifyEd25519 for what [Ed25519Key.SignPrehashed] signs.
-func VerifyEd25519ph(public, digest, signature []byte) bool {
-	k, err := newEd25519Public(public)
-	return err == nil && k.VerifyPrehashed(digest, signature)
-}
-
 // ed25519Public is a public key that is ready to verify: its point is decoded.
 type ed25519Public struct {
 	encoded []byte
@@ -143,7 +129,9 @@ func encodeDecoded(p *edwards25519.Point) []byte {
 	return b
 }
 
-// Verify reports whether a signature is that of a message.
+// Verify reports whether a signature is that of a message. It is checked without the
+// cofactor, and R and S must be in the one encoding that they have, as the key is (errata 1
+// to version 185, section on EdDSA).
 func (k *ed25519Public) Verify(message, signature []byte) bool {
 	return k.verify("", message, signature)
 }

@@ -187,13 +187,3 @@ func MLKEMEncapsulate(set wire.MLKEMParameterSet, public []byte, entropy io.Read
 	}
 	return k.Encapsulate(entropy)
 }
-
-// MLKEMDecapsulate decapsulates with the key of a seed, see [NewMLKEMKey] and
-// [MLKEMKey.Decapsulate].
-func MLKEMDecapsulate(set wire.MLKEMParameterSet, seed, ciphertext []byte) (shared []byte, err error) {
-	k, err := NewMLKEMKey(set, seed)
-	if err != nil {
-		return nil, err
-	}
-	return k.Decapsulate(ciphertext)
-}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -235,13 +234,7 @@ func processorTime(pid int) (int64, error) {
 
 func (c *comparison) print(rows []pairRow, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(os.Stdout)
-		for _, r := range rows {
-			if err := encoder.Encode(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeRows(os.Stdout, rows)
 	}
 	fmt.Printf("A is %s, B is %s\n", c.a.name, c.b.name)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -189,13 +188,7 @@ func mean(v []float64) (sum float64) {
 // printPrimary prints the result of -primary.
 func printPrimary(out io.Writer, rows []primaryRow, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(out)
-		for _, r := range rows {
-			if err := encoder.Encode(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeRows(out, rows)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "key\tswtpmd ms\tswtpm ms\tratio\tswtpmd CPU ms\tswtpm CPU ms\tratio\t")

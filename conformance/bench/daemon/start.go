@@ -223,16 +223,21 @@ func untilEnd(program string) (started, error) {
 	return s, nil
 }
 
+// encodeRows prints a JSON object a line.
+func encodeRows[T any](out io.Writer, rows []T) error {
+	encoder := json.NewEncoder(out)
+	for _, r := range rows {
+		if err := encoder.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // printStarts prints the result of -start.
 func printStarts(out io.Writer, rows []startRow, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(out)
-		for _, r := range rows {
-			if err := encoder.Encode(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeRows(out, rows)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "start\tswtpmd ms\tswtpm ms\tratio\tswtpmd CPU ms\tswtpm CPU ms\tswtpmd faults\tswtpm faults\t")
