@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,25 +89,32 @@ func TestFailureModeIsExplained(t *testing.T) {
 func TestAStoreThatRefusesIsExplainedOnce(t *testing.T) {
 	var log lockedBuffer
 	dir := t.TempDir()
-	store := new(emulatortest.Store)
+	store, clock := new(emulatortest.Store), new(emulatortest.Clock)
 	tpm, err := emulator.New(emulator.Platform{
+		Clock: clock,
 		Store: &machine.Store{Store: store, Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))},
 	}, emulator.Config{})
 	require.NoError(t, err)
 	require.NoError(t, tpm.Init())
 	require.NoError(t, options.StartupClear.Send(t.Context(), tpm))
+	// The TPM asks the store once in a tenth of a second at most.
+	fails := func() {
+		t.Helper()
+		clock.Advance(time.Second)
+		require.Error(t, options.StartupClear.Send(t.Context(), tpm))
+	}
 	for range 2 {
 		log = lockedBuffer{}
 		store.SetWritable(fmt.Errorf("%w: the disk is full", state.ErrUnavailable))
 		for range 3 {
-			require.Error(t, options.StartupClear.Send(t.Context(), tpm))
+			fails()
 		}
 		assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), "level=WARN")
 		assert.Contains(t, log.String(), "dir="+dir+` cause="NV memory cannot be written: try again when it is accessible: the disk is full"`)
 		store.SetWritable(nil)
 		for range 3 {
-			require.Error(t, options.StartupClear.Send(t.Context(), tpm))
+			fails()
 		}
 		assert.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), "state can be written again")
