@@ -227,7 +227,8 @@ func TestClockWhileTheStoreRefuses(t *testing.T) {
 	}
 }
 
-// What NV says of Clock after a shutdown stays true: Clock does not go on without it.
+// After a shutdown NV has the Clock that the next start goes on from, so Clock stands still
+// as soon as NV cannot be written.
 func TestClockAfterShutdownWhileTheStoreRefuses(t *testing.T) {
 	t.Parallel()
 	tpm := et.New(t)

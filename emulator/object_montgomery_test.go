@@ -917,7 +917,7 @@ func TestCapabilitiesOfMontgomeryCurves(t *testing.T) {
 		for name, k := range c.keys() {
 			assert.Equal(t, wire.RCSuccess, send(t, tpm, testParms(k)), "%s: %s", c.name, name)
 			assert.Equal(t, wire.RCScheme.Parameter(1), send(t, tpm, testParms(change(k, func(k *testKey) { k.public.Parms.Scheme = ecdsa256 }))), "%s: %s", c.name, name)
-			assert.NotEqual(t, wire.RCSuccess, send(t, old, loadExternalPublic(k, wire.RHNull)), "the default has refused: %s", name)
+			assert.NotEqual(t, wire.RCSuccess, send(t, old, loadExternalPublic(k, wire.RHNull)), "the default has none: %s", name)
 		}
 		p256 := change(c.eddsaKey(signKey), func(k *testKey) { k.public.Parms.Curve = wire.CurveNISTP256 })
 		assert.Equal(t, wire.RCScheme.Parameter(1), send(t, tpm, testParms(p256)))

@@ -36,7 +36,7 @@ type startRow struct {
 	Ratio     spread     `json:"ratio"` // of the walls
 }
 
-// startPoll is the pause between two looks whether the socket is there.
+// startPoll is how often a look is taken whether the socket is there.
 const startPoll = 100 * time.Microsecond
 
 // answerLimit bounds a start.
@@ -169,12 +169,18 @@ func firstAnswer(program, dir string) (s started, err error) {
 
 // dialNew connects to a socket that is to come.
 func dialNew(ctx context.Context, socket string) (sender, error) {
+	again := time.NewTicker(startPoll)
+	defer again.Stop()
 	for {
 		tpm, err := dial(ctx, socket)
-		if err == nil || ctx.Err() != nil {
-			return tpm, err
+		if err == nil {
+			return tpm, nil
 		}
-		time.Sleep(startPoll)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-again.C:
+		}
 	}
 }
 

@@ -42,6 +42,22 @@ func (t *tpm) signedDigest(k *loadedKey, session string, digest []byte, n int) (
 	return sign, verify, answer[len(answer)-n:], err
 }
 
+// signed is a digest that a key has signed: see signedDigest.
+type signed struct {
+	key          *loadedKey
+	sign, verify *request
+	signature    []byte
+}
+
+// signed has a new key of a template sign a digest. The signature is n bytes.
+func (t *tpm) signed(template wire.Public, session string, digest []byte, n int) (s signed, err error) {
+	if s.key, err = t.loadKey(template); err != nil {
+		return s, err
+	}
+	s.sign, s.verify, s.signature, err = t.signedDigest(s.key, session, digest, n)
+	return s, err
+}
+
 // mldsaSigner is a key of ML-DSA, or with a hash one of HashML-DSA.
 type mldsaSigner struct {
 	set  wire.MLDSAParameterSet
@@ -278,36 +294,31 @@ func (*ed25519Signer) String() string { return "Ed25519" }
 var prehashed = &ed25519.Options{Hash: crypto.SHA512}
 
 func (*ed25519Signer) signDigest(t *tpm, session string) ([]side, error) {
-	k, err := t.loadKey(eddsaTemplate(wire.AlgHashEdDSA))
+	digest := sha512.Sum512(message)
+	by, err := t.signed(eddsaTemplate(wire.AlgHashEdDSA), session, digest[:], ed25519.SignatureSize)
 	if err != nil {
 		return nil, err
 	}
-	digest := sha512.Sum512(message)
-	sign, _, _, err := t.signedDigest(k, session, digest[:], ed25519.SignatureSize)
 	seed := new(counter).seed(ed25519.SeedSize)
 	library := ed25519.NewKeyFromSeed(seed)
 	return []side{
-		{sideCommand, sign.operation()},
+		{sideCommand, by.sign.operation()},
 		{sideLibrary, operation{run: func() error {
 			_, err := library.Sign(nil, digest[:], prehashed)
 			return err
 		}}},
-	}, err
+	}, nil
 }
 
 func (*ed25519Signer) verifyDigest(t *tpm, session string) ([]side, error) {
-	k, err := t.loadKey(eddsaTemplate(wire.AlgHashEdDSA))
-	if err != nil {
-		return nil, err
-	}
 	digest := sha512.Sum512(message)
-	_, verify, signature, err := t.signedDigest(k, session, digest[:], ed25519.SignatureSize)
+	by, err := t.signed(eddsaTemplate(wire.AlgHashEdDSA), session, digest[:], ed25519.SignatureSize)
 	if err != nil {
 		return nil, err
 	}
-	public := ed25519.PublicKey(k.unique(ed25519.PublicKeySize + 2)[:ed25519.PublicKeySize]) // y is empty
-	check := func() error { return ed25519.VerifyWithOptions(public, digest[:], signature, prehashed) }
-	return []side{{sideCommand, verify.operation()}, {sideLibrary, operation{run: check}}}, check()
+	public := ed25519.PublicKey(by.key.unique(ed25519.PublicKeySize + 2)[:ed25519.PublicKeySize]) // y is empty
+	check := func() error { return ed25519.VerifyWithOptions(public, digest[:], by.signature, prehashed) }
+	return []side{{sideCommand, by.verify.operation()}, {sideLibrary, operation{run: check}}}, check()
 }
 
 func (*ed25519Signer) create(t *tpm, session string) ([]side, error) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -224,4 +225,13 @@ func (r *request) once() ([]byte, error) {
 	}
 	parameters := slices.Clone(et.Parameters(r.response, false))
 	return parameters, r.roll()
+}
+
+// answers sends the request once, whose answer must have these parameters.
+func (r *request) answers(parameters []byte) error {
+	answer, err := r.once()
+	if err == nil && !bytes.Equal(answer, parameters) {
+		err = errOther
+	}
+	return err
 }

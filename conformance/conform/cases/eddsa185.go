@@ -96,8 +96,8 @@ func (e *edScheme) areaWith(x conform.Part) sized {
 	return public(tpm2.TPMAlgECC, outside|signs, empty, e.details(), join{x, empty})
 }
 
-// fixtures are a key that the TPM has made, and the public area of the client's key. What
-// of a key of EdDSA is in the sensitive area the text leaves open.
+// fixtures are a key that the TPM has made, and the public area of the client's key. The text
+// leaves open what of a key of EdDSA is in the sensitive area.
 func (e *edScheme) fixtures() []conform.Fixture {
 	return []conform.Fixture{
 		{Name: e.label, Step: createPrimary(null, "", eccPublic(signing, e.details()))},
@@ -130,8 +130,8 @@ func (e *edScheme) signer() *signer {
 // hint is R of the client's signature.
 func (e *edScheme) hint(message []byte) []byte { return e.signed(message)[:e.size] }
 
-// unreduced is a signature of the client with the order of the group added to S, which
-// verifies with who does not look (RFC 8032, sections 5.1.7 and 5.2.7; errata 3.1).
+// unreduced is a signature of the client with the order of the group added to S, which has to
+// be below the order (RFC 8032, sections 5.1.7 and 5.2.7; errata 3.1).
 func (e *edScheme) unreduced(*conform.State) ([]byte, error) {
 	signature := e.signed(message)
 	carry := 0

@@ -8,10 +8,10 @@
 // old ones; and knows before each command which response code the answer has. Of a
 // success it checks every output with crypto/mlkem, filippo.io/mldsa, crypto/ed25519,
 // crypto/ecdh and packages lattice and curve448. The emulator has code of its own for
-// ML-KEM, ML-DSA and verification of Ed25519; to sign with Ed25519 and for ECDH with the
-// other curves both sides stand on the standard library. With curve 448 they share no
-// arithmetic: the emulator's is that of circl, and package curve448 is held to the vectors
-// of RFC 8032 and RFC 7748. The same seed gives the same commands.
+// ML-DSA; it computes ML-KEM and curve 448 with circl, and Ed25519 with filippo.io/edwards25519
+// and code of its own. So they share no arithmetic but for ECDH with the other curves, which
+// is the standard library's on both sides, and the check that 32 bytes are a point of
+// Ed25519. Package curve448 is held to the vectors of RFC 8032 and RFC 7748. The same seed gives the same commands.
 //
 // The rules of the model are those of Parts 1 to 3 with errata 1, and where the text
 // leaves a choice those of docs/deviations.md, section "Version 185".

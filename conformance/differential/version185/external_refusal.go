@@ -88,7 +88,7 @@ func reduced(public []byte) bool {
 }
 
 // onCurve reports whether the unique field of an ECC key, whose sizes are right, is that of
-// a point. Those of X25519 and X448 that are drawn are no points of low order.
+// a point. It does not look at keys of X25519 and X448: no point of low order is drawn.
 func (k *key) onCurve() bool {
 	switch {
 	case k.eddsa() && k.curve == wire.Curve448:

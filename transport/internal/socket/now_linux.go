@@ -15,14 +15,18 @@ import (
 // keeps the thread from running, as it does while a thread computes.
 
 // receive reads what is there now; EAGAIN means that nothing is.
-func (b *blocking) receive(p []byte) (int, error) {
-	return result(syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(b.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+func (b *blocking) receive(p []byte) (int, error) { return receiveNow(uintptr(b.fd), p) }
+
+// send writes what the kernel takes now.
+func (b *blocking) send(p []byte) (int, error) { return sendNow(uintptr(b.fd), p) }
+
+func receiveNow(fd uintptr, p []byte) (int, error) {
+	return result(syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))),
 		uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0))
 }
 
-// send writes what the kernel takes now.
-func (b *blocking) send(p []byte) (int, error) {
-	return result(syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(b.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+func sendNow(fd uintptr, p []byte) (int, error) {
+	return result(syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))),
 		uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0))
 }
 

@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,8 +46,7 @@ func NewQuick(conn net.Conn) *Quick {
 func (q *Quick) receive(fd uintptr) bool {
 	t := &q.in
 	for {
-		t.n, t.err = result(syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(t.p))),
-			uintptr(len(t.p)), unix.MSG_DONTWAIT, 0, 0))
+		t.n, t.err = receiveNow(fd, t.p)
 		if t.err != unix.EINTR {
 			return t.err != unix.EAGAIN
 		}
@@ -59,9 +57,7 @@ func (q *Quick) receive(fd uintptr) bool {
 func (q *Quick) send(fd uintptr) bool {
 	t := &q.out
 	for t.n < len(t.p) {
-		rest := t.p[t.n:]
-		n, err := result(syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(rest))),
-			uintptr(len(rest)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0))
+		n, err := sendNow(fd, t.p[t.n:])
 		switch err {
 		case nil:
 			t.n += n

@@ -1,7 +1,7 @@
 // Package edwards multiplies the base point of Ed25519 (RFC 8032, section 5.1), with AVX-512
 // and its multiplications of 52 bits on processors of amd64 that have them. On others, and
-// with the build tag purego, Available is false and nothing else may be called; the standard
-// library has the same.
+// with the build tag purego, Available is false and nothing else may be called; then package
+// crypt computes with filippo.io/edwards25519.
 //
 // Eight points are summed up side by side. A scalar has 64 digits of four bits, from -8 to 8.
 // Digit 8·s + i chooses a multiple of 16^(8·s+i) times the base point, from a table, which

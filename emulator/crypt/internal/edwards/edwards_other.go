@@ -2,7 +2,7 @@
 
 package edwards
 
-// Available is false: package crypt computes with the standard library.
+// Available is false: package crypt computes with filippo.io/edwards25519.
 const Available = false
 
 // MultiplyBase must not be called.

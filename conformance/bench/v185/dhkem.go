@@ -3,123 +3,13 @@
 package main
 
 import (
-	"bytes"
-
 	"github.com/cloudflare/circl/hpke"
 	"github.com/cloudflare/circl/kem"
-	"github.com/cloudflare/circl/sign/ed448"
 
 	"github.com/swtpmd/swtpmd/emulator/crypt"
 	et "github.com/swtpmd/swtpmd/emulator/emulatortest"
 	"github.com/swtpmd/swtpmd/emulator/wire"
 )
-
-// ed448Signer is a key of Ed448: TPM2_Quote signs with EdDSA, the commands that take digests
-// with HashEdDSA. The library is circl, which hashes the message itself for Ed448ph.
-type ed448Signer struct{}
-
-func (*ed448Signer) String() string { return "Ed448" }
-
-// prehashed448 are the options for Ed448ph.
-var prehashed448 = ed448.SignerOptions{Scheme: ed448.ED448Ph}
-
-func (*ed448Signer) template(scheme wire.AlgID) wire.Public {
-	p := eddsaTemplate(scheme)
-	p.Parms.Curve = wire.CurveCurve448
-	return p
-}
-
-func (s *ed448Signer) signDigest(t *tpm, session string) ([]side, error) {
-	k, err := t.loadKey(s.template(wire.AlgHashEdDSA))
-	if err != nil {
-		return nil, err
-	}
-	digest := crypt.Digest(wire.AlgSHAKE256_512, nil, message)
-	sign, _, _, err := t.signedDigest(k, session, digest, crypt.Ed448Signature)
-	if err != nil {
-		return nil, err
-	}
-	seed := new(counter).seed(ed448.SeedSize)
-	library := ed448.NewKeyFromSeed(seed)
-	own, err := crypt.NewEd448Key(seed)
-	return []side{
-		{sideCommand, sign.operation()},
-		{sideLibrary, operation{run: func() error {
-			_, err := library.Sign(nil, message, prehashed448)
-			return err
-		}}},
-		{sideCrypt, operation{run: func() error {
-			_, err := own.SignPrehashed(digest)
-			return err
-		}}},
-	}, err
-}
-
-func (s *ed448Signer) verifyDigest(t *tpm, session string) ([]side, error) {
-	k, err := t.loadKey(s.template(wire.AlgHashEdDSA))
-	if err != nil {
-		return nil, err
-	}
-	digest := crypt.Digest(wire.AlgSHAKE256_512, nil, message)
-	_, verify, signature, err := t.signedDigest(k, session, digest, crypt.Ed448Signature)
-	if err != nil {
-		return nil, err
-	}
-	public := k.unique(crypt.Ed448Key + 2)[:crypt.Ed448Key] // y is empty
-	own, err := crypt.NewEd448PublicKey(public)
-	if err != nil {
-		return nil, err
-	}
-	right := func(ok bool) error {
-		if !ok {
-			return errOther
-		}
-		return nil
-	}
-	check := func() error { return right(ed448.VerifyAny(ed448.PublicKey(public), message, signature, prehashed448)) }
-	return []side{
-		{sideCommand, verify.operation()},
-		{sideLibrary, operation{run: check}},
-		{sideCrypt, operation{run: func() error { return right(own.VerifyPrehashed(digest, signature)) }}},
-	}, check()
-}
-
-func (s *ed448Signer) create(t *tpm, session string) ([]side, error) {
-	return create(s.template(wire.AlgEdDSA), func() []side {
-		seeds := new(counter)
-		return []side{
-			{sideLibrary, operation{run: func() error {
-				ed448.NewKeyFromSeed(seeds.seed(ed448.SeedSize))
-				return nil
-			}}},
-			{sideCrypt, operation{run: func() error {
-				_, err := crypt.NewEd448Key(seeds.seed(ed448.SeedSize))
-				return err
-			}}},
-		}
-	})(t, session)
-}
-
-func (s *ed448Signer) quote(t *tpm, session string) ([]side, error) {
-	r, attested, err := t.quote(s.template(wire.AlgEdDSA), session)
-	if err != nil {
-		return nil, err
-	}
-	seed := new(counter).seed(ed448.SeedSize)
-	library := ed448.NewKeyFromSeed(seed)
-	own, err := crypt.NewEd448Key(seed)
-	return []side{
-		{sideCommand, r.operation()},
-		{sideLibrary, operation{run: func() error {
-			ed448.Sign(library, attested, "")
-			return nil
-		}}},
-		{sideCrypt, operation{run: func() error {
-			own.Sign(attested)
-			return nil
-		}}},
-	}, err
-}
 
 // A dhkem is DHKEM with a curve whose public keys have no y. The library is circl's HPKE.
 type dhkem struct {
@@ -190,12 +80,8 @@ func (d *dhkem) decapsulate(t *tpm, session string) ([]side, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := r.once()
-	switch {
-	case err != nil:
+	if err := r.answers(et.Sized(shared)); err != nil {
 		return nil, err
-	case !bytes.Equal(answer, et.Sized(shared)):
-		return nil, errOther
 	}
 	seed := new(counter).seed(d.size)
 	private, err := d.library.UnmarshalBinaryPrivateKey(seed)
